@@ -1,0 +1,1 @@
+"""What is computed: functions of functions of tensors; nothing here knows ONNX, files or terminals."""

@@ -1,0 +1,443 @@
+"""The model: its graph without the weights' bulk, its weights by name, and what can be cut out of it."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnx.inliner
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, TypeProto, ValueInfoProto
+
+from onnxviz.errors import AllocationError, ModelError, TargetError
+from onnxviz.model import external_data, reading, structure
+from onnxviz.model.tensor_info import TensorInfo, from_type
+from onnxviz.model.type_inference import infer_graph
+
+if TYPE_CHECKING:
+    from onnxviz.model.network import Network
+    from onnxviz.model.session import Session
+
+Weight = TensorProto | SparseTensorProto
+
+_INLINE = 2048
+"""Bytes up to which a constant stays in the graph, where shape inference can read it."""
+
+_LARGEST_WEIGHT = 1 << 33
+"""Bytes that one weight may take."""
+
+
+class Model:
+    """An ONNX model that can be looked at, cut, and run two ways.
+
+    Attributes
+    ----------
+    source : Source
+        Where it came from; `name`, `path`, `digest` and `size` are taken from it.
+    graph : GraphProto
+        Nodes in an order in which they can run, model-local functions inlined, domain "ai.onnx" written as "", and constants of more
+        than 2 kB without their values: those are read when they are asked for. Not to be changed.
+    opsets : dict of str to int
+        The version of each operator domain; the ONNX domain is "".
+    constants : dict of str to (TensorProto or SparseTensorProto)
+        Initializers, and the tensors of Constant nodes.
+    """
+
+    def __init__(self, source: reading.Source, graph: GraphProto, opsets: dict[str, int], constants: dict[str, Weight], original: ModelProto) -> None:
+        self.source = source
+        self.graph = graph
+        self.opsets = opsets
+        self.constants = constants
+        self.original = original
+        self._sessions: dict[tuple[tuple[str, ...], tuple[str, ...]], Session] = {}
+
+    @property
+    def name(self) -> str:
+        """The file's name, for messages."""
+        return self.source.name
+
+    @property
+    def path(self) -> Path | None:
+        """The file, if there is one."""
+        return self.source.path
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file, in hexadecimal."""
+        return self.source.digest
+
+    @cached_property
+    def nodes(self) -> tuple[NodeProto, ...]:
+        """The nodes, in an order in which they can run."""
+        return tuple(self.graph.node)
+
+    @cached_property
+    def inputs(self) -> dict[str, TensorInfo]:
+        """What must be fed; an initializer that is an input as well counts as a weight."""
+        return {value.name: from_type(value.name, value.type, "Input") for value in self.graph.input if value.name not in self.constants}
+
+    @cached_property
+    def outputs(self) -> dict[str, TensorInfo]:
+        """What the model gives."""
+        return {value.name: self.tensors[value.name] for value in self.graph.output}
+
+    @cached_property
+    def tensors(self) -> dict[str, TensorInfo]:
+        """Every tensor outside of subgraphs: inputs, weights, then what each node makes, in graph order."""
+        table = dict(self.inputs)
+        for name, weight in self.constants.items():
+            kind = "Constant" if name in self._constant_nodes else "Initializer"
+            values = weight.values if isinstance(weight, SparseTensorProto) else weight
+            table[name] = TensorInfo(name, values.data_type, tuple(weight.dims), kind)
+        for node in self.nodes:
+            for name in node.output:
+                if name:
+                    table[name] = from_type(name, self.types.get(name), node.op_type, node.domain)
+        return table
+
+    @cached_property
+    def producers(self) -> dict[str, NodeProto]:
+        """The node that makes each tensor."""
+        return {name: self.nodes[position] for name, position in structure.producers(self.nodes).items()}
+
+    @cached_property
+    def _constant_nodes(self) -> frozenset[str]:
+        return frozenset(name for node in self.original.graph.node if node.op_type == "Constant" for name in node.output)
+
+    @cached_property
+    def types(self) -> dict[str, TypeProto]:
+        """The type of each tensor, as far as it can be known without running anything."""
+        return infer_graph(self._with_graph(self.graph))
+
+    def require(self, name: str, written: str | None = None) -> TensorInfo:
+        """Return a tensor's entry.
+
+        Parameters
+        ----------
+        name : str
+            The tensor's name.
+        written : str, optional
+            What the person wrote, for the message.
+
+        Raises
+        ------
+        TargetError
+            If there is none, with the closest names.
+        """
+        try:
+            return self.tensors[name]
+        except KeyError:
+            pass
+        close = difflib.get_close_matches(name, self.tensors, n=3, cutoff=0.5)
+        hint = f" Close: {', '.join(close)}." if close else ""
+        file = self.path if self.path else "MODEL"
+        raise TargetError(f"{written or name}: no tensor of that name in {self.name}.{hint} All: onnxviz inspect {file} '*'")
+
+    def weight(self, name: str) -> np.ndarray:
+        """Return the values of a constant tensor, read or computed from constants alone.
+
+        Parameters
+        ----------
+        name : str
+            An initializer, a Constant's output, or any tensor that depends on no input.
+
+        Returns
+        -------
+        ndarray
+            In the model's own type.
+
+        Raises
+        ------
+        TargetError
+            If there is no such tensor, or it depends on an input.
+        ExternalDataError
+            If its values lie where they may not be read from.
+        """
+        self.require(name)
+        if name in self.constants:
+            return self._read(name)
+        _, leaves = structure.ancestors(self.nodes, [name], ())
+        fed = [leaf for leaf in leaves if leaf not in self.constants]
+        if fed:
+            raise TargetError(f"{name} is no weight: it depends on the input {fed[0]}")
+        return self.session([name])({})[name]
+
+    def _read(self, name: str) -> np.ndarray:
+        weight = self.constants[name]
+        values = weight.values if isinstance(weight, SparseTensorProto) else weight
+        if math.prod(weight.dims) * 8 > _LARGEST_WEIGHT:
+            raise AllocationError(f"{name}: the file declares a weight of shape {list(weight.dims)}, more than {_LARGEST_WEIGHT:,} bytes")
+        try:
+            if isinstance(weight, SparseTensorProto):
+                return dense_array(weight)
+            if external_data.is_external(values):
+                return external_data.read(values, self.source.folder)
+            return onnx.numpy_helper.to_array(weight)
+        except (ValueError, TypeError, IndexError) as error:
+            raise ModelError(f"{self.name}: the weight '{name}' cannot be read ({error}); the file is damaged") from None
+
+    def cut(self, tensors: Iterable[str], wrt: Iterable[str] = ()) -> Model:
+        """Return the smallest model that computes some tensors.
+
+        Parameters
+        ----------
+        tensors : iterable of str
+            What it shall give, in this order.
+        wrt : iterable of str
+            Tensors that become inputs: what lies before them is left out.
+
+        Raises
+        ------
+        TargetError
+            If one of the names is not a tensor of the model.
+        """
+        names = list(dict.fromkeys(tensors))
+        stops = list(dict.fromkeys(wrt))
+        for name in [*names, *stops]:
+            self.require(name)
+        positions, leaves = structure.ancestors(self.nodes, names, set(stops))
+        graph = GraphProto(name=self.graph.name)
+        for position in positions:
+            node = graph.node.add()
+            node.CopyFrom(self.nodes[position])
+            for place, output in enumerate(node.output):
+                if output in stops:  # one of several outputs: the node stays for the others
+                    node.output[place] = f"{output}/before"
+        fed = [name for name in self.inputs if name in leaves and name not in stops]
+        for name in [*fed, *stops]:
+            graph.input.append(_value_info(self.tensors[name]))
+        constants = {name: weight for name, weight in self.constants.items() if name in leaves and name not in stops}
+        _declare(graph, constants)
+        made = {name for node in graph.node for name in node.output}
+        graph.value_info.extend(_value_info(self.tensors[name]) for name in made if name in self.tensors and name not in names)
+        graph.output.extend(_value_info(self.tensors[name]) for name in names)
+        return Model(self.source, graph, self.opsets, constants, self.original)
+
+    def session(self, tensors: Sequence[str] | None = None, wrt: Sequence[str] = ()) -> Session:
+        """Return the part of the model up to some tensors, run by ONNX Runtime; the same session for the same names.
+
+        Parameters
+        ----------
+        tensors : sequence of str, optional
+            What to compute; by default the model's outputs.
+        wrt : sequence of str
+            Tensors that become inputs.
+
+        Raises
+        ------
+        TargetError
+            If one of the names is not a tensor of the model.
+        EvaluationError
+            If ONNX Runtime refuses the model.
+        """
+        from onnxviz.model.session import Session
+
+        names = tuple(self.outputs if tensors is None else tensors)
+        key = (names, tuple(wrt))
+        if key not in self._sessions:
+            self._sessions[key] = Session(self, names, wrt)
+        return self._sessions[key]
+
+    def network(self, tensors: Sequence[str] | None = None, wrt: Sequence[str] = (), **options: Any) -> Network:
+        """Return the part of the model up to some tensors as a differentiable torch network.
+
+        Parameters
+        ----------
+        tensors : sequence of str, optional
+            What to compute; by default the model's outputs.
+        wrt : sequence of str
+            Tensors that become inputs.
+        **options
+            As `Network` takes them.
+
+        Raises
+        ------
+        TargetError
+            If one of the names is not a tensor of the model.
+        UnsupportedOperators
+            If some nodes cannot be converted: all of them are listed.
+        """
+        from onnxviz.model.network import Network
+
+        return Network(self, tuple(self.outputs if tensors is None else tensors), wrt, **options)
+
+    def to_proto(self) -> ModelProto:
+        """Return the model with the values of its constants in place; external data stays external."""
+        proto = self._with_graph(self.graph)
+        del proto.graph.initializer[:]
+        del proto.graph.sparse_initializer[:]
+        for name, weight in self.constants.items():
+            if isinstance(weight, SparseTensorProto):
+                proto.graph.sparse_initializer.add().CopyFrom(weight)
+            else:
+                tensor = proto.graph.initializer.add()
+                tensor.CopyFrom(weight)
+                tensor.name = name  # a Constant node's tensor may bear another name, or none
+        return proto
+
+    def _with_graph(self, graph: GraphProto) -> ModelProto:
+        proto = ModelProto(ir_version=max(self.original.ir_version, 4), producer_name=self.original.producer_name, graph=graph)
+        for domain, version in self.opsets.items():
+            proto.opset_import.add(domain=domain, version=version)
+        return proto
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, {len(self.nodes)} nodes)"
+
+
+def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Model:
+    """Open a model; reads, never runs.
+
+    Parameters
+    ----------
+    source : path, bytes or ModelProto
+        The model. External data is read only from inside the model's folder.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    ModelError
+        If the file is no valid ONNX model: truncated, cyclic, a name made twice, a weight missing, ….
+    """
+    original, where = reading.read(source)
+    opsets = _opsets(original)
+    graph, constants = _without_bulk(original.graph)
+    proto = ModelProto(ir_version=max(original.ir_version, 4), graph=graph, functions=original.functions)
+    for domain, version in opsets.items():
+        proto.opset_import.add(domain=domain, version=version)
+    if original.functions:
+        try:
+            proto = onnx.inliner.inline_local_functions(proto)
+        except Exception as error:  # the inliner raises RuntimeError and others for invalid functions
+            raise ModelError(f"{where.name}: its functions cannot be inlined: {str(error).splitlines()[0]}") from None
+        graph = proto.graph
+    _normalize(graph.node)
+    given = {value.name for value in graph.input} | set(constants)
+    ordered = structure.in_order(list(graph.node), given)
+    made = {name for node in ordered for name in node.output} | given
+    for value in graph.output:
+        if value.name not in made:
+            raise ModelError(f"{where.name}: nothing makes its output '{value.name}'")
+    if not graph.output:
+        raise ModelError(f"{where.name}: its graph has no output")
+    if any(a is not b for a, b in zip(ordered, graph.node, strict=True)):
+        sorted_graph = GraphProto()
+        sorted_graph.CopyFrom(graph)
+        del sorted_graph.node[:]
+        sorted_graph.node.extend(ordered)
+        graph = sorted_graph
+    for name, weight in constants.items():
+        if isinstance(weight, TensorProto) and external_data.is_external(weight):
+            external_data.locate(_named(weight, name), where.folder)
+    return Model(where, graph, opsets, constants, original)
+
+
+def _opsets(proto: ModelProto) -> dict[str, int]:
+    """Return each domain's version; files older than opset imports have version 1."""
+    opsets = {("" if entry.domain == "ai.onnx" else entry.domain): entry.version for entry in proto.opset_import}
+    domains = {("" if node.domain == "ai.onnx" else node.domain) for node in proto.graph.node}
+    for domain in sorted(domains - set(opsets)):
+        opsets[domain] = 1
+    opsets.setdefault("", 1)
+    return opsets
+
+
+def _without_bulk(full: GraphProto) -> tuple[GraphProto, dict[str, Weight]]:
+    """Copy a graph without its large constants, and list all constants by name."""
+    graph = GraphProto(name=full.name, input=full.input, output=full.output, value_info=full.value_info)
+    constants: dict[str, Weight] = {}
+    for tensor in full.initializer:
+        if tensor.name in constants:
+            raise ModelError(f"the initializer '{tensor.name}' stands twice in the file")
+        constants[tensor.name] = tensor
+    for sparse in full.sparse_initializer:
+        constants[sparse.values.name] = sparse
+    for node in full.node:
+        value = _constant_value(node)
+        if value is not None and node.output[0] not in constants:
+            constants[node.output[0]] = value
+        else:
+            graph.node.append(node)
+    _declare(graph, constants)
+    return graph, constants
+
+
+def _constant_value(node: NodeProto) -> TensorProto | None:
+    if node.op_type != "Constant" or node.domain not in ("", "ai.onnx") or len(node.output) != 1:
+        return None
+    for attribute in node.attribute:
+        if attribute.name == "value" and attribute.type == AttributeProto.TENSOR:
+            return attribute.t
+    return None
+
+
+def _declare(graph: GraphProto, constants: Mapping[str, Weight]) -> None:
+    """Put constants into a graph: small ones whole, large ones by name, type and shape alone."""
+    for name, weight in constants.items():
+        if isinstance(weight, SparseTensorProto):
+            graph.initializer.append(TensorProto(name=name, data_type=weight.values.data_type, dims=weight.dims))
+            continue
+        tensor = graph.initializer.add()
+        if not external_data.is_external(weight) and weight.ByteSize() <= _INLINE:
+            tensor.CopyFrom(weight)
+            tensor.name = name
+        else:
+            tensor.name, tensor.data_type = name, weight.data_type
+            tensor.dims.extend(weight.dims)
+            tensor.data_location = TensorProto.EXTERNAL
+
+
+def _named(weight: TensorProto, name: str) -> TensorProto:
+    if weight.name == name:
+        return weight
+    renamed = TensorProto()
+    renamed.CopyFrom(weight)
+    renamed.name = name
+    return renamed
+
+
+def _normalize(nodes: Iterable[NodeProto]) -> None:
+    """Write the ONNX domain as "", in subgraphs too."""
+    for node in nodes:
+        if node.domain == "ai.onnx":
+            node.domain = ""
+        for graph in structure.subgraphs(node):
+            _normalize(graph.node)
+
+
+def _value_info(info: TensorInfo) -> ValueInfoProto:
+    """Return a tensor's declaration; without a type where none is known, which ONNX Runtime finds out itself."""
+    value = ValueInfoProto(name=info.name)
+    if info.container == "tensor" and info.element_type:
+        value.type.tensor_type.elem_type = info.element_type
+        if info.shape is not None:
+            for size in info.shape:
+                dim = value.type.tensor_type.shape.dim.add()
+                if isinstance(size, int):
+                    dim.dim_value = size
+                elif size:
+                    dim.dim_param = size
+    return value
+
+
+def dense_array(sparse: SparseTensorProto) -> np.ndarray:
+    """Return a sparse tensor's values, zeros included."""
+    values = onnx.numpy_helper.to_array(sparse.values)
+    indices = onnx.numpy_helper.to_array(sparse.indices)
+    full = np.zeros(tuple(sparse.dims), values.dtype)
+    if indices.ndim == 2:
+        full[tuple(indices.T)] = values
+    else:
+        full.reshape(-1)[indices] = values
+    return full

@@ -1,0 +1,128 @@
+"""The model as torch runs it: differentiable, weights frozen, keyed by ONNX tensor names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from onnxviz.errors import EvaluationError, UnsupportedOperators, UsageError
+from onnxviz.model.conversion import MISSING, Conversion
+from onnxviz.model.operators.element_types import carrier, from_numpy
+from onnxviz.model.plan import Redirect
+
+if TYPE_CHECKING:
+    from onnxviz.model.graph import Model
+
+
+class Network:
+    """A function from named tensors to named tensors, through which gradients pass.
+
+    Parameters
+    ----------
+    model : Model
+        The model, whole.
+    tensors : sequence of str
+        What to compute; what lies behind them is not converted.
+    wrt : sequence of str
+        Tensors inside the graph that are fed instead of computed; what lies before them alone is not converted.
+    device : str or torch.device
+        Where the weights lie and the work is done.
+
+    Attributes
+    ----------
+    inputs : tuple of str
+        What must be fed.
+
+    Raises
+    ------
+    TargetError
+        If one of the names is not a tensor of the model.
+    UnsupportedOperators
+        If some nodes cannot be converted: all of them are listed.
+
+    Notes
+    -----
+    float16 and bfloat16 values are carried as float32; `torch.float64` stays.
+    """
+
+    def __init__(self, model: Model, tensors: Sequence[str], wrt: Sequence[str] = (), *, device: str | torch.device = "cpu") -> None:
+        part = model.cut(tensors, wrt)
+        self.model = model
+        self.tensors = tuple(tensors)
+        self.inputs = tuple(part.inputs)
+        self.device = torch.device(device)
+        self._types = {name: part.tensors[name].element_type for name in self.inputs}
+        self._ranks = {name: (None if info.shape is None else len(info.shape)) for name, info in part.tensors.items() if name in self._types}
+        fed = set(self.inputs)
+        values: dict[str, Tensor] = {}
+
+        def constant(name: str) -> Any:
+            if name in fed or name not in part.constants:
+                return MISSING
+            # Read when asked for and kept by the steps alone: at most one copy of the weights is made.
+            if name not in values:
+                values[name] = from_numpy(part.weight(name))
+            return values[name]
+
+        conversion = Conversion(part.opsets, dict(part.types))
+        self.plan = conversion.plan(part.nodes, self.inputs, list(dict.fromkeys(tensors)), constant)
+        if conversion.unsupported:
+            raise UnsupportedOperators(list(conversion.unsupported.values()))
+        if self.device.type != "cpu":
+            self.plan.to(self.device)
+
+    def __call__(self, inputs: Mapping[str, Tensor | np.ndarray], redirect: Redirect | None = None) -> dict[str, Tensor]:
+        """Compute the tensors.
+
+        Parameters
+        ----------
+        inputs : mapping of str to Tensor or ndarray
+            At least what `inputs` names.
+        redirect : callable, optional
+            Gives another function for an operator, for this call alone.
+
+        Returns
+        -------
+        dict of str to Tensor
+            By name; lists for sequences.
+
+        Raises
+        ------
+        UsageError
+            If an input is missing.
+        EvaluationError
+            If an operator refuses the values; the message names it.
+        """
+        fed = [self._feed(name, inputs) for name in self.inputs]
+        answer = dict(zip(self.plan.outputs, self.plan.run(fed, (), redirect), strict=True))
+        return {name: answer[name] for name in self.tensors}
+
+    def _feed(self, name: str, inputs: Mapping[str, Any]) -> Any:
+        if name not in inputs:
+            raise UsageError(f"{self.model.name} needs the input '{name}'; give it, with --set on the command line")
+        value = inputs[name]
+        if isinstance(value, (list, tuple)):
+            return [self._tensor(name, part) for part in value]
+        return self._tensor(name, value) if value is not None else None
+
+    def _tensor(self, name: str, value: Any) -> Tensor:
+        if not isinstance(value, Tensor):
+            value = from_numpy(np.asarray(value))
+        rank = self._ranks[name]
+        if rank is not None and value.ndim != rank:
+            shape = self.model.tensors[name].shape
+            raise EvaluationError(f"{name} takes {rank} axes ({_written(shape)}), but was given {value.ndim} ({_written(tuple(value.shape))})")
+        kind = self._types[name]
+        if kind:
+            wanted = carrier(kind)
+            if value.dtype != wanted and not (wanted.is_floating_point is False and value.is_floating_point()):
+                value = value.to(wanted)
+        return value.to(self.device) if value.device != self.device else value
+
+
+def _written(shape: tuple[Any, ...] | None) -> str:
+    return "x".join("?" if size is None else str(size) for size in shape or ()) or "none"

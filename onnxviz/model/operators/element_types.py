@@ -1,0 +1,100 @@
+"""ONNX element types as torch sees them: how each is carried, and what a cast to it does."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from onnx import TensorProto
+from torch import Tensor
+
+from onnxviz.errors import EvaluationError
+
+T = TensorProto
+
+# float16 and bfloat16 are carried as float32: on a CPU torch computes them slowly and with more rounding than ONNX Runtime.
+# Unsigned types that torch hardly supports are carried by the next wider signed type.
+CARRIERS: dict[int, torch.dtype] = {
+    T.FLOAT: torch.float32,
+    T.DOUBLE: torch.float64,
+    T.FLOAT16: torch.float32,
+    T.BFLOAT16: torch.float32,
+    T.INT8: torch.int8,
+    T.INT16: torch.int16,
+    T.INT32: torch.int32,
+    T.INT64: torch.int64,
+    T.UINT8: torch.uint8,
+    T.UINT16: torch.int32,
+    T.UINT32: torch.int64,
+    T.UINT64: torch.int64,
+    T.BOOL: torch.bool,
+    T.COMPLEX64: torch.complex64,
+    T.COMPLEX128: torch.complex128,
+    T.INT4: torch.int8,
+    T.UINT4: torch.uint8,
+    T.FLOAT8E4M3FN: torch.float32,
+    T.FLOAT8E4M3FNUZ: torch.float32,
+    T.FLOAT8E5M2: torch.float32,
+    T.FLOAT8E5M2FNUZ: torch.float32,
+}
+# Types that onnx added later: absent from the oldest onnx the package accepts.
+for _name, _carrier in (("FLOAT4E2M1", torch.float32), ("FLOAT8E8M0", torch.float32), ("INT2", torch.int8), ("UINT2", torch.uint8)):
+    if hasattr(T, _name):
+        CARRIERS[getattr(T, _name)] = _carrier
+
+FLOATING = frozenset(t for t, carrier in CARRIERS.items() if carrier.is_floating_point)
+
+
+def carrier(element_type: int) -> torch.dtype:
+    """Return the torch type that carries an ONNX element type.
+
+    Raises
+    ------
+    EvaluationError
+        For strings and for types that torch cannot hold.
+    """
+    try:
+        return CARRIERS[element_type]
+    except KeyError:
+        name = type_name(element_type)
+        raise EvaluationError(f"a tensor of type {name} has no counterpart in torch; aim at a numeric tensor") from None
+
+
+def type_name(element_type: int) -> str:
+    """Return ONNX's name of an element type in small letters: "float", "int64", ….
+
+    Examples
+    --------
+    >>> type_name(1)
+    'float'
+    """
+    try:
+        return str(TensorProto.DataType.Name(element_type)).lower()  # type: ignore[arg-type]  # any int may stand in a file
+    except ValueError:
+        return f"type {element_type}"
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """Return an array as the tensor that carries it; the memory is torch's own.
+
+    Parameters
+    ----------
+    array : ndarray
+        Any numeric numpy or ml_dtypes type.
+    """
+    kind = array.dtype.name
+    if kind in ("float16", "bfloat16") or kind.startswith(("float8", "float4")):
+        array = array.astype(np.float32)
+    elif kind in ("int4", "int2"):
+        array = array.astype(np.int8)
+    elif kind in ("uint4", "uint2"):
+        array = array.astype(np.uint8)
+    elif kind == "uint16":
+        array = array.astype(np.int32)
+    elif kind in ("uint32", "uint64"):
+        array = array.astype(np.int64)
+    elif array.dtype.kind not in "fiubc":
+        raise EvaluationError(f"an array of type {array.dtype} has no counterpart in torch; give numbers")
+    if array.dtype.byteorder == ">":
+        array = array.astype(array.dtype.newbyteorder("<"))
+    # torch does not own numpy's memory and cannot mark it read-only: a copy keeps the caller's array apart.
+    return torch.from_numpy(np.array(array, order="C", copy=True))

@@ -1,0 +1,272 @@
+"""A graph as torch calls in order: what a `Network` runs, and the bodies of If, Loop and Scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from onnxviz.errors import EvaluationError, OnnxvizError
+from onnxviz.model.operators.declaration import Declaration, Node
+
+# What torch and Python raise when an operator meets values it cannot take.
+_REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, NotImplementedError, ZeroDivisionError, OverflowError)
+
+_HOST_ELEMENTS = 1024
+"""Integer tensors of at most one axis and this many elements stay on the CPU: they are shapes and indices, soon Python numbers."""
+
+
+@dataclass
+class Slot:
+    """A place in the environment that a value is read from when the plan runs."""
+
+    position: int
+
+
+@dataclass
+class Step:
+    """One operator's call.
+
+    Attributes
+    ----------
+    declaration : Declaration
+        The operator.
+    node : Node
+        What it may know of its node.
+    arguments : list
+        Its inputs: constants, Python numbers, None, or a `Slot`.
+    keywords : dict of str to object
+        Its attributes.
+    bodies : dict of str to (Body or tuple of Body)
+        Its graph attributes.
+    outputs : list of int
+        Where its outputs go; -1 for one that nothing reads.
+    release : tuple of int
+        Places that nothing reads after this step.
+    """
+
+    declaration: Declaration
+    node: Node
+    arguments: list[Any]
+    keywords: dict[str, Any]
+    bodies: dict[str, Body | tuple[Body, ...]]
+    outputs: list[int]
+    release: tuple[int, ...] = ()
+    reads: list[tuple[int, int, Callable[[torch.Tensor], Any] | None]] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        """List which arguments are read from where, once, so that a run need not look."""
+        self.reads = [
+            (place, argument.position, self.converter(place)) for place, argument in enumerate(self.arguments) if isinstance(argument, Slot)
+        ]
+
+    def converter(self, place: int) -> Callable[[torch.Tensor], Any] | None:
+        """Return how the input at a place becomes Python numbers, or None."""
+        converters = self.declaration.converters
+        if not converters:
+            return None
+        return converters[min(place, len(converters) - 1)] if self.declaration.variadic or place < len(converters) else None
+
+    def call(self, environment: list[Any], device: torch.device, redirect: Redirect | None) -> Any:
+        """Compute the operator from the values in the environment."""
+        arguments = self.arguments
+        if self.reads:
+            arguments = arguments.copy()
+            for place, position, convert in self.reads:
+                value = environment[position]
+                arguments[place] = value if convert is None or value is None else convert(value)
+        keywords = self.keywords
+        if self.bodies:
+            keywords = {**keywords, **{name: _bind(body, environment, device, redirect) for name, body in self.bodies.items()}}
+        function = self.declaration.function
+        if redirect is not None:
+            function = redirect(self.declaration) or function
+        try:
+            if device.type != "cpu":
+                arguments = _together(arguments, device)
+            return function(*arguments, **keywords)
+        except OnnxvizError as error:
+            if self.bodies or getattr(error, "located", False):
+                raise
+            located = type(error)(f"{self.label}: {error}")
+            located.located = True  # type: ignore[attr-defined]  # named once, by the innermost node
+            raise located from None
+        except _REFUSALS as error:
+            shapes = ", ".join(_describe(argument) for argument in arguments)
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            located = EvaluationError(f"{self.label} refuses its inputs ({shapes}): {reason}")
+            located.located = True  # type: ignore[attr-defined]
+            raise located from error
+
+    @property
+    def label(self) -> str:
+        """The operator and the tensor it makes, for messages."""
+        return f"{self.node.operator} at {next(filter(None, self.node.outputs), self.node.name)}"
+
+
+Redirect = Callable[[Declaration], Callable[..., Any] | None]
+"""Gives another function for an operator while it is in force, or None."""
+
+
+@dataclass
+class Plan:
+    """Steps over an environment of values: first the inputs, then what is captured from outside, then what steps make.
+
+    Attributes
+    ----------
+    inputs, captured, outputs : tuple of str
+        Names of tensors.
+    results : list
+        For each output a `Slot` or a constant.
+    steps : list of Step
+        In order.
+    size : int
+        How many places the environment has.
+    """
+
+    inputs: tuple[str, ...]
+    captured: tuple[str, ...]
+    outputs: tuple[str, ...]
+    results: list[Any]
+    steps: list[Step]
+    size: int
+    device: torch.device = torch.device("cpu")
+
+    def finish(self) -> None:
+        """Settle which values are dropped after which step."""
+        kept = {result.position for result in self.results if isinstance(result, Slot)}
+        last: dict[int, int] = {}
+        for number, step in enumerate(self.steps):
+            step.prepare()
+            for position in _positions(step):
+                last[position] = number
+            for position in step.outputs:
+                if position >= 0:
+                    last.setdefault(position, number)
+        released: dict[int, list[int]] = {}
+        for position, number in last.items():
+            if position not in kept:
+                released.setdefault(number, []).append(position)
+        for number, step in enumerate(self.steps):
+            step.release = tuple(released.get(number, ()))
+
+    def run(self, inputs: Sequence[Any], captured: Sequence[Any] = (), redirect: Redirect | None = None) -> tuple[Any, ...]:
+        """Compute the outputs.
+
+        Raises
+        ------
+        EvaluationError
+            If an operator refuses its inputs; the message names it.
+        """
+        environment: list[Any] = [None] * self.size
+        environment[: len(inputs)] = inputs
+        environment[len(self.inputs) : len(self.inputs) + len(captured)] = captured
+        device = self.device
+        for step in self.steps:
+            value = step.call(environment, device, redirect)
+            outputs = step.outputs
+            if isinstance(value, tuple):
+                for position, part in zip(outputs, value, strict=False):
+                    if position >= 0:
+                        environment[position] = part
+            elif outputs[0] >= 0:
+                environment[outputs[0]] = value
+            for position in step.release:
+                environment[position] = None
+        return tuple(environment[result.position] if isinstance(result, Slot) else result for result in self.results)
+
+    def to(self, device: torch.device) -> None:
+        """Move the constants; small integer ones stay on the CPU, where they are read."""
+        self.device = device
+        self.results = [_moved(result, device) for result in self.results]
+        for step in self.steps:
+            step.arguments = [_moved(argument, device) for argument in step.arguments]
+            step.keywords = {name: _moved(value, device) for name, value in step.keywords.items()}
+            for body in _bodies(step):
+                body.plan.to(device)
+
+    def every_step(self) -> Iterator[Step]:
+        """Yield the steps, those of bodies among them."""
+        for step in self.steps:
+            yield step
+            for body in _bodies(step):
+                yield from body.plan.every_step()
+
+
+@dataclass
+class Body:
+    """A graph attribute: a plan, and where its captured values come from in the plan around it."""
+
+    plan: Plan
+    captures: list[Any]
+
+
+@dataclass
+class BoundBody:
+    """A body with its captured values in place; what an operator calls."""
+
+    plan: Plan
+    captured: list[Any]
+    redirect: Redirect | None
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the body's inputs."""
+        return self.plan.inputs
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the body's outputs."""
+        return self.plan.outputs
+
+    def __call__(self, *inputs: Any) -> tuple[Any, ...]:
+        """Run the body once."""
+        return self.plan.run(inputs, self.captured, self.redirect)
+
+
+def _bind(body: Body | tuple[Body, ...], environment: list[Any], device: torch.device, redirect: Redirect | None) -> Any:
+    if isinstance(body, tuple):
+        return tuple(_bind(one, environment, device, redirect) for one in body)
+    values = [environment[value.position] if isinstance(value, Slot) else value for value in body.captures]
+    return BoundBody(body.plan, values, redirect)
+
+
+def _bodies(step: Step) -> Iterator[Body]:
+    for body in step.bodies.values():
+        yield from body if isinstance(body, tuple) else (body,)
+
+
+def _positions(step: Step) -> Iterator[int]:
+    for argument in step.arguments:
+        if isinstance(argument, Slot):
+            yield argument.position
+    for body in _bodies(step):
+        for value in body.captures:
+            if isinstance(value, Slot):
+                yield value.position
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if not isinstance(value, torch.Tensor):
+        return value
+    if device.type != "cpu" and not value.is_floating_point() and value.ndim <= 1 and value.numel() <= _HOST_ELEMENTS:
+        return value
+    return value.to(device)
+
+
+def _together(arguments: list[Any], device: torch.device) -> list[Any]:
+    """Bring tensors onto one device where an operator has some on each."""
+    places = {argument.device.type for argument in arguments if isinstance(argument, torch.Tensor)}
+    if len(places) < 2:
+        return arguments
+    return [argument.to(device) if isinstance(argument, torch.Tensor) else argument for argument in arguments]
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {'x'.join(map(str, value.shape)) or 'scalar'}"
+    if isinstance(value, list):
+        return f"sequence of {len(value)}"
+    return "none" if value is None else str(value)

@@ -1,0 +1,153 @@
+"""The model as ONNX Runtime runs it: the reference for every number shown to a person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.errors import EvaluationError, UsageError
+
+if TYPE_CHECKING:
+    from onnxviz.model.graph import Model
+
+_NUMPY = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(int16)": "int16",
+    "tensor(int8)": "int8",
+    "tensor(uint64)": "uint64",
+    "tensor(uint32)": "uint32",
+    "tensor(uint16)": "uint16",
+    "tensor(uint8)": "uint8",
+    "tensor(bool)": "bool",
+    "tensor(string)": "object",
+}
+
+
+class Session:
+    """A function from named arrays to named arrays, computed by ONNX Runtime on the CPU.
+
+    Parameters
+    ----------
+    model : Model
+        The model, whole.
+    tensors : sequence of str
+        What to compute. If all of them are the model's own outputs, the untouched file runs as it is; else the part of it up to
+        these tensors, with them as outputs, for marking a tensor as an output keeps ONNX Runtime from fusing across it.
+    wrt : sequence of str
+        Tensors inside the graph that are fed instead of computed.
+
+    Attributes
+    ----------
+    inputs : dict of str to tuple
+        What must be fed: its numpy type and its shape, as ONNX Runtime tells them.
+    untouched : bool
+        Whether the file runs as it is.
+
+    Raises
+    ------
+    EvaluationError
+        If ONNX Runtime refuses the model.
+    """
+
+    def __init__(self, model: Model, tensors: Sequence[str], wrt: Sequence[str] = ()) -> None:
+        import onnxruntime
+
+        self.model = model
+        self.tensors = tuple(tensors)
+        for name in [*tensors, *wrt]:
+            model.require(name)
+        own = {value.name for value in model.original.graph.output}
+        fed = {*wrt, *model.inputs}
+        # ONNX Runtime computes what nodes make; inputs and weights are handed through.
+        self._passed = tuple(name for name in self.tensors if name in fed)
+        self._constant = {name: model.weight(name) for name in self.tensors if name in model.constants and name not in fed}
+        computed = [name for name in self.tensors if name not in fed and name not in self._constant]
+        self.untouched = all(name in own for name in computed) and not wrt
+        self._computed = list(dict.fromkeys(computed))
+        self.inputs: dict[str, tuple[str, tuple[Any, ...]]] = {}
+        self._session: Any = None
+        if not self._computed:
+            for name in self._passed:
+                info = model.tensors[name]
+                self.inputs[name] = (info.dtype, info.shape or ())
+            return
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        content: str | bytes
+        if self.untouched and model.path is not None:
+            content = str(model.path)
+        else:
+            proto = model.original if self.untouched else model.cut(self._computed, wrt).to_proto()
+            content = _serialize(proto, model)
+            if model.source.folder is not None:
+                options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(model.source.folder))
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises a type of its own for each status
+            raise EvaluationError(f"ONNX Runtime does not run {model.name}: {_sentence(error)}") from None
+        for value in self._session.get_inputs():
+            self.inputs[value.name] = (_NUMPY.get(value.type, value.type), tuple(value.shape))
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Compute the tensors.
+
+        Parameters
+        ----------
+        inputs : mapping of str to ndarray
+            At least what `inputs` names; cast to the model's own types.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The tensors, by name (lists for sequences).
+
+        Raises
+        ------
+        UsageError
+            If an input is missing.
+        EvaluationError
+            If ONNX Runtime refuses the values.
+        """
+        feed = {}
+        for name, (dtype, _) in self.inputs.items():
+            if name not in inputs:
+                raise UsageError(f"{self.model.name} needs the input '{name}'; give it, with --set on the command line")
+            feed[name] = np.asarray(inputs[name]) if dtype.startswith("tensor") else np.asarray(inputs[name], dtype=_castable(dtype))
+        answer: dict[str, Any] = {name: feed[name] if name in feed else np.asarray(inputs[name]) for name in self._passed}
+        answer.update(self._constant)
+        if self._session is not None:
+            try:
+                values = self._session.run(self._computed, feed)
+            except Exception as error:  # as above
+                raise EvaluationError(f"ONNX Runtime does not run {self.model.name} on this input: {_sentence(error)}") from None
+            answer.update(zip(self._computed, values, strict=True))
+        return {name: answer[name] for name in self.tensors}
+
+
+def _castable(dtype: str) -> Any:
+    if dtype in ("bfloat16", "unknown") or dtype.startswith(("float8", "float4", "int4", "uint4")):
+        return None
+    return dtype
+
+
+def _serialize(proto: Any, model: Model) -> bytes:
+    try:
+        content: bytes = proto.SerializeToString()
+    except Exception:  # protobuf raises several types beyond 2 GiB
+        raise EvaluationError(f"{model.name}: the part up to these tensors is larger than 2 GiB, more than ONNX Runtime takes") from None
+    return content
+
+
+def _sentence(error: Exception) -> str:
+    """Return the first line of ONNX Runtime's message, without its own file names and status codes."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    text = re.sub(r"\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*[A-Z_]+\s*:\s*", "", lines[0])
+    text = re.sub(r"^/\S+?:\d+ \S+.*?\) ", "", text)
+    return text[:400]

@@ -1,0 +1,78 @@
+"""What is known of a tensor without running anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onnx import TensorProto, TypeProto
+
+_FLOATS = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64"}
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A tensor of the graph.
+
+    Attributes
+    ----------
+    name : str
+        As the file has it.
+    element_type : int
+        ONNX's element type; 0 where unknown, or where the value is no tensor.
+    shape : tuple of (int, str or None), or None
+        Known sizes as int, named ones as str, unknown ones as None; None if not even the number of axes is known.
+    operator : str
+        What makes it: an operator's type, "Input" or "Initializer".
+    domain : str
+        The operator's domain; "" for ONNX itself.
+    container : str
+        "tensor", or "sequence", "optional", "map", "sparse".
+    """
+
+    name: str
+    element_type: int
+    shape: tuple[int | str | None, ...] | None
+    operator: str
+    domain: str = ""
+    container: str = "tensor"
+
+    @property
+    def dtype(self) -> str:
+        """The element type as numpy names it; "unknown" where the graph does not say."""
+        if self.container != "tensor":
+            return self.container
+        if not self.element_type:
+            return "unknown"
+        name = TensorProto.DataType.Name(self.element_type).lower()  # type: ignore[arg-type]  # a plain int from the file
+        return _FLOATS.get(self.element_type, name)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it holds floating-point numbers; true where that is unknown, for only running it would tell."""
+        return self.container == "tensor" and (self.dtype.startswith(("float", "bfloat")) or not self.element_type)
+
+    @property
+    def units(self) -> int | None:
+        """How many channels or classes it has: the size of the axis after the batch; None where unknown."""
+        if self.shape is None or len(self.shape) < 2 or not isinstance(self.shape[1], int):
+            return None
+        return self.shape[1]
+
+
+def from_type(name: str, proto: TypeProto | None, operator: str, domain: str = "") -> TensorInfo:
+    """Return what a TypeProto says of a tensor."""
+    if proto is None:
+        return TensorInfo(name, 0, None, operator, domain)
+    kind = proto.WhichOneof("value")
+    if kind != "tensor_type":
+        container = "tensor" if kind is None else kind.replace("_type", "").replace("_tensor", "")
+        return TensorInfo(name, 0, None, operator, domain, container)
+    tensor = proto.tensor_type
+    shape: tuple[int | str | None, ...] | None = None
+    if tensor.HasField("shape"):
+        shape = tuple(
+            # Exporters write 0 or -1 for a size that is not settled.
+            (dim.dim_value if dim.dim_value > 0 else None) if dim.HasField("dim_value") else (dim.dim_param or None)
+            for dim in tensor.shape.dim
+        )
+    return TensorInfo(name, tensor.elem_type, shape, operator, domain)

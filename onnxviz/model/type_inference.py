@@ -1,0 +1,78 @@
+"""The type of each tensor, as far as it can be known without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import onnx
+import onnx.shape_inference
+from onnx import ModelProto, NodeProto, TensorProto, TypeProto
+
+from onnxviz.model.expansion import schema_of
+
+
+def infer_graph(proto: ModelProto) -> dict[str, TypeProto]:
+    """Return the types of a graph's tensors, by name; what the file itself says where inference fails.
+
+    Parameters
+    ----------
+    proto : ModelProto
+        Its large weights may be without values.
+    """
+    graph = proto.graph
+    types = {value.name: value.type for value in [*graph.input, *graph.value_info, *graph.output]}
+    try:
+        found = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
+    except Exception:  # inference runs on untrusted graphs and raises many types; the file's own words are still there
+        found = graph
+    for value in [*found.value_info, *found.output]:
+        if value.type.WhichOneof("value"):
+            types[value.name] = value.type
+    for tensor in graph.initializer:
+        types.setdefault(tensor.name, onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims))
+    opsets = {entry.domain: entry.version for entry in proto.opset_import}
+    complete(graph.node, opsets, types)
+    return types
+
+
+def complete(nodes: Iterable[NodeProto], opsets: Mapping[str, int], types: dict[str, TypeProto]) -> None:
+    """Add the types of outputs that inference has left open, node by node.
+
+    Parameters
+    ----------
+    nodes : iterable of NodeProto
+        In an order in which they can run.
+    opsets : mapping of str to int
+        Operator versions by domain.
+    types : dict of str to TypeProto
+        Changed in place.
+    """
+    for node in nodes:
+        if all(name in types and types[name].WhichOneof("value") for name in node.output if name):
+            continue
+        for name, kind in infer_node(node, opsets.get(node.domain, 1), types).items():
+            if not (name in types and types[name].WhichOneof("value")):
+                types[name] = kind
+
+
+def infer_node(node: NodeProto, version: int, types: Mapping[str, TypeProto]) -> dict[str, TypeProto]:
+    """Return the types of one node's outputs, by name; only those that can be known.
+
+    An operator that onnx does not define (an ONNX Runtime fusion, say) is taken to give the element type of its first
+    floating-point input.
+    """
+    schema = schema_of(node, version)
+    given = {name: types[name] for name in node.input if name and name in types}
+    if schema is not None:
+        try:
+            found: dict[str, TypeProto] = onnx.shape_inference.infer_node_outputs(schema, node, given)
+        except Exception:  # as above: whatever inference raises, it knows nothing
+            return {}
+        return found
+    for name in node.input:
+        kind = types.get(name)
+        if kind is not None and kind.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16):
+            element = TypeProto()
+            element.tensor_type.elem_type = kind.tensor_type.elem_type
+            return {name: element for name in node.output[:1] if name}
+    return {}
