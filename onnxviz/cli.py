@@ -1,0 +1,100 @@
+"""The command line's door: the verbs, and the one place where an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from onnxviz import __version__
+from onnxviz.errors import OnnxvizError
+
+_VERBS = {
+    "inspect": "what is in this file, and which tensors can be aimed at",
+    "verify": "is the differentiable copy the shipped model?",
+    "filters": "the first layer's weights, read straight from the file",
+    "maximize": "an input that drives a target as high as it will go",
+}
+
+
+class _Verbs(click.Group):
+    """Imports a verb when it is asked for, so that ``--help`` costs nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        command = getattr(importlib.import_module(f"onnxviz.commands.{cmd_name}"), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(_VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", is_flag=True, help="Say more on stderr; show tracebacks of unexpected errors.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.version_option(__version__, prog_name="onnxviz")
+@click.pass_context
+def onnxviz(ctx: click.Context, verbose: bool, quiet: bool) -> None:
+    """Show what an exported neural network has learned, from its ONNX file alone.
+
+    \b
+    Example:
+      onnxviz maximize sample_models/digits.onnx -t 'logits[7]' -o seven
+    """
+    from onnxviz.commands.terminal import Terminal
+
+    if verbose and quiet:
+        raise click.UsageError("-v and -q contradict each other")
+    ctx.obj = Terminal(verbose=verbose, quiet=quiet)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Exit codes: 0 done, 1 the model or the data cannot be handled, 2 wrong usage, 3 a check failed, 130 interrupted.
+    """
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result: Any = onnxviz.main(words, prog_name="onnxviz", standalone_mode=False)
+    except OnnxvizError as error:
+        return _fail(str(error), error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        # The reader of a pipe has gone (head, say): nothing is left to be said, not even at shutdown.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _fail("out of memory: aim at fewer tensors or a smaller input", 1)
+    except OSError as error:
+        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
+    except Exception as error:
+        if "-v" in words[:2] or "--verbose" in words[:2]:
+            raise
+        what = (str(error).strip().splitlines() or [""])[0]
+        return _fail(f"unexpected {type(error).__name__}: {what}\nThis is a fault of onnxviz, not yours; 'onnxviz -v …' shows where.", 1)
+    return result if isinstance(result, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    from onnxviz.commands.terminal import visible
+
+    click.echo("onnxviz: " + "\n".join(visible(line) for line in message.splitlines()), err=True)
+    return code

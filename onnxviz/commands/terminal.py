@@ -1,0 +1,112 @@
+"""All that is printed: data to stdout, progress and notes to stderr, nothing a file could smuggle into a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def visible(text: str) -> str:
+    r"""Escape control and formatting characters: tensor names come from the file.
+
+    Examples
+    --------
+    >>> visible("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return "".join(
+        character if not unicodedata.category(character).startswith("C") else character.encode("unicode_escape").decode("ascii") for character in text
+    )
+
+
+def shape_text(shape: Sequence[Any] | None) -> str:
+    """Write a shape as people do.
+
+    Examples
+    --------
+    >>> shape_text((None, 3, "height"))
+    '?x3xheight'
+    """
+    if shape is None:
+        return "unknown"
+    return "x".join("?" if size is None else str(size) for size in shape) or "scalar"
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Where a verb speaks.
+
+    Attributes
+    ----------
+    verbose, quiet : bool
+        As -v and -q say.
+    """
+
+    verbose: bool = False
+    quiet: bool = False
+
+    def emit(self, document: dict[str, Any], as_json: bool, show: Callable[[Console], None]) -> None:
+        """Print a verb's result: as one JSON document, or as `show` draws it."""
+        if as_json:
+            click.echo(json.dumps(_plain(document), ensure_ascii=False, allow_nan=False))
+            return
+        from rich.console import Console
+
+        # A file or a pipe has no width: there, names stay whole.
+        width = None if sys.stdout.isatty() else 1000
+        show(Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width))
+
+    def note(self, text: str) -> None:
+        """Say something on stderr, unless -q."""
+        if not self.quiet:
+            click.echo(visible(text), err=True)
+
+    @contextlib.contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Callable[[int, str], None]]:
+        """Show a bar on stderr while work goes on, if stderr is a terminal.
+
+        Yields
+        ------
+        callable
+            Takes how much is done and a few words about it.
+        """
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True, markup=False, highlight=False)
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[words]}", markup=False))
+        bar = Progress(*columns, console=console, transient=True, disable=self.quiet or not console.is_terminal)
+        with bar:
+            task = bar.add_task(visible(what), total=total, words="")
+            yield lambda done, words: bar.update(task, completed=done, words=visible(words))
+
+
+def grid(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[int] = ()) -> Any:
+    """Return a table without lines, for `rich` to print; cells are escaped."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place in numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(visible(str(cell))) for cell in row))
+    return table
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as strict JSON takes it: what is not finite becomes null."""
+    from onnxviz.formats.json_documents import plain
+
+    return plain(value)

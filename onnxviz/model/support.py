@@ -1,0 +1,125 @@
+"""Which tensors a gradient can reach, told from the operators' catalog alone: no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from onnxviz.model.expansion import schema_of
+from onnxviz.model.graph import Model
+from onnxviz.model.structure import NodeProto, read_by, subgraphs
+
+_CATALOG = Path(__file__).with_name("operators") / "catalog.json"
+
+ZERO = "zero"
+
+
+@dataclass(frozen=True)
+class Support:
+    """What is known of an operator.
+
+    Attributes
+    ----------
+    converted : bool
+        Whether it can run in torch.
+    gradient : str
+        "smooth", "straight-through" or "zero".
+    reason : str
+        Why it cannot be converted, or why no gradient passes; "" where all is well.
+    """
+
+    converted: bool
+    gradient: str
+    reason: str = ""
+
+
+@cache
+def _catalog() -> dict[tuple[str, str], list[tuple[int, int | None, str]]]:
+    table: dict[tuple[str, str], list[tuple[int, int | None, str]]] = {}
+    for domain, operator, since, until, gradient in json.loads(_CATALOG.read_text(encoding="utf-8")):
+        table.setdefault((domain, operator), []).append((since, until, gradient))
+    return table
+
+
+def support(node: NodeProto, version: int) -> Support:
+    """Return what is known of a node's operator at an opset version.
+
+    Parameters
+    ----------
+    node : NodeProto
+        With bodies, all of which must be supported.
+    version : int
+        The opset version of its domain.
+    """
+    for graph in subgraphs(node):
+        for inner in graph.node:
+            found = support(inner, version)
+            if not found.converted:
+                return Support(False, ZERO, f"its body holds {inner.op_type}: {found.reason}")
+    for since, until, gradient in _catalog().get((node.domain, node.op_type), ()):
+        if since <= version and (until is None or version <= until):
+            return Support(True, gradient, f"{node.op_type} passes no gradient" if gradient == ZERO else "")
+    schema = schema_of(node, version)
+    if schema is not None and (schema.has_function or schema.has_context_dependent_function):
+        return Support(True, "smooth")
+    return Support(False, ZERO, f"{node.op_type} is not implemented")
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a tensor hangs together with what can move.
+
+    Attributes
+    ----------
+    converted : bool
+        Whether everything it depends on can run in torch.
+    differentiable : bool
+        Whether a gradient can reach an input from it.
+    reason : str
+        What stands in the way.
+    """
+
+    converted: bool
+    differentiable: bool
+    reason: str = ""
+
+
+def reach(model: Model, sources: Iterable[str] | None = None) -> dict[str, Reach]:
+    """Return for every tensor whether it can be computed in torch and whether a gradient passes back from it.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    sources : iterable of str, optional
+        What moves; by default the floating-point inputs.
+    """
+    moving = set(sources) if sources is not None else {name for name, info in model.inputs.items() if info.is_float}
+    table = {name: Reach(True, name in moving, "" if name in moving else "it is no floating-point input") for name in model.inputs}
+    table.update({name: Reach(True, False, "it is constant") for name in model.constants})
+    known: dict[tuple[str, str], Support] = {}
+    for node in model.nodes:
+        key = (node.domain, node.op_type)
+        if key not in known or any(subgraphs(node)):
+            known[key] = support(node, model.opsets.get(node.domain, 1))
+        found = known[key]
+        before = [table[name] for name in read_by(node)]
+        blocked = next((entry for entry in before if not entry.converted), None)
+        for name in node.output:
+            if blocked is not None:
+                table[name] = Reach(False, False, blocked.reason)
+            elif not found.converted:
+                table[name] = Reach(False, False, found.reason)
+            elif not any(entry.differentiable for entry in before):
+                stopped = next((entry.reason for entry in before if entry.reason and "constant" not in entry.reason), "it is constant")
+                table[name] = Reach(True, False, stopped)
+            else:
+                info = model.tensors.get(name)
+                number = info is None or info.is_float or found.gradient == "straight-through" or info.container != "tensor"
+                passes = found.gradient != ZERO and number
+                why = "" if passes else (found.reason or f"{node.op_type} gives {info.dtype if info else 'no numbers'}")
+                table[name] = Reach(True, passes, why)
+    return table
