@@ -28,7 +28,7 @@ _SUGGESTED = 6
 @json_option
 @click.pass_obj
 def inspect(terminal: Terminal, model_path: Path, pattern: str | None, as_json: bool) -> None:
-    """Show what is in MODEL, and which tensors can be aimed at.
+    r"""Show what is in MODEL, and which tensors can be aimed at.
 
     With PATTERN (as the shell writes them: 'conv*', '*') a table of the tensors whose names fit.
 
@@ -41,7 +41,9 @@ def inspect(terminal: Terminal, model_path: Path, pattern: str | None, as_json: 
 
     model = onnxviz.load(model_path)
     document = describe(model, pattern)
-    terminal.emit(document, as_json, lambda console: _show_tensors(console, document) if pattern else _show(console, document))
+    terminal.emit(
+        document, as_json, lambda console: _show_tensors(console, document) if pattern else _show(console, document)
+    )
 
 
 def describe(model: Model, pattern: str | None) -> dict[str, Any]:
@@ -62,21 +64,31 @@ def describe(model: Model, pattern: str | None) -> dict[str, Any]:
         if key not in operators:
             found = support(node, model.opsets.get(node.domain, 1))
             differentiable = found.converted and found.gradient != "zero"
-            operators[key] = {"domain": key[0], "operator": key[1], "count": 0, "differentiable": differentiable, "reason": found.reason}
+            operators[key] = {
+                "domain": key[0],
+                "operator": key[1],
+                "count": 0,
+                "differentiable": differentiable,
+                "reason": found.reason,
+            }
         operators[key]["count"] += 1
     inputs = []
     for name, info in model.inputs.items():
         expected = contract(model, name)
         span = [list(expected.low), list(expected.high)] if expected.bounded else None
         entry = {"name": name, "dtype": info.dtype, "shape": _sizes(info.shape), "kind": expected.kind, "range": span}
-        inputs.append({**entry, "layout": expected.layout, "channels": expected.color, "evidence": list(expected.evidence)})
+        inputs.append(
+            {**entry, "layout": expected.layout, "channels": expected.color, "evidence": list(expected.evidence)}
+        )
     every = _tensor_rows(model, reached)
     names = [row["name"] for row in every]
     if pattern is not None:
         kept = {name for name in names if name == pattern or fnmatch.fnmatchcase(name, pattern)}
         if not kept:
             close = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4)
-            raise TargetError(f"no tensor of {model.name} fits '{pattern}'." + (f" Close: {', '.join(close)}." if close else ""))
+            raise TargetError(
+                f"no tensor of {model.name} fits '{pattern}'." + (f" Close: {', '.join(close)}." if close else "")
+            )
         every = [row for row in every if row["name"] in kept]
     weights = sum(_product(model.tensors[name].shape) for name in model.constants)
     original = model.original
@@ -91,7 +103,9 @@ def describe(model: Model, pattern: str | None) -> dict[str, Any]:
             "functions": len(original.functions),
         },
         "inputs": inputs,
-        "outputs": [{"name": name, "dtype": info.dtype, "shape": _sizes(info.shape)} for name, info in model.outputs.items()],
+        "outputs": [
+            {"name": name, "dtype": info.dtype, "shape": _sizes(info.shape)} for name, info in model.outputs.items()
+        ],
         "operators": sorted(operators.values(), key=lambda row: (-row["count"], row["operator"])),
         "parameters": weights,
         "tensors": every,
@@ -102,7 +116,13 @@ def _tensor_rows(model: Model, reached: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name, info in model.tensors.items():
         found = reached[name]
-        row = {"name": name, "operator": info.operator, "dtype": info.dtype, "shape": _sizes(info.shape), "units": _units(info)}
+        row = {
+            "name": name,
+            "operator": info.operator,
+            "dtype": info.dtype,
+            "shape": _sizes(info.shape),
+            "units": _units(info),
+        }
         rows.append({**row, "differentiable": found.differentiable, "reason": found.reason})
     return rows
 
@@ -126,23 +146,40 @@ def _product(shape: tuple[Any, ...] | None) -> int:
 def _show(console: Console, document: dict[str, Any]) -> None:
     model = document["model"]
     opsets = ", ".join(f"{domain} {version}" for domain, version in model["opsets"].items())
-    console.print(f"{visible(str(model['path']))}  {_bytes(model['bytes'])}, {document['parameters']:,} parameters", style="bold")
-    console.print(f"IR {model['ir_version']}; opsets {visible(opsets)}; made by {visible(model['producer']) or 'an unnamed exporter'}; sha256 {model['sha256'][:16]}…")
+    console.print(
+        f"{visible(str(model['path']))}  {_bytes(model['bytes'])}, {document['parameters']:,} parameters", style="bold"
+    )
+    console.print(
+        f"IR {model['ir_version']}; opsets {visible(opsets)}; made by {visible(model['producer']) or 'an unnamed exporter'}; sha256 {model['sha256'][:16]}…"
+    )
     console.print("\nInputs", style="bold")
     for entry in document["inputs"]:
         words = f"{entry['kind']} {entry['layout']}" + (f" {entry['channels']}" if entry["channels"] else "")
-        console.print(f"  {visible(entry['name'])}  {entry['dtype']} {visible(shape_text(entry['shape']))}  {words}{_range_text(entry['range'])}")
+        console.print(
+            f"  {visible(entry['name'])}  {entry['dtype']} {visible(shape_text(entry['shape']))}  {words}{_range_text(entry['range'])}"
+        )
         for sentence in entry["evidence"]:
             console.print(f"    {visible(sentence)}", style="dim")
     console.print("\nOutputs", style="bold")
     for entry in document["outputs"]:
         console.print(f"  {visible(entry['name'])}  {entry['dtype']} {visible(shape_text(entry['shape']))}")
     console.print()
-    rows = [(_operator(row), row["count"], "yes" if row["differentiable"] else "no", row["reason"]) for row in document["operators"]]
+    rows = [
+        (_operator(row), row["count"], "yes" if row["differentiable"] else "no", row["reason"])
+        for row in document["operators"]
+    ]
     console.print(grid(("operator", "nodes", "gradient", ""), rows, numeric=(1,)))
-    aims = [row for row in document["tensors"] if row["differentiable"] and row["units"] and row["operator"] not in ("Input",)]
+    aims = [
+        row
+        for row in document["tensors"]
+        if row["differentiable"] and row["units"] and row["operator"] not in ("Input",)
+    ]
     kinds = Counter(row["operator"] for row in aims)
-    best = [row for row in aims if row["operator"] in ("Conv", "Gemm", "MatMul", "FusedConv", "Add") or kinds[row["operator"]] == 1]
+    best = [
+        row
+        for row in aims
+        if row["operator"] in ("Conv", "Gemm", "MatMul", "FusedConv", "Add") or kinds[row["operator"]] == 1
+    ]
     chosen = best[:3] + best[-3:] if len(best) > _SUGGESTED else best
     if chosen:
         console.print("\nAim at, for instance", style="bold")
@@ -173,7 +210,14 @@ def _bytes(count: int) -> str:
 
 def _show_tensors(console: Console, document: dict[str, Any]) -> None:
     rows = [
-        (row["name"], row["operator"], row["dtype"], shape_text(row["shape"]), "" if row["units"] is None else row["units"], "yes" if row["differentiable"] else f"no: {row['reason']}")
+        (
+            row["name"],
+            row["operator"],
+            row["dtype"],
+            shape_text(row["shape"]),
+            "" if row["units"] is None else row["units"],
+            "yes" if row["differentiable"] else f"no: {row['reason']}",
+        )
         for row in document["tensors"]
     ]
     console.print(grid(("tensor", "made by", "type", "shape", "units", "gradient"), rows, numeric=(4,)))

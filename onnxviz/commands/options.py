@@ -28,6 +28,7 @@ class NamedText(click.ParamType):
         self.example = example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Return the value, or fail with a sentence."""
         if isinstance(value, tuple):
             return value[0], value[1]
         name, sign, text = str(value).rpartition("=")
@@ -42,6 +43,7 @@ class Numbers(click.ParamType):
     name = "numbers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Return the value, or fail with a sentence."""
         if isinstance(value, tuple):
             return value
         try:
@@ -56,6 +58,7 @@ class Device(click.ParamType):
     name = "device"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the value, or fail with a sentence."""
         import re
 
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(value)):
@@ -65,25 +68,63 @@ class Device(click.ParamType):
 
 model_argument = click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same result.")
-device_option = click.option("--device", type=Device(), default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-wrt_option = click.option("--wrt", metavar="NAME", help="The tensor that moves: an input, or any float tensor inside the graph. [default: the only float input]")
-set_option = click.option(
-    "--set", "held", metavar="NAME=FILE|NUMBER", multiple=True, type=NamedText("NAME=FILE.npy or NAME=0.5"), help="Hold another input at a value."
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same result."
 )
-dim_option = click.option("--dim", "dims", metavar="N=SIZE", multiple=True, type=NamedText("batch=1"), help="Settle a symbolic size.")
-shape_option = click.option("--shape", "shapes", metavar="NAME=1x3x224x224", multiple=True, type=NamedText("NAME=1x3x224x224"), help="Settle an input's whole shape.")
+device_option = click.option(
+    "--device", type=Device(), default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
+)
+wrt_option = click.option(
+    "--wrt",
+    metavar="NAME",
+    help="The tensor that moves: an input, or any float tensor inside the graph. [default: the only float input]",
+)
+set_option = click.option(
+    "--set",
+    "held",
+    metavar="NAME=FILE|NUMBER",
+    multiple=True,
+    type=NamedText("NAME=FILE.npy or NAME=0.5"),
+    help="Hold another input at a value.",
+)
+dim_option = click.option(
+    "--dim", "dims", metavar="N=SIZE", multiple=True, type=NamedText("batch=1"), help="Settle a symbolic size."
+)
+shape_option = click.option(
+    "--shape",
+    "shapes",
+    metavar="NAME=1x3x224x224",
+    multiple=True,
+    type=NamedText("NAME=1x3x224x224"),
+    help="Settle an input's whole shape.",
+)
 
 _CONTRACT = (
-    click.option("--range", "value_range", metavar="LO,HI", type=Numbers(), help="The input's range, in the model's own units."),
-    click.option("--mean", type=Numbers(), help="The mean that the model's input was normalized with, of pictures in 0 to 1."),
+    click.option(
+        "--range", "value_range", metavar="LO,HI", type=Numbers(), help="The input's range, in the model's own units."
+    ),
+    click.option(
+        "--mean", type=Numbers(), help="The mean that the model's input was normalized with, of pictures in 0 to 1."
+    ),
     click.option("--std", type=Numbers(), help="The standard deviation that it was normalized with."),
-    click.option("--layout", metavar="nchw|nhwc", type=click.Choice(["nchw", "nhwc"], case_sensitive=False), help="The order of a picture's axes."),
+    click.option(
+        "--layout",
+        metavar="nchw|nhwc",
+        type=click.Choice(["nchw", "nhwc"], case_sensitive=False),
+        help="The order of a picture's axes.",
+    ),
     click.option("--channels", type=click.Choice(["rgb", "bgr", "gray"]), help="What a picture's channels are."),
 )
 
 _OUTPUT = (
-    click.option("-o", "--output", "output", metavar="DIR", type=click.Path(path_type=Path), help="Write pictures, arrays and results into this folder."),
+    click.option(
+        "-o",
+        "--output",
+        "output",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="Write pictures, arrays and results into this folder.",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace the folder if it exists, once the work is done."),
     click.option("--resume", is_flag=True, help="Keep what is finished in the folder and do the rest."),
 )
@@ -121,7 +162,9 @@ def check_output(output: Path | None, overwrite: bool, resume: bool) -> None:
         raise UsageError(f"{'--overwrite' if overwrite else '--resume'} needs a folder: -o DIR")
 
 
-def read_sizes(dims: tuple[tuple[str, str], ...], shapes: tuple[tuple[str, str], ...], model: Model) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
+def read_sizes(
+    dims: tuple[tuple[str, str], ...], shapes: tuple[tuple[str, str], ...], model: Model
+) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
     """Return the sizes that --dim and --shape settle.
 
     Raises
@@ -135,7 +178,9 @@ def read_sizes(dims: tuple[tuple[str, str], ...], shapes: tuple[tuple[str, str],
         if not text.isdecimal() or int(text) < 1:
             raise UsageError(f"--dim {name}={text}: write a whole number above 0")
         if name not in known:
-            raise UsageError(f"--dim {name}={text}: {model.name} has no size of that name; it has {', '.join(sorted(known)) or 'none'}")
+            raise UsageError(
+                f"--dim {name}={text}: {model.name} has no size of that name; it has {', '.join(sorted(known)) or 'none'}"
+            )
         settled[name] = int(text)
     whole: dict[str, tuple[int, ...]] = {}
     for name, text in shapes:
@@ -143,12 +188,16 @@ def read_sizes(dims: tuple[tuple[str, str], ...], shapes: tuple[tuple[str, str],
         if not all(part.isdecimal() and int(part) > 0 for part in parts):
             raise UsageError(f"--shape {name}={text}: write sizes such as 1x3x224x224")
         if name not in model.tensors:
-            raise UsageError(f"--shape {name}={text}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}")
+            raise UsageError(
+                f"--shape {name}={text}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}"
+            )
         whole[name] = tuple(int(part) for part in parts)
     return settled, whole
 
 
-def read_held(held: tuple[tuple[str, str], ...], model: Model, dims: dict[str, int], shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def read_held(
+    held: tuple[tuple[str, str], ...], model: Model, dims: dict[str, int], shapes: dict[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
     """Return the arrays that --set gives; a number fills the input's whole shape.
 
     Raises
@@ -165,7 +214,9 @@ def read_held(held: tuple[tuple[str, str], ...], model: Model, dims: dict[str, i
     values: dict[str, np.ndarray] = {}
     for name, text in held:
         if name not in model.tensors:
-            raise UsageError(f"--set {name}={text}: {model.name} has no such tensor; its inputs are {', '.join(model.inputs)}")
+            raise UsageError(
+                f"--set {name}={text}: {model.name} has no such tensor; its inputs are {', '.join(model.inputs)}"
+            )
         try:
             number = float(text)
         except ValueError:

@@ -25,7 +25,10 @@ def visible(text: str) -> str:
     'a\\x1b[31mb'
     """
     return "".join(
-        character if not unicodedata.category(character).startswith("C") else character.encode("unicode_escape").decode("ascii") for character in text
+        character
+        if not unicodedata.category(character).startswith("C")
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
     )
 
 
@@ -84,7 +87,12 @@ class Terminal:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True, markup=False, highlight=False)
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[words]}", markup=False))
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[words]}", markup=False),
+        )
         bar = Progress(*columns, console=console, transient=True, disable=self.quiet or not console.is_terminal)
         with bar:
             task = bar.add_task(visible(what), total=total, words="")

@@ -33,7 +33,11 @@ CHECK_FAILED = 3
 @click.command()
 @model_argument
 @target_option("Only this tensor; may be given several times. [default: every float tensor]")
-@click.option("--tolerance", type=click.FloatRange(min=0), help="Largest error, relative to each tensor's own range. [default: 0.001; 0.02 for float16 and quantised models]")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    help="Largest error, relative to each tensor's own range. [default: 0.001; 0.02 for float16 and quantised models]",
+)
 @set_option
 @dim_option
 @shape_option
@@ -55,7 +59,7 @@ def verify(
     show_all: bool,
     as_json: bool,
 ) -> int:
-    """Compare every float tensor of MODEL as torch and as ONNX Runtime compute it.
+    r"""Compare every float tensor of MODEL as torch and as ONNX Runtime compute it.
 
     Exits with 3 if one of them diverges, and names the first that does.
 
@@ -81,8 +85,14 @@ def verify(
         if not targets:
             # Once more as it ships: with no inner tensor marked, both sides fuse what they fuse in use.
             outputs = [name for name in model.outputs if name in names]
-            whole_rows = compare(model.network(outputs, device=place), model.session(outputs), inputs, outputs, limit) if outputs else []
-            rows += [row for row in whole_rows if not row.ok and all(row.name != other.name or other.ok for other in rows)]
+            whole_rows = (
+                compare(model.network(outputs, device=place), model.session(outputs), inputs, outputs, limit)
+                if outputs
+                else []
+            )
+            rows += [
+                row for row in whole_rows if not row.ok and all(row.name != other.name or other.ok for other in rows)
+            ]
     first = next((row.name for row in rows if not row.ok), None)
     document: dict[str, Any] = {
         "model": {"path": str(model.path), "sha256": model.digest},
@@ -102,7 +112,14 @@ def verify(
             for row in rows
         ],
         "unsupported": [
-            {"domain": one.domain, "operator": one.operator, "version": one.version, "count": one.count, "first_tensor": one.first_tensor, "reason": one.reason}
+            {
+                "domain": one.domain,
+                "operator": one.operator,
+                "version": one.version,
+                "count": one.count,
+                "first_tensor": one.first_tensor,
+                "reason": one.reason,
+            }
             for one in unsupported
         ],
         "first_divergence": first,
@@ -136,8 +153,19 @@ def _names(model: Model, targets: tuple[str, ...]) -> tuple[list[str], tuple[Any
 
 def _default_tolerance(model: Model) -> float:
     """Return 0.001 of a tensor's range; a step of a coarse type where the model has one."""
-    coarse = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "QGemm", "QLinearAdd"}
-    if any(node.op_type in coarse for node in model.nodes) or any(info.dtype in ("float16", "bfloat16") for info in model.tensors.values()):
+    coarse = {
+        "QuantizeLinear",
+        "DynamicQuantizeLinear",
+        "QLinearConv",
+        "QLinearMatMul",
+        "ConvInteger",
+        "MatMulInteger",
+        "QGemm",
+        "QLinearAdd",
+    }
+    if any(node.op_type in coarse for node in model.nodes) or any(
+        info.dtype in ("float16", "bfloat16") for info in model.tensors.values()
+    ):
         return 2e-2
     return 1e-3
 
@@ -147,7 +175,14 @@ def _show(console: Console, document: dict[str, Any], show_all: bool) -> None:
     failed = [row for row in rows if not row["ok"]]
     listed = rows if show_all else failed[:20] or sorted(rows, key=lambda row: -row["max_rel_error"])[:5]
     cells = [
-        (row["name"], row["operator"], shape_text(row["shape"]), f"{row['max_abs_error']:.2e}", f"{row['max_rel_error']:.2e}", row["note"] or ("ok" if row["ok"] else "differs"))
+        (
+            row["name"],
+            row["operator"],
+            shape_text(row["shape"]),
+            f"{row['max_abs_error']:.2e}",
+            f"{row['max_rel_error']:.2e}",
+            row["note"] or ("ok" if row["ok"] else "differs"),
+        )
         for row in listed
     ]
     if cells:
@@ -156,10 +191,16 @@ def _show(console: Console, document: dict[str, Any], show_all: bool) -> None:
         console.print(f"(the {len(listed)} worst of {len(rows)}; --all lists every one)", style="dim")
     for one in document["unsupported"]:
         name = f"{one['domain']}.{one['operator']}" if one["domain"] else one["operator"]
-        console.print(f"not converted: {visible(name)} (opset {one['version']}, {one['count']} times, first at {visible(one['first_tensor'])}): {visible(one['reason'])}")
+        console.print(
+            f"not converted: {visible(name)} (opset {one['version']}, {one['count']} times, first at {visible(one['first_tensor'])}): {visible(one['reason'])}"
+        )
     if document["first_divergence"]:
-        console.print(f"\nThe first divergence: {visible(document['first_divergence'])}. {len(failed)} of {len(rows)} tensors differ by more than {document['tolerance']:g} of their range.")
+        console.print(
+            f"\nThe first divergence: {visible(document['first_divergence'])}. {len(failed)} of {len(rows)} tensors differ by more than {document['tolerance']:g} of their range."
+        )
     elif document["unsupported"]:
-        console.print(f"\n{len(rows)} tensors agree within {document['tolerance']:g} of their range; what the operators above lead to was not compared.")
+        console.print(
+            f"\n{len(rows)} tensors agree within {document['tolerance']:g} of their range; what the operators above lead to was not compared."
+        )
     else:
         console.print(f"\nAll {len(rows)} float tensors agree within {document['tolerance']:g} of their range.")

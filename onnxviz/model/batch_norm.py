@@ -24,18 +24,28 @@ def absorb(convolution: Step, normalization: Step) -> bool:
     """
     if convolution.declaration.operator != "Conv" or convolution.declaration.domain:
         return False
-    if normalization.keywords.get("training_mode") or normalization.keywords.get("spatial", 1) != 1 or normalization.node.version < 7:
+    if (
+        normalization.keywords.get("training_mode")
+        or normalization.keywords.get("spatial", 1) != 1
+        or normalization.node.version < 7
+    ):
         return False
     statistics = normalization.arguments[1:5]
     weight = convolution.arguments[1]
     bias = convolution.arguments[2] if len(convolution.arguments) > 2 else None
     if not isinstance(weight, torch.Tensor) or not all(isinstance(value, torch.Tensor) for value in statistics):
         return False
-    if not (bias is None or isinstance(bias, torch.Tensor)) or any(value.shape != weight.shape[:1] for value in statistics):
+    if not (bias is None or isinstance(bias, torch.Tensor)) or any(
+        value.shape != weight.shape[:1] for value in statistics
+    ):
         return False
     scale, shift, mean, variance = (value.double() for value in statistics)
     factor = scale / torch.sqrt(variance + normalization.keywords["epsilon"])
     offset = mean.new_zeros(()) if bias is None else bias.double()
     scaled = weight.double() * factor.reshape(-1, *[1] * (weight.ndim - 1))
-    convolution.arguments = [convolution.arguments[0], scaled.to(weight.dtype), (shift + (offset - mean) * factor).to(weight.dtype)]
+    convolution.arguments = [
+        convolution.arguments[0],
+        scaled.to(weight.dtype),
+        (shift + (offset - mean) * factor).to(weight.dtype),
+    ]
     return True

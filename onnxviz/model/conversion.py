@@ -15,8 +15,8 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto
 from onnxviz.errors import EvaluationError, ModelError, OnnxvizError, Unsupported
 from onnxviz.model import structure
 from onnxviz.model.batch_norm import absorb
-from onnxviz.model.graph import dense_array
 from onnxviz.model.expansion import expand, schema_of
+from onnxviz.model.graph import dense_array
 from onnxviz.model.operators.declaration import Declaration, Node, find
 from onnxviz.model.operators.element_types import from_numpy
 from onnxviz.model.plan import Body, Plan, Slot, Step
@@ -60,7 +60,14 @@ class Conversion:
         count = 1 if known is None else known.count + 1
         self.unsupported[key] = Unsupported(*key, count, first, reason if known is None else known.reason)
 
-    def plan(self, nodes: Iterable[NodeProto], inputs: Sequence[str], outputs: Sequence[str], constant: Lookup, depth: int = 0) -> Plan:
+    def plan(
+        self,
+        nodes: Iterable[NodeProto],
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        constant: Lookup,
+        depth: int = 0,
+    ) -> Plan:
         """Convert nodes that stand in an order in which they can run.
 
         Parameters
@@ -96,7 +103,9 @@ MISSING = _Missing()
 class _Builder:
     """Converts one graph."""
 
-    def __init__(self, conversion: Conversion, inputs: tuple[str, ...], outputs: tuple[str, ...], constant: Lookup, depth: int) -> None:
+    def __init__(
+        self, conversion: Conversion, inputs: tuple[str, ...], outputs: tuple[str, ...], constant: Lookup, depth: int
+    ) -> None:
         self.conversion = conversion
         self.inputs = inputs
         self.outputs = outputs
@@ -131,7 +140,14 @@ class _Builder:
                 self.readers[name] -= 1
                 if not self.readers[name]:
                     self.known.pop(name, None)  # a folded value that nothing reads any more
-        plan = Plan(self.inputs, tuple(self.captured), self.outputs, [self._value(name) for name in self.outputs], self.steps, self.size)
+        plan = Plan(
+            self.inputs,
+            tuple(self.captured),
+            self.outputs,
+            [self._value(name) for name in self.outputs],
+            self.steps,
+            self.size,
+        )
         plan.finish()
         return plan
 
@@ -149,7 +165,9 @@ class _Builder:
         self.known[name] = value
         return value
 
-    def _convert(self, node: NodeProto, opsets: Mapping[str, int], depth: int) -> tuple[list[NodeProto], dict[str, int]] | None:
+    def _convert(
+        self, node: NodeProto, opsets: Mapping[str, int], depth: int
+    ) -> tuple[list[NodeProto], dict[str, int]] | None:
         version = opsets.get(node.domain, 1)
         self._infer(node, version)
         declaration = find(node.domain, node.op_type, version)
@@ -224,7 +242,9 @@ class _Builder:
                 arguments[place] = convert(argument)
         return step
 
-    def _attributes(self, node: NodeProto, version: int, declaration: Declaration, label: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _attributes(
+        self, node: NodeProto, version: int, declaration: Declaration, label: str
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         schema = schema_of(node, version)
         given = {attribute.name: attribute for attribute in node.attribute}
         if schema is None:
@@ -299,10 +319,18 @@ class _Builder:
 
     def _absorb(self, step: Step) -> bool:
         """Fold a batch normalization into the convolution before it, if nothing else reads that convolution's output."""
-        if step.declaration.operator != "BatchNormalization" or step.declaration.domain or not isinstance(step.arguments[0], Slot):
+        if (
+            step.declaration.operator != "BatchNormalization"
+            or step.declaration.domain
+            or not isinstance(step.arguments[0], Slot)
+        ):
             return False
         convolution = self.made_by.get(step.arguments[0].position)
-        if convolution is None or self.readers[step.node.inputs[0]] != 1 or any(self.readers[name] for name in step.node.outputs[1:] if name):
+        if (
+            convolution is None
+            or self.readers[step.node.inputs[0]] != 1
+            or any(self.readers[name] for name in step.node.outputs[1:] if name)
+        ):
             return False
         if not absorb(convolution, step):
             return False
@@ -317,7 +345,11 @@ def _element_type(kind: TypeProto | None) -> int:
 def _why_unknown(node: NodeProto, version: int) -> str:
     schema = schema_of(node, version)
     if schema is None:
-        return "no operator of that name is known at this version" if node.domain == "" else f"the domain '{node.domain}' has no such operator here"
+        return (
+            "no operator of that name is known at this version"
+            if node.domain == ""
+            else f"the domain '{node.domain}' has no such operator here"
+        )
     kinds = {value.type_str for value in [*schema.inputs, *schema.outputs]}
     if "tensor(string)" in kinds:
         return "it works on strings, which cannot be differentiated"
@@ -346,8 +378,9 @@ def _attribute_value(attribute: AttributeProto, label: str) -> Any:
         if kind == AttributeProto.SPARSE_TENSOR:
             return from_numpy(dense_array(attribute.sparse_tensor))
     except (ValueError, TypeError, IndexError) as error:
-        raise ModelError(f"{label}: its attribute '{attribute.name}' cannot be read ({error}); the file is damaged") from None
+        raise ModelError(
+            f"{label}: its attribute '{attribute.name}' cannot be read ({error}); the file is damaged"
+        ) from None
     if kind == AttributeProto.TYPE_PROTO:
         return attribute.tp
     raise EvaluationError(f"its attribute '{attribute.name}' is of a kind that is not known")
-

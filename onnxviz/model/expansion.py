@@ -20,7 +20,9 @@ def schema_of(node: NodeProto, version: int) -> OpSchema | None:
         return None
 
 
-def expand(node: NodeProto, version: int, types: Sequence[TypeProto | None], fresh: Callable[[], str]) -> tuple[list[NodeProto], dict[str, int]] | None:
+def expand(
+    node: NodeProto, version: int, types: Sequence[TypeProto | None], fresh: Callable[[], str]
+) -> tuple[list[NodeProto], dict[str, int]] | None:
     """Return the nodes of an operator's function body, wired to the node's own inputs and outputs.
 
     Parameters
@@ -84,7 +86,9 @@ def _wire(body: FunctionProto, node: NodeProto, schema: OpSchema, prefix: str) -
     return [_rename(inner, names, attributes, prefix) for inner in body.node]
 
 
-def _rename(node: NodeProto, names: Mapping[str, str], attributes: Mapping[str, AttributeProto], prefix: str) -> NodeProto:
+def _rename(
+    node: NodeProto, names: Mapping[str, str], attributes: Mapping[str, AttributeProto], prefix: str
+) -> NodeProto:
     def outer(name: str) -> str:
         return names.get(name, f"{prefix}{name}") if name else ""
 
@@ -110,4 +114,3 @@ def _rename(node: NodeProto, names: Mapping[str, str], attributes: Mapping[str, 
             if value.name not in own:
                 value.name = outer(value.name)
     return copy
-

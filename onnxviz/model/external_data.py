@@ -60,16 +60,30 @@ def locate(tensor: TensorProto, folder: Path | None) -> Location:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     written = entries.get("location", "")
     if folder is None:
-        raise ExternalDataError(f"{name}: its values lie in the file '{written}', but the model came without a folder; load it by its path")
+        raise ExternalDataError(
+            f"{name}: its values lie in the file '{written}', but the model came without a folder; load it by its path"
+        )
     if not written:
-        raise ExternalDataError(f"{name}: its values lie outside the model, but no file is named; export the model anew")
+        raise ExternalDataError(
+            f"{name}: its values lie outside the model, but no file is named; export the model anew"
+        )
     parts = written.replace("\\", "/").split("/")
-    if os.path.isabs(written) or ntpath.isabs(written) or ntpath.splitdrive(written)[0] or ".." in parts or "\0" in written:
-        raise ExternalDataError(f"{name}: the external data '{written}' lies outside the model's folder, which is not allowed")
+    if (
+        os.path.isabs(written)
+        or ntpath.isabs(written)
+        or ntpath.splitdrive(written)[0]
+        or ".." in parts
+        or "\0" in written
+    ):
+        raise ExternalDataError(
+            f"{name}: the external data '{written}' lies outside the model's folder, which is not allowed"
+        )
     root = folder.resolve()
     file = (root / written).resolve()
     if not file.is_relative_to(root):
-        raise ExternalDataError(f"{name}: the external data '{written}' is a link that leaves the model's folder, which is not allowed")
+        raise ExternalDataError(
+            f"{name}: the external data '{written}' is a link that leaves the model's folder, which is not allowed"
+        )
     if not file.is_file():
         raise ExternalDataError(f"{name}: its values lie in '{written}', which is not beside the model; copy it there")
     offset = _number(entries, "offset", 0, name)
@@ -77,9 +91,13 @@ def locate(tensor: TensorProto, folder: Path | None) -> Location:
     expected = _bytes(tensor)
     length = _number(entries, "length", expected, name)
     if length != expected:
-        raise ExternalDataError(f"{name}: the model gives {length:,} bytes for a tensor of {expected:,}; export the model anew")
+        raise ExternalDataError(
+            f"{name}: the model gives {length:,} bytes for a tensor of {expected:,}; export the model anew"
+        )
     if offset + length > size:
-        raise ExternalDataError(f"{name}: '{written}' has {size:,} bytes, but the values end at byte {offset + length:,}; is it cut short?")
+        raise ExternalDataError(
+            f"{name}: '{written}' has {size:,} bytes, but the values end at byte {offset + length:,}; is it cut short?"
+        )
     return Location(file, offset, length)
 
 
@@ -110,7 +128,9 @@ def _number(entries: dict[str, str], key: str, default: int, name: str) -> int:
 
 def _bytes(tensor: TensorProto) -> int:
     """Return how many bytes the declared shape and type take; types below a byte are packed."""
-    bits = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}.get(TensorProto.DataType.Name(tensor.data_type))
+    bits = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}.get(
+        TensorProto.DataType.Name(tensor.data_type)
+    )
     if bits is None:
         bits = 8 * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     return (math.prod(tensor.dims) * bits + 7) // 8

@@ -11,10 +11,29 @@ from onnx import AttributeProto, NodeProto
 from onnxviz.errors import TargetError, UsageError
 from onnxviz.model.graph import Model
 
-_CONVOLUTIONS = {"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv": 3, "FusedConv": 1, "NhwcFusedConv": 1, "CausalConvWithState": 1}
+_CONVOLUTIONS = {
+    "Conv": 1,
+    "ConvTranspose": 1,
+    "ConvInteger": 1,
+    "QLinearConv": 3,
+    "FusedConv": 1,
+    "NhwcFusedConv": 1,
+    "CausalConvWithState": 1,
+}
 """Operators that slide kernels, and which input holds them."""
 
-_MATRICES = {"MatMul": 1, "Gemm": 1, "FusedGemm": 1, "FusedMatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3, "QGemm": 3, "RNN": 1, "GRU": 1, "LSTM": 1}
+_MATRICES = {
+    "MatMul": 1,
+    "Gemm": 1,
+    "FusedGemm": 1,
+    "FusedMatMul": 1,
+    "MatMulInteger": 1,
+    "QLinearMatMul": 3,
+    "QGemm": 3,
+    "RNN": 1,
+    "GRU": 1,
+    "LSTM": 1,
+}
 """Operators that multiply by a matrix, and which input holds it."""
 
 _COEFFICIENTS = ("LinearClassifier", "LinearRegressor")
@@ -106,7 +125,12 @@ def weight_place(model: Model, node: NodeProto, fed: set[str]) -> int | None:
     place = _CONVOLUTIONS.get(node.op_type, _MATRICES.get(node.op_type))
     if place is None or place >= len(node.input):
         return None
-    if node.op_type == "MatMul" and node.input[1] in fed and node.input[0] not in fed and _rank(model, node.input[0]) == 2:
+    if (
+        node.op_type == "MatMul"
+        and node.input[1] in fed
+        and node.input[0] not in fed
+        and _rank(model, node.input[0]) == 2
+    ):
         return 0
     if node.input[place] in fed or (node.op_type in _MATRICES and (_rank(model, node.input[place]) or 0) < 2):
         return None
@@ -136,7 +160,9 @@ def _named_layer(model: Model, name: str) -> FirstLayer:
     if producer is not None and name in fed:
         place = weight_place(model, producer, fed)
         if place is None:
-            raise TargetError(f"{name} is made by {producer.op_type}, which has no kernels; name a weight, or what a convolution or matrix makes")
+            raise TargetError(
+                f"{name} is made by {producer.op_type}, which has no kernels; name a weight, or what a convolution or matrix makes"
+            )
         return _layer(model, producer, place)
     for node in model.nodes:
         place = weight_place(model, node, fed)
@@ -177,7 +203,11 @@ def _layer(model: Model, node: NodeProto, place: int) -> FirstLayer:
     layer = node.output[0]
     if place < 0:
         coefficients = np.asarray(attributes["coefficients"], np.float64)
-        rows = len(attributes.get("classlabels_ints", ())) or len(attributes.get("classlabels_strings", ())) or int(attributes.get("targets", 1))
+        rows = (
+            len(attributes.get("classlabels_ints", ()))
+            or len(attributes.get("classlabels_strings", ()))
+            or int(attributes.get("targets", 1))
+        )
         if coefficients.size % max(rows, 1) or rows == 2:
             rows = len(attributes.get("intercepts", ())) or 1
         return FirstLayer(layer, node.op_type, f"{layer}: coefficients", coefficients.reshape(rows, -1), ("Attribute",))
@@ -185,7 +215,9 @@ def _layer(model: Model, node: NodeProto, place: int) -> FirstLayer:
     path = origin(model, weight)
     values = np.asarray(model.weight(weight)).astype(np.float64)
     if node.op_type in ("QLinearConv", "QLinearMatMul", "QGemm"):
-        values = _dequantize(model, values, node.input[place + 1], node.input[place + 2], 0 if node.op_type == "QLinearConv" else 1)
+        values = _dequantize(
+            model, values, node.input[place + 1], node.input[place + 2], 0 if node.op_type == "QLinearConv" else 1
+        )
         path = (*path, node.op_type)
     elif node.op_type in ("ConvInteger", "MatMulInteger") and len(node.input) > 3 and node.input[3]:
         values = values - np.asarray(model.weight(node.input[3]), np.float64)
@@ -230,7 +262,12 @@ def _as_pictures(model: Model, found: FirstLayer, inputs: list[str]) -> FirstLay
     for name in inputs:
         shape = model.inputs[name].shape
         sizes = tuple(size for size in (shape or ())[1:] if isinstance(size, int))
-        if shape is not None and len(sizes) == len(shape) - 1 and int(np.prod(sizes)) == found.kernels.shape[-1] and sum(size > 2 for size in sizes) > 1:
+        if (
+            shape is not None
+            and len(sizes) == len(shape) - 1
+            and int(np.prod(sizes)) == found.kernels.shape[-1]
+            and sum(size > 2 for size in sizes) > 1
+        ):
             kernels = found.kernels.reshape(-1, *sizes)
             if len(sizes) == 2:
                 kernels = kernels[:, None]

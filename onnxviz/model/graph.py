@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import onnx.inliner
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, TypeProto, ValueInfoProto
+from onnx import (
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    SparseTensorProto,
+    TensorProto,
+    TypeProto,
+    ValueInfoProto,
+)
 
 from onnxviz.errors import AllocationError, ModelError, TargetError
 from onnxviz.model import external_data, reading, structure
@@ -49,7 +58,14 @@ class Model:
         Initializers, and the tensors of Constant nodes.
     """
 
-    def __init__(self, source: reading.Source, graph: GraphProto, opsets: dict[str, int], constants: dict[str, Weight], original: ModelProto) -> None:
+    def __init__(
+        self,
+        source: reading.Source,
+        graph: GraphProto,
+        opsets: dict[str, int],
+        constants: dict[str, Weight],
+        original: ModelProto,
+    ) -> None:
         self.source = source
         self.graph = graph
         self.opsets = opsets
@@ -80,7 +96,11 @@ class Model:
     @cached_property
     def inputs(self) -> dict[str, TensorInfo]:
         """What must be fed; an initializer that is an input as well counts as a weight."""
-        return {value.name: from_type(value.name, value.type, "Input") for value in self.graph.input if value.name not in self.constants}
+        return {
+            value.name: from_type(value.name, value.type, "Input")
+            for value in self.graph.input
+            if value.name not in self.constants
+        }
 
     @cached_property
     def outputs(self) -> dict[str, TensorInfo]:
@@ -108,7 +128,9 @@ class Model:
 
     @cached_property
     def _constant_nodes(self) -> frozenset[str]:
-        return frozenset(name for node in self.original.graph.node if node.op_type == "Constant" for name in node.output)
+        return frozenset(
+            name for node in self.original.graph.node if node.op_type == "Constant" for name in node.output
+        )
 
     @cached_property
     def types(self) -> dict[str, TypeProto]:
@@ -137,7 +159,9 @@ class Model:
         close = difflib.get_close_matches(name, self.tensors, n=3, cutoff=0.5)
         hint = f" Close: {', '.join(close)}." if close else ""
         file = self.path if self.path else "MODEL"
-        raise TargetError(f"{written or name}: no tensor of that name in {self.name}.{hint} All: onnxviz inspect {file} '*'")
+        raise TargetError(
+            f"{written or name}: no tensor of that name in {self.name}.{hint} All: onnxviz inspect {file} '*'"
+        )
 
     def weight(self, name: str) -> np.ndarray:
         """Return the values of a constant tensor, read or computed from constants alone.
@@ -172,7 +196,9 @@ class Model:
         weight = self.constants[name]
         values = weight.values if isinstance(weight, SparseTensorProto) else weight
         if math.prod(weight.dims) * 8 > _LARGEST_WEIGHT:
-            raise AllocationError(f"{name}: the file declares a weight of shape {list(weight.dims)}, more than {_LARGEST_WEIGHT:,} bytes")
+            raise AllocationError(
+                f"{name}: the file declares a weight of shape {list(weight.dims)}, more than {_LARGEST_WEIGHT:,} bytes"
+            )
         try:
             if isinstance(weight, SparseTensorProto):
                 return dense_array(weight)
@@ -180,7 +206,9 @@ class Model:
                 return external_data.read(values, self.source.folder)
             return onnx.numpy_helper.to_array(weight)
         except (ValueError, TypeError, IndexError) as error:
-            raise ModelError(f"{self.name}: the weight '{name}' cannot be read ({error}); the file is damaged") from None
+            raise ModelError(
+                f"{self.name}: the weight '{name}' cannot be read ({error}); the file is damaged"
+            ) from None
 
     def cut(self, tensors: Iterable[str], wrt: Iterable[str] = ()) -> Model:
         """Return the smallest model that computes some tensors.
@@ -215,7 +243,9 @@ class Model:
         constants = {name: weight for name, weight in self.constants.items() if name in leaves and name not in stops}
         _declare(graph, constants)
         made = {name for node in graph.node for name in node.output}
-        graph.value_info.extend(_value_info(self.tensors[name]) for name in made if name in self.tensors and name not in names)
+        graph.value_info.extend(
+            _value_info(self.tensors[name]) for name in made if name in self.tensors and name not in names
+        )
         graph.output.extend(_value_info(self.tensors[name]) for name in names)
         return Model(self.source, graph, self.opsets, constants, self.original)
 
@@ -282,7 +312,9 @@ class Model:
         return proto
 
     def _with_graph(self, graph: GraphProto) -> ModelProto:
-        proto = ModelProto(ir_version=max(self.original.ir_version, 4), producer_name=self.original.producer_name, graph=graph)
+        proto = ModelProto(
+            ir_version=max(self.original.ir_version, 4), producer_name=self.original.producer_name, graph=graph
+        )
         for domain, version in self.opsets.items():
             proto.opset_import.add(domain=domain, version=version)
         return proto

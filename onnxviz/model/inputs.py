@@ -6,6 +6,7 @@ file says (metadata, denotations, quantisation parameters, leading normalization
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,7 +22,12 @@ from onnxviz.model.tensor_info import TensorInfo
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
-_PIXEL_RANGES = {"NominalRange_0_255": (0.0, 255.0), "Normalized_0_1": (0.0, 1.0), "Normalized_1_1": (-1.0, 1.0), "NominalRange_16_235": (16.0, 235.0)}
+_PIXEL_RANGES = {
+    "NominalRange_0_255": (0.0, 255.0),
+    "Normalized_0_1": (0.0, 1.0),
+    "Normalized_1_1": (-1.0, 1.0),
+    "NominalRange_16_235": (16.0, 235.0),
+}
 
 
 @dataclass(frozen=True)
@@ -88,16 +94,24 @@ def default_input(model: Model, wrt: str | None = None) -> TensorInfo:
     if wrt is not None:
         info = model.require(wrt)
         if not info.is_float:
-            raise UsageError(f"--wrt {wrt}: it holds {info.dtype}, and only floating-point tensors can move; try what reads it (an embedding, say)")
+            raise UsageError(
+                f"--wrt {wrt}: it holds {info.dtype}, and only floating-point tensors can move; try what reads it (an embedding, say)"
+            )
         return info
     floats = [info for info in model.inputs.values() if info.is_float]
     if len(floats) == 1:
         return floats[0]
     if not floats:
         listed = ", ".join(f"{info.name} ({info.dtype})" for info in model.inputs.values()) or "none"
-        raise UsageError(f"{model.name} has no floating-point input (inputs: {listed}); name a tensor inside the graph with --wrt")
-    listed = ", ".join(f"{info.name} ({'x'.join('?' if s is None else str(s) for s in info.shape or ())})" for info in floats)
-    raise UsageError(f"{model.name} has several floating-point inputs: {listed}; choose one with --wrt, the others are held (see --set)")
+        raise UsageError(
+            f"{model.name} has no floating-point input (inputs: {listed}); name a tensor inside the graph with --wrt"
+        )
+    listed = ", ".join(
+        f"{info.name} ({'x'.join('?' if s is None else str(s) for s in info.shape or ())})" for info in floats
+    )
+    raise UsageError(
+        f"{model.name} has several floating-point inputs: {listed}; choose one with --wrt, the others are held (see --set)"
+    )
 
 
 def contract(model: Model, name: str) -> InputContract:
@@ -131,10 +145,16 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
     rank = len(shape)
     name = info.name
     if info.element_type in (TensorProto.INT64, TensorProto.INT32) and rank <= 2:
-        return InputContract(name, shape, "tokens", ("time",)[: max(rank - 1, 0)], evidence=("whole numbers: read as tokens",))
+        return InputContract(
+            name, shape, "tokens", ("time",)[: max(rank - 1, 0)], evidence=("whole numbers: read as tokens",)
+        )
     properties = metadata(model.original)
     if rank == 4:
-        channels_last = isinstance(shape[3], int) and shape[3] in (1, 3, 4) and not (isinstance(shape[1], int) and shape[1] in (1, 3, 4))
+        channels_last = (
+            isinstance(shape[3], int)
+            and shape[3] in (1, 3, 4)
+            and not (isinstance(shape[1], int) and shape[1] in (1, 3, 4))
+        )
         axes = ("height", "width", "channel") if channels_last else ("channel", "height", "width")
         sizes = dict(zip(axes, shape[1:], strict=True))
         channels, height, width = sizes["channel"], sizes["height"], sizes["width"]
@@ -146,29 +166,57 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
         found = InputContract(name, shape, "image", axes, color, evidence=(note,))
         flipped = _flips_channels(model, name) if color == "rgb" else False
         if flipped:
-            found = found.with_note("the graph reverses the three channels first: which order it wants cannot be told; give --channels if colors look swapped")
+            found = found.with_note(
+                "the graph reverses the three channels first: which order it wants cannot be told; give --channels if colors look swapped"
+            )
         return found
     if rank == 5:
-        return InputContract(name, shape, "array", ("channel", "depth", "height", "width"), evidence=("five axes: a volume",))
+        return InputContract(
+            name, shape, "array", ("channel", "depth", "height", "width"), evidence=("five axes: a volume",)
+        )
     first = _first_operator(model, name)
     if rank == 3:
         if "Image.BitmapPixelFormat" in properties:
-            return InputContract(name, shape, "image", ("height", "width", "channel"), evidence=("the metadata names a pixel format",))
+            return InputContract(
+                name, shape, "image", ("height", "width", "channel"), evidence=("the metadata names a pixel format",)
+            )
         sizes3 = shape[1:]
         if all(isinstance(size, int) and size >= 16 for size in sizes3):
-            return InputContract(name, shape, "array", ("time", "feature"), evidence=("three axes, both large: time by feature",))
+            return InputContract(
+                name, shape, "array", ("time", "feature"), evidence=("three axes, both large: time by feature",)
+            )
         signal = first in ("Conv",) and not (isinstance(shape[2], int) and shape[2] <= 4)
         if signal:
-            return InputContract(name, shape, "signal", ("channel", "time"), evidence=("three axes before a convolution: channels by time",))
+            return InputContract(
+                name,
+                shape,
+                "signal",
+                ("channel", "time"),
+                evidence=("three axes before a convolution: channels by time",),
+            )
         return InputContract(name, shape, "sequence", ("time", "feature"), evidence=("three axes: steps by features",))
     if rank == 2:
         length = shape[1]
         if not isinstance(length, int):
-            return InputContract(name, shape, "signal", ("time",), evidence=("two axes, the second of any length: a signal",))
+            return InputContract(
+                name, shape, "signal", ("time",), evidence=("two axes, the second of any length: a signal",)
+            )
         if first in ("Conv", "STFT") and length >= 64:
-            return InputContract(name, shape, "signal", ("time",), evidence=("two axes, and the first layer slides along the second: a signal",))
+            return InputContract(
+                name,
+                shape,
+                "signal",
+                ("time",),
+                evidence=("two axes, and the first layer slides along the second: a signal",),
+            )
         return InputContract(name, shape, "vector", ("feature",), evidence=("two axes: a vector for each sample",))
-    return InputContract(name, shape, "array" if rank != 1 else "vector", tuple(f"axis {axis}" for axis in range(1, rank)), evidence=(f"{rank} axes",))
+    return InputContract(
+        name,
+        shape,
+        "array" if rank != 1 else "vector",
+        tuple(f"axis {axis}" for axis in range(1, rank)),
+        evidence=(f"{rank} axes",),
+    )
 
 
 def _first_operator(model: Model, name: str) -> str:
@@ -180,7 +228,19 @@ def _first_operator(model: Model, name: str) -> str:
         if node.op_type in ("Shape", "Size"):
             continue
         reached.update(node.output)
-        if node.op_type in ("Conv", "STFT", "MatMul", "Gemm", "LSTM", "GRU", "RNN", "FusedConv", "QLinearConv", "TreeEnsembleClassifier", "TreeEnsembleRegressor"):
+        if node.op_type in (
+            "Conv",
+            "STFT",
+            "MatMul",
+            "Gemm",
+            "LSTM",
+            "GRU",
+            "RNN",
+            "FusedConv",
+            "QLinearConv",
+            "TreeEnsembleClassifier",
+            "TreeEnsembleRegressor",
+        ):
             return "Conv" if "Conv" in node.op_type else node.op_type
     return ""
 
@@ -200,10 +260,22 @@ def _from_metadata(model: Model, found: InputContract) -> InputContract:
         color = "bgr" if pixel.lower().startswith("bgr") else "gray" if pixel.lower().startswith("gray") else "rgb"
         found = found.with_note(f"metadata Image.BitmapPixelFormat = {pixel}", color=color)
     nominal = properties.get("Image.NominalPixelRange", "")
-    if nominal in _PIXEL_RANGES and found.kind == "image":
+    span = _pair(properties.get("input_range", ""))
+    if span is not None and found.kind in ("image", "signal"):
+        found = found.with_note(f"metadata input_range = {properties['input_range']}", low=span[:1], high=span[1:])
+    elif nominal in _PIXEL_RANGES and found.kind == "image":
         low, high = _PIXEL_RANGES[nominal]
         found = found.with_note(f"metadata Image.NominalPixelRange = {nominal}", low=(low,), high=(high,))
     return found
+
+
+def _pair(text: str) -> tuple[float, float] | None:
+    """Return the two numbers of a range written as JSON, the smaller first; None for anything else."""
+    try:
+        low, high = (float(number) for number in json.loads(text))
+    except (ValueError, TypeError):
+        return None
+    return (low, high) if low < high else None
 
 
 def _from_type(model: Model, found: InputContract) -> InputContract:
@@ -223,13 +295,19 @@ def _from_quantization(model: Model, found: InputContract) -> InputContract:
             continue
         try:
             scale = np.asarray(model.weight(node.input[1])).astype(np.float64)
-            zero = np.asarray(model.weight(node.input[2])) if len(node.input) > 2 and node.input[2] else np.zeros((), np.uint8)
+            zero = (
+                np.asarray(model.weight(node.input[2]))
+                if len(node.input) > 2 and node.input[2]
+                else np.zeros((), np.uint8)
+            )
         except Exception:  # computed parameters say nothing about the range
             return found
         if scale.size != 1 or zero.dtype.kind not in "iu":
             return found
         bounds = np.iinfo(zero.dtype)
-        low, high = (float((edge - float(zero.reshape(-1)[0])) * scale.reshape(-1)[0]) for edge in (bounds.min, bounds.max))
+        low, high = (
+            float((edge - float(zero.reshape(-1)[0])) * scale.reshape(-1)[0]) for edge in (bounds.min, bounds.max)
+        )
         return found.with_note(f"the first QuantizeLinear holds {low:.4g} to {high:.4g}", low=(low,), high=(high,))
     return found
 
@@ -246,14 +324,21 @@ def _from_normalization(model: Model, found: InputContract) -> InputContract:
         # A scaler inside the graph: its center and spread are the training data's own.
         if len(mean) == 1 and np.allclose(mean, 0) and np.allclose(scale, 1):
             return found
-        return found.with_note(f"the graph begins with {steps}: center and spread of each feature", mean=_numbers(mean), scale=_numbers(scale))
+        return found.with_note(
+            f"the graph begins with {steps}: center and spread of each feature",
+            mean=_numbers(mean),
+            scale=_numbers(scale),
+        )
     for low, high in ((0.0, 1.0), (0.0, 255.0), (-1.0, 1.0)):
         spread = np.abs(factor) * (high - low)
         middle = np.abs(factor * (low + high) / 2 + offset)
         if np.all((spread > 0.4) & (spread < 8)) and np.all(middle < 2.5):
             note = f"the graph begins with {steps}, which brings {low:g} to {high:g} to a unit range"
             return found.with_note(note, low=(low,), high=(high,))
-    return found
+    # None of the usual ranges: what the graph brings to 0 to 1 is the range.
+    edges = np.sort(np.stack([-offset / safe, (1 - offset) / safe]), axis=0)
+    note = f"the graph begins with {steps}, which brings {edges[0].min():.4g} to {edges[1].max():.4g} to a unit range"
+    return found.with_note(note, low=_numbers(edges[0]), high=_numbers(edges[1]))
 
 
 def leading_affine(model: Model, found: InputContract) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -269,7 +354,10 @@ def leading_affine(model: Model, found: InputContract) -> tuple[np.ndarray, np.n
         node = readers[0]
         if node.op_type == "ImageScaler":
             values = {attribute.name: attribute for attribute in node.attribute}
-            gain, shift = np.array([values["scale"].f if "scale" in values else 1.0]), np.array(list(values["bias"].floats) or [0.0])
+            gain, shift = (
+                np.array([values["scale"].f if "scale" in values else 1.0]),
+                np.array(list(values["bias"].floats) or [0.0]),
+            )
         elif node.op_type == "Scaler" and node.domain == "ai.onnx.ml":
             values = {attribute.name: attribute for attribute in node.attribute}
             gain = np.array(list(values["scale"].floats) if "scale" in values else [1.0])
@@ -317,24 +405,34 @@ def _assumed(model: Model, found: InputContract) -> InputContract:
     try:
         kernels = first_layer(model, found.name).kernels
     except Exception:  # no layer to judge from
-        return found.with_note("nothing in the file tells the range: 0 to 1 is assumed; give --range", low=(0.0,), high=(1.0,))
+        return found.with_note(
+            "nothing in the file tells the range: 0 to 1 is assumed; give --range", low=(0.0,), high=(1.0,)
+        )
     gain = float(np.median(np.sqrt((kernels.reshape(len(kernels), -1) ** 2).sum(1)))) if kernels.size else 1.0
     if gain < 0.08:
         # Kernels this weak would barely answer an input of unit size.
-        return found.with_note(f"assumed 0 to 255: the first kernels are weak (median norm {gain:.2g}); give --range", low=(0.0,), high=(255.0,))
+        return found.with_note(
+            f"assumed 0 to 255: the first kernels are weak (median norm {gain:.2g}); give --range",
+            low=(0.0,),
+            high=(255.0,),
+        )
     if model.original.producer_name == "pytorch" and found.color == "rgb":
         low = tuple((0 - mean) / std for mean, std in zip(_IMAGENET_MEAN, _IMAGENET_STD, strict=True))
         high = tuple((1 - mean) / std for mean, std in zip(_IMAGENET_MEAN, _IMAGENET_STD, strict=True))
         note = "assumed normalized by ImageNet's mean and standard deviation, as PyTorch's image models are; give --range or --mean and --std"
         return found.with_note(note, low=low, high=high)
-    return found.with_note("nothing in the file tells the range: 0 to 1 is assumed; give --range", low=(0.0,), high=(1.0,))
+    return found.with_note(
+        "nothing in the file tells the range: 0 to 1 is assumed; give --range", low=(0.0,), high=(1.0,)
+    )
 
 
 def _numbers(values: np.ndarray) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+    return tuple(float(value) + 0.0 for value in values)  # + 0.0: no minus before a zero
 
 
-def settle(shape: Sequence[int | str | None], dims: dict[str, int], kind: str, given: Sequence[int] | None = None) -> tuple[int, ...]:
+def settle(
+    shape: Sequence[int | str | None], dims: dict[str, int], kind: str, given: Sequence[int] | None = None
+) -> tuple[int, ...]:
     """Return a shape with every size settled; the batch is 1 unless the file fixes it.
 
     Parameters
@@ -354,9 +452,13 @@ def settle(shape: Sequence[int | str | None], dims: dict[str, int], kind: str, g
         If the given shape contradicts the file's, or a size stays open.
     """
     if given is not None:
-        fits = len(given) == len(shape) and all(not isinstance(a, int) or a == b for a, b in zip(shape, given, strict=True))
+        fits = len(given) == len(shape) and all(
+            not isinstance(a, int) or a == b for a, b in zip(shape, given, strict=True)
+        )
         if shape and not fits:
-            raise UsageError(f"the shape {'x'.join(map(str, given))} does not fit {'x'.join('?' if s is None else str(s) for s in shape)}")
+            raise UsageError(
+                f"the shape {'x'.join(map(str, given))} does not fit {'x'.join('?' if s is None else str(s) for s in shape)}"
+            )
         return tuple(given)
     sizes = []
     for axis, size in enumerate(shape):

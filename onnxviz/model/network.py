@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError, UnsupportedOperators, UsageError
 from onnxviz.model.conversion import MISSING, Conversion
+from onnxviz.model.operators.declaration import Declaration
 from onnxviz.model.operators.element_types import carrier, from_numpy
 from onnxviz.model.plan import Redirect
 
@@ -49,14 +50,20 @@ class Network:
     float16 and bfloat16 values are carried as float32; `torch.float64` stays.
     """
 
-    def __init__(self, model: Model, tensors: Sequence[str], wrt: Sequence[str] = (), *, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, model: Model, tensors: Sequence[str], wrt: Sequence[str] = (), *, device: str | torch.device = "cpu"
+    ) -> None:
         part = model.cut(tensors, wrt)
         self.model = model
         self.tensors = tuple(tensors)
         self.inputs = tuple(part.inputs)
         self.device = torch.device(device)
         self._types = {name: part.tensors[name].element_type for name in self.inputs}
-        self._ranks = {name: (None if info.shape is None else len(info.shape)) for name, info in part.tensors.items() if name in self._types}
+        self._ranks = {
+            name: (None if info.shape is None else len(info.shape))
+            for name, info in part.tensors.items()
+            if name in self._types
+        }
         fed = set(self.inputs)
         values: dict[str, Tensor] = {}
 
@@ -75,15 +82,27 @@ class Network:
         if self.device.type != "cpu":
             self.plan.to(self.device)
 
-    def __call__(self, inputs: Mapping[str, Tensor | np.ndarray], redirect: Redirect | None = None) -> dict[str, Tensor]:
+    def replacing(self, functions: Mapping[str, Callable[..., Any]]) -> Callable[[Mapping[str, Any]], dict[str, Tensor]]:
+        """Return the same network with other functions for some operators: another gradient, say.
+
+        Parameters
+        ----------
+        functions : mapping of str to callable
+            By operator of the ONNX domain; each takes what the operator takes.
+        """
+
+        def substitute(declaration: Declaration) -> Callable[..., Any] | None:
+            return functions.get(declaration.operator) if declaration.domain == "" else None
+
+        return lambda inputs: self._run(inputs, substitute)
+
+    def __call__(self, inputs: Mapping[str, Tensor | np.ndarray]) -> dict[str, Tensor]:
         """Compute the tensors.
 
         Parameters
         ----------
         inputs : mapping of str to Tensor or ndarray
             At least what `inputs` names.
-        redirect : callable, optional
-            Gives another function for an operator, for this call alone.
 
         Returns
         -------
@@ -97,6 +116,9 @@ class Network:
         EvaluationError
             If an operator refuses the values; the message names it.
         """
+        return self._run(inputs, None)
+
+    def _run(self, inputs: Mapping[str, Tensor | np.ndarray], redirect: Redirect | None) -> dict[str, Tensor]:
         fed = [self._feed(name, inputs) for name in self.inputs]
         answer = dict(zip(self.plan.outputs, self.plan.run(fed, (), redirect), strict=True))
         return {name: answer[name] for name in self.tensors}
@@ -115,7 +137,9 @@ class Network:
         rank = self._ranks[name]
         if rank is not None and value.ndim != rank:
             shape = self.model.tensors[name].shape
-            raise EvaluationError(f"{name} takes {rank} axes ({_written(shape)}), but was given {value.ndim} ({_written(tuple(value.shape))})")
+            raise EvaluationError(
+                f"{name} takes {rank} axes ({_written(shape)}), but was given {value.ndim} ({_written(tuple(value.shape))})"
+            )
         kind = self._types[name]
         if kind:
             wanted = carrier(kind)

@@ -59,7 +59,9 @@ class Step:
     def prepare(self) -> None:
         """List which arguments are read from where, once, so that a run need not look."""
         self.reads = [
-            (place, argument.position, self.converter(place)) for place, argument in enumerate(self.arguments) if isinstance(argument, Slot)
+            (place, argument.position, self.converter(place))
+            for place, argument in enumerate(self.arguments)
+            if isinstance(argument, Slot)
         ]
 
     def converter(self, place: int) -> Callable[[torch.Tensor], Any] | None:
@@ -67,7 +69,11 @@ class Step:
         converters = self.declaration.converters
         if not converters:
             return None
-        return converters[min(place, len(converters) - 1)] if self.declaration.variadic or place < len(converters) else None
+        return (
+            converters[min(place, len(converters) - 1)]
+            if self.declaration.variadic or place < len(converters)
+            else None
+        )
 
     def call(self, environment: list[Any], device: torch.device, redirect: Redirect | None) -> Any:
         """Compute the operator from the values in the environment."""
@@ -79,7 +85,10 @@ class Step:
                 arguments[place] = value if convert is None or value is None else convert(value)
         keywords = self.keywords
         if self.bodies:
-            keywords = {**keywords, **{name: _bind(body, environment, device, redirect) for name, body in self.bodies.items()}}
+            keywords = {
+                **keywords,
+                **{name: _bind(body, environment, device, redirect) for name, body in self.bodies.items()},
+            }
         function = self.declaration.function
         if redirect is not None:
             function = redirect(self.declaration) or function
@@ -132,7 +141,7 @@ class Plan:
     results: list[Any]
     steps: list[Step]
     size: int
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def finish(self) -> None:
         """Settle which values are dropped after which step."""
@@ -152,7 +161,9 @@ class Plan:
         for number, step in enumerate(self.steps):
             step.release = tuple(released.get(number, ()))
 
-    def run(self, inputs: Sequence[Any], captured: Sequence[Any] = (), redirect: Redirect | None = None) -> tuple[Any, ...]:
+    def run(
+        self, inputs: Sequence[Any], captured: Sequence[Any] = (), redirect: Redirect | None = None
+    ) -> tuple[Any, ...]:
         """Compute the outputs.
 
         Raises
@@ -226,7 +237,9 @@ class BoundBody:
         return self.plan.run(inputs, self.captured, self.redirect)
 
 
-def _bind(body: Body | tuple[Body, ...], environment: list[Any], device: torch.device, redirect: Redirect | None) -> Any:
+def _bind(
+    body: Body | tuple[Body, ...], environment: list[Any], device: torch.device, redirect: Redirect | None
+) -> Any:
     if isinstance(body, tuple):
         return tuple(_bind(one, environment, device, redirect) for one in body)
     values = [environment[value.position] if isinstance(value, Slot) else value for value in body.captures]

@@ -96,7 +96,9 @@ def _read_file(path: Path) -> bytes:
         raise UsageError(f"{path} is no plain file")
     size = path.stat().st_size
     if size > _LARGEST:
-        raise ModelError(f"{path.name} has {size:,} bytes; an ONNX file holds at most 2 GiB, more must lie in external data")
+        raise ModelError(
+            f"{path.name} has {size:,} bytes; an ONNX file holds at most 2 GiB, more must lie in external data"
+        )
     try:
         return path.read_bytes()
     except OSError as error:
@@ -112,7 +114,9 @@ def _parse(data: bytes, name: str) -> ModelProto:
     try:
         proto = onnx.ModelProto.FromString(data)
     except DecodeError:
-        raise ModelError(f"{name} is no ONNX model, or was cut short: its {len(data):,} bytes are no whole protocol buffer") from None
+        raise ModelError(
+            f"{name} is no ONNX model, or was cut short: its {len(data):,} bytes are no whole protocol buffer"
+        ) from None
     if not proto.HasField("graph"):
         raise ModelError(f"{name} is no ONNX model: it has no graph (a protocol buffer of another kind, or cut short)")
     return proto

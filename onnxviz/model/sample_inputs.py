@@ -11,8 +11,18 @@ from onnxviz.errors import UsageError
 from onnxviz.model.graph import Model
 from onnxviz.model.inputs import contract, settle
 
-_INTEGERS = {TensorProto.INT64: np.int64, TensorProto.INT32: np.int32, TensorProto.INT16: np.int16, TensorProto.INT8: np.int8}
-_INTEGERS |= {TensorProto.UINT8: np.uint8, TensorProto.UINT16: np.uint16, TensorProto.UINT32: np.uint32, TensorProto.UINT64: np.uint64}
+_INTEGERS = {
+    TensorProto.INT64: np.int64,
+    TensorProto.INT32: np.int32,
+    TensorProto.INT16: np.int16,
+    TensorProto.INT8: np.int8,
+}
+_INTEGERS |= {
+    TensorProto.UINT8: np.uint8,
+    TensorProto.UINT16: np.uint16,
+    TensorProto.UINT32: np.uint32,
+    TensorProto.UINT64: np.uint64,
+}
 _FLOATS = {TensorProto.FLOAT: np.float32, TensorProto.DOUBLE: np.float64, TensorProto.FLOAT16: np.float16}
 
 
@@ -60,7 +70,9 @@ def random_input(model: Model, name: str, shape: tuple[int, ...], seed: int = 0)
     return values.astype(_FLOATS.get(kind, np.float32))
 
 
-def settled_shape(model: Model, name: str, dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+def settled_shape(
+    model: Model, name: str, dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[int, ...]:
     """Return an input's shape with every size settled.
 
     Raises
@@ -78,7 +90,12 @@ def _bound(model: Model, name: str) -> int:
     for node in model.nodes:
         if not any(one in reached for one in node.input):
             continue
-        if node.op_type == "Gather" and len(node.input) > 1 and node.input[1] in reached and node.input[0] in model.tensors:
+        if (
+            node.op_type == "Gather"
+            and len(node.input) > 1
+            and node.input[1] in reached
+            and node.input[0] in model.tensors
+        ):
             shape = model.tensors[node.input[0]].shape
             if shape and isinstance(shape[0], int):
                 return max(1, shape[0])

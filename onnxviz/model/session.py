@@ -67,7 +67,9 @@ class Session:
         fed = {*wrt, *model.inputs}
         # ONNX Runtime computes what nodes make; inputs and weights are handed through.
         self._passed = tuple(name for name in self.tensors if name in fed)
-        self._constant = {name: model.weight(name) for name in self.tensors if name in model.constants and name not in fed}
+        self._constant = {
+            name: model.weight(name) for name in self.tensors if name in model.constants and name not in fed
+        }
         computed = [name for name in self.tensors if name not in fed and name not in self._constant]
         self.untouched = all(name in own for name in computed) and not wrt
         self._computed = list(dict.fromkeys(computed))
@@ -87,7 +89,9 @@ class Session:
             proto = model.original if self.untouched else model.cut(self._computed, wrt).to_proto()
             content = _serialize(proto, model)
             if model.source.folder is not None:
-                options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(model.source.folder))
+                options.add_session_config_entry(
+                    "session.model_external_initializers_file_folder_path", str(model.source.folder)
+                )
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises a type of its own for each status
@@ -119,14 +123,22 @@ class Session:
         for name, (dtype, _) in self.inputs.items():
             if name not in inputs:
                 raise UsageError(f"{self.model.name} needs the input '{name}'; give it, with --set on the command line")
-            feed[name] = np.asarray(inputs[name]) if dtype.startswith("tensor") else np.asarray(inputs[name], dtype=_castable(dtype))
-        answer: dict[str, Any] = {name: feed[name] if name in feed else np.asarray(inputs[name]) for name in self._passed}
+            feed[name] = (
+                np.asarray(inputs[name])
+                if dtype.startswith("tensor")
+                else np.asarray(inputs[name], dtype=_castable(dtype))
+            )
+        answer: dict[str, Any] = {
+            name: feed[name] if name in feed else np.asarray(inputs[name]) for name in self._passed
+        }
         answer.update(self._constant)
         if self._session is not None:
             try:
                 values = self._session.run(self._computed, feed)
             except Exception as error:  # as above
-                raise EvaluationError(f"ONNX Runtime does not run {self.model.name} on this input: {_sentence(error)}") from None
+                raise EvaluationError(
+                    f"ONNX Runtime does not run {self.model.name} on this input: {_sentence(error)}"
+                ) from None
             answer.update(zip(self._computed, values, strict=True))
         return {name: answer[name] for name in self.tensors}
 
@@ -141,7 +153,9 @@ def _serialize(proto: Any, model: Model) -> bytes:
     try:
         content: bytes = proto.SerializeToString()
     except Exception:  # protobuf raises several types beyond 2 GiB
-        raise EvaluationError(f"{model.name}: the part up to these tensors is larger than 2 GiB, more than ONNX Runtime takes") from None
+        raise EvaluationError(
+            f"{model.name}: the part up to these tensors is larger than 2 GiB, more than ONNX Runtime takes"
+        ) from None
     return content
 
 

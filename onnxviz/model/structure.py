@@ -54,7 +54,9 @@ def producers(nodes: Sequence[NodeProto]) -> dict[str, int]:
                 continue
             if name in made:
                 first = nodes[made[name]].op_type
-                raise ModelError(f"the tensor '{name}' is made twice, by {first} and by {node.op_type}; a graph needs one maker for each name")
+                raise ModelError(
+                    f"the tensor '{name}' is made twice, by {first} and by {node.op_type}; a graph needs one maker for each name"
+                )
             made[name] = position
     return made
 
@@ -84,7 +86,9 @@ def in_order(nodes: Sequence[NodeProto], given: Collection[str]) -> list[NodePro
         for name in names:
             if name not in known and name not in made:
                 label = f" '{node.name}'" if node.name else ""
-                raise ModelError(f"the {node.op_type} node{label} reads the tensor '{name}', which is no input, no initializer and no node's output")
+                raise ModelError(
+                    f"the {node.op_type} node{label} reads the tensor '{name}', which is no input, no initializer and no node's output"
+                )
     waits = [sum(name in made and name not in known for name in names) for names in reads]
     readers: dict[str, list[int]] = {}
     for position, names in enumerate(reads):

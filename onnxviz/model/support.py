@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from onnx import NodeProto
+
 from onnxviz.model.expansion import schema_of
 from onnxviz.model.graph import Model
-from onnxviz.model.structure import NodeProto, read_by, subgraphs
+from onnxviz.model.structure import read_by, subgraphs
 
 _CATALOG = Path(__file__).with_name("operators") / "catalog.json"
 
@@ -98,7 +100,10 @@ def reach(model: Model, sources: Iterable[str] | None = None) -> dict[str, Reach
         What moves; by default the floating-point inputs.
     """
     moving = set(sources) if sources is not None else {name for name, info in model.inputs.items() if info.is_float}
-    table = {name: Reach(True, name in moving, "" if name in moving else "it is no floating-point input") for name in model.inputs}
+    table = {
+        name: Reach(True, name in moving, "" if name in moving else "it is no floating-point input")
+        for name in model.inputs
+    }
     table.update({name: Reach(True, False, "it is constant") for name in model.constants})
     known: dict[tuple[str, str], Support] = {}
     for node in model.nodes:
@@ -114,11 +119,16 @@ def reach(model: Model, sources: Iterable[str] | None = None) -> dict[str, Reach
             elif not found.converted:
                 table[name] = Reach(False, False, found.reason)
             elif not any(entry.differentiable for entry in before):
-                stopped = next((entry.reason for entry in before if entry.reason and "constant" not in entry.reason), "it is constant")
+                stopped = next(
+                    (entry.reason for entry in before if entry.reason and "constant" not in entry.reason),
+                    "it is constant",
+                )
                 table[name] = Reach(True, False, stopped)
             else:
                 info = model.tensors.get(name)
-                number = info is None or info.is_float or found.gradient == "straight-through" or info.container != "tensor"
+                number = (
+                    info is None or info.is_float or found.gradient == "straight-through" or info.container != "tensor"
+                )
                 passes = found.gradient != ZERO and number
                 why = "" if passes else (found.reason or f"{node.op_type} gives {info.dtype if info else 'no numbers'}")
                 table[name] = Reach(True, passes, why)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import product
 from types import EllipsisType
-from typing import Any, Union
+from typing import Any
 
 from onnxviz.errors import TargetError
 
@@ -23,7 +23,7 @@ class Each(Enum):
 
 
 EACH = Each.EACH
-Index = Union[int, slice, EllipsisType, Each]
+Index = int | slice | EllipsisType | Each
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _SLICE = re.compile(r"([+-]?\d+)?\s*:\s*([+-]?\d+)?\s*(?::\s*([+-]?\d+)?)?")
@@ -107,7 +107,9 @@ class Target:
         if EACH not in self.index:
             return (self,)
         axes = self._axes(len(shape))
-        choices = [range(shape[axis]) if entry is EACH else (entry,) for entry, axis in zip(self.index, axes, strict=True)]
+        choices = [
+            range(shape[axis]) if entry is EACH else (entry,) for entry, axis in zip(self.index, axes, strict=True)
+        ]
         return tuple(Target(self.tensor, tuple(choice)) for choice in product(*choices))
 
     def check(self, shape: Sequence[int | None]) -> None:
@@ -153,7 +155,8 @@ class Target:
         if array.ndim == 0:
             array = array.reshape(1)
         self.check(tuple(array.shape[1:]))
-        picked = array[(slice(None), *self.index)] if self.index else array
+        key = (slice(None), *self.index)
+        picked = array[key] if self.index else array
         if picked.ndim == 1:
             return picked
         return picked.reshape(picked.shape[0], -1).mean(-1)
@@ -162,7 +165,9 @@ class Target:
         """Return for each entry the axis after the batch that it picks from; -1 for the ellipsis."""
         entries = sum(entry is not Ellipsis for entry in self.index)
         if entries > rank:
-            raise TargetError(f"{self}: the index has {entries} entries, but {self.tensor} has {rank} axes after the batch")
+            raise TargetError(
+                f"{self}: the index has {entries} entries, but {self.tensor} has {rank} axes after the batch"
+            )
         if len(self.index) - entries > 1:
             raise TargetError(f"{self}: only one '...' fits into an index")
         axes, axis = [], 0

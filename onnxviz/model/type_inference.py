@@ -71,7 +71,12 @@ def infer_node(node: NodeProto, version: int, types: Mapping[str, TypeProto]) ->
         return found
     for name in node.input:
         kind = types.get(name)
-        if kind is not None and kind.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16):
+        if kind is not None and kind.tensor_type.elem_type in (
+            TensorProto.FLOAT,
+            TensorProto.FLOAT16,
+            TensorProto.DOUBLE,
+            TensorProto.BFLOAT16,
+        ):
             element = TypeProto()
             element.tensor_type.elem_type = kind.tensor_type.elem_type
             return {name: element for name in node.output[:1] if name}

@@ -1,0 +1,100 @@
+"""Which picture suits an input: colors for pictures, curves for signals, bars for vectors, a heat map for the rest."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.commands.feeding import image_units
+
+if TYPE_CHECKING:
+    from onnxviz.formats.pictures import Picture
+    from onnxviz.model.inputs import InputContract
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How arrays of one input are drawn.
+
+    Attributes
+    ----------
+    expected : InputContract
+        What the input is.
+    names : tuple of str
+        Of a vector's features.
+    mean, std : ndarray or None
+        Of a vector's features.
+    low, high : ndarray or None
+        A vector's bounds.
+    """
+
+    expected: InputContract
+    names: tuple[str, ...] = ()
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether an array is drawn pixel by pixel, with no axes."""
+        return self.expected.kind == "image"
+
+    def draw(self, array: np.ndarray, title: str = "", subtitle: str = "", restarts: np.ndarray | None = None) -> Picture:
+        """Draw one sample.
+
+        Parameters
+        ----------
+        array : (*shape) ndarray
+            Without the batch, in the model's own units.
+        title, subtitle : str
+            Two lines above a chart; a picture has none.
+        restarts : (restart, *shape) ndarray, optional
+            What every start ended in; shown in a vector's chart.
+
+        Returns
+        -------
+        (height, width, 3) uint8
+        """
+        expected = self.expected
+        if self.is_picture:
+            return self._picture(array)
+        if expected.kind == "signal":
+            from onnxviz.formats.signal_chart import signal_chart
+
+            return signal_chart(array, title=title, subtitle=subtitle)
+        if array.ndim <= 1 or (array.ndim == 2 and 1 in array.shape):
+            return self._bars(array.reshape(-1), title, subtitle, restarts)
+        from onnxviz.formats.heat_map import heat_map
+
+        axes = expected.axes if len(expected.axes) == array.ndim else tuple(f"axis {axis + 1}" for axis in range(array.ndim))
+        plane = array.reshape(-1, array.shape[-1])
+        rows = " × ".join(axes[:-1])
+        return heat_map(plane, rows=rows, columns=axes[-1], label="value, in the model's own units", title=title, subtitle=subtitle)
+
+    def _picture(self, array: np.ndarray) -> Picture:
+        from onnxviz.formats.image_inputs import restore_image
+        from onnxviz.formats.kernels import planes
+
+        expected = self.expected
+        if expected.color is not None and expected.bounded:
+            low, high, mean, std = image_units(expected)
+            return restore_image(array, expected.layout[1:].lower(), expected.color, low, high, mean, std)  # type: ignore[arg-type]
+        channels = np.moveaxis(array, expected.axes.index("channel"), 0)
+        centered = channels - channels.mean(axis=(1, 2), keepdims=True)
+        return planes(centered, float(np.abs(centered).max()) or 1.0, math.ceil(math.sqrt(len(channels))))
+
+    def _bars(self, values: np.ndarray, title: str, subtitle: str, restarts: np.ndarray | None) -> Picture:
+        from onnxviz.formats.vector_chart import FeatureVector, vector_chart
+
+        given: dict[str, Any] = {"names": self.names if len(self.names) == values.size else ()}
+        if self.mean is not None and self.std is not None:
+            given |= {"mean": self.mean, "std": self.std}
+        if self.low is not None and self.high is not None:
+            given |= {"low": self.low, "high": self.high}
+        if restarts is not None and len(restarts) > 1:
+            given["restarts"] = restarts.reshape(len(restarts), -1)
+        return vector_chart(FeatureVector(values, units="" if self.std is not None else "model units", **given), title, subtitle)

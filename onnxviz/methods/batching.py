@@ -1,0 +1,83 @@
+"""How many samples a network takes at once, found out rather than assumed: many models are exported for a batch of one."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from onnxviz.errors import OnnxvizError
+
+Run = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
+
+
+class Batched:
+    """A network whose held inputs follow the batch of the one that moves.
+
+    Parameters
+    ----------
+    network : callable
+        Named tensors in, named tensors out.
+    name : str
+        The input that moves.
+    held : mapping of str to Tensor
+        The others, as for a batch of one.
+    sample : (1, *shape) Tensor
+        An input to try it with.
+
+    Attributes
+    ----------
+    batchable : bool
+        Whether several samples at once give what each gives alone.
+    """
+
+    def __init__(self, network: Run, name: str, held: Mapping[str, Tensor], sample: Tensor) -> None:
+        self.network = network
+        self.name = name
+        self.held = dict(held)
+        self._repeated: frozenset[str] = frozenset()
+        self.batchable = self._try(sample)
+
+    def __call__(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Run the network on (batch, *shape) samples."""
+        count = inputs[self.name].shape[0]
+        held = {
+            name: value.expand(count, *value.shape[1:]) if name in self._repeated and count > 1 else value
+            for name, value in self.held.items()
+        }
+        return self.network({**held, **inputs})
+
+    def running(self, network: Run) -> Batched:
+        """Return another network with the same held inputs."""
+        twin = copy.copy(self)
+        twin.network = network
+        return twin
+
+    def _try(self, sample: Tensor) -> bool:
+        """Run two different samples together and apart; first with the held inputs as they are, then repeated."""
+        other = sample + 0.1 * (sample.std() + 1) * torch.randn(sample.shape, generator=torch.Generator().manual_seed(0)).to(sample)
+        one_row = frozenset(name for name, value in self.held.items() if value.ndim and value.shape[0] == 1)
+        with torch.no_grad():
+            alone = [self({self.name: one}) for one in (sample, other)]
+            for repeated in dict.fromkeys((frozenset[str](), one_row)):
+                self._repeated = repeated
+                try:
+                    together = self({self.name: torch.cat((sample, other))})
+                except OnnxvizError:
+                    continue
+                if all(_same(together[name], alone[0][name], alone[1][name]) for name in together):
+                    return True
+        self._repeated = frozenset()
+        return False
+
+
+def _same(together: Tensor, first: Tensor, second: Tensor) -> bool:
+    if not isinstance(together, Tensor) or first.ndim == 0 or together.shape != (2 * first.shape[0], *first.shape[1:]):
+        return False
+    apart = torch.cat((first, second))
+    if not together.is_floating_point():
+        return bool(torch.equal(together, apart))
+    spread = float(apart.abs().max()) if apart.numel() else 0.0
+    return torch.allclose(together, apart, rtol=1e-3, atol=1e-4 * spread + 1e-7)

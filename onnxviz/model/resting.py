@@ -1,0 +1,81 @@
+"""Inputs at rest: what the inputs that nobody speaks of are held at while another one moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from onnxviz.model.graph import Model
+from onnxviz.model.inputs import contract
+from onnxviz.model.sample_inputs import settled_shape
+from onnxviz.model.tensor_info import TensorInfo
+
+_WORKING_SET = 2 << 30
+"""Bytes that one batch's activations may take, forward and backward."""
+
+_MOST_AT_ONCE = 512
+
+
+def resting_input(model: Model, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the middle of an input's range, or 0 where it has none; true for conditions and masks.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    name : str
+        The input.
+    shape : tuple of int
+        With the batch.
+    """
+    info = model.require(name)
+    if info.dtype == "bool":
+        return np.ones(shape, np.bool_)
+    if not info.is_float:
+        return np.zeros(shape, np.int64)
+    expected = contract(model, name)
+    middle = np.zeros(shape, np.float32)
+    if expected.bounded:
+        values = (np.asarray(expected.low) + np.asarray(expected.high)) / 2
+        if values.size > 1 and "channel" in expected.axes:
+            values = values.reshape([-1 if axis == "channel" else 1 for axis in expected.axes])
+        middle = (middle + values).astype(np.float32)
+    elif expected.mean and len(expected.mean) in (1, shape[-1] if shape else 1):
+        middle = (middle + np.asarray(expected.mean)).astype(np.float32)
+    return middle
+
+
+def rest(
+    model: Model, names: list[str], held: Mapping[str, np.ndarray], dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+    """Return values for some inputs: those given, the others at rest."""
+    return {name: held[name] if name in held else resting_input(model, name, settled_shape(model, name, dims, shapes)) for name in names}
+
+
+def samples_at_once(model: Model, tensors: list[str], wrt: list[str], shape: tuple[int, ...]) -> int:
+    """Return how many samples fit into the working set, judged by the sizes of the activations that the graph declares.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    tensors, wrt : list of str
+        What is computed, from what.
+    shape : tuple of int
+        Of the moving input, with the batch; stands for every size that the graph leaves open.
+    """
+    part = model.cut(tensors, wrt)
+    open_size = max(shape[1:], default=1)
+    elements = math.prod(shape[1:])
+    for name in part.producers:
+        elements += _elements(part.tensors[name], open_size)
+    # Forward values, gradients, and the copies that convolutions make.
+    return max(1, min(_MOST_AT_ONCE, _WORKING_SET // (elements * 4 * 3)))
+
+
+def _elements(info: TensorInfo, open_size: int) -> int:
+    if info.shape is None:
+        return 0
+    return math.prod(size if isinstance(size, int) else min(open_size, 256) for size in info.shape[1:])
