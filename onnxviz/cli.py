@@ -44,7 +44,7 @@ class _Verbs(click.Group):
 @click.version_option(__version__, prog_name="onnxviz")
 @click.pass_context
 def onnxviz(ctx: click.Context, verbose: bool, quiet: bool) -> None:
-    """Show what an exported neural network has learned, from its ONNX file alone.
+    r"""Show what an exported neural network has learned, from its ONNX file alone.
 
     \b
     Example:
@@ -89,7 +89,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if "-v" in words[:2] or "--verbose" in words[:2]:
             raise
         what = (str(error).strip().splitlines() or [""])[0]
-        return _fail(f"unexpected {type(error).__name__}: {what}\nThis is a fault of onnxviz, not yours; 'onnxviz -v …' shows where.", 1)
+        return _fail(
+            f"unexpected {type(error).__name__}: {what}\nThis is a fault of onnxviz, not yours; 'onnxviz -v …' shows where.",
+            1,
+        )
     return result if isinstance(result, int) else 0
 
 

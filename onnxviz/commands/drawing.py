@@ -43,7 +43,9 @@ class Drawing:
         """Whether an array is drawn pixel by pixel, with no axes."""
         return self.expected.kind == "image"
 
-    def draw(self, array: np.ndarray, title: str = "", subtitle: str = "", restarts: np.ndarray | None = None) -> Picture:
+    def draw(
+        self, array: np.ndarray, title: str = "", subtitle: str = "", restarts: np.ndarray | None = None
+    ) -> Picture:
         """Draw one sample.
 
         Parameters
@@ -70,10 +72,16 @@ class Drawing:
             return self._bars(array.reshape(-1), title, subtitle, restarts)
         from onnxviz.formats.heat_map import heat_map
 
-        axes = expected.axes if len(expected.axes) == array.ndim else tuple(f"axis {axis + 1}" for axis in range(array.ndim))
+        axes = (
+            expected.axes
+            if len(expected.axes) == array.ndim
+            else tuple(f"axis {axis + 1}" for axis in range(array.ndim))
+        )
         plane = array.reshape(-1, array.shape[-1])
         rows = " × ".join(axes[:-1])
-        return heat_map(plane, rows=rows, columns=axes[-1], label="value, in the model's own units", title=title, subtitle=subtitle)
+        return heat_map(
+            plane, rows=rows, columns=axes[-1], label="value, in the model's own units", title=title, subtitle=subtitle
+        )
 
     def _picture(self, array: np.ndarray) -> Picture:
         from onnxviz.formats.image_inputs import restore_image
@@ -97,4 +105,6 @@ class Drawing:
             given |= {"low": self.low, "high": self.high}
         if restarts is not None and len(restarts) > 1:
             given["restarts"] = restarts.reshape(len(restarts), -1)
-        return vector_chart(FeatureVector(values, units="" if self.std is not None else "model units", **given), title, subtitle)
+        return vector_chart(
+            FeatureVector(values, units="" if self.std is not None else "model units", **given), title, subtitle
+        )

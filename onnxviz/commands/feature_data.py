@@ -29,7 +29,9 @@ class Features:
     scale: np.ndarray | None = None
 
 
-def read_features(count: int, known: tuple[str, ...], bounds: str | None, names: Path | None, data: Path | None) -> Features:
+def read_features(
+    count: int, known: tuple[str, ...], bounds: str | None, names: Path | None, data: Path | None
+) -> Features:
     """Read --bounds, --names and --data.
 
     Parameters
@@ -100,7 +102,9 @@ def _match(table: np.ndarray, columns: tuple[str, ...], labels: tuple[str, ...],
     if labels and set(labels) <= set(columns):
         return table[:, [columns.index(label) for label in labels]]
     if table.shape[1] == count + 1 and columns:
-        raise DataError(f"--data {path}: it has {count + 1} columns, the input {count} features; leave the label's column out, or give --names")
+        raise DataError(
+            f"--data {path}: it has {count + 1} columns, the input {count} features; leave the label's column out, or give --names"
+        )
     raise DataError(f"--data {path}: it has {table.shape[1]} columns, the input {count} features")
 
 
@@ -119,7 +123,9 @@ def _read_bounds(text: str, count: int) -> tuple[np.ndarray, np.ndarray]:
         raise UsageError(f"--bounds {text}: neither two numbers (LO,HI) nor a file that exists")
     table, _ = _read_table(path)
     if table.shape != (count, 2):
-        raise DataError(f"--bounds {text}: it is {table.shape[0]}x{table.shape[1]}; a row for each of the {count} features, low and high, is wanted")
+        raise DataError(
+            f"--bounds {text}: it is {table.shape[0]}x{table.shape[1]}; a row for each of the {count} features, low and high, is wanted"
+        )
     if not (table[:, 0] <= table[:, 1]).all():
         row = int(np.argmax(table[:, 0] > table[:, 1]))
         raise DataError(f"--bounds {text}: in row {row + 1} the low end lies above the high end")

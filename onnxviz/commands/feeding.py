@@ -53,7 +53,9 @@ def _image(sample: Sample, expected: InputContract, shape: tuple[int, ...]) -> n
     from onnxviz.formats.image_inputs import fit_image
 
     if expected.kind != "image" or expected.color is None:
-        raise DataError(f"{sample.source}: a picture does not fit {expected.name}, which takes {expected.kind} {expected.layout}; give a .npy file")
+        raise DataError(
+            f"{sample.source}: a picture does not fit {expected.name}, which takes {expected.kind} {expected.layout}; give a .npy file"
+        )
     low, high, mean, std = image_units(expected)
     sizes = list(shape)
     for axis, size in zip(("height", "width"), sample.array.shape[:2], strict=True):
@@ -94,7 +96,9 @@ def _array(array: np.ndarray, shape: tuple[int, ...], sample: Sample) -> np.ndar
         return array[:1]
     if array.shape == wanted or array.size == int(np.prod(wanted)):
         return array.reshape(1, *wanted)
-    raise DataError(f"{sample.source}: its shape {_sizes(array.shape)} does not fit the input, which takes {_sizes(wanted)} for each sample")
+    raise DataError(
+        f"{sample.source}: its shape {_sizes(array.shape)} does not fit the input, which takes {_sizes(wanted)} for each sample"
+    )
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

@@ -41,9 +41,21 @@ _FAINT = 0.02
 
 @click.command()
 @model_argument
-@click.option("-t", "--target", "weight", metavar="WEIGHT", help="Another layer: its weight, or what it makes. [default: the first layer]")
+@click.option(
+    "-t",
+    "--target",
+    "weight",
+    metavar="WEIGHT",
+    help="Another layer: its weight, or what it makes. [default: the first layer]",
+)
 @click.option("--input", "input_name", metavar="NAME", help="Start from this input, where there are several.")
-@click.option("--apply", "applied", metavar="INPUT", type=click.Path(path_type=Path), help="Show what each filter answers on a picture, an array or a sound.")
+@click.option(
+    "--apply",
+    "applied",
+    metavar="INPUT",
+    type=click.Path(path_type=Path),
+    help="Show what each filter answers on a picture, an array or a sound.",
+)
 @contract_options
 @set_option
 @dim_option
@@ -199,7 +211,10 @@ def _write(
     from onnxviz.formats.results import Result
 
     arrays: dict[str, np.ndarray] = {"kernels": found.kernels.astype(np.float32)}
-    axes = {"kernels": " ".join(("filter", "channel", "depth", "height", "width")[: 2]) + "".join(f" {one}" for one in _spatial(found.kernels.ndim - 2))}
+    axes = {
+        "kernels": " ".join(("filter", "channel", "depth", "height", "width")[:2])
+        + "".join(f" {one}" for one in _spatial(found.kernels.ndim - 2))
+    }
     if answers is not None:
         arrays["answers"] = answers.astype(np.float32)
     settings = {"verb": "filters", "model": model.digest, "weight": found.weight, "applied": answers is not None}
@@ -209,7 +224,12 @@ def _write(
         if answers is not None:
             save_picture(folder.file("answers.png"), _answer_sheet(found, ranked, answers))
             names.append("answers.png")
-        summary = {"layer": found.layer, "weight": found.weight, "path": list(found.path), "filters": [asdict(one) for one in ranked]}
+        summary = {
+            "layer": found.layer,
+            "weight": found.weight,
+            "path": list(found.path),
+            "filters": [asdict(one) for one in ranked],
+        }
         provenance = {"model": model.name, "sha256": model.digest}
         Result(arrays, axes, summary, provenance=provenance).save(folder.partial)
     terminal.note(f"written: {output}")
@@ -225,7 +245,9 @@ def _title(found: FirstLayer) -> str:
     return f"{len(found.kernels)} filters of {size}"
 
 
-def _sheet(model: Any, found: FirstLayer, ranked: list[FilterDescription], colors: Any, expected: InputContract | None) -> Picture:
+def _sheet(
+    model: Any, found: FirstLayer, ranked: list[FilterDescription], colors: Any, expected: InputContract | None
+) -> Picture:
     import numpy as np
 
     from onnxviz.formats.kernels import kernel_picture
@@ -245,12 +267,16 @@ def _sheet(model: Any, found: FirstLayer, ranked: list[FilterDescription], color
         note = "Each kernel in its own scale: gray is zero."
         return Sheet(tiles, _title(found), subtitle, note).draw()
     if found.kernels.ndim == 3 and found.kernels.shape[1] <= 4:
-        return Sheet(tiles, _title(found), subtitle, "Each kernel in its own scale; the line in the middle is zero.").draw()
+        return Sheet(
+            tiles, _title(found), subtitle, "Each kernel in its own scale; the line in the middle is zero."
+        ).draw()
     bar = ColorBar("diverging", -1.0, 1.0, "weight / the kernel's largest")
     return Sheet(tiles, _title(found), subtitle, "", bar).draw()
 
 
-def _matrix(model: Any, found: FirstLayer, ranked: list[FilterDescription], expected: InputContract | None, subtitle: str) -> Picture:
+def _matrix(
+    model: Any, found: FirstLayer, ranked: list[FilterDescription], expected: InputContract | None, subtitle: str
+) -> Picture:
     """Draw a matrix as a heat map, a row for each unit."""
     from onnxviz.formats.heat_map import heat_map
     from onnxviz.model.labels import feature_names
@@ -260,9 +286,24 @@ def _matrix(model: Any, found: FirstLayer, ranked: list[FilterDescription], expe
     if len(names) == features and features <= 40 < 10 * units:
         # Features with names stand as rows, where a name is read.
         return heat_map(
-            found.kernels.T, "feature", "unit", row_names=names, scale="diverging", label="weight", title=f"{units} units on {features} features", subtitle=subtitle
+            found.kernels.T,
+            "feature",
+            "unit",
+            row_names=names,
+            scale="diverging",
+            label="weight",
+            title=f"{units} units on {features} features",
+            subtitle=subtitle,
         )
-    return heat_map(found.kernels, "unit", "feature", scale="diverging", label="weight", title=f"{units} units on {features} features", subtitle=subtitle)
+    return heat_map(
+        found.kernels,
+        "unit",
+        "feature",
+        scale="diverging",
+        label="weight",
+        title=f"{units} units on {features} features",
+        subtitle=subtitle,
+    )
 
 
 def _section(one: FilterDescription, ranked: list[FilterDescription]) -> str:
@@ -299,12 +340,21 @@ def _answer_sheet(found: FirstLayer, ranked: list[FilterDescription], answers: n
             picture = diverging(values.reshape(-1, values.shape[-1]), largest)
         tiles.append(Tile(picture, str(one.index), f"±{largest:.3g}", _section(one, ranked)))
     bar = ColorBar("diverging", -1.0, 1.0, "answer / the filter's largest") if answers.ndim > 2 else None
-    return Sheet(tiles, f"What {len(tiles)} filters answer", f"{found.layer}, by ONNX Runtime", "Beneath each: its largest answer.", bar).draw()
+    return Sheet(
+        tiles,
+        f"What {len(tiles)} filters answer",
+        f"{found.layer}, by ONNX Runtime",
+        "Beneath each: its largest answer.",
+        bar,
+    ).draw()
 
 
 def _show(console: Console, document: dict[str, Any], ranked: list[int]) -> None:
     rows = {row["index"]: row for row in document["filters"]}
-    console.print(f"{visible(document['weight'])}: {len(rows)} filters of {shape_text(document['shape'][1:])}, {visible(document['operator'])} making {visible(document['layer'])}", style="bold")
+    console.print(
+        f"{visible(document['weight'])}: {len(rows)} filters of {shape_text(document['shape'][1:])}, {visible(document['operator'])} making {visible(document['layer'])}",
+        style="bold",
+    )
     console.print(f"from the file by {visible(' → '.join(document['path']))}")
     counts = Counter(row["kind"] for row in rows.values())
     console.print(", ".join(f"{count} {kind}" for kind, count in counts.most_common()))
@@ -315,7 +365,17 @@ def _show(console: Console, document: dict[str, Any], ranked: list[int]) -> None
         angle = "" if row["orientation"] is None else f"{row['orientation']:.0f}°"
         frequency = "" if row["frequency"] is None else f"{row['frequency']:.3f}"
         answer = row.get("answer")
-        cells.append((index, row["kind"], angle, frequency, f"{row['norm']:.3g}", row["text"], "" if not answer else f"{answer['min']:.3g} to {answer['max']:.3g}"))
+        cells.append(
+            (
+                index,
+                row["kind"],
+                angle,
+                frequency,
+                f"{row['norm']:.3g}",
+                row["text"],
+                "" if not answer else f"{answer['min']:.3g} to {answer['max']:.3g}",
+            )
+        )
     columns = ("filter", "kind", "angle", "frequency", "norm", "", "answer")
     if not any(cell[-1] for cell in cells):
         columns, cells = columns[:-1], [cell[:-1] for cell in cells]

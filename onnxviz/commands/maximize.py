@@ -49,22 +49,42 @@ _SMALL = 256
 
 @click.command()
 @model_argument
-@target_option("What to maximize: 'logits[281]', 'conv1[*]', 'logits[2] - 0.5*logits[5]', '-unit[3]'; may be given several times.", required=True)
+@target_option(
+    "What to maximize: 'logits[281]', 'conv1[*]', 'logits[2] - 0.5*logits[5]', '-unit[3]'; may be given several times.",
+    required=True,
+)
 @wrt_option
 @set_option
 @dim_option
 @shape_option
 @contract_options
-@click.option("--bounds", metavar="FILE|LO,HI", help="A vector's bounds: two numbers, or a table with a row for each feature.")
+@click.option(
+    "--bounds", metavar="FILE|LO,HI", help="A vector's bounds: two numbers, or a table with a row for each feature."
+)
 @click.option("--names", metavar="FILE", type=click.Path(path_type=Path), help="A vector's feature names, one a line.")
-@click.option("--data", metavar="FILE", type=click.Path(path_type=Path), help="Real samples of a vector: their ranges, means and deviations count.")
-@click.option("--norm", type=click.FloatRange(min=0, min_open=True), help="The norm of an unbounded input, in standardised units. [default: the root of its size]")
+@click.option(
+    "--data",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Real samples of a vector: their ranges, means and deviations count.",
+)
+@click.option(
+    "--norm",
+    type=click.FloatRange(min=0, min_open=True),
+    help="The norm of an unbounded input, in standardised units. [default: the root of its size]",
+)
 @click.option("--steps", type=click.IntRange(min=1), default=256, show_default=True, help="Steps of gradient ascent.")
-@click.option("--restarts", type=click.IntRange(min=1), help="Random starts of each target. [default: 5; 1 for pictures]")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=0.05, show_default=True, help="Adam's step.")
+@click.option(
+    "--restarts", type=click.IntRange(min=1), help="Random starts of each target. [default: 5; 1 for pictures]"
+)
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), default=0.05, show_default=True, help="Adam's step."
+)
 @click.option("--optimizer", type=click.Choice(["adam", "lbfgs"]), default="adam", show_default=True)
 @click.option("--no-transforms", is_flag=True, help="Climb without random shifts, scales and rotations.")
-@click.option("--literal", is_flag=True, help="Climb a probability itself, not the logit before its Softmax or Sigmoid.")
+@click.option(
+    "--literal", is_flag=True, help="Climb a probability itself, not the logit before its Softmax or Sigmoid."
+)
 @seed_option
 @device_option
 @output_options
@@ -135,16 +155,27 @@ def _prepare(terminal: Terminal, options: dict[str, Any]) -> _Task:
     held = read_held(options["held"], model, dims, shapes)
     moving = default_input(model, options["wrt"])
     inside = moving.name not in model.inputs
-    expected = refine_contract(contract(model, moving.name), *(options[key] for key in ("value_range", "mean", "std", "layout", "channels")))
+    expected = refine_contract(
+        contract(model, moving.name), *(options[key] for key in ("value_range", "mean", "std", "layout", "channels"))
+    )
     written = _parse(model, options["targets"])
     shape, center, spread = _shape(model, moving.name, expected, inside, held, dims, shapes, options["seed"])
-    objectives = _expand(model, written, [moving.name] if inside else [], moving.name, shape, held, dims, shapes, options["seed"])
+    objectives = _expand(
+        model, written, [moving.name] if inside else [], moving.name, shape, held, dims, shapes, options["seed"]
+    )
     _check_reach(model, objectives, moving.name)
     climbed = objectives if options["literal"] else tuple(_twin(model, one) for one in objectives)
     space, drawing = _space(model, moving.name, expected, shape, center, spread, options)
     default_restarts = 1 if space.spectral and expected.kind == "image" else 5
     robust = not options["no_transforms"]
-    settings = Settings(options["steps"], options["restarts"] or default_restarts, options["seed"], options["rate"], options["optimizer"], robust)
+    settings = Settings(
+        options["steps"],
+        options["restarts"] or default_restarts,
+        options["seed"],
+        options["rate"],
+        options["optimizer"],
+        robust,
+    )
     for sentence in expected.evidence:
         terminal.note(f"{moving.name}: {sentence}")
     for objective, other in zip(objectives[:1], climbed[:1], strict=True):
@@ -155,10 +186,26 @@ def _prepare(terminal: Terminal, options: dict[str, Any]) -> _Task:
     resting = rest(model, others, held, dims, shapes)
     for name in others:
         if name not in held:
-            terminal.note(f"{name}: held at rest ({shape_text(resting[name].shape)}); --set {name}=… holds it elsewhere")
+            terminal.note(
+                f"{name}: held at rest ({shape_text(resting[name].shape)}); --set {name}=… holds it elsewhere"
+            )
     device = str(choose_device(options["device"]))
     labels = class_names(model.original)
-    return _Task(model, moving.name, inside, expected, shape, objectives, climbed, space, settings, drawing, resting, labels, device)
+    return _Task(
+        model,
+        moving.name,
+        inside,
+        expected,
+        shape,
+        objectives,
+        climbed,
+        space,
+        settings,
+        drawing,
+        resting,
+        labels,
+        device,
+    )
 
 
 def _parse(model: Model, texts: tuple[str, ...]) -> tuple[Objective, ...]:
@@ -191,7 +238,9 @@ def _shape(
     if not inside:
         shape = settled_shape(model, name, dims, shapes)
         if len(shape) < 1 or 0 in shape:
-            raise UsageError(f"{name} has the shape {shape_text(shape)}: there is nothing to move; settle it with --shape {name}=…")
+            raise UsageError(
+                f"{name} has the shape {shape_text(shape)}: there is nothing to move; settle it with --shape {name}=…"
+            )
         return shape, None, None
     # What ONNX Runtime computes there for a seeded input tells its shape, center and spread.
     values = np.asarray(model.session([name])(feed(model, held, dims, shapes, seed))[name], np.float32)
@@ -259,7 +308,13 @@ def _twin(model: Model, objective: Objective) -> Objective:
 
 
 def _space(
-    model: Model, name: str, expected: InputContract, shape: tuple[int, ...], center: np.ndarray | None, spread: np.ndarray | None, options: dict[str, Any]
+    model: Model,
+    name: str,
+    expected: InputContract,
+    shape: tuple[int, ...],
+    center: np.ndarray | None,
+    spread: np.ndarray | None,
+    options: dict[str, Any],
 ) -> tuple[Space, Drawing]:
     from onnxviz.commands.drawing import Drawing
     from onnxviz.commands.feature_data import Features, read_features
@@ -271,7 +326,9 @@ def _space(
     flat = expected.kind == "vector" and len(own) == 1
     features = Features()
     if flat:
-        features = read_features(own[0], feature_names(model.original), options["bounds"], options["names"], options["data"])
+        features = read_features(
+            own[0], feature_names(model.original), options["bounds"], options["names"], options["data"]
+        )
     elif any(options[key] is not None for key in ("bounds", "names", "data")):
         raise UsageError(f"--bounds, --names and --data are for vectors; {name} is a {expected.kind} (see --range)")
     low = features.low if features.low is not None else _along(expected.low, axes)
@@ -294,7 +351,14 @@ def _space(
         np.ones(()) if scale is None else np.asarray(scale),
         options["norm"],
     )
-    drawing = Drawing(expected, features.names, mean if flat else None, scale if flat else None, low if flat else None, high if flat else None)
+    drawing = Drawing(
+        expected,
+        features.names,
+        mean if flat else None,
+        scale if flat else None,
+        low if flat else None,
+        high if flat else None,
+    )
     return space, drawing
 
 
@@ -313,8 +377,16 @@ def _along(values: tuple[float, ...], axes: tuple[str, ...]) -> np.ndarray | Non
 def _open_folder(stack: ExitStack, task: _Task, options: dict[str, Any]) -> OutputFolder:
     from onnxviz.formats.output_folder import OutputFolder
 
-    settings = {"verb": "maximize", "model": task.model.digest, "wrt": task.wrt, "shape": list(task.shape), **asdict(task.settings)}
-    return stack.enter_context(OutputFolder(options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=settings))
+    settings = {
+        "verb": "maximize",
+        "model": task.model.digest,
+        "wrt": task.wrt,
+        "shape": list(task.shape),
+        **asdict(task.settings),
+    }
+    return stack.enter_context(
+        OutputFolder(options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=settings)
+    )
 
 
 def _run(terminal: Terminal, task: _Task, folder: OutputFolder | None) -> Iterator[dict[str, Any]]:
@@ -390,7 +462,9 @@ def _own_type(task: _Task) -> str:
     return dtype if dtype in ("float16", "float32", "float64") else "float32"
 
 
-def _record(task: _Task, objective: Objective, found: Found, measure: Measure, folder: OutputFolder | None, name: str) -> dict[str, Any]:
+def _record(
+    task: _Task, objective: Objective, found: Found, measure: Measure, folder: OutputFolder | None, name: str
+) -> dict[str, Any]:
     """Measure one result, write it, and return its row."""
     ascent = found.ascent
     score, ort_score = measure(objective, ascent.array)
@@ -429,7 +503,11 @@ def _record(task: _Task, objective: Objective, found: Found, measure: Measure, f
         "scores": np.asarray([one.score for one in found.ascents], np.float64),
         "history": np.stack([_padded(one.history, task.settings.steps) for one in found.ascents]),
     }
-    axes = {"input": " ".join(("batch", *task.space.axes)), "restarts": " ".join(("restart", *task.space.axes)), "history": "restart step"}
+    axes = {
+        "input": " ".join(("batch", *task.space.axes)),
+        "restarts": " ".join(("restart", *task.space.axes)),
+        "history": "restart step",
+    }
     title = f"{objective}" + (f" ({row['label']})" if row["label"] else "")
     subtitle = f"{task.model.name}: {ort_score:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
     picture = task.drawing.draw(ascent.array, title, subtitle, every.astype(np.float32))
@@ -504,7 +582,17 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         agreed = row["consistency"]["cosine_mean"]
         starts = f"{row['restarts']}" + (f", cosine {agreed:.2f}" if agreed is not None else "")
         said = row["message"] or row["status"]
-        rows.append((row["target"], row["label"], f"{row['initial_ort_score']:.4g}", f"{row['ort_score']:.4g}", f"{row['score']:.4g}", starts, said))
+        rows.append(
+            (
+                row["target"],
+                row["label"],
+                f"{row['initial_ort_score']:.4g}",
+                f"{row['ort_score']:.4g}",
+                f"{row['score']:.4g}",
+                starts,
+                said,
+            )
+        )
     columns = ("target", "label", "start", "ONNX Runtime", "torch", "starts", "")
     if not any(row[1] for row in rows):
         columns, rows = (columns[0], *columns[2:]), [(row[0], *row[2:]) for row in rows]  # type: ignore[assignment]  # one column fewer

@@ -57,7 +57,9 @@ class Batched:
 
     def _try(self, sample: Tensor) -> bool:
         """Run two different samples together and apart; first with the held inputs as they are, then repeated."""
-        other = sample + 0.1 * (sample.std() + 1) * torch.randn(sample.shape, generator=torch.Generator().manual_seed(0)).to(sample)
+        other = sample + 0.1 * (sample.std() + 1) * torch.randn(
+            sample.shape, generator=torch.Generator().manual_seed(0)
+        ).to(sample)
         one_row = frozenset(name for name, value in self.held.items() if value.ndim and value.shape[0] == 1)
         with torch.no_grad():
             alone = [self({self.name: one}) for one in (sample, other)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol, Union
+from typing import Protocol
 
 from torch import Tensor
 
@@ -51,7 +51,7 @@ class Activation:
         return str(self.target)
 
 
-Number = Union[int, float]
+Number = int | float
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,9 @@ class Objective:
         from onnxviz.model.target import EACH
 
         starred = [
-            place for place, (_, term) in enumerate(self.terms) if isinstance(term, Activation) and EACH in term.target.index
+            place
+            for place, (_, term) in enumerate(self.terms)
+            if isinstance(term, Activation) and EACH in term.target.index
         ]
         if not starred:
             return (self,)

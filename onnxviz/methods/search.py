@@ -195,11 +195,15 @@ def search(
     total = settings.steps * -(-len(objectives) // group)
     for number, first in enumerate(range(0, len(objectives), group)):
         chosen = objectives[first : first + group]
-        runs = [Run(str(objective), restart, settings.seed) for objective in chosen for restart in range(settings.restarts)]
+        runs = [
+            Run(str(objective), restart, settings.seed) for objective in chosen for restart in range(settings.restarts)
+        ]
         start = space.start(runs, device)
         with torch.no_grad():
             beginnings = start.realize().cpu().numpy()
-        transform = standard_transform((len(runs), *space.shape), start.spatial) if settings.robust and space.spectral else None
+        transform = (
+            standard_transform((len(runs), *space.shape), start.spatial) if settings.robust and space.spectral else None
+        )
 
         def told(step: int, scores: Any, before: int = number * settings.steps) -> None:
             if progress is not None:

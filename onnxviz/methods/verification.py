@@ -63,7 +63,15 @@ def agreement(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float)
     """
     dtype, shape = str(theirs.dtype), tuple(theirs.shape)
     if ours.shape != theirs.shape:
-        return Agreement(name, shape, dtype, np.inf, np.inf, False, f"torch gives the shape {'x'.join(map(str, ours.shape)) or 'scalar'}")
+        return Agreement(
+            name,
+            shape,
+            dtype,
+            np.inf,
+            np.inf,
+            False,
+            f"torch gives the shape {'x'.join(map(str, ours.shape)) or 'scalar'}",
+        )
     if not theirs.size:
         return Agreement(name, shape, dtype, 0.0, 0.0, True)
     mine, wanted = ours.astype(np.float64), theirs.astype(np.float64)
@@ -80,7 +88,9 @@ def agreement(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float)
     return Agreement(name, shape, dtype, error, relative, relative <= tolerance)
 
 
-def verify(network: Run, session: Run, inputs: Mapping[str, Any], names: Sequence[str], tolerance: float) -> list[Agreement]:
+def verify(
+    network: Run, session: Run, inputs: Mapping[str, Any], names: Sequence[str], tolerance: float
+) -> list[Agreement]:
     """Compare tensors as torch and as ONNX Runtime compute them.
 
     Parameters

@@ -175,7 +175,7 @@ class _Builder:
             expanded = None
             if depth < _DEEPEST:
                 types = [self.conversion.types.get(name) for name in node.input]
-                expanded = expand(node, version, types, self.conversion.fresh)
+                expanded = expand(node, opsets, types, self.conversion.fresh)
             if expanded is None:
                 self.conversion.refuse(node, version, _why_unknown(node, version))
                 self._assign_slots(node)
@@ -236,6 +236,7 @@ class _Builder:
         if declaration.takes_node:
             keywords["node"] = described
         step = Step(declaration, described, arguments, keywords, bodies, [])
+        step.rounded = TensorProto.BFLOAT16 in described.output_types
         for place, argument in enumerate(arguments):
             convert = step.converter(place)
             if convert is not None and isinstance(argument, torch.Tensor):

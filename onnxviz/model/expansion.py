@@ -21,7 +21,7 @@ def schema_of(node: NodeProto, version: int) -> OpSchema | None:
 
 
 def expand(
-    node: NodeProto, version: int, types: Sequence[TypeProto | None], fresh: Callable[[], str]
+    node: NodeProto, opsets: Mapping[str, int], types: Sequence[TypeProto | None], fresh: Callable[[], str]
 ) -> tuple[list[NodeProto], dict[str, int]] | None:
     """Return the nodes of an operator's function body, wired to the node's own inputs and outputs.
 
@@ -29,8 +29,8 @@ def expand(
     ----------
     node : NodeProto
         The node to replace.
-    version : int
-        The opset version of its domain.
+    opsets : mapping of str to int
+        The version of each operator domain.
     types : sequence of TypeProto or None
         The types of its inputs; some bodies depend on them.
     fresh : callable
@@ -44,15 +44,15 @@ def expand(
     None
         Where the schema has no body, or not for these types.
     """
-    schema = schema_of(node, version)
+    schema = schema_of(node, opsets.get(node.domain, 1))
     if schema is None:
         return None
-    body = _body(schema, node, version, types)
+    # Bodies are written in operators of the ONNX domain, and chosen by its version.
+    body = _body(schema, node, opsets.get("", 1), types)
     if body is None:
         return None
-    opsets = {("" if entry.domain == "ai.onnx" else entry.domain): entry.version for entry in body.opset_import}
-    opsets.setdefault("", version)
-    return _wire(body, node, schema, fresh()), opsets
+    inner = {("" if entry.domain == "ai.onnx" else entry.domain): entry.version for entry in body.opset_import}
+    return _wire(body, node, schema, fresh()), {**opsets, **inner}
 
 
 def _body(schema: OpSchema, node: NodeProto, version: int, types: Sequence[TypeProto | None]) -> FunctionProto | None:

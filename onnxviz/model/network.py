@@ -82,7 +82,9 @@ class Network:
         if self.device.type != "cpu":
             self.plan.to(self.device)
 
-    def replacing(self, functions: Mapping[str, Callable[..., Any]]) -> Callable[[Mapping[str, Any]], dict[str, Tensor]]:
+    def replacing(
+        self, functions: Mapping[str, Callable[..., Any]]
+    ) -> Callable[[Mapping[str, Any]], dict[str, Tensor]]:
         """Return the same network with other functions for some operators: another gradient, say.
 
         Parameters

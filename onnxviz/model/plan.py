@@ -45,6 +45,8 @@ class Step:
         Where its outputs go; -1 for one that nothing reads.
     release : tuple of int
         Places that nothing reads after this step.
+    rounded : bool
+        Whether its outputs are bfloat16, whose three digits are part of the model's meaning: each step rounds.
     """
 
     declaration: Declaration
@@ -54,6 +56,7 @@ class Step:
     bodies: dict[str, Body | tuple[Body, ...]]
     outputs: list[int]
     release: tuple[int, ...] = ()
+    rounded: bool = False
     reads: list[tuple[int, int, Callable[[torch.Tensor], Any] | None]] = field(default_factory=list)
 
     def prepare(self) -> None:
@@ -95,7 +98,8 @@ class Step:
         try:
             if device.type != "cpu":
                 arguments = _together(arguments, device)
-            return function(*arguments, **keywords)
+            value = function(*arguments, **keywords)
+            return _to_bfloat16(value) if self.rounded else value
         except OnnxvizError as error:
             if self.bodies or getattr(error, "located", False):
                 raise
@@ -275,6 +279,17 @@ def _together(arguments: list[Any], device: torch.device) -> list[Any]:
     if len(places) < 2:
         return arguments
     return [argument.to(device) if isinstance(argument, torch.Tensor) else argument for argument in arguments]
+
+
+def _to_bfloat16(value: Any) -> Any:
+    """Round to bfloat16, carried as float32; the gradient passes as if nothing were rounded."""
+    if isinstance(value, tuple):
+        return tuple(_to_bfloat16(part) for part in value)
+    if not isinstance(value, torch.Tensor) or value.dtype != torch.float32:
+        return value
+    with torch.no_grad():
+        error = torch.nan_to_num(value.to(torch.bfloat16).to(torch.float32) - value, nan=0.0, posinf=0.0, neginf=0.0)
+    return value + error
 
 
 def _describe(value: Any) -> str:

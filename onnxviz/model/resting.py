@@ -48,10 +48,17 @@ def resting_input(model: Model, name: str, shape: tuple[int, ...]) -> np.ndarray
 
 
 def rest(
-    model: Model, names: list[str], held: Mapping[str, np.ndarray], dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
+    model: Model,
+    names: list[str],
+    held: Mapping[str, np.ndarray],
+    dims: Mapping[str, int],
+    shapes: Mapping[str, tuple[int, ...]],
 ) -> dict[str, np.ndarray]:
     """Return values for some inputs: those given, the others at rest."""
-    return {name: held[name] if name in held else resting_input(model, name, settled_shape(model, name, dims, shapes)) for name in names}
+    return {
+        name: held[name] if name in held else resting_input(model, name, settled_shape(model, name, dims, shapes))
+        for name in names
+    }
 
 
 def samples_at_once(model: Model, tensors: list[str], wrt: list[str], shape: tuple[int, ...]) -> int:

@@ -33,12 +33,20 @@ def table(every: tuple[Declaration, ...]) -> str:
         "- *zero*: piecewise constant, or an index: no gradient passes.",
     ]
     for domain in sorted({d.domain for d in every}):
-        lines += ["", f"## {domain or 'ai.onnx'}", "", "| operator | opsets | gradient | implemented in |", "|---|---|---|---|"]
+        lines += [
+            "",
+            f"## {domain or 'ai.onnx'}",
+            "",
+            "| operator | opsets | gradient | implemented in |",
+            "|---|---|---|---|",
+        ]
         for d in every:
             if d.domain == domain:
                 until = "on" if d.until is None else f"to {d.until}"
                 module = d.function.__module__.rpartition(".")[2]
-                lines.append(f"| {d.operator} | {d.since} {until} | {d.gradient.value} | `{module}.{d.function.__name__}` |")
+                lines.append(
+                    f"| {d.operator} | {d.since} {until} | {d.gradient.value} | `{module}.{d.function.__name__}` |"
+                )
     return "\n".join(lines) + "\n"
 
 

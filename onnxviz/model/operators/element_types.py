@@ -37,7 +37,12 @@ CARRIERS: dict[int, torch.dtype] = {
     T.FLOAT8E5M2FNUZ: torch.float32,
 }
 # Types that onnx added later: absent from the oldest onnx the package accepts.
-for _name, _carrier in (("FLOAT4E2M1", torch.float32), ("FLOAT8E8M0", torch.float32), ("INT2", torch.int8), ("UINT2", torch.uint8)):
+for _name, _carrier in (
+    ("FLOAT4E2M1", torch.float32),
+    ("FLOAT8E8M0", torch.float32),
+    ("INT2", torch.int8),
+    ("UINT2", torch.uint8),
+):
     if hasattr(T, _name):
         CARRIERS[getattr(T, _name)] = _carrier
 
@@ -93,7 +98,10 @@ def from_numpy(array: np.ndarray) -> Tensor:
     elif kind in ("uint32", "uint64"):
         array = array.astype(np.int64)
     elif array.dtype.kind not in "fiubc":
-        raise EvaluationError(f"an array of type {array.dtype} has no counterpart in torch; give numbers")
+        raise EvaluationError(
+            f"an array of type {array.dtype} has no counterpart in torch; give numbers in an ndarray "
+            "(onnx.numpy_helper.to_array makes one of a TensorProto)"
+        )
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))
     # torch does not own numpy's memory and cannot mark it read-only: a copy keeps the caller's array apart.

@@ -1,0 +1,171 @@
+"""NumPy's .npy and .npz files, read without trust and written so that equal arrays give equal bytes."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxviz.errors import DataError
+from onnxviz.formats.atomic_file import atomic_file
+
+# A small archive can unpack to any size; a .npy file is as large as what it holds and needs no limit.
+LARGEST_MEMBER = 8 * 2**30
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read one array from a .npy file.
+
+    Parameters
+    ----------
+    path : path
+        Never unpickled.
+
+    Returns
+    -------
+    ndarray
+        In the machine's byte order.
+
+    Raises
+    ------
+    DataError
+        The file is no .npy file, is shorter than its header says, or holds Python objects, records or dates.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return _read_array(file, Path(path).stat().st_size, str(path))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_npz(path: str | os.PathLike[str], members: tuple[str, ...] | None = None) -> dict[str, NDArray[Any]]:
+    """Read arrays from a .npz archive.
+
+    Parameters
+    ----------
+    path : path
+        Never unpickled.
+    members : tuple of str, optional
+        Only these, without ``.npy``; by default all of them.
+
+    Returns
+    -------
+    dict
+        From the member's name to the array, in the archive's order.
+
+    Raises
+    ------
+    DataError
+        The file is no archive, has no such member, or a member cannot be read (see `read_npy`) or is too large.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist() if info.filename.endswith(".npy")}
+            wanted = list(sizes) if members is None else [f"{member}.npy" for member in members]
+            arrays = {}
+            for name in wanted:
+                member = name[: -len(".npy")]
+                if name not in sizes:
+                    raise DataError(f"{path}: holds no array {member!r}")
+                if sizes[name] > LARGEST_MEMBER:
+                    raise DataError(
+                        f"{path}[{member}]: unpacks to {sizes[name]:,} bytes, and {LARGEST_MEMBER:,} are allowed; "
+                        "save it as .npy, which is read as it is"
+                    )
+                with archive.open(name) as file:
+                    arrays[member] = _read_array(file, sizes[name], f"{path}[{member}]")
+            return arrays
+    except DataError:
+        raise
+    except Exception as error:  # zipfile raises nearly anything on damaged, encrypted and exotic archives
+        raise DataError(f"{path}: cannot be read as a .npz archive: {error}") from error
+
+
+def member_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Name the arrays of a .npz archive without reading them.
+
+    Raises
+    ------
+    DataError
+        The file is no archive.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return tuple(name[: -len(".npy")] for name in archive.namelist() if name.endswith(".npy"))
+    except Exception as error:  # as above
+        raise DataError(f"{path}: cannot be read as a .npz archive: {error}") from error
+
+
+def _read_array(file: IO[bytes], size: int, source: str) -> NDArray[Any]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 has written, which are as good as others
+            version = np.lib.format.read_magic(file)
+            if version not in _HEADERS:
+                raise DataError(f"{source}: .npy version {version[0]}.{version[1]} holds records; save plain numbers")
+            shape, _, dtype = _HEADERS[version](file)
+            _check_header(shape, dtype, size - file.tell(), source)
+            file.seek(0)
+            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    except DataError:
+        raise
+    except Exception as error:  # the header is a Python literal, and what its parser raises is anybody's guess
+        raise DataError(f"{source}: is no .npy array: {error}") from error
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], present: int, source: str) -> None:
+    """Refuse what would run code or take memory that the file has no bytes for."""
+    if dtype.hasobject:
+        raise DataError(
+            f"{source}: holds Python objects, and unpickling them could run code; "
+            "save plain numbers: numpy.save(path, numpy.asarray(array, dtype='float32'))"
+        )
+    if dtype.kind not in "biufcUS":
+        raise DataError(f"{source}: holds values of the type {dtype}; save plain numbers, float32 for instance")
+    declared = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or declared > present:
+        raise DataError(f"{source}: is cut off: its shape {shape} takes {declared:,} bytes, and {present:,} are there")
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays as a .npz archive, whole or not at all.
+
+    The bytes depend on names, types, shapes and values alone: members are sorted and stored uncompressed, times and
+    permissions are fixed, and every array is laid out in C order and little-endian.
+
+    Parameters
+    ----------
+    path : path
+        What stands there is replaced.
+    arrays : mapping
+        From member name to array. The names must be safe as file names; see `onnxviz.formats.file_names`.
+
+    Raises
+    ------
+    DataError
+        An array holds something else than numbers, booleans or text, or the file cannot be written.
+    """
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.kind not in "biufcUS":
+            raise DataError(
+                f"{path}[{name}]: cannot store values of the type {np.asarray(array).dtype}; convert them to float32"
+            )
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(arrays):
+            array = np.asarray(arrays[name])
+            array = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            info.create_system = 3  # else it would tell Windows from the rest
+            info.external_attr = 0o644 << 16
+            with archive.open(info, "w", force_zip64=array.nbytes >= 2**31) as member:
+                np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)

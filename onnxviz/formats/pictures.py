@@ -1,0 +1,209 @@
+"""Arrays drawn as pictures, where a picture is a (height, width, 3) uint8 array of red, green and blue."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from onnxviz.errors import DataError
+from onnxviz.formats.atomic_file import atomic_file
+
+Picture = NDArray[np.uint8]
+
+# What is no number is drawn in a gray that none of the color scales has.
+NO_NUMBER = (128, 128, 128)
+# The scales have this many steps from their middle, or low end, to each end.
+_STEPS = 255
+
+
+def to_rgb(array: NDArray[Any], low: float, high: float) -> Picture:
+    """Draw values that are colors already.
+
+    Parameters
+    ----------
+    array : (height, width) or (height, width, channel)
+        One channel is gray, three are red, green and blue.
+    low, high : float
+        The values of black and of full brightness, in the array's units; what lies outside is clipped.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+
+    Raises
+    ------
+    DataError
+        The array has another shape, or low is not smaller than high.
+    """
+    array = np.asarray(array, dtype=np.float64)
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3):
+        raise DataError(
+            f"an array of shape {array.shape} has no colors; (height, width) or (height, width, 1 or 3) has"
+        )
+    unit = _unit(array, low, high)
+    missing = np.isnan(unit).any(axis=2)
+    picture = np.rint(np.nan_to_num(unit) * 255).astype(np.uint8)
+    picture = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
+    picture[missing] = NO_NUMBER
+    return picture
+
+
+def diverging(array: NDArray[Any], limit: float | None = None) -> Picture:
+    """Draw signed values from blue through white to red; zero is white.
+
+    Equal distances from zero are equally dark on both sides, and blue against red is told apart by every kind of color
+    blindness.
+
+    Parameters
+    ----------
+    array : (height, width)
+        What is no number becomes gray.
+    limit : float, optional
+        The magnitude of full color, in the array's units; what lies outside is clipped. By default the largest
+        magnitude in the array.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+
+    Raises
+    ------
+    DataError
+        The array is not two-dimensional, or the limit is negative or no number.
+    """
+    array = _plane(array)
+    if limit is None:
+        limit = float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
+    if not 0 <= limit < np.inf:
+        raise DataError(f"a color scale cannot reach from {-limit} to {limit}; give a finite limit above zero")
+    # A limit of zero means that there is nothing but zeros, or nothing to be seen: both are white.
+    signed = np.clip(array / limit, -1.0, 1.0) if limit > 0 else np.where(np.isnan(array), np.nan, 0.0)
+    return _drawn(signed * _STEPS + _STEPS, diverging_colors())
+
+
+def sequential(array: NDArray[Any], low: float | None = None, high: float | None = None) -> Picture:
+    """Draw magnitudes from dark blue through green to yellow.
+
+    The scale is viridis: equal steps look equal, and its lightness alone can be read.
+
+    Parameters
+    ----------
+    array : (height, width)
+        What is no number becomes gray.
+    low, high : float, optional
+        The values of the darkest and the brightest color; by default the array's own range.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+
+    Raises
+    ------
+    DataError
+        The array is not two-dimensional, or low is larger than high.
+    """
+    array = _plane(array)
+    finite = array[np.isfinite(array)]
+    low = float(finite.min(initial=np.inf)) if low is None and finite.size else float(low or 0.0)
+    high = float(finite.max(initial=-np.inf)) if high is None and finite.size else float(high or 0.0)
+    unit = np.where(np.isnan(array), np.nan, 0.0) if low == high else _unit(array, low, high)
+    return _drawn(unit * _STEPS, sequential_colors())
+
+
+def enlarge(picture: Picture, factor: int) -> Picture:
+    """Make every pixel a square of `factor` by `factor`, which keeps small kernels what they are.
+
+    Raises
+    ------
+    DataError
+        The factor is smaller than one.
+    """
+    if factor < 1:
+        raise DataError(f"a picture cannot be enlarged {factor} times")
+    return np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
+
+
+def save_picture(path: str | os.PathLike[str], picture: Picture) -> None:
+    """Write a picture as PNG, whole or not at all.
+
+    Raises
+    ------
+    DataError
+        The file cannot be written.
+    """
+    with atomic_file(path) as file:
+        Image.fromarray(np.ascontiguousarray(picture)).save(file, format="PNG")
+
+
+@lru_cache(maxsize=1)
+def diverging_colors() -> Picture:
+    """Give the scale from blue (-1) through white (0) to red (+1): (511, 3) uint8.
+
+    A path through Björn Ottosson's Oklab color space: lightness falls evenly on both sides, and chroma rises and then
+    gives way to darkness.
+    """
+    distance = np.linspace(0.0, 1.0, _STEPS + 1)
+    lightness = 1.0 - 0.64 * distance
+    chroma = 0.15 * np.sin(np.pi / 2 * np.minimum(distance / 0.62, 1.0))
+    chroma *= 1.0 - 0.35 * np.clip((distance - 0.62) / 0.38, 0.0, 1.0) ** 1.5
+    blue, red = (_from_oklab(lightness, chroma, np.radians(hue)) for hue in (252.0, 29.0))
+    return np.concatenate([blue[:0:-1], red])
+
+
+@lru_cache(maxsize=1)
+def sequential_colors() -> Picture:
+    """Give the scale viridis: (256, 3) uint8."""
+    from matplotlib import colormaps
+
+    return np.asarray(np.rint(colormaps["viridis"](np.arange(_STEPS + 1))[:, :3] * 255), dtype=np.uint8)
+
+
+def _from_oklab(lightness: NDArray[np.float64], chroma: NDArray[np.float64], hue: float) -> Picture:
+    a, b = chroma * np.cos(hue), chroma * np.sin(hue)
+    cones = np.stack(
+        [
+            lightness + 0.3963377774 * a + 0.2158037573 * b,
+            lightness - 0.1055613458 * a - 0.0638541728 * b,
+            lightness - 0.0894841775 * a - 1.2914855480 * b,
+        ]
+    )
+    linear = np.clip(
+        np.array(
+            [
+                [4.0767416621, -3.3077115913, 0.2309699292],
+                [-1.2684380046, 2.6097574011, -0.3413193965],
+                [-0.0041960863, -0.7034186147, 1.7076147010],
+            ]
+        )
+        @ cones**3,
+        0.0,
+        1.0,
+    )
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.asarray(np.rint(encoded.T * 255), dtype=np.uint8)
+
+
+def _plane(array: NDArray[Any]) -> NDArray[np.float64]:
+    array = np.asarray(array, dtype=np.float64)
+    if array.ndim != 2:
+        raise DataError(f"an array of shape {array.shape} is no plane; give (height, width)")
+    return array
+
+
+def _unit(array: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    if not -np.inf < low < high < np.inf:
+        raise DataError(f"a color scale cannot reach from {low} to {high}; the first must be the smaller one")
+    return np.clip((array - low) / (high - low), 0.0, 1.0)
+
+
+def _drawn(steps: NDArray[np.float64], colors: Picture) -> Picture:
+    picture = colors[np.rint(np.nan_to_num(steps)).astype(np.intp)]
+    picture[np.isnan(steps)] = NO_NUMBER
+    return picture

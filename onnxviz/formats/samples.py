@@ -1,0 +1,218 @@
+"""What a user gives as input data: pictures, arrays, tables and sound, read from any of the files that hold them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.array_files import member_names, read_npy, read_npz
+from onnxviz.formats.audio_files import read_wav
+from onnxviz.formats.image_files import read_image
+from onnxviz.formats.json_documents import read_numbers
+from onnxviz.formats.tables import read_table
+
+Kind = Literal["image", "array", "table", "audio"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One piece of input data as its file has it, not yet in any model's units.
+
+    Attributes
+    ----------
+    array : ndarray
+        Finite numbers. An image is (height, width, channel) uint8, uint16 or floating; a table (row, column) float64;
+        audio (channel, sample) float32 within -1 to 1; an array has any shape and type.
+    names : tuple of str
+        The image's channels, the table's columns or the audio's channels; empty where the file names none.
+    source : str
+        The file, and the member of the archive, as one would type it.
+    kind : {"image", "array", "table", "audio"}
+        What the axes mean.
+    rate : int or None
+        Samples of audio per second.
+    note : str
+        What a reader should know about how the file was read, or nothing.
+    """
+
+    array: NDArray[Any]
+    names: tuple[str, ...]
+    source: str
+    kind: Kind
+    rate: int | None = None
+    note: str = ""
+
+
+def read_sample(path: str | os.PathLike[str]) -> Sample:
+    """Read input data from a file; its extension says how.
+
+    Parameters
+    ----------
+    path : path
+        .png, .jpg, .bmp, .tif, .webp, .gif; .npy; .npz, as ``data.npz[member]`` where it holds several; .csv, .tsv;
+        .json; .wav. Nothing is unpickled.
+
+    Returns
+    -------
+    Sample
+        With finite numbers, at least one.
+
+    Raises
+    ------
+    UsageError
+        There is no such file.
+    DataError
+        The file is empty, is something else than its extension says, is damaged, or holds something else than finite
+        numbers.
+    """
+    source = os.fspath(path)
+    file, member = _file_and_member(source)
+    if not file.exists():
+        raise UsageError(f"{source}: no such file")
+    if file.is_dir():
+        raise DataError(f"{source}: is a folder; give one file")
+    reader = _READERS.get(file.suffix.lower())
+    if reader is None:
+        raise DataError(f"{source}: {_advice(file.suffix.lower())}")
+    _check_content(file, source)
+    return reader(file, source, member)
+
+
+def _file_and_member(source: str) -> tuple[Path, str | None]:
+    found = re.fullmatch(r"(.+\.npz)\[(.+)\]", source, re.IGNORECASE | re.DOTALL)
+    if found is None or Path(source).exists():
+        return Path(source), None
+    return Path(found[1]), found[2]
+
+
+def _advice(suffix: str) -> str:
+    if suffix in (".pkl", ".pickle", ".pt", ".pth", ".joblib"):
+        return "pickles are never opened, since they can run code; save the numbers as .npy"
+    known = " ".join(sorted(_READERS))
+    return (
+        f"no reader for {suffix!r}; known are {known}"
+        if suffix
+        else f"has no extension to tell what it is; known are {known}"
+    )
+
+
+def _image(file: Path, source: str, member: str | None) -> Sample:
+    array, names, note = read_image(file)
+    return Sample(_finite(array, source), names, source, "image", note=note)
+
+
+def _npy(file: Path, source: str, member: str | None) -> Sample:
+    return Sample(_numbers(read_npy(file), source), (), source, "array")
+
+
+def _npz(file: Path, source: str, member: str | None) -> Sample:
+    members = member_names(file)
+    if not members:
+        raise DataError(f"{source}: holds no arrays")
+    if member is None and len(members) > 1:
+        some = ", ".join(members[:8]) + (", …" if len(members) > 8 else "")
+        raise DataError(f"{source}: holds {len(members)} arrays; name one as {source}[{members[0]}]. There are: {some}")
+    member = members[0] if member is None else member
+    return Sample(_numbers(read_npz(file, (member,))[member], source), (), f"{file}[{member}]", "array")
+
+
+def _table(file: Path, source: str, member: str | None) -> Sample:
+    array, names = read_table(file)
+    # What pandas writes unless told index=False.
+    index = bool(names) and names[0] == "column 1" and bool(np.array_equal(array[:, 0], np.arange(len(array))))
+    return Sample(array, names, source, "table", note="the first column looks like a row number" if index else "")
+
+
+def _json(file: Path, source: str, member: str | None) -> Sample:
+    array, names = read_numbers(file)
+    return Sample(_numbers(array, source), names, source, "table" if names else "array")
+
+
+def _wav(file: Path, source: str, member: str | None) -> Sample:
+    array, rate = read_wav(file)
+    few = {1: ("mono",), 2: ("left", "right")}
+    names = few.get(len(array), tuple(f"channel {number}" for number in range(1, len(array) + 1)))
+    return Sample(_finite(array, source), names, source, "audio", rate=rate)
+
+
+_READERS: dict[str, Callable[[Path, str, str | None], Sample]] = {
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"), _image),
+    ".npy": _npy,
+    ".npz": _npz,
+    ".csv": _table,
+    ".tsv": _table,
+    ".json": _json,
+    ".wav": _wav,
+}
+
+
+def _numbers(array: NDArray[Any], source: str) -> NDArray[Any]:
+    if array.dtype.kind == "b":
+        return _finite(array.astype(np.uint8), source)
+    if array.dtype.kind not in "iuf":
+        kind = {"c": "complex numbers", "S": "text", "U": "text"}.get(array.dtype.kind, str(array.dtype))
+        raise DataError(f"{source}: holds {kind}; real numbers are needed, float32 for instance")
+    # Extended precision is another type on every platform, and no model takes it.
+    return _finite(array.astype(np.float64) if array.dtype.itemsize > 8 else array, source)
+
+
+def _finite(array: NDArray[Any], source: str) -> NDArray[Any]:
+    if not array.size:
+        raise DataError(f"{source}: holds no values, its shape is {array.shape}")
+    if array.dtype.kind == "f":
+        finite = np.isfinite(array)
+        if not finite.all():
+            place = tuple(int(index) for index in np.unravel_index(int(np.argmin(finite)), array.shape))
+            raise DataError(
+                f"{source}: {int((~finite).sum()):,} of {array.size:,} values are not finite, the first is "
+                f"{array[place]} at {list(place)}; fill them in"
+            )
+    return array
+
+
+# How files begin that are often something else than their names say: (offset, bytes, what it is, extensions that are
+# right).
+_SIGNATURES: tuple[tuple[int, bytes, str, tuple[str, ...]], ...] = (
+    (0, b"\x89PNG\r\n", "a PNG picture", (".png",)),
+    (0, b"\xff\xd8\xff", "a JPEG picture", (".jpg", ".jpeg")),
+    (0, b"GIF8", "a GIF picture", (".gif",)),
+    (0, b"II*\x00", "a TIFF picture", (".tif", ".tiff")),
+    (0, b"MM\x00*", "a TIFF picture", (".tif", ".tiff")),
+    (8, b"WEBPVP8", "a WebP picture", (".webp",)),
+    (8, b"WAVEfmt ", "WAVE sound", (".wav",)),
+    (0, b"\x93NUMPY", "a NumPy array", (".npy",)),
+    (0, b"PK\x03\x04", "a ZIP archive", (".npz",)),
+    (0, b"\x80\x04\x95", "a pickle, which is never opened", ()),
+    (0, b"version https://git-lfs.github.com", "a Git LFS pointer; fetch the file itself with git lfs pull", ()),
+    (0, b"<!DOCTYPE html", "a web page, not the file it shows", ()),
+    (0, b"<html", "a web page, not the file it shows", ()),
+)
+
+
+def _check_content(file: Path, source: str) -> None:
+    """Refuse what is empty or something else than its name says.
+
+    A picture under another picture's extension is let through: its reader goes by the content.
+    """
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(64)
+    except OSError as error:
+        raise DataError(f"{source}: cannot be read: {error.strerror or error}") from error
+    if not head:
+        raise DataError(f"{source}: is empty")
+    for offset, mark, what, right in _SIGNATURES:
+        if head[offset : offset + len(mark)].lower() != mark.lower():
+            continue
+        readers = {_READERS[suffix] for suffix in right}
+        if _READERS[file.suffix.lower()] not in readers:
+            advice = f"; rename it to {right[0]}" if right else ""
+            raise DataError(f"{source}: is named {file.suffix} but is {what}{advice}")

@@ -1,0 +1,128 @@
+"""Tables of numbers in text files: .csv and .tsv, with or without a line of names."""
+
+from __future__ import annotations
+
+import csv
+import os
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxviz.errors import DataError
+from onnxviz.formats.captions import quoted
+
+
+def read_table(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Read a table of numbers.
+
+    The first line is a header when none of its cells is a number. Columns are separated by tabs in a .tsv, else by
+    semicolons if the first line has one, else by commas. Empty lines are skipped.
+
+    Parameters
+    ----------
+    path : path
+        UTF-8 text.
+
+    Returns
+    -------
+    values : (row, column) float64
+        All of them finite.
+    names : tuple of str
+        One per column, or none where the file has no header.
+
+    Raises
+    ------
+    DataError
+        A line is longer or shorter than the first, a cell is empty or no finite number, or there is no row of numbers.
+        Line and column are named.
+    """
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            return _read_rows(csv.reader(file, delimiter=_separator(path, first), strict=True), path)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is no UTF-8 text (byte {error.start}); save the table as CSV in UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _separator(path: str | os.PathLike[str], first: str) -> str:
+    if Path(path).suffix.lower() == ".tsv":
+        return "\t"
+    # A semicolon comes first, since where it separates columns the comma is a decimal sign, which the message about it
+    # explains.
+    return next((sign for sign in ";,\t" if sign in first), ",")
+
+
+def _read_rows(
+    reader: Iterator[list[str]], path: str | os.PathLike[str]
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    values = array("d")
+    names: tuple[str, ...] = ()
+    width = 0
+    first = 0
+    for line, row in _lines(reader, path):
+        if not width:
+            width, first = len(row), line
+            if all(_number(cell) is None for cell in row):
+                names = tuple(cell.strip() or f"column {column}" for column, cell in enumerate(row, 1))
+                continue
+        if len(row) != width:
+            raise DataError(f"{path}, line {line}: has {len(row)} columns where line {first} has {width}")
+        values.extend(_numbers(row, names, f"{path}, line {line}"))
+    if not values:
+        raise DataError(f"{path}: has no row of numbers" + (" below its header" if names else ""))
+    return np.frombuffer(values, dtype=np.float64).reshape(-1, width), names
+
+
+def _lines(reader: Iterator[list[str]], path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(f"{path}, line {_line_number(reader)}: is no valid CSV: {error}") from error
+        if any(cell.strip() for cell in row):
+            yield _line_number(reader), row
+
+
+def _line_number(reader: Iterator[list[str]]) -> int:
+    # The type of csv's readers has no public name in Python 3.10, and with it this attribute.
+    return int(getattr(reader, "line_num", 0))
+
+
+def _numbers(row: list[str], names: tuple[str, ...], place: str) -> list[float]:
+    numbers = []
+    for column, cell in enumerate(row, 1):
+        number = _number(cell)
+        if number is None or number - number != 0.0:
+            name = f" ({quoted(names[column - 1])})" if names else ""
+            raise DataError(f"{place}, column {column}{name}: {_complaint(cell, number, names)}")
+        numbers.append(number)
+    return numbers
+
+
+def _number(cell: str) -> float | None:
+    # float() takes the underscores of Python's literals; in a table 2020_01 is a name.
+    if "_" in cell:
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _complaint(cell: str, number: float | None, names: tuple[str, ...]) -> str:
+    if number is not None:
+        return f"{quoted(cell)} is not finite; fill it in or leave the row out"
+    if not cell.strip():
+        return "is empty; every cell must hold a number"
+    if _number(cell.replace(",", ".", 1)) is not None:
+        return f"{quoted(cell)} has a decimal comma; write a point"
+    hint = "" if names else " (a first line of names must have no number in it)"
+    return f"{quoted(cell)} is no number; remove the column or encode it as numbers{hint}"

@@ -1,0 +1,280 @@
+"""The chart of a vector input: a bar for each feature, from the mean to the value found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from onnxviz.errors import DataError
+from onnxviz.formats.captions import font, number_text
+from onnxviz.formats.colors import BLUE, HAIRLINE, INK, MUTED, VERMILION
+from onnxviz.formats.figures import MARGIN, header_height, house_style, new_figure, panel, render, shorten
+from onnxviz.formats.pictures import Picture
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# A chart with more rows than this is no longer read; then only so many are shown.
+_MOST_ROWS, _SHOWN_ROWS = 40, 30
+_WIDTH, _NAMES, _NUMBERS, _ROW = 10.5, 2.6, 1.9, 0.27
+_STRIP = 0.8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureVector:
+    """A vector input that was found, and what is known about its features.
+
+    Attributes
+    ----------
+    values : (feature,)
+        In the model's own units.
+    names : sequence of str
+        One per feature; numbers take their place where none are given.
+    mean, std : (feature,) or float, optional
+        Of real data, in the model's own units: bars then have the length ``(values - mean) / std``. A feature that
+        never varies (std 0) is measured in its own units.
+    start : (feature,) or float, optional
+        Where the search began.
+    low, high : (feature,) or float, optional
+        The bounds it had to stay in; infinite ones are none.
+    restarts : (restart, feature), optional
+        What every start ended in.
+    units : str
+        The units where no std is given.
+    """
+
+    values: ArrayLike
+    names: Sequence[str] = ()
+    mean: ArrayLike = 0.0
+    std: ArrayLike | None = None
+    start: ArrayLike | None = None
+    low: ArrayLike | None = None
+    high: ArrayLike | None = None
+    restarts: ArrayLike | None = None
+    units: str = ""
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values, dtype=np.float64)
+        if values.ndim != 1 or not values.size:
+            raise DataError(f"an array of shape {values.shape} is no vector; (feature,) is")
+        if not np.isfinite(values).all():
+            raise DataError(
+                f"feature {int(np.argmin(np.isfinite(values)))} is not finite, so the vector cannot be drawn"
+            )
+        if self.names and len(self.names) != values.size:
+            raise DataError(f"{len(self.names)} names were given for {values.size} features")
+        for what in ("mean", "std", "start", "low", "high", "restarts"):
+            given = getattr(self, what)
+            if given is not None:
+                _check_part(what, np.asarray(given, dtype=np.float64), values.size)
+
+    def standardized(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Measure values, (feature,) or (restart, feature), in standard deviations from the mean, or in own units without std."""
+        spread = np.asarray(1.0 if self.std is None else self.std, dtype=np.float64)
+        distance = np.asarray(values, dtype=np.float64) - np.asarray(self.mean, dtype=np.float64)
+        return np.asarray(distance / np.where(spread > 0, spread, 1.0))
+
+    def shown(self) -> NDArray[np.intp]:
+        """Give the features that the chart shows, the farthest from the mean first: all of up to 40, 30 of more."""
+        distance = np.abs(self.standardized(self.values))
+        order = np.argsort(-distance, kind="stable")
+        return order if order.size <= _MOST_ROWS else order[:_SHOWN_ROWS]
+
+    def name(self, feature: int) -> str:
+        """Give a feature's name, or its number."""
+        return str(self.names[feature]) if self.names else f"[{feature}]"
+
+
+def _check_part(what: str, part: NDArray[np.float64], count: int) -> None:
+    fits = part.ndim == 2 and len(part) > 0 if what == "restarts" else part.ndim < 2
+    if not fits or part.shape[-1:] not in ((), (count,)):
+        raise DataError(f"{what} has the shape {part.shape}, the vector ({count},)")
+    wrong = np.isnan(part) if what in ("low", "high") else ~np.isfinite(part)
+    if wrong.any():
+        raise DataError(f"{what} has values that are not finite, so the vector cannot be drawn")
+    if what == "std" and (part < 0).any():
+        raise DataError("std has values below zero")
+
+
+def vector_chart(vector: FeatureVector, title: str = "", subtitle: str = "") -> Picture:
+    """Draw a vector input as a bar chart.
+
+    One row per feature: its name; a bar from the mean to the value; the bounds as a bracketed line behind it; a dot for
+    every restart; a diamond where the search began; and the value and the mean in the model's own units. Of more than
+    40 features the 30 farthest from the mean are shown, above a strip of all of them.
+
+    Parameters
+    ----------
+    vector : FeatureVector
+    title, subtitle : str
+        Two lines above.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+
+    Raises
+    ------
+    DataError
+        By `FeatureVector`, when the arrays do not fit one another.
+    """
+    with house_style():
+        return render(vector_figure(vector, title, subtitle))
+
+
+def vector_figure(vector: FeatureVector, title: str = "", subtitle: str = "") -> Figure:
+    """Build what `vector_chart` draws, as a matplotlib figure."""
+    features = vector.shown()
+    count, rows = np.size(vector.values), len(features)
+    partial = rows < count
+    if partial:
+        order = f"{rows} of {count} shown, the farthest from {'the mean' if vector.std is not None else 'zero'} first"
+        subtitle = f"{subtitle} · {order}" if subtitle else order
+    names = [shorten(vector.name(int(feature)), 9.0, _NAMES) for feature in features]
+    left = MARGIN + 0.1 + max(font(90).getlength(name) for name in names) / 720
+    top = header_height(title, subtitle) + 0.5
+    bottom = 0.85 + (_STRIP + 0.75 if partial else 0.0)
+    with house_style():
+        figure = new_figure(_WIDTH, top + rows * _ROW + bottom, title, subtitle)
+        axes = panel(figure, left, top, _WIDTH - left - MARGIN - _NUMBERS, rows * _ROW)
+        _draw_rows(axes, vector, features)
+        axes.set_yticks(np.arange(rows), names, color=INK)
+        _draw_numbers(axes, vector, features)
+        if partial:
+            top += rows * _ROW + 1.0
+            _draw_strip(panel(figure, MARGIN + 0.4, top, _WIDTH - 2 * MARGIN - 0.4, _STRIP), vector, features)
+    return figure
+
+
+def _draw_rows(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -> None:
+    places = np.arange(len(features))
+    lengths = vector.standardized(vector.values)[features]
+    reach = _reach(vector, features)
+    axes.set_xlim(*reach)
+    axes.set_ylim(len(features) - 0.5, -0.5)
+    axes.grid(axis="x")
+    handles = _draw_bounds(axes, vector, features, reach)
+    colors = [VERMILION if length >= 0 else BLUE for length in lengths]
+    axes.barh(places, lengths, height=0.56, color=colors, zorder=2)
+    axes.axvline(0, color=MUTED, linewidth=1.0, zorder=3)
+    if vector.restarts is not None:
+        dots = vector.standardized(vector.restarts)[:, features]
+        rows = np.broadcast_to(places, dots.shape)
+        handles.append(
+            axes.scatter(
+                dots,
+                rows,
+                s=13,
+                facecolor="white",
+                edgecolor=INK,
+                linewidth=0.8,
+                zorder=4,
+                label=f"each of {len(dots)} restarts",
+            )
+        )
+    if vector.start is not None:
+        start = np.broadcast_to(vector.standardized(vector.start), np.shape(vector.values))[features]
+        handles.append(axes.scatter(start, places, s=22, marker="D", color=INK, linewidth=0, zorder=4, label="start"))
+    if handles:
+        axes.legend(
+            handles=handles,
+            numpoints=2,
+            loc="lower right",
+            bbox_to_anchor=(1.0, 1.0),
+            ncols=len(handles),
+            frameon=False,
+            fontsize=9,
+        )
+    axes.set_xlabel(
+        "standard deviations from the mean" if vector.std is not None else vector.units or "in the model's own units"
+    )
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def _reach(vector: FeatureVector, features: NDArray[np.intp]) -> tuple[float, float]:
+    """Give the ends of the axis: room for all that moves, and for the bounds where they are not far off."""
+    seen = [np.zeros(1), vector.standardized(vector.values)[features]]
+    if vector.restarts is not None:
+        seen.append(vector.standardized(vector.restarts)[:, features].ravel())
+    if vector.start is not None:
+        seen.append(np.broadcast_to(vector.standardized(vector.start), np.shape(vector.values))[features])
+    least, most = min(float(part.min()) for part in seen), max(float(part.max()) for part in seen)
+    if most == least:  # nothing but zeros
+        return -1.0, 1.0
+    span = most - least
+    low, high = _bounds(vector, features)
+    near = (low[low >= least - 0.6 * span], high[high <= most + 0.6 * span])
+    least, most = min(least, near[0].min(initial=least)), max(most, near[1].max(initial=most))
+    return least - 0.03 * span, most + 0.03 * span
+
+
+def _bounds(vector: FeatureVector, features: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ends = []
+    for given, unbounded in ((vector.low, -np.inf), (vector.high, np.inf)):
+        end = vector.standardized(unbounded if given is None else given)
+        ends.append(np.broadcast_to(end, np.shape(vector.values))[features])
+    return ends[0], ends[1]
+
+
+def _draw_bounds(
+    axes: Axes, vector: FeatureVector, features: NDArray[np.intp], reach: tuple[float, float]
+) -> list[Artist]:
+    if vector.low is None and vector.high is None:
+        return []
+    from matplotlib.lines import Line2D
+
+    places = np.arange(len(features))
+    low, high = _bounds(vector, features)
+    axes.hlines(places, np.clip(low, *reach), np.clip(high, *reach), color=HAIRLINE, linewidth=3.0, zorder=1)
+    for ends in (low, high):
+        inside = (ends >= reach[0]) & (ends <= reach[1])
+        axes.scatter(ends[inside], places[inside], marker="|", s=60, color=MUTED, linewidth=1.2, zorder=3)
+    return [
+        Line2D([], [], color=HAIRLINE, linewidth=3.0, marker="|", markeredgecolor=MUTED, markersize=8, label="bounds")
+    ]
+
+
+def _draw_numbers(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -> None:
+    """Write value and mean, or value and start where no mean is known, in columns right of the bars."""
+    columns = [("value", np.asarray(vector.values, dtype=np.float64), INK)]
+    if vector.std is not None:
+        columns.append(
+            ("mean", np.broadcast_to(np.asarray(vector.mean, dtype=np.float64), np.shape(vector.values)), MUTED)
+        )
+    elif vector.start is not None:
+        columns.append(
+            ("start", np.broadcast_to(np.asarray(vector.start, dtype=np.float64), np.shape(vector.values)), MUTED)
+        )
+    for number, (heading, values, color) in enumerate(columns):
+        right = (0.95 + 0.9 * number) * 72
+        texts = [heading, *(number_text(float(values[feature]), 4) for feature in features)]
+        for row, text in enumerate(texts, -1):
+            axes.annotate(
+                text,
+                (1, row),
+                (right, 0),
+                ("axes fraction", "data"),
+                "offset points",
+                color=MUTED if row < 0 else color,
+                fontsize=9,
+                ha="right",
+                va="center",
+                annotation_clip=False,
+            )
+
+
+def _draw_strip(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -> None:
+    lengths = vector.standardized(vector.values)
+    colors = np.full(lengths.size, MUTED, dtype=object)
+    colors[features] = [VERMILION if length >= 0 else BLUE for length in lengths[features]]
+    axes.vlines(np.arange(lengths.size), 0, lengths, colors=list(colors), linewidth=max(0.6, 300 / lengths.size))
+    axes.axhline(0, color=MUTED, linewidth=0.6)
+    axes.set_xlim(-1, lengths.size)
+    axes.set_xlabel(f"all {lengths.size} features in their own order; those shown above in color")

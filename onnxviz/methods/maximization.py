@@ -1,0 +1,314 @@
+"""The ascent: inputs that drive targets as high as they will go (Erhan et al. 2009; Olah et al. 2017)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from onnxviz.errors import DifferentiationError, UsageError
+from onnxviz.methods.optimizers import LBFGS, Adam, Optimizer, all_finite
+from onnxviz.methods.parameterizations import Parameterization
+from onnxviz.methods.penalties import Penalty
+from onnxviz.methods.runs import Run
+from onnxviz.methods.transforms import Transform
+
+Status = Literal["ok", "not_finite", "no_progress", "interrupted"]
+Network = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
+
+DEAD = "the gradient is zero: the unit looks dead here"
+LEVEL = "the score did not rise over its start"
+
+# For so many steps the gradient may pass a dead rectifier, and for so many it may be zero before a run ends.
+PATIENCE = 16
+# Under random transforms the score of the still input is a look of its own; this often it is worth one.
+LOOK_EVERY = 16
+
+
+class Scored(Protocol):
+    """What is maximized: an objective, one number per sample, larger is better."""
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """The names it reads."""
+        ...
+
+    def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Return (batch,) scores."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ascent:
+    """What one run found.
+
+    Attributes
+    ----------
+    array : ndarray
+        The best input seen, float32 in the model's own units, without a batch axis.
+    score, initial_score : float
+        The objective at that input and at the start, without transforms and penalties.
+    history : ndarray
+        (steps,): the objective at each step, under that step's transforms.
+    status : str
+        ``ok``; ``not_finite``: a value or gradient was not a finite number; ``no_progress``: nothing better than the
+        start was found; ``interrupted``.
+    message : str
+        What the status means here; empty where there is nothing to say.
+    steps : int
+        How many steps were taken; fewer than asked for if the run ended early.
+    """
+
+    array: NDArray[np.float32]
+    score: float
+    initial_score: float
+    history: NDArray[np.float32]
+    status: Status
+    message: str
+    steps: int
+
+
+def maximize(
+    network: Network,
+    name: str,
+    objectives: Sequence[Scored],
+    parameterization: Parameterization,
+    runs: Sequence[Run],
+    *,
+    transform: Transform | None = None,
+    penalty: Penalty | None = None,
+    held: Mapping[str, Tensor] | None = None,
+    steps: int = 256,
+    rate: float = 0.1,
+    decay: bool = True,
+    optimizer: Literal["adam", "lbfgs"] = "adam",
+    batch_size: int | None = None,
+    redirected: Network | None = None,
+    progress: Callable[[int, NDArray[np.float32]], None] | None = None,
+) -> tuple[Ascent, ...]:
+    """Climb objectives, one per sample, by their gradients with respect to one input.
+
+    Samples share nothing but the batch: each has its own objective, its own random numbers and its own end.
+
+    Parameters
+    ----------
+    network : callable
+        From inputs by name, each (batch, *shape), to tensors by name; differentiable in the input `name`.
+    name : str
+        The input that moves.
+    objectives : sequence of Objective
+        One per sample; larger is better. Samples with the very same object are given to it together, so that it may
+        compare them with each other. An objective may read the input by its name as well.
+    parameterization : Parameterization
+        Of the input; its variables are moved in place.
+    runs : sequence of Run
+        One per sample; they seed the transforms.
+    transform : Transform, optional
+        Random moves of the input, anew at each step. They never touch the input that is returned or scored.
+    penalty : Penalty, optional
+        What the standardized input pays.
+    held : mapping of str to Tensor, optional
+        Other inputs, given to the network as they are.
+    steps : int
+        At most this many times the gradient is taken.
+    rate : float
+        Adam's step, in the units of the variables, and how far the first step of L-BFGS reaches.
+    decay : bool
+        Whether the rate falls to 0 along a half cosine; an ascent at a constant rate circles the maximum.
+    optimizer : {"adam", "lbfgs"}
+        L-BFGS finds the maximum of a smooth target in fewer steps, and allows no random transform.
+    batch_size : int, optional
+        How many samples the network takes at once; 1 for a network whose batch is fixed. Default: all.
+    redirected : callable, optional
+        The same network, whose rectifiers let the gradient pass where they would block all of it (`rectifiers`). It
+        stands in for the network in the first 16 steps of Adam, which wakes a unit that is dead at the start.
+    progress : callable, optional
+        Called after each step with its number, from 1, and the (batch,) scores.
+
+    Returns
+    -------
+    tuple of Ascent
+        One per sample, in order. After a `KeyboardInterrupt` they hold the best so far.
+
+    Raises
+    ------
+    DifferentiationError
+        If the objectives do not depend on the input.
+    UsageError
+        If arguments contradict each other.
+    """
+    batch = len(parameterization.variables[0])
+    if not len(objectives) == len(runs) == batch:
+        raise UsageError(
+            f"{len(objectives)} objectives, {len(runs)} runs and {batch} inputs: there must be as many of each"
+        )
+    if steps < 1 or not (math.isfinite(rate) and rate > 0) or (batch_size is not None and batch_size < 1):
+        raise UsageError(f"steps {steps}, rate {rate}, batch size {batch_size}: each must be above 0")
+    if optimizer == "lbfgs" and transform is not None:
+        raise UsageError("optimizer lbfgs: needs a target that stands still; use adam, or no transforms")
+    scores_of = _Scores(network, name, objectives, dict(held or {}), batch_size)
+    generators = [run.generator("transform") for run in runs]
+    climber: Optimizer = Adam(parameterization) if optimizer == "adam" else LBFGS(parameterization)
+
+    def look_still() -> tuple[Tensor, Tensor, Tensor]:
+        with torch.no_grad():
+            inputs = parameterization.realize()
+            scores = scores_of(inputs)
+            return inputs, scores, _pay(scores, inputs, parameterization, penalty)
+
+    record = _Record(*look_still())
+    try:
+        for step in range(steps):
+            inputs = parameterization.realize()
+            seen = (
+                transform(inputs, parameterization.middle, parameterization.span, generators) if transform else inputs
+            )
+            wake = redirected is not None and optimizer == "adam" and step < PATIENCE
+            scores = scores_of(seen, redirected if wake else None)
+            values = _pay(scores, inputs, parameterization, penalty)
+            gradients = _gradients(scores, values, parameterization, name)
+            if transform is None:
+                record.look(inputs.detach(), scores.detach(), values.detach())
+            elif step % LOOK_EVERY == 0 and step > 0:
+                record.look(*look_still())
+            idle = ~_any_nonzero(parameterization.tangent(gradients))
+            share = (1 + math.cos(math.pi * step / steps)) / 2 if decay else 1.0
+            going = climber.step(values.detach(), gradients, record.going, rate * share)
+            record.advance(scores.detach(), all_finite([values.detach(), *gradients]), gradients, idle, going)
+            if progress:
+                progress(step + 1, record.history[-1])
+            if not bool(record.going.any()):
+                break
+    except KeyboardInterrupt:
+        record.interrupted = True
+    parameterization.project()
+    record.look(*look_still())
+    return record.results()
+
+
+class _Scores:
+    """The network and the objectives, as one function from inputs to (batch,) scores."""
+
+    def __init__(
+        self,
+        network: Network,
+        name: str,
+        objectives: Sequence[Scored],
+        held: dict[str, Tensor],
+        batch_size: int | None,
+    ) -> None:
+        self._network, self._name, self._held = network, name, held
+        self._batch_size = batch_size or len(objectives)
+        groups: dict[int, tuple[Scored, list[int]]] = {}
+        for place, objective in enumerate(objectives):
+            groups.setdefault(id(objective), (objective, []))[1].append(place)
+        self._groups = list(groups.values())
+        self._names = {tensor for objective, _ in self._groups for tensor in objective.tensors} - {name}
+
+    def __call__(self, inputs: Tensor, instead: Network | None = None) -> Tensor:
+        """Return (batch,) float32 scores, by another network if one is given."""
+        network = instead or self._network
+        parts = [network({**self._held, self._name: part}) for part in torch.split(inputs, self._batch_size)]
+        tensors = {tensor: torch.cat([part[tensor] for part in parts]) for tensor in self._names}
+        tensors[self._name] = inputs
+        scores: list[Tensor] = []
+        order: list[int] = []
+        for objective, places in self._groups:
+            index = torch.tensor(places, device=inputs.device)
+            whole = len(places) == len(inputs)
+            own = {name: tensors[name] if whole else tensors[name][index] for name in objective.tensors}
+            score = objective(own)
+            if score.shape != (len(places),):
+                raise UsageError(f"{objective}: gives {tuple(score.shape)} numbers for {len(places)} samples")
+            scores.append(score.float())
+            order.extend(places)
+        return torch.cat(scores)[torch.tensor(order, device=inputs.device).argsort()]
+
+
+class _Record:
+    """What is known of every sample so far; made from a look at the start."""
+
+    def __init__(self, inputs: Tensor, scores: Tensor, values: Tensor) -> None:
+        self.inputs, self.scores, self.values = inputs, scores, values
+        self.initial_scores, self.initial_values = scores, values
+        self.going = torch.ones_like(scores, dtype=torch.bool)
+        self.history: list[NDArray[np.float32]] = []
+        self.interrupted = False
+        self._idle = torch.zeros_like(scores, dtype=torch.long)
+        self._blocked = torch.zeros_like(self.going)
+        self._ended: dict[int, int] = {}
+        self._failures: dict[int, str] = {}
+
+    def look(self, inputs: Tensor, scores: Tensor, values: Tensor) -> None:
+        """Keep what is better than the best so far, and finite."""
+        better = (
+            torch.isfinite(values) & ((values >= self.values) | ~torch.isfinite(self.values)) & all_finite([inputs])
+        )
+        self.inputs = torch.where(better.reshape(-1, *[1] * (inputs.ndim - 1)), inputs, self.inputs)
+        self.scores = torch.where(better, scores, self.scores)
+        self.values = torch.where(better, values, self.values)
+
+    def advance(self, scores: Tensor, finite: Tensor, gradients: Sequence[Tensor], idle: Tensor, going: Tensor) -> None:
+        """Note one step: what was scored, and which samples end with it."""
+        self.history.append(scores.cpu().numpy().astype(np.float32))
+        self._blocked = torch.where(self.going, ~_any_nonzero(gradients), self._blocked)
+        self._idle = torch.where(idle, self._idle + 1, 0)
+        going = going & (self._idle < PATIENCE)
+        for place in torch.nonzero(self.going & ~going).flatten().tolist():
+            self._ended[place] = len(self.history)
+            if not bool(finite[place]):
+                what = "gradient" if bool(torch.isfinite(scores[place])) else "score"
+                self._failures[place] = f"the {what} is not a finite number at step {len(self.history)}"
+        self.going = going
+
+    def results(self) -> tuple[Ascent, ...]:
+        """Return what was found."""
+        arrays = self.inputs.cpu().numpy().astype(np.float32)
+        # By more than a rounding; a start that was not finite is below everything.
+        initial = self.initial_values
+        rose = (self.values > initial + 1e-6 * initial.abs()) | ~torch.isfinite(initial)
+        history = np.array(self.history, dtype=np.float32).reshape(len(self.history), len(arrays))
+        results = []
+        for place, array in enumerate(arrays):
+            steps = self._ended.get(place, len(history))
+            status: Status = "ok"
+            message = ""
+            if place in self._failures:
+                status, message = "not_finite", self._failures[place]
+            elif self.interrupted and place not in self._ended:
+                status, message = "interrupted", f"interrupted after {steps} steps; this is the best so far"
+            elif not bool(rose[place]):
+                status, message = "no_progress", DEAD if bool(self._blocked[place]) else LEVEL
+            score, start = float(self.scores[place]), float(self.initial_scores[place])
+            results.append(Ascent(array, score, start, history[:steps, place], status, message, steps))
+        return tuple(results)
+
+
+def _pay(scores: Tensor, inputs: Tensor, parameterization: Parameterization, penalty: Penalty | None) -> Tensor:
+    """Return the scores less what the inputs pay; the one place where something is taken off."""
+    if penalty is None:
+        return scores
+    return scores - penalty(parameterization.standardize(inputs), parameterization.spatial)
+
+
+def _gradients(scores: Tensor, values: Tensor, parameterization: Parameterization, name: str) -> list[Tensor]:
+    """Return the gradients of each sample's value with respect to its own variables."""
+    if not scores.requires_grad:
+        raise DifferentiationError(f"{name}: no gradient of the target reaches it; aim at a tensor that depends on it")
+    variables = parameterization.variables
+    # No sample's value depends on another's variables, unless the objective wants it: the sum keeps them apart.
+    found = torch.autograd.grad(values.sum(), variables, allow_unused=True)
+    if all(gradient is None for gradient in found):
+        raise DifferentiationError(f"{name}: no gradient of the target reaches it; aim at a tensor that depends on it")
+    return [torch.zeros_like(v) if g is None else g for g, v in zip(found, variables, strict=True)]
+
+
+def _any_nonzero(tensors: Sequence[Tensor]) -> Tensor:
+    """Tell, for each sample, whether anything in the tensors is not 0: (batch,) bool."""
+    return torch.stack([(tensor.flatten(1) != 0).any(1) for tensor in tensors]).any(0)

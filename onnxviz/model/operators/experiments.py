@@ -1,0 +1,52 @@
+"""Experimental operators that ONNX had until opset 9; old files still use them and ONNX Runtime still runs them."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from onnxviz.errors import EvaluationError
+from onnxviz.model.operators.declaration import operator
+
+
+@operator("Affine")
+def affine(X: Tensor, *, alpha: float = 1.0, beta: float = 0.0) -> Tensor:
+    """Return alpha x + beta."""
+    return X * alpha + beta
+
+
+@operator("Scale")
+def scale_by(input: Tensor, *, scale: float = 1.0) -> Tensor:
+    """Return the input times a number."""
+    return input * scale
+
+
+@operator("ScaledTanh")
+def scaled_tanh(input: Tensor, *, alpha: float, beta: float) -> Tensor:
+    """Return alpha tanh(beta x)."""
+    return alpha * torch.tanh(beta * input)
+
+
+@operator("ParametricSoftplus")
+def parametric_softplus(X: Tensor, *, alpha: float, beta: float) -> Tensor:
+    """Return alpha log(1 + exp(beta x))."""
+    # Above the threshold torch returns the line itself: at 40 the difference is below the resolution of float64.
+    return alpha * F.softplus(X * beta, threshold=40.0)
+
+
+@operator("ImageScaler")
+def image_scaler(input: Tensor, *, scale: float = 1.0, bias: tuple[float, ...] = ()) -> Tensor:
+    """Return images, (batch, channel, height, width), times a number plus one bias for each channel.
+
+    Raises
+    ------
+    EvaluationError
+        If there are not as many biases as channels.
+    """
+    if not bias:
+        return input * scale
+    if len(bias) != input.shape[1]:
+        raise EvaluationError(f"ImageScaler has {len(bias)} biases for {input.shape[1]} channels; give one for each")
+    offsets = torch.tensor(bias, dtype=input.dtype, device=input.device)
+    return input * scale + offsets.reshape(-1, 1, 1)

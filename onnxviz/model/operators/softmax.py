@@ -1,0 +1,79 @@
+"""Softmax, LogSoftmax and Hardmax: along one axis, and until opset 12 over all axes from one on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from onnxviz.errors import EvaluationError
+from onnxviz.model.operators.declaration import Gradient, operator
+
+
+def over_trailing_axes(function: Callable[[Tensor, int], Tensor], values: Tensor, axis: int) -> Tensor:
+    """Apply a function of (values, axis) as if all axes from one on were a single one.
+
+    Parameters
+    ----------
+    function : callable
+        Keeps the shape.
+    values : Tensor
+        Any shape.
+    axis : int
+        The first of the axes that are taken together; counted from the back if negative.
+
+    Raises
+    ------
+    EvaluationError
+        If there is no such axis.
+    """
+    rank = values.dim()
+    if not -rank <= axis <= rank:
+        raise EvaluationError(f"axis={axis} lies outside a tensor of {rank} axes; it must be from {-rank} to {rank}")
+    start = axis + rank if axis < 0 else axis
+    if start == rank - 1:
+        return function(values, -1)
+    rows = values.reshape(*values.shape[:start], -1) if start < rank else values.unsqueeze(-1)
+    return function(rows, -1).reshape(values.shape)
+
+
+def hardmax_along(values: Tensor, axis: int) -> Tensor:
+    """Return one at the first largest value along an axis, zero elsewhere."""
+    return torch.zeros_like(values).scatter(axis, values.argmax(axis, keepdim=True), 1.0)
+
+
+@operator("Softmax", since=13)
+def softmax(input: Tensor, *, axis: int = -1) -> Tensor:
+    """Return exponentials that sum to one along an axis."""
+    return torch.softmax(input, axis)
+
+
+@operator("Softmax", until=12)
+def softmax_of_rows(input: Tensor, *, axis: int = 1) -> Tensor:
+    """Return exponentials that sum to one over all axes from one on."""
+    return over_trailing_axes(torch.softmax, input, axis)
+
+
+@operator("LogSoftmax", since=13)
+def log_softmax(input: Tensor, *, axis: int = -1) -> Tensor:
+    """Return the logarithm of Softmax."""
+    return torch.log_softmax(input, axis)
+
+
+@operator("LogSoftmax", until=12)
+def log_softmax_of_rows(input: Tensor, *, axis: int = 1) -> Tensor:
+    """Return the logarithm of Softmax over all axes from one on."""
+    return over_trailing_axes(torch.log_softmax, input, axis)
+
+
+@operator("Hardmax", since=13, gradient=Gradient.ZERO)
+def hardmax(input: Tensor, *, axis: int = -1) -> Tensor:
+    """Return one at the first largest value along an axis, zero elsewhere."""
+    return hardmax_along(input, axis)
+
+
+@operator("Hardmax", until=12, gradient=Gradient.ZERO)
+def hardmax_of_rows(input: Tensor, *, axis: int = 1) -> Tensor:
+    """Return one at the first largest value over all axes from one on, zero elsewhere."""
+    return over_trailing_axes(hardmax_along, input, axis)

@@ -1,0 +1,87 @@
+"""ONNX Runtime's own activations (com.microsoft): the Gelu family, gated units, and activations fused with a bias."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from onnxviz.model.operators.activations import swish
+from onnxviz.model.operators.declaration import operator
+from onnxviz.model.operators.softmax import over_trailing_axes
+
+MICROSOFT = "com.microsoft"
+
+
+@operator("Gelu", domain=MICROSOFT)
+def gelu(X: Tensor) -> Tensor:
+    """Return the Gaussian error linear unit."""
+    return F.gelu(X)
+
+
+@operator("BiasGelu", domain=MICROSOFT)
+def bias_gelu(A: Tensor, B: Tensor) -> Tensor:
+    """Return the Gaussian error linear unit of a sum."""
+    return F.gelu(A + B)
+
+
+@operator("FastGelu", domain=MICROSOFT)
+def fast_gelu(X: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return the tanh approximation of the Gaussian error linear unit, after adding a bias."""
+    return F.gelu(X if bias is None else X + bias, approximate="tanh")
+
+
+@operator("GemmFastGelu", domain=MICROSOFT)
+def gemm_fast_gelu(X: Tensor, W: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return the tanh approximation of the Gaussian error linear unit of a matrix product and a bias."""
+    return fast_gelu(torch.matmul(X, W), bias)
+
+
+@operator("QuickGelu", domain=MICROSOFT)
+def quick_gelu(X: Tensor, *, alpha: float = 1.702) -> Tensor:
+    """Return x sigmoid(alpha x)."""
+    return swish(X, alpha=alpha)
+
+
+@operator("BiasSplitGelu", domain=MICROSOFT)
+def bias_split_gelu(X: Tensor, bias: Tensor) -> Tensor:
+    """Add a bias, cut the last axis in half, and return the first half times the Gelu of the second."""
+    value, gate = torch.chunk(X + bias, 2, dim=-1)
+    return value * F.gelu(gate)
+
+
+@operator("BiasAdd", domain=MICROSOFT)
+def bias_add(X: Tensor, bias: Tensor, skip: Tensor) -> Tensor:
+    """Add a bias and a residual."""
+    return X + bias + skip
+
+
+# The shapes alone tell along which axes the bias is repeated.
+@operator("BiasSoftmax", domain=MICROSOFT, ignored=("is_inner_broadcast",))
+def bias_softmax(data: Tensor, bias: Tensor, *, axis: int = 1) -> Tensor:
+    """Return the Softmax, over all axes from one on, of the sum of scores and a mask that broadcasts to them."""
+    return over_trailing_axes(torch.softmax, data + bias, axis)
+
+
+# Rounding an intermediate to float16 concerns models in float16, which are computed in float32 here.
+@operator("SwiGLU", domain=MICROSOFT, ignored=("round_activation",))
+def swiglu(
+    gate: Tensor,
+    up: Tensor | None = None,
+    *,
+    activation_alpha: float = 1.0,
+    activation_beta: float = 0.0,
+    limit: float = 0.0,
+) -> Tensor:
+    """Return the Swish of a gate times a linear part, both limited if `limit` is positive; `gate` may hold both halves."""
+    if up is None:
+        gate, up = torch.chunk(gate, 2, dim=-1)
+    if limit > 0:
+        gate, up = gate.clamp(max=limit), up.clamp(-limit, limit)
+    return swish(gate, alpha=activation_alpha) * (up + activation_beta)
+
+
+@operator("ScaledSiLU", domain=MICROSOFT)
+def scaled_silu(X: Tensor, scale: Tensor | None = None, *, alpha: float = 1.0) -> Tensor:
+    """Return z sigmoid(z) of the input times a scale."""
+    return F.silu(X * (alpha if scale is None else scale))

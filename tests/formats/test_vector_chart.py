@@ -1,0 +1,133 @@
+"""The chart of a vector input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnxviz.errors import DataError
+from onnxviz.formats.colors import BLUE, VERMILION
+from onnxviz.formats.vector_chart import FeatureVector, vector_chart, vector_figure
+
+RANDOM = np.random.default_rng(0)
+
+
+def texts(figure):
+    found = [text.get_text() for text in figure.texts]
+    for axes in figure.axes:
+        found += [text.get_text() for text in axes.texts] + [label.get_text() for label in axes.get_yticklabels()]
+        found += [text.get_text() for text in axes.get_legend().get_texts()] if axes.get_legend() else []
+        found.append(axes.get_xlabel())
+    return found
+
+
+def bars(figure):
+    return [patch.get_width() for patch in figure.axes[0].patches]
+
+
+def test_bars_are_standard_deviations_from_the_mean_the_longest_first():
+    mean, std = np.array([10.0, 0.0, -5.0]), np.array([2.0, 0.1, 50.0])
+    figure = vector_figure(FeatureVector([14.0, -0.5, 0.0], ["age", "dose", "size"], mean, std))
+    np.testing.assert_allclose(bars(figure), [-5, 2, 0.1])
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["dose", "age", "size"]
+    shown = texts(figure)
+    assert "standard deviations from the mean" in shown
+    assert {"value", "mean", "14", "−0.5", "10", "−5"} <= set(shown)
+
+
+def test_negative_and_positive_bars_differ_in_color():
+    from matplotlib.colors import to_hex
+
+    colors = [
+        to_hex(patch.get_facecolor()).upper() for patch in vector_figure(FeatureVector([2.0, -1.0])).axes[0].patches
+    ]
+    assert colors == [VERMILION, BLUE]
+
+
+def test_without_std_bars_are_in_own_units():
+    figure = vector_figure(FeatureVector([3.0, -4.0], start=[1.0, 2.0], units="mmol/l"))
+    np.testing.assert_allclose(bars(figure), [-4, 3])
+    assert {"mmol/l", "start", "1", "2"} <= set(texts(figure))
+
+
+def test_a_feature_that_never_varies_is_in_own_units():
+    assert FeatureVector([3.0, 3.0], mean=1.0, std=[0.0, 4.0]).standardized([3.0, 3.0]).tolist() == [2.0, 0.5]
+
+
+@pytest.mark.parametrize(("count", "shown"), [(1, 1), (40, 40), (41, 30), (675, 30)])
+def test_of_many_features_the_farthest_are_shown_and_told(count, shown):
+    values = RANDOM.normal(size=count)
+    vector = FeatureVector(values, mean=np.zeros(count), std=np.ones(count))
+    figure = vector_figure(vector, "logits[0]", "wide.onnx")
+    assert len(bars(figure)) == shown
+    assert np.abs(bars(figure)).min() == np.sort(np.abs(values))[-shown]
+    told = f"30 of {count} shown, the farthest from the mean first"
+    assert any(told in text for text in texts(figure)) == (count > 40)
+    assert len(figure.axes) == (2 if count > 40 else 1)
+    if count > 40:
+        assert len(figure.axes[1].collections[0].get_segments()) == count
+
+
+def test_restarts_are_dots_and_bounds_lines():
+    restarts = RANDOM.normal(size=(5, 3))
+    figure = vector_figure(
+        FeatureVector([1.0, 2.0, 3.0], restarts=restarts, low=-1.0, high=[4.0, np.inf, 5.0], start=np.zeros(3))
+    )
+    assert {"bounds", "each of 5 restarts", "start"} <= set(texts(figure))
+    clouds = [np.asarray(cloud.get_offsets()) for cloud in figure.axes[0].collections if len(cloud.get_offsets()) == 15]
+    (dots,) = clouds
+    np.testing.assert_allclose(np.sort(dots[:, 0]), np.sort(restarts.ravel()))
+    for row, feature in enumerate([2, 1, 0]):
+        np.testing.assert_allclose(np.sort(dots[dots[:, 1] == row, 0]), np.sort(restarts[:, feature]))
+
+
+def test_everything_drawn_lies_inside_the_axes():
+    vector = FeatureVector([1.0, -2.0], restarts=[[9.0, 0.0]], start=[-7.0, 0.0], low=-1e9, high=1e9)
+    low, high = vector_figure(vector).axes[0].get_xlim()
+    assert low < -7 < 9 < high
+    assert high - low < 20  # far bounds do not flatten the bars
+
+
+def test_near_bounds_widen_the_axes():
+    low, high = vector_figure(FeatureVector([1.0, -1.0], low=-1.5, high=1.5)).axes[0].get_xlim()
+    assert low < -1.5 < 1.5 < high
+
+
+def test_nothing_but_zeros_can_be_drawn():
+    assert vector_figure(FeatureVector(np.zeros(3))).axes[0].get_xlim() == (-1, 1)
+    assert vector_chart(FeatureVector([0.0])).shape[2] == 3
+
+
+def test_names_of_attackers_are_escaped_and_cut():
+    figure = vector_figure(FeatureVector([2.0, 1.0], ["a\n\u202e", "x" * 500]))
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[0] == "a\\n\\u202e"
+    assert "…" in labels[1]
+    assert len(labels[1]) < 60
+
+
+def test_features_without_names_have_numbers():
+    figure = vector_figure(FeatureVector([1.0, 2.0]))
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["[1]", "[0]"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"values": [[1.0]]}, r"shape \(1, 1\) is no vector"),
+        ({"values": []}, r"shape \(0,\) is no vector"),
+        ({"values": [1.0, np.nan]}, "feature 1 is not finite, so the vector cannot be drawn"),
+        ({"values": [1.0], "names": ["a", "b"]}, "2 names were given for 1 features"),
+        ({"values": [1.0, 2.0], "std": [1.0]}, r"std has the shape \(1,\), the vector \(2,\)"),
+        ({"values": [1.0, 2.0], "restarts": [[1.0]]}, r"restarts has the shape \(1, 1\)"),
+        ({"values": [1.0, 2.0], "restarts": [1.0, 2.0]}, r"restarts has the shape \(2,\)"),
+        ({"values": [1.0, 2.0], "restarts": np.zeros((0, 2))}, r"restarts has the shape \(0, 2\)"),
+        ({"values": [1.0, 2.0], "restarts": [[1.0, np.nan]]}, "restarts has values that are not finite"),
+        ({"values": [1.0], "start": np.inf}, "start has values that are not finite"),
+        ({"values": [1.0], "low": np.nan}, "low has values that are not finite"),
+        ({"values": [1.0], "std": -1.0}, "std has values below zero"),
+    ],
+)
+def test_what_does_not_fit_is_told(given, message):
+    with pytest.raises(DataError, match=message):
+        FeatureVector(**given)

@@ -1,0 +1,43 @@
+"""Closed forms of how far restarts agree."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from onnxviz.methods.consistency import Consistency, consistency
+
+
+def test_closed_form() -> None:
+    inputs = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]])
+    found = consistency([1.0, 2.0, 6.0], inputs)
+    assert found.restarts == 3
+    assert found.score_mean == pytest.approx(3.0)
+    assert found.score_std == pytest.approx(math.sqrt(14 / 3))
+    assert found.cosine_mean == pytest.approx(math.sqrt(2) / 3)
+    assert found.cosine_min == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(7,), (2, 3, 4)])
+def test_scale_does_not_matter_and_sign_does(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).normal(size=shape)
+    assert consistency([0, 0], np.stack([x, 5 * x])).cosine_min == pytest.approx(1.0)
+    assert consistency([0, 0, 0], np.stack([x, 5 * x, -x])).cosine_mean == pytest.approx(-1 / 3)
+
+
+def test_what_is_not_finite_is_left_out() -> None:
+    inputs = np.array([[1.0, 0.0], [np.nan, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    assert consistency([1.0, 2.0, 3.0, np.inf], inputs) == Consistency(2, 2.0, 1.0, 1.0, 1.0)
+
+
+def test_too_few_to_compare() -> None:
+    assert consistency([4.0], np.ones((1, 3))) == Consistency(1, 4.0, 0.0, None, None)
+    assert consistency([np.nan], np.ones((1, 3))) == Consistency(0, None, None, None, None)
+
+
+def test_inputs_at_rest_agree_with_each_other_alone() -> None:
+    found = consistency([0.0, 0.0, 0.0], np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]]))
+    assert found.cosine_mean == pytest.approx(1 / 3)
+    assert found.cosine_min == 0.0

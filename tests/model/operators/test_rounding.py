@@ -1,0 +1,25 @@
+"""Steps: against ONNX Runtime, and no gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from single_node import written
+
+import onnxviz
+from onnxviz.model.operators.declaration import Gradient, find
+
+X = np.array([-2.5, -1.5, -0.5, -0.2, 0.0, 0.5, 1.5, 2.5, 3.7], np.float32)
+
+
+@pytest.mark.parametrize("operator", ["Floor", "Ceil", "Round", "Sign"])
+def test_onnx_runtime_agrees_and_no_gradient_passes(compare, operator):
+    model = written(f"y = {operator}(x)", {"x": X})
+    compare(model, {"x": X})
+    declaration = find("", operator, 21)
+    assert declaration is not None
+    assert declaration.gradient is Gradient.ZERO
+    x = torch.tensor(X, requires_grad=True)
+    y = onnxviz.load(model).network()({"x": x})["y"]
+    assert not y.requires_grad or not torch.autograd.grad(y.sum(), x)[0].any()
