@@ -1,4 +1,6 @@
-"""Trains and writes the sample models and the inputs beside them, bit for bit the same on the same machine and versions.
+"""Trains and writes the sample models and the inputs beside them.
+
+On the same machine and with the same versions every file comes out the same, bit for bit.
 
     python sample_models/build.py [--output DIR] [NAME...]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from accuracy import accuracy, run
@@ -24,14 +25,14 @@ def not_above(thresholds: np.ndarray) -> np.ndarray:
     return np.where(single > thresholds, np.nextafter(single, np.float32(-np.inf)), single).astype(np.float32)
 
 
-def tree_attributes(forest: RandomForestClassifier) -> dict[str, list]:
+def tree_attributes(forest: RandomForestClassifier) -> dict[str, list[Any]]:
     """Describe scikit-learn's trees by the attributes of ONNX's TreeEnsembleClassifier (ai.onnx.ml, revision 3).
 
     Each leaf votes with class 1's share of its training samples, divided by the number of trees. The votes bear the
     number 0: runtimes take a two-class ensemble with a single column of votes for class 1's probability and give the
     rest to class 0. With a column for each class, ONNX Runtime's label is 1 wherever class 1 has any vote at all.
     """
-    attributes: dict[str, list] = {
+    attributes: dict[str, list[Any]] = {
         f"nodes_{key}": []
         for key in ("treeids", "nodeids", "featureids", "modes", "values", "truenodeids", "falsenodeids")
     }
@@ -92,7 +93,7 @@ def build(folder: Path) -> str:
     if gap > 1e-5 or not same:
         raise RuntimeError(
             f"forest: ONNX Runtime's probabilities differ from scikit-learn's by up to {gap:.2g} (1e-5 is allowed), "
-            f"the labels are {'the same' if same else 'not the same'}; check tree_attributes against this version's trees"
+            f"its labels {'agree' if same else 'do not agree'}; check tree_attributes against this version's trees"
         )
     score = accuracy(model, test, test_labels)
     metadata = {

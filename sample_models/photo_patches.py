@@ -61,7 +61,7 @@ def trained() -> tuple[nn.Module, np.ndarray, np.ndarray]:
 
 
 def build(folder: Path) -> str:
-    """Write photo_patches.onnx, one patch of the cat and four held-out patches of every photograph; return the accuracy."""
+    """Write photo_patches.onnx and held-out patches, four of every photograph; return the accuracy."""
     network, mean, deviation = trained()
     graph = Graph("photo_patches", "Tells which of seven photographs a patch of 64 x 64 pixels comes from.")
     graph.input(

@@ -26,7 +26,7 @@ def photographs() -> dict[str, np.ndarray]:
 
 
 def shrink(picture: np.ndarray, factor: int) -> np.ndarray:
-    """Average squares of `factor` by `factor` pixels of a (height, width, ...) uint8 picture; a remainder is cut off."""
+    """Average each square of `factor` by `factor` pixels of a (height, width, ...) uint8 picture, less a remainder."""
     height, width = (size // factor for size in picture.shape[:2])
     squares = picture[: height * factor, : width * factor].reshape(height, factor, width, factor, *picture.shape[2:])
     return np.rint(squares.mean(axis=(1, 3))).astype(np.uint8)
@@ -69,7 +69,7 @@ def patches(parts: list[np.ndarray], size: int, count: int, rng: np.random.Gener
     while len(drawn) < count:
         part = parts[rng.integers(len(parts))]
         y, x = (rng.integers(side - size + 1) for side in part.shape[:2])
-        patch = np.rot90(part[y : y + size, x : x + size], rng.integers(4))
+        patch = np.rot90(part[y : y + size, x : x + size], int(rng.integers(4)))
         patch = patch[:, ::-1] if rng.integers(2) else patch
         if patch.std(axis=(0, 1)).max() > 4:
             drawn.append(patch.transpose(2, 0, 1))

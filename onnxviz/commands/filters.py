@@ -242,7 +242,11 @@ def _spatial(count: int) -> tuple[str, ...]:
 
 def _title(found: FirstLayer) -> str:
     size = shape_text(found.kernels.shape[1:])
-    return f"{len(found.kernels)} filters of {size}"
+    return f"{_count(len(found.kernels))} of {size}"
+
+
+def _count(filters: int) -> str:
+    return "1 filter" if filters == 1 else f"{filters} filters"
 
 
 def _sheet(
@@ -254,6 +258,7 @@ def _sheet(
     from onnxviz.formats.sheet import ColorBar, Sheet, Tile
 
     largest = float(np.abs(found.kernels).max()) or 1.0
+    step = "sample" if found.kernels.ndim == 3 else "px"
     subtitle = f"{model.name}: {found.operator}, {found.weight}"
     if found.kernels.ndim == 2:
         return _matrix(model, found, ranked, expected, subtitle)
@@ -262,7 +267,7 @@ def _sheet(
         kernel = found.kernels[one.index]
         own = max(float(np.abs(kernel).max()), _FAINT * largest)
         picture = kernel_picture(kernel, own, colors if colors in ("rgb", "bgr") else None)
-        tiles.append(Tile(picture, str(one.index), _detail(one), _section(one, ranked)))
+        tiles.append(Tile(picture, str(one.index), _detail(one, step), _section(one, ranked), sharp=kernel.ndim != 2))
     if colors in ("rgb", "bgr"):
         note = "Each kernel in its own scale: gray is zero."
         return Sheet(tiles, _title(found), subtitle, note).draw()
@@ -270,7 +275,7 @@ def _sheet(
         return Sheet(
             tiles, _title(found), subtitle, "Each kernel in its own scale; the line in the middle is zero."
         ).draw()
-    bar = ColorBar("diverging", -1.0, 1.0, "weight / the kernel's largest")
+    bar = ColorBar("diverging", -1.0, 1.0, "weight / largest")
     return Sheet(tiles, _title(found), subtitle, "", bar).draw()
 
 
@@ -310,14 +315,14 @@ def _section(one: FilterDescription, ranked: list[FilterDescription]) -> str:
     return one.kind if len(ranked) > 1 else ""
 
 
-def _detail(one: FilterDescription) -> str:
+def _detail(one: FilterDescription, step: str) -> str:
     words = []
     if one.duplicate_of is not None:
         words.append(f"= {one.duplicate_of}")
     if one.orientation is not None:
         words.append(f"{one.orientation:.0f}°")
     if one.frequency is not None:
-        words.append(f"{one.frequency:.2f}/px")
+        words.append(f"{one.frequency:.2f}/{step}")
     return " ".join(words)
 
 
@@ -339,10 +344,10 @@ def _answer_sheet(found: FirstLayer, ranked: list[FilterDescription], answers: n
         else:
             picture = diverging(values.reshape(-1, values.shape[-1]), largest)
         tiles.append(Tile(picture, str(one.index), f"±{largest:.3g}", _section(one, ranked)))
-    bar = ColorBar("diverging", -1.0, 1.0, "answer / the filter's largest") if answers.ndim > 2 else None
+    bar = ColorBar("diverging", -1.0, 1.0, "answer / largest") if answers.ndim > 2 else None
     return Sheet(
         tiles,
-        f"What {len(tiles)} filters answer",
+        f"What {_count(len(tiles))} answer{'s' if len(tiles) == 1 else ''}",
         f"{found.layer}, by ONNX Runtime",
         "Beneath each: its largest answer.",
         bar,
@@ -352,7 +357,7 @@ def _answer_sheet(found: FirstLayer, ranked: list[FilterDescription], answers: n
 def _show(console: Console, document: dict[str, Any], ranked: list[int]) -> None:
     rows = {row["index"]: row for row in document["filters"]}
     console.print(
-        f"{visible(document['weight'])}: {len(rows)} filters of {shape_text(document['shape'][1:])}, {visible(document['operator'])} making {visible(document['layer'])}",
+        f"{visible(document['weight'])}: {_count(len(rows))} of {shape_text(document['shape'][1:])}, {visible(document['operator'])} making {visible(document['layer'])}",
         style="bold",
     )
     console.print(f"from the file by {visible(' → '.join(document['path']))}")

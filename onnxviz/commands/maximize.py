@@ -559,8 +559,8 @@ def _finish(task: _Task, folder: OutputFolder, document: dict[str, Any]) -> None
             picture = _picture(folder.partial / names[row["target"]] / "picture.png")
             caption = row["label"] or row["target"]
             tiles.append(Tile(picture, caption, _detail(row), sharp=False if max(picture.shape[:2]) > _SMALL else None))
-        title = f"{task.model.name}: {len(shown)} targets, each driven as high as it will go"
-        save_picture(folder.file("sheet.png"), Sheet(tiles, title, f"input {task.wrt}; scores by ONNX Runtime").draw())
+        subtitle = f"{len(shown)} targets, each as high as it will go; by ONNX Runtime"
+        save_picture(folder.file("sheet.png"), Sheet(tiles, task.model.name, subtitle).draw())
     with atomic_file(folder.file("result.json")) as file:
         file.write(json_text(document).encode("utf-8"))
 

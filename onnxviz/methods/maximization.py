@@ -169,10 +169,19 @@ def maximize(
             seen = (
                 transform(inputs, parameterization.middle, parameterization.span, generators) if transform else inputs
             )
-            wake = redirected is not None and optimizer == "adam" and step < PATIENCE
-            scores = scores_of(seen, redirected if wake else None)
+            patient = redirected is not None and optimizer == "adam" and step < PATIENCE
+            scores = scores_of(seen)
             values = _pay(scores, inputs, parameterization, penalty)
-            gradients = _gradients(scores, values, parameterization, name)
+            gradients = _gradients(scores, values, parameterization, name, keep=patient)
+            dead = ~_any_nonzero(gradients) & record.going if patient else None
+            if dead is not None and bool(dead.any()):
+                # A second pass costs as much as the first, so it is taken only where a sample has no direction at all.
+                woken = _pay(scores_of(seen, redirected), inputs, parameterization, penalty)
+                others = _gradients(woken, woken, parameterization, name)
+                gradients = [
+                    torch.where(dead.reshape(-1, *[1] * (g.ndim - 1)), o, g)
+                    for g, o in zip(gradients, others, strict=True)
+                ]
             if transform is None:
                 record.look(inputs.detach(), scores.detach(), values.detach())
             elif step % LOOK_EVERY == 0 and step > 0:
@@ -297,13 +306,15 @@ def _pay(scores: Tensor, inputs: Tensor, parameterization: Parameterization, pen
     return scores - penalty(parameterization.standardize(inputs), parameterization.spatial)
 
 
-def _gradients(scores: Tensor, values: Tensor, parameterization: Parameterization, name: str) -> list[Tensor]:
+def _gradients(
+    scores: Tensor, values: Tensor, parameterization: Parameterization, name: str, keep: bool = False
+) -> list[Tensor]:
     """Return the gradients of each sample's value with respect to its own variables."""
     if not scores.requires_grad:
         raise DifferentiationError(f"{name}: no gradient of the target reaches it; aim at a tensor that depends on it")
     variables = parameterization.variables
     # No sample's value depends on another's variables, unless the objective wants it: the sum keeps them apart.
-    found = torch.autograd.grad(values.sum(), variables, allow_unused=True)
+    found = torch.autograd.grad(values.sum(), variables, allow_unused=True, retain_graph=keep)
     if all(gradient is None for gradient in found):
         raise DifferentiationError(f"{name}: no gradient of the target reaches it; aim at a tensor that depends on it")
     return [torch.zeros_like(v) if g is None else g for g, v in zip(found, variables, strict=True)]

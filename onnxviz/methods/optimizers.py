@@ -131,7 +131,7 @@ class LBFGS:
         upward = steepest / steepest.abs().amax(1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
         # What the constraint holds still takes no part, or what is known of its curvature would pull it off its bound.
         free = ~((steepest == 0) & (self._slopes != 0))
-        direction = self._tangent(self._newton(steepest, free) * free)
+        direction = self._tangent(self._newton(steepest, free))
         rise = (direction * steepest).sum(1)
         curved = (rise > 1e-10 * direction.norm(dim=1) * steepest.norm(dim=1)) & (self._moves != 0).any(2).any(1)
         chosen = torch.where(curved[:, None], direction, upward)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import ChainMap, Counter, deque
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-import onnx
 import torch
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto
 
 from onnxviz.errors import EvaluationError, ModelError, OnnxvizError, Unsupported
 from onnxviz.model import structure
+from onnxviz.model.attributes import attribute_value
 from onnxviz.model.batch_norm import absorb
+from onnxviz.model.constants import Weight, read_array
 from onnxviz.model.expansion import expand, schema_of
-from onnxviz.model.graph import dense_array
 from onnxviz.model.operators.declaration import Declaration, Node, find
 from onnxviz.model.operators.element_types import from_numpy
 from onnxviz.model.plan import Body, Plan, Slot, Step
@@ -36,14 +37,14 @@ class Conversion:
     ----------
     opsets : mapping of str to int
         Operator versions by domain.
-    types : dict of str to TypeProto
-        What is known of tensors' types; grows.
+    folder : Path or None
+        The model's folder, for external data inside bodies.
     unsupported : dict
         Nodes that cannot be converted, by domain, operator and version.
     """
 
     opsets: Mapping[str, int]
-    types: dict[str, TypeProto]
+    folder: Path | None = None
     unsupported: dict[tuple[str, str, int], Unsupported] = field(default_factory=dict)
     bodies: int = 0
 
@@ -52,13 +53,14 @@ class Conversion:
         self.bodies += 1
         return f"\0{self.bodies}/"
 
-    def refuse(self, node: NodeProto, version: int, reason: str) -> None:
-        """Note a node that cannot be converted."""
+    def refuse(self, node: NodeProto, version: int, tensor: str, reason: str) -> None:
+        """Note a node that cannot be converted, and the model's own tensor that it stands behind."""
         key = (node.domain, node.op_type, version)
         known = self.unsupported.get(key)
-        first = next(filter(None, node.output), node.name).rpartition("/")[2] if known is None else known.first_tensor
-        count = 1 if known is None else known.count + 1
-        self.unsupported[key] = Unsupported(*key, count, first, reason if known is None else known.reason)
+        if known is None:
+            self.unsupported[key] = Unsupported(*key, 1, tensor, reason)
+        else:
+            self.unsupported[key] = replace(known, count=known.count + 1)
 
     def plan(
         self,
@@ -66,6 +68,7 @@ class Conversion:
         inputs: Sequence[str],
         outputs: Sequence[str],
         constant: Lookup,
+        types: MutableMapping[str, TypeProto],
         depth: int = 0,
     ) -> Plan:
         """Convert nodes that stand in an order in which they can run.
@@ -79,6 +82,8 @@ class Conversion:
         constant : callable
             Gives the value of a name that neither an input nor a node makes; `MISSING` if it is none, so that the
             name is captured from the graph around.
+        types : mapping of str to TypeProto
+            What is known of tensors' types; grows.
         depth : int
             How many graphs lie around this one.
 
@@ -89,7 +94,7 @@ class Conversion:
         """
         if depth > _DEEPEST:
             raise ModelError(f"graphs are nested more than {_DEEPEST} deep")
-        return _Builder(self, tuple(inputs), tuple(outputs), constant, depth).build(list(nodes))
+        return _Builder(self, tuple(inputs), tuple(outputs), constant, types, depth).build(list(nodes))
 
 
 class _Missing:
@@ -104,12 +109,19 @@ class _Builder:
     """Converts one graph."""
 
     def __init__(
-        self, conversion: Conversion, inputs: tuple[str, ...], outputs: tuple[str, ...], constant: Lookup, depth: int
+        self,
+        conversion: Conversion,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        constant: Lookup,
+        types: MutableMapping[str, TypeProto],
+        depth: int,
     ) -> None:
         self.conversion = conversion
         self.inputs = inputs
         self.outputs = outputs
         self.constant = constant
+        self.types = types
         self.depth = depth
         self.slots: dict[str, Slot] = {name: Slot(place) for place, name in enumerate(inputs)}
         self.known: dict[str, Any] = {}
@@ -127,15 +139,16 @@ class _Builder:
                 self.slots[name] = Slot(len(self.inputs) + len(self.captured))
                 self.captured.append(name)
         self.size = len(self.inputs) + len(self.captured)
-        pending = deque((node, self.conversion.opsets, 0) for node in nodes)
+        # For a node of a function body: the model's own tensor that the body makes.
+        pending = deque((node, self.conversion.opsets, 0, _first_output(node)) for node in nodes)
         while pending:
-            node, opsets, depth = pending.popleft()
-            expanded = self._convert(node, opsets, depth)
+            node, opsets, depth, tensor = pending.popleft()
+            expanded = self._convert(node, opsets, depth, tensor)
             if expanded is not None:
                 inner, inner_opsets = expanded
                 for one in inner:
                     self.readers.update(structure.read_by(one))
-                pending.extendleft((one, inner_opsets, depth + 1) for one in reversed(inner))
+                pending.extendleft((one, inner_opsets, depth + 1, tensor) for one in reversed(inner))
             for name in structure.read_by(node):
                 self.readers[name] -= 1
                 if not self.readers[name]:
@@ -166,7 +179,7 @@ class _Builder:
         return value
 
     def _convert(
-        self, node: NodeProto, opsets: Mapping[str, int], depth: int
+        self, node: NodeProto, opsets: Mapping[str, int], depth: int, tensor: str
     ) -> tuple[list[NodeProto], dict[str, int]] | None:
         version = opsets.get(node.domain, 1)
         self._infer(node, version)
@@ -174,16 +187,16 @@ class _Builder:
         if declaration is None:
             expanded = None
             if depth < _DEEPEST:
-                types = [self.conversion.types.get(name) for name in node.input]
+                types = [self.types.get(name) for name in node.input]
                 expanded = expand(node, opsets, types, self.conversion.fresh)
             if expanded is None:
-                self.conversion.refuse(node, version, _why_unknown(node, version))
+                self.conversion.refuse(node, version, tensor, _why_unknown(node, version))
                 self._assign_slots(node)
             return expanded
         try:
-            step = self._step(node, version, declaration)
+            step = self._step(node, version, declaration, tensor)
         except EvaluationError as error:
-            self.conversion.refuse(node, version, str(error))
+            self.conversion.refuse(node, version, tensor, str(error))
             self._assign_slots(node)
             return None
         if self._fold(step) or self._absorb(step):
@@ -195,7 +208,7 @@ class _Builder:
         return None
 
     def _infer(self, node: NodeProto, version: int) -> None:
-        types = self.conversion.types
+        types = self.types
         if not all(name in types and types[name].WhichOneof("value") for name in node.output if name):
             for name, kind in infer_node(node, version, types).items():
                 types.setdefault(name, kind)
@@ -211,17 +224,17 @@ class _Builder:
             self.size += 1
         return places
 
-    def _step(self, node: NodeProto, version: int, declaration: Declaration) -> Step:
+    def _step(self, node: NodeProto, version: int, declaration: Declaration, tensor: str) -> Step:
         arguments = [self._value(name) for name in node.input]
         while arguments and arguments[-1] is None:
             arguments.pop()
-        label = f"{node.op_type} at {next(filter(None, node.output), node.name)}"
+        label = f"{node.op_type} at {tensor}"
         if len(arguments) > len(declaration.parameters) and not declaration.variadic:
             raise EvaluationError(f"it has {len(arguments)} inputs; {len(declaration.parameters)} are known")
-        for place in range(declaration.required):
+        for place in declaration.required:
             if place >= len(arguments) or arguments[place] is None:
                 raise ModelError(f"{label} lacks its input '{declaration.parameters[place]}'; the file is damaged")
-        types = self.conversion.types
+        types = self.types
         described = Node(
             node.domain,
             node.op_type,
@@ -235,7 +248,7 @@ class _Builder:
         keywords, bodies = self._attributes(node, version, declaration, label)
         if declaration.takes_node:
             keywords["node"] = described
-        step = Step(declaration, described, arguments, keywords, bodies, [])
+        step = Step(declaration, described, label, arguments, keywords, bodies, [])
         step.rounded = TensorProto.BFLOAT16 in described.output_types
         for place, argument in enumerate(arguments):
             convert = step.converter(place)
@@ -268,17 +281,19 @@ class _Builder:
             elif attribute.type == AttributeProto.GRAPHS:
                 bodies[name] = tuple(self._body(graph) for graph in attribute.graphs)
             else:
-                keywords[name] = _attribute_value(attribute, label)
+                keywords[name] = attribute_value(attribute, label, self.conversion.folder)
         return keywords, bodies
 
     def _body(self, graph: GraphProto) -> Body:
-        own: dict[str, TensorProto] = {tensor.name: tensor for tensor in graph.initializer}
+        own: dict[str, Weight] = {tensor.name: tensor for tensor in graph.initializer}
+        own |= {sparse.values.name: sparse for sparse in graph.sparse_initializer}
         values: dict[str, Any] = {}
 
         def constant(name: str) -> Any:
             if name in own:
                 if name not in values:
-                    values[name] = from_numpy(onnx.numpy_helper.to_array(own[name]))
+                    what = f"the weight '{name}' of a body"
+                    values[name] = from_numpy(read_array(own[name], self.conversion.folder, what))
                 return values[name]
             if name in self.slots:
                 return MISSING
@@ -287,13 +302,17 @@ class _Builder:
             except ModelError:
                 return MISSING
 
+        # Bodies beside each other may use the same names for tensors of different types.
+        types: MutableMapping[str, TypeProto] = ChainMap({}, self.types)
         for value in [*graph.input, *graph.value_info, *graph.output]:
             if value.type.WhichOneof("value"):
-                self.conversion.types.setdefault(value.name, value.type)
+                types[value.name] = value.type
         inputs = [value.name for value in graph.input if value.name not in own]
         given = {*inputs, *own, *structure.captured(graph)}
         nodes = structure.in_order(list(graph.node), given)
-        plan = self.conversion.plan(nodes, inputs, [value.name for value in graph.output], constant, self.depth + 1)
+        plan = self.conversion.plan(
+            nodes, inputs, [value.name for value in graph.output], constant, types, self.depth + 1
+        )
         return Body(plan, [self._value(name) for name in plan.captured])
 
     def _fold(self, step: Step) -> bool:
@@ -314,7 +333,7 @@ class _Builder:
             return False  # it may stand in a branch that is never taken: it fails when it is reached
         parts = value if isinstance(value, tuple) else (value,)
         for name, part in zip(step.node.outputs, parts, strict=False):
-            if name:
+            if name and self.readers[name]:
                 self.known[name] = part
         return True
 
@@ -339,6 +358,10 @@ class _Builder:
         return True
 
 
+def _first_output(node: NodeProto) -> str:
+    return next(filter(None, node.output), node.name)
+
+
 def _element_type(kind: TypeProto | None) -> int:
     return kind.tensor_type.elem_type if kind is not None and kind.HasField("tensor_type") else 0
 
@@ -355,33 +378,3 @@ def _why_unknown(node: NodeProto, version: int) -> str:
     if "tensor(string)" in kinds:
         return "it works on strings, which cannot be differentiated"
     return "it is not implemented"
-
-
-def _attribute_value(attribute: AttributeProto, label: str) -> Any:
-    kind = attribute.type
-    if kind == AttributeProto.FLOAT:
-        return attribute.f
-    if kind == AttributeProto.INT:
-        return attribute.i
-    if kind == AttributeProto.STRING:
-        return attribute.s.decode("utf-8", "replace")
-    if kind == AttributeProto.FLOATS:
-        return tuple(attribute.floats)
-    if kind == AttributeProto.INTS:
-        return tuple(attribute.ints)
-    if kind == AttributeProto.STRINGS:
-        return tuple(text.decode("utf-8", "replace") for text in attribute.strings)
-    try:
-        if kind == AttributeProto.TENSOR:
-            if attribute.t.data_type == TensorProto.STRING:
-                return tuple(text.decode("utf-8", "replace") for text in attribute.t.string_data)
-            return from_numpy(onnx.numpy_helper.to_array(attribute.t))
-        if kind == AttributeProto.SPARSE_TENSOR:
-            return from_numpy(dense_array(attribute.sparse_tensor))
-    except (ValueError, TypeError, IndexError) as error:
-        raise ModelError(
-            f"{label}: its attribute '{attribute.name}' cannot be read ({error}); the file is damaged"
-        ) from None
-    if kind == AttributeProto.TYPE_PROTO:
-        return attribute.tp
-    raise EvaluationError(f"its attribute '{attribute.name}' is of a kind that is not known")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import onnx
 from onnx import AttributeProto, FunctionProto, NodeProto, TypeProto
@@ -55,7 +56,12 @@ def expand(
     return _wire(body, node, schema, fresh()), {**opsets, **inner}
 
 
-def _body(schema: OpSchema, node: NodeProto, version: int, types: Sequence[TypeProto | None]) -> FunctionProto | None:
+def has_body(schema: Any) -> bool:
+    """Whether onnx defines an operator by other operators."""
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+def _body(schema: Any, node: NodeProto, version: int, types: Sequence[TypeProto | None]) -> FunctionProto | None:
     if schema.has_context_dependent_function:
         known = [kind.SerializeToString() if kind is not None else TypeProto().SerializeToString() for kind in types]
         versions = [v for v in schema.context_dependent_function_opset_versions if v <= version]

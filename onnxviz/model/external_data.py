@@ -15,8 +15,18 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto
+from onnx.helper import tensor_dtype_to_np_dtype as np_dtype
 
 from onnxviz.errors import ExternalDataError
+
+_PACKED: dict[int, int] = {
+    getattr(TensorProto, name): bits
+    for name, bits in (("INT4", 4), ("UINT4", 4), ("FLOAT4E2M1", 4), ("INT2", 2), ("UINT2", 2))
+    if hasattr(TensorProto, name)  # the oldest onnx that the package accepts lacks some
+}
+"""Element types of which several share a byte, and their bits."""
+
+_NUMBERS = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED, TensorProto.STRING}
 
 
 @dataclass(frozen=True)
@@ -110,11 +120,17 @@ def read(tensor: TensorProto, folder: Path | None) -> np.ndarray:
         As `locate` does.
     """
     place = locate(tensor, folder)
+    if tensor.data_type not in _PACKED:
+        # Straight into its place: a large weight is in memory once.
+        kind = np_dtype(tensor.data_type).newbyteorder("<")
+        count = math.prod(tensor.dims)
+        return np.fromfile(place.file, kind, count, offset=place.offset).reshape(tuple(tensor.dims))
     with place.file.open("rb") as stream:
         stream.seek(place.offset)
         raw = stream.read(place.length)
     filled = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims, raw_data=raw)
-    return onnx.numpy_helper.to_array(filled)
+    array: np.ndarray = onnx.numpy_helper.to_array(filled)
+    return array
 
 
 def _number(entries: dict[str, str], key: str, default: int, name: str) -> int:
@@ -128,9 +144,10 @@ def _number(entries: dict[str, str], key: str, default: int, name: str) -> int:
 
 def _bytes(tensor: TensorProto) -> int:
     """Return how many bytes the declared shape and type take; types below a byte are packed."""
-    bits = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}.get(
-        TensorProto.DataType.Name(tensor.data_type)
-    )
-    if bits is None:
-        bits = 8 * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-    return (math.prod(tensor.dims) * bits + 7) // 8
+    if tensor.data_type not in _NUMBERS or min(tensor.dims, default=0) < 0:
+        raise ExternalDataError(
+            f"{tensor.name}: external data of type {tensor.data_type} and shape {list(tensor.dims)}; "
+            "a numeric type and sizes that are not negative would do"
+        )
+    bits = _PACKED.get(tensor.data_type) or 8 * np_dtype(tensor.data_type).itemsize
+    return int(math.prod(tensor.dims) * bits + 7) // 8

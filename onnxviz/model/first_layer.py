@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from onnx import AttributeProto, NodeProto
 
 from onnxviz.errors import TargetError, UsageError
 from onnxviz.model.graph import Model
+from onnxviz.model.structure import read_by
 
 _CONVOLUTIONS = {
     "Conv": 1,
@@ -93,24 +95,23 @@ def first_layer(model: Model, input_name: str | None = None, weight: str | None 
         raise UsageError(f"{input_name} is no input of {model.name}; its inputs are {', '.join(model.inputs)}")
     start = [input_name] if input_name is not None else list(model.inputs)
     reached = set(start)
-    matrices: list[NodeProto] = []
+    fed = _dependents(model)
+    matrices: list[tuple[NodeProto, int]] = []
     flat = all(model.inputs[name].shape is not None and len(model.inputs[name].shape or ()) <= 2 for name in start)
     for node in model.nodes:
         if not any(name in reached for name in node.input):
             continue
         reached.update(node.output)
-        place = weight_place(model, node, reached)
+        place = weight_place(model, node, fed)
         if place is None:
             continue
         if node.op_type in _CONVOLUTIONS:
             return _layer(model, node, place)
-        matrices.append(node)
+        matrices.append((node, place))
         if flat and node.op_type not in ("RNN", "GRU", "LSTM"):
             break
     if matrices:
-        node = matrices[0]
-        found = _layer(model, node, weight_place(model, node, reached) or 0)
-        return _as_pictures(model, found, start)
+        return _as_pictures(model, _layer(model, *matrices[0]), start)
     kinds = ", ".join(dict.fromkeys(node.op_type for node in model.nodes[:6]))
     raise UsageError(
         f"{model.name}: no convolution or matrix with constant weights lies on the way from {', '.join(start)} (it begins with {kinds}); "
@@ -119,7 +120,17 @@ def first_layer(model: Model, input_name: str | None = None, weight: str | None 
 
 
 def weight_place(model: Model, node: NodeProto, fed: set[str]) -> int | None:
-    """Return which input of a layer holds its constant weights: -1 for an attribute, None if the node is no such layer."""
+    """Return which input of a layer holds its constant weights: -1 for an attribute, None if the node is no such layer.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    node : NodeProto
+        Any of its nodes.
+    fed : set of str
+        The tensors that depend on an input, which are no weights.
+    """
     if node.op_type in _COEFFICIENTS and node.domain == "ai.onnx.ml":
         return -1
     place = _CONVOLUTIONS.get(node.op_type, _MATRICES.get(node.op_type))
@@ -156,7 +167,7 @@ def origin(model: Model, name: str) -> tuple[str, ...]:
 def _named_layer(model: Model, name: str) -> FirstLayer:
     model.require(name)
     producer = model.producers.get(name)
-    fed = set(model.inputs) | {output for node in model.nodes for output in node.output if not _constant(model, output)}
+    fed = _dependents(model)
     if producer is not None and name in fed:
         place = weight_place(model, producer, fed)
         if place is None:
@@ -174,18 +185,13 @@ def _named_layer(model: Model, name: str) -> FirstLayer:
     return FirstLayer(name, model.tensors[name].operator, name, values.astype(np.float64), origin(model, name))
 
 
-def _constant(model: Model, name: str) -> bool:
-    try:
-        return bool(origin(model, name)) and not _depends(model, name)
-    except TargetError:
-        return False
-
-
-def _depends(model: Model, name: str) -> bool:
-    from onnxviz.model.structure import ancestors
-
-    _, leaves = ancestors(model.nodes, [name], ())
-    return any(leaf not in model.constants for leaf in leaves)
+def _dependents(model: Model) -> set[str]:
+    """Return every tensor that depends on an input."""
+    found = set(model.inputs)
+    for node in model.nodes:
+        if not found.isdisjoint(read_by(node)):
+            found.update(node.output)
+    return found - {""}
 
 
 def _external(model: Model, name: str) -> bool:
@@ -199,7 +205,7 @@ def _rank(model: Model, name: str) -> int | None:
 
 
 def _layer(model: Model, node: NodeProto, place: int) -> FirstLayer:
-    attributes = dict(_attributes(node))
+    attributes: dict[str, Any] = dict(_attributes(node))
     layer = node.output[0]
     if place < 0:
         coefficients = np.asarray(attributes["coefficients"], np.float64)
@@ -215,12 +221,13 @@ def _layer(model: Model, node: NodeProto, place: int) -> FirstLayer:
     path = origin(model, weight)
     values = np.asarray(model.weight(weight)).astype(np.float64)
     if node.op_type in ("QLinearConv", "QLinearMatMul", "QGemm"):
-        values = _dequantize(
-            model, values, node.input[place + 1], node.input[place + 2], 0 if node.op_type == "QLinearConv" else 1
-        )
+        by_rows = node.op_type == "QLinearConv" or bool(attributes.get("transB", 0))
+        axis = 0 if by_rows else values.ndim - 1
+        values = _dequantize(model, values, node.input[place + 1], node.input[place + 2], axis)
         path = (*path, node.op_type)
-    elif node.op_type in ("ConvInteger", "MatMulInteger") and len(node.input) > 3 and node.input[3]:
-        values = values - np.asarray(model.weight(node.input[3]), np.float64)
+    elif node.op_type in ("ConvInteger", "MatMulInteger"):
+        axis = 0 if node.op_type == "ConvInteger" else values.ndim - 1
+        values = _dequantize(model, values, "", node.input[3] if len(node.input) > 3 else "", axis)
     groups = int(attributes.get("group", 1))
     if node.op_type == "ConvTranspose":
         values = _turned(values, groups)
@@ -246,15 +253,18 @@ def _turned(values: np.ndarray, groups: int) -> np.ndarray:
 
 
 def _dequantize(model: Model, values: np.ndarray, scale: str, zero_point: str, axis: int) -> np.ndarray:
-    def along(name: str) -> np.ndarray:
+    def along(name: str, default: float) -> np.ndarray:
+        if not name:
+            return np.full(1, default)
         constant = np.asarray(model.weight(name)).astype(np.float64)
         if constant.ndim == 1 and constant.size > 1:
             shape = [1] * values.ndim
             shape[axis] = constant.size
             return constant.reshape(shape)
-        return constant.reshape(-1)[:1] if constant.size else np.zeros(1)
+        return constant if constant.size > 1 else constant.reshape(-1)
 
-    return (values - (along(zero_point) if zero_point else 0)) * along(scale)
+    whole: np.ndarray = (values - along(zero_point, 0.0)) * along(scale, 1.0)
+    return whole
 
 
 def _as_pictures(model: Model, found: FirstLayer, inputs: list[str]) -> FirstLayer:

@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
-import onnx.inliner
-from onnx import (
-    AttributeProto,
-    GraphProto,
-    ModelProto,
-    NodeProto,
-    SparseTensorProto,
-    TensorProto,
-    TypeProto,
-    ValueInfoProto,
-)
+from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TypeProto, ValueInfoProto
 
-from onnxviz.errors import AllocationError, ModelError, TargetError
-from onnxviz.model import external_data, reading, structure
+from onnxviz.errors import ModelError, TargetError
+from onnxviz.model import external_data, preparation, reading, structure
+from onnxviz.model.constants import Weight, declare, read_array
 from onnxviz.model.tensor_info import TensorInfo, from_type
 from onnxviz.model.type_inference import infer_graph
 
 if TYPE_CHECKING:
     from onnxviz.model.network import Network
     from onnxviz.model.session import Session
-
-Weight = TensorProto | SparseTensorProto
-
-_INLINE = 2048
-"""Bytes up to which a constant stays in the graph, where shape inference can read it."""
-
-_LARGEST_WEIGHT = 1 << 33
-"""Bytes that one weight may take."""
 
 
 class Model:
@@ -56,6 +37,10 @@ class Model:
         The version of each operator domain; the ONNX domain is "".
     constants : dict of str to (TensorProto or SparseTensorProto)
         Initializers, and the tensors of Constant nodes.
+    original : ModelProto
+        The file as it is; not to be changed.
+    whole : bool
+        Whether this is all of the file; false for what `cut` gives.
     """
 
     def __init__(
@@ -65,12 +50,15 @@ class Model:
         opsets: dict[str, int],
         constants: dict[str, Weight],
         original: ModelProto,
+        *,
+        whole: bool = True,
     ) -> None:
         self.source = source
         self.graph = graph
         self.opsets = opsets
         self.constants = constants
         self.original = original
+        self.whole = whole
         self._sessions: dict[tuple[tuple[str, ...], tuple[str, ...]], Session] = {}
 
     @property
@@ -182,33 +170,20 @@ class Model:
             If there is no such tensor, or it depends on an input.
         ExternalDataError
             If its values lie where they may not be read from.
+        EvaluationError
+            If ONNX Runtime does not compute it.
         """
         self.require(name)
         if name in self.constants:
-            return self._read(name)
+            return read_array(self.constants[name], self.source.folder, f"{self.name}: the weight '{name}'")
         _, leaves = structure.ancestors(self.nodes, [name], ())
         fed = [leaf for leaf in leaves if leaf not in self.constants]
         if fed:
             raise TargetError(f"{name} is no weight: it depends on the input {fed[0]}")
-        return self.session([name])({})[name]
+        from onnxviz.model.session import Session
 
-    def _read(self, name: str) -> np.ndarray:
-        weight = self.constants[name]
-        values = weight.values if isinstance(weight, SparseTensorProto) else weight
-        if math.prod(weight.dims) * 8 > _LARGEST_WEIGHT:
-            raise AllocationError(
-                f"{name}: the file declares a weight of shape {list(weight.dims)}, more than {_LARGEST_WEIGHT:,} bytes"
-            )
-        try:
-            if isinstance(weight, SparseTensorProto):
-                return dense_array(weight)
-            if external_data.is_external(values):
-                return external_data.read(values, self.source.folder)
-            return onnx.numpy_helper.to_array(weight)
-        except (ValueError, TypeError, IndexError) as error:
-            raise ModelError(
-                f"{self.name}: the weight '{name}' cannot be read ({error}); the file is damaged"
-            ) from None
+        values: np.ndarray = Session(self, [name])({})[name]
+        return values
 
     def cut(self, tensors: Iterable[str], wrt: Iterable[str] = ()) -> Model:
         """Return the smallest model that computes some tensors.
@@ -236,18 +211,40 @@ class Model:
             node.CopyFrom(self.nodes[position])
             for place, output in enumerate(node.output):
                 if output in stops:  # one of several outputs: the node stays for the others
-                    node.output[place] = f"{output}/before"
+                    node.output[place] = self._unused(f"{output}/before")
         fed = [name for name in self.inputs if name in leaves and name not in stops]
         for name in [*fed, *stops]:
-            graph.input.append(_value_info(self.tensors[name]))
+            graph.input.append(self._value_info(name))
         constants = {name: weight for name, weight in self.constants.items() if name in leaves and name not in stops}
-        _declare(graph, constants)
-        made = {name for node in graph.node for name in node.output}
-        graph.value_info.extend(
-            _value_info(self.tensors[name]) for name in made if name in self.tensors and name not in names
-        )
-        graph.output.extend(_value_info(self.tensors[name]) for name in names)
-        return Model(self.source, graph, self.opsets, constants, self.original)
+        declare(graph, constants)
+        for node in graph.node:
+            graph.value_info.extend(
+                self._value_info(name) for name in node.output if name in self.types and name not in names
+            )
+        graph.output.extend(self._value_info(name) for name in names)
+        return Model(self.source, graph, self.opsets, constants, self.original, whole=False)
+
+    def _value_info(self, name: str) -> ValueInfoProto:
+        """Return a tensor's declaration; without a type where none is known, which ONNX Runtime finds out itself."""
+        info = self.tensors[name]
+        value = ValueInfoProto(name=name)
+        if info.container != "tensor":
+            value.type.CopyFrom(self.types[name])
+        elif info.element_type:
+            value.type.tensor_type.elem_type = info.element_type
+            if info.shape is not None:
+                for size in info.shape:
+                    dim = value.type.tensor_type.shape.dim.add()
+                    if isinstance(size, int):
+                        dim.dim_value = size
+                    elif size:
+                        dim.dim_param = size
+        return value
+
+    def _unused(self, name: str) -> str:
+        while name in self.tensors:
+            name += "'"
+        return name
 
     def session(self, tensors: Sequence[str] | None = None, wrt: Sequence[str] = ()) -> Session:
         """Return the part of the model up to some tensors, run by ONNX Runtime; the same session for the same names.
@@ -343,133 +340,11 @@ def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Model:
         If the file is no valid ONNX model: truncated, cyclic, a name made twice, a weight missing, ….
     """
     original, where = reading.read(source)
-    opsets = _opsets(original)
-    graph, constants = _without_bulk(original.graph)
-    proto = ModelProto(ir_version=max(original.ir_version, 4), graph=graph, functions=original.functions)
-    for domain, version in opsets.items():
-        proto.opset_import.add(domain=domain, version=version)
-    if original.functions:
-        try:
-            proto = onnx.inliner.inline_local_functions(proto)
-        except Exception as error:  # the inliner raises RuntimeError and others for invalid functions
-            raise ModelError(f"{where.name}: its functions cannot be inlined: {str(error).splitlines()[0]}") from None
-        graph = proto.graph
-    _normalize(graph.node)
-    given = {value.name for value in graph.input} | set(constants)
-    ordered = structure.in_order(list(graph.node), given)
-    made = {name for node in ordered for name in node.output} | given
-    for value in graph.output:
-        if value.name not in made:
-            raise ModelError(f"{where.name}: nothing makes its output '{value.name}'")
-    if not graph.output:
-        raise ModelError(f"{where.name}: its graph has no output")
-    if any(a is not b for a, b in zip(ordered, graph.node, strict=True)):
-        sorted_graph = GraphProto()
-        sorted_graph.CopyFrom(graph)
-        del sorted_graph.node[:]
-        sorted_graph.node.extend(ordered)
-        graph = sorted_graph
-    for name, weight in constants.items():
-        if isinstance(weight, TensorProto) and external_data.is_external(weight):
-            external_data.locate(_named(weight, name), where.folder)
+    try:
+        graph, constants, opsets = preparation.prepare(original)
+        for part in preparation.every_tensor(original, constants):
+            if external_data.is_external(part):
+                external_data.locate(part, where.folder)
+    except ModelError as error:
+        raise type(error)(f"{where.name}: {error}") from None
     return Model(where, graph, opsets, constants, original)
-
-
-def _opsets(proto: ModelProto) -> dict[str, int]:
-    """Return each domain's version; files older than opset imports have version 1."""
-    opsets = {("" if entry.domain == "ai.onnx" else entry.domain): entry.version for entry in proto.opset_import}
-    domains = {("" if node.domain == "ai.onnx" else node.domain) for node in proto.graph.node}
-    for domain in sorted(domains - set(opsets)):
-        opsets[domain] = 1
-    opsets.setdefault("", 1)
-    return opsets
-
-
-def _without_bulk(full: GraphProto) -> tuple[GraphProto, dict[str, Weight]]:
-    """Copy a graph without its large constants, and list all constants by name."""
-    graph = GraphProto(name=full.name, input=full.input, output=full.output, value_info=full.value_info)
-    constants: dict[str, Weight] = {}
-    for tensor in full.initializer:
-        if tensor.name in constants:
-            raise ModelError(f"the initializer '{tensor.name}' stands twice in the file")
-        constants[tensor.name] = tensor
-    for sparse in full.sparse_initializer:
-        constants[sparse.values.name] = sparse
-    for node in full.node:
-        value = _constant_value(node)
-        if value is not None and node.output[0] not in constants:
-            constants[node.output[0]] = value
-        else:
-            graph.node.append(node)
-    _declare(graph, constants)
-    return graph, constants
-
-
-def _constant_value(node: NodeProto) -> TensorProto | None:
-    if node.op_type != "Constant" or node.domain not in ("", "ai.onnx") or len(node.output) != 1:
-        return None
-    for attribute in node.attribute:
-        if attribute.name == "value" and attribute.type == AttributeProto.TENSOR:
-            return attribute.t
-    return None
-
-
-def _declare(graph: GraphProto, constants: Mapping[str, Weight]) -> None:
-    """Put constants into a graph: small ones whole, large ones by name, type and shape alone."""
-    for name, weight in constants.items():
-        if isinstance(weight, SparseTensorProto):
-            graph.initializer.append(TensorProto(name=name, data_type=weight.values.data_type, dims=weight.dims))
-            continue
-        tensor = graph.initializer.add()
-        if not external_data.is_external(weight) and weight.ByteSize() <= _INLINE:
-            tensor.CopyFrom(weight)
-            tensor.name = name
-        else:
-            tensor.name, tensor.data_type = name, weight.data_type
-            tensor.dims.extend(weight.dims)
-            tensor.data_location = TensorProto.EXTERNAL
-
-
-def _named(weight: TensorProto, name: str) -> TensorProto:
-    if weight.name == name:
-        return weight
-    renamed = TensorProto()
-    renamed.CopyFrom(weight)
-    renamed.name = name
-    return renamed
-
-
-def _normalize(nodes: Iterable[NodeProto]) -> None:
-    """Write the ONNX domain as "", in subgraphs too."""
-    for node in nodes:
-        if node.domain == "ai.onnx":
-            node.domain = ""
-        for graph in structure.subgraphs(node):
-            _normalize(graph.node)
-
-
-def _value_info(info: TensorInfo) -> ValueInfoProto:
-    """Return a tensor's declaration; without a type where none is known, which ONNX Runtime finds out itself."""
-    value = ValueInfoProto(name=info.name)
-    if info.container == "tensor" and info.element_type:
-        value.type.tensor_type.elem_type = info.element_type
-        if info.shape is not None:
-            for size in info.shape:
-                dim = value.type.tensor_type.shape.dim.add()
-                if isinstance(size, int):
-                    dim.dim_value = size
-                elif size:
-                    dim.dim_param = size
-    return value
-
-
-def dense_array(sparse: SparseTensorProto) -> np.ndarray:
-    """Return a sparse tensor's values, zeros included."""
-    values = onnx.numpy_helper.to_array(sparse.values)
-    indices = onnx.numpy_helper.to_array(sparse.indices)
-    full = np.zeros(tuple(sparse.dims), values.dtype)
-    if indices.ndim == 2:
-        full[tuple(indices.T)] = values
-    else:
-        full.reshape(-1)[indices] = values
-    return full

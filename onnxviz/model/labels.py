@@ -53,7 +53,7 @@ def parse_names(text: str) -> tuple[str, ...]:
         for read in (json.loads, ast.literal_eval):
             try:
                 value = read(text)
-            except (ValueError, SyntaxError, MemoryError, RecursionError):
+            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
                 continue
             if isinstance(value, dict):
                 if not all(str(key).isdecimal() for key in value):

@@ -75,8 +75,8 @@ class Network:
                 values[name] = from_numpy(part.weight(name))
             return values[name]
 
-        conversion = Conversion(part.opsets, dict(part.types))
-        self.plan = conversion.plan(part.nodes, self.inputs, list(dict.fromkeys(tensors)), constant)
+        conversion = Conversion(part.opsets, model.source.folder)
+        self.plan = conversion.plan(part.nodes, self.inputs, list(dict.fromkeys(tensors)), constant, dict(part.types))
         if conversion.unsupported:
             raise UnsupportedOperators(list(conversion.unsupported.values()))
         if self.device.type != "cpu":
@@ -147,7 +147,8 @@ class Network:
             wanted = carrier(kind)
             if value.dtype != wanted and not (wanted.is_floating_point is False and value.is_floating_point()):
                 value = value.to(wanted)
-        return value.to(self.device) if value.device != self.device else value
+        on_device: Tensor = value.to(self.device)
+        return on_device
 
 
 def _written(shape: tuple[Any, ...] | None) -> str:

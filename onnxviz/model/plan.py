@@ -35,6 +35,8 @@ class Step:
         The operator.
     node : Node
         What it may know of its node.
+    label : str
+        The operator and the tensor it makes, for messages.
     arguments : list
         Its inputs: constants, Python numbers, None, or a `Slot`.
     keywords : dict of str to object
@@ -51,6 +53,7 @@ class Step:
 
     declaration: Declaration
     node: Node
+    label: str
     arguments: list[Any]
     keywords: dict[str, Any]
     bodies: dict[str, Body | tuple[Body, ...]]
@@ -112,11 +115,6 @@ class Step:
             located = EvaluationError(f"{self.label} refuses its inputs ({shapes}): {reason}")
             located.located = True  # type: ignore[attr-defined]
             raise located from error
-
-    @property
-    def label(self) -> str:
-        """The operator and the tensor it makes, for messages."""
-        return f"{self.node.operator} at {next(filter(None, self.node.outputs), self.node.name)}"
 
 
 Redirect = Callable[[Declaration], Callable[..., Any] | None]

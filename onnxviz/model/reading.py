@@ -7,7 +7,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
@@ -16,17 +15,17 @@ from onnxviz.errors import ModelError, UsageError
 _LARGEST = (1 << 31) - 1
 """Protocol buffers hold at most 2 GiB."""
 
+_PICKLE = "a Python pickle (a PyTorch checkpoint, perhaps); export it to ONNX first"
+
 # What people hand over instead of an ONNX file, by its first bytes.
 _STRANGERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"version https://git-lfs", "a Git LFS pointer, not the model itself; run 'git lfs pull'"),
     (0, b"PK\x03\x04", "a ZIP archive (a PyTorch or Keras file, perhaps); export it to ONNX first"),
-    (0, b"\x80\x02", "a Python pickle (a PyTorch checkpoint, perhaps); export it to ONNX first"),
+    *((0, b"\x80" + bytes([protocol]), _PICKLE) for protocol in range(2, 6)),
     (0, b"\x89HDF", "an HDF5 file (Keras, perhaps); convert it to ONNX first"),
     (4, b"TFL3", "a TensorFlow Lite file; convert it to ONNX first"),
     (4, b"ORTM", "an ORT-format file, which holds no ONNX graph; use the .onnx file that it was made from"),
     (0, b"\x1f\x8b", "compressed with gzip; unpack it first"),
-    (0, b"<!DOCTYPE", "a web page; the download went wrong"),
-    (0, b"<html", "a web page; the download went wrong"),
     (0, b"{", "JSON text, not ONNX"),
 )
 
@@ -111,8 +110,10 @@ def _parse(data: bytes, name: str) -> ModelProto:
     for offset, start, what in _STRANGERS:
         if data[offset : offset + len(start)] == start:
             raise ModelError(f"{name} is {what}")
+    if data[:256].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise ModelError(f"{name} is a web page; the download went wrong")
     try:
-        proto = onnx.ModelProto.FromString(data)
+        proto: ModelProto = ModelProto.FromString(data)
     except DecodeError:
         raise ModelError(
             f"{name} is no ONNX model, or was cut short: its {len(data):,} bytes are no whole protocol buffer"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
@@ -11,19 +12,21 @@ from onnxviz.errors import UsageError
 from onnxviz.model.graph import Model
 from onnxviz.model.inputs import contract, settle
 
-_INTEGERS = {
+_INTEGERS: dict[int, type[np.integer[Any]]] = {
     TensorProto.INT64: np.int64,
     TensorProto.INT32: np.int32,
     TensorProto.INT16: np.int16,
     TensorProto.INT8: np.int8,
-}
-_INTEGERS |= {
     TensorProto.UINT8: np.uint8,
     TensorProto.UINT16: np.uint16,
     TensorProto.UINT32: np.uint32,
     TensorProto.UINT64: np.uint64,
 }
-_FLOATS = {TensorProto.FLOAT: np.float32, TensorProto.DOUBLE: np.float64, TensorProto.FLOAT16: np.float16}
+_FLOATS: dict[int, type[np.floating[Any]]] = {
+    TensorProto.FLOAT: np.float32,
+    TensorProto.DOUBLE: np.float64,
+    TensorProto.FLOAT16: np.float16,
+}
 
 
 def random_input(model: Model, name: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

@@ -71,14 +71,17 @@ class Session:
             name: model.weight(name) for name in self.tensors if name in model.constants and name not in fed
         }
         computed = [name for name in self.tensors if name not in fed and name not in self._constant]
-        self.untouched = all(name in own for name in computed) and not wrt
+        self.untouched = model.whole and all(name in own for name in computed) and not wrt
         self._computed = list(dict.fromkeys(computed))
         self.inputs: dict[str, tuple[str, tuple[Any, ...]]] = {}
         self._session: Any = None
+        for name in self._passed:
+            info = model.tensors[name]
+            self.inputs[name] = (
+                info.dtype if info.dtype in _NUMPY.values() else f"tensor({info.dtype})",
+                info.shape or (),
+            )
         if not self._computed:
-            for name in self._passed:
-                info = model.tensors[name]
-                self.inputs[name] = (info.dtype, info.shape or ())
             return
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
@@ -96,6 +99,7 @@ class Session:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises a type of its own for each status
             raise EvaluationError(f"ONNX Runtime does not run {model.name}: {_sentence(error)}") from None
+        self._fed = [value.name for value in self._session.get_inputs()]
         for value in self._session.get_inputs():
             self.inputs[value.name] = (_NUMPY.get(value.type, value.type), tuple(value.shape))
 
@@ -119,22 +123,16 @@ class Session:
         EvaluationError
             If ONNX Runtime refuses the values.
         """
-        feed = {}
+        arrays = {}
         for name, (dtype, _) in self.inputs.items():
             if name not in inputs:
                 raise UsageError(f"{self.model.name} needs the input '{name}'; give it, with --set on the command line")
-            feed[name] = (
-                np.asarray(inputs[name])
-                if dtype.startswith("tensor")
-                else np.asarray(inputs[name], dtype=_castable(dtype))
-            )
-        answer: dict[str, Any] = {
-            name: feed[name] if name in feed else np.asarray(inputs[name]) for name in self._passed
-        }
+            arrays[name] = self._array(name, inputs[name], dtype)
+        answer: dict[str, Any] = {name: arrays[name] for name in self._passed}
         answer.update(self._constant)
         if self._session is not None:
             try:
-                values = self._session.run(self._computed, feed)
+                values = self._session.run(self._computed, {name: arrays[name] for name in self._fed})
             except Exception as error:  # as above
                 raise EvaluationError(
                     f"ONNX Runtime does not run {self.model.name} on this input: {_sentence(error)}"
@@ -142,11 +140,14 @@ class Session:
             answer.update(zip(self._computed, values, strict=True))
         return {name: answer[name] for name in self.tensors}
 
-
-def _castable(dtype: str) -> Any:
-    if dtype in ("bfloat16", "unknown") or dtype.startswith(("float8", "float4", "int4", "uint4")):
-        return None
-    return dtype
+    def _array(self, name: str, value: Any, dtype: str) -> Any:
+        """Return a value in the type that ONNX Runtime wants; lists, and types that numpy does not know, as they are."""
+        if dtype not in _NUMPY.values():
+            return value
+        try:
+            return np.asarray(value, dtype)
+        except (ValueError, TypeError) as error:
+            raise EvaluationError(f"{name} takes {dtype}, which the value given is not: {error}") from None
 
 
 def _serialize(proto: Any, model: Model) -> bytes:

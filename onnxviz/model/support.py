@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from onnx import NodeProto
 
-from onnxviz.model.expansion import schema_of
+from onnxviz.model.expansion import has_body, schema_of
 from onnxviz.model.graph import Model
 from onnxviz.model.structure import read_by, subgraphs
 
@@ -46,7 +46,7 @@ def _catalog() -> dict[tuple[str, str], list[tuple[int, int | None, str]]]:
     return table
 
 
-def support(node: NodeProto, version: int) -> Support:
+def support(node: NodeProto, version: int, opsets: Mapping[str, int] | None = None) -> Support:
     """Return what is known of a node's operator at an opset version.
 
     Parameters
@@ -55,17 +55,19 @@ def support(node: NodeProto, version: int) -> Support:
         With bodies, all of which must be supported.
     version : int
         The opset version of its domain.
+    opsets : mapping of str to int, optional
+        The versions of the other domains, which its bodies may use; without them they count as `version`.
     """
     for graph in subgraphs(node):
         for inner in graph.node:
-            found = support(inner, version)
+            found = support(inner, (opsets or {}).get(inner.domain, version), opsets)
             if not found.converted:
                 return Support(False, ZERO, f"its body holds {inner.op_type}: {found.reason}")
     for since, until, gradient in _catalog().get((node.domain, node.op_type), ()):
         if since <= version and (until is None or version <= until):
             return Support(True, gradient, f"{node.op_type} passes no gradient" if gradient == ZERO else "")
     schema = schema_of(node, version)
-    if schema is not None and (schema.has_function or schema.has_context_dependent_function):
+    if schema is not None and has_body(schema):
         return Support(True, "smooth")
     return Support(False, ZERO, f"{node.op_type} is not implemented")
 
@@ -97,7 +99,7 @@ def reach(model: Model, sources: Iterable[str] | None = None) -> dict[str, Reach
     model : Model
         The model.
     sources : iterable of str, optional
-        What moves; by default the floating-point inputs.
+        What moves: inputs, or tensors inside the graph that are fed; by default the floating-point inputs.
     """
     moving = set(sources) if sources is not None else {name for name, info in model.inputs.items() if info.is_float}
     table = {
@@ -109,12 +111,14 @@ def reach(model: Model, sources: Iterable[str] | None = None) -> dict[str, Reach
     for node in model.nodes:
         key = (node.domain, node.op_type)
         if key not in known or any(subgraphs(node)):
-            known[key] = support(node, model.opsets.get(node.domain, 1))
+            known[key] = support(node, model.opsets.get(node.domain, 1), model.opsets)
         found = known[key]
         before = [table[name] for name in read_by(node)]
         blocked = next((entry for entry in before if not entry.converted), None)
         for name in node.output:
-            if blocked is not None:
+            if name in moving:
+                table[name] = Reach(True, True)
+            elif blocked is not None:
                 table[name] = Reach(False, False, blocked.reason)
             elif not found.converted:
                 table[name] = Reach(False, False, found.reason)

@@ -25,8 +25,8 @@ class Each(Enum):
 EACH = Each.EACH
 Index = int | slice | EllipsisType | Each
 
-_INTEGER = re.compile(r"[+-]?\d+")
-_SLICE = re.compile(r"([+-]?\d+)?\s*:\s*([+-]?\d+)?\s*(?::\s*([+-]?\d+)?)?")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_SLICE = re.compile(r"([+-]?[0-9]{1,18})?\s*:\s*([+-]?[0-9]{1,18})?\s*(?::\s*([+-]?[0-9]{1,18})?)?")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,12 @@ class Target:
         parts = written[start + 1 : -1].split(",")
         if len(parts) > 1 and not parts[-1].strip():
             parts.pop()
-        return cls(written[:start].rstrip(), tuple(_parse_index(part.strip(), text) for part in parts))
+        plain = text[: text.rindex("[")]
+        name = plain if plain in tensors else plain.strip()
+        return cls(name, tuple(_parse_index(part.strip(), text) for part in parts))
+
+    def __hash__(self) -> int:
+        return hash((self.tensor, str(self)))  # Python before 3.12 cannot hash a slice
 
     def __str__(self) -> str:
         if not self.index:
@@ -154,12 +159,20 @@ class Target:
         """
         if array.ndim == 0:
             array = array.reshape(1)
-        self.check(tuple(array.shape[1:]))
-        key = (slice(None), *self.index)
-        picked = array[key] if self.index else array
-        if picked.ndim == 1:
-            return picked
-        return picked.reshape(picked.shape[0], -1).mean(-1)
+        shape = tuple(array.shape[1:])
+        self.check(shape)
+        if EACH in self.index:
+            raise TargetError(f"{self}: '*' stands for one target per place; expand it before selecting")
+        if self.index:
+            key: list[Index] = [slice(None)]
+            for entry, axis in zip(self.index, self._axes(len(shape)), strict=True):
+                key.append(_forward(entry, shape[axis]) if isinstance(entry, slice) else entry)
+            array = array[tuple(key)]
+        if array.ndim == 1:
+            return array
+        if "float" not in str(array.dtype):
+            array = array * 1.0  # torch has no mean of whole numbers
+        return array.reshape(array.shape[0], -1).mean(-1)
 
     def _axes(self, rank: int) -> list[int]:
         """Return for each entry the axis after the batch that it picks from; -1 for the ellipsis."""
@@ -195,6 +208,14 @@ def _parse_index(part: str, text: str) -> Index:
             raise TargetError(f"{text}: a slice's step must not be 0")
         return slice(start, stop, step)
     raise TargetError(f"{text}: '{part}' is no index; write numbers, slices (2:5), '...' or '*', separated by commas")
+
+
+def _forward(entry: slice, size: int) -> slice:
+    """Return a slice that picks the same places in rising order, the only one that torch knows."""
+    places = range(*entry.indices(size))
+    if places.step < 0:
+        places = places[::-1]
+    return slice(places.start, places.stop, places.step)
 
 
 def _format_index(entry: Index) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from onnx import TensorProto, TypeProto
 
-_FLOATS = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64"}
+_FLOATS: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64"}
+_NAMES: dict[int, str] = {number: name.lower() for name, number in TensorProto.DataType.items()}
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,7 @@ class TensorInfo:
             return self.container
         if not self.element_type:
             return "unknown"
-        name = TensorProto.DataType.Name(self.element_type).lower()  # type: ignore[arg-type]  # a plain int from the file
-        return _FLOATS.get(self.element_type, name)
+        return _FLOATS.get(self.element_type) or _NAMES.get(self.element_type, "unknown")
 
     @property
     def is_float(self) -> bool:

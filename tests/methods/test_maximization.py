@@ -347,6 +347,20 @@ def test_the_best_is_kept_when_the_ascent_walks_past_it() -> None:
     assert ridge({"x": torch.tensor(found.array[None])})["y"].item() == pytest.approx(found.score)
 
 
+def test_under_transforms_the_still_input_is_looked_at_on_the_way() -> None:
+    # The gradient leads over a cliff, and the end lies far below it.
+    def cliff(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        x = inputs["x"]
+        return {"y": torch.where(x > 0.3, -9 + x, x)}
+
+    runs = each(1)
+    box = Direct.box(runs, (1,), -1.0, 1.0, spread=0.01)
+    (found,) = maximize(cliff, "x", [unit(0)], box, runs, transform=Shift(()), rate=0.02, decay=False, steps=64)
+    assert found.history[-1] < -8
+    assert found.status == "ok"
+    assert 0.1 < found.array.item() < 0.3
+
+
 # What contradicts itself.
 
 

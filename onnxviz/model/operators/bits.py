@@ -12,7 +12,7 @@ from onnxviz.model.operators.integer_types import element_type_of, width, wrappe
 
 
 def _integers(values: Tensor) -> Tensor:
-    """Bits need an integer type: quantised values may come as whole floats."""
+    """Bits need an integer type: quantized values may come as whole floats."""
     return values.to(torch.int64) if values.is_floating_point() else values
 
 

@@ -80,7 +80,7 @@ def matmul_n_bits(
     block_size: int,
     weight_prepacked: int = 0,
 ) -> Tensor:
-    """Multiply by a transposed matrix whose rows are quantised in blocks.
+    """Multiply by a transposed matrix whose rows are quantized in blocks.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def gather_block_quantized(
     quantize_axis: int = 1,
     node: Node,
 ) -> Tensor:
-    """Look up slices of a table that is quantised in blocks; an index outside the table gives zeros.
+    """Look up slices of a table that is quantized in blocks; an index outside the table gives zeros.
 
     Parameters
     ----------

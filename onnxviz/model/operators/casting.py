@@ -21,7 +21,7 @@ def converted(values: Tensor, source: int, target: int, saturate: bool = True, r
     Parameters
     ----------
     values : Tensor
-        As their type carries them; quantised integers may be whole floats, and stay so that a gradient can pass.
+        As their type carries them; quantized integers may be whole floats, and stay so that a gradient can pass.
     source, target : int
         ONNX element types.
     saturate, round_mode

@@ -165,7 +165,7 @@ class Declaration:
     deterministic: bool
     ignored: frozenset[str]
     parameters: tuple[str, ...]
-    required: int
+    required: tuple[int, ...]
     converters: tuple[HostConverter | None, ...]
     variadic: bool
     attributes: Mapping[str, Any]
@@ -235,7 +235,8 @@ def _describe(
     names: list[str] = []
     converters: list[HostConverter | None] = []
     attributes: dict[str, Any] = {}
-    required, variadic, takes_node = 0, False, False
+    required: list[int] = []
+    variadic, takes_node = False, False
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is parameter.VAR_POSITIONAL:
             variadic = True
@@ -249,7 +250,8 @@ def _describe(
         else:
             names.append(parameter.name)
             converters.append(_converter(hints.get(parameter.name)))
-            required += parameter.default is parameter.empty
+            if parameter.default is parameter.empty and type(None) not in typing.get_args(hints.get(parameter.name)):
+                required.append(len(names) - 1)
     return Declaration(
         domain,
         name,
@@ -260,7 +262,7 @@ def _describe(
         deterministic,
         frozenset(ignored),
         tuple(names),
-        required,
+        tuple(required),
         tuple(converters),
         variadic,
         attributes,

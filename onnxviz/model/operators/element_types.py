@@ -73,7 +73,7 @@ def type_name(element_type: int) -> str:
     'float'
     """
     try:
-        return str(TensorProto.DataType.Name(element_type)).lower()  # type: ignore[arg-type]  # any int may stand in a file
+        return str(TensorProto.DataType.Name(element_type)).lower()
     except ValueError:
         return f"type {element_type}"
 

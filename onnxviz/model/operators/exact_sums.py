@@ -39,6 +39,6 @@ def exact_type(terms: int, left: int, right: int) -> torch.dtype:
 
 
 def centered(values: Tensor, zero_point: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Return quantised values less their zero point, which broadcasts to them, as floats."""
+    """Return quantized values less their zero point, which broadcasts to them, as floats."""
     wide = values.to(dtype)
     return wide if zero_point is None else wide - zero_point.to(dtype)

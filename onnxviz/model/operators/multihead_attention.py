@@ -65,7 +65,7 @@ def _bias(
         visible = dot_product.visible_keys(queries, keys, past, like.device, right=0)
         # ONNX Runtime leaves the last query's row as it is, so that it sees keys beyond its own position if there are any.
         visible = torch.cat((visible[:-1], torch.ones_like(visible[-1:])))
-        future = torch.where(visible, 0.0, torch.finfo(like.dtype).min).to(like.dtype)
+        future = torch.zeros_like(visible, dtype=like.dtype).masked_fill(~visible, torch.finfo(like.dtype).min)
         bias = future if bias is None else bias + future
     return bias
 

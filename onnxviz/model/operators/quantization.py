@@ -1,6 +1,6 @@
 """QuantizeLinear and DequantizeLinear per tensor, per axis and in blocks, and DynamicQuantizeLinear.
 
-Quantised integers travel on as float tensors of whole numbers. Forward is exact; backward acts as if nothing had been rounded, inside the
+Quantized integers travel on as float tensors of whole numbers. Forward is exact; backward acts as if nothing had been rounded, inside the
 range that the type can represent, and gives zero outside.
 """
 
@@ -61,7 +61,7 @@ def quantized(quotient: Tensor, zero_point: Tensor | None, element_type: int, sa
 
 
 def dequantized(values: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
-    """Return the numbers that quantised values stand for, in the type of the scale.
+    """Return the numbers that quantized values stand for, in the type of the scale.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def quantize_linear(
 
 
 def quantized_type(zero_point: Tensor | None, node: Node, position: int, given: int = 0) -> int:
-    """Return the element type that a node quantises to: that of its zero point, else the given one, else uint8.
+    """Return the element type that a node quantizes to: that of its zero point, else the given one, else uint8.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def quantized_type(zero_point: Tensor | None, node: Node, position: int, given: 
     if element_type in RANGES or element_type in MINIFLOATS:
         return element_type
     raise EvaluationError(
-        f"{node.operator} quantises to {type_name(element_type)}, the type of its zero point {node.inputs[position]}; "
+        f"{node.operator} quantizes to {type_name(element_type)}, the type of its zero point {node.inputs[position]}; "
         "it must be an integer type or a narrow float"
     )
 
@@ -194,7 +194,7 @@ def dequantize_linear(
 def quantize_linear_microsoft(
     x: Tensor, y_scale: Tensor, y_zero_point: Tensor | None = None, *, axis: int = 1, node: Node
 ) -> Tensor:
-    """Quantise per tensor or per axis: ONNX Runtime's own operator, older than ONNX's 16- and 4-bit types."""
+    """Quantize per tensor or per axis: ONNX Runtime's own operator, older than ONNX's 16- and 4-bit types."""
     return quantize_linear(x, y_scale, y_zero_point, axis=axis, node=node)
 
 
@@ -202,7 +202,7 @@ def quantize_linear_microsoft(
 def dequantize_linear_microsoft(
     x: Tensor, x_scale: Tensor, x_zero_point: Tensor | None = None, *, axis: int = 1
 ) -> Tensor:
-    """Dequantise per tensor or per axis: ONNX Runtime's own operator, older than ONNX's 16- and 4-bit types."""
+    """Dequantize per tensor or per axis: ONNX Runtime's own operator, older than ONNX's 16- and 4-bit types."""
     return dequantize_linear(x, x_scale, x_zero_point, axis=axis)
 
 
@@ -241,5 +241,5 @@ def dynamically_quantized(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 @operator("DynamicQuantizeLinear", since=11, gradient=Gradient.STRAIGHT_THROUGH)
 def dynamic_quantize_linear(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Quantise to uint8 by the tensor's own range; return the values, their scale and their zero point."""
+    """Quantize to uint8 by the tensor's own range; return the values, their scale and their zero point."""
     return dynamically_quantized(x)

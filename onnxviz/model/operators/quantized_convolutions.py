@@ -1,4 +1,4 @@
-"""Convolutions of quantised integers: ConvInteger and QLinearConv, ONNX's and ONNX Runtime's.
+"""Convolutions of quantized integers: ConvInteger and QLinearConv, ONNX's and ONNX Runtime's.
 
 The sums are exact, as integers give them; the gradient is that of the same convolution of real numbers.
 """
@@ -84,7 +84,7 @@ def qlinear_conv(
     auto_pad: str = "NOTSET",
     node: Node,
 ) -> Tensor:
-    """Convolve quantised integers, add an int32 bias, and quantise the sums.
+    """Convolve quantized integers, add an int32 bias, and quantize the sums.
 
     Parameters
     ----------

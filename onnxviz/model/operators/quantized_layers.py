@@ -1,4 +1,4 @@
-"""ONNX Runtime's layers on quantised values (com.microsoft QLinear…): dequantise, compute, quantise again.
+"""ONNX Runtime's layers on quantized values (com.microsoft QLinear…): dequantize, compute, quantize again.
 
 The gradient passes straight through the rounding.
 """
@@ -31,7 +31,7 @@ def _scalar(parameter: Tensor) -> Tensor:
 
 
 def _centered(values: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
-    """Return quantised values less their zero point, in the type of their scale."""
+    """Return quantized values less their zero point, in the type of their scale."""
     return centered(values, None if zero_point is None else _scalar(zero_point), scale.dtype)
 
 
@@ -49,7 +49,7 @@ def _requantized(real: Tensor, scale: Tensor, zero_point: Tensor | None, element
 
 
 def _rounded_once(quotient: Tensor, zero_point: Tensor | None, node: Node, position: int) -> Tensor:
-    """Quantise as ONNX Runtime does in sums and products: the zero point is added before rounding, which decides about halves."""
+    """Quantize as ONNX Runtime does in sums and products: the zero point is added before rounding, which decides about halves."""
     shifted = quotient if zero_point is None else quotient + _scalar(zero_point).to(quotient.dtype)
     return quantized(shifted, None, _type_of_result(zero_point, node, position, 0))
 
@@ -67,7 +67,7 @@ def qlinear_add(
     *,
     node: Node,
 ) -> Tensor:
-    """Add quantised tensors."""
+    """Add quantized tensors."""
     left, right = _centered(A, A_scale, A_zero_point), _centered(B, B_scale, B_zero_point)
     quotient = left * _scalar(A_scale / C_scale) + right * _scalar(B_scale / C_scale)
     return _rounded_once(quotient, C_zero_point, node, 7)
@@ -86,7 +86,7 @@ def qlinear_mul(
     *,
     node: Node,
 ) -> Tensor:
-    """Multiply quantised tensors element by element."""
+    """Multiply quantized tensors element by element."""
     product = _centered(A, A_scale, A_zero_point) * _centered(B, B_scale, B_zero_point)
     return _rounded_once(product * _scalar(A_scale * B_scale / C_scale), C_zero_point, node, 7)
 
@@ -101,7 +101,7 @@ def qlinear_sigmoid(
     *,
     node: Node,
 ) -> Tensor:
-    """Return the logistic function of quantised values."""
+    """Return the logistic function of quantized values."""
     real = torch.sigmoid(_real(X, X_scale, X_zero_point))
     return _requantized(real, Y_scale, Y_zero_point, _type_of_result(Y_zero_point, node, 4, 0))
 
@@ -117,7 +117,7 @@ def qlinear_leaky_relu(
     alpha: float = 0.01,
     node: Node,
 ) -> Tensor:
-    """Return the LeakyRelu of quantised values."""
+    """Return the LeakyRelu of quantized values."""
     real = F.leaky_relu(_real(X, X_scale, X_zero_point), alpha)
     return _requantized(real, Y_scale, Y_zero_point, _type_of_result(Y_zero_point, node, 4, 0))
 
@@ -134,7 +134,7 @@ def qlinear_softmax(
     opset: int,
     node: Node,
 ) -> Tensor:
-    """Return the Softmax of quantised values: along one axis, or if `opset` is below 13 over all axes from one on."""
+    """Return the Softmax of quantized values: along one axis, or if `opset` is below 13 over all axes from one on."""
     real = _real(X, X_scale, x_zero_point)
     parts = torch.softmax(real, axis) if opset >= 13 else over_trailing_axes(torch.softmax, real, axis)
     return _requantized(parts, y_scale, y_zero_point, _type_of_result(y_zero_point, node, 4, 0))
@@ -154,14 +154,14 @@ def qlinear_where(
     *,
     node: Node,
 ) -> Tensor:
-    """Choose between quantised tensors."""
+    """Choose between quantized tensors."""
     real = torch.where(condition, _real(X, x_scale, x_zero_point), _real(Y, y_scale, y_zero_point))
     return _requantized(real, z_scale, z_zero_point, _type_of_result(z_zero_point, node, 8, 1))
 
 
 @operator("QLinearConcat", domain=MICROSOFT, gradient=Gradient.STRAIGHT_THROUGH)
 def qlinear_concat(Y_scale: Tensor, Y_zero_point: Tensor, *inputs: Tensor, axis: int, node: Node) -> Tensor:
-    """Join quantised tensors, each followed by its scale and zero point, along an axis.
+    """Join quantized tensors, each followed by its scale and zero point, along an axis.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def qlinear_average_pool(
     channels_last: int = 0,
     node: Node,
 ) -> Tensor:
-    """Average quantised values over windows; with `channels_last` the tensors are (batch, *spatial, channel)."""
+    """Average quantized values over windows; with `channels_last` the tensors are (batch, *spatial, channel)."""
     real = _real(X.movedim(-1, 1) if channels_last else X, x_scale, x_zero_point)
     if count_include_pad:
         # Unlike AveragePool, ONNX Runtime divides by the whole kernel here, even where a window overhangs the padding.
@@ -219,7 +219,7 @@ def qlinear_global_average_pool(
     channels_last: int = 0,
     node: Node,
 ) -> Tensor:
-    """Average quantised values over all spatial axes; with `channels_last` the tensors are (batch, *spatial, channel)."""
+    """Average quantized values over all spatial axes; with `channels_last` the tensors are (batch, *spatial, channel)."""
     axes = tuple(range(1, X.dim() - 1)) if channels_last else tuple(range(2, X.dim()))
     count = math.prod(X.shape[axis] for axis in axes)
     # The sum of integers is exact and divided once, with the scales.

@@ -1,4 +1,4 @@
-"""Matrix products of quantised integers: MatMulInteger, QLinearMatMul, and ONNX Runtime's QGemm and its like.
+"""Matrix products of quantized integers: MatMulInteger, QLinearMatMul, and ONNX Runtime's QGemm and its like.
 
 The sums are exact, as integers give them; the gradient is that of the same product of real numbers.
 """
@@ -60,7 +60,7 @@ def qlinear_matmul(
     *,
     node: Node,
 ) -> Tensor:
-    """Multiply quantised matrices and quantise the product."""
+    """Multiply quantized matrices and quantize the product."""
     sums = _sums(a, b, a_zero_point, b_zero_point, node.input_type(0), node.input_type(3))
     multiplier = _per_row(a_scale) * _per_column(b_scale) / _per_row(y_scale)
     return quantized(sums.float() * multiplier, _per_row(y_zero_point), quantized_type(y_zero_point, node, 7))
@@ -94,7 +94,7 @@ def dynamic_quantize_matmul(
     *,
     node: Node,
 ) -> Tensor:
-    """Quantise the left matrix by its own range, multiply, scale the product, and add a bias."""
+    """Quantize the left matrix by its own range, multiply, scale the product, and add a bias."""
     levels, scale, zero_point = dynamically_quantized(A)
     sums = _sums(levels, B, zero_point, b_zero_point, TensorProto.UINT8, node.input_type(1))
     product = sums.to(A.dtype) * (scale * _per_column(b_scale))
@@ -118,7 +118,7 @@ def qgemm(
     transB: int = 0,
     node: Node,
 ) -> Tensor:
-    """Multiply quantised matrices, add an int32 bias, and scale; then quantise, if the result has a scale.
+    """Multiply quantized matrices, add an int32 bias, and scale; then quantize, if the result has a scale.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from torch import Tensor
 def flattened(function: Callable[[Tensor], Tensor], values: Tensor, steep: Tensor, harmless: float) -> Tensor:
     """Apply a function elementwise, with a zero gradient where its slope is infinite.
 
-    An infinite slope times the zero that reaches it from behind would be NaN, and one NaN spoils an optimisation.
+    An infinite slope times the zero that reaches it from behind would be NaN, and one NaN spoils an optimization.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Quantisation: against ONNX Runtime and the reference for every type and granularity, and the straight-through gradient."""
+"""Quantization: against ONNX Runtime and the reference for every type and granularity, and the straight-through gradient."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GRANULARITIES = {
 
 
 def there_and_back(inputs, opset: int = 21, domain: str = "", quantize=None, dequantize=None):
-    """Return a model that quantises and dequantises by the same scale and zero point."""
+    """Return a model that quantizes and dequantizes by the same scale and zero point."""
     parameters = [name for name in ("s", "z") if name in inputs]
     nodes = [
         helper.make_node("QuantizeLinear", ["x", *parameters], ["q"], domain=domain, **(quantize or {})),

@@ -1,4 +1,4 @@
-"""ONNX Runtime's quantised layers: bit for bit against its kernels, and the straight-through gradient."""
+"""ONNX Runtime's quantized layers: bit for bit against its kernels, and the straight-through gradient."""
 
 from __future__ import annotations
 

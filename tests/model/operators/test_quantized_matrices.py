@@ -1,4 +1,4 @@
-"""Products of quantised matrices: against ONNX Runtime, sums against integers, and the straight-through gradient.
+"""Products of quantized matrices: against ONNX Runtime, sums against integers, and the straight-through gradient.
 
 Weights have seven bits: with eight, ONNX Runtime's own sums of uint8 times int8 overflow on processors without VNNI.
 """

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from single_node import outputs_of, written
 
 import onnxviz
-from onnxviz.model.operators.recurrent_quantized import rounded_dynamically
+from onnxviz.errors import EvaluationError
+from onnxviz.model.operators.recurrent_quantized import dynamic_quantize_lstm, rounded_dynamically
 
 TIME, BATCH, WIDTH, HIDDEN = 6, 3, 4, 8
 Inputs = dict[str, np.ndarray]
@@ -47,26 +48,34 @@ def call(inputs: Inputs, direction: str = "forward", attributes: str = "") -> st
     return f'y, h, c = com.microsoft.DynamicQuantizeLSTM<hidden_size={HIDDEN}, direction="{direction}"{attributes}>({names})'
 
 
+def compare(model: onnx.ModelProto, inputs: Inputs) -> None:
+    """Compare with ONNX Runtime in one thread: with several it cuts the batch into parts, each of which has its own range."""
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_inputs()]
+    ours = onnxviz.load(model).network()(inputs)
+    theirs = session.run(None, {name: inputs[name] for name in names})
+    for output, wanted in zip(session.get_outputs(), theirs, strict=True):
+        np.testing.assert_allclose(ours[output.name].numpy(), wanted, rtol=1e-4, atol=1e-5, err_msg=output.name)
+
+
 @pytest.mark.parametrize("per_gate", [False, True], ids=["per tensor", "per gate"])
 @pytest.mark.parametrize("kind", [np.uint8, np.int8])
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
-def test_layers_are_those_of_onnx_runtime(
-    direction: str, kind: type, per_gate: bool, compare: Callable[..., None]
-) -> None:
+def test_layers_are_those_of_onnx_runtime(direction: str, kind: type, per_gate: bool) -> None:
     inputs = layer(1 + (direction == "bidirectional"), kind, per_gate)
     compare(written(call(inputs, direction), inputs, 14, constants=("w", "r", "ws", "wz", "rs", "rz")), inputs)
 
 
 @pytest.mark.parametrize("lengths", [[3, 6, 5], [4, 3, 2]], ids=["one is full", "none is full"])
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
-def test_short_sequences_are_those_of_onnx_runtime(
-    direction: str, lengths: list[int], compare: Callable[..., None]
-) -> None:
+def test_short_sequences_are_those_of_onnx_runtime(direction: str, lengths: list[int]) -> None:
     inputs = {**layer(1 + (direction == "bidirectional"), peepholes=False), "l": np.array(lengths, np.int32)}
     compare(written(call(inputs, direction), inputs, 14), inputs)
 
 
-def test_attributes_are_those_of_onnx_runtime(compare: Callable[..., None]) -> None:
+def test_attributes_are_those_of_onnx_runtime() -> None:
     inputs = layer(1)
     names = 'activations=["HardSigmoid", "Tanh", "Softsign"], activation_alpha=[0.3], activation_beta=[0.4]'
     compare(written(call(inputs, attributes=f", clip=0.5, input_forget=1, {names}"), inputs, 14), inputs)
@@ -110,3 +119,11 @@ def test_all_of_the_outputs_come_from_the_node() -> None:
     y, h, c = outputs_of(call(inputs, "bidirectional"), inputs, 14)
     torch.testing.assert_close(h, torch.stack([y[-1, 0], y[0, 1]]))
     assert c.shape == h.shape
+
+
+def test_missing_scales_are_refused() -> None:
+    x, w, r = torch.zeros(1, 1, 2), torch.zeros(1, 2, 4), torch.zeros(1, 1, 4)
+    with pytest.raises(
+        EvaluationError, match="a scale or a zero point of the weights is missing; the operator needs W's and R's"
+    ):
+        dynamic_quantize_lstm(x, w, r)

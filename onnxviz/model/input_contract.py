@@ -1,0 +1,56 @@
+"""What an input expects, as data: its kind, axes, colors and range, each with the evidence for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class InputContract:
+    """What an input expects.
+
+    Attributes
+    ----------
+    name : str
+        The tensor.
+    shape : tuple of (int, str or None)
+        With the batch; () where not even the number of axes is known.
+    kind : str
+        "image", "signal" (sampled evenly, one axis), "sequence" (steps of features), "vector", "tokens" or "array".
+    axes : tuple of str
+        The axes after the batch: "channel", "height", "width", "time", "feature", ….
+    color : str or None
+        "rgb", "bgr", "gray"; None where the channels are no colors.
+    low, high : tuple of float
+        The range, one number or one per channel, in the model's own units; empty where it is unbounded.
+    mean, scale : tuple of float
+        Where the input is centered and how widely it is spread, one number or one per channel or feature; empty where unknown.
+    evidence : tuple of str
+        A sentence for each thing that was found or assumed.
+    """
+
+    name: str
+    shape: tuple[int | str | None, ...]
+    kind: str
+    axes: tuple[str, ...]
+    color: str | None = None
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def layout(self) -> str:
+        """The axes as people write them: NCHW, NHWC, NCT, NF, …."""
+        letters = {"channel": "C", "height": "H", "width": "W", "time": "T", "feature": "F", "depth": "D"}
+        return "N" + "".join(letters.get(axis, "?") for axis in self.axes)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the range is known."""
+        return bool(self.low)
+
+    def with_note(self, note: str, **changes: object) -> InputContract:
+        """Return a copy with changes and one more sentence of evidence."""
+        return replace(self, evidence=(*self.evidence, note), **changes)  # type: ignore[arg-type]  # names of fields alone

@@ -1,0 +1,118 @@
+"""onnx's own operator tests, run through `Model.network`: inputs and expected values come with the onnx package."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto
+
+import onnxviz
+from onnxviz.errors import OnnxvizError
+
+FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
+
+# Whose outputs are drawn: the tests give shapes alone.
+RANDOM = {
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+}
+
+# What is refused, and a fragment of the sentence that says why.
+REFUSED = {
+    "test_maxunpool_export_with_output_shape": "XX",
+    "test_resize_downsample_scales_cubic_align_corners": "ONNX's tests and ONNX Runtime disagree",
+    "test_resize_downsample_scales_linear_align_corners": "ONNX's tests and ONNX Runtime disagree",
+}
+
+# Where more than the suite's own tolerance is needed: the relative tolerance and its cause.
+_BFLOAT16 = (2.0**-6, "bfloat16 keeps 8 bits; scores, weights and output each round, and may fall on either side")
+_FLOAT16 = (2.0**-9, "float16 is carried as float32, so that what stands between the nodes is not rounded")
+ROUNDED = {
+    **dict.fromkeys(
+        (
+            f"test_attention_{case}_bf16{form}"
+            for case in ("3d_causal", "4d_attn_mask_causal", "4d_causal", "4d_causal_padded_kv", "4d_padded_kv")
+            for form in ("", "_expanded")
+        ),
+        _BFLOAT16,
+    ),
+    "test_attention_4d_causal_fp16_expanded": _FLOAT16,
+    "test_attention_4d_gqa_with_past_and_present_fp16_expanded": _FLOAT16,
+}
+
+
+def collected() -> Iterator[Any]:
+    """Yield the cases whose inputs and outputs are tensors of numbers, with a float among each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the generators compute expected values at infinities and zeros
+        from onnx.backend.test.case.node import collect_testcases
+
+        cases = collect_testcases(None)
+    for case in cases:
+        graph = case.model.graph
+        types = [[value.type for value in side] for side in (graph.input, graph.output)]
+        if not all(kind.HasField("tensor_type") for side in types for kind in side):
+            continue
+        elements = [[kind.tensor_type.elem_type for kind in side] for side in types]
+        if any(TensorProto.STRING in side for side in elements) or not all(FLOATS & set(side) for side in elements):
+            continue
+        if any(node.domain.endswith("training") or node.op_type in RANDOM for node in graph.node):
+            continue
+        yield case
+
+
+CASES = {case.name: case for case in collected()}
+
+
+def array(value: Any) -> np.ndarray:
+    return onnx.numpy_helper.to_array(value) if isinstance(value, TensorProto) else np.asarray(value)
+
+
+def wide(value: np.ndarray) -> np.ndarray:
+    return value.astype(np.complex128 if value.dtype.kind == "c" else np.float64)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_the_operator_gives_what_onnx_expects(name: str) -> None:
+    case = CASES[name]
+    inputs = [value.name for value in case.model.graph.input]
+    outputs = [value.name for value in case.model.graph.output]
+    if name in REFUSED:
+        with pytest.raises(OnnxvizError, match=REFUSED[name]):
+            network = onnxviz.load(case.model).network(outputs)
+            for given, _ in case.data_sets:
+                network(dict(zip(inputs, map(array, given), strict=False)))
+        return
+    network = onnxviz.load(case.model).network(outputs)
+    rtol = max(case.rtol, 1e-3, ROUNDED.get(name, (0.0, ""))[0])
+    for given, expected in case.data_sets:
+        with torch.no_grad():
+            answer = network(dict(zip(inputs, map(array, given), strict=False)))
+        for output, right in zip(outputs, map(array, expected), strict=True):
+            ours = answer[output].numpy()
+            assert ours.shape == right.shape, f"{output}: shape {ours.shape}, should be {right.shape}"
+            np.testing.assert_allclose(wide(ours), wide(right), rtol=rtol, atol=max(case.atol, 1e-5), err_msg=output)
+
+
+def test_the_suite_is_there() -> None:
+    assert len(CASES) > 500
+
+
+def test_no_case_is_both_refused_and_rounded() -> None:
+    assert not set(REFUSED) & set(ROUNDED)
+
+
+@pytest.mark.parametrize("name", sorted(set(ROUNDED) & set(CASES)))
+def test_what_is_called_rounded_is_of_a_short_type(name: str) -> None:
+    elements = {value.type.tensor_type.elem_type for value in CASES[name].model.graph.input}
+    assert elements & {TensorProto.FLOAT16, TensorProto.BFLOAT16}
