@@ -33,13 +33,21 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
 
     use_one_core()
-    versions = ", ".join(f"{library} {importlib.metadata.version(library)}" for library in LIBRARIES)
-    print(f"Python {platform.python_version()}, {versions}", file=sys.stderr)
+    versions = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
+    print(f"Python {platform.python_version()}, {versions}; {platform.machine()}", file=sys.stderr)
     for name in arguments.names or NAMES:
         start = time.perf_counter()
         report = importlib.import_module(name).build(arguments.output)
         print(f"{name}: {report}", flush=True)
         print(f"  in {time.perf_counter() - start:.0f} s", file=sys.stderr)
+
+
+def version(library: str) -> str:
+    """Return an installed library's version; not every model needs all of them."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
 
 
 def use_one_core() -> None:

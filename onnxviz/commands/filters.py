@@ -115,7 +115,7 @@ def filters(
         files = _write(terminal, model, found, ranked, colors, answers, expected, output, overwrite, resume)
     rows = []
     for one in descriptions:
-        row = {key: value for key, value in asdict(one).items()}
+        row = asdict(one)
         if answers is not None:
             row["answer"] = _answer(answers, one.index)
         rows.append(row)
@@ -180,7 +180,7 @@ def _apply(
     answer = np.asarray(session(inputs)[found.layer], np.float64)
     count = len(found.kernels)
     if answer.ndim > 1 and answer.shape[1] == count:
-        return answer[0]
+        return np.asarray(answer[0])
     # A matrix answers along the last axis.
     return np.moveaxis(answer[0], -1, 0) if answer.ndim > 1 and answer.shape[-1] == count else answer.reshape(1, -1)
 
@@ -339,10 +339,10 @@ def _answer_sheet(found: FirstLayer, ranked: list[FilterDescription], answers: n
             continue
         values = answers[one.index]
         largest = float(np.abs(values).max()) or 1.0
-        if values.ndim < 2:
-            picture = curve(values.reshape(1, -1), largest)
-        else:
-            picture = diverging(values.reshape(-1, values.shape[-1]), largest)
+        flat = values.ndim < 2
+        picture = (
+            curve(values.reshape(1, -1), largest) if flat else diverging(values.reshape(-1, values.shape[-1]), largest)
+        )
         tiles.append(Tile(picture, str(one.index), f"±{largest:.3g}", _section(one, ranked)))
     bar = ColorBar("diverging", -1.0, 1.0, "answer / largest") if answers.ndim > 2 else None
     return Sheet(
@@ -356,15 +356,14 @@ def _answer_sheet(found: FirstLayer, ranked: list[FilterDescription], answers: n
 
 def _show(console: Console, document: dict[str, Any], ranked: list[int]) -> None:
     rows = {row["index"]: row for row in document["filters"]}
-    console.print(
-        f"{visible(document['weight'])}: {_count(len(rows))} of {shape_text(document['shape'][1:])}, {visible(document['operator'])} making {visible(document['layer'])}",
-        style="bold",
-    )
+    size = f"{_count(len(rows))} of {shape_text(document['shape'][1:])}"
+    maker = f"{visible(document['operator'])} making {visible(document['layer'])}"
+    console.print(f"{visible(document['weight'])}: {size}, {maker}", style="bold")
     console.print(f"from the file by {visible(' → '.join(document['path']))}")
     counts = Counter(row["kind"] for row in rows.values())
     console.print(", ".join(f"{count} {kind}" for kind, count in counts.most_common()))
     console.print()
-    cells = []
+    cells: list[tuple[Any, ...]] = []
     for index in ranked[:_LISTED]:
         row = rows[index]
         angle = "" if row["orientation"] is None else f"{row['orientation']:.0f}°"
@@ -381,7 +380,7 @@ def _show(console: Console, document: dict[str, Any], ranked: list[int]) -> None
                 "" if not answer else f"{answer['min']:.3g} to {answer['max']:.3g}",
             )
         )
-    columns = ("filter", "kind", "angle", "frequency", "norm", "", "answer")
+    columns: tuple[str, ...] = ("filter", "kind", "angle", "frequency", "norm", "", "answer")
     if not any(cell[-1] for cell in cells):
         columns, cells = columns[:-1], [cell[:-1] for cell in cells]
     console.print(grid(columns, cells, numeric=(0, 2, 3, 4)))

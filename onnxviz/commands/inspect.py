@@ -149,8 +149,9 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     console.print(
         f"{visible(str(model['path']))}  {_bytes(model['bytes'])}, {document['parameters']:,} parameters", style="bold"
     )
+    maker = visible(model["producer"]) or "an unnamed exporter"
     console.print(
-        f"IR {model['ir_version']}; opsets {visible(opsets)}; made by {visible(model['producer']) or 'an unnamed exporter'}; sha256 {model['sha256'][:16]}…"
+        f"IR {model['ir_version']}; opsets {visible(opsets)}; made by {maker}; sha256 {model['sha256'][:16]}…"
     )
     console.print("\nInputs", style="bold")
     for entry in document["inputs"]:

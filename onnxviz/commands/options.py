@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -245,10 +246,13 @@ def refine_contract(
     UsageError
         If the options contradict each other.
     """
+    if value_range is not None or mean is not None:
+        # What the user says replaces what was assumed.
+        found = replace(found, evidence=tuple(note for note in found.evidence if "assumed" not in note))
     if value_range is not None:
         if len(value_range) != 2 or not value_range[0] < value_range[1]:
             raise UsageError("--range wants two numbers, the smaller first: --range 0,255")
-        found = found.with_note("--range", low=value_range[:1], high=value_range[1:])
+        found = found.with_note(f"--range: {value_range[0]:g} to {value_range[1]:g}", low=value_range[:1], high=value_range[1:])
     if (mean is None) != (std is None):
         raise UsageError("--mean and --std belong together: give both")
     if mean is not None and std is not None:
@@ -266,11 +270,11 @@ def refine_contract(
             raise UsageError(f"--layout {layout}: {found.name} has {len(found.shape)} axes, not 4")
         size = found.shape[1 + axes.index("channel")] if found.shape else None
         color = {1: "gray", 3: "rgb"}.get(size) if isinstance(size, int) else None
-        found = found.with_note("--layout", kind="image", axes=axes, color=color)
+        found = found.with_note(f"--layout: {layout.lower()}", kind="image", axes=axes, color=color)
     if channels is not None:
         size = found.shape[1 + found.axes.index("channel")] if "channel" in found.axes and found.shape else None
         wanted = 1 if channels == "gray" else 3
         if isinstance(size, int) and size != wanted:
             raise UsageError(f"--channels {channels}: {found.name} has {size} channels, not {wanted}")
-        found = found.with_note("--channels", color=channels)
+        found = found.with_note(f"--channels: {channels}", color=channels)
     return found

@@ -191,16 +191,13 @@ def _show(console: Console, document: dict[str, Any], show_all: bool) -> None:
         console.print(f"(the {len(listed)} worst of {len(rows)}; --all lists every one)", style="dim")
     for one in document["unsupported"]:
         name = f"{one['domain']}.{one['operator']}" if one["domain"] else one["operator"]
-        console.print(
-            f"not converted: {visible(name)} (opset {one['version']}, {one['count']} times, first at {visible(one['first_tensor'])}): {visible(one['reason'])}"
-        )
+        where = f"opset {one['version']}, {one['count']} times, first at {visible(one['first_tensor'])}"
+        console.print(f"not converted: {visible(name)} ({where}): {visible(one['reason'])}")
+    limit = f"{document['tolerance']:g} of their range"
     if document["first_divergence"]:
-        console.print(
-            f"\nThe first divergence: {visible(document['first_divergence'])}. {len(failed)} of {len(rows)} tensors differ by more than {document['tolerance']:g} of their range."
-        )
+        console.print(f"\nThe first divergence: {visible(document['first_divergence'])}.")
+        console.print(f"{len(failed)} of {len(rows)} tensors differ by more than {limit}.")
     elif document["unsupported"]:
-        console.print(
-            f"\n{len(rows)} tensors agree within {document['tolerance']:g} of their range; what the operators above lead to was not compared."
-        )
+        console.print(f"\n{len(rows)} tensors agree within {limit}; what the operators above lead to was not compared.")
     else:
-        console.print(f"\nAll {len(rows)} float tensors agree within {document['tolerance']:g} of their range.")
+        console.print(f"\nAll {len(rows)} float tensors agree within {limit}.")

@@ -26,6 +26,8 @@ class Batched:
         The others, as for a batch of one.
     sample : (1, *shape) Tensor
         An input to try it with.
+    copies : int
+        The batch that the network is exported for, where it is fixed: one sample is repeated so many times, and the first answer counts.
 
     Attributes
     ----------
@@ -33,16 +35,21 @@ class Batched:
         Whether several samples at once give what each gives alone.
     """
 
-    def __init__(self, network: Run, name: str, held: Mapping[str, Tensor], sample: Tensor) -> None:
+    def __init__(self, network: Run, name: str, held: Mapping[str, Tensor], sample: Tensor, copies: int = 1) -> None:
         self.network = network
         self.name = name
         self.held = dict(held)
+        self.copies = copies
         self._repeated: frozenset[str] = frozenset()
         self.batchable = self._try(sample)
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Run the network on (batch, *shape) samples."""
-        count = inputs[self.name].shape[0]
+        moving = inputs[self.name]
+        if self.copies > 1:
+            answer = self.network({**self.held, self.name: moving.expand(self.copies, *moving.shape[1:])})
+            return {name: value[:1] if value.ndim else value for name, value in answer.items()}
+        count = moving.shape[0]
         held = {
             name: value.expand(count, *value.shape[1:]) if name in self._repeated and count > 1 else value
             for name, value in self.held.items()
@@ -57,6 +64,8 @@ class Batched:
 
     def _try(self, sample: Tensor) -> bool:
         """Run two different samples together and apart; first with the held inputs as they are, then repeated."""
+        if self.copies > 1:
+            return False
         other = sample + 0.1 * (sample.std() + 1) * torch.randn(
             sample.shape, generator=torch.Generator().manual_seed(0)
         ).to(sample)

@@ -63,7 +63,7 @@ class Space:
 
     def start(self, runs: Sequence[Run], device: torch.device) -> Parameterization:
         """Return the starting points of some runs."""
-        if self.spectral and not (self.kind == "image" and self.low is None):
+        if self.spectral:
             return Fourier.start(
                 runs,
                 self.shape,
@@ -98,10 +98,10 @@ class Settings:
         Whether pictures and signals are moved at random while they are climbed.
     """
 
-    steps: int = 256
+    steps: int = 128
     restarts: int = 1
     seed: int = 0
-    rate: float = 0.05
+    rate: float = 0.1
     optimizer: Literal["adam", "lbfgs"] = "adam"
     robust: bool = True
 
@@ -148,6 +148,7 @@ def search(
     *,
     device: torch.device,
     batch_size: int,
+    copies: int = 1,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Iterator[list[Found]]:
     """Climb every objective from every start, as many at once as the network takes.
@@ -168,6 +169,8 @@ def search(
         Where.
     batch_size : int
         The most samples at once.
+    copies : int
+        The batch that a network with a fixed one wants; it is filled with copies of one sample.
     progress : callable, optional
         Takes how many steps are done, how many there are in all, and a few words.
 
@@ -188,7 +191,7 @@ def search(
     probe = Run("probe", 0, settings.seed)
     with torch.no_grad():
         sample = space.start([probe], device).realize()
-    batched = Batched(network, space.name, held, sample)
+    batched = Batched(network, space.name, held, sample, copies)
     waking = batched.running(network.replacing({"Relu": _passing_relu})) if hasattr(network, "replacing") else None
     at_once = batch_size if batched.batchable else 1
     group = max(1, at_once // settings.restarts)

@@ -37,6 +37,9 @@ def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[s
     ModelError
         If the file is no valid ONNX model.
     """
+    for name in _names(original):
+        if not isinstance(name, str):  # protocol buffers give bytes where they are no UTF-8
+            raise ModelError(f"a name in it is no text ({name!r:.40}); the file is damaged")
     opsets = _opsets(original, original.graph)
     graph, constants = separate(original.graph)
     if original.functions:
@@ -68,6 +71,26 @@ def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[s
         in_order.node.extend(ordered)
         graph = in_order
     return graph, constants, opsets
+
+
+def _names(original: ModelProto) -> Iterator[object]:
+    """Yield every name and key of a file."""
+    for entry in original.metadata_props:
+        yield from (entry.key, entry.value)
+    for opset in original.opset_import:
+        yield opset.domain
+    graphs = [original.graph]
+    while graphs:
+        graph = graphs.pop()
+        for value in [*graph.input, *graph.output, *graph.value_info]:
+            yield value.name
+            yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+        yield from (tensor.name for tensor in graph.initializer)
+        yield from (sparse.values.name for sparse in graph.sparse_initializer)
+        for node in graph.node:
+            yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+            yield from (attribute.name for attribute in node.attribute)
+            graphs.extend(structure.subgraphs(node))
 
 
 def _inlined(original: ModelProto, graph: GraphProto, opsets: dict[str, int]) -> GraphProto:

@@ -89,6 +89,8 @@ def gather(data: Tensor, indices: Positions, *, axis: int = 0) -> Tensor:
     """Pick slices of an axis; the indices' axes take the place of that axis."""
     if isinstance(indices, int):
         return data.select(axis, indices)
+    if data.dim() == 1:  # a shape, most often: one call that counts from the end by itself
+        return data[indices]
     places = counted_from_start(indices, data.shape[axis])
     if places.dim() == 1:
         return data.index_select(axis, places)

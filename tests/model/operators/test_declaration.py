@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def covered(declaration: Declaration) -> list[Any]:
     """Return the schema revisions in force at some opset version that a declaration covers."""
     revisions = HISTORY.get((declaration.domain, declaration.operator), [])
     found = []
-    for schema, following in zip(revisions, [*revisions[1:], None], strict=True):
+    for schema, following in itertools.zip_longest(revisions, revisions[1:]):
         ends = None if following is None else following.since_version - 1
         starts_in_time = declaration.until is None or schema.since_version <= declaration.until
         ends_in_time = ends is None or ends >= declaration.since
@@ -58,12 +59,12 @@ def pairs() -> Iterator[Any]:
             yield pytest.param(declaration, schema, id=f"{label}-from{declaration.since}")
 
 
-@pytest.mark.parametrize(("declaration", "schema"), pairs())
+@pytest.mark.parametrize(("declaration", "schema"), list(pairs()))
 def test_every_attribute_is_taken_or_ignored_on_purpose(declaration: Declaration, schema: Any) -> None:
     assert set(schema.attributes) <= set(declaration.attributes) | declaration.ignored
 
 
-@pytest.mark.parametrize(("declaration", "schema"), pairs())
+@pytest.mark.parametrize(("declaration", "schema"), list(pairs()))
 def test_inputs_agree_with_the_schema(declaration: Declaration, schema: Any) -> None:
     option = onnx.defs.OpSchema.FormalParameterOption
     schema_is_variadic = bool(schema.inputs) and schema.inputs[-1].option == option.Variadic
@@ -71,7 +72,9 @@ def test_inputs_agree_with_the_schema(declaration: Declaration, schema: Any) -> 
     if not declaration.variadic:
         assert len(declaration.parameters) >= len(schema.inputs)
     # What the schema lets a node leave out, the function must do without.
-    assert declaration.required <= schema.min_input
+    needed = [value.min_arity if value.option == option.Variadic else 1 for value in schema.inputs]
+    last = max((place for place, value in enumerate(schema.inputs) if value.option != option.Optional), default=-1)
+    assert declaration.required <= sum(needed[: last + 1])
     for place, value in enumerate(schema.inputs):
         if value.option == option.Optional:
             assert place >= declaration.required, f"{value.name} may be missing"

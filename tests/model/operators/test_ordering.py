@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from single_node import gradients_agree, outputs_of, written
 
@@ -50,6 +50,7 @@ def test_unsorted_top_k_holds_the_same_elements():
     assert np.array_equal(np.sort(places), np.sort(wanted_places))
 
 
+@settings(deadline=None, max_examples=30)  # each example is a model
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=12), st.booleans())
 def test_unique_can_be_undone(values, ascending):
     x = np.array(values, np.float32)

@@ -1,0 +1,74 @@
+"""Two computations of a tensor, compared over the tensor's own range."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onnxviz.methods.verification import agreement, verify
+
+
+@given(st.floats(1e-3, 1e6), st.floats(1e-6, 1e6))
+@settings(deadline=None)
+def test_the_error_is_relative_to_the_tensors_own_range(spread: float, factor: float) -> None:
+    theirs = np.array([-spread, 0.25 * spread, spread])
+    ours = theirs + np.array([0.0, 0.02 * spread, 0.0])
+    row = agreement("a", factor * ours, factor * theirs, 0.02)
+    # From -spread to spread the range is twice the spread.
+    assert row.max_rel_error == pytest.approx(0.01)
+    assert row.max_abs_error == pytest.approx(0.02 * spread * factor)
+    assert row.ok
+    assert not agreement("a", factor * ours, factor * theirs, 0.009).ok
+
+
+def test_values_far_from_zero_are_relative_to_their_size() -> None:
+    theirs = np.array([1000.0, 1000.001])
+    assert agreement("a", theirs + 0.1, theirs, 1e-3).max_rel_error == pytest.approx(1e-4, rel=1e-3)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_has_to_stand_in_the_same_places(bad: float) -> None:
+    theirs = np.array([1.0, bad, 3.0], np.float32)
+    assert agreement("a", theirs.copy(), theirs, 0.0).ok
+    for ours in (np.array([1.0, 2.0, 3.0]), np.array([bad, bad, 3.0]), np.array([bad, 1.0, 3.0])):
+        row = agreement("a", ours, theirs, 1e9)
+        assert not row.ok
+        assert row.note
+
+
+def test_opposite_infinities_and_a_nan_for_an_infinity_differ() -> None:
+    for ours, theirs in ((np.inf, -np.inf), (np.nan, np.inf), (np.inf, np.nan)):
+        assert not agreement("a", np.array([ours, 1.0]), np.array([theirs, 1.0]), 1e9).ok
+
+
+def test_another_shape_is_never_the_same() -> None:
+    row = agreement("a", np.zeros((2, 1)), np.zeros((1, 2)), 1.0)
+    assert not row.ok
+    assert row.shape == (1, 2)
+    assert "2x1" in row.note
+
+
+@pytest.mark.parametrize("value", [np.zeros((0, 3)), np.zeros(3), np.full(2, np.nan), np.float32(2.0)])
+def test_equal_values_agree_exactly(value: np.ndarray) -> None:
+    row = agreement("a", np.asarray(value), np.asarray(value), 0.0)
+    assert (row.ok, row.max_abs_error, row.max_rel_error) == (True, 0.0, 0.0)
+
+
+def test_a_tensor_of_zeros_admits_no_error() -> None:
+    assert not agreement("a", np.array([0.0, 1e-6]), np.zeros(2), 1.0).ok
+
+
+def test_rows_come_in_the_order_asked_for_and_lists_are_left_out() -> None:
+    def session(inputs):
+        return {"a": inputs["x"] + 1, "list": [inputs["x"]], "b": inputs["x"] * 2}
+
+    def network(inputs):
+        x = torch.as_tensor(inputs["x"]).requires_grad_()
+        return {"a": x + 1, "list": [x], "b": x * 2.5}
+
+    rows = verify(network, session, {"x": np.ones((1, 3), np.float32)}, ["b", "list", "a"], 1e-3)
+    assert [(row.name, row.ok) for row in rows] == [("b", False), ("a", True)]
+    assert rows[0].max_abs_error == pytest.approx(0.5)
