@@ -28,7 +28,7 @@ _SUGGESTED = 6
 @json_option
 @click.pass_obj
 def inspect(terminal: Terminal, model_path: Path, pattern: str | None, as_json: bool) -> None:
-    r"""Show what is in MODEL, and which tensors can be aimed at.
+    """Show what is in MODEL, and which tensors can be aimed at.
 
     With PATTERN (as the shell writes them: 'conv*', '*') a table of the tensors whose names fit.
 
@@ -185,7 +185,7 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     if chosen:
         console.print("\nAim at, for instance", style="bold")
         for row in chosen:
-            console.print(f"  {visible(row['name'])}  {row['operator']}, {row['units']} units")
+            console.print(f"  {visible(row['name'])}  {row['operator']}, {row['units']} {'unit' if row['units'] == 1 else 'units'}")
     console.print(f"\n{len(document['tensors'])} tensors: add a pattern to list them, as in '*'", style="dim")
 
 

@@ -58,6 +58,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     from onnxviz.model.devices import choose_device
     from onnxviz.model.inputs import contract, default_input
     from onnxviz.model.labels import class_names
+    from onnxviz.model.range_probe import probe_range
     from onnxviz.model.resting import rest
 
     model = onnxviz.load(options["model_path"])
@@ -70,6 +71,9 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     )
     written = _parse(model, options["targets"])
     shape, center, spread = _shape(model, moving.name, expected, inside, held, dims, shapes, options["seed"])
+    if not inside:
+        outside = rest(model, [name for name in model.inputs if name != moving.name], held, dims, shapes)
+        expected = probe_range(model, expected, shape, outside)
     objectives = _expand(
         model, written, [moving.name] if inside else [], moving.name, shape, held, dims, shapes, options["seed"]
     )

@@ -252,7 +252,9 @@ def refine_contract(
     if value_range is not None:
         if len(value_range) != 2 or not value_range[0] < value_range[1]:
             raise UsageError("--range wants two numbers, the smaller first: --range 0,255")
-        found = found.with_note(f"--range: {value_range[0]:g} to {value_range[1]:g}", low=value_range[:1], high=value_range[1:])
+        found = found.with_note(
+            f"--range: {value_range[0]:g} to {value_range[1]:g}", low=value_range[:1], high=value_range[1:]
+        )
     if (mean is None) != (std is None):
         raise UsageError("--mean and --std belong together: give both")
     if mean is not None and std is not None:

@@ -59,7 +59,7 @@ def verify(
     show_all: bool,
     as_json: bool,
 ) -> int:
-    r"""Compare every float tensor of MODEL as torch and as ONNX Runtime compute it.
+    """Compare every float tensor of MODEL as torch and as ONNX Runtime compute it.
 
     Exits with 3 if one of them diverges, and names the first that does.
 

@@ -112,7 +112,8 @@ class Objective:
             elif terms:
                 raise TargetError(f"{text}: expected + or - before '{rest}'")
             factor = re.match(r"((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*", rest)
-            if factor and not any(rest.startswith(name) for name in ordered):
+            # A name may begin with "2*"; one that is a number alone, as old exporters give, hides no factor.
+            if factor and not any(rest.startswith(name) and len(name) >= factor.end() for name in ordered):
                 sign, rest = sign * float(factor.group(1)), rest[factor.end() :]
             written, rest = _take_target(rest, ordered, text)
             terms.append((sign, Activation(Target.parse(written, names))))

@@ -75,6 +75,7 @@ def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[s
 
 def _names(original: ModelProto) -> Iterator[object]:
     """Yield every name and key of a file."""
+    yield original.producer_name
     for entry in original.metadata_props:
         yield from (entry.key, entry.value)
     for opset in original.opset_import:
@@ -82,6 +83,7 @@ def _names(original: ModelProto) -> Iterator[object]:
     graphs = [original.graph]
     while graphs:
         graph = graphs.pop()
+        yield graph.name
         for value in [*graph.input, *graph.output, *graph.value_info]:
             yield value.name
             yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)

@@ -1,0 +1,90 @@
+"""Unit range or 0 to 255? Where the file does not say, the model itself is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from onnxviz.errors import OnnxvizError
+from onnxviz.model.graph import Model
+from onnxviz.model.inputs import InputContract
+
+_LOOKS = 4
+_CLEAR = 2.0
+"""How many times more the outputs must tell pictures apart in 0 to 255; models of unit range have about 1 or less."""
+
+
+def probe_range(
+    model: Model, expected: InputContract, shape: tuple[int, ...], others: Mapping[str, np.ndarray]
+) -> InputContract:
+    """Replace an assumed range by a measured one, if the measurement is clear.
+
+    A model that was trained on pixels from 0 to 255 hardly tells pictures apart that stay within a unit of its zero point. So a
+    few pictures of natural statistics (amplitude 1/f) are shown in both ranges, and the spread of ONNX Runtime's outputs
+    over pictures is compared with their spread over units.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    expected : InputContract
+        Of a picture, its range assumed; anything else is returned as it is.
+    shape : tuple of int
+        Of the input, with the batch.
+    others : mapping of str to ndarray
+        All other inputs.
+    """
+    if expected.kind != "image" or not any("assumed" in note for note in expected.evidence):
+        return expected
+    pictures = _natural(shape, expected.axes)
+    unit, wide = (_tells_apart(model, expected.name, pictures * top, shape[0], others) for top in (1.0, 255.0))
+    if unit is None or wide is None or not unit > 0:
+        return expected
+    if wide > _CLEAR * unit and expected.high != (255.0,):
+        kept = tuple(note for note in expected.evidence if "assumed" not in note)
+        note = f"assumed 0 to 255: there the outputs tell pictures apart {wide / unit:.2g} times as well as in 0 to 1; give --range"
+        return InputContract(
+            expected.name,
+            expected.shape,
+            expected.kind,
+            expected.axes,
+            expected.color,
+            (0.0,),
+            (255.0,),
+            evidence=(*kept, note),
+        )
+    return expected
+
+
+def _natural(shape: tuple[int, ...], axes: tuple[str, ...]) -> np.ndarray:
+    """Return seeded pictures in 0 to 1 whose amplitudes fall as 1/f, (look, *shape)."""
+    sizes = dict(zip(axes, shape[1:], strict=True))
+    height, width, channels = sizes["height"], sizes["width"], sizes["channel"]
+    generator = np.random.default_rng(0)
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+    spectrum = generator.standard_normal((2, _LOOKS, channels, *frequency.shape)) / np.maximum(
+        frequency, 1 / max(height, width)
+    )
+    pictures = np.fft.irfft2(spectrum[0] + 1j * spectrum[1], s=(height, width))
+    deviation = pictures.std(axis=(1, 2, 3), keepdims=True)
+    pictures = np.clip(0.5 + 0.22 * (pictures - pictures.mean(axis=(1, 2, 3), keepdims=True)) / deviation, 0, 1)
+    order = {"channel": 1, "height": 2, "width": 3}
+    return pictures.transpose(0, *(order[axis] for axis in axes))
+
+
+def _tells_apart(
+    model: Model, name: str, pictures: np.ndarray, batch: int, others: Mapping[str, np.ndarray]
+) -> float | None:
+    """Return the outputs' spread over pictures, relative to their spread over units; None where they cannot be compared."""
+    floats = [output for output, info in model.outputs.items() if info.is_float]
+    try:
+        session = model.session(floats)
+        answers = [session({**others, name: np.repeat(picture[None], batch, axis=0)}) for picture in pictures]
+        rows = np.stack([np.concatenate([np.ravel(answer[output]) for output in floats]) for answer in answers]).astype(
+            np.float64
+        )
+    except (OnnxvizError, ValueError):  # it does not run alone, or its outputs change size
+        return None
+    units = float(rows.mean(0).std())
+    return float(rows.std(0).mean()) / units if units > 0 and np.isfinite(rows).all() else None

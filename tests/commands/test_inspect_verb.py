@@ -1,0 +1,67 @@
+"""What `inspect` tells is what the file says."""
+
+from __future__ import annotations
+
+import hashlib
+
+import onnx
+import pytest
+
+MODELS = ["digits", "digits_int8", "wine", "tones", "photo_patches", "forest", "edge_filter"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_document_tells_what_the_file_says(cli, samples, name: str) -> None:
+    path = samples / f"{name}.onnx"
+    outcome = cli("inspect", path, "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    document, model = outcome.document, onnx.load(path)
+    assert set(document) >= {"model", "inputs", "outputs", "operators", "parameters", "tensors"}
+    facts = document["model"]
+    assert set(facts) >= {"path", "sha256", "bytes", "ir_version", "opsets", "producer", "functions"}
+    assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert facts["bytes"] == path.stat().st_size
+    assert facts["ir_version"] == model.ir_version
+    assert facts["opsets"] == {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+    for entry in document["inputs"]:
+        assert set(entry) >= {"name", "dtype", "shape", "kind", "range", "layout", "evidence"}
+        assert entry["evidence"]
+    assert [entry["name"] for entry in document["inputs"]] == [value.name for value in model.graph.input]
+    assert [entry["name"] for entry in document["outputs"]] == [value.name for value in model.graph.output]
+    counted = {(row["domain"], row["operator"]): row["count"] for row in document["operators"]}
+    assert sum(counted.values()) == len(model.graph.node)
+    for node in model.graph.node:
+        assert (node.domain, node.op_type) in counted
+    names = [row["name"] for row in document["tensors"]]
+    assert len(names) == len(set(names))
+    assert {output for node in model.graph.node for output in node.output if output} <= set(names)
+    for row in document["tensors"]:
+        assert set(row) >= {"name", "operator", "dtype", "shape", "units", "differentiable", "reason"}
+        assert row["differentiable"] or row["reason"]
+
+
+def test_parameters_are_the_elements_of_the_weights(cli, samples) -> None:
+    path = samples / "wine.onnx"
+    wanted = sum(onnx.numpy_helper.to_array(tensor).size for tensor in onnx.load(path).graph.initializer)
+    assert cli("inspect", path, "--json").document["parameters"] == wanted
+
+
+def test_a_pattern_chooses_tensors(cli, samples) -> None:
+    path = samples / "digits.onnx"
+    rows = cli("inspect", path, "conv?", "--json").document["tensors"]
+    assert [row["name"] for row in rows] == ["conv1", "conv2", "conv3"]
+    table = cli("inspect", path, "conv?").out
+    assert [name for name in ("conv1", "conv2", "conv3", "logits") if name in table] == ["conv1", "conv2", "conv3"]
+
+
+def test_a_forest_passes_no_gradient_and_says_so(cli, samples) -> None:
+    document = cli("inspect", samples / "forest.onnx", "--json").document
+    (row,) = document["operators"]
+    assert not row["differentiable"]
+    assert "TreeEnsemble" in row["reason"]
+    assert "TreeEnsemble" in cli("inspect", samples / "forest.onnx").out
+
+
+def test_the_input_of_a_picture_is_read_from_the_metadata(cli, samples) -> None:
+    (entry,) = cli("inspect", samples / "photo_patches.onnx", "--json").document["inputs"]
+    assert (entry["kind"], entry["layout"].lower(), entry["range"]) == ("image", "nchw", [[0], [255]])

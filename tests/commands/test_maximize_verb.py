@@ -1,0 +1,325 @@
+"""`maximize`: what is written, what it scores by ONNX Runtime, and what it does with every way of aiming."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnx
+import onnx.utils
+import pytest
+from PIL import Image
+
+from onnxviz.methods import search
+
+RUN_KEYS = {
+    *("target", "wrt", "shape", "units", "steps", "restarts", "score", "ort_score", "initial_ort_score", "status"),
+    *("message", "consistency", "optimizer", "differentiable", "files"),
+}
+LINEAR = "agraph (float[N, 3] x) => (float[N, 2] y) { y = MatMul(x, w) }"
+WEIGHTS = np.array([[1, 0], [-2, 1], [3, -1]], np.float32)
+
+
+def saved(folder, target: str, name: str = "input") -> np.ndarray:
+    with np.load(folder / target / "arrays.npz") as arrays:
+        return arrays[name]
+
+
+def is_blank(path) -> bool:
+    with Image.open(path) as picture:
+        return len(picture.convert("RGB").getcolors(1 << 24)) < 3
+
+
+CASES = {
+    "digits": ("image", "logits[7]", "logits", 7),
+    "digits_int8": ("image", "probabilities[3]", "probabilities", 3),
+    "wine": ("features", "logits[1]", "logits", 1),
+    "tones": ("waveform", "logits[2]", "logits", 2),
+    "photo_patches": ("image", "logits[0]", "logits", 0),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_score_is_what_onnx_runtime_gives_for_the_saved_input(cli, samples, tmp_path, onnx_runtime, name) -> None:
+    moving, target, output, place = CASES[name]
+    path, folder = samples / f"{name}.onnx", tmp_path / "out"
+    outcome = cli("maximize", path, "-t", target, "--steps", 4, "--restarts", 2, "-o", folder, "--json")
+    assert outcome.code == 0
+    document = outcome.document
+    assert set(document) >= {"model", "device", "seed", "seconds", "runs"}
+    (row,) = document["runs"]
+    assert set(row) >= RUN_KEYS
+    assert set(row["consistency"]) >= {"restarts", "score_mean", "score_std", "cosine_mean", "cosine_min"}
+    assert (row["target"], row["wrt"], row["restarts"]) == (target, moving, 2)
+    array = saved(folder, target)
+    answer = onnx_runtime(path, output, {moving: array})
+    assert row["ort_score"] == pytest.approx(float(answer[0, place]), rel=1e-5, abs=1e-6)
+    result = json.loads((folder / target / "result.json").read_text("utf-8"))
+    assert result["summary"]["ort_score"] == row["ort_score"]
+    assert json.loads((folder / "result.json").read_text("utf-8"))["runs"] == document["runs"]
+    assert {file.rpartition("/")[2] for file in row["files"]} == {"picture.png", "arrays.npz", "result.json"}
+    assert all((folder / target / file.rpartition("/")[2]).exists() for file in row["files"])
+    assert not is_blank(folder / target / "picture.png")
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_the_score_rises_and_the_input_stays_in_its_range(cli, samples, tmp_path) -> None:
+    words = ["-t", "logits[7]", "--steps", 24, "-o", tmp_path / "out", "--json"]
+    (row,) = cli("maximize", samples / "digits.onnx", *words).document["runs"]
+    assert row["status"] == "ok"
+    assert row["ort_score"] > row["initial_ort_score"]
+    array = saved(tmp_path / "out", "logits[7]")
+    assert array.min() >= 0
+    assert array.max() <= 16
+
+
+@pytest.mark.parametrize(("name", "target"), [("digits", "logits[7]"), ("wine", "logits[0]")])
+def test_the_same_seed_writes_the_same_bytes(cli, samples, tmp_path, name: str, target: str) -> None:
+    written = []
+    for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
+        words = ["-t", target, "--steps", 3, "--seed", seed, "-o", tmp_path / folder]
+        assert cli("maximize", samples / f"{name}.onnx", *words).code == 0
+        written.append((tmp_path / folder / target / "arrays.npz").read_bytes())
+    assert written[0] == written[1] != written[2]
+
+
+def test_an_existing_folder_is_refused_before_any_work_and_replaced_when_asked(cli, samples, tmp_path) -> None:
+    folder = tmp_path / "out"
+    words = ["maximize", samples / "wine.onnx", "-t", "logits[0]", "--steps", 2, "--restarts", 1, "-o", folder]
+    assert cli(*words).code == 0
+    before = (folder / "logits[0]" / "arrays.npz").read_bytes()
+    refused = cli(*words)
+    assert refused.code == 2
+    assert refused.out == ""
+    assert "--overwrite" in refused.err
+    assert cli(*words, "--overwrite", "--seed", 1).code == 0
+    assert (folder / "logits[0]" / "arrays.npz").read_bytes() != before
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    (strange / "letter.txt").write_text("mine", encoding="utf-8")
+    assert cli(*words[:-1], strange, "--overwrite").code == 2
+    assert (strange / "letter.txt").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.fixture
+def one_by_one(written):
+    """A model of a fixed batch, whose targets are climbed one after the other."""
+    return written("agraph (float[1, 3] x) => (float[1, 3] y) { y = MatMul(x, w) }", w=np.diag([1, 2, 3]).astype("f"))
+
+
+@pytest.mark.parametrize("where", ["between", "inside"])
+def test_an_interruption_keeps_what_is_done_and_resume_completes_it(
+    cli, one_by_one, tmp_path, monkeypatch, where: str
+) -> None:
+    climb, calls = search.maximize, 0
+
+    def interrupted(*arguments, progress=None, **options):
+        nonlocal calls
+        calls += 1
+        if calls < 2:
+            return climb(*arguments, progress=progress, **options)
+        if where == "between":
+            raise KeyboardInterrupt
+
+        def told(step, scores):
+            raise KeyboardInterrupt
+
+        return climb(*arguments, progress=told, **options)
+
+    folder = tmp_path / "out"
+    words = ["maximize", one_by_one, "-t", "y[*]", "--bounds", "0,1", "--steps", 3, "--restarts", 2, "-o", folder]
+    monkeypatch.setattr(search, "maximize", interrupted)
+    outcome = cli(*words)
+    assert outcome.code == 130
+    assert "Traceback" not in outcome.err
+    assert not folder.exists()
+    partial = tmp_path / "out.partial"
+    first = (partial / "y[0]" / "arrays.npz").read_bytes()
+    assert json.loads((partial / "y[0]" / "result.json").read_text("utf-8"))["status"] == "ok"
+    assert not (partial / "y[2]").exists()
+
+    monkeypatch.undo()
+    resumed = cli(*words, "--resume", "--json")
+    assert resumed.code == 0
+    assert [row["target"] for row in resumed.document["runs"]] == ["y[0]", "y[1]", "y[2]"]
+    assert [row["status"] for row in resumed.document["runs"]] == ["ok"] * 3
+    assert (folder / "y[0]" / "arrays.npz").read_bytes() == first
+    assert not partial.exists()
+    # As if nothing had happened.
+    assert cli(*words[:-1], tmp_path / "whole").code == 0
+    for target in ("y[0]", "y[1]", "y[2]"):
+        whole = (tmp_path / "whole" / target / "arrays.npz").read_bytes()
+        assert (folder / target / "arrays.npz").read_bytes() == whole
+
+
+def test_resume_does_not_climb_again_what_is_done(cli, one_by_one, tmp_path, monkeypatch) -> None:
+    words = ["maximize", one_by_one, "-t", "y[*]", "--bounds", "0,1", "--steps", 2, "-o", tmp_path / "out"]
+    assert cli(*words).code == 0
+
+    def never(*_, **__):
+        raise AssertionError("climbed again")
+
+    monkeypatch.setattr(search, "maximize", never)
+    assert cli(*words, "--resume").code == 0
+    other = cli(*words[:-4], "--steps", 5, "-o", tmp_path / "out", "--resume")
+    assert other.code == 2
+    assert "steps" in other.err
+
+
+def aim(cli, path, *words, steps: int = 40):
+    outcome = cli("maximize", path, *words, "--steps", steps, "--rate", 0.2, "--json")
+    assert outcome.code == 0, outcome.err
+    return outcome.document["runs"]
+
+
+def test_a_star_is_a_run_for_each_place_and_several_targets_are_several_runs(cli, written) -> None:
+    path = written(LINEAR, w=WEIGHTS)
+    rows = aim(cli, path, "-t", "y[*]", "-t", "y[0] - 2*y[1]", "-t", "-y[0]", "--bounds", "0,1", steps=60)
+    assert [row["target"] for row in rows] == ["y[0]", "y[1]", "y[0] - 2*y[1]", "-y[0]"]
+    # Closed forms: the positive weights' sum.
+    assert [row["ort_score"] for row in rows] == pytest.approx([4, 1, 6, 2], abs=0.05)
+
+
+@pytest.mark.parametrize("targets", [["y[0]", "y[0]"], ["y[*]", "y[1]"], ["y[0]", " y[0]"]])
+def test_a_target_given_twice_is_no_error(cli, written, tmp_path, targets: list[str]) -> None:
+    words = [word for target in targets for word in ("-t", target)]
+    outcome = cli(
+        "maximize", written(LINEAR, w=WEIGHTS), *words, "--bounds", "0,1", "--steps", 2, "-o", tmp_path / "o", "--json"
+    )
+    assert outcome.code == 0, outcome.err
+    assert {row["target"] for row in outcome.document["runs"]} == ({"y[0]", "y[1]"} if "y[*]" in targets else {"y[0]"})
+
+
+def test_a_leading_minus_drives_the_unit_down(cli, samples, tmp_path, onnx_runtime) -> None:
+    path = samples / "wine.onnx"
+    (row,) = aim(cli, path, "-t", "-logits[0]", "--data", samples / "wine.csv", "-o", tmp_path / "out", steps=10)
+    array = saved(tmp_path / "out", "-logits[0]")
+    value = float(onnx_runtime(path, "logits", {"features": array})[0, 0])
+    assert value == pytest.approx(-row["ort_score"], rel=1e-5)
+    assert value < -row["initial_ort_score"]
+
+
+def test_data_bounds_the_search(cli, samples, tmp_path) -> None:
+    table = np.genfromtxt(samples / "wine.csv", delimiter=",", skip_header=1)
+    aim(cli, samples / "wine.onnx", "-t", "logits[2]", "--data", samples / "wine.csv", "-o", tmp_path / "o", steps=8)
+    array = saved(tmp_path / "o", "logits[2]")[0]
+    margin = 1e-5 * np.abs(table).max(0)
+    assert (array >= table.min(0) - margin).all()
+    assert (array <= table.max(0) + margin).all()
+
+
+def test_bounds_may_be_a_table(cli, written, tmp_path) -> None:
+    bounds = tmp_path / "bounds.csv"
+    bounds.write_text("low,high\n0,1\n-2,0\n5,6\n", encoding="utf-8")
+    (row,) = aim(cli, written(LINEAR, w=WEIGHTS), "-t", "y[0]", "--bounds", bounds, steps=80)
+    assert row["ort_score"] == pytest.approx(1 + 4 + 18, abs=0.1)
+    bounds.write_text("low,high\n0,1\n-2,0\n", encoding="utf-8")
+    assert cli("maximize", written(LINEAR, w=WEIGHTS), "-t", "y[0]", "--bounds", bounds).code == 1
+    assert cli("maximize", written(LINEAR, w=WEIGHTS), "-t", "y[0]", "--bounds", "1,0").code == 2
+
+
+def test_a_norm_is_the_radius_of_the_ball(cli, written, tmp_path) -> None:
+    path, folder = written(LINEAR, w=WEIGHTS), tmp_path / "out"
+    (row,) = aim(cli, path, "-t", "y[0]", "--norm", 2, "-o", folder, steps=120)
+    assert np.linalg.norm(saved(folder, "y[0]")) == pytest.approx(2, rel=1e-3)
+    assert row["ort_score"] == pytest.approx(2 * np.linalg.norm(WEIGHTS[:, 0]), rel=1e-2)
+    assert cli("maximize", path, "-t", "y[0]", "--norm", 2, "--bounds", "0,1").code == 2
+
+
+def test_names_are_read_and_counted(cli, written, tmp_path) -> None:
+    path, names = written(LINEAR, w=WEIGHTS), tmp_path / "names.txt"
+    names.write_text("sun\nrain\nwind\n", encoding="utf-8")
+    aim(cli, path, "-t", "y[0]", "--names", names, "-o", tmp_path / "out", steps=2)
+    aim(cli, path, "-t", "y[0]", "-o", tmp_path / "plain", steps=2)
+    pictures = [(tmp_path / folder / "y[0]" / "picture.png").read_bytes() for folder in ("out", "plain")]
+    assert pictures[0] != pictures[1]
+    names.write_text("sun\nrain\n", encoding="utf-8")
+    assert cli("maximize", path, "-t", "y[0]", "--names", names).code == 1
+    assert cli("maximize", path, "-t", "y[0]", "--names", tmp_path / "absent.txt").code == 2
+
+
+def test_another_input_is_held_where_set_says(cli, written) -> None:
+    path = written("agraph (float[N, 3] x, float[1] gain) => (float[N, 3] y) { y = Mul(x, gain) }")
+    for gain, best in ((3, 3), (-2, 0)):
+        (row,) = aim(cli, path, "--wrt", "x", "--set", f"gain={gain}", "-t", "y[1]", "--bounds", "0,1", steps=80)
+        assert row["ort_score"] == pytest.approx(best, abs=0.05)
+
+
+def test_a_tensor_inside_the_graph_can_be_moved(cli, samples, tmp_path, onnx_runtime) -> None:
+    path, folder = samples / "wine.onnx", tmp_path / "out"
+    (row,) = aim(cli, path, "--wrt", "relu1", "-t", "logits[1]", "-o", folder, steps=6)
+    assert (row["wrt"], row["shape"]) == ("relu1", [16])
+    onnx.utils.extract_model(path, tmp_path / "tail.onnx", ["relu1"], ["logits"])
+    answer = onnx_runtime(tmp_path / "tail.onnx", "logits", {"relu1": saved(folder, "logits[1]")})
+    assert row["ort_score"] == pytest.approx(float(answer[0, 1]), rel=1e-5)
+    assert row["ort_score"] > row["initial_ort_score"]
+
+
+def test_sizes_that_the_file_leaves_open_are_settled(cli, written) -> None:
+    path = written("agraph (float[N, T] x) => (float[N, 1] y) { y = ReduceSum <keepdims = 1> (x, a) }", a=np.array([1]))
+    for words in (["--dim", "T=5"], ["--shape", "x=1x5"]):
+        (row,) = aim(cli, path, "-t", "y[0]", "--bounds", "0,1", *words)
+        assert row["shape"] == [5]
+        assert row["ort_score"] == pytest.approx(5, abs=0.1)
+
+
+def test_a_probability_is_climbed_by_its_logit(cli, samples) -> None:
+    path = samples / "digits.onnx"
+    (row,) = aim(cli, path, "-t", "probabilities[3]", steps=3)
+    assert (row["target"], row["climbed"]) == ("probabilities[3]", "logits[3]")
+    assert 0 <= row["ort_score"] <= 1
+    (row,) = aim(cli, path, "-t", "probabilities[3]", "--literal", steps=3)
+    assert row["climbed"] == "probabilities[3]"
+
+
+def test_a_dead_unit_is_reported(cli, written) -> None:
+    bias = np.array([0, -100], np.float32)
+    graph = "agraph (float[N, 3] x) => (float[N, 2] y) { a = MatMul(x, w)\nb = Add(a, c)\ny = Relu(b) }"
+    alive, dead = aim(cli, written(graph, w=WEIGHTS, c=bias), "-t", "y[*]", "--bounds", "0,1", steps=40)
+    assert alive["status"] == "ok"
+    assert dead["status"] == "no_progress"
+    assert dead["message"]
+    assert dead["ort_score"] == 0
+
+
+def test_a_target_that_does_not_depend_on_the_input_is_refused(cli, written) -> None:
+    path = written("agraph (float[N, 3] x, float[N, 3] z) => (float[N, 3] y, float[N, 3] u) { y = Neg(x)\nu = Neg(z) }")
+    outcome = cli("maximize", path, "--wrt", "z", "-t", "y[0]")
+    assert outcome.code == 1
+    assert "y[0]" in outcome.err
+    assert "z" in outcome.err
+    assert "unexpected" not in outcome.err
+
+
+def test_several_inputs_without_a_choice_are_wrong_usage(cli, written) -> None:
+    path = written("agraph (float[N, 3] x, float[N, 3] z) => (float[N, 3] y) { y = Mul(x, z) }")
+    outcome = cli("maximize", path, "-t", "y[0]")
+    assert outcome.code == 2
+    assert "--wrt" in outcome.err
+
+
+def test_a_forest_cannot_be_climbed(cli, samples) -> None:
+    outcome = cli("maximize", samples / "forest.onnx", "-t", "probabilities[0]")
+    assert outcome.code == 1
+    assert "TreeEnsemble" in outcome.err
+
+
+def test_only_floats_can_be_maximized(cli, samples) -> None:
+    outcome = cli("maximize", samples / "forest.onnx", "-t", "label")
+    assert outcome.code == 2
+    assert "int64" in outcome.err
+
+
+def test_a_score_that_is_not_finite_is_said_and_is_strict_json(cli, written) -> None:
+    path = written("agraph (float[N, 3] x) => (float[N, 3] y) { a = Sub(x, x)\nb = Log(a)\ny = Mul(b, x) }")
+    outcome = cli("maximize", path, "-t", "y[0]", "--bounds", "1,2", "--steps", 3, "--json")
+    assert outcome.code == 0
+    (row,) = outcome.document["runs"]
+    assert row["status"] == "not_finite"
+    assert row["message"]
+
+
+def test_lbfgs_climbs_a_vector(cli, written) -> None:
+    (row,) = aim(cli, written(LINEAR, w=WEIGHTS), "-t", "y[0]", "--bounds", "0,1", "--optimizer", "lbfgs", steps=20)
+    assert row["optimizer"] == "lbfgs"
+    assert row["ort_score"] == pytest.approx(4, abs=0.05)

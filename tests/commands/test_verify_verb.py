@@ -1,0 +1,90 @@
+"""`verify` passes what agrees and exits with 3 on what does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from onnxviz.methods import verification
+
+
+@pytest.mark.parametrize("name", ["digits", "digits_int8", "wine", "tones", "photo_patches", "forest", "edge_filter"])
+def test_every_sample_model_is_its_differentiable_copy(cli, samples, name: str) -> None:
+    outcome = cli("verify", samples / f"{name}.onnx", "--json")
+    assert outcome.code == 0
+    document = outcome.document
+    assert set(document) >= {"model", "ok", "tensors", "unsupported", "first_divergence"}
+    assert document["ok"] is True
+    assert document["first_divergence"] is None
+    assert document["unsupported"] == []
+    made = {output for node in onnx.load(samples / f"{name}.onnx").graph.node for output in node.output}
+    assert {row["name"] for row in document["tensors"]} <= made
+    assert document["tensors"]
+    for row in document["tensors"]:
+        assert set(row) >= {"name", "operator", "shape", "dtype", "max_abs_error", "max_rel_error", "ok"}
+        assert row["ok"]
+        assert row["max_rel_error"] <= document["tolerance"]
+
+
+def test_a_mismatch_exits_with_3_and_names_the_first_divergence(cli, samples) -> None:
+    outcome = cli("verify", samples / "digits.onnx", "--tolerance", "0", "--json")
+    assert outcome.code == 3
+    document = outcome.document
+    assert document["ok"] is False
+    wrong = [row["name"] for row in document["tensors"] if not row["ok"]]
+    assert document["first_divergence"] == wrong[0]
+    shown = cli("verify", samples / "digits.onnx", "--tolerance", "0")
+    assert shown.code == 3
+    assert f"The first divergence: {wrong[0]}" in shown.out
+
+
+def test_one_tensor_can_be_asked_for(cli, samples) -> None:
+    document = cli("verify", samples / "digits.onnx", "-t", "conv2", "-t", "logits[3]", "--json").document
+    assert [row["name"] for row in document["tensors"]] == ["conv2", "logits"]
+
+
+def test_a_tensor_that_is_not_float_is_wrong_usage(cli, samples) -> None:
+    outcome = cli("verify", samples / "forest.onnx", "-t", "label")
+    assert outcome.code == 2
+    assert "int64" in outcome.err
+
+
+def test_an_operator_that_cannot_be_converted_fails_the_check(cli, tmp_path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Strange", ["r"], ["y"], domain="nowhere")]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3]) for name in "xy"]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("nowhere", 1)]
+    path = tmp_path / "strange.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    outcome = cli("verify", path, "--json")
+    # ONNX Runtime does not know it either: refused in a sentence, or told as not converted.
+    assert outcome.code in (1, 3)
+    assert "Strange" in outcome.out + outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_held_inputs_and_sizes_reach_both_sides(cli, written) -> None:
+    path = written("agraph (float[N, T] x, float[1] gain) => (float[N, T] y) { y = Mul(x, gain) }")
+    options = ["--dim", "N=2", "--dim", "T=7", "--set", "gain=0.5", "--json"]
+    (row,) = cli("verify", path, *options).document["tensors"]
+    assert row["shape"] == [2, 7]
+    (row,) = cli("verify", path, "--shape", "x=3x4", "--json").document["tensors"]
+    assert row["shape"] == [3, 4]
+
+
+def test_a_network_that_is_off_by_a_tenth_is_found(cli, written, monkeypatch) -> None:
+    path = written("agraph (float[1, 3] x) => (float[1, 3] y) { a = Add(x, w)\ny = Neg(a) }", w=np.ones(3, np.float32))
+    assert cli("verify", path).code == 0
+    whole = verification.verify
+
+    def damaged(network, session, inputs, names, tolerance):
+        return whole(
+            lambda fed: {name: value * 1.1 for name, value in network(fed).items()}, session, inputs, names, tolerance
+        )
+
+    monkeypatch.setattr(verification, "verify", damaged)
+    outcome = cli("verify", path, "--json")
+    assert outcome.code == 3
+    assert outcome.document["first_divergence"] == "a"
