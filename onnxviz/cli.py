@@ -44,7 +44,7 @@ class _Verbs(click.Group):
 @click.version_option(__version__, prog_name="onnxviz")
 @click.pass_context
 def onnxviz(ctx: click.Context, verbose: bool, quiet: bool) -> None:
-    r"""Show what an exported neural network has learned, from its ONNX file alone.
+    """Show what an exported neural network has learned, from its ONNX file alone.
 
     \b
     Example:
@@ -69,7 +69,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        result: Any = onnxviz.main(words, prog_name="onnxviz", standalone_mode=False)
+        # Not `onnxviz.main`: it would turn a closed pipe into a failure before it could be told from one.
+        with onnxviz.make_context("onnxviz", list(words)) as context:
+            result: Any = onnxviz.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
     except OnnxvizError as error:
         return _fail(str(error), error.exit_code)
     except click.ClickException as error:

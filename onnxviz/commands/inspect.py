@@ -185,7 +185,9 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     if chosen:
         console.print("\nAim at, for instance", style="bold")
         for row in chosen:
-            console.print(f"  {visible(row['name'])}  {row['operator']}, {row['units']} {'unit' if row['units'] == 1 else 'units'}")
+            console.print(
+                f"  {visible(row['name'])}  {row['operator']}, {row['units']} {'unit' if row['units'] == 1 else 'units'}"
+            )
     console.print(f"\n{len(document['tensors'])} tensors: add a pattern to list them, as in '*'", style="dim")
 
 

@@ -88,9 +88,10 @@ def record(
         "scores": np.asarray([one.score for one in found.ascents], np.float64),
         "history": np.stack([_padded(one.history, task.settings.steps) for one in found.ascents]),
     }
+    own = [axis.replace(" ", "_") for axis in task.space.axes]
     axes = {
-        "input": " ".join(("batch", *task.space.axes)),
-        "restarts": " ".join(("restart", *task.space.axes)),
+        "input": " ".join(("batch", *own)),
+        "restarts": " ".join(("restart", *own)),
         "history": "restart step",
     }
     title = f"{objective}" + (f" ({row['label']})" if row["label"] else "")

@@ -65,6 +65,8 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
     moving = default_input(model, options["wrt"])
+    if moving.name in held:
+        raise UsageError(f"--set {moving.name}=…: it is the tensor that moves; hold another, or move another by --wrt")
     inside = moving.name not in model.inputs
     expected = refine_contract(
         contract(model, moving.name), *(options[key] for key in ("value_range", "mean", "std", "layout", "channels"))

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from onnxviz.formats.output_folder import OutputFolder
 
+_SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "std", "layout", "channels", "literal")
+
 
 @click.command()
 @model_argument
@@ -95,7 +97,7 @@ def maximize(terminal: Terminal, /, **options: Any) -> int:
     task = prepare(terminal, options)
     began = time.monotonic()
     with ExitStack() as stack:
-        folder = _open_folder(stack, task, options) if options["output"] is not None else None
+        folder = _open_folder(terminal, stack, task, options) if options["output"] is not None else None
         runs = list(_run(terminal, task, folder))
         interrupted = any(run["status"] == "interrupted" for run in runs)
         document = {
@@ -113,7 +115,7 @@ def maximize(terminal: Terminal, /, **options: Any) -> int:
     return 0
 
 
-def _open_folder(stack: ExitStack, task: Task, options: dict[str, Any]) -> OutputFolder:
+def _open_folder(terminal: Terminal, stack: ExitStack, task: Task, options: dict[str, Any]) -> OutputFolder:
     from onnxviz.formats.output_folder import OutputFolder
 
     settings = {
@@ -122,10 +124,15 @@ def _open_folder(stack: ExitStack, task: Task, options: dict[str, Any]) -> Outpu
         "wrt": task.wrt,
         "shape": list(task.shape),
         **asdict(task.settings),
+        # What else a result depends on, as it was written: a resumed folder must not mix two searches.
+        **{key: str(options[key]) for key in _SEARCHED if options[key]},
     }
-    return stack.enter_context(
-        OutputFolder(options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=settings)
+    folder = OutputFolder(
+        options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=settings
     )
+    # Left last: by then the folder knows what it kept of an unfinished run.
+    stack.callback(lambda: terminal.note(folder.message) if folder.message else None)
+    return stack.enter_context(folder)
 
 
 def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterator[dict[str, Any]]:

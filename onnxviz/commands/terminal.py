@@ -65,9 +65,13 @@ class Terminal:
             return
         from rich.console import Console
 
+        class Page(Console):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # rich would leave with a failure; the command line's door knows better
+
         # A file or a pipe has no width: there, names stay whole.
         width = None if sys.stdout.isatty() else 1000
-        show(Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width))
+        show(Page(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width))
 
     def note(self, text: str) -> None:
         """Say something on stderr, unless -q."""

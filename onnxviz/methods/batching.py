@@ -66,7 +66,7 @@ class Batched:
         """Run two different samples together and apart; first with the held inputs as they are, then repeated."""
         if self.copies > 1:
             return False
-        other = sample + 0.1 * (sample.std() + 1) * torch.randn(
+        other = sample + 0.1 * (sample.std(correction=0) + 1) * torch.randn(
             sample.shape, generator=torch.Generator().manual_seed(0)
         ).to(sample)
         one_row = frozenset(name for name, value in self.held.items() if value.ndim and value.shape[0] == 1)

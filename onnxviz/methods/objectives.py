@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -115,6 +116,10 @@ class Objective:
             # A name may begin with "2*"; one that is a number alone, as old exporters give, hides no factor.
             if factor and not any(rest.startswith(name) and len(name) >= factor.end() for name in ordered):
                 sign, rest = sign * float(factor.group(1)), rest[factor.end() :]
+                if math.isinf(sign):
+                    raise TargetError(
+                        f"{text}: the factor {factor.group(1)} is larger than any number a computer holds"
+                    )
             written, rest = _take_target(rest, ordered, text)
             terms.append((sign, Activation(Target.parse(written, names))))
         return cls(tuple(terms))

@@ -76,9 +76,10 @@ class Space:
                 device=device,
             )
         if self.low is not None and self.high is not None:
-            # Without data the middle of the box is the place to start.
+            # Without data the middle of the box is the place to start, and its own width the measure of the scatter.
             mean = self.mean if self.mean.size > 1 or bool(self.mean.any()) else None
-            return Direct.box(runs, self.shape, self.low, self.high, mean=mean, scale=self.scale, device=device)
+            scale = self.scale if self.scale.size > 1 or bool((self.scale != 1).any()) else None
+            return Direct.box(runs, self.shape, self.low, self.high, mean=mean, scale=scale, device=device)
         return Direct.ball(runs, self.shape, radius=self.norm, mean=self.mean, scale=self.scale, device=device)
 
 

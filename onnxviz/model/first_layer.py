@@ -209,13 +209,13 @@ def _layer(model: Model, node: NodeProto, place: int) -> FirstLayer:
     layer = node.output[0]
     if place < 0:
         coefficients = np.asarray(attributes["coefficients"], np.float64)
-        rows = (
-            len(attributes.get("classlabels_ints", ()))
-            or len(attributes.get("classlabels_strings", ()))
-            or int(attributes.get("targets", 1))
-        )
-        if coefficients.size % max(rows, 1) or rows == 2:
-            rows = len(attributes.get("intercepts", ())) or 1
+        # A classifier of two classes may hold a row for each or one for both: the intercepts tell.
+        rows = int(attributes.get("targets", 1))
+        if node.op_type == "LinearClassifier":
+            classes = len(attributes.get("classlabels_ints", ())) or len(attributes.get("classlabels_strings", ()))
+            rows = len(attributes.get("intercepts", ())) or classes
+        if rows < 1 or coefficients.size % rows:
+            rows = 1
         return FirstLayer(layer, node.op_type, f"{layer}: coefficients", coefficients.reshape(rows, -1), ("Attribute",))
     weight = node.input[place]
     path = origin(model, weight)

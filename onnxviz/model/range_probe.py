@@ -70,7 +70,8 @@ def _natural(shape: tuple[int, ...], axes: tuple[str, ...]) -> np.ndarray:
     deviation = pictures.std(axis=(1, 2, 3), keepdims=True)
     pictures = np.clip(0.5 + 0.22 * (pictures - pictures.mean(axis=(1, 2, 3), keepdims=True)) / deviation, 0, 1)
     order = {"channel": 1, "height": 2, "width": 3}
-    return pictures.transpose(0, *(order[axis] for axis in axes))
+    arranged: np.ndarray = pictures.transpose(0, *(order[axis] for axis in axes))
+    return arranged
 
 
 def _tells_apart(

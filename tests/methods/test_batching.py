@@ -17,6 +17,10 @@ def test_a_network_that_works_row_by_row_is_batchable() -> None:
     assert torch.equal(batched({"x": SAMPLE.expand(4, 3)})["y"], SAMPLE.expand(4, 3).square())
 
 
+def test_a_sample_of_a_single_number_is_enough_to_find_out() -> None:
+    assert Batched(lambda inputs: {"y": inputs["x"].exp()}, "x", {}, torch.zeros(1, 1)).batchable
+
+
 def fixed(inputs):
     if len(inputs["x"]) != 1:
         raise EvaluationError("a batch of one is wanted")

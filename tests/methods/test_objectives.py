@@ -53,7 +53,7 @@ def test_a_name_that_looks_like_a_sum_is_taken_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "a[0] +", "a[0] - ", "2*", "a[x]", "a[1.5]", "[3]", "a[0] + 2*"]
+    "text", ["", "  ", "a[0] +", "a[0] - ", "2*", "a[x]", "a[1.5]", "[3]", "a[0] + 2*", "1e400*a[0]"]
 )
 def test_what_is_no_sum_is_refused(text: str) -> None:
     with pytest.raises(TargetError):

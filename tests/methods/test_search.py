@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from onnxviz.errors import UsageError
+from onnxviz.errors import EvaluationError, UsageError
 from onnxviz.methods.objectives import Objective
+from onnxviz.methods.runs import Run
 from onnxviz.methods.search import Settings, Space, search
 from onnxviz.model.target import Target
 
@@ -89,6 +90,14 @@ def test_what_is_climbed_beside_a_target_changes_nothing(space: Space) -> None:
             np.testing.assert_allclose(mine.array, other.array, rtol=1e-5, atol=1e-5)
 
 
+def test_starts_scatter_over_a_box_whatever_its_width() -> None:
+    runs = [Run("y", restart) for restart in range(8)]
+    narrow, wide = (box(*ends).start(runs, CPU).realize().detach().numpy() for ends in ((0.0, 1.0), (-2e3, 6e3)))
+    np.testing.assert_allclose((wide + 2e3) / 8e3, narrow, atol=1e-5)
+    # Not all in the corners, nor all in the middle.
+    assert 0.05 < narrow.std() < 0.4
+
+
 def test_the_seed_decides() -> None:
     first, same, other = (
         found(box(), [unit(0)], Settings(steps=3, restarts=2, seed=seed))[0].ascent.array for seed in (5, 5, 6)
@@ -98,8 +107,6 @@ def test_the_seed_decides() -> None:
 
 
 def test_a_network_of_a_fixed_batch_is_climbed_one_by_one() -> None:
-    from onnxviz.errors import EvaluationError
-
     def fixed(inputs):
         if len(inputs["x"]) != 1:
             raise EvaluationError("a batch of one is wanted")

@@ -285,12 +285,7 @@ def _load_families() -> None:
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if module.name.startswith("__"):
             continue  # __main__ writes the catalog and must not run on import
-        try:  # TEMPORARY while families are being written
-            importlib.import_module(f"{package}.{module.name}")
-        except (ImportError, SyntaxError, NameError) as error:
-            import sys
-
-            print(f"operators/{module.name}: {error}", file=sys.stderr)
+        importlib.import_module(f"{package}.{module.name}")
 
 
 def find(domain: str, name: str, version: int) -> Declaration | None:

@@ -138,7 +138,7 @@ def test_declarations_of_one_operator_do_not_overlap() -> None:
                 one
             ]
     with pytest.raises(ValueError, match=r"Relu is declared twice for opset 14"):
-        operator("Relu", since=14)(lambda X: X)
+        operator("Relu", since=14)(lambda x: x)
 
 
 def test_find_picks_the_range_that_covers_the_version() -> None:

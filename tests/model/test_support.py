@@ -1,0 +1,102 @@
+"""What the catalog tells of a tensor agrees with what torch then does."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx.parser
+import pytest
+import torch
+from onnx import helper
+
+import onnxviz
+from onnxviz.errors import UnsupportedOperators
+from onnxviz.model.graph import Model
+from onnxviz.model.support import reach, support
+
+TEXT = """
+<ir_version: 8, opset_import: ["" : 17, "elsewhere" : 1]>
+g (float[2, 4] x, int64[2] i) => (float last)
+<float[4, 3] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, float s = {0.1}, uint8 z = {128}>
+{
+    h = MatMul(x, w)
+    best = ArgMax(h)
+    up = Ceil(h)
+    q = QuantizeLinear(h, s, z)
+    d = DequantizeLinear(q, s, z)
+    size = Shape(h)
+    c = Transpose(w)
+    ranks = Cast <to = 1> (i)
+    m = elsewhere.Mystery(h)
+    last = Relu(m)
+    norm = MeanVarianceNormalization <axes = [0]> (h)
+}
+"""
+
+
+def opened() -> Model:
+    return onnxviz.load(onnx.parser.parse_model(TEXT))
+
+
+def test_what_is_told_is_what_torch_does() -> None:
+    model = opened()
+    told = reach(model)
+    for name in ("h", "best", "up", "q", "d", "size", "c", "ranks", "m", "last", "norm"):
+        try:
+            network = model.network([name])
+        except UnsupportedOperators:
+            assert not told[name].converted, name
+            continue
+        assert told[name].converted, name
+        x = torch.randn(2, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        value = network({"x": x, "i": np.array([1, 2])})[name]
+        moves = False
+        if value.requires_grad and value.is_floating_point():
+            (gradient,) = torch.autograd.grad(value.sum(), x, allow_unused=True)
+            moves = gradient is not None and bool(gradient.any())
+        if name != "norm":  # whose outputs have the mean 0 whatever moves
+            assert told[name].differentiable == moves, name
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("last", "Mystery is not implemented"),
+        ("best", "ArgMax passes no gradient"),
+        ("c", "it is constant"),
+        ("ranks", "it is no floating-point input"),
+    ],
+)
+def test_what_stands_in_the_way_is_named(name: str, words: str) -> None:
+    found = reach(opened())[name]
+    assert not found.differentiable
+    assert words in found.reason
+
+
+def test_what_moves_may_lie_inside_the_graph() -> None:
+    told = reach(opened(), ["m"])
+    assert told["m"].differentiable
+    assert told["last"].converted
+    assert told["last"].differentiable
+    assert not told["h"].differentiable
+
+
+def test_a_body_must_be_supported_with_its_own_domains() -> None:
+    out = [helper.make_tensor_value_info("o", 1, None)]
+
+    def branch(operator: str, domain: str) -> onnx.GraphProto:
+        return helper.make_graph([helper.make_node(operator, ["x"], ["o"], domain=domain)], "b", [], out)
+
+    good = helper.make_node(
+        "If", ["c"], ["y"], then_branch=branch("Relu", ""), else_branch=branch("Gelu", "com.microsoft")
+    )
+    assert support(good, 17, {"": 17, "com.microsoft": 1}).converted
+    bad = helper.make_node("If", ["c"], ["y"], then_branch=branch("Relu", ""), else_branch=branch("Gone", ""))
+    found = support(bad, 17)
+    assert not found.converted
+    assert found.reason == "its body holds Gone: Gone is not implemented"
+
+
+def test_an_operator_that_onnx_defines_by_others_is_supported() -> None:
+    assert support(helper.make_node("MeanVarianceNormalization", ["x"], ["y"]), 17).converted
+    assert not support(helper.make_node("StringConcat", ["x"], ["y"]), 20).converted
