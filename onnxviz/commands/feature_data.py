@@ -62,6 +62,8 @@ def read_features(
     if data is not None:
         table, columns = _read_table(data)
         table = _match(table, columns, labels, count, data)
+        if len(table) < 2:
+            raise DataError(f"--data {data}: it has one row; ranges and deviations want two or more")
         if not labels and len(columns) == count:
             labels = columns
         low, high = table.min(0), table.max(0)

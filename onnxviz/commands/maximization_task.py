@@ -153,7 +153,9 @@ def _shape(
 
     if not inside:
         shape = settled_shape(model, name, dims, shapes)
-        if len(shape) < 1 or 0 in shape:
+        if len(shape) < 2:
+            raise UsageError(f"{name} has the shape {shape_text(shape)}; a batch and one more axis are wanted")
+        if 0 in shape:
             raise UsageError(
                 f"{name} has the shape {shape_text(shape)}: there is nothing to move; settle it with --shape {name}=…"
             )
@@ -237,7 +239,7 @@ def _space(
     from onnxviz.methods.search import Space
     from onnxviz.model.labels import feature_names
 
-    own = shape[1:] or (1,)
+    own = shape[1:]
     axes = expected.axes if len(expected.axes) == len(own) else tuple(f"axis{place + 1}" for place in range(len(own)))
     flat = expected.kind == "vector" and len(own) == 1
     features = Features()

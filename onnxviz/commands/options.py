@@ -188,7 +188,7 @@ def read_sizes(
         parts = text.lower().replace("×", "x").split("x")
         if not all(part.isdecimal() and int(part) > 0 for part in parts):
             raise UsageError(f"--shape {name}={text}: write sizes such as 1x3x224x224")
-        if name not in model.tensors:
+        if name not in model.inputs:
             raise UsageError(
                 f"--shape {name}={text}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}"
             )

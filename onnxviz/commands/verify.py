@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from onnxviz.commands.options import (
     target_option,
 )
 from onnxviz.commands.terminal import Terminal, grid, shape_text, visible
-from onnxviz.errors import TargetError, UnsupportedOperators
+from onnxviz.errors import TargetError, UnsupportedOperators, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,6 +73,8 @@ def verify(
     from onnxviz.model.devices import choose_device
     from onnxviz.model.sample_inputs import feed
 
+    if tolerance is not None and math.isnan(tolerance):
+        raise UsageError("--tolerance nan: write a number of 0 or more, such as 0.001")
     model = onnxviz.load(model_path)
     settled, whole = read_sizes(dims, shapes, model)
     inputs = feed(model, read_held(held, model, settled, whole), settled, whole, seed)

@@ -102,10 +102,8 @@ def reach(model: Model, sources: Iterable[str] | None = None) -> dict[str, Reach
         What moves: inputs, or tensors inside the graph that are fed; by default the floating-point inputs.
     """
     moving = set(sources) if sources is not None else {name for name, info in model.inputs.items() if info.is_float}
-    table = {
-        name: Reach(True, name in moving, "" if name in moving else "it is no floating-point input")
-        for name in model.inputs
-    }
+    apart = "it is no floating-point input" if sources is None else f"it does not depend on {', '.join(moving)}"
+    table = {name: Reach(True, name in moving, "" if name in moving else apart) for name in model.inputs}
     table.update({name: Reach(True, False, "it is constant") for name in model.constants})
     known: dict[tuple[str, str], Support] = {}
     for node in model.nodes:
