@@ -90,7 +90,7 @@ class Drawing:
         expected = self.expected
         if expected.color is not None and expected.bounded:
             low, high, mean, std = image_units(expected)
-            return restore_image(array, expected.layout[1:].lower(), expected.color, low, high, mean, std)  # type: ignore[arg-type]
+            return restore_image(array, expected.layout[1:].lower(), expected.color, low, high, mean, std)  # type: ignore[arg-type]  # `color` is one of the three words
         channels = np.moveaxis(array, expected.axes.index("channel"), 0)
         centered = channels - channels.mean(axis=(1, 2), keepdims=True)
         return planes(centered, float(np.abs(centered).max()) or 1.0, math.ceil(math.sqrt(len(channels))))

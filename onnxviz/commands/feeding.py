@@ -63,7 +63,7 @@ def _image(sample: Sample, expected: InputContract, shape: tuple[int, ...]) -> n
         # An input of any size takes the picture at its own.
         if not isinstance(expected.shape[place], int):
             sizes[place] = size
-    return fit_image(sample, (1, *sizes[1:]), expected.layout.lower(), expected.color, low, high, mean, std)  # type: ignore[arg-type]
+    return fit_image(sample, (1, *sizes[1:]), expected.layout.lower(), expected.color, low, high, mean, std)  # type: ignore[arg-type]  # as in drawing
 
 
 def image_units(expected: InputContract) -> tuple[float, float, tuple[float, ...] | float, tuple[float, ...] | float]:

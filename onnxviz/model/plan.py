@@ -113,7 +113,7 @@ class Step:
             shapes = ", ".join(_describe(argument) for argument in arguments)
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             located = EvaluationError(f"{self.label} refuses its inputs ({shapes}): {reason}")
-            located.located = True  # type: ignore[attr-defined]
+            located.located = True  # type: ignore[attr-defined]  # as above
             raise located from error
 
 

@@ -253,7 +253,7 @@ def test_a_sample_that_is_not_finite_harms_no_other(in_gradient: bool) -> None:
 
 def test_a_start_that_is_not_finite_says_so() -> None:
     runs = each(1)
-    network = lambda inputs: {"y": inputs["x"] * torch.nan}  # noqa: E731
+    network = lambda inputs: {"y": inputs["x"] * torch.nan}  # noqa: E731  # a network in a line
     (found,) = maximize(network, "x", [unit(0)], Direct.free(runs, (2,)), runs)
     assert found.status == "not_finite"
     assert found.steps == 1
@@ -294,7 +294,7 @@ def test_a_sleeping_unit_wakes_by_the_redirected_network(transform) -> None:
 
 def test_a_start_at_the_top_makes_no_progress_and_is_not_called_dead() -> None:
     runs = [Run("y", 1)]
-    peak = lambda inputs: {"y": -inputs["x"].abs()}  # noqa: E731
+    peak = lambda inputs: {"y": -inputs["x"].abs()}  # noqa: E731  # a network in a line
     (found,) = maximize(peak, "x", [unit(0)], Direct.free(runs, (1,), spread=0.0), runs)
     assert found.status == "no_progress"
     (found,) = maximize(
@@ -306,7 +306,7 @@ def test_a_start_at_the_top_makes_no_progress_and_is_not_called_dead() -> None:
 
 def test_a_saturated_unit_is_done_early_and_well() -> None:
     runs = each(1)
-    saturating = lambda inputs: {"y": inputs["x"].clamp(max=0.5)}  # noqa: E731
+    saturating = lambda inputs: {"y": inputs["x"].clamp(max=0.5)}  # noqa: E731  # a network in a line
     (found,) = maximize(saturating, "x", [unit(0)], Direct.box(runs, (1,), -1.0, 1.0), runs)
     assert found.status == "ok"
     assert found.score == 0.5
@@ -366,7 +366,7 @@ def test_under_transforms_the_still_input_is_looked_at_on_the_way() -> None:
 
 def test_an_input_that_is_not_reached_is_named() -> None:
     runs = each(1)
-    fixed = lambda inputs: {"y": torch.ones(1, 1)}  # noqa: E731
+    fixed = lambda inputs: {"y": torch.ones(1, 1)}  # noqa: E731  # a network in a line
     with pytest.raises(DifferentiationError, match="x: no gradient"):
         maximize(fixed, "x", [unit(0)], Direct.free(runs, (1,)), runs)
     weight = torch.ones(1, 1, requires_grad=True)

@@ -80,7 +80,7 @@ def test_arithmetic_is_that_of_the_scores_and_changes_nothing() -> None:
     assert torch.equal((-(a * -1))(values), a(values))
     assert (a.terms, b.terms) == before
     with pytest.raises(dataclasses.FrozenInstanceError):
-        a.terms = ()  # type: ignore[misc]
+        a.terms = ()  # type: ignore[misc]  # the very thing that must fail
 
 
 def test_equal_objectives_are_equal_and_hash_alike() -> None:

@@ -128,7 +128,7 @@ def batch_normalization(
 def _normalized(X: Tensor, scale: Tensor, B: Tensor, mean: Tensor, var: Tensor, epsilon: float) -> Tensor:
     """Normalize with given statistics, which may be of another float type."""
     if X.dtype != scale.dtype or X.dtype != mean.dtype:
-        scale, B, mean, var = (value.to(X.dtype) for value in (scale, B, mean, var))  # noqa: N806
+        scale, B, mean, var = (value.to(X.dtype) for value in (scale, B, mean, var))  # noqa: N806  # ONNX's names
     if X.ndim < 2:
         return _normalized(X[:, None], scale, B, mean, var, epsilon)[:, 0]
     if scale.ndim == 1 and scale.shape[0] == X.shape[1] and not (mean.requires_grad or var.requires_grad):
