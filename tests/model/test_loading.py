@@ -108,7 +108,7 @@ def _zip() -> bytes:
         (b"<HTML>not found</HTML>", "web page"),
         (b'{"error": "not found"}', "JSON"),
         (_zip(), "ZIP archive"),
-        (gzip.compress(b"model"), "gzip"),
+        (gzip.compress(b"model", mtime=0), "gzip"),
         *((pickle.dumps([1, 2], protocol), "pickle") for protocol in (2, 3, 4, 5)),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
         (b"\x89HDF\r\n\x1a\n", "HDF5"),
