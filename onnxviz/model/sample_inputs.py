@@ -58,6 +58,8 @@ def random_input(model: Model, name: str, shape: tuple[int, ...], seed: int = 0)
         return generator.integers(0, top, shape).astype(_INTEGERS[kind])
     if kind and kind not in _FLOATS and kind != TensorProto.BFLOAT16:
         raise UsageError(f"{name} holds {info.dtype}; give its values with --set {name}=FILE.npy")
+    if _counts(model, name):
+        return generator.integers(0, _bound(model, name), shape).astype(_FLOATS.get(kind, np.float32))
     expected = contract(model, name)
     if expected.bounded:
         low, high = (np.asarray(edge, np.float64) for edge in (expected.low, expected.high))
@@ -88,7 +90,7 @@ def settled_shape(
 
 
 def _bound(model: Model, name: str) -> int:
-    """Return how many rows the table has that an integer input picks from: an embedding's Gather; 2 where there is none."""
+    """Return how many rows an integer input picks from: those of an embedding's Gather, the depth of a OneHot; else 2."""
     reached = {name}
     for node in model.nodes:
         if not any(one in reached for one in node.input):
@@ -102,9 +104,19 @@ def _bound(model: Model, name: str) -> int:
             shape = model.tensors[node.input[0]].shape
             if shape and isinstance(shape[0], int):
                 return max(1, shape[0])
+        if node.op_type == "OneHot" and node.input[0] in reached and node.input[1] in model.constants:
+            return max(1, int(np.asarray(model.weight(node.input[1])).reshape(-1)[0]))
         if node.op_type in ("Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Where", "Clip"):
             reached.update(node.output)
     return 2
+
+
+def _counts(model: Model, name: str) -> bool:
+    """Whether a floating-point input is cast to whole numbers before anything else reads it: bytes or tokens, fed as floats."""
+    readers = [node for node in model.nodes if name in node.input]
+    return bool(readers) and all(
+        node.op_type == "Cast" and model.tensors[node.output[0]].element_type in _INTEGERS for node in readers
+    )
 
 
 def feed(
