@@ -13,7 +13,7 @@ from onnxviz.errors import EvaluationError, UnsupportedOperators, UsageError
 from onnxviz.model.conversion import MISSING, Conversion
 from onnxviz.model.operators.declaration import Declaration
 from onnxviz.model.operators.element_types import carrier, from_numpy
-from onnxviz.model.plan import Redirect
+from onnxviz.model.plan import Plan, Redirect
 
 if TYPE_CHECKING:
     from onnxviz.model.graph import Model
@@ -79,6 +79,7 @@ class Network:
         self.plan = conversion.plan(part.nodes, self.inputs, list(dict.fromkeys(tensors)), constant, dict(part.types))
         if conversion.unsupported:
             raise UnsupportedOperators(list(conversion.unsupported.values()))
+        _order_channels_last(self.plan)
         if self.device.type != "cpu":
             self.plan.to(self.device)
 
@@ -153,3 +154,16 @@ class Network:
 
 def _written(shape: tuple[Any, ...] | None) -> str:
     return "x".join("?" if size is None else str(size) for size in shape or ()) or "none"
+
+
+def _order_channels_last(plan: Plan) -> None:
+    """Keep the kernels of 2-D convolutions channels-last; torch's convolutions then keep pictures so, without being asked.
+
+    Forward and backward take 0.67 to 0.94 of the time so on a CPU (`benchmarks/memory_format.py`); no value changes.
+    """
+    for step in plan.every_step():
+        if step.declaration.operator != "Conv" or step.declaration.domain or len(step.arguments) < 2:
+            continue
+        kernels = step.arguments[1]
+        if isinstance(kernels, Tensor) and kernels.ndim == 4:
+            step.arguments[1] = kernels.contiguous(memory_format=torch.channels_last)
