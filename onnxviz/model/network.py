@@ -159,7 +159,7 @@ def _written(shape: tuple[Any, ...] | None) -> str:
 def _order_channels_last(plan: Plan) -> None:
     """Keep the kernels of 2-D convolutions channels-last; torch's convolutions then keep pictures so, without being asked.
 
-    Forward and backward take 0.67 to 0.94 of the time so on a CPU (`benchmarks/memory_format.py`); no value changes.
+    Forward and backward take 0.7 to 0.95 of the time so on a CPU (`benchmarks/memory_format.py`); no value changes.
     """
     for step in plan.every_step():
         if step.declaration.operator != "Conv" or step.declaration.domain or len(step.arguments) < 2:

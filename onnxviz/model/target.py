@@ -135,7 +135,8 @@ class Target:
             size = shape[axis] if axis >= 0 else None
             if isinstance(entry, int) and size is not None and not -size <= entry < size:
                 where = f"{self}: index {entry} lies outside axis {axis + 1} of {self.tensor}"
-                raise TargetError(f"{where}, which has {size} places (0 to {size - 1}); after the batch it is {sizes}")
+                places = "one place (0)" if size == 1 else f"{size} places (0 to {size - 1})"
+                raise TargetError(f"{where}, which has {places}; after the batch it is {sizes}")
             if isinstance(entry, slice) and size is not None and not range(*entry.indices(size)):
                 raise TargetError(f"{self}: the slice picks nothing; after the batch {self.tensor} is {sizes}")
 
