@@ -85,10 +85,10 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     default_restarts = 1 if space.spectral and expected.kind == "image" else 5
     robust = not options["no_transforms"]
     settings = Settings(
-        options["steps"] or (128 if space.spectral else 256),
+        options["steps"] or (64 if space.spectral else 256),
         options["restarts"] or default_restarts,
         options["seed"],
-        options["rate"],
+        options["rate"] or (0.4 if space.spectral else 0.1),
         options["optimizer"],
         robust,
     )

@@ -64,13 +64,15 @@ _SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "
     help="The norm of an unbounded input, in standardised units. [default: the root of its size]",
 )
 @click.option(
-    "--steps", type=click.IntRange(min=1), help="Steps of gradient ascent. [default: 256; 128 for pictures and signals]"
+    "--steps", type=click.IntRange(min=1), help="Steps of gradient ascent. [default: 256; 64 for pictures and signals]"
 )
 @click.option(
     "--restarts", type=click.IntRange(min=1), help="Random starts of each target. [default: 5; 1 for pictures]"
 )
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), default=0.1, show_default=True, help="Adam's step."
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Adam's step. [default: 0.1; 0.4 for pictures and signals]",
 )
 @click.option("--optimizer", type=click.Choice(["adam", "lbfgs"]), default="adam", show_default=True)
 @click.option("--no-transforms", is_flag=True, help="Climb without random shifts, scales and rotations.")

@@ -167,7 +167,9 @@ def maximize(
         for step in range(steps):
             inputs = parameterization.realize()
             seen = (
-                transform(inputs, parameterization.middle, parameterization.span, generators) if transform else inputs
+                transform(inputs, parameterization.middle, parameterization.span, generators, step / steps)
+                if transform
+                else inputs
             )
             patient = redirected is not None and optimizer == "adam" and step < PATIENCE
             scores = scores_of(seen)
@@ -182,7 +184,7 @@ def maximize(
                     torch.where(dead.reshape(-1, *[1] * (g.ndim - 1)), o, g)
                     for g, o in zip(gradients, others, strict=True)
                 ]
-            if transform is None:
+            if seen is inputs:
                 record.look(inputs.detach(), scores.detach(), values.detach())
             elif step % LOOK_EVERY == 0 and step > 0:
                 record.look(*look_still())

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from onnxviz.methods.parameterizations import Parameterization
 
+MOST = 1e18
+"""How many times its first gradient a gradient may be; its square is still a float32."""
+
 
 class Optimizer(Protocol):
     """What an ascent asks of an optimizer."""
@@ -39,23 +42,24 @@ class Optimizer(Protocol):
 class Adam:
     """Adam (Kingma & Ba 2015), climbing, on the part of the gradient that the parameterization can follow.
 
-    The floor under the denominator is relative to the sample's own gradient: a target and a thousandth of it lead to
-    the same input. Moments are float64, which holds the square of any float32.
+    The floor under the denominator is relative to the sample's own gradient, and so is the unit in which the moments are
+    kept: a target and a thousandth of it lead to the same input, and no square leaves the range of float32.
 
     Parameters
     ----------
     parameterization : Parameterization
         Whose variables move.
-    momentum, decay : float
-        Of the first and of the second moment. The second forgets sooner than is usual (.999): an ascent is a few hundred
-        steps long, and what the gradient was on the way must not slow it down at the top.
+    decay : float
+        Of the second moment. It forgets sooner than is usual (.999): an ascent is some dozens of steps long, and what the
+        gradient was on the way must not slow it down at the top. That of the first is the parameterization's.
     """
 
-    def __init__(self, parameterization: Parameterization, momentum: float = 0.9, decay: float = 0.95) -> None:
+    def __init__(self, parameterization: Parameterization, decay: float = 0.95) -> None:
         self._parameterization = parameterization
-        self._momentum, self._decay = momentum, decay
-        self._first = [torch.zeros_like(variable, dtype=torch.float64) for variable in parameterization.variables]
+        self._momentum, self._decay = parameterization.momentum, decay
+        self._first = [torch.zeros_like(variable) for variable in parameterization.variables]
         self._second = [torch.zeros_like(first) for first in self._first]
+        self._unit = torch.zeros(len(parameterization.variables[0]), device=parameterization.variables[0].device)
         self._steps = 0
 
     @torch.no_grad()
@@ -66,18 +70,21 @@ class Adam:
         # What a moment lacks because it began at 0.
         lead, lag = 1 - self._momentum**self._steps, 1 - self._decay**self._steps
         variables = self._parameterization.variables
-        directions = [direction.double() for direction in self._parameterization.tangent(gradients)]
-        largest = torch.zeros_like(values, dtype=torch.float64)
+        directions = self._parameterization.tangent(gradients)
+        self._unit = torch.where(self._unit > 0, self._unit, torch.where(going, _largest(directions), 0))
+        units = torch.where(self._unit > 0, self._unit, 1)
+        largest = torch.zeros_like(units)
         for first, second, direction in zip(self._first, self._second, directions, strict=True):
-            gradient = torch.where(_beside(going, direction), direction, 0)
+            gradient = torch.where(_beside(going, direction), direction, 0).div_(_beside(units, direction))
+            gradient = gradient.clamp_(-MOST, MOST)
             first.lerp_(gradient, 1 - self._momentum)
-            second.lerp_(gradient.square_(), 1 - self._decay)
+            second.mul_(self._decay).addcmul_(gradient, gradient, value=1 - self._decay)
             largest = torch.maximum(largest, second.flatten(1).amax(1))
-        floor = self._parameterization.floor * largest.sqrt() + torch.finfo(torch.float64).tiny
+        floor = self._parameterization.floor * largest.sqrt() + torch.finfo(torch.float32).tiny
+        share = torch.where(going, rate * math.sqrt(lag) / lead, 0.0).to(units)
         for variable, first, second in zip(variables, self._first, self._second, strict=True):
-            size = second.sqrt().add_(_beside(floor, second)).mul_(lead / math.sqrt(lag))
-            step = (first / size).mul_(rate)
-            variable.add_(torch.where(_beside(going, step), step, 0))
+            size = second.sqrt().add_(_beside(floor, second))
+            variable.addcmul_(first / size, _beside(share, first))
         self._parameterization.project()
         return going
 
@@ -199,6 +206,11 @@ class LBFGS:
 def all_finite(tensors: Sequence[Tensor]) -> Tensor:
     """Tell, for each sample, whether it is finite in all of the tensors: (batch,) bool."""
     return torch.stack([torch.isfinite(tensor).reshape(len(tensor), -1).all(1) for tensor in tensors]).all(0)
+
+
+def _largest(tensors: Sequence[Tensor]) -> Tensor:
+    """Return each sample's largest absolute value: (batch,)."""
+    return torch.stack([tensor.flatten(1).abs().amax(1) for tensor in tensors]).amax(0)
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:

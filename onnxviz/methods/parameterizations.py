@@ -57,6 +57,11 @@ class Parameterization(Protocol):
         """Below this part of a sample's largest gradient a variable should move at less than the full rate."""
         ...
 
+    @property
+    def momentum(self) -> float:
+        """How much of the last directions an optimizer should keep, 0 to 1."""
+        ...
+
     def realize(self) -> Tensor:
         """Return the input, (batch, *shape) in the model's own units, differentiable in the variables."""
         ...
@@ -263,6 +268,11 @@ class Direct:
     def floor(self) -> float:
         """What rounding to float32 leaves where there is no gradient at all; a small weight is to be believed."""
         return 1e-7
+
+    @property
+    def momentum(self) -> float:
+        """Adam's usual .9."""
+        return 0.9
 
     def realize(self) -> Tensor:
         """Return mean + unit * z, and exactly the bound where z stands at it."""

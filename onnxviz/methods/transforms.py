@@ -21,8 +21,18 @@ from onnxviz.methods.runs import normal, uniform
 class Transform(Protocol):
     """A random move, drawn anew for each sample at each step."""
 
-    def __call__(self, inputs: Tensor, middle: Tensor, span: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """Return moved inputs, (batch, *shape), differentiable in the inputs."""
+    def __call__(
+        self,
+        inputs: Tensor,
+        middle: Tensor,
+        span: Tensor,
+        generators: Sequence[torch.Generator],
+        progress: float = 0.0,
+    ) -> Tensor:
+        """Return moved inputs, (batch, *shape), differentiable in the inputs; the inputs themselves where none moves.
+
+        `progress` is the share of the ascent that is done, from 0 up to 1.
+        """
         ...
 
 
@@ -44,7 +54,14 @@ class Shift:
     gain: float = 0.0
     noise: float = 0.0
 
-    def __call__(self, inputs: Tensor, middle: Tensor, span: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    def __call__(
+        self,
+        inputs: Tensor,
+        middle: Tensor,
+        span: Tensor,
+        generators: Sequence[torch.Generator],
+        progress: float = 0.0,
+    ) -> Tensor:
         """Draw a shift and a gain for each sample.
 
         Parameters
@@ -55,6 +72,8 @@ class Shift:
             What lies outside, and the unit of the noise; broadcastable to the shape.
         generators : sequence of torch.Generator
             One per sample.
+        progress : float
+            How much of the ascent is done; `Fading` is for moves that heed it.
         """
         draws = uniform(generators, (len(self.reach) + 1,))
         contrast = inputs - middle
@@ -66,6 +85,11 @@ class Shift:
             gains = 1 + self.gain * draws[:, -1].to(inputs.device)
             contrast = contrast * gains.reshape(-1, *[1] * (inputs.ndim - 1))
         return _add_noise(middle + contrast, self.noise, span, generators)
+
+    def weakened(self, share: float) -> Shift:
+        """Return the same moves, each by a share of its reach."""
+        reach = tuple((axis, round(share * steps)) for axis, steps in self.reach)
+        return Shift(reach, share * self.gain, share * self.noise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +112,18 @@ class Affine:
 
     axes: tuple[int, int]
     jitter: float
-    scale: float = 0.2
+    scale: float = 0.1
     rotation: float = 10.0
     noise: float = 0.0
 
-    def __call__(self, inputs: Tensor, middle: Tensor, span: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    def __call__(
+        self,
+        inputs: Tensor,
+        middle: Tensor,
+        span: Tensor,
+        generators: Sequence[torch.Generator],
+        progress: float = 0.0,
+    ) -> Tensor:
         """Draw a matrix for each sample.
 
         Parameters
@@ -103,9 +134,15 @@ class Affine:
             What lies outside, and the unit of the noise; broadcastable to the shape.
         generators : sequence of torch.Generator
             One per sample.
+        progress : float
+            How much of the ascent is done; `Fading` is for moves that heed it.
         """
         moved = resample(inputs, self.matrices(uniform(generators, (6,))), self.axes, middle)
         return _add_noise(moved, self.noise, span, generators)
+
+    def weakened(self, share: float) -> Affine:
+        """Return the same moves, each by a share of its reach."""
+        return Affine(self.axes, share * self.jitter, share * self.scale, share * self.rotation, share * self.noise)
 
     def matrices(self, draws: Tensor) -> Tensor:
         """Turn random numbers into matrices.
@@ -128,6 +165,47 @@ class Affine:
         before, after = draws[:, 2:4] * (self.jitter * 2 / 3), draws[:, 4:6] * (self.jitter / 3)
         offset = (linear @ after[:, :, None]) + before[:, :, None]
         return torch.cat([linear, offset], 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Fading:
+    """Moves that grow smaller along the first part of an ascent, and are none after it.
+
+    The first part settles what there is to see, safe from single pixels; the rest sharpens it where it stands. Under
+    moves that stay, the score of the still input ends at two thirds of what it reaches so in as many steps.
+
+    Attributes
+    ----------
+    move : Affine or Shift
+        At the start.
+    until : float
+        The share of the ascent after which the input stands still.
+    """
+
+    move: Affine | Shift
+    until: float = 0.5
+
+    def __call__(
+        self,
+        inputs: Tensor,
+        middle: Tensor,
+        span: Tensor,
+        generators: Sequence[torch.Generator],
+        progress: float = 0.0,
+    ) -> Tensor:
+        """Move each sample, by as much as the progress leaves.
+
+        Parameters
+        ----------
+        inputs, middle, span, generators
+            As in `Affine`.
+        progress : float
+            The share of the ascent that is done.
+        """
+        if progress >= self.until:
+            return inputs
+        share = (1 + math.cos(math.pi * progress / self.until)) / 2
+        return self.move.weakened(share)(inputs, middle, span, generators)
 
 
 def shift(contrast: Tensor, axis: int, steps: Tensor) -> Tensor:
@@ -176,14 +254,14 @@ def resample(pictures: Tensor, matrices: Tensor, axes: tuple[int, int], middle: 
     half = torch.tensor([width / 2, height / 2], dtype=torch.float64)
     matrices = matrices.to("cpu", torch.float64)
     theta = torch.cat([matrices[:, :, :2] * half / half[:, None], matrices[:, :, 2:] / half[:, None]], 2)
-    # In float32 a place 200 pixels from the center is off by 1e-5 pixels, and a still picture would not stay as it is.
     planes = contrast.flatten(1, -3) if contrast.ndim > 3 else contrast[:, None]
     grid = F.affine_grid(theta.to(planes.device), [len(planes), 1, height, width], align_corners=False)
-    moved = F.grid_sample(planes.double(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return middle + moved.to(pictures.dtype).reshape(contrast.shape).movedim((-2, -1), axes)
+    # Places are found in float64 and rounded once: off by 1e-5 pixels, a hundredth of what 8 bits of a pixel can show.
+    moved = F.grid_sample(planes, grid.to(planes.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
+    return middle + moved.reshape(contrast.shape).movedim((-2, -1), axes)
 
 
-def standard_transform(shape: Sequence[int], spatial: Sequence[int], *, noise: float | None = None) -> Transform | None:
+def standard_transform(shape: Sequence[int], spatial: Sequence[int]) -> Fading | None:
     """Return moves that suit the size of an input.
 
     Parameters
@@ -192,33 +270,27 @@ def standard_transform(shape: Sequence[int], spatial: Sequence[int], *, noise: f
         Of the input, batch counted.
     spatial : sequence of int
         The axes along which neighbors belong together.
-    noise : float, optional
-        Standard deviation of normal noise that is added, in spans. Default: .06, which keeps the fine grain down that
-        only networks see; nothing for what has no neighbors.
 
     Returns
     -------
-    Transform or None
+    Fading or None
         For a picture above 32 pixels, shifts of a sixteenth of its shorter side, scales and rotations; for smaller
-        pictures, signals and volumes, shifts by whole elements; for what has no neighbors, nothing, unless there is
-        noise.
+        pictures, signals and volumes, shifts by whole elements; for what has no neighbors, nothing.
     """
-    noise = (NOISE if spatial else 0.0) if noise is None else noise
     if len(spatial) == 2 and min(shape[axis] for axis in spatial) > SMALL:
         vertical, horizontal = spatial
-        return Affine((vertical, horizontal), min(shape[axis] for axis in spatial) / SIXTEENTH, noise=noise)
+        return Fading(Affine((vertical, horizontal), min(shape[axis] for axis in spatial) / SIXTEENTH))
     reach = tuple((axis, round(shape[axis] / SIXTEENTH / 2)) for axis in spatial)
     gain = 0.1 if len(spatial) == 1 else 0.0
-    if noise == 0 and gain == 0 and not any(steps for _, steps in reach):
+    if gain == 0 and not any(steps for _, steps in reach):
         return None
-    return Shift(reach, gain, noise)
+    return Fading(Shift(reach, gain))
 
 
 # A picture up to this side is only shifted: a turn by 10 degrees moves its corners by less than a kernel is wide, and
 # what interpolation blurs is then a large part of what there is to see.
 SMALL = 32
 SIXTEENTH = 16
-NOISE = 0.06
 
 
 def _add_noise(inputs: Tensor, deviation: float, span: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

@@ -32,7 +32,7 @@ def runs(count: int) -> list[Run]:
 def test_adam_takes_the_steps_of_torch() -> None:
     ours = Direct.free(runs(2), (2,))
     theirs = ours.variables[0].detach().clone().double().requires_grad_()
-    peer = torch.optim.Adam([theirs], lr=0.01, betas=(0.9, 0.95), eps=1e-30)
+    peer = torch.optim.Adam([theirs], lr=0.01, betas=(ours.momentum, 0.95), eps=1e-30)
     for _ in range(50):
         peer.zero_grad()
         (-valley(theirs).sum()).backward()
