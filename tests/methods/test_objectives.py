@@ -100,7 +100,7 @@ def test_a_star_is_one_objective_for_each_place() -> None:
     starred = Objective.parse("a[*] - b[0]", ["a", "b"])
     assert [str(one) for one in starred.expand({"a": (3,)})] == [f"a[{place}] - b[0]" for place in range(3)]
     assert starred.terms[0][1].target.index == (EACH,)
-    with pytest.raises(TargetError, match="only one term"):
+    with pytest.raises(TargetError, match="only one target"):
         Objective.parse("a[*] - b[*]", ["a", "b"]).expand({"a": (3,), "b": (2,)})
 
 
