@@ -145,6 +145,7 @@ def _set_picture(
     """Draw all members of a set beside each other."""
     from onnxviz.formats.captions import number_text
     from onnxviz.formats.sheet import Sheet, Tile
+    from onnxviz.methods.sets import Interpolation
 
     shares = np.linspace(1, 0, len(every))
     own = row["set"]["own_ort_scores"]
@@ -155,8 +156,11 @@ def _set_picture(
         # A chart is read in its own size, never in squares.
         sharp = None if task.drawing.is_picture else False
         tiles.append(Tile(picture, caption, number_text(own[place]) if own else "", sharp=sharp))
-    apart = "" if objective.alone == objective or not own else f"below each: {objective.alone}"
-    return Sheet(tiles, title, subtitle, note=apart).draw()
+    note = f"below each: {objective.alone}" if own else ""
+    for _, term in objective.terms:
+        if isinstance(term, Interpolation):
+            note = f"shares of {term.target} and of {term.other}; " + note
+    return Sheet(tiles, title, subtitle, note=note).draw()
 
 
 def _label(task: Task, objective: Objective) -> str:

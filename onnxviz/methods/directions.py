@@ -145,6 +145,7 @@ class Inversion(Term):
 
     function = "inversion"
     signature = "inversion(TENSOR)"
+    stands_still = True
     needs_example = True
 
     def settled(self, surroundings: Surroundings) -> Inversion:

@@ -140,6 +140,11 @@ class Objective:
         return any(term.asks for _, term in self.terms)
 
     @property
+    def stands_still(self) -> bool:
+        """Whether it is climbed without random moves of the input."""
+        return any(term.stands_still for _, term in self.terms)
+
+    @property
     def compares(self) -> bool:
         """Whether the score of a restart depends on the others."""
         return any(term.compares for _, term in self.terms)

@@ -235,7 +235,9 @@ def search(
         with torch.no_grad():
             beginnings = start.realize().cpu().numpy()
         transform = (
-            standard_transform((len(runs), *space.shape), start.spatial) if settings.robust and space.spectral else None
+            standard_transform((len(runs), *space.shape), start.spatial)
+            if settings.robust and space.spectral and not chosen[0].stands_still
+            else None
         )
 
         def told(step: int, scores: Any, before: int = number * settings.steps) -> None:
@@ -276,12 +278,12 @@ def search(
 
 
 def _groups(objectives: Sequence[Objective], settings: Settings, at_once: int) -> Iterator[list[Objective]]:
-    """Give neighboring objectives whose restarts fit into one batch; at least one at a time."""
+    """Give neighboring objectives whose restarts fit into one batch and move alike; at least one at a time."""
     chosen: list[Objective] = []
     taken = 0
     for objective in objectives:
         count = settings.starts(objective)
-        if chosen and taken + count > at_once:
+        if chosen and (taken + count > at_once or objective.stands_still != chosen[0].stands_still):
             yield chosen
             chosen, taken = [], 0
         chosen.append(objective)

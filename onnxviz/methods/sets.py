@@ -43,9 +43,8 @@ class Diversity(Term):
     def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Return (batch,) numbers, all the same, from 0 to batch - 1."""
         picked = self.picked(tensors)
-        features = picked.movedim(min(1 + self.channel, picked.ndim - 1), 1).flatten(2)
-        if features.ndim == 2:
-            features = features.unsqueeze(2)
+        features = picked.movedim(min(1 + self.channel, picked.ndim - 1), 1)
+        features = features.reshape(*features.shape[:2], -1)
         batch, channels, positions = features.shape
         if positions < channels:
             # <F F', G G'> = |F' G|^2: with few positions the channels' own matrix need not be held.

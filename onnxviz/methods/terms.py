@@ -42,6 +42,8 @@ class Term:
     """Whether it is made of targets' own values, so that a logit may stand for its probability."""
     asks: ClassVar[bool] = True
     """Whether it needs something from outside the graph, which `settled` gives it."""
+    stands_still: ClassVar[bool] = False
+    """Whether random moves of the input would blur what it aims at, which lies at its own place."""
     needs_example: ClassVar[bool] = False
     """Whether it compares with what a real input does to the tensor."""
 
