@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from onnxviz.errors import TargetError
@@ -12,7 +12,7 @@ _CALL = re.compile(r"([A-Za-z_]\w*)\s*\(\s*")
 _INDEX = r"\s*(\[[^\]]*\])?\s*"
 _QUOTED = re.compile(r"'((?:[^']|'')*)'\s*|\"((?:[^\"]|\"\")*)\"\s*")
 _OPTION = re.compile(r"([A-Za-z_]\w*)\s*=\s*([^,()]*)")
-_BARE = re.compile(r"(?:[^,\[\])]|\[[^\]]*\])*")
+_BARE = re.compile(r"(?!['\"])(?:[^,()\[\]]|\[[^\]]*\]|\([^()]*\))*")
 _PLAIN_FILE = re.compile(r"[^\s,()'\"=\[\]](?:[^,()'\"=\[\]]*[^\s,()'\"=\[\]])?")
 
 
@@ -59,13 +59,15 @@ def take_known(rest: str, ordered: Collection[str], ends: str = "[+-]|$") -> tup
     return None
 
 
-def take_call(rest: str, ordered: Collection[str]) -> tuple[Call, str] | None:
+def take_call(rest: str, ordered: Collection[str], targets: Mapping[str, int]) -> tuple[Call, str] | None:
     """Split a function with its arguments off the front; None where there is none.
 
     Parameters
     ----------
     rest, ordered
         As in `take_known`.
+    targets : mapping of str to int
+        How many of a function's arguments, from the first, are tensors.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def take_call(rest: str, ordered: Collection[str]) -> tuple[Call, str] | None:
 
     Examples
     --------
-    >>> take_call("like(a b[2], power=3) - c", ["a b"])[0].arguments
+    >>> take_call("like(a b[2], power=3) - c", ["a b"], {"like": 1})[0].arguments
     ('a b[2]',)
     """
     opened = _CALL.match(rest)
@@ -84,7 +86,8 @@ def take_call(rest: str, ordered: Collection[str]) -> tuple[Call, str] | None:
     options: list[tuple[str, str]] = []
     inside = rest[opened.end() :]
     while not inside.startswith(")") or arguments or options:
-        known = take_known(inside, ordered, "[,)]")
+        aimed = len(arguments) < targets.get(opened.group(1), 0)
+        known = take_known(inside, ordered, "[,)]") if aimed else None
         option = _OPTION.match(inside)
         quoted = _QUOTED.match(inside)
         if known is not None:

@@ -36,6 +36,7 @@ FUNCTIONS: dict[str, type[Term]] = {
     )
 }
 """Every function of the notation, by its name."""
+_TARGETS = {name: term.arguments.count("target") for name, term in FUNCTIONS.items()}
 
 Number = int | float
 
@@ -110,7 +111,7 @@ class Objective:
                         f"{text}: the factor {factor.group(1)} is larger than any number a computer holds"
                     )
             known = take_known(rest, ordered)
-            called = take_call(rest, ordered) if known is None else None
+            called = take_call(rest, ordered, _TARGETS) if known is None else None
             if called is not None:
                 call, rest = called
                 terms.append((sign, _term(call, names, moving)))

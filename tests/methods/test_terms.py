@@ -134,9 +134,7 @@ def test_a_caricature_follows_the_real_input_place_by_place() -> None:
     r, a = SURROUNDINGS.references["a"], tensors["a"].numpy()
     dots = (a * r).sum(1)
     cosines = dots / np.linalg.norm(a, axis=1) / np.linalg.norm(r, axis=0)
-    np.testing.assert_allclose(
-        one("like(a)", tensors), (dots * np.maximum(0.1, cosines) ** 2).mean((1, 2)), rtol=1e-3
-    )
+    np.testing.assert_allclose(one("like(a)", tensors), (dots * np.maximum(0.1, cosines) ** 2).mean((1, 2)), rtol=1e-3)
     # At the real input itself the cosine is 1 everywhere.
     same = {"a": torch.tensor(r)[None]}
     assert one("like(a)", same).item() == pytest.approx((r**2).sum(0).mean(), rel=1e-3)
