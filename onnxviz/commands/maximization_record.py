@@ -156,10 +156,10 @@ def _set_picture(
         # A chart is read in its own size, never in squares.
         sharp = None if task.drawing.is_picture else False
         tiles.append(Tile(picture, caption, number_text(own[place]) if own else "", sharp=sharp))
-    note = f"below each: {objective.alone}" if own else ""
+    note = ("below each its score" if objective.alone == objective else f"below each: {objective.alone}") if own else ""
     for _, term in objective.terms:
         if isinstance(term, Interpolation):
-            note = f"shares of {term.target} and of {term.other}; " + note
+            note = f"shares of {term.target} and {term.other}; {note}"
     return Sheet(tiles, title, subtitle, note=note).draw()
 
 

@@ -60,6 +60,8 @@ class Direction(Term):
         """
         vector = np.asarray(surroundings.files[self.file])
         whole = surroundings.shapes[self.target.tensor]
+        if vector.shape == (1, *whole):
+            vector = vector[0]  # as tools save one sample, with its batch
         left = _shape_left(self, whole)
         known = surroundings.channels.get(self.target.tensor)
         channel = 0 if known is None else known
