@@ -97,8 +97,7 @@ class Direction(Term):
 class Likeness(Term):
     """A caricature: the direction, position by position, in which a real input drives the tensor.
 
-    Olah et al., "The Building Blocks of Interpretability" (2018) and lucid's `caricature`: what the layer has seen in
-    the input is exaggerated.
+    Olah et al., "The Building Blocks of Interpretability" (2018): what the layer has seen in the input is exaggerated.
 
     Attributes
     ----------

@@ -100,8 +100,8 @@ class L2(Regularizer):
 class Blur(Regularizer):
     """Half the squared distance to a blurred copy that is held constant.
 
-    Its gradient is the input less its blurred copy: each step blurs a little (Nguyen et al. 2015, as in lucid's
-    `blur_input_each_step`).
+    Its gradient is the input less its blurred copy: each step blurs a little (Nguyen, Yosinski & Clune 2015, in
+    lucid's form).
     """
 
     function = "blur"

@@ -62,8 +62,8 @@ class Diversity(Term):
 class Alignment(Term):
     """Minus how far neighboring restarts lie apart: -sum over d = 1..4 and i of mean((a_i - a_(i+d))^2) / 2^d.
 
-    From lucid's `alignment`, which keeps the members of a series comparable. The input that moves counts in its
-    standardized units. Every member gets the set's number.
+    It keeps the members of a series comparable (lucid). The input that moves counts in its standardized units. Every
+    member gets the set's number.
 
     Attributes
     ----------
