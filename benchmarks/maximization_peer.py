@@ -47,8 +47,7 @@ class Front(nn.Module):
         """Run it; the file wants BGR in 0 to 255."""
         x = self.pool1(torch.relu(self.conv1(x.flip(1) * 255)))
         x = self.pool3(self.fire3(self.fire2(x)))
-        x = self.pool5(self.fire5(self.fire4(x)))
-        return x
+        return self.pool5(self.fire5(self.fire4(x)))
 
     @classmethod
     def read(cls, path: Path) -> Front:

@@ -19,26 +19,38 @@ _SMALL = 256
 """Pictures of fewer pixels a side are enlarged until they have about as many."""
 
 
-Measure = Callable[["Objective", np.ndarray], tuple[float, float]]
-"""Scores an objective at an array, by torch and by ONNX Runtime."""
+Measure = Callable[["Objective", np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Scores an objective at (samples, *shape), by torch and by ONNX Runtime: a number for each sample."""
 
 
 def measurement(task: Task, session: Any, network: Any) -> Measure:
-    """Return a function that scores an array, by torch and by ONNX Runtime on the untouched model."""
+    """Return a function that scores arrays, by torch and by ONNX Runtime on the untouched model.
+
+    The samples are run one by one, and the objective sees them together.
+    """
     import torch
 
     dtype = own_type(task)
 
-    def measure(objective: Objective, array: np.ndarray) -> tuple[float, float]:
-        sample = np.repeat(array.astype(dtype)[None], task.copies, axis=0)
-        fed = {**task.held, task.wrt: sample}
-        with torch.no_grad():
-            ours = objective(network({name: torch.as_tensor(np.asarray(value)) for name, value in fed.items()}))
-        answers = {name: np.asarray(value, np.float64) for name, value in session(fed).items()}
-        theirs = objective(answers)  # type: ignore[arg-type]  # a term reads numpy as well
-        return float(ours.reshape(-1)[0]), float(np.asarray(theirs).reshape(-1)[0])
+    def measure(objective: Objective, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        ours: list[dict[str, torch.Tensor]] = []
+        theirs: list[dict[str, torch.Tensor]] = []
+        for sample in samples.astype(dtype):
+            fed = {**task.held, task.wrt: np.repeat(sample[None], task.copies, axis=0)}
+            with torch.no_grad():
+                ours.append(network({name: torch.as_tensor(np.asarray(value)) for name, value in fed.items()}))
+            theirs.append({name: torch.tensor(np.asarray(value, np.float64)) for name, value in session(fed).items()})
+        scores = [objective({name: _joined(one, name) for name in objective.tensors}) for one in (ours, theirs)]
+        return scores[0].cpu().numpy(), scores[1].numpy()
 
     return measure
+
+
+def _joined(answers: list[dict[str, Any]], name: str) -> Any:
+    """Return what each sample gave, along the batch; of a batch that the file fixes the first counts."""
+    import torch
+
+    return torch.cat([one[name][:1] if one[name].ndim else one[name].reshape(1) for one in answers])
 
 
 def own_type(task: Task) -> str:
@@ -51,9 +63,14 @@ def record(
     task: Task, objective: Objective, found: Found, measure: Measure, folder: OutputFolder | None, name: str
 ) -> dict[str, Any]:
     """Measure one result, write it, and return its row."""
-    ascent = found.ascent
-    score, ort_score = measure(objective, ascent.array)
-    start_score = _initial(found)
+    ascent = found.outcome
+    every = np.stack([one.array for one in found.ascents])
+    together = bool(objective.members)
+    chosen = every if together else every[found.best : found.best + 1]
+    starts = found.starts if together else found.start[None]
+    climbed = found.ascents if together else (ascent,)
+    ours, theirs = measure(objective, chosen)
+    ort_score = float(theirs.mean())
     row: dict[str, Any] = {
         "target": str(objective),
         "climbed": str(found.objective),
@@ -63,11 +80,12 @@ def record(
         "units": found.text,
         "steps": ascent.steps,
         "restarts": len(found.ascents),
-        "score": score,
+        "score": float(ours.mean()),
         "ort_score": ort_score,
-        "initial_ort_score": measure(objective, found.start)[1],
-        "climbed_score": ascent.score,
-        "initial_climbed_score": start_score,
+        "initial_ort_score": float(measure(objective, starts)[1].mean()),
+        "climbed_score": float(np.mean([one.score for one in climbed])),
+        "initial_climbed_score": float(np.mean([one.initial_score for one in climbed])),
+        "set": {"members": len(every), "own_ort_scores": _own(objective, every, measure)} if together else None,
         "status": ascent.status,
         "message": ascent.message,
         "consistency": asdict(found.consistency),
@@ -81,10 +99,9 @@ def record(
     from onnxviz.formats.results import Result
 
     dtype = own_type(task)
-    every = np.stack([one.array for one in found.ascents]).astype(dtype)
     arrays = {
-        "input": ascent.array.astype(dtype)[None],
-        "restarts": every,
+        "input": chosen.astype(dtype),
+        "restarts": every.astype(dtype),
         "scores": np.asarray([one.score for one in found.ascents], np.float64),
         "history": np.stack([_padded(one.history, task.settings.steps) for one in found.ascents]),
     }
@@ -96,9 +113,12 @@ def record(
     }
     title = f"{objective}" + (f" ({row['label']})" if row["label"] else "")
     subtitle = f"{task.model.name}: {ort_score:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
-    picture = task.drawing.draw(ascent.array, title, subtitle, every.astype(np.float32))
-    if task.drawing.is_picture:
-        picture = enlarge(picture, max(1, _SMALL // max(picture.shape[:2])))
+    if together:
+        picture = _set_picture(task, objective, every, row, title, subtitle)
+    else:
+        picture = task.drawing.draw(ascent.array, title, subtitle, every.astype(dtype).astype(np.float32))
+        if task.drawing.is_picture:
+            picture = enlarge(picture, max(1, _SMALL // max(picture.shape[:2])))
     files = ["picture.png", "arrays.npz", "result.json"]
     row["files"] = [str(folder.path / name / file) for file in files]
     with folder.item(name) as item:
@@ -114,8 +134,33 @@ def _padded(history: np.ndarray, steps: int) -> np.ndarray:
     return padded
 
 
-def _initial(found: Found) -> float:
-    return found.ascent.initial_score
+def _own(objective: Objective, every: np.ndarray, measure: Measure) -> list[float]:
+    """Return what each member of a set scores by the terms that it has to itself, by ONNX Runtime."""
+    return measure(objective.alone, every)[1].tolist() if objective.alone is not None else []
+
+
+def _set_picture(
+    task: Task, objective: Objective, every: np.ndarray, row: dict[str, Any], title: str, subtitle: str
+) -> np.ndarray:
+    """Draw all members of a set beside each other."""
+    from onnxviz.formats.captions import number_text
+    from onnxviz.formats.sheet import Sheet, Tile
+    from onnxviz.methods.sets import Interpolation
+
+    shares = np.linspace(1, 0, len(every))
+    own = row["set"]["own_ort_scores"]
+    tiles = []
+    for place, (array, share) in enumerate(zip(every, shares, strict=True)):
+        caption = f"{share:.0%} and {1 - share:.0%}" if objective.passes else f"{place + 1} of {len(every)}"
+        picture = task.drawing.draw(array)
+        # A chart is read in its own size, never in squares.
+        sharp = None if task.drawing.is_picture else False
+        tiles.append(Tile(picture, caption, number_text(own[place]) if own else "", sharp=sharp))
+    note = ("below each its score" if objective.alone == objective else f"below each: {objective.alone}") if own else ""
+    for _, term in objective.terms:
+        if isinstance(term, Interpolation):
+            note = f"shares of {term.target} and {term.other}; {note}"
+    return Sheet(tiles, title, subtitle, note=note).draw()
 
 
 def _label(task: Task, objective: Objective) -> str:

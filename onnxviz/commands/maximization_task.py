@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +54,8 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         As the parts do.
     """
     import onnxviz
+    from onnxviz.commands.feeding import read_input
+    from onnxviz.commands.objective_data import check_like, surroundings
     from onnxviz.methods.search import Settings
     from onnxviz.model.devices import choose_device
     from onnxviz.model.inputs import contract, default_input
@@ -71,12 +73,13 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     expected = refine_contract(
         contract(model, moving.name), *(options[key] for key in ("value_range", "mean", "std", "layout", "channels"))
     )
-    written = _parse(model, options["targets"])
+    written = _parse(model, options["targets"], moving.name)
+    check_like(written, options["like"])
     shape, center, spread = _shape(model, moving.name, expected, inside, held, dims, shapes, options["seed"])
     if not inside:
         outside = rest(model, [name for name in model.inputs if name != moving.name], held, dims, shapes)
         expected = probe_range(model, expected, shape, outside)
-    objectives = _expand(
+    objectives, sizes = _expand(
         model, written, [moving.name] if inside else [], moving.name, shape, held, dims, shapes, options["seed"]
     )
     _check_reach(model, objectives, moving.name)
@@ -91,6 +94,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         options["rate"] or (0.4 if space.spectral else 0.1),
         options["optimizer"],
         robust,
+        options["restarts"],
     )
     for sentence in expected.evidence:
         terminal.note(f"{moving.name}: {sentence}")
@@ -105,6 +109,10 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
             terminal.note(
                 f"{name}: held at rest ({shape_text(resting[name].shape)}); --set {name}=… holds it elsewhere"
             )
+    if any(one.asks for one in objectives):
+        example = options["like"] and read_input(options["like"], replace(expected, shape=shape), shape)
+        settled = surroundings(model, objectives, space, shape, inside, sizes, resting, example)
+        objectives, climbed = (tuple(one.settled(settled) for one in sums) for sums in (objectives, climbed))
     device = str(choose_device(options["device"]))
     labels = class_names(model.original)
     return Task(
@@ -124,12 +132,12 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     )
 
 
-def _parse(model: Model, texts: tuple[str, ...]) -> tuple[Objective, ...]:
+def _parse(model: Model, texts: tuple[str, ...], moving: str) -> tuple[Objective, ...]:
     from onnxviz.methods.objectives import Objective
 
     parsed = []
     for text in texts:
-        objective = Objective.parse(text, model.tensors)
+        objective = Objective.parse(text, model.tensors, moving)
         for name in objective.tensors:
             info = model.require(name, text)
             if not info.is_float:
@@ -178,30 +186,31 @@ def _expand(
     dims: dict[str, int],
     shapes: dict[str, tuple[int, ...]],
     seed: int,
-) -> tuple[Objective, ...]:
-    """Check every index and replace every ``*``; sizes that the graph does not tell are measured by ONNX Runtime."""
-    from onnxviz.methods.objectives import Activation
+) -> tuple[tuple[Objective, ...], dict[str, tuple[int, ...]]]:
+    """Check every index and replace every ``*``; sizes that the graph does not tell are measured by ONNX Runtime.
+
+    The sizes after the batch are returned as well, 1 where nobody asked for them.
+    """
     from onnxviz.model.sample_inputs import feed
     from onnxviz.model.target import EACH
 
     sizes: dict[str, tuple[Any, ...]] = {}
     for objective in written:
-        for _, term in objective.terms:
-            if not isinstance(term, Activation) or term.target.tensor in sizes:
+        for target in objective.targets:
+            name = target.tensor
+            if name in sizes and None not in sizes[name]:
                 continue
-            name = term.target.tensor
             known = model.tensors[name].shape
-            starred = EACH in term.target.index
-            if known is None or (starred and not all(isinstance(size, int) for size in known[1:])):
+            needed = EACH in target.index or objective.asks
+            if known is None or (needed and not all(isinstance(size, int) for size in known[1:])):
                 fed = feed(model, held, dims, {**shapes, wrt: shape} if wrt in model.inputs else shapes, seed)
                 known = tuple(np.asarray(model.session([name])(fed)[name]).shape)
             sizes[name] = tuple(size if isinstance(size, int) else None for size in known[1:])
     for objective in written:
-        for _, term in objective.terms:
-            if isinstance(term, Activation):
-                term.target.check(sizes[term.target.tensor])
+        for target in objective.targets:
+            target.check(sizes[target.tensor])
     whole = {name: tuple(size or 1 for size in known) for name, known in sizes.items()}
-    return tuple(one for objective in written for one in objective.expand(whole))
+    return tuple(one for objective in written for one in objective.expand(whole)), whole
 
 
 def _check_reach(model: Model, objectives: tuple[Objective, ...], wrt: str) -> None:
@@ -210,7 +219,8 @@ def _check_reach(model: Model, objectives: tuple[Objective, ...], wrt: str) -> N
 
     reached = reach(model, [wrt])
     for objective in objectives:
-        states = [reached[name] for name in objective.tensors]
+        # That the input reaches itself says nothing of the tensors beside it.
+        states = [reached[name] for name in objective.tensors if name != wrt] or [reached[wrt]]
         if not any(state.differentiable for state in states) and all(state.converted for state in states):
             reason = next((state.reason for state in states if state.reason), "nothing connects them")
             raise DifferentiationError(f"{objective}: no gradient reaches {wrt}: {reason}")
@@ -220,9 +230,14 @@ def _twin(model: Model, objective: Objective) -> Objective:
     from onnxviz.methods.objectives import Objective as Sum
     from onnxviz.model.twin import unsquashed
 
-    target = objective.target
-    twin = unsquashed(model, target) if target is not None else None
-    return objective if twin is None else Sum.of(twin)
+    terms = [
+        (
+            weight,
+            term.aimed([unsquashed(model, target) or target for target in term.targets]) if term.is_value else term,
+        )
+        for weight, term in objective.terms
+    ]
+    return Sum(tuple(terms))
 
 
 def _space(

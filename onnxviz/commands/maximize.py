@@ -34,13 +34,26 @@ if TYPE_CHECKING:
 
     from onnxviz.formats.output_folder import OutputFolder
 
-_SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "std", "layout", "channels", "literal")
+_SEARCHED = (
+    "bounds",
+    "names",
+    "data",
+    "norm",
+    "held",
+    "value_range",
+    "mean",
+    "std",
+    "layout",
+    "channels",
+    "literal",
+    "like",
+)
 
 
 @click.command()
 @model_argument
 @target_option(
-    "What to maximize: 'logits[281]', 'conv1[*]', 'logits[2] - 0.5*logits[5]', '-unit[3]'; may be given several times.",
+    "What to maximize: 'logits[281]', 'conv1[*]', 'logits[2] - 0.5*logits[5]', '-unit[3]', 'energy(conv5)'; may be given several times.",
     required=True,
 )
 @wrt_option
@@ -64,10 +77,18 @@ _SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "
     help="The norm of an unbounded input, in standardised units. [default: the root of its size]",
 )
 @click.option(
+    "--like",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The real input that like(TENSOR) and inversion(TENSOR) follow: a picture, an array, a sound or a table's first row.",
+)
+@click.option(
     "--steps", type=click.IntRange(min=1), help="Steps of gradient ascent. [default: 256; 64 for pictures and signals]"
 )
 @click.option(
-    "--restarts", type=click.IntRange(min=1), help="Random starts of each target. [default: 5; 1 for pictures]"
+    "--restarts",
+    type=click.IntRange(min=1),
+    help="Random starts of each target. [default: 5; 1 for pictures; 4 or 6 for a set]",
 )
 @click.option(
     "--rate",
@@ -90,10 +111,17 @@ def maximize(terminal: Terminal, /, **options: Any) -> int:
     The score is measured by ONNX Runtime on the untouched model. With -o a picture or chart per target, a contact sheet,
     arrays.npz and result.json are written.
 
+    A TARGET is a tensor with an index, or a weighted sum of such and of functions. For a tensor T: energy(T),
+    direction(T, FILE.npy), like(T), inversion(T). For what the input pays: total_variation(input), l1(input), l2(input),
+    blur(input). For a set of restarts that is shown together: diversity(T), alignment(T), interpolate(T[3], T[8]).
+    docs/objectives.md tells what each one means.
+
     \b
     Examples:
       onnxviz maximize sample_models/digits.onnx -t 'logits[7]' -o seven
       onnxviz maximize sample_models/wine.onnx -t 'logits[*]' --data sample_models/wine.csv -o wines
+      onnxviz maximize sample_models/photo_patches.onnx -t 'like(relu2)' --like sample_models/photo_patches_cat.png -o cat
+      onnxviz maximize sample_models/photo_patches.onnx -t 'conv2[33] - 10*diversity(conv2)' -o facets
     """
     check_output(options["output"], options["overwrite"], options["resume"])
     task = prepare(terminal, options)
@@ -190,7 +218,8 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     rows: list[tuple[Any, ...]] = []
     for row in document["runs"]:
         agreed = row["consistency"]["cosine_mean"]
-        starts = f"{row['restarts']}" + (f", cosine {agreed:.2f}" if agreed is not None else "")
+        starts = f"{row['restarts']}" + (" together" if row["set"] else "")
+        starts += f", cosine {agreed:.2f}" if agreed is not None else ""
         said = row["message"] or row["status"]
         rows.append(
             (

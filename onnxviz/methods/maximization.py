@@ -15,7 +15,6 @@ from torch import Tensor
 from onnxviz.errors import DifferentiationError, UsageError
 from onnxviz.methods.optimizers import LBFGS, Adam, Optimizer, all_finite
 from onnxviz.methods.parameterizations import Parameterization
-from onnxviz.methods.penalties import Penalty
 from onnxviz.methods.runs import Run
 from onnxviz.methods.transforms import Transform
 
@@ -53,7 +52,7 @@ class Ascent:
     array : ndarray
         The best input seen, float32 in the model's own units, without a batch axis.
     score, initial_score : float
-        The objective at that input and at the start, without transforms and penalties.
+        The objective at that input and at the start, without transforms.
     history : ndarray
         (steps,): the objective at each step, under that step's transforms.
     status : str
@@ -82,8 +81,8 @@ def maximize(
     runs: Sequence[Run],
     *,
     transform: Transform | None = None,
-    penalty: Penalty | None = None,
     held: Mapping[str, Tensor] | None = None,
+    sets: Sequence[Sequence[int]] = (),
     steps: int = 256,
     rate: float = 0.1,
     decay: bool = True,
@@ -94,7 +93,8 @@ def maximize(
 ) -> tuple[Ascent, ...]:
     """Climb objectives, one per sample, by their gradients with respect to one input.
 
-    Samples share nothing but the batch: each has its own objective, its own random numbers and its own end.
+    Samples share nothing but the batch: each has its own objective, its own random numbers and its own end. Only those of
+    a set are kept or dropped together, since their objective compares them.
 
     Parameters
     ----------
@@ -104,17 +104,18 @@ def maximize(
         The input that moves.
     objectives : sequence of Objective
         One per sample; larger is better. Samples with the very same object are given to it together, so that it may
-        compare them with each other. An objective may read the input by its name as well.
+        compare them with each other. An objective may read the input by its name as well, and meets it without the
+        transform.
     parameterization : Parameterization
         Of the input; its variables are moved in place.
     runs : sequence of Run
         One per sample; they seed the transforms.
     transform : Transform, optional
         Random moves of the input, anew at each step. They never touch the input that is returned or scored.
-    penalty : Penalty, optional
-        What the standardized input pays.
     held : mapping of str to Tensor, optional
         Other inputs, given to the network as they are.
+    sets : sequence of sequences of int
+        Places of samples whose scores hang on each other: the best of a set is the best mean, all of one step.
     steps : int
         At most this many times the gradient is taken.
     rate : float
@@ -156,13 +157,12 @@ def maximize(
     generators = [run.generator("transform") for run in runs]
     climber: Optimizer = Adam(parameterization) if optimizer == "adam" else LBFGS(parameterization)
 
-    def look_still() -> tuple[Tensor, Tensor, Tensor]:
+    def look_still() -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             inputs = parameterization.realize()
-            scores = scores_of(inputs)
-            return inputs, scores, _pay(scores, inputs, parameterization, penalty)
+            return inputs, scores_of.judge(scores_of.tensors(inputs), inputs)
 
-    record = _Record(*look_still())
+    record = _Record(*look_still(), sets)
     try:
         for step in range(steps):
             inputs = parameterization.realize()
@@ -172,26 +172,30 @@ def maximize(
                 else inputs
             )
             patient = redirected is not None and optimizer == "adam" and step < PATIENCE
-            scores = scores_of(seen)
-            values = _pay(scores, inputs, parameterization, penalty)
-            gradients = _gradients(scores, values, parameterization, name, keep=patient)
+            tensors = scores_of.tensors(seen)
+            scores = scores_of.judge(tensors, inputs)
+            gradients = _gradients(scores, parameterization, name, keep=patient)
             dead = ~_any_nonzero(gradients) & record.going if patient else None
+            if patient and scores_of.reads_input:
+                # What an objective says of the input itself must not hide that the network says nothing.
+                blind = _gradients(scores_of.judge(tensors, inputs.detach()), parameterization, name, keep=True)
+                dead = ~_any_nonzero(blind) & record.going
             if dead is not None and bool(dead.any()):
                 # A second pass costs as much as the first, so it is taken only where a sample has no direction at all.
-                woken = _pay(scores_of(seen, redirected), inputs, parameterization, penalty)
-                others = _gradients(woken, woken, parameterization, name)
+                woken = scores_of.judge(scores_of.tensors(seen, redirected), inputs)
+                others = _gradients(woken, parameterization, name)
                 gradients = [
                     torch.where(dead.reshape(-1, *[1] * (g.ndim - 1)), o, g)
                     for g, o in zip(gradients, others, strict=True)
                 ]
             if seen is inputs:
-                record.look(inputs.detach(), scores.detach(), values.detach())
+                record.look(inputs.detach(), scores.detach())
             elif step % LOOK_EVERY == 0 and step > 0:
                 record.look(*look_still())
             idle = ~_any_nonzero(parameterization.tangent(gradients))
             share = (1 + math.cos(math.pi * step / steps)) / 2 if decay else 1.0
-            going = climber.step(values.detach(), gradients, record.going, rate * share)
-            record.advance(scores.detach(), all_finite([values.detach(), *gradients]), gradients, idle, going)
+            going = climber.step(scores.detach(), gradients, record.going, rate * share)
+            record.advance(scores.detach(), all_finite([scores.detach(), *gradients]), gradients, idle, going)
             if progress:
                 progress(step + 1, record.history[-1])
             if not bool(record.going.any()):
@@ -204,7 +208,7 @@ def maximize(
 
 
 class _Scores:
-    """The network and the objectives, as one function from inputs to (batch,) scores."""
+    """The network and the objectives: from inputs to tensors, and from those to (batch,) scores."""
 
     def __init__(
         self,
@@ -222,12 +226,20 @@ class _Scores:
         self._groups = list(groups.values())
         self._names = {tensor for objective, _ in self._groups for tensor in objective.tensors} - {name}
 
-    def __call__(self, inputs: Tensor, instead: Network | None = None) -> Tensor:
-        """Return (batch,) float32 scores, by another network if one is given."""
+    @property
+    def reads_input(self) -> bool:
+        """Whether an objective reads both the input and what the network makes of it."""
+        return bool(self._names) and any(self._name in objective.tensors for objective, _ in self._groups)
+
+    def tensors(self, inputs: Tensor, instead: Network | None = None) -> dict[str, Tensor]:
+        """Return what the network, or another one, makes of the inputs: all that the objectives read."""
         network = instead or self._network
         parts = [network({**self._held, self._name: part}) for part in torch.split(inputs, self._batch_size)]
-        tensors = {tensor: torch.cat([part[tensor] for part in parts]) for tensor in self._names}
-        tensors[self._name] = inputs
+        return {tensor: torch.cat([part[tensor] for part in parts]) for tensor in self._names}
+
+    def judge(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        """Return (batch,) float32 scores; whoever reads the input by its name meets these inputs."""
+        tensors = {**tensors, self._name: inputs}
         scores: list[Tensor] = []
         order: list[int] = []
         for objective, places in self._groups:
@@ -245,9 +257,9 @@ class _Scores:
 class _Record:
     """What is known of every sample so far; made from a look at the start."""
 
-    def __init__(self, inputs: Tensor, scores: Tensor, values: Tensor) -> None:
-        self.inputs, self.scores, self.values = inputs, scores, values
-        self.initial_scores, self.initial_values = scores, values
+    def __init__(self, inputs: Tensor, scores: Tensor, sets: Sequence[Sequence[int]] = ()) -> None:
+        self.inputs, self.scores, self.initial_scores = inputs, scores, scores
+        self._sets = [torch.tensor(list(places), device=scores.device) for places in sets]
         self.going = torch.ones_like(scores, dtype=torch.bool)
         self.history: list[NDArray[np.float32]] = []
         self.interrupted = False
@@ -256,14 +268,21 @@ class _Record:
         self._ended: dict[int, int] = {}
         self._failures: dict[int, str] = {}
 
-    def look(self, inputs: Tensor, scores: Tensor, values: Tensor) -> None:
-        """Keep what is better than the best so far, and finite."""
-        better = (
-            torch.isfinite(values) & ((values >= self.values) | ~torch.isfinite(self.values)) & all_finite([inputs])
-        )
+    def look(self, inputs: Tensor, scores: Tensor) -> None:
+        """Keep what is better than the best so far, and finite; of a set all or nothing."""
+        values, best = self._shared(scores), self._shared(self.scores)
+        better = torch.isfinite(values) & ((values >= best) | ~torch.isfinite(best)) & all_finite([inputs])
+        for places in self._sets:
+            better[places] = better[places].all()
         self.inputs = torch.where(better.reshape(-1, *[1] * (inputs.ndim - 1)), inputs, self.inputs)
         self.scores = torch.where(better, scores, self.scores)
-        self.values = torch.where(better, values, self.values)
+
+    def _shared(self, scores: Tensor) -> Tensor:
+        """Return what each sample is judged by: its score, and in a set the mean of all."""
+        shared = scores.clone()
+        for places in self._sets:
+            shared[places] = scores[places].mean()
+        return shared
 
     def advance(self, scores: Tensor, finite: Tensor, gradients: Sequence[Tensor], idle: Tensor, going: Tensor) -> None:
         """Note one step: what was scored, and which samples end with it."""
@@ -282,8 +301,8 @@ class _Record:
         """Return what was found."""
         arrays = self.inputs.cpu().numpy().astype(np.float32)
         # By more than a rounding; a start that was not finite is below everything.
-        initial = self.initial_values
-        rose = (self.values > initial + 1e-6 * initial.abs()) | ~torch.isfinite(initial)
+        initial = self._shared(self.initial_scores)
+        rose = (self._shared(self.scores) > initial + 1e-6 * initial.abs()) | ~torch.isfinite(initial)
         history = np.array(self.history, dtype=np.float32).reshape(len(self.history), len(arrays))
         results = []
         for place, array in enumerate(arrays):
@@ -301,22 +320,13 @@ class _Record:
         return tuple(results)
 
 
-def _pay(scores: Tensor, inputs: Tensor, parameterization: Parameterization, penalty: Penalty | None) -> Tensor:
-    """Return the scores less what the inputs pay; the one place where something is taken off."""
-    if penalty is None:
-        return scores
-    return scores - penalty(parameterization.standardize(inputs), parameterization.spatial)
-
-
-def _gradients(
-    scores: Tensor, values: Tensor, parameterization: Parameterization, name: str, keep: bool = False
-) -> list[Tensor]:
-    """Return the gradients of each sample's value with respect to its own variables."""
+def _gradients(scores: Tensor, parameterization: Parameterization, name: str, keep: bool = False) -> list[Tensor]:
+    """Return the gradients of each sample's score with respect to its own variables."""
     if not scores.requires_grad:
         raise DifferentiationError(f"{name}: no gradient of the target reaches it; aim at a tensor that depends on it")
     variables = parameterization.variables
-    # No sample's value depends on another's variables, unless the objective wants it: the sum keeps them apart.
-    found = torch.autograd.grad(values.sum(), variables, allow_unused=True, retain_graph=keep)
+    # No sample's score depends on another's variables, unless the objective wants it: the sum keeps them apart.
+    found = torch.autograd.grad(scores.sum(), variables, allow_unused=True, retain_graph=keep)
     if all(gradient is None for gradient in found):
         raise DifferentiationError(f"{name}: no gradient of the target reaches it; aim at a tensor that depends on it")
     return [torch.zeros_like(v) if g is None else g for g, v in zip(found, variables, strict=True)]

@@ -6,51 +6,37 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from torch import Tensor
 
 from onnxviz.errors import TargetError
-from onnxviz.model.target import Target
+from onnxviz.methods.directions import Direction, Inversion, Likeness
+from onnxviz.methods.notation import Call, number_text, take_call, take_known
+from onnxviz.methods.regularizers import L1, L2, Blur, TotalVariation
+from onnxviz.methods.sets import Alignment, Diversity, Interpolation
+from onnxviz.methods.surroundings import Surroundings
+from onnxviz.methods.terms import Activation as Activation
+from onnxviz.methods.terms import Energy, Term
+from onnxviz.model.target import EACH, Target
 
-
-class Term(Protocol):
-    """One summand: which tensors it reads, and one number per sample."""
-
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        """The names it reads."""
-
-    def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Return a (batch,) tensor."""
-
-
-@dataclass(frozen=True)
-class Activation:
-    """A target's own value: the mean over what its index leaves (Olah et al. 2017: neuron, channel, class).
-
-    Examples
-    --------
-    >>> import torch
-    >>> Activation(Target("a", (1,)))({"a": torch.tensor([[1.0, 2.0], [3.0, 4.0]])})
-    tensor([2., 4.])
-    """
-
-    target: Target
-
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        """The tensor that the target names."""
-        return (self.target.tensor,)
-
-    def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Return the target's (batch,) values."""
-        picked: Tensor = self.target.select(tensors[self.target.tensor])
-        return picked
-
-    def __str__(self) -> str:
-        return str(self.target)
-
+FUNCTIONS: dict[str, type[Term]] = {
+    term.function: term
+    for term in (
+        Energy,
+        Direction,
+        Likeness,
+        Inversion,
+        Diversity,
+        Alignment,
+        Interpolation,
+        TotalVariation,
+        L1,
+        L2,
+        Blur,
+    )
+}
+"""Every function of the notation, by its name."""
+_TARGETS = {name: term.arguments.count("target") for name, term in FUNCTIONS.items()}
 
 Number = int | float
 
@@ -79,8 +65,8 @@ class Objective:
         return cls(((1.0, Activation(target)),))
 
     @classmethod
-    def parse(cls, text: str, names: Collection[str] = ()) -> Objective:
-        """Read a sum such as ``logits[281] - 0.5*logits[285] + 0.1*conv5[3]``.
+    def parse(cls, text: str, names: Collection[str] = (), moving: str = "") -> Objective:
+        """Read a sum such as ``logits[281] - 0.5*logits[285] + 0.1*energy(conv5)``.
 
         Parameters
         ----------
@@ -88,17 +74,21 @@ class Objective:
             Terms joined by + and -; a factor stands before its term, with ``*`` between. A leading - minimizes.
         names : collection of str
             The model's tensor names, which may themselves hold spaces, signs, dots and brackets: the longest one
-            that fits is taken.
+            that fits is taken, also where it looks like a function.
+        moving : str
+            The tensor that moves; inside a function the word ``input`` stands for it, if no tensor is called so.
 
         Raises
         ------
         TargetError
-            If a term or a factor cannot be read, or no term is given.
+            If a term or a factor cannot be read, a function is unknown or has other arguments, or no term is given.
 
         Examples
         --------
         >>> str(Objective.parse("-a/b[1] + .5 * c d[2]", ["a/b", "c d"]))
         '-a/b[1] + 0.5*c d[2]'
+        >>> str(Objective.parse("conv5[3]-.25*total_variation(input)", ["conv5", "data"], moving="data"))
+        'conv5[3] - 0.25*total_variation(data)'
         """
         if text.strip() in names:
             return cls.of(Target(text.strip()))
@@ -120,7 +110,13 @@ class Objective:
                     raise TargetError(
                         f"{text}: the factor {factor.group(1)} is larger than any number a computer holds"
                     )
-            written, rest = _take_target(rest, ordered, text)
+            known = take_known(rest, ordered)
+            called = take_call(rest, ordered, _TARGETS) if known is None else None
+            if called is not None:
+                call, rest = called
+                terms.append((sign, _term(call, names, moving)))
+                continue
+            written, rest = known or _take_unknown(rest, text)
             terms.append((sign, Activation(Target.parse(written, names))))
         return cls(tuple(terms))
 
@@ -128,6 +124,52 @@ class Objective:
     def tensors(self) -> tuple[str, ...]:
         """The names of every tensor that the terms read, each once, in order."""
         return tuple(dict.fromkeys(name for _, term in self.terms for name in term.tensors))
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What every term reads, in order."""
+        return tuple(target for _, term in self.terms for target in term.targets)
+
+    @property
+    def members(self) -> int:
+        """How many restarts make a set that is shown together; 0 where each restart is its own."""
+        return max(term.members for _, term in self.terms)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a term needs something from outside the graph."""
+        return any(term.asks for _, term in self.terms)
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it is climbed without random moves of the input."""
+        return any(term.stands_still for _, term in self.terms)
+
+    @property
+    def compares(self) -> bool:
+        """Whether the score of a restart depends on the others."""
+        return any(term.compares for _, term in self.terms)
+
+    @property
+    def alone(self) -> Objective | None:
+        """The terms that each restart has to itself; None where there are none."""
+        own = tuple((weight, term) for weight, term in self.terms if not term.compares)
+        return Objective(own) if own else None
+
+    @property
+    def passes(self) -> bool:
+        """Whether the restarts are the steps of a passage from one target to another."""
+        return any(isinstance(term, Interpolation) for _, term in self.terms)
+
+    def settled(self, surroundings: Surroundings) -> Objective:
+        """Return the objective with what its terms need from outside the graph.
+
+        Raises
+        ------
+        UsageError, DataError
+            If that is missing or does not fit.
+        """
+        return Objective(tuple((weight, term.settled(surroundings)) for weight, term in self.terms))
 
     @property
     def target(self) -> Target | None:
@@ -147,24 +189,22 @@ class Objective:
         Raises
         ------
         TargetError
-            If more than one term has a ``*``.
+            If more than one target has a ``*``.
         """
-        from onnxviz.model.target import EACH
-
-        starred = [
-            place
-            for place, (_, term) in enumerate(self.terms)
-            if isinstance(term, Activation) and EACH in term.target.index
-        ]
+        starred = [target for target in self.targets if EACH in target.index]
         if not starred:
             return (self,)
         if len(starred) > 1:
-            raise TargetError(f"{self}: only one term of a sum may have a '*'")
-        weight, term = self.terms[starred[0]]
-        target = term.target  # type: ignore[attr-defined]  # `starred` holds places of Activations alone
-        return tuple(
-            Objective((*self.terms[: starred[0]], (weight, Activation(one)), *self.terms[starred[0] + 1 :]))
-            for one in target.expand(shapes[target.tensor])
+            raise TargetError(f"{self}: only one target of a sum may have a '*'")
+        return tuple(self._aimed(starred[0], one) for one in starred[0].expand(shapes[starred[0].tensor]))
+
+    def _aimed(self, before: Target, after: Target) -> Objective:
+        """Return the same sum with one target in another's place."""
+        return Objective(
+            tuple(
+                (weight, term.aimed([after if target == before else target for target in term.targets]))
+                for weight, term in self.terms
+            )
         )
 
     def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -195,23 +235,45 @@ class Objective:
     def __str__(self) -> str:
         text = ""
         for weight, term in self.terms:
-            size = "" if abs(weight) == 1 else f"{abs(weight):g}*"
+            size = "" if abs(weight) == 1 else f"{number_text(abs(weight))}*"
             sign = ("-" if weight < 0 else "") if not text else (" - " if weight < 0 else " + ")
             text += f"{sign}{size}{term}"
         return text
 
 
-def _take_target(rest: str, ordered: Collection[str], text: str) -> tuple[str, str]:
-    """Split one target off the front; ``ordered`` holds the known names, longest first."""
-    for name in ordered:
-        if not rest.startswith(name):
-            continue
-        match = re.match(r"\s*(\[[^\]]*\])?\s*(?=[+-]|$)", rest[len(name) :])
-        if match:
-            end = len(name) + match.end()
-            return rest[: len(name)] + (match.group(1) or ""), rest[end:]
-    # An unknown name: up to the next sign that stands apart, so that the message can repeat it.
+def _take_unknown(rest: str, text: str) -> tuple[str, str]:
+    """Split off an unknown name: up to the next sign that stands apart, so that the message can repeat it."""
     match = re.match(r"(.+?)\s*(?=\s[+-]\s|$)", rest)
     if not match:
         raise TargetError(f"{text}: a target is missing at the end; write it as in 'logits[281] - 0.5*logits[285]'")
     return match.group(1), rest[match.end() :].lstrip()
+
+
+def _term(call: Call, names: Collection[str], moving: str) -> Term:
+    """Make the term that a function stands for."""
+    kind = FUNCTIONS.get(call.function)
+    if kind is None:
+        listed = ", ".join(one.signature for one in FUNCTIONS.values())
+        raise TargetError(
+            f"{call.text}: no tensor of that name, and no function '{call.function}'; the functions are {listed}"
+        )
+    if len(call.arguments) != len(kind.arguments) or not all(call.arguments):
+        met = len([one for one in call.arguments if one])
+        raise TargetError(f"{call.text}: {met} argument{'s' * (met != 1)}; write {kind.signature}")
+    values: list[Target | str] = []
+    for place, argument in zip(kind.arguments, call.arguments, strict=True):
+        target = Target.parse(argument, names) if place == "target" else None
+        if target is not None and target.tensor == "input" and moving and "input" not in names:
+            target = Target(moving, target.index)
+        values.append(argument if target is None else target)
+    options: dict[str, float] = {}
+    for name, number in call.options:
+        if name not in kind.options:
+            raise TargetError(f"{call.text}: no option '{name}'; write {kind.signature}")
+        try:
+            options[name] = float(number)
+        except ValueError:
+            options[name] = math.nan
+        if not (math.isfinite(options[name]) and options[name] >= 0):
+            raise TargetError(f"{call.text}: {name} is '{number}'; a number of 0 or more is wanted, as in {name}=2")
+    return kind(*values, **options)  # type: ignore[arg-type]  # what each place holds is said by `arguments`

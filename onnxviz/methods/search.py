@@ -97,6 +97,8 @@ class Settings:
         "adam" or "lbfgs".
     robust : bool
         Whether pictures and signals are moved at random while they are climbed.
+    members : int or None
+        How many restarts make a set, where an objective compares or joins them; None: as many as its terms suggest.
     """
 
     steps: int = 128
@@ -105,6 +107,11 @@ class Settings:
     rate: float = 0.1
     optimizer: Literal["adam", "lbfgs"] = "adam"
     robust: bool = True
+    members: int | None = None
+
+    def starts(self, objective: Objective) -> int:
+        """Return how many restarts an objective has."""
+        return (self.members or objective.members) if objective.members else self.restarts
 
 
 @dataclass(frozen=True)
@@ -121,8 +128,8 @@ class Found:
         Which of them ended highest.
     consistency : Consistency
         How far the starts agree.
-    start : ndarray
-        Where the best ascent began, without the batch.
+    starts : ndarray
+        (restart, *shape): where the ascents began.
     text : str
         The parameterization, in one line.
     """
@@ -131,13 +138,25 @@ class Found:
     ascents: tuple[Ascent, ...]
     best: int
     consistency: Consistency
-    start: np.ndarray
+    starts: np.ndarray
     text: str
 
     @property
     def ascent(self) -> Ascent:
         """The ascent that ended highest."""
         return self.ascents[self.best]
+
+    @property
+    def outcome(self) -> Ascent:
+        """The ascent that stands for all: the highest; of a set the first that went wrong, if any did."""
+        wrong = [one for one in self.ascents if one.status != "ok"] if self.objective.members else []
+        return wrong[0] if wrong else self.ascent
+
+    @property
+    def start(self) -> np.ndarray:
+        """Where the best ascent began, without the batch."""
+        began: np.ndarray = self.starts[self.best]
+        return began
 
 
 def search(
@@ -189,24 +208,36 @@ def search(
     """
     if settings.optimizer == "lbfgs" and settings.robust and space.spectral:
         raise UsageError("lbfgs allows no random transforms: add --no-transforms")
+    for objective in objectives:
+        _check_set(objective, settings, batch_size)
     probe = Run("probe", 0, settings.seed)
     with torch.no_grad():
         sample = space.start([probe], device).realize()
     batched = Batched(network, space.name, held, sample, copies)
     waking = batched.running(network.replacing({"Relu": _passing_relu})) if hasattr(network, "replacing") else None
     at_once = batch_size if batched.batchable else 1
-    group = max(1, at_once // settings.restarts)
-    total = settings.steps * -(-len(objectives) // group)
-    for number, first in enumerate(range(0, len(objectives), group)):
-        chosen = objectives[first : first + group]
-        runs = [
-            Run(str(objective), restart, settings.seed) for objective in chosen for restart in range(settings.restarts)
-        ]
+    groups = list(_groups(objectives, settings, at_once))
+    total = settings.steps * len(groups)
+    for number, chosen in enumerate(groups):
+        counts = [settings.starts(objective) for objective in chosen]
+        firsts = [sum(counts[:place]) for place in range(len(counts))]
+        # A passage begins at one place, and what its members see is moved alike, as is what any set sees: only then
+        # can they be compared.
+        runs, movers = (
+            [
+                Run(str(objective), 0 if alike else restart, settings.seed)
+                for objective, count, alike in zip(chosen, counts, likes, strict=True)
+                for restart in range(count)
+            ]
+            for likes in ([one.passes for one in chosen], [one.members > 0 for one in chosen])
+        )
         start = space.start(runs, device)
         with torch.no_grad():
             beginnings = start.realize().cpu().numpy()
         transform = (
-            standard_transform((len(runs), *space.shape), start.spatial) if settings.robust and space.spectral else None
+            standard_transform((len(runs), *space.shape), start.spatial)
+            if settings.robust and space.spectral and not chosen[0].stands_still
+            else None
         )
 
         def told(step: int, scores: Any, before: int = number * settings.steps) -> None:
@@ -216,10 +247,15 @@ def search(
         ascents = maximize(
             batched,
             space.name,
-            [objective for objective in chosen for _ in range(settings.restarts)],
+            [objective for objective, count in zip(chosen, counts, strict=True) for _ in range(count)],
             start,
-            runs,
+            movers,
             transform=transform,
+            sets=[
+                range(first, first + count)
+                for objective, first, count in zip(chosen, firsts, counts, strict=True)
+                if objective.compares
+            ],
             steps=settings.steps,
             rate=settings.rate,
             optimizer=settings.optimizer,
@@ -228,18 +264,48 @@ def search(
             progress=told,
         )
         found = []
-        for place, objective in enumerate(chosen):
-            own = ascents[place * settings.restarts : (place + 1) * settings.restarts]
+        for objective, first, count in zip(chosen, firsts, counts, strict=True):
+            own = ascents[first : first + count]
             scores = [ascent.score if np.isfinite(ascent.score) else -np.inf for ascent in own]
             arrays = torch.as_tensor(np.stack([ascent.array for ascent in own]), device=device)
             standard = start.standardize(arrays).cpu().numpy()
             agreed = consistency([ascent.score for ascent in own], standard)
             best = int(np.argmax(scores))
-            beginning = beginnings[place * settings.restarts + best]
-            found.append(Found(objective, own, best, agreed, beginning, start.text))
+            found.append(Found(objective, own, best, agreed, beginnings[first : first + count], start.text))
         yield found
         if any(one.ascent.status == "interrupted" for one in found):
             return
+
+
+def _groups(objectives: Sequence[Objective], settings: Settings, at_once: int) -> Iterator[list[Objective]]:
+    """Give neighboring objectives whose restarts fit into one batch and move alike; at least one at a time."""
+    chosen: list[Objective] = []
+    taken = 0
+    for objective in objectives:
+        count = settings.starts(objective)
+        if chosen and (taken + count > at_once or objective.stands_still != chosen[0].stands_still):
+            yield chosen
+            chosen, taken = [], 0
+        chosen.append(objective)
+        taken += count
+    if chosen:
+        yield chosen
+
+
+def _check_set(objective: Objective, settings: Settings, batch_size: int) -> None:
+    """Raise where the restarts of an objective cannot be a set."""
+    if not objective.members:
+        return
+    count = settings.starts(objective)
+    if count < 2:
+        raise UsageError(f"{objective}: is about several restarts beside each other; give --restarts 2 or more")
+    if objective.compares and settings.optimizer == "lbfgs":
+        raise UsageError(f"{objective}: lbfgs climbs each restart alone and cannot compare them; use adam")
+    if count > batch_size:
+        raise UsageError(
+            f"{objective}: its {count} restarts must be held in memory together, and {batch_size} fit; "
+            f"give --restarts {batch_size}" + ("" if batch_size > 1 else ", or leave out what compares them")
+        )
 
 
 def _passing_relu(values: torch.Tensor, **_: Any) -> torch.Tensor:

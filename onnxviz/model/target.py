@@ -158,22 +158,47 @@ class Target:
         TargetError
             If the index does not fit.
         """
+        picked = self.pick(array)
+        if picked.ndim == 1:
+            return picked
+        if "float" not in str(picked.dtype):
+            picked = picked * 1.0  # torch has no mean of whole numbers
+        return picked.reshape(picked.shape[0], -1).mean(-1)
+
+    def pick(self, array: Any) -> Any:
+        """Pick from every sample, axes kept: an index that is a number leaves an axis of size 1.
+
+        Parameters
+        ----------
+        array : (batch, *shape) ndarray or Tensor
+            As in `select`.
+
+        Returns
+        -------
+        (batch, *axes) ndarray or Tensor
+            As many axes as the array has.
+
+        Raises
+        ------
+        TargetError
+            If the index does not fit.
+        """
         if array.ndim == 0:
             array = array.reshape(1)
         shape = tuple(array.shape[1:])
         self.check(shape)
         if EACH in self.index:
             raise TargetError(f"{self}: '*' stands for one target per place; expand it before selecting")
-        if self.index:
-            key: list[Index] = [slice(None)]
-            for entry, axis in zip(self.index, self._axes(len(shape)), strict=True):
-                key.append(_forward(entry, shape[axis]) if isinstance(entry, slice) else entry)
-            array = array[tuple(key)]
-        if array.ndim == 1:
+        if not self.index:
             return array
-        if "float" not in str(array.dtype):
-            array = array * 1.0  # torch has no mean of whole numbers
-        return array.reshape(array.shape[0], -1).mean(-1)
+        key: list[slice | EllipsisType] = [slice(None)]
+        for entry, axis in zip(self.index, self._axes(len(shape)), strict=True):
+            if isinstance(entry, int):
+                place = entry % shape[axis]
+                key.append(slice(place, place + 1))
+            else:
+                key.append(_forward(entry, shape[axis]) if isinstance(entry, slice) else Ellipsis)
+        return array[tuple(key)]
 
     def _axes(self, rank: int) -> list[int]:
         """Return for each entry the axis after the batch that it picks from; -1 for the ellipsis."""

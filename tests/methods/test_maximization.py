@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import DifferentiationError, UsageError
+from onnxviz.methods.fixed_array import FixedArray
 from onnxviz.methods.fourier import Fourier
 from onnxviz.methods.maximization import DEAD, maximize
 from onnxviz.methods.objectives import Objective
 from onnxviz.methods.parameterizations import Direct
-from onnxviz.methods.penalties import Penalty
 from onnxviz.methods.rectifiers import passing_clip
 from onnxviz.methods.runs import Run
+from onnxviz.methods.surroundings import Standard, Surroundings
 from onnxviz.methods.transforms import Affine, Shift, standard_transform
 from onnxviz.model.target import Target
 
@@ -84,13 +85,16 @@ def test_a_minus_leads_to_the_lowest_point() -> None:
     np.testing.assert_allclose(found[0].array, [-0.6, 0.8, 0.0], atol=2e-2)
 
 
-def test_a_penalty_moves_the_maximum_and_not_the_score() -> None:
+def test_a_regularizer_moves_the_maximum() -> None:
     # The top of w.x - |x|^2 lies at w / 2.
     runs = each(1)
     free = Direct.free(runs, (3,))
-    (found,) = maximize(linear, "x", [unit(1)], free, runs, penalty=Penalty(l2=1.0))
+    standard = Standard(FixedArray(free.middle), FixedArray(free.span))
+    objective = Objective.parse("y[1] - l2(x)", ["x", "y"]).settled(Surroundings(moving="x", standard=standard))
+    (found,) = maximize(linear, "x", [objective], free, runs)
     np.testing.assert_allclose(found.array, WEIGHTS[1] / 2, atol=5e-3)
-    assert found.score == pytest.approx(float(WEIGHTS[1] @ torch.tensor(found.array)), rel=1e-5)
+    weights = WEIGHTS[1].numpy()
+    assert found.score == pytest.approx(weights @ weights / 4, rel=1e-4)
 
 
 @pytest.mark.parametrize("transform", [None, Shift(((2, 1), (3, 1))), Affine((2, 3), 2.0)])

@@ -6,11 +6,15 @@ import dataclasses
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from onnxviz.errors import TargetError
+from onnxviz.methods.directions import Direction, Inversion, Likeness
 from onnxviz.methods.objectives import Objective
+from onnxviz.methods.regularizers import L1, L2, Blur, TotalVariation
+from onnxviz.methods.sets import Alignment, Diversity, Interpolation
+from onnxviz.methods.terms import Activation, Energy
 from onnxviz.model.target import EACH, Target
 
 # Names as exporters write them: scopes with slashes, spaces, signs, dots, numbers and nothing else.
@@ -100,10 +104,111 @@ def test_a_star_is_one_objective_for_each_place() -> None:
     starred = Objective.parse("a[*] - b[0]", ["a", "b"])
     assert [str(one) for one in starred.expand({"a": (3,)})] == [f"a[{place}] - b[0]" for place in range(3)]
     assert starred.terms[0][1].target.index == (EACH,)
-    with pytest.raises(TargetError, match="only one term"):
+    with pytest.raises(TargetError, match="only one target"):
         Objective.parse("a[*] - b[*]", ["a", "b"]).expand({"a": (3,), "b": (2,)})
 
 
 def test_only_a_plain_target_is_one() -> None:
     assert Objective.parse("a[1]").target == Target("a", (1,))
     assert all(Objective.parse(text, ["a"]).target is None for text in ("-a[1]", "2*a[1]", "a[1] + a[2]"))
+
+
+# Functions of tensors.
+
+known_names = st.sampled_from(["a", "conv-1", "b/c d", "2", "x.y:0", "e+f", "g(h)", "like(a)", "power=2", "p, q"])
+targets = st.builds(Target, known_names, st.sampled_from([(), (3,), (Ellipsis, 3), (slice(2, 5), 1), (EACH,)]))
+files = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1).filter(str.strip)
+powers = st.floats(0, 1e9, allow_subnormal=False)
+terms = st.one_of(
+    st.builds(Activation, targets),
+    st.builds(Energy, targets),
+    st.builds(Direction, targets, files, powers),
+    st.builds(Likeness, targets, powers),
+    *(st.builds(kind, targets) for kind in (Inversion, Diversity, Alignment, TotalVariation, L1, L2, Blur)),
+    st.builds(Interpolation, targets, targets),
+)
+any_weight = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
+KNOWN = ["a", "conv-1", "b/c d", "2", "x.y:0", "e+f", "g(h)", "like(a)", "power=2", "p, q"]
+
+
+@given(st.lists(st.tuples(any_weight, terms), min_size=1, max_size=4))
+@settings(deadline=None)
+def test_functions_are_read_back_as_they_were_written(summands: list) -> None:
+    objective = Objective(tuple(summands))
+    # A tensor of that very name comes first, as everywhere.
+    assume(not any(str(term).startswith("like(a)") and isinstance(term, Likeness) for _, term in summands))
+    # A file named like a tensor is still the file, since the name is all that is kept of either.
+    assert Objective.parse(str(objective), KNOWN) == objective
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [
+        ("energy( a )", "energy(a)"),
+        ("2 *  direction(a[1,:] , v.npy ,power = 2.0)-l1(a)", "2*direction(a[1, :], v.npy, power=2)-l1(a)"),
+        ('direction(a, "my (1), v.npy")', "direction(a, 'my (1), v.npy')"),
+        ("direction(a, v (1).npy)", "direction(a, 'v (1).npy')"),
+        ("like(a, power=2)", "like(a)"),
+        ("-.25*total_variation(input)", "-0.25*total_variation(a)"),
+        ("interpolate(input[3],a[4])", "interpolate(a[3], a[4])"),
+    ],
+)
+def test_one_thing_may_be_written_in_several_ways(written: str, same: str) -> None:
+    assert Objective.parse(written, ["a"], "a") == Objective.parse(same, ["a"], "a")
+
+
+def test_a_tensor_whose_name_looks_like_a_function_is_found() -> None:
+    assert Objective.parse("energy(a)", ["a", "energy(a)"]) == Objective.of(Target("energy(a)"))
+    assert Objective.parse("2*l1(a)[3] - a", ["a", "l1(a)"]).targets == (Target("l1(a)", (3,)), Target("a"))
+    assert Objective.parse("energy(l1(a)[3])", ["a", "l1(a)"]).targets == (Target("l1(a)", (3,)),)
+    assert Objective.parse("energy", ["energy"]) == Objective.of(Target("energy"))
+    assert Objective.parse("energy(energy)", ["energy"]).terms[0][1] == Energy(Target("energy"))
+
+
+def test_the_word_input_is_a_tensor_where_there_is_one_of_that_name() -> None:
+    assert Objective.parse("l1(input)", ["input", "a"], "a").tensors == ("input",)
+    assert Objective.parse("l1(input)", ["data", "a"], "data").tensors == ("data",)
+    assert Objective.parse("input", ["data"], "data").tensors == ("input",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("entropy(a)", r"no function 'entropy'; the functions are energy\(TENSOR\), direction"),
+        ("energy()", r"0 arguments; write energy\(TENSOR\)"),
+        ("energy(a, a)", "2 arguments"),
+        ("direction(a)", "FILE.npy"),
+        ("like(a, power=x)", "power is 'x'"),
+        ("like(a, power=-1)", "0 or more"),
+        ("like(a, strength=2)", r"no option 'strength'; write like\(TENSOR, power=2\)"),
+        ("interpolate(a[1])", "1 argument;"),
+        ("energy(a", "not closed"),
+        ("direction(a, 'v.npy)", "not closed"),
+        ("direction(a, v (1.npy)", "quotes"),
+        ("energy(a) a", r"expected \+ or -"),
+        ("energy(a[x])", "is no index"),
+    ],
+)
+def test_what_is_no_function_is_told_what_there_is(text: str, words: str) -> None:
+    with pytest.raises(TargetError, match=words):
+        Objective.parse(text, ["a", "b"])
+
+
+def test_a_star_inside_a_function_is_one_objective_for_each_place() -> None:
+    (first, second) = Objective.parse("energy(a[*]) - 100*diversity(b)", ["a", "b"]).expand({"a": (2,)})
+    assert (str(first), str(second)) == ("energy(a[0]) - 100*diversity(b)", "energy(a[1]) - 100*diversity(b)")
+    passage = Objective.parse("interpolate(a[*], b[0])", ["a", "b"])
+    assert [str(one) for one in passage.expand({"a": (2,)})] == ["interpolate(a[0], b[0])", "interpolate(a[1], b[0])"]
+
+
+def test_what_makes_a_set() -> None:
+    assert [
+        (one.members, one.compares, one.passes)
+        for one in (
+            Objective.parse(text, ["a"], "a")
+            for text in ("a[1] - l1(a)", "a[1] - diversity(a)", "interpolate(a[0], a[1])", "-alignment(a)")
+        )
+    ] == [(0, False, False), (4, True, False), (6, False, True), (4, True, False)]
+    both = Objective.parse("interpolate(a[0], a[1]) + alignment(a)", ["a"])
+    assert (both.members, both.alone) == (6, Objective.parse("interpolate(a[0], a[1])", ["a"]))
+    assert Objective.parse("diversity(a)", ["a"]).alone is None

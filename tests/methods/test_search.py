@@ -10,6 +10,7 @@ from onnxviz.errors import EvaluationError, UsageError
 from onnxviz.methods.objectives import Objective
 from onnxviz.methods.runs import Run
 from onnxviz.methods.search import Settings, Space, search
+from onnxviz.methods.surroundings import Surroundings
 from onnxviz.model.target import Target
 
 WEIGHTS = torch.tensor([[1.0, -2.0, 0.5, 3.0], [-1.0, 1.0, 1.0, -0.5], [0.2, 0.1, -0.3, 0.4]])
@@ -152,3 +153,105 @@ def test_lbfgs_refuses_random_transforms() -> None:
     with pytest.raises(UsageError, match="--no-transforms"):
         found(PICTURE, [unit(0)], Settings(steps=2, optimizer="lbfgs"))
     assert found(PICTURE, [unit(0)], Settings(steps=2, optimizer="lbfgs", robust=False))
+
+
+# Sets of restarts.
+
+FOUR = Settings(steps=30, seed=2, restarts=3)
+
+
+def read(text: str) -> Objective:
+    return Objective.parse(text, ["x", "y"], "x").settled(Surroundings({"x": (4,), "y": (3,)}, moving="x"))
+
+
+def test_a_set_has_as_many_restarts_as_its_terms_suggest_and_others_as_they_are_told() -> None:
+    texts = ["y[0]", "y[0] - diversity(y)", "interpolate(y[0], y[1])"]
+    objectives = [read(text) for text in texts]
+    assert [len(one.ascents) for one in found(box(), objectives, FOUR)] == [3, 4, 6]
+    chosen = Settings(steps=2, restarts=2, members=2)
+    assert [len(one.ascents) for one in found(box(), objectives, chosen)] == [2, 2, 2]
+
+
+def test_diversity_leads_the_restarts_apart() -> None:
+    def two_tops(inputs):
+        x = inputs["x"]
+        return {"y": torch.stack([x[:, 0].abs() + x[:, 1].abs(), x[:, 0], x[:, 1]], 1)}
+
+    def directions(text: str) -> int:
+        (one,) = found(box(-1, 1), [read(text)], Settings(steps=60, restarts=2, members=2, rate=0.2), two_tops)
+        angles = np.array([ascent.array[:2] for ascent in one.ascents])
+        angles /= np.linalg.norm(angles, axis=1, keepdims=True)
+        return abs(float(angles[0] @ angles[1]))
+
+    # Alone both end in a corner, whose directions are equal or opposite or at right angles; compared they part.
+    assert directions("y[0] - 100*diversity(x[:2])") < 0.05
+
+
+@pytest.mark.parametrize("space", [box(), PICTURE], ids=["vector", "image"])
+def test_a_set_changes_nothing_beside_it_and_nothing_changes_it(space: Space) -> None:
+    settings = Settings(steps=8, restarts=2, seed=3)
+    objectives = [unit(0), read("y[1] - 2*diversity(y)"), unit(2)]
+    together = found(space, objectives, settings)
+    for place, objective in enumerate(objectives):
+        (alone,) = found(space, [objective], settings, batch_size=4)
+        for mine, other in zip(alone.ascents, together[place].ascents, strict=True):
+            np.testing.assert_allclose(mine.array, other.array, rtol=1e-5, atol=1e-5)
+
+
+def test_a_network_that_takes_one_sample_gives_the_same_set() -> None:
+    def single(inputs):
+        if len(inputs["x"]) != 1:
+            raise EvaluationError("one at a time")
+        return linear(inputs)
+
+    objective = read("y[1] - 2*diversity(y)")
+    (one,), (other,) = (found(box(), [objective], Settings(steps=8), network) for network in (linear, single))
+    for mine, theirs in zip(one.ascents, other.ascents, strict=True):
+        np.testing.assert_allclose(mine.array, theirs.array, rtol=1e-5, atol=1e-5)
+
+
+def test_a_passage_begins_at_one_place_and_ends_at_either_target() -> None:
+    (one,) = found(box(), [read("interpolate(y[0], y[1])")], Settings(steps=60, rate=0.2))
+    assert all((start == one.starts[0]).all() for start in one.starts)
+    for weights, ascent in zip(WEIGHTS[:2], (one.ascents[0], one.ascents[-1]), strict=True):
+        np.testing.assert_allclose(ascent.array, np.where(weights.numpy() > 0, 2.0, -1.0), atol=0.05)
+
+
+def test_the_members_of_a_set_are_kept_of_one_step() -> None:
+    # Their scores are those of the inputs kept, seen together.
+    objective = read("y[0] - 3*diversity(y)")
+    (one,) = found(box(), [objective], Settings(steps=25, rate=1.0))
+    kept = torch.tensor(np.stack([ascent.array for ascent in one.ascents]))
+    scores = objective({**linear({"x": kept}), "x": kept})
+    np.testing.assert_allclose([ascent.score for ascent in one.ascents], scores, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "words"),
+    [
+        ("diversity(y)", Settings(restarts=1, members=1), "2 or more"),
+        ("diversity(y)", Settings(members=9), "give --restarts 8"),
+        ("diversity(y)", Settings(optimizer="lbfgs"), "use adam"),
+    ],
+)
+def test_a_set_that_cannot_be_is_refused(text: str, settings: Settings, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        found(box(), [read(text)], settings, batch_size=8)
+
+
+def test_what_is_tied_to_its_place_is_climbed_without_random_moves() -> None:
+    moved = []
+
+    def watching(inputs):
+        moved.append(inputs["x"].detach().clone())
+        return {"y": inputs["x"].flatten(1)}
+
+    space = Space("x", (1, 24, 24), ("channel", "height", "width"), "image", low=np.zeros(()), high=np.ones(()))
+    reference = {"y": np.linspace(0, 1, 576)}
+    objective = Objective.parse("inversion(y)", ["y"]).settled(Surroundings(references=reference))
+    settings = Settings(steps=1, rate=1e-9)
+    (one,) = found(space, [objective], settings, watching)
+    assert all(float((seen[:1] - torch.tensor(one.start)).abs().max()) < 1e-5 for seen in moved[-3:])
+    moved.clear()
+    found(space, [Objective.of(Target("y", (3,)))], settings, watching)
+    assert any(float((seen[:1] - torch.tensor(one.start)).abs().max()) > 1e-2 for seen in moved[-3:])

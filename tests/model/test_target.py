@@ -129,3 +129,13 @@ def test_an_axis_of_unknown_size_takes_any_index() -> None:
     Target.parse("t[7, 2]").check((None, 3))
     with pytest.raises(TargetError, match=r"after the batch it is \?x3"):
         Target.parse("t[7, 3]").check((None, 3))
+
+
+@pytest.mark.parametrize("text", ["a", "a[1]", "a[-1, 2]", "a[..., 0]", "a[1:3, :, ::2]", "a[::-1]"])
+def test_picking_keeps_the_axes_and_selecting_is_its_mean(text: str) -> None:
+    array = np.arange(2 * 4 * 3 * 5.0).reshape(2, 4, 3, 5)
+    target = Target.parse(text)
+    picked = target.pick(array)
+    assert picked.ndim == 4
+    np.testing.assert_array_equal(picked.reshape(2, -1).mean(1), target.select(array))
+    np.testing.assert_array_equal(target.pick(torch.tensor(array)).numpy(), picked)

@@ -1,0 +1,86 @@
+"""Which axis of a tensor holds its channels, as far as the graph tells."""
+
+from __future__ import annotations
+
+from onnxviz.model.graph import Model
+from onnxviz.model.inputs import contract
+
+_FIRST = {
+    *("Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "DeformConv", "BatchNormalization", "LRN"),
+    *("InstanceNormalization", "GroupNormalization", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool"),
+    *("GlobalMaxPool", "GlobalLpPool", "QLinearAveragePool", "QLinearGlobalAveragePool"),
+    *("DepthToSpace", "SpaceToDepth"),
+}
+_LAST = {
+    *("MatMul", "Gemm", "MatMulInteger", "QLinearMatMul", "LayerNormalization", "RMSNormalization"),
+    *("SimplifiedLayerNormalization", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization"),
+    *("Attention", "MultiHeadAttention", "FusedMatMul", "MatMulNBits", "NhwcMaxPool", "NhwcConv"),
+}
+# What changes the layout, or may.
+_OPAQUE = {
+    *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Gather", "GatherND", "GatherElements", "Einsum", "Shape"),
+    *("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "LSTM", "GRU", "RNN", "If", "Loop", "Scan", "STFT", "DFT"),
+}
+
+
+def channel_axis(model: Model, name: str) -> int | None:
+    """Return the axis after the batch that holds a tensor's channels.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    name : str
+        A tensor.
+
+    Returns
+    -------
+    int or None
+        Counted from the first axis after the batch. Walking up from the tensor, what comes first decides: an operator
+        whose channels are its second axis (Conv, pools) or its last (MatMul, LayerNormalization), followed through
+        every Transpose on the way, or the input's own layout. None where nothing tells.
+    """
+    shape = model.tensors[name].shape
+    if shape is None:
+        return None
+    if len(shape) <= 2:
+        return 0
+    # Where each axis of the tensor lies in the one that the walk has come to.
+    places = list(range(len(shape)))
+    for _ in range(len(model.nodes) + 1):
+        node = model.producers.get(name)
+        if node is None:
+            return _of_input(model, name, places)
+        if node.op_type in _FIRST:
+            return places.index(1) - 1 if 1 in places[1:] else None
+        if node.op_type in _LAST:
+            last = len(places) - 1
+            return places.index(last) - 1 if last in places[1:] else None
+        if node.op_type in _OPAQUE:
+            return None
+        if node.op_type == "Transpose":
+            order = next((list(one.ints) for one in node.attribute if one.name == "perm"), places[::-1])
+            if len(order) != len(places):
+                return None
+            places = [order[place] for place in places]
+        before = next((one for one in node.input if one and _alike(model, one, len(places))), None)
+        if before is None:
+            return None
+        name = before
+    return None
+
+
+def _alike(model: Model, name: str, rank: int) -> bool:
+    """Whether a tensor is computed and has as many axes."""
+    info = model.tensors.get(name)
+    return name not in model.constants and info is not None and info.shape is not None and len(info.shape) == rank
+
+
+def _of_input(model: Model, name: str, places: list[int]) -> int | None:
+    if name not in model.inputs:
+        return None
+    axes = contract(model, name).axes
+    for word in ("channel", "feature"):
+        if word in axes and len(axes) == len(places) - 1:
+            return places.index(1 + axes.index(word)) - 1
+    return None

@@ -1,0 +1,47 @@
+"""Where the channels of a tensor lie, read from the operators above it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import onnxviz
+from onnxviz.model.channel_axis import channel_axis
+
+PICTURE = """agraph (float[N, 6, 5, 3] x) => (float[N, 6, 5, 4] y) {
+    first = Transpose <perm = [0, 3, 1, 2]> (x)
+    conv = Conv <kernel_shape = [1, 1]> (first, w)
+    relu = Relu (conv)
+    sum = Add (b, relu)
+    y = Transpose <perm = [0, 2, 3, 1]> (sum)
+    turned = Transpose <perm = [0, 1, 3, 2]> (y)
+    flat = Reshape (sum, s)
+}"""
+
+
+def axes(path, *names: str) -> list[int | None]:
+    model = onnxviz.load(path)
+    return [channel_axis(model, name) for name in names]
+
+
+def test_a_convolution_decides_and_transposes_are_followed(written) -> None:
+    path = written(
+        PICTURE, w=np.ones((4, 3, 1, 1), np.float32), b=np.ones((4, 1, 1), np.float32), s=np.array([0, 4, 30])
+    )
+    assert axes(path, "conv", "relu", "sum", "y", "turned") == [0, 0, 0, 2, 1]
+    # The input's own layout, where no convolution came yet.
+    assert axes(path, "x", "first") == [2, 0]
+    assert axes(path, "flat") == [None]
+
+
+def test_a_linear_layer_over_steps_has_its_channels_last(written) -> None:
+    path = written(
+        "agraph (float[N, 20, 8] x) => (float[N, 20, 5] y) { y = MatMul(x, w)\nz = Tanh(y) }",
+        w=np.ones((8, 5), np.float32),
+    )
+    assert axes(path, "y", "z") == [1, 1]
+
+
+@pytest.mark.parametrize(("name", "tensor"), [("wine", "relu1"), ("digits", "logits"), ("tones", "conv2")])
+def test_sample_models(samples, name: str, tensor: str) -> None:
+    assert axes(samples / f"{name}.onnx", tensor) == [0]
