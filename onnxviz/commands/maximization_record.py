@@ -12,6 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from onnxviz.commands.maximization_task import Task
     from onnxviz.formats.output_folder import OutputFolder
+    from onnxviz.methods.maximization import Ascent
     from onnxviz.methods.objectives import Objective
     from onnxviz.methods.search import Found
 
@@ -123,9 +124,24 @@ def record(
     row["files"] = [str(folder.path / name / file) for file in files]
     with folder.item(name) as item:
         save_picture(item / "picture.png", picture)
+        _save_frames(task, ascent, item)
         provenance = {"model": task.model.name, "sha256": task.model.digest, "seed": task.settings.seed}
         Result(arrays, axes, row, ascent.status, ascent.message, provenance).save(item)
     return row
+
+
+def _save_frames(task: Task, ascent: Ascent, folder: Path) -> None:
+    """Draw the way of the ascent that the result shows, a picture for each step that was kept."""
+    from onnxviz.formats.pictures import enlarge, save_picture
+
+    if not ascent.frames:
+        return
+    (folder / "frames").mkdir()
+    for step, array in ascent.frames.items():
+        picture = task.drawing.draw(array, "", f"after {step} steps")
+        if task.drawing.is_picture:
+            picture = enlarge(picture, max(1, _SMALL // max(picture.shape[:2])))
+        save_picture(folder / "frames" / f"step_{step:05d}.png", picture)
 
 
 def _padded(history: np.ndarray, steps: int) -> np.ndarray:

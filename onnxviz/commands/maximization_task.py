@@ -95,6 +95,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         options["optimizer"],
         robust,
         options["restarts"],
+        options["save_every"],
     )
     for sentence in expected.evidence:
         terminal.note(f"{moving.name}: {sentence}")

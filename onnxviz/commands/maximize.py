@@ -98,6 +98,12 @@ _SEARCHED = (
 @click.option("--optimizer", type=click.Choice(["adam", "lbfgs"]), default="adam", show_default=True)
 @click.option("--no-transforms", is_flag=True, help="Climb without random shifts, scales and rotations.")
 @click.option(
+    "--save-every",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Draw the input after every N steps as well, in the folder frames of each target.",
+)
+@click.option(
     "--literal", is_flag=True, help="Climb a probability itself, not the logit before its Softmax or Sigmoid."
 )
 @seed_option

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
@@ -28,6 +28,9 @@ LEVEL = "the score did not rise over its start"
 PATIENCE = 16
 # Under random transforms the score of the still input is a look of its own; this often it is worth one.
 LOOK_EVERY = 16
+# An ascent whose still input has gained less than this part of its score in so many steps has arrived.
+ARRIVED = 1e-4
+WINDOW = 32
 
 
 class Scored(Protocol):
@@ -61,7 +64,9 @@ class Ascent:
     message : str
         What the status means here; empty where there is nothing to say.
     steps : int
-        How many steps were taken; fewer than asked for if the run ended early.
+        How many steps were taken; fewer than asked for if the run ended early or the score no longer grew.
+    frames : mapping of int to ndarray
+        The input after some steps, as `array`, where frames were asked for.
     """
 
     array: NDArray[np.float32]
@@ -71,6 +76,7 @@ class Ascent:
     status: Status
     message: str
     steps: int
+    frames: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
 
 def maximize(
@@ -89,6 +95,7 @@ def maximize(
     optimizer: Literal["adam", "lbfgs"] = "adam",
     batch_size: int | None = None,
     redirected: Network | None = None,
+    frame_every: int | None = None,
     progress: Callable[[int, NDArray[np.float32]], None] | None = None,
 ) -> tuple[Ascent, ...]:
     """Climb objectives, one per sample, by their gradients with respect to one input.
@@ -129,6 +136,8 @@ def maximize(
     redirected : callable, optional
         The same network, whose rectifiers let the gradient pass where they would block all of it (`rectifiers`). It
         stands in for the network in the first 16 steps of Adam, which wakes a unit that is dead at the start.
+    frame_every : int, optional
+        Keep the input after every so many steps.
     progress : callable, optional
         Called after each step with its number, from 1, and the (batch,) scores.
 
@@ -190,12 +199,15 @@ def maximize(
                 ]
             if seen is inputs:
                 record.look(inputs.detach(), scores.detach())
+                record.settle(step)
             elif step % LOOK_EVERY == 0 and step > 0:
                 record.look(*look_still())
             idle = ~_any_nonzero(parameterization.tangent(gradients))
             share = (1 + math.cos(math.pi * step / steps)) / 2 if decay else 1.0
             going = climber.step(scores.detach(), gradients, record.going, rate * share)
             record.advance(scores.detach(), all_finite([scores.detach(), *gradients]), gradients, idle, going)
+            if frame_every and (step + 1) % frame_every == 0:
+                record.keep(step + 1, parameterization.realize().detach())
             if progress:
                 progress(step + 1, record.history[-1])
             if not bool(record.going.any()):
@@ -265,6 +277,9 @@ class _Record:
         self.interrupted = False
         self._idle = torch.zeros_like(scores, dtype=torch.long)
         self._blocked = torch.zeros_like(self.going)
+        self._arrived = torch.zeros_like(self.going)
+        self._reached, self._since = self._shared(scores), 0
+        self._frames: list[tuple[int, NDArray[np.float32]]] = []
         self._ended: dict[int, int] = {}
         self._failures: dict[int, str] = {}
 
@@ -276,6 +291,18 @@ class _Record:
             better[places] = better[places].all()
         self.inputs = torch.where(better.reshape(-1, *[1] * (inputs.ndim - 1)), inputs, self.inputs)
         self.scores = torch.where(better, scores, self.scores)
+
+    def settle(self, step: int) -> None:
+        """Find, every `WINDOW` steps of a still input, the samples whose scores no longer grow."""
+        if step - self._since < WINDOW:
+            return
+        best, start = self._shared(self.scores), self._shared(self.initial_scores)
+        self._arrived = (best > start) & (best - self._reached <= ARRIVED * best.abs())
+        self._reached, self._since = best, step
+
+    def keep(self, step: int, inputs: Tensor) -> None:
+        """Keep what the inputs are after a step."""
+        self._frames.append((step, inputs.cpu().numpy().astype(np.float32)))
 
     def _shared(self, scores: Tensor) -> Tensor:
         """Return what each sample is judged by: its score, and in a set the mean of all."""
@@ -289,7 +316,7 @@ class _Record:
         self.history.append(scores.cpu().numpy().astype(np.float32))
         self._blocked = torch.where(self.going, ~_any_nonzero(gradients), self._blocked)
         self._idle = torch.where(idle, self._idle + 1, 0)
-        going = going & (self._idle < PATIENCE)
+        going = going & (self._idle < PATIENCE) & ~self._arrived
         for place in torch.nonzero(self.going & ~going).flatten().tolist():
             self._ended[place] = len(self.history)
             if not bool(finite[place]):
@@ -316,7 +343,8 @@ class _Record:
             elif not bool(rose[place]):
                 status, message = "no_progress", DEAD if bool(self._blocked[place]) else LEVEL
             score, start = float(self.scores[place]), float(self.initial_scores[place])
-            results.append(Ascent(array, score, start, history[:steps, place], status, message, steps))
+            frames = {step: inputs[place] for step, inputs in self._frames if step <= steps}
+            results.append(Ascent(array, score, start, history[:steps, place], status, message, steps, frames))
         return tuple(results)
 
 

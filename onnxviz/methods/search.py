@@ -99,6 +99,8 @@ class Settings:
         Whether pictures and signals are moved at random while they are climbed.
     members : int or None
         How many restarts make a set, where an objective compares or joins them; None: as many as its terms suggest.
+    frame_every : int or None
+        Keep the inputs after every so many steps.
     """
 
     steps: int = 128
@@ -108,6 +110,7 @@ class Settings:
     optimizer: Literal["adam", "lbfgs"] = "adam"
     robust: bool = True
     members: int | None = None
+    frame_every: int | None = None
 
     def starts(self, objective: Objective) -> int:
         """Return how many restarts an objective has."""
@@ -261,6 +264,7 @@ def search(
             optimizer=settings.optimizer,
             batch_size=at_once,
             redirected=waking,
+            frame_every=settings.frame_every,
             progress=told,
         )
         found = []
