@@ -34,7 +34,20 @@ if TYPE_CHECKING:
 
     from onnxviz.formats.output_folder import OutputFolder
 
-_SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "std", "layout", "channels", "literal")
+_SEARCHED = (
+    "bounds",
+    "names",
+    "data",
+    "norm",
+    "held",
+    "value_range",
+    "mean",
+    "std",
+    "layout",
+    "channels",
+    "literal",
+    "straight_through",
+)
 
 
 @click.command()
@@ -74,6 +87,11 @@ _SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "
 )
 @click.option("--optimizer", type=click.Choice(["adam", "lbfgs"]), default="adam", show_default=True)
 @click.option("--no-transforms", is_flag=True, help="Climb without random shifts, scales and rotations.")
+@click.option(
+    "--straight-through",
+    is_flag=True,
+    help="Let the gradient pass Round, Floor, Ceil and Sign as if they rounded nothing; else it is zero there.",
+)
 @click.option(
     "--literal", is_flag=True, help="Climb a probability itself, not the logit before its Softmax or Sigmoid."
 )
@@ -158,7 +176,7 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
     stops = [task.wrt] if task.inside else []
     tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
     measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
-    network = task.model.network(tensors, stops, device=task.device)
+    network = task.model.network(tensors, stops, device=task.device, straight_through=task.straight_through)
     session = task.model.session(measured, stops)
     check = task.model.network(measured, stops, device=task.device) if measured != tensors else network
     at_once = samples_at_once(task.model, tensors, stops, task.shape)
