@@ -74,6 +74,12 @@ def test_held_inputs_and_sizes_reach_both_sides(cli, written) -> None:
     assert row["shape"] == [3, 4]
 
 
+def test_a_size_may_be_zero_as_that_of_an_empty_cache_is(cli, written) -> None:
+    path = written("agraph (float[P, 3] past, float[1, 3] x) => (float[T, 3] y) { y = Concat <axis = 0> (past, x) }")
+    (row,) = cli("verify", path, "--shape", "past=0x3", "--json").document["tensors"]
+    assert (row["shape"], row["ok"]) == ([1, 3], True)
+
+
 def test_a_network_that_is_off_by_a_tenth_is_found(cli, written, monkeypatch) -> None:
     path = written("agraph (float[1, 3] x) => (float[1, 3] y) { a = Add(x, w)\ny = Neg(a) }", w=np.ones(3, np.float32))
     assert cli("verify", path).code == 0
