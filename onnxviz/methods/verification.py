@@ -15,8 +15,9 @@ Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 AMPLIFIED = "rounding upstream, amplified"
 
-_ROUNDING = 1 / 20
-"""The share of the tolerance up to which an error that an operator makes on the same inputs counts as rounding."""
+_ROUNDING_SHARE = 1 / 20
+_LEAST_ROUNDING = 1e-6
+"""An error on the same inputs counts as rounding up to this share of the tolerance, and up to eight units of float32 in any case."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def suspects(rows: Sequence[Agreement], sources: Callable[[str], Sequence[str]],
     tuple of str
         The tensors that are not ok, and before them all whose error is more than rounding or is not known, as whole numbers' is not.
     """
-    clean = {row.name for row in rows if row.max_rel_error <= _ROUNDING * tolerance}
+    clean = {row.name for row in rows if row.max_rel_error <= _rounding(tolerance)}
     order: dict[str, None] = {}
     for row in rows:
         stack = [] if row.ok else [(row.name, False)]
@@ -201,8 +202,8 @@ def explain(
     -------
     list of Agreement
         The rows. One that is not ok is `amplified` if what its operator reads differs at all, the operator is within the tolerance
-        on the same inputs, and none upstream that had a part errs there by more than a twentieth of the tolerance. Its errors stay
-        as they were found.
+        on the same inputs, and none upstream that had a part errs there by more than rounding: a twentieth of the tolerance. Its
+        errors stay as they were found.
     """
     errors = {row.name: row.max_rel_error for row in rows}
     amplified: set[str] = set()
@@ -226,7 +227,7 @@ def explain(
             amplified.add(name)
         elif name in failed:
             error = errors[name]  # nothing upstream differs: what is right alone goes wrong in the whole
-        if error > _ROUNDING * tolerance:
+        if error > _rounding(tolerance):
             culprits[name] = f"its operator agrees; that of {name} is off by {error:.1e} on the same inputs"
         elif culprit:
             culprits[name] = culprit
@@ -236,6 +237,10 @@ def explain(
         else replace(row, note=row.note or notes.get(row.name, ""))
         for row in rows
     ]
+
+
+def _rounding(tolerance: float) -> float:
+    return max(_ROUNDING_SHARE * tolerance, _LEAST_ROUNDING)
 
 
 def _error(name: str, ours: Any, theirs: Any, tolerance: float) -> float:

@@ -141,3 +141,10 @@ def test_sequences_are_compared_tensor_by_tensor() -> None:
     assert not explain(rows, lambda name: (listed, listed), reads, 1e-3)[1].diverges
     assert explain(rows, lambda name: (listed[:1], listed), reads, 1e-3)[1].diverges
     assert explain(rows, lambda name: (listed[::-1], listed), reads, 1e-3)[1].diverges
+
+
+def test_a_tight_tolerance_does_not_make_rounding_a_fault_of_what_stands_before() -> None:
+    rows = [row("a", 3e-7), row("b", 1e-2), row("c", 1e-2)]
+    found = explain(rows, alone(a=3e-7), reads, 1e-6)
+    assert [one.diverges for one in found] == [False, False, False]
+    assert explain(rows, alone(a=3e-7, b=2e-6), reads, 1e-6)[1].diverges
