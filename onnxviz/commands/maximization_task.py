@@ -36,6 +36,7 @@ class Task:
     held: dict[str, np.ndarray]
     labels: tuple[str, ...]
     device: str
+    straight_through: bool = False
 
     @property
     def copies(self) -> int:
@@ -82,7 +83,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     objectives, sizes = _expand(
         model, written, [moving.name] if inside else [], moving.name, shape, held, dims, shapes, options["seed"]
     )
-    _check_reach(model, objectives, moving.name)
+    _check_reach(model, objectives, moving.name, options["straight_through"])
     climbed = objectives if options["literal"] else tuple(_twin(model, one) for one in objectives)
     space, drawing = _space(model, moving.name, expected, shape, center, spread, options)
     default_restarts = 1 if space.spectral and expected.kind == "image" else 5
@@ -130,6 +131,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         resting,
         labels,
         device,
+        options["straight_through"],
     )
 
 
@@ -214,16 +216,17 @@ def _expand(
     return tuple(one for objective in written for one in objective.expand(whole)), whole
 
 
-def _check_reach(model: Model, objectives: tuple[Objective, ...], wrt: str) -> None:
+def _check_reach(model: Model, objectives: tuple[Objective, ...], wrt: str, straight_through: bool) -> None:
     """Say what stands in the way before anything is converted."""
     from onnxviz.model.support import reach
 
-    reached = reach(model, [wrt])
+    reached = reach(model, [wrt], straight_through=straight_through)
     for objective in objectives:
         # That the input reaches itself says nothing of the tensors beside it.
         states = [reached[name] for name in objective.tensors if name != wrt] or [reached[wrt]]
         if not any(state.differentiable for state in states) and all(state.converted for state in states):
-            reason = next((state.reason for state in states if state.reason), "nothing connects them")
+            told = sorted((state for state in states if state.reason), key=lambda state: not state.stopped)
+            reason = told[0].reason if told else "nothing connects them"
             raise DifferentiationError(f"{objective}: no gradient reaches {wrt}: {reason}")
 
 

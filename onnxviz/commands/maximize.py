@@ -47,6 +47,7 @@ _SEARCHED = (
     "channels",
     "literal",
     "like",
+    "straight_through",
 )
 
 
@@ -102,6 +103,11 @@ _SEARCHED = (
     metavar="N",
     type=click.IntRange(min=1),
     help="Draw the input after every N steps as well, in the folder frames of each target.",
+)
+@click.option(
+    "--straight-through",
+    is_flag=True,
+    help="Let the gradient pass Round, Floor, Ceil and Sign as if they rounded nothing; else it is zero there.",
 )
 @click.option(
     "--literal", is_flag=True, help="Climb a probability itself, not the logit before its Softmax or Sigmoid."
@@ -194,7 +200,7 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
     stops = [task.wrt] if task.inside else []
     tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
     measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
-    network = task.model.network(tensors, stops, device=task.device)
+    network = task.model.network(tensors, stops, device=task.device, straight_through=task.straight_through)
     session = task.model.session(measured, stops)
     check = task.model.network(measured, stops, device=task.device) if measured != tensors else network
     at_once = samples_at_once(task.model, tensors, stops, task.shape)

@@ -186,7 +186,7 @@ def read_sizes(
     whole: dict[str, tuple[int, ...]] = {}
     for name, text in shapes:
         parts = text.lower().replace("×", "x").split("x")
-        if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        if not all(part.isdecimal() for part in parts):  # 0 is a size too: of a cache that is still empty
             raise UsageError(f"--shape {name}={text}: write sizes such as 1x3x224x224")
         if name not in model.inputs:
             raise UsageError(

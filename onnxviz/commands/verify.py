@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from onnxviz.errors import TargetError, UnsupportedOperators, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from onnxviz.methods.verification import Agreement
     from onnxviz.model.graph import Model
 
 CHECK_FAILED = 3
@@ -62,7 +64,9 @@ def verify(
 ) -> int:
     """Compare every float tensor of MODEL as torch and as ONNX Runtime compute it.
 
-    Exits with 3 if one of them diverges, and names the first that does.
+    Exits with 3 if one of them diverges, and names the first that does. Where a tensor differs, each operator that had a
+    part in it is run once more, on ONNX Runtime's own values of its inputs. If all of them agree, rounding was amplified on the
+    way: the tensor is listed with its error, outputs as well, but it is no divergence.
 
     \b
     Example:
@@ -85,6 +89,8 @@ def verify(
     if names:
         session = model.session(names)
         rows = compare(model.network(names, device=place), session, inputs, names, limit)
+        if not all(row.ok for row in rows):
+            rows = _explain(model, rows, inputs, limit, place, whole=not targets)
         if not targets:
             # Once more as it ships: with no inner tensor marked, both sides fuse what they fuse in use.
             outputs = [name for name in model.outputs if name in names]
@@ -93,10 +99,13 @@ def verify(
                 if outputs
                 else []
             )
+            fine = {row.name for row in rows if row.ok}
             rows += [
-                row for row in whole_rows if not row.ok and all(row.name != other.name or other.ok for other in rows)
+                replace(row, note=row.note or "only with nothing inside marked, as ONNX Runtime fuses it")
+                for row in whole_rows
+                if not row.ok and row.name in fine
             ]
-    first = next((row.name for row in rows if not row.ok), None)
+    first = next((row.name for row in rows if row.diverges), None)
     document: dict[str, Any] = {
         "model": {"path": str(model.path), "sha256": model.digest},
         "ok": first is None and not unsupported,
@@ -110,6 +119,7 @@ def verify(
                 "max_abs_error": row.max_abs_error,
                 "max_rel_error": row.max_rel_error,
                 "ok": row.ok,
+                "amplified": row.amplified,
                 "note": row.note,
             }
             for row in rows
@@ -129,6 +139,28 @@ def verify(
     }
     terminal.emit(document, as_json, lambda console: _show(console, document, show_all))
     return 0 if document["ok"] else CHECK_FAILED
+
+
+def _explain(
+    model: Model, rows: list[Agreement], inputs: dict[str, Any], limit: float, device: Any, *, whole: bool
+) -> list[Agreement]:
+    """Tell rounding that was amplified from operators that differ; `whole` says that the rows are all that can be compared."""
+    from functools import partial
+
+    from onnxviz.methods.verification import explain, suspects
+    from onnxviz.methods.verification import verify as compare
+    from onnxviz.model.isolation import Isolation, sources
+
+    every = rows
+    if not whole:
+        # The tensors asked for are judged by what lies before them as well.
+        part = model.cut([row.name for row in rows])
+        names = [name for name, info in part.tensors.items() if info.is_float and name in part.producers]
+        every = compare(model.network(names, device=device), model.session(names), inputs, names, limit)
+    reads = partial(sources, model)
+    alone = Isolation(model, suspects(every, reads, limit), inputs, device)
+    explained = {row.name: row for row in explain(every, alone, reads, limit) if not row.ok}
+    return [explained.get(row.name, row) for row in rows]
 
 
 def _names(model: Model, targets: tuple[str, ...]) -> tuple[list[str], tuple[Any, ...]]:
@@ -176,6 +208,9 @@ def _default_tolerance(model: Model) -> float:
 def _show(console: Console, document: dict[str, Any], show_all: bool) -> None:
     rows = document["tensors"]
     failed = [row for row in rows if not row["ok"]]
+    amplified = [row for row in failed if row["amplified"]]
+    # What diverges comes first: it is what the exit code is about.
+    failed = [row for row in failed if not row["amplified"]] + amplified
     listed = rows if show_all else failed[:20] or sorted(rows, key=lambda row: -row["max_rel_error"])[:5]
     cells = [
         (
@@ -201,6 +236,13 @@ def _show(console: Console, document: dict[str, Any], show_all: bool) -> None:
         console.print(f"\nThe first divergence: {visible(document['first_divergence'])}.")
         console.print(f"{len(failed)} of {len(rows)} tensors differ by more than {limit}.")
     elif document["unsupported"]:
-        console.print(f"\n{len(rows)} tensors agree within {limit}; what the operators above lead to was not compared.")
+        agree = len(rows) - len(failed)
+        console.print(f"\n{agree} tensors agree within {limit}; what the operators above lead to was not compared.")
+    elif failed:
+        console.print(f"\n{len(rows) - len(failed)} of {len(rows)} float tensors agree within {limit}.")
     else:
         console.print(f"\nAll {len(rows)} float tensors agree within {limit}.")
+    if amplified:
+        console.print(
+            f"Rounding upstream is amplified in {len(amplified)}: each operator agrees on ONNX Runtime's own values of its inputs."
+        )

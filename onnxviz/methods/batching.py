@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -61,6 +61,11 @@ class Batched:
         twin = copy.copy(self)
         twin.network = network
         return twin
+
+    def obstacle(self, name: str, tensors: Sequence[str] | None = None) -> str:
+        """Return what keeps every gradient of some tensors from another one, if the network can tell; else ""."""
+        tell = getattr(self.network, "obstacle", None)
+        return "" if tell is None else str(tell(name, tensors))
 
     def _try(self, sample: Tensor) -> bool:
         """Run two different samples together and apart; first with the held inputs as they are, then repeated."""

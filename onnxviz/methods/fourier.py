@@ -37,7 +37,7 @@ class Fourier:
     variables : tuple of Tensor
         Real and imaginary parts, (batch, channel, *frequencies, 2).
     filter : Tensor
-        What each coefficient is multiplied with, (*frequencies,).
+        What each coefficient is multiplied with, (*frequencies, 2): the same for both parts, so that it is one pass.
     sizes : tuple of int
         Of the spatial axes, in the order of the axes.
     colors : Tensor or None
@@ -130,6 +130,7 @@ class Fourier:
         order = (0, *(1 + internal.index(name) for name in names))
         factors = spectral_filter(sizes, slope).to(device)
         coefficients = (count, *factors.shape, 2)
+        factors = factors.unsqueeze(-1).expand(coefficients[1:]).contiguous()
         spectrum = COEFFICIENT * normal([run.generator("start") for run in runs], coefficients).to(device)
         if low is not None and high is not None:
             lower, upper = fit(low, "range", shape, device), fit(high, "range", shape, device)
@@ -183,18 +184,19 @@ class Fourier:
 
     def realize(self) -> Tensor:
         """Return the input, (batch, *shape)."""
-        spectrum = torch.view_as_complex(self.variables[0]) * self.filter
+        spectrum = torch.view_as_complex(self.variables[0] * self.filter)
         waves = torch.fft.irfftn(spectrum, s=self.sizes, dim=tuple(range(2, 2 + len(self.sizes))))
         if self.colors is not None:
-            waves = torch.einsum("cd,bd...->bc...", self.colors, waves)
+            waves = (self.colors @ waves.flatten(2)).reshape(waves.shape)
         if self.bounded:
             # A sigmoid about 0; half of it lies on either side of the middle.
-            unit = torch.sigmoid(waves) - 0.5
-        else:
-            # Soft ceilings on the contrast of the whole, which is that of the data, and of each element. Without them
-            # the score would only tell how many steps were taken, or hang on a few dots that no data have.
-            power = waves.flatten(1).square().mean(1).reshape(-1, *[1] * (waves.ndim - 1))
-            unit = PEAK * torch.tanh(waves * torch.rsqrt(1 + power) / PEAK)
+            unit = torch.sigmoid(waves)
+            low = self.middle - self.span / 2
+            return torch.addcmul(low, self.span, unit.permute(self.order) if self.channels else unit.squeeze(1))
+        # Soft ceilings on the contrast of the whole, which is that of the data, and of each element. Without them the
+        # score would only tell how many steps were taken, or hang on a few dots that no data have.
+        power = waves.flatten(1).square().mean(1).reshape(-1, *[1] * (waves.ndim - 1))
+        unit = PEAK * torch.tanh(waves * torch.rsqrt(1 + power) / PEAK)
         unit = unit.permute(self.order) if self.channels else unit.squeeze(1)
         return self.middle + self.span * unit
 

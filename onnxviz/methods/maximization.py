@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onnxviz.errors import DifferentiationError, UsageError
-from onnxviz.methods.optimizers import LBFGS, Adam, Optimizer, all_finite
+from onnxviz.methods.optimizers import LBFGS, Adam, Optimizer, all_finite, largest
 from onnxviz.methods.parameterizations import Parameterization
 from onnxviz.methods.runs import Run
 from onnxviz.methods.transforms import Transform
@@ -183,29 +183,32 @@ def maximize(
             patient = redirected is not None and optimizer == "adam" and step < PATIENCE
             tensors = scores_of.tensors(seen)
             scores = scores_of.judge(tensors, inputs)
-            gradients = _gradients(scores, parameterization, name, keep=patient)
-            dead = ~_any_nonzero(gradients) & record.going if patient else None
+            gradients = _gradients(scores, parameterization, scores_of.stopped, keep=patient)
+            sizes = largest(gradients)
+            dead = (sizes == 0) & record.going if patient else None
             if patient and scores_of.reads_input:
                 # What an objective says of the input itself must not hide that the network says nothing.
-                blind = _gradients(scores_of.judge(tensors, inputs.detach()), parameterization, name, keep=True)
-                dead = ~_any_nonzero(blind) & record.going
+                seen_alone = scores_of.judge(tensors, inputs.detach())
+                blind = _gradients(seen_alone, parameterization, scores_of.stopped, keep=True)
+                dead = (largest(blind) == 0) & record.going
             if dead is not None and bool(dead.any()):
                 # A second pass costs as much as the first, so it is taken only where a sample has no direction at all.
                 woken = scores_of.judge(scores_of.tensors(seen, redirected), inputs)
-                others = _gradients(woken, parameterization, name)
+                others = _gradients(woken, parameterization, scores_of.stopped)
                 gradients = [
                     torch.where(dead.reshape(-1, *[1] * (g.ndim - 1)), o, g)
                     for g, o in zip(gradients, others, strict=True)
                 ]
+                sizes = largest(gradients)
             if seen is inputs:
                 record.look(inputs.detach(), scores.detach())
                 record.settle(step)
             elif step % LOOK_EVERY == 0 and step > 0:
                 record.look(*look_still())
-            idle = ~_any_nonzero(parameterization.tangent(gradients))
+            idle = largest(parameterization.tangent(gradients)) == 0
             share = (1 + math.cos(math.pi * step / steps)) / 2 if decay else 1.0
             going = climber.step(scores.detach(), gradients, record.going, rate * share)
-            record.advance(scores.detach(), all_finite([scores.detach(), *gradients]), gradients, idle, going)
+            record.advance(scores.detach(), sizes, idle, going)
             if frame_every and (step + 1) % frame_every == 0:
                 record.keep(step + 1, parameterization.realize().detach())
             if progress:
@@ -242,6 +245,13 @@ class _Scores:
     def reads_input(self) -> bool:
         """Whether an objective reads both the input and what the network makes of it."""
         return bool(self._names) and any(self._name in objective.tensors for objective, _ in self._groups)
+
+    def stopped(self) -> DifferentiationError:
+        """Return the error that says what keeps every gradient from the input."""
+        tell = getattr(self._network, "obstacle", None)
+        obstacle = tell(self._name, sorted(self._names)) if tell is not None and self._names else ""
+        reason = f": {obstacle}" if obstacle else "; aim at a tensor that depends on it"
+        return DifferentiationError(f"{self._name}: no gradient of the target reaches it{reason}")
 
     def tensors(self, inputs: Tensor, instead: Network | None = None) -> dict[str, Tensor]:
         """Return what the network, or another one, makes of the inputs: all that the objectives read."""
@@ -311,15 +321,15 @@ class _Record:
             shared[places] = scores[places].mean()
         return shared
 
-    def advance(self, scores: Tensor, finite: Tensor, gradients: Sequence[Tensor], idle: Tensor, going: Tensor) -> None:
-        """Note one step: what was scored, and which samples end with it."""
+    def advance(self, scores: Tensor, sizes: Tensor, idle: Tensor, going: Tensor) -> None:
+        """Note one step: what was scored, how large the gradients were, and which samples end with it."""
         self.history.append(scores.cpu().numpy().astype(np.float32))
-        self._blocked = torch.where(self.going, ~_any_nonzero(gradients), self._blocked)
+        self._blocked = torch.where(self.going, sizes == 0, self._blocked)
         self._idle = torch.where(idle, self._idle + 1, 0)
         going = going & (self._idle < PATIENCE) & ~self._arrived
         for place in torch.nonzero(self.going & ~going).flatten().tolist():
             self._ended[place] = len(self.history)
-            if not bool(finite[place]):
+            if not bool(torch.isfinite(scores[place]) & torch.isfinite(sizes[place])):
                 what = "gradient" if bool(torch.isfinite(scores[place])) else "score"
                 self._failures[place] = f"the {what} is not a finite number at step {len(self.history)}"
         self.going = going
@@ -348,18 +358,15 @@ class _Record:
         return tuple(results)
 
 
-def _gradients(scores: Tensor, parameterization: Parameterization, name: str, keep: bool = False) -> list[Tensor]:
+def _gradients(
+    scores: Tensor, parameterization: Parameterization, stopped: Callable[[], DifferentiationError], keep: bool = False
+) -> list[Tensor]:
     """Return the gradients of each sample's score with respect to its own variables."""
     if not scores.requires_grad:
-        raise DifferentiationError(f"{name}: no gradient of the target reaches it; aim at a tensor that depends on it")
+        raise stopped()
     variables = parameterization.variables
     # No sample's score depends on another's variables, unless the objective wants it: the sum keeps them apart.
     found = torch.autograd.grad(scores.sum(), variables, allow_unused=True, retain_graph=keep)
     if all(gradient is None for gradient in found):
-        raise DifferentiationError(f"{name}: no gradient of the target reaches it; aim at a tensor that depends on it")
+        raise stopped()
     return [torch.zeros_like(v) if g is None else g for g, v in zip(found, variables, strict=True)]
-
-
-def _any_nonzero(tensors: Sequence[Tensor]) -> Tensor:
-    """Tell, for each sample, whether anything in the tensors is not 0: (batch,) bool."""
-    return torch.stack([(tensor.flatten(1) != 0).any(1) for tensor in tensors]).any(0)

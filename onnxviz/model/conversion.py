@@ -18,8 +18,10 @@ from onnxviz.model.attributes import attribute_value
 from onnxviz.model.batch_norm import absorb
 from onnxviz.model.constants import Weight, read_array
 from onnxviz.model.expansion import expand, schema_of
+from onnxviz.model.fake_quantization import ROUNDING
 from onnxviz.model.operators.declaration import Declaration, Node, find
 from onnxviz.model.operators.element_types import from_numpy
+from onnxviz.model.operators.rounding import passing
 from onnxviz.model.plan import Body, Plan, Slot, Step
 from onnxviz.model.type_inference import infer_node
 
@@ -39,12 +41,18 @@ class Conversion:
         Operator versions by domain.
     folder : Path or None
         The model's folder, for external data inside bodies.
+    straight_through : bool
+        Whether gradients pass through rounding as if nothing were rounded, wherever it stands.
+    passing : frozenset of str
+        Tensors made by rounding through which gradients pass in any case.
     unsupported : dict
         Nodes that cannot be converted, by domain, operator and version.
     """
 
     opsets: Mapping[str, int]
     folder: Path | None = None
+    straight_through: bool = False
+    passing: frozenset[str] = frozenset()
     unsupported: dict[tuple[str, str, int], Unsupported] = field(default_factory=dict)
     bodies: int = 0
 
@@ -193,6 +201,12 @@ class _Builder:
                 self.conversion.refuse(node, version, tensor, _why_unknown(node, version))
                 self._assign_slots(node)
             return expanded
+        if (
+            node.op_type in ROUNDING
+            and not node.domain
+            and (self.conversion.straight_through or node.output[0] in self.conversion.passing)
+        ):
+            declaration = passing(declaration)
         try:
             step = self._step(node, version, declaration, tensor)
         except EvaluationError as error:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TypeProto, ValueInfoProto
 
-from onnxviz.errors import ModelError, TargetError
+from onnxviz.errors import ModelError, OnnxvizError, TargetError
 from onnxviz.model import external_data, preparation, reading, structure
 from onnxviz.model.constants import Weight, declare, read_array
+from onnxviz.model.fake_quantization import fake_quantized
 from onnxviz.model.tensor_info import TensorInfo, from_type
 from onnxviz.model.type_inference import infer_graph
 
@@ -119,6 +120,22 @@ class Model:
         return frozenset(
             name for node in self.original.graph.node if node.op_type == "Constant" for name in node.output
         )
+
+    @cached_property
+    def fake_quantized(self) -> frozenset[str]:
+        """Tensors that are rounded as a part of a quantization in float arithmetic: gradients pass straight through there."""
+        fixed = set(self.constants)
+        for node in self.nodes:
+            if not node.domain and node.input and all(name in fixed for name in structure.read_by(node)):
+                fixed.update(node.output)
+
+        def value(name: str) -> np.ndarray | None:
+            try:
+                return self.weight(name) if name in fixed else None
+            except OnnxvizError:  # what cannot be read is no scale that is known
+                return None
+
+        return fake_quantized(self.nodes, value)
 
     @cached_property
     def types(self) -> dict[str, TypeProto]:

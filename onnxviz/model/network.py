@@ -14,6 +14,7 @@ from onnxviz.model.conversion import MISSING, Conversion
 from onnxviz.model.operators.declaration import Declaration
 from onnxviz.model.operators.element_types import carrier, from_numpy
 from onnxviz.model.plan import Plan, Redirect
+from onnxviz.model.support import reach
 
 if TYPE_CHECKING:
     from onnxviz.model.graph import Model
@@ -32,6 +33,9 @@ class Network:
         Tensors inside the graph that are fed instead of computed; what lies before them alone is not converted.
     device : str or torch.device
         Where the weights lie and the work is done.
+    straight_through : bool
+        Whether gradients pass through Round, Floor, Ceil and Sign as if nothing were rounded; else they are zero there, which is
+        the derivative. Through quantization they pass straight in any case.
 
     Attributes
     ----------
@@ -51,13 +55,20 @@ class Network:
     """
 
     def __init__(
-        self, model: Model, tensors: Sequence[str], wrt: Sequence[str] = (), *, device: str | torch.device = "cpu"
+        self,
+        model: Model,
+        tensors: Sequence[str],
+        wrt: Sequence[str] = (),
+        *,
+        device: str | torch.device = "cpu",
+        straight_through: bool = False,
     ) -> None:
         part = model.cut(tensors, wrt)
         self.model = model
         self.tensors = tuple(tensors)
         self.inputs = tuple(part.inputs)
         self.device = torch.device(device)
+        self.straight_through = straight_through
         self._types = {name: part.tensors[name].element_type for name in self.inputs}
         self._ranks = {
             name: (None if info.shape is None else len(info.shape))
@@ -75,7 +86,7 @@ class Network:
                 values[name] = from_numpy(part.weight(name))
             return values[name]
 
-        conversion = Conversion(part.opsets, model.source.folder)
+        conversion = Conversion(part.opsets, model.source.folder, straight_through, model.fake_quantized)
         self.plan = conversion.plan(part.nodes, self.inputs, list(dict.fromkeys(tensors)), constant, dict(part.types))
         if conversion.unsupported:
             raise UnsupportedOperators(list(conversion.unsupported.values()))
@@ -98,6 +109,26 @@ class Network:
             return functions.get(declaration.operator) if declaration.domain == "" else None
 
         return lambda inputs: self._run(inputs, substitute)
+
+    def obstacle(self, name: str, tensors: Sequence[str] | None = None) -> str:
+        """Return what keeps every gradient of some tensors from another one, in words; "" if nothing is known to.
+
+        Parameters
+        ----------
+        name : str
+            What should move: an input of the network.
+        tensors : sequence of str, optional
+            Of those that the network computes; by default all.
+
+        Examples
+        --------
+        "ArgMax at best passes no gradient".
+        """
+        found = reach(self.model, [name], straight_through=self.straight_through)
+        states = [found[one] for one in (self.tensors if tensors is None else tensors)]
+        if any(state.differentiable for state in states):
+            return ""
+        return next((state.reason for state in states if state.stopped), states[0].reason if states else "")
 
     def __call__(self, inputs: Mapping[str, Tensor | np.ndarray]) -> dict[str, Tensor]:
         """Compute the tensors.

@@ -273,10 +273,24 @@ def _moved(value: Any, device: torch.device) -> Any:
 
 def _together(arguments: list[Any], device: torch.device) -> list[Any]:
     """Bring tensors onto one device where an operator has some on each."""
-    places = {argument.device.type for argument in arguments if isinstance(argument, torch.Tensor)}
-    if len(places) < 2:
-        return arguments
-    return [argument.to(device) if isinstance(argument, torch.Tensor) else argument for argument in arguments]
+    return [_placed(argument, device) for argument in arguments] if len(_places(arguments)) > 1 else arguments
+
+
+def _places(values: list[Any]) -> set[str]:
+    """Return the kinds of device that tensors lie on, those of sequences among them."""
+    places: set[str] = set()
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            places.add(value.device.type)
+        elif isinstance(value, list):
+            places |= _places(value)
+    return places
+
+
+def _placed(value: Any, device: torch.device) -> Any:
+    if isinstance(value, list):
+        return [_placed(one, device) for one in value]
+    return value.to(device) if isinstance(value, torch.Tensor) else value
 
 
 def _to_bfloat16(value: Any) -> Any:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from onnx import NodeProto
 
 from onnxviz.model.expansion import has_body, schema_of
+from onnxviz.model.fake_quantization import ROUNDING
 from onnxviz.model.graph import Model
 from onnxviz.model.structure import read_by, subgraphs
 
 _CATALOG = Path(__file__).with_name("operators") / "catalog.json"
 
 ZERO = "zero"
+_CONSTANT = "it is constant"
 
 
 @dataclass(frozen=True)
@@ -83,15 +85,18 @@ class Reach:
     differentiable : bool
         Whether a gradient can reach an input from it.
     reason : str
-        What stands in the way.
+        What stands in the way: the operator that passes no gradient and the tensor that it makes, say.
+    stopped : bool
+        Whether an operator stops the gradient, rather than that nothing leads here.
     """
 
     converted: bool
     differentiable: bool
     reason: str = ""
+    stopped: bool = False
 
 
-def reach(model: Model, sources: Iterable[str] | None = None) -> dict[str, Reach]:
+def reach(model: Model, sources: Iterable[str] | None = None, *, straight_through: bool = False) -> dict[str, Reach]:
     """Return for every tensor whether it can be computed in torch and whether a gradient passes back from it.
 
     Parameters
@@ -100,11 +105,13 @@ def reach(model: Model, sources: Iterable[str] | None = None) -> dict[str, Reach
         The model.
     sources : iterable of str, optional
         What moves: inputs, or tensors inside the graph that are fed; by default the floating-point inputs.
+    straight_through : bool
+        As `Network` takes it: whether gradients pass through rounding outside quantization too.
     """
     moving = set(sources) if sources is not None else {name for name, info in model.inputs.items() if info.is_float}
     apart = "it is no floating-point input" if sources is None else f"it does not depend on {', '.join(moving)}"
     table = {name: Reach(True, name in moving, "" if name in moving else apart) for name in model.inputs}
-    table.update({name: Reach(True, False, "it is constant") for name in model.constants})
+    table.update({name: Reach(True, False, _CONSTANT) for name in model.constants})
     known: dict[tuple[str, str], Support] = {}
     for node in model.nodes:
         key = (node.domain, node.op_type)
@@ -121,17 +128,30 @@ def reach(model: Model, sources: Iterable[str] | None = None) -> dict[str, Reach
             elif not found.converted:
                 table[name] = Reach(False, False, found.reason)
             elif not any(entry.differentiable for entry in before):
-                stopped = next(
-                    (entry.reason for entry in before if entry.reason and "constant" not in entry.reason),
-                    "it is constant",
-                )
-                table[name] = Reach(True, False, stopped)
+                # An operator that stops the gradient says more than an input that does not move, and that more than a constant.
+                told = sorted(before, key=lambda entry: (not entry.stopped, entry.reason == _CONSTANT))
+                table[name] = replace(told[0], converted=True) if told else Reach(True, False, _CONSTANT)
             else:
-                info = model.tensors.get(name)
-                number = (
-                    info is None or info.is_float or found.gradient == "straight-through" or info.container != "tensor"
-                )
-                passes = found.gradient != ZERO and number
-                why = "" if passes else (found.reason or f"{node.op_type} gives {info.dtype if info else 'no numbers'}")
-                table[name] = Reach(True, passes, why)
+                why = _stop(model, node, name, found, [one for one in read_by(node) if table[one].differentiable])
+                if why and node.op_type in ROUNDING and not node.domain:
+                    if straight_through or name in model.fake_quantized:
+                        why = ""
+                    else:
+                        why += "; --straight-through (in Python straight_through=True) lets it pass as if nothing were rounded"
+                table[name] = Reach(True, not why, why, bool(why))
     return table
+
+
+def _stop(model: Model, node: NodeProto, name: str, found: Support, moving: Sequence[str]) -> str:
+    """Return why no gradient passes a node to one of its outputs, "" if it does; `moving` are inputs that it could reach."""
+    if found.gradient == ZERO:
+        return f"{node.op_type} at {name} passes no gradient"
+    info = model.tensors.get(name)
+    if info is None or info.is_float or info.container != "tensor":
+        return ""
+    # Whole numbers carry a gradient where they are a quantization's: what made them passes it straight through.
+    quantized = any(not model.tensors[one].is_float for one in moving if one in model.tensors)
+    casting = node.op_type in ("Cast", "CastLike") and not node.domain
+    if quantized or (found.gradient == "straight-through" and not casting):
+        return ""
+    return f"{node.op_type} at {name} gives {info.dtype}, which carries no gradient"

@@ -58,8 +58,8 @@ def complete(nodes: Iterable[NodeProto], opsets: Mapping[str, int], types: dict[
 def infer_node(node: NodeProto, version: int, types: Mapping[str, TypeProto]) -> dict[str, TypeProto]:
     """Return the types of one node's outputs, by name; only those that can be known.
 
-    An operator that onnx does not define (an ONNX Runtime fusion, say) is taken to give the element type of its first
-    floating-point input.
+    An operator that onnx does not define (an ONNX Runtime fusion, say) is taken to give the element type of its output's zero
+    point if it has one, else that of its first floating-point input.
     """
     schema = schema_of(node, version)
     given = {name: types[name] for name in node.input if name and name in types}
@@ -69,15 +69,46 @@ def infer_node(node: NodeProto, version: int, types: Mapping[str, TypeProto]) ->
         except Exception:  # as above: whatever inference raises, it knows nothing
             return {}
         return found
-    for name in node.input:
+    wanted = _FLOATING
+    inputs = list(node.input)
+    if node.domain == "com.microsoft" and node.op_type in _ZERO_POINTS:
+        place = _ZERO_POINTS[node.op_type]
+        zero_point = inputs[place] if place < len(inputs) else ""
+        if zero_point:
+            inputs, wanted = [zero_point], _QUANTIZED
+        elif node.op_type == "QuantizeLinear":
+            return {node.output[0]: _tensor_type(TensorProto.UINT8)}
+        elif node.op_type != "QGemm":  # which without it gives floats; the others give their input's type
+            wanted = _QUANTIZED
+    for name in inputs:
         kind = types.get(name)
-        if kind is not None and kind.tensor_type.elem_type in (
-            TensorProto.FLOAT,
-            TensorProto.FLOAT16,
-            TensorProto.DOUBLE,
-            TensorProto.BFLOAT16,
-        ):
-            element = TypeProto()
-            element.tensor_type.elem_type = kind.tensor_type.elem_type
-            return {name: element for name in node.output[:1] if name}
+        if kind is not None and kind.tensor_type.elem_type in wanted:
+            return {name: _tensor_type(kind.tensor_type.elem_type) for name in node.output[:1] if name}
     return {}
+
+
+def _tensor_type(element_type: int) -> TypeProto:
+    kind = TypeProto()
+    kind.tensor_type.elem_type = element_type
+    return kind
+
+
+_FLOATING = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16})
+_QUANTIZED = frozenset({TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16})
+
+_ZERO_POINTS = {
+    "QGemm": 8,
+    "QLinearAdd": 7,
+    "QLinearAveragePool": 4,
+    "QLinearConcat": 1,
+    "QLinearConv": 7,
+    "QLinearGlobalAveragePool": 4,
+    "QLinearLeakyRelu": 4,
+    "QLinearMul": 7,
+    "QLinearReduceMean": 4,
+    "QLinearSigmoid": 4,
+    "QLinearSoftmax": 4,
+    "QLinearWhere": 8,
+    "QuantizeLinear": 2,
+}
+"""Which input of ONNX Runtime's quantized operators is their output's zero point, whose type the output has."""

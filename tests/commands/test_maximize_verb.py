@@ -358,3 +358,18 @@ def test_lbfgs_climbs_a_vector(cli, written) -> None:
     (row,) = aim(cli, written(LINEAR, w=WEIGHTS), "-t", "y[0]", "--bounds", "0,1", "--optimizer", "lbfgs", steps=20)
     assert row["optimizer"] == "lbfgs"
     assert row["ort_score"] == pytest.approx(4, abs=0.05)
+
+
+def test_rounding_stops_the_gradient_unless_it_is_asked_to_pass(cli, written, tmp_path) -> None:
+    path = written("agraph (float[N, 3] x) => (float[N, 2] y) { h = Floor(x)\ny = MatMul(h, w) }", w=WEIGHTS)
+    options = ["-t", "y[0]", "--steps", 16, "--restarts", 1, "--norm", 30]
+    outcome = cli("maximize", path, *options)
+    assert outcome.code == 1
+    assert "Floor at h passes no gradient; --straight-through" in outcome.err
+    folder = tmp_path / "out"
+    outcome = cli("maximize", path, *options, "--straight-through", "-o", folder, "--json")
+    assert outcome.code == 0
+    (row,) = outcome.document["runs"]
+    assert row["ort_score"] > row["initial_ort_score"]
+    # The score is the model's own: of the rounded values.
+    assert row["ort_score"] == pytest.approx(float(np.floor(saved(folder, "y[0]", "input")[0]) @ WEIGHTS[:, 0]))

@@ -74,6 +74,12 @@ def test_held_inputs_and_sizes_reach_both_sides(cli, written) -> None:
     assert row["shape"] == [3, 4]
 
 
+def test_a_size_may_be_zero_as_that_of_an_empty_cache_is(cli, written) -> None:
+    path = written("agraph (float[P, 3] past, float[1, 3] x) => (float[T, 3] y) { y = Concat <axis = 0> (past, x) }")
+    (row,) = cli("verify", path, "--shape", "past=0x3", "--json").document["tensors"]
+    assert (row["shape"], row["ok"]) == ([1, 3], True)
+
+
 def test_a_network_that_is_off_by_a_tenth_is_found(cli, written, monkeypatch) -> None:
     path = written("agraph (float[1, 3] x) => (float[1, 3] y) { a = Add(x, w)\ny = Neg(a) }", w=np.ones(3, np.float32))
     assert cli("verify", path).code == 0
@@ -88,3 +94,40 @@ def test_a_network_that_is_off_by_a_tenth_is_found(cli, written, monkeypatch) ->
     outcome = cli("verify", path, "--json")
     assert outcome.code == 3
     assert outcome.document["first_divergence"] == "a"
+
+
+CANCELLING = """agraph (float[1, 4] x) => (float[1, 4] y)
+{ a = Add(x, one)\nk = Cast <to = 7> (a)\nd = Sub(a, one)\ny = Mul(d, large) }"""
+
+
+def test_rounding_that_is_amplified_is_told_but_no_divergence(cli, written, monkeypatch) -> None:
+    constants = {"one": np.ones(1, np.float32), "large": np.full(1, 1e5, np.float32)}
+    path = written(CANCELLING, **constants)
+    np.save(path.with_suffix(".npy"), np.array([[1e-5, 2e-5, -1e-5, 3e-5]], np.float32))
+    options = ["--set", f"x={path.with_suffix('.npy')}"]
+    assert all(row["ok"] for row in cli("verify", path, *options, "--json").document["tensors"])
+    whole = verification.verify
+
+    def rounded_otherwise(network, session, inputs, names, tolerance):
+        nudged = {**inputs, "x": inputs["x"] + np.float32(2e-7)}
+        return whole(lambda _: network(nudged), session, inputs, names, tolerance)
+
+    monkeypatch.setattr(verification, "verify", rounded_otherwise)
+    outcome = cli("verify", path, *options, "--json")
+    assert outcome.code == 0
+    document = outcome.document
+    assert document["ok"] is True
+    assert document["first_divergence"] is None
+    rows = {row["name"]: row for row in document["tensors"]}
+    assert {name: (row["ok"], row["amplified"]) for name, row in rows.items()} == {
+        "a": (True, False),
+        "d": (False, True),
+        "y": (False, True),
+    }
+    assert rows["y"]["max_rel_error"] > document["tolerance"]
+    shown = cli("verify", path, *options)
+    assert "Rounding upstream is amplified in 2" in shown.out
+    assert "1 of 3 float tensors agree" in shown.out
+    # A tensor that is asked for alone is judged by what lies before it as well.
+    (row,) = cli("verify", path, *options, "-t", "y", "--json").document["tensors"]
+    assert (row["name"], row["amplified"]) == ("y", True)

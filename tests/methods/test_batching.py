@@ -92,3 +92,16 @@ def test_another_network_takes_over_the_held_inputs() -> None:
 def test_rounding_alone_does_not_forbid_a_batch() -> None:
     weight = torch.randn(3, 64, generator=torch.Generator().manual_seed(0))
     assert Batched(lambda inputs: {"y": 1e6 * (inputs["x"] @ weight)}, "x", {}, SAMPLE).batchable
+
+
+def test_what_the_network_tells_of_gradients_is_handed_on() -> None:
+    class Telling:
+        def __call__(self, inputs):
+            return {"y": inputs["x"] * 2}
+
+        def obstacle(self, name, tensors=None):
+            return f"nothing moves {name} by {tensors}"
+
+    sample = torch.ones(1, 3)
+    assert Batched(Telling(), "x", {}, sample).obstacle("x", ["y"]) == "nothing moves x by ['y']"
+    assert Batched(lambda inputs: {"y": inputs["x"]}, "x", {}, sample).obstacle("x") == ""

@@ -113,7 +113,7 @@ def test_the_gradient_of_a_resampling_is_its_adjoint() -> None:
 
 def test_shifts_move_each_sample_by_its_own() -> None:
     signal = pictures(3, 2, 10)
-    moved = shift(signal, 2, torch.tensor([0, 3, -4]))
+    moved = shift(signal, [2], torch.tensor([[0], [3], [-4]]))
     assert torch.equal(moved[0], signal[0])
     assert torch.equal(moved[1, :, 3:], signal[1, :, :7])
     assert torch.equal(moved[2, :, :6], signal[2, :, 4:])
@@ -159,11 +159,11 @@ def test_moves_do_not_depend_on_the_batch(transform) -> None:
 @pytest.mark.parametrize(
     ("shape", "spatial", "expected"),
     [
-        ((1, 3, 224, 224), (2, 3), Fading(Affine((2, 3), 14.0))),
-        ((1, 160, 320, 3), (1, 2), Fading(Affine((1, 2), 10.0))),
+        ((1, 3, 224, 224), (2, 3), Fading(Shift(((2, 14), (3, 14))))),
+        ((1, 160, 320, 3), (1, 2), Fading(Shift(((1, 10), (2, 20))))),
         ((1, 1, 28, 28), (2, 3), Fading(Shift(((2, 1), (3, 1))))),
         ((1, 1, 8, 8), (2, 3), None),
-        ((1, 2, 320), (2,), Fading(Shift(((2, 10),), 0.1))),
+        ((1, 2, 320), (2,), Fading(Shift(((2, 20),), 0.1))),
         ((1, 13), (), None),
     ],
 )

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnxviz.methods.verification import agreement, verify
+from onnxviz.errors import EvaluationError
+from onnxviz.methods.verification import AMPLIFIED, Agreement, agreement, explain, suspects, verify
 
 
 @given(st.floats(1e-3, 1e6), st.floats(1e-6, 1e6))
@@ -72,3 +73,78 @@ def test_rows_come_in_the_order_asked_for_and_lists_are_left_out() -> None:
     rows = verify(network, session, {"x": np.ones((1, 3), np.float32)}, ["b", "list", "a"], 1e-3)
     assert [(row.name, row.ok) for row in rows] == [("b", False), ("a", True)]
     assert rows[0].max_abs_error == pytest.approx(0.5)
+
+
+# x -> a -> b -> c, and k, a whole number whose error nobody knows, from a.
+READS = {"a": ("x",), "b": ("a",), "k": ("a",), "c": ("b", "k")}
+
+
+def reads(name: str) -> tuple[str, ...]:
+    return READS.get(name, ())
+
+
+def row(name: str, error: float) -> Agreement:
+    return Agreement(name, (2,), "float32", error, error, error <= 1e-3)
+
+
+def alone(**errors: float):
+    """Return a stand-in for single operators: each is off by so much of its range, 1."""
+    return lambda name: (np.array([0.0, 1.0 + errors.get(name, 0.0)]), np.array([0.0, 1.0]))
+
+
+def test_only_what_may_have_had_a_part_is_looked_at_again() -> None:
+    assert suspects([row("a", 1e-7), row("b", 1e-7), row("c", 1e-7)], reads, 1e-3) == ()
+    assert suspects([row("a", 1e-7), row("b", 1e-7), row("c", 0.5)], reads, 1e-3) == ("k", "c")
+    every = suspects([row("a", 4e-4), row("b", 4e-4), row("c", 0.5)], reads, 1e-3)
+    assert set(every) == {"a", "b", "k", "c"}
+    assert all(every.index(one) < every.index(name) for name in every for one in reads(name) if one in every)
+
+
+def test_rounding_that_grew_is_told_from_an_operator_that_differs() -> None:
+    rows = [row("a", 1e-7), row("b", 0.1), row("c", 0.2)]
+    grown = explain(rows, alone(), reads, 1e-3)
+    assert [one.amplified for one in grown] == [False, True, True]
+    assert [one.diverges for one in grown] == [False, False, False]
+    assert [one.note for one in grown] == ["", AMPLIFIED, AMPLIFIED]
+    # The figures stay: what was found is told whatever its cause.
+    assert [(one.max_rel_error, one.ok) for one in grown] == [(1e-7, True), (0.1, False), (0.2, False)]
+    wrong = explain(rows, alone(b=0.1), reads, 1e-3)
+    assert [one.diverges for one in wrong] == [False, True, True]
+    assert "on the same inputs" in wrong[1].note
+    assert "that of b is off by 1.0e-01 on the same inputs" in wrong[2].note
+
+
+def test_an_error_that_is_no_rounding_excuses_nothing_behind_it() -> None:
+    # The operator of a is within the tolerance, but off by more than rounding: what it leads to is its work.
+    rows = [row("a", 5e-4), row("b", 5e-4), row("c", 0.2)]
+    assert not explain(rows, alone(), reads, 1e-3)[2].diverges
+    assert explain(rows, alone(a=5e-4), reads, 1e-3)[2].diverges
+    # So it is with whole numbers, whose error is not among the rows.
+    assert explain([row("a", 1e-7), row("b", 1e-7), row("c", 0.2)], alone(k=1.0), reads, 1e-3)[2].diverges
+
+
+def test_what_differs_though_nothing_before_it_does_is_a_divergence() -> None:
+    assert explain([row("a", 0.1)], alone(), reads, 1e-3)[0].diverges
+    assert explain([row("a", 0.0), row("b", 0.1)], alone(), reads, 1e-3)[1].diverges
+
+
+def test_an_operator_that_cannot_be_run_alone_is_not_excused() -> None:
+    def refusing(name: str):
+        raise EvaluationError(name)
+
+    assert explain([row("a", 1e-7), row("b", 0.1)], refusing, reads, 1e-3)[1].diverges
+
+
+def test_sequences_are_compared_tensor_by_tensor() -> None:
+    rows = [row("a", 1e-7), row("b", 0.1)]
+    listed = [np.zeros(2), np.ones(2)]
+    assert not explain(rows, lambda name: (listed, listed), reads, 1e-3)[1].diverges
+    assert explain(rows, lambda name: (listed[:1], listed), reads, 1e-3)[1].diverges
+    assert explain(rows, lambda name: (listed[::-1], listed), reads, 1e-3)[1].diverges
+
+
+def test_a_tight_tolerance_does_not_make_rounding_a_fault_of_what_stands_before() -> None:
+    rows = [row("a", 3e-7), row("b", 1e-2), row("c", 1e-2)]
+    found = explain(rows, alone(a=3e-7), reads, 1e-6)
+    assert [one.diverges for one in found] == [False, False, False]
+    assert explain(rows, alone(a=3e-7, b=2e-6), reads, 1e-6)[1].diverges

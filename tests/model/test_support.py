@@ -62,7 +62,9 @@ def test_what_is_told_is_what_torch_does() -> None:
     ("name", "words"),
     [
         ("last", "Mystery is not implemented"),
-        ("best", "ArgMax passes no gradient"),
+        ("best", "ArgMax at best passes no gradient"),
+        ("size", "Shape at size passes no gradient"),
+        ("up", "Ceil at up passes no gradient; --straight-through"),
         ("c", "it is constant"),
         ("ranks", "it is no floating-point input"),
     ],
@@ -100,3 +102,80 @@ def test_a_body_must_be_supported_with_its_own_domains() -> None:
 def test_an_operator_that_onnx_defines_by_others_is_supported() -> None:
     assert support(helper.make_node("MeanVarianceNormalization", ["x"], ["y"]), 17).converted
     assert not support(helper.make_node("StringConcat", ["x"], ["y"]), 20).converted
+
+
+STOPS = """
+<ir_version: 8, opset_import: ["" : 17, "ai.onnx.ml" : 3]>
+g (float[2, 4] x, float[2, 4] other) => (float picked)
+<float[5] table = {1, 2, 3, 4, 5}, float s = {0.1}, uint8 z = {128}>
+{
+    k = Cast <to = 7> (x)
+    whole = Cast <to = 1> (k)
+    picked = Gather(table, k)
+    size = Shape(x)
+    sides = Cast <to = 1> (size)
+    area = ReduceProd <keepdims = 0> (sides)
+    best = ArgMax(x)
+    choice = Cast <to = 1> (best)
+    sum = Add(other, choice)
+    floor = Floor(x)
+    rest = Sub(x, floor)
+    scaled = Mul(floor, s)
+    q = QuantizeLinear(x, s, z)
+    turned = Transpose(q)
+    wide = Cast <to = 6> (turned)
+    d = DequantizeLinear(turned, s, z)
+    votes = ai.onnx.ml.TreeEnsembleRegressor <n_targets = 1, nodes_treeids = [0, 0, 0], nodes_nodeids = [0, 1, 2],
+        nodes_featureids = [1, 0, 0], nodes_values = [0.5, 0.0, 0.0], nodes_modes = ["BRANCH_LEQ", "LEAF", "LEAF"],
+        nodes_truenodeids = [1, 0, 0], nodes_falsenodeids = [2, 0, 0], target_treeids = [0, 0], target_nodeids = [1, 2],
+        target_ids = [0, 0], target_weights = [1.0, 2.0]> (x)
+    doubled = Add(votes, votes)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("whole", "Cast at k gives int64, which carries no gradient"),
+        ("picked", "Cast at k gives int64, which carries no gradient"),
+        ("area", "Shape at size passes no gradient"),
+        ("choice", "ArgMax at best passes no gradient"),
+        # The other input does not move; what stops the gradient of the one that does is what must be known.
+        ("sum", "ArgMax at best passes no gradient"),
+        (
+            "scaled",
+            "Floor at floor passes no gradient; --straight-through (in Python straight_through=True) lets it pass as if "
+            "nothing were rounded",
+        ),
+        ("doubled", "TreeEnsembleRegressor at votes passes no gradient"),
+        ("other", "it does not depend on x"),
+    ],
+)
+def test_the_operator_that_stops_the_gradient_is_named_with_its_tensor(name: str, words: str) -> None:
+    model = onnxviz.load(onnx.parser.parse_model(STOPS))
+    assert reach(model, ["x"])[name].reason == words
+    if name != "other":
+        network = model.network([name])
+        assert network.obstacle("x") == words
+        x = torch.linspace(0.2, 1.9, 8).reshape(2, 4).requires_grad_()
+        value = network({"x": x, "other": x.detach()})[name]
+        assert not value.requires_grad or not torch.autograd.grad(value.sum(), x, allow_unused=True)[0].any()
+
+
+@pytest.mark.parametrize("name", ["rest", "turned", "wide", "d"])
+def test_nothing_stands_in_the_way_where_a_gradient_passes(name: str) -> None:
+    model = onnxviz.load(onnx.parser.parse_model(STOPS))
+    network = model.network([name])
+    assert reach(model, ["x"])[name].differentiable
+    assert network.obstacle("x") == ""
+    x = torch.linspace(0.2, 1.9, 8).reshape(2, 4).requires_grad_()
+    assert torch.autograd.grad(network({"x": x, "other": x.detach()})[name].sum(), x)[0].any()
+
+
+def test_what_is_asked_for_straight_through_is_told_so() -> None:
+    model = onnxviz.load(onnx.parser.parse_model(STOPS))
+    told = reach(model, ["x"], straight_through=True)
+    assert told["scaled"].differentiable
+    assert not told["picked"].differentiable
+    assert model.network(["scaled"], straight_through=True).obstacle("x") == ""

@@ -30,7 +30,8 @@ def table(every: tuple[Declaration, ...]) -> str:
         "",
         "- *smooth*: the derivative, almost everywhere;",
         "- *straight-through*: the forward pass rounds, the backward pass acts as if it had not, inside the representable range;",
-        "- *zero*: piecewise constant, or an index: no gradient passes.",
+        "- *zero*: piecewise constant, or an index: no gradient passes. Through Floor, Ceil, Round and Sign it does if that is asked for "
+        "(`--straight-through`), and where they are part of a quantization in float arithmetic (x / s, Round, Clip, * s).",
     ]
     for domain in sorted({d.domain for d in every}):
         lines += [

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import reduce
 
 import torch
+from onnx import TensorProto
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.broadcasting import aligned
 from onnxviz.model.operators.declaration import Node, operator
-from onnxviz.model.operators.integer_types import RANGES, wrapped
+from onnxviz.model.operators.integer_types import RANGES, divided, sortable, wrapped
 from onnxviz.model.operators.vertical_tangents import flattened
 
 # Opset 1 promises which inputs may be overwritten: nothing is overwritten here.
@@ -59,6 +60,8 @@ def multiply_aligned(A: Tensor, B: Tensor, *, axis: int | None = None, node: Nod
 @operator("Div", since=7)
 def divide(A: Tensor, B: Tensor, *, node: Node) -> Tensor:
     """Divide; integers toward zero."""
+    if node.output_type() == TensorProto.UINT64 and not A.is_floating_point():
+        return divided(A, B)[0]
     if node.output_type() in RANGES or not A.is_floating_point():
         return torch.div(A, B, rounding_mode="trunc")
     return torch.div(A, B)
@@ -71,8 +74,10 @@ def divide_aligned(A: Tensor, B: Tensor, *, axis: int | None = None, node: Node)
 
 
 @operator("Mod", since=10)
-def modulo(A: Tensor, B: Tensor, *, fmod: int = 0) -> Tensor:
+def modulo(A: Tensor, B: Tensor, *, fmod: int = 0, node: Node) -> Tensor:
     """Return the remainder: with the sign of the divisor, or with ``fmod=1`` with the sign of the dividend."""
+    if node.output_type() == TensorProto.UINT64 and not A.is_floating_point():
+        return divided(A, B)[1]
     return torch.fmod(A, B) if fmod else torch.remainder(A, B)
 
 
@@ -175,15 +180,17 @@ def mean(*data_0: Tensor) -> Tensor:
 
 
 @operator("Min", ignored=_OVERWRITING)
-def minimum(*data_0: Tensor) -> Tensor:
+def minimum(*data_0: Tensor, node: Node) -> Tensor:
     """Return the smallest of any number of tensors; equal ones share the gradient."""
-    return _combined(torch.minimum, data_0, "Min")
+    kind = node.output_type()
+    return sortable(_combined(torch.minimum, tuple(sortable(one, kind) for one in data_0), "Min"), kind)
 
 
 @operator("Max", ignored=_OVERWRITING)
-def maximum(*data_0: Tensor) -> Tensor:
+def maximum(*data_0: Tensor, node: Node) -> Tensor:
     """Return the largest of any number of tensors; equal ones share the gradient."""
-    return _combined(torch.maximum, data_0, "Max")
+    kind = node.output_type()
+    return sortable(_combined(torch.maximum, tuple(sortable(one, kind) for one in data_0), "Max"), kind)
 
 
 def _combined(function: Callable[..., Tensor], tensors: tuple[Tensor, ...], name: str) -> Tensor:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from onnxviz.model.operators.broadcasting import aligned
-from onnxviz.model.operators.declaration import Gradient, operator
+from onnxviz.model.operators.declaration import Gradient, Node, operator
+from onnxviz.model.operators.integer_types import sortable
 
 # Until opset 6 `broadcast` says whether shapes may differ. Where they do, the node is either meant so or invalid.
 _LEGACY = ("broadcast",)
@@ -25,9 +26,10 @@ def equal_aligned(A: Tensor, B: Tensor, *, axis: int | None = None) -> Tensor:
 
 
 @operator("Greater", since=7, gradient=Gradient.ZERO)
-def greater(A: Tensor, B: Tensor) -> Tensor:
+def greater(A: Tensor, B: Tensor, *, node: Node) -> Tensor:
     """Whether the first operand is the greater one."""
-    return torch.gt(A, B)
+    kind = node.input_type(0)
+    return torch.gt(sortable(A, kind), sortable(B, kind))
 
 
 @operator("Greater", until=6, gradient=Gradient.ZERO, ignored=_LEGACY)
@@ -37,9 +39,10 @@ def greater_aligned(A: Tensor, B: Tensor, *, axis: int | None = None) -> Tensor:
 
 
 @operator("Less", since=7, gradient=Gradient.ZERO)
-def less(A: Tensor, B: Tensor) -> Tensor:
+def less(A: Tensor, B: Tensor, *, node: Node) -> Tensor:
     """Whether the first operand is the smaller one."""
-    return torch.lt(A, B)
+    kind = node.input_type(0)
+    return torch.lt(sortable(A, kind), sortable(B, kind))
 
 
 @operator("Less", until=6, gradient=Gradient.ZERO, ignored=_LEGACY)
@@ -49,15 +52,17 @@ def less_aligned(A: Tensor, B: Tensor, *, axis: int | None = None) -> Tensor:
 
 
 @operator("GreaterOrEqual", since=12, gradient=Gradient.ZERO)
-def greater_or_equal(A: Tensor, B: Tensor) -> Tensor:
+def greater_or_equal(A: Tensor, B: Tensor, *, node: Node) -> Tensor:
     """Whether the first operand is greater than the second one, or equal."""
-    return torch.ge(A, B)
+    kind = node.input_type(0)
+    return torch.ge(sortable(A, kind), sortable(B, kind))
 
 
 @operator("LessOrEqual", since=12, gradient=Gradient.ZERO)
-def less_or_equal(A: Tensor, B: Tensor) -> Tensor:
+def less_or_equal(A: Tensor, B: Tensor, *, node: Node) -> Tensor:
     """Whether the first operand is smaller than the second one, or equal."""
-    return torch.le(A, B)
+    kind = node.input_type(0)
+    return torch.le(sortable(A, kind), sortable(B, kind))
 
 
 @operator("And", since=7, gradient=Gradient.ZERO)

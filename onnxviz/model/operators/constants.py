@@ -64,3 +64,9 @@ def range_(start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
         raise EvaluationError(f"Range from {first} to {last} by {step}; the numbers must be finite")
     (count,) = allowed([max(math.ceil(length), 0)], "Range")
     return start + torch.arange(count, dtype=start.dtype, device=start.device) * delta
+
+
+@operator("Range", domain="com.microsoft", gradient=Gradient.ZERO)
+def range_microsoft(start: Tensor, limit: Tensor, delta: Tensor | None = None) -> Tensor:
+    """Return Range, whose delta may be left out and is 1 then: ONNX Runtime's own operator, older than ONNX's."""
+    return range_(start, limit, torch.ones_like(start) if delta is None else delta)

@@ -39,6 +39,8 @@ CARRIERS: dict[int, torch.dtype] = {
 # Types that onnx added later: absent from the oldest onnx the package accepts.
 for _name, _carrier in (
     ("FLOAT4E2M1", torch.float32),
+    ("FLOAT6E2M3", torch.float32),
+    ("FLOAT6E3M2", torch.float32),
     ("FLOAT8E8M0", torch.float32),
     ("INT2", torch.int8),
     ("UINT2", torch.uint8),
@@ -87,7 +89,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
         Any numeric numpy or ml_dtypes type.
     """
     kind = array.dtype.name
-    if kind in ("float16", "bfloat16") or kind.startswith(("float8", "float4")):
+    if kind in ("float16", "bfloat16") or kind.startswith(("float8", "float6_", "float4")):
         array = array.astype(np.float32)
     elif kind in ("int4", "int2"):
         array = array.astype(np.int8)

@@ -44,6 +44,7 @@ _ELEMENT_TYPES: dict[torch.dtype, int] = {
     torch.complex64: T.COMPLEX64,
     torch.complex128: T.COMPLEX128,
 }
+_HIGHEST_BIT = -(1 << 63)
 # Carried by a wider torch type, which does not wrap around where the ONNX type does. A uint64 is carried by the bits of an int64.
 _NARROWED = frozenset(RANGES) - frozenset(_TORCH_TYPES) - {T.UINT64}
 
@@ -102,3 +103,23 @@ def modulo_range(values: Tensor, element_type: int) -> Tensor:
     if low == 0:
         return torch.bitwise_and(values, mask)
     return torch.bitwise_and(values - low, mask) + low
+
+
+def sortable(values: Tensor, element_type: int) -> Tensor:
+    """Return values whose order torch sees right: of a uint64, which is carried by the bits of an int64, the highest bit is turned.
+
+    Doing it twice gives the values back.
+    """
+    return torch.bitwise_xor(values, _HIGHEST_BIT) if element_type == T.UINT64 else values
+
+
+def divided(dividend: Tensor, divisor: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the quotients and the remainders of uint64 numbers, all carried by the bits of an int64."""
+    low_bits = torch.bitwise_right_shift(dividend, 1) & ~_HIGHEST_BIT
+    # A divisor from 2^63 on goes into anything at most once; below, half the dividend divides as a signed number does.
+    large = divisor < 0
+    quotient = torch.div(low_bits, divisor.masked_fill(large, 1), rounding_mode="trunc") * 2
+    quotient = quotient.masked_fill(large, 0)
+    remainder = dividend - quotient * divisor
+    more = sortable(remainder, T.UINT64) >= sortable(divisor, T.UINT64)
+    return quotient + more.to(quotient.dtype), torch.where(more, remainder - divisor, remainder)

@@ -115,11 +115,54 @@ def attention_microsoft(
     projected = input @ weights
     if bias is not None:
         projected = projected + bias
-    query, key, value = (dot_product.split_heads(part, num_heads) for part in projected.split_with_sizes(sizes, 2))
+    return attended_projection(
+        projected,
+        sizes,
+        num_heads,
+        mask=mask_index,
+        past=past,
+        attention_bias=attention_bias,
+        filter_value=mask_filter_value,
+        scale=scale,
+        causal=bool(unidirectional),
+    )
+
+
+def attended_projection(
+    projected: Tensor,
+    sizes: Sequence[int],
+    heads: int,
+    *,
+    mask: Tensor | None,
+    past: Tensor | None,
+    attention_bias: Tensor | None = None,
+    filter_value: float | None = None,
+    scale: float | None = None,
+    causal: bool = False,
+) -> tuple[Tensor, ...]:
+    """Return what Attention gives, from tokens that are already multiplied by its weights.
+
+    Parameters
+    ----------
+    projected : (batch, tokens, sum of sizes)
+        Queries, keys and values beside each other.
+    sizes : sequence of int
+        How wide each of the three is.
+    heads : int
+    mask, attention_bias, filter_value
+        As in `_bias`.
+    past : (2, batch, heads, tokens, head size) or None
+        Keys and values from before.
+    scale : float or None
+        Of the scores; None or 0 for one over the root of the head size.
+    causal : bool
+        Whether a token sees those up to itself only.
+    """
+    query, key, value = (dot_product.split_heads(part, heads) for part in projected.split_with_sizes(list(sizes), 2))
     if past is not None:
         key, value = torch.cat((past[0], key), 2), torch.cat((past[1], value), 2)
-    behind = (0 if past is None else past.shape[3]) if unidirectional else None
-    added = _bias(mask_index, attention_bias, mask_filter_value, behind, query.shape[2], key.shape[2], input)
+    behind = (0 if past is None else past.shape[3]) if causal else None
+    added = _bias(mask, attention_bias, filter_value, behind, query.shape[2], key.shape[2], projected)
     factor = scale or query.shape[3] ** -0.5
     attended = dot_product.join_heads(dot_product.attend(query, key, value, factor, mask=added))
     if key.shape != value.shape:

@@ -135,6 +135,12 @@ def col2im(
 
 
 @lru_cache(maxsize=64)
+@operator("UnfoldTensor", domain="com.microsoft")
+def unfold_tensor(input: Tensor, *, dim: int = -1, size: int, step: int = 1) -> Tensor:
+    """Return the windows of `size` entries along an axis, `step` apart, whose entries make up a new last axis."""
+    return input.unfold(dim, size, step)
+
+
 def _patch_positions(
     sizes: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...]
 ) -> Tensor:

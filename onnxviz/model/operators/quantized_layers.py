@@ -14,7 +14,7 @@ from torch import Tensor
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Gradient, Node, operator
 from onnxviz.model.operators.exact_sums import centered
-from onnxviz.model.operators.pooling import average_pool
+from onnxviz.model.operators.pooling import average_pool, max_pool
 from onnxviz.model.operators.quantization import quantized, quantized_type
 from onnxviz.model.operators.softmax import over_trailing_axes
 from onnxviz.model.operators.windows import windows
@@ -227,3 +227,27 @@ def qlinear_global_average_pool(
     sums = torch.sum(centered(X, _scalar(x_zero_point), dtype), axes, keepdim=True).to(x_scale.dtype)
     quotient = sums * _scalar(x_scale / (y_scale * count))
     return quantized(quotient, _scalar(y_zero_point), quantized_type(y_zero_point, node, 4))
+
+
+@operator("NhwcMaxPool", domain=MICROSOFT)
+def nhwc_max_pool(
+    x: Tensor,
+    *,
+    kernel_shape: tuple[int, ...],
+    strides: tuple[int, ...] = (),
+    pads: tuple[int, ...] = (),
+    dilations: tuple[int, ...] = (),
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+) -> Tensor:
+    """Take the maximum over windows of quantized (batch, *spatial, channel) values."""
+    pooled = max_pool(
+        x.movedim(-1, 1),
+        kernel_shape=kernel_shape,
+        strides=strides,
+        pads=pads,
+        dilations=dilations,
+        auto_pad=auto_pad,
+        ceil_mode=ceil_mode,
+    )
+    return (pooled[0] if isinstance(pooled, tuple) else pooled).movedim(1, -1)

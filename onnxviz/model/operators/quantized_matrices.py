@@ -47,6 +47,12 @@ def matmul_integer(
     return _sums(A, B, a_zero_point, b_zero_point, node.input_type(0), node.input_type(1))
 
 
+@operator("MatMulInteger16", domain=MICROSOFT, gradient=Gradient.STRAIGHT_THROUGH)
+def matmul_integer_16(A: Tensor, B: Tensor, *, node: Node) -> Tensor:
+    """Multiply matrices of 16-bit integers; the result is int32, carried as floats."""
+    return _sums(A, B, None, None, node.input_type(0), node.input_type(1))
+
+
 @operator("QLinearMatMul", since=10, gradient=Gradient.STRAIGHT_THROUGH)
 def qlinear_matmul(
     a: Tensor,

@@ -113,3 +113,10 @@ def test_absurd_sizes_are_refused(call, inputs, kind, message):
     with pytest.raises(OnnxvizError, match=message) as raised:
         outputs_of(call, inputs, 11)
     assert raised.type is kind
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.float32])
+@pytest.mark.parametrize("numbers", [(2, 9, 3), (5, -3, -2), (0, 4)])
+def test_the_older_range_may_leave_out_its_step(compare, numbers, dtype):
+    inputs = {name: np.array(number, dtype) for name, number in zip("abc", numbers, strict=False)}
+    compare(written(f"y = com.microsoft.Range({', '.join(inputs)})", inputs, 17), inputs)

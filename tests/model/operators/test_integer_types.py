@@ -7,7 +7,9 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper
+from typed_node import typed_node
 
+import onnxviz
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.integer_types import RANGES, bounds, element_type_of, modulo_range, width, wrapped
 
@@ -54,3 +56,38 @@ def test_the_graph_knows_better_than_the_tensor():
     assert element_type_of(onnx.TensorProto.UINT8, values) == TensorProto.UINT8
     assert element_type_of(0, values) == TensorProto.FLOAT
     assert element_type_of(0, values.half()) == 0
+
+
+HUGE = np.array([0, 1, 2, 2**62, 2**63 - 1, 2**63, 2**63 + 5, 2**64 - 2, 2**64 - 1], np.uint64)
+
+
+def carried(array: np.ndarray) -> list[int]:
+    """Return uint64 numbers as the network gives them, by the bits of an int64."""
+    return array.view(np.int64).tolist() if array.dtype == np.uint64 else array.tolist()
+
+
+@pytest.mark.parametrize(
+    ("operator", "function"),
+    [
+        ("Greater", np.greater),
+        ("GreaterOrEqual", np.greater_equal),
+        ("Less", np.less),
+        ("LessOrEqual", np.less_equal),
+        ("Equal", np.equal),
+        ("Max", np.maximum),
+        ("Min", np.minimum),
+        ("Div", np.floor_divide),
+        ("Mod", np.remainder),
+    ],
+)
+def test_unsigned_numbers_of_64_bits_are_never_negative(operator, function):
+    b = HUGE[1:] if operator in ("Div", "Mod") else HUGE
+    inputs = {"a": HUGE[:, None], "b": b}
+    answer = onnxviz.load(typed_node(operator, inputs)).network()(inputs)["y"]
+    assert answer.tolist() == carried(function(HUGE[:, None], b))
+
+
+def test_fmod_and_mod_are_one_for_unsigned_numbers():
+    inputs = {"a": HUGE, "b": np.array([3], np.uint64)}
+    answer = onnxviz.load(typed_node("Mod", inputs, fmod=1)).network()(inputs)["y"]
+    assert answer.tolist() == carried(HUGE % np.uint64(3))

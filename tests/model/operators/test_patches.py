@@ -111,3 +111,11 @@ def test_nothing_is_remembered_in_a_form_that_autograd_refuses() -> None:
     columns = torch.ones(1, 2, 6, requires_grad=True)
     col2im(columns, (7,), (2,)).sum().backward()
     assert torch.equal(columns.grad, torch.ones(1, 2, 6))
+
+
+@pytest.mark.parametrize("attributes", ["size=3", "size=2, dim=1, step=2", "size=4, dim=-2, step=3"])
+def test_windows_along_an_axis_are_those_of_onnx_runtime(compare: Compare, attributes: str) -> None:
+    call = f"y = com.microsoft.UnfoldTensor<{attributes}>(x)"
+    inputs = {"x": np.random.default_rng(0).standard_normal((2, 7, 5)).astype(np.float32)}
+    compare(written(call, inputs, 17), inputs)
+    assert gradients_agree(call, inputs, 17)

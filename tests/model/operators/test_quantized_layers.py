@@ -162,3 +162,21 @@ def test_tensors_without_scale_and_zero_point_cannot_be_joined():
     inputs = {"cs": SCALES["cs"], "cz": any_of(np.uint8), "a": any_of(np.uint8, 3), "as": SCALES["as"]}
     with pytest.raises(EvaluationError, match="QLinearConcat has 2 inputs behind its own scale and zero point"):
         onnxviz.load(typed_node("QLinearConcat", inputs, domain="com.microsoft", axis=0)).network()(inputs)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"strides": [2, 1], "pads": [1, 0, 1, 1]},
+        {"dilations": [2, 1], "auto_pad": "SAME_UPPER"},
+        {"ceil_mode": 1, "strides": [2, 2]},
+    ],
+    ids=["plain", "pads", "dilations", "ceil"],
+)
+def test_pools_of_channels_last_are_those_of_onnx_runtime(compare, dtype, attributes):
+    limits = np.iinfo(dtype)
+    inputs = {"x": np.random.default_rng(0).integers(limits.min, limits.max + 1, (2, 7, 6, 3)).astype(dtype)}
+    model = typed_node("NhwcMaxPool", inputs, domain="com.microsoft", opset=17, kernel_shape=[3, 2], **attributes)
+    compare(model, inputs)

@@ -142,3 +142,12 @@ def test_a_zero_point_without_a_scale_is_refused():
     }
     with pytest.raises(EvaluationError, match="QGemm has a y_zero_point but no y_scale"):
         onnxviz.load(typed_node("QGemm", inputs, domain="com.microsoft")).network()(fed(inputs))
+
+
+def test_sixteen_bit_products_are_those_of_onnx_runtime(compare):
+    generator = np.random.default_rng(0)
+    inputs = {
+        name: generator.integers(-3000, 3000, shape).astype(np.int16) for name, shape in (("a", (4, 9)), ("b", (9, 5)))
+    }
+    model = typed_node("MatMulInteger16", inputs, domain="com.microsoft", opset=17)
+    compare(model, inputs, rtol=0, atol=0)

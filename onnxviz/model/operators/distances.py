@@ -1,0 +1,34 @@
+"""com.microsoft's CDist: the distances between all rows of two matrices, as converted nearest neighbors and Gaussian processes use them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from onnxviz.errors import EvaluationError
+from onnxviz.model.operators.declaration import operator
+
+
+@operator("CDist", domain="com.microsoft")
+def cdist(A: Tensor, B: Tensor, *, metric: str = "sqeuclidean") -> Tensor:
+    """Return the distance, or its square, of each row of A to each row of B; where two rows are one the gradient is zero.
+
+    Parameters
+    ----------
+    A : (rows, features)
+    B : (others, features)
+    metric : {"sqeuclidean", "euclidean"}
+
+    Returns
+    -------
+    (rows, others)
+
+    Raises
+    ------
+    EvaluationError
+        For another metric.
+    """
+    if metric not in ("sqeuclidean", "euclidean"):
+        raise EvaluationError(f'CDist has metric="{metric}"; it is "sqeuclidean" or "euclidean"')
+    distances = torch.cdist(A, B, compute_mode="donot_use_mm_for_euclid_dist")
+    return distances if metric == "euclidean" else distances.square()
