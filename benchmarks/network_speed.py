@@ -132,7 +132,9 @@ def line(name: str, module: torch.nn.Module, ours: Run, batch: int) -> str:
 def main(names: tuple[str, ...]) -> None:
     """Print the table."""
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print(f"{'network':<13} {'batch':>5} {'ours ms':>8} {'torch ms':>8} {'ratio':>6} {'share':>6} {'GFLOP/s':>7} {'rounds':>6}")
+    print(
+        f"{'network':<13} {'batch':>5} {'ours ms':>8} {'torch ms':>8} {'ratio':>6} {'share':>6} {'GFLOP/s':>7} {'rounds':>6}"
+    )
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             module, path = export(name, Path(folder))
