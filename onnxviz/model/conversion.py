@@ -19,6 +19,7 @@ from onnxviz.model.batch_norm import absorb
 from onnxviz.model.constants import Weight, read_array
 from onnxviz.model.expansion import expand, schema_of
 from onnxviz.model.fake_quantization import ROUNDING
+from onnxviz.model.fusion import fuse
 from onnxviz.model.operators.declaration import Declaration, Node, find
 from onnxviz.model.operators.element_types import from_numpy
 from onnxviz.model.operators.rounding import passing
@@ -169,6 +170,7 @@ class _Builder:
             self.steps,
             self.size,
         )
+        fuse(plan)
         plan.finish()
         return plan
 

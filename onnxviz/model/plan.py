@@ -81,6 +81,16 @@ class Step:
             else None
         )
 
+    def positions(self) -> Iterator[int]:
+        """Yield the places that the step and its bodies read, each as often as it is read."""
+        for argument in self.arguments:
+            if isinstance(argument, Slot):
+                yield argument.position
+        for body in _bodies(self):
+            for value in body.captures:
+                if isinstance(value, Slot):
+                    yield value.position
+
     def call(self, environment: list[Any], device: torch.device, redirect: Redirect | None) -> Any:
         """Compute the operator from the values in the environment."""
         arguments = self.arguments
@@ -151,7 +161,7 @@ class Plan:
         last: dict[int, int] = {}
         for number, step in enumerate(self.steps):
             step.prepare()
-            for position in _positions(step):
+            for position in step.positions():
                 last[position] = number
             for position in step.outputs:
                 if position >= 0:
@@ -251,16 +261,6 @@ def _bind(
 def _bodies(step: Step) -> Iterator[Body]:
     for body in step.bodies.values():
         yield from body if isinstance(body, tuple) else (body,)
-
-
-def _positions(step: Step) -> Iterator[int]:
-    for argument in step.arguments:
-        if isinstance(argument, Slot):
-            yield argument.position
-    for body in _bodies(step):
-        for value in body.captures:
-            if isinstance(value, Slot):
-                yield value.position
 
 
 def _moved(value: Any, device: torch.device) -> Any:

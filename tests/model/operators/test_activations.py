@@ -49,6 +49,8 @@ CASES = [
     ("y = Clip(x, a)", {"x": X, "a": number(0)}, 12),
     ("y = Clip(x, , b)", {"x": X, "b": number(0.5)}, 11),
     ("y = Clip(x)", {"x": X}, 13),
+    ("y = Clip(x, a, b)", {"x": 4 * X, "a": number(0), "b": number(6)}, 13),
+    ("y = Clip<min=0.0, max=6.0>(x)", {"x": 4 * X}, 6),
     ("y = Clip(x, a, b)", {"x": WHOLE, "a": np.array(-2, np.int32), "b": np.array(4, np.int32)}, 13),
     ("y = Clip<min=-1.0, max=2.0>(x)", {"x": X}, 6),
     ("y = Clip<max=2.0>(x)", {"x": X}, 6),
