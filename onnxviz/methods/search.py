@@ -16,7 +16,7 @@ from onnxviz.methods.fourier import Fourier
 from onnxviz.methods.maximization import Ascent, maximize
 from onnxviz.methods.objectives import Objective
 from onnxviz.methods.parameterizations import Direct, Parameterization
-from onnxviz.methods.rectifiers import passing_clip
+from onnxviz.methods.rectifiers import REDIRECTED
 from onnxviz.methods.runs import Run
 from onnxviz.methods.transforms import standard_transform
 
@@ -193,7 +193,7 @@ def search(
     with torch.no_grad():
         sample = space.start([probe], device).realize()
     batched = Batched(network, space.name, held, sample, copies)
-    waking = batched.running(network.replacing({"Relu": _passing_relu})) if hasattr(network, "replacing") else None
+    waking = batched.running(network.replacing(REDIRECTED)) if hasattr(network, "replacing") else None
     at_once = batch_size if batched.batchable else 1
     group = max(1, at_once // settings.restarts)
     total = settings.steps * -(-len(objectives) // group)
@@ -240,8 +240,3 @@ def search(
         yield found
         if any(one.ascent.status == "interrupted" for one in found):
             return
-
-
-def _passing_relu(values: torch.Tensor, **_: Any) -> torch.Tensor:
-    """Rectify as Relu does, with a gradient for samples that are dead; a scalar has no samples."""
-    return passing_clip(values) if values.ndim else values.clamp(min=0)

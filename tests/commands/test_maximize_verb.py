@@ -358,3 +358,16 @@ def test_lbfgs_climbs_a_vector(cli, written) -> None:
     (row,) = aim(cli, written(LINEAR, w=WEIGHTS), "-t", "y[0]", "--bounds", "0,1", "--optimizer", "lbfgs", steps=20)
     assert row["optimizer"] == "lbfgs"
     assert row["ort_score"] == pytest.approx(4, abs=0.05)
+
+
+@pytest.mark.parametrize("clip", ["Relu (b)", "Clip (b, zero, six)", "HardSwish (b)"])
+def test_a_unit_that_is_dead_at_the_start_is_woken(cli, written, clip: str) -> None:
+    # At the middle of the box the rectifier gets -5 and blocks all of the gradient; in one corner it gets more than 0.
+    graph = f"agraph (float[N, 3] x) => (float[N, 1] y) {{ a = MatMul(x, w)\nb = Add(a, c)\ny = {clip} }}"
+    weights = {"w": np.array([[4], [-4], [4]], np.float32), "c": np.array([-7], np.float32)}
+    if "zero" in clip:
+        weights |= {"zero": np.array(0, np.float32), "six": np.array(6, np.float32)}
+    (row,) = aim(cli, written(graph, **weights), "-t", "y[0]", "--bounds", "0,1", steps=60)
+    assert row["initial_ort_score"] == 0
+    assert row["status"] == "ok"
+    assert row["ort_score"] == pytest.approx(1 * (4 / 6 if "Swish" in clip else 1), rel=0.02)
