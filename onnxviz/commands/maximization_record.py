@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.errors import UnsupportedOperators
+
 if TYPE_CHECKING:
     from onnxviz.commands.maximization_task import Task
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.methods.objectives import Objective
+    from onnxviz.methods.scorer import Scorer
     from onnxviz.methods.search import Found
 
 _SMALL = 256
 """Pictures of fewer pixels a side are enlarged until they have about as many."""
 
 
-Measure = Callable[["Objective", np.ndarray], tuple[float, float]]
-"""Scores an objective at an array, by torch and by ONNX Runtime."""
+Measure = Callable[["Objective", np.ndarray], tuple[float | None, float]]
+"""Scores an objective at an array, by torch (None where torch cannot run the model) and by ONNX Runtime."""
 
 
 def measurement(task: Task, session: Any, network: Any) -> Measure:
@@ -29,16 +32,41 @@ def measurement(task: Task, session: Any, network: Any) -> Measure:
 
     dtype = own_type(task)
 
-    def measure(objective: Objective, array: np.ndarray) -> tuple[float, float]:
+    def measure(objective: Objective, array: np.ndarray) -> tuple[float | None, float]:
         sample = np.repeat(array.astype(dtype)[None], task.copies, axis=0)
         fed = {**task.held, task.wrt: sample}
-        with torch.no_grad():
-            ours = objective(network({name: torch.as_tensor(np.asarray(value)) for name, value in fed.items()}))
+        ours = None
+        if network is not None:
+            with torch.no_grad():
+                values = network({name: torch.as_tensor(np.asarray(value)) for name, value in fed.items()})
+                ours = float(objective(values).reshape(-1)[0])
         answers = {name: np.asarray(value, np.float64) for name, value in session(fed).items()}
         theirs = objective(answers)  # type: ignore[arg-type]  # a term reads numpy as well
-        return float(ours.reshape(-1)[0]), float(np.asarray(theirs).reshape(-1)[0])
+        return ours, float(np.asarray(theirs).reshape(-1)[0])
 
     return measure
+
+
+def torch_copy(task: Task, tensors: list[str], stops: list[str]) -> Any:
+    """Return the network that computes some tensors; None where it cannot be made and none is needed."""
+    try:
+        return task.model.network(tensors, stops, device=task.device)
+    except UnsupportedOperators:
+        if task.settings.optimizer != "cma":
+            raise
+        return None
+
+
+def scorer(task: Task, session: Any, at_once: int) -> Scorer:
+    """Return what measures many inputs by ONNX Runtime."""
+    import torch
+
+    from onnxviz.methods.runs import Run
+    from onnxviz.methods.scorer import Scorer
+
+    start = task.space.start([Run("probe", 0, task.settings.seed)], torch.device("cpu"))
+    sample = start.realize().detach().numpy()[0]
+    return Scorer(session, task.wrt, task.held, sample, copies=task.copies, batch_size=at_once)
 
 
 def own_type(task: Task) -> str:
@@ -72,7 +100,7 @@ def record(
         "message": ascent.message,
         "consistency": asdict(found.consistency),
         "optimizer": task.settings.optimizer,
-        "differentiable": True,
+        "differentiable": not task.stopped[task.objectives.index(objective)],
         "files": [],
     }
     if folder is None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.commands.gradient_reach import choose_optimizer, stops
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.terminal import Terminal, shape_text
-from onnxviz.errors import DifferentiationError, UsageError
+from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from onnxviz.commands.drawing import Drawing
@@ -36,6 +37,8 @@ class Task:
     held: dict[str, np.ndarray]
     labels: tuple[str, ...]
     device: str
+    stopped: tuple[str, ...] = ()
+    """For each objective what keeps the gradient from the moving tensor; "" where nothing does."""
 
     @property
     def copies(self) -> int:
@@ -71,7 +74,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     expected = refine_contract(
         contract(model, moving.name), *(options[key] for key in ("value_range", "mean", "std", "layout", "channels"))
     )
-    written = _parse(model, options["targets"])
+    written = _parse(terminal, model, options["targets"])
     shape, center, spread = _shape(model, moving.name, expected, inside, held, dims, shapes, options["seed"])
     if not inside:
         outside = rest(model, [name for name in model.inputs if name != moving.name], held, dims, shapes)
@@ -79,8 +82,11 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     objectives = _expand(
         model, written, [moving.name] if inside else [], moving.name, shape, held, dims, shapes, options["seed"]
     )
-    _check_reach(model, objectives, moving.name)
-    climbed = objectives if options["literal"] else tuple(_twin(model, one) for one in objectives)
+    stopped = stops(model, objectives, moving.name)
+    optimizer = choose_optimizer(terminal, options["optimizer"], objectives, stopped, moving.name)
+    # Where there is no gradient none vanishes: the probability itself is searched.
+    literal = [options["literal"] or reason for reason in stopped]
+    climbed = tuple(one if own else _twin(model, one) for one, own in zip(objectives, literal, strict=True))
     space, drawing = _space(model, moving.name, expected, shape, center, spread, options)
     default_restarts = 1 if space.spectral and expected.kind == "image" else 5
     robust = not options["no_transforms"]
@@ -89,7 +95,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         options["restarts"] or default_restarts,
         options["seed"],
         options["rate"],
-        options["optimizer"],
+        optimizer,
         robust,
     )
     for sentence in expected.evidence:
@@ -105,7 +111,8 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
             terminal.note(
                 f"{name}: held at rest ({shape_text(resting[name].shape)}); --set {name}=… holds it elsewhere"
             )
-    device = str(choose_device(options["device"]))
+    # ONNX Runtime searches on the CPU, whatever else there is.
+    device = "cpu" if optimizer == "cma" else str(choose_device(options["device"]))
     labels = class_names(model.original)
     return Task(
         model,
@@ -121,21 +128,36 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         resting,
         labels,
         device,
+        stopped,
     )
 
 
-def _parse(model: Model, texts: tuple[str, ...]) -> tuple[Objective, ...]:
+def _parse(terminal: Terminal, model: Model, texts: tuple[str, ...]) -> tuple[Objective, ...]:
     from onnxviz.methods.objectives import Objective
 
     parsed = []
     for text in texts:
-        objective = Objective.parse(text, model.tensors)
+        objective = _unzipped(terminal, model, Objective.parse(text, model.tensors))
         for name in objective.tensors:
             info = model.require(name, text)
             if not info.is_float:
                 raise UsageError(f"{text}: {name} holds {info.dtype}; only floating-point tensors can be maximized")
         parsed.append(objective)
     return tuple(parsed)
+
+
+def _unzipped(terminal: Terminal, model: Model, objective: Objective) -> Objective:
+    """Aim at the tensor before a ZipMap where a term names the maps that it makes."""
+    from onnxviz.methods.objectives import Activation
+    from onnxviz.model.zipped import unzipped
+
+    terms = []
+    for weight, term in objective.terms:
+        other = unzipped(model, term.target) if isinstance(term, Activation) else None
+        if other is not None:
+            terminal.note(f"{term}: a map for each sample, made by ZipMap; aiming at {other}, the tensor before it")
+        terms.append((weight, term if other is None else Activation(other)))
+    return type(objective)(tuple(terms))
 
 
 def _shape(
@@ -202,18 +224,6 @@ def _expand(
                 term.target.check(sizes[term.target.tensor])
     whole = {name: tuple(size or 1 for size in known) for name, known in sizes.items()}
     return tuple(one for objective in written for one in objective.expand(whole))
-
-
-def _check_reach(model: Model, objectives: tuple[Objective, ...], wrt: str) -> None:
-    """Say what stands in the way before anything is converted."""
-    from onnxviz.model.support import reach
-
-    reached = reach(model, [wrt])
-    for objective in objectives:
-        states = [reached[name] for name in objective.tensors]
-        if not any(state.differentiable for state in states) and all(state.converted for state in states):
-            reason = next((state.reason for state in states if state.reason), "nothing connects them")
-            raise DifferentiationError(f"{objective}: no gradient reaches {wrt}: {reason}")
 
 
 def _twin(model: Model, objective: Objective) -> Objective:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.maximization_record import finish, measurement, record
+from onnxviz.commands.maximization_record import finish, measurement, record, scorer, torch_copy
 from onnxviz.commands.maximization_task import Task, prepare
 from onnxviz.commands.options import (
     check_output,
@@ -72,7 +72,11 @@ _SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "
 @click.option(
     "--rate", type=click.FloatRange(min=0, min_open=True), default=0.1, show_default=True, help="Adam's step."
 )
-@click.option("--optimizer", type=click.Choice(["adam", "lbfgs"]), default="adam", show_default=True)
+@click.option(
+    "--optimizer",
+    type=click.Choice(["adam", "lbfgs", "cma"]),
+    help="What climbs; cma looks at scores alone. [default: adam; cma where no gradient reaches the input]",
+)
 @click.option("--no-transforms", is_flag=True, help="Climb without random shifts, scales and rotations.")
 @click.option(
     "--literal", is_flag=True, help="Climb a probability itself, not the logit before its Softmax or Sigmoid."
@@ -158,25 +162,34 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
     stops = [task.wrt] if task.inside else []
     tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
     measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
-    network = task.model.network(tensors, stops, device=task.device)
+    blind = task.settings.optimizer == "cma"
+    network = None if blind else task.model.network(tensors, stops, device=task.device)
     session = task.model.session(measured, stops)
-    check = task.model.network(measured, stops, device=task.device) if measured != tensors else network
+    check = torch_copy(task, measured, stops) if blind or measured != tensors else network
     at_once = samples_at_once(task.model, tensors, stops, task.shape)
     held = {name: torch.as_tensor(value) for name, value in task.held.items()}
     measure = measurement(task, session, check)
     done = 0
     with terminal.progress(f"{len(todo)} targets", task.settings.steps * len(todo)) as told:
-        groups = search(
-            network,
-            task.space,
-            [climbed for _, climbed in todo],
-            held,
-            task.settings,
-            device=torch.device(task.device),
-            batch_size=at_once,
-            copies=task.copies,
-            progress=lambda step, total, words: told(step * task.settings.steps * len(todo) // total, words),
-        )
+        aims = [climbed for _, climbed in todo]
+        noted = {"progress": lambda step, total, words: told(step * task.settings.steps * len(todo) // total, words)}
+        if network is None:
+            from onnxviz.methods.evolution import evolve  # the library takes a second to load
+
+            sampled = session if measured == tensors else task.model.session(tensors, stops)
+            groups = evolve(scorer(task, sampled, at_once), task.space, aims, task.settings, **noted)
+        else:
+            groups = search(
+                network,
+                task.space,
+                aims,
+                held,
+                task.settings,
+                device=torch.device(task.device),
+                batch_size=at_once,
+                copies=task.copies,
+                **noted,
+            )
         for group in groups:
             for found in group:
                 objective = todo[done][0]
@@ -196,7 +209,7 @@ def _show(console: Console, document: dict[str, Any]) -> None:
                 row["label"],
                 f"{row['initial_ort_score']:.4g}",
                 f"{row['ort_score']:.4g}",
-                f"{row['score']:.4g}",
+                "-" if row["score"] is None else f"{row['score']:.4g}",
                 starts,
                 said,
             )

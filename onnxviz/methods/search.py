@@ -94,7 +94,7 @@ class Settings:
     rate : float
         Adam's step.
     optimizer : str
-        "adam" or "lbfgs".
+        "adam" or "lbfgs"; or "cma", which `evolution` serves.
     robust : bool
         Whether pictures and signals are moved at random while they are climbed.
     """
@@ -103,7 +103,7 @@ class Settings:
     restarts: int = 1
     seed: int = 0
     rate: float = 0.1
-    optimizer: Literal["adam", "lbfgs"] = "adam"
+    optimizer: Literal["adam", "lbfgs", "cma"] = "adam"
     robust: bool = True
 
 
@@ -133,6 +133,30 @@ class Found:
     consistency: Consistency
     start: np.ndarray
     text: str
+
+    @classmethod
+    def of(
+        cls, objective: Objective, ascents: Sequence[Ascent], beginnings: np.ndarray, parameterization: Parameterization
+    ) -> Found:
+        """Compare the ascents of one target: which ended highest, and how far they agree.
+
+        Parameters
+        ----------
+        objective : Objective
+            What was climbed.
+        ascents : sequence of Ascent
+            One for each start.
+        beginnings : (start, *shape) ndarray
+            Where each began.
+        parameterization : Parameterization
+            That they moved.
+        """
+        scores = [ascent.score if np.isfinite(ascent.score) else -np.inf for ascent in ascents]
+        device = parameterization.variables[0].device
+        arrays = torch.as_tensor(np.stack([ascent.array for ascent in ascents]), device=device)
+        agreed = consistency(scores, parameterization.standardize(arrays).cpu().numpy())
+        best = int(np.argmax(scores))
+        return cls(objective, tuple(ascents), best, agreed, beginnings[best], parameterization.text)
 
     @property
     def ascent(self) -> Ascent:
@@ -187,6 +211,8 @@ def search(
     DifferentiationError
         If no gradient reaches the input.
     """
+    if settings.optimizer == "cma":
+        raise UsageError("cma takes no gradient: it is `evolution` that searches so")
     if settings.optimizer == "lbfgs" and settings.robust and space.spectral:
         raise UsageError("lbfgs allows no random transforms: add --no-transforms")
     probe = Run("probe", 0, settings.seed)
@@ -229,14 +255,8 @@ def search(
         )
         found = []
         for place, objective in enumerate(chosen):
-            own = ascents[place * settings.restarts : (place + 1) * settings.restarts]
-            scores = [ascent.score if np.isfinite(ascent.score) else -np.inf for ascent in own]
-            arrays = torch.as_tensor(np.stack([ascent.array for ascent in own]), device=device)
-            standard = start.standardize(arrays).cpu().numpy()
-            agreed = consistency([ascent.score for ascent in own], standard)
-            best = int(np.argmax(scores))
-            beginning = beginnings[place * settings.restarts + best]
-            found.append(Found(objective, own, best, agreed, beginning, start.text))
+            places = slice(place * settings.restarts, (place + 1) * settings.restarts)
+            found.append(Found.of(objective, ascents[places], beginnings[places], start))
         yield found
         if any(one.ascent.status == "interrupted" for one in found):
             return
