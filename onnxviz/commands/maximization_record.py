@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.commands.maximization_trust import caption
 from onnxviz.errors import UnsupportedOperators
 
 if TYPE_CHECKING:
     from onnxviz.commands.maximization_task import Task
+    from onnxviz.commands.maximization_trust import Trust
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.methods.objectives import Objective
     from onnxviz.methods.scorer import Scorer
@@ -76,12 +78,18 @@ def own_type(task: Task) -> str:
 
 
 def record(
-    task: Task, objective: Objective, found: Found, measure: Measure, folder: OutputFolder | None, name: str
+    task: Task,
+    objective: Objective,
+    found: Found,
+    measure: Measure,
+    trust: Trust,
+    folder: OutputFolder | None,
+    name: str,
 ) -> dict[str, Any]:
     """Measure one result, write it, and return its row."""
     ascent = found.ascent
     score, ort_score = measure(objective, ascent.array)
-    start_score = _initial(found)
+    begun = measure(objective, found.start)[1]
     row: dict[str, Any] = {
         "target": str(objective),
         "climbed": str(found.objective),
@@ -93,12 +101,13 @@ def record(
         "restarts": len(found.ascents),
         "score": score,
         "ort_score": ort_score,
-        "initial_ort_score": measure(objective, found.start)[1],
+        "initial_ort_score": begun,
         "climbed_score": ascent.score,
-        "initial_climbed_score": start_score,
+        "initial_climbed_score": ascent.initial_score,
         "status": ascent.status,
         "message": ascent.message,
-        "consistency": asdict(found.consistency),
+        "consistency": {**asdict(found.consistency), "statement": found.consistency.statement},
+        **trust.row(objective, found, score, ort_score, begun),
         "optimizer": task.settings.optimizer,
         "differentiable": not task.stopped[task.objectives.index(objective)],
         "files": [],
@@ -124,6 +133,8 @@ def record(
     }
     title = f"{objective}" + (f" ({row['label']})" if row["label"] else "")
     subtitle = f"{task.model.name}: {ort_score:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
+    trusted = caption(row)
+    subtitle += f"; {trusted}" if trusted else ""
     picture = task.drawing.draw(ascent.array, title, subtitle, every.astype(np.float32))
     if task.drawing.is_picture:
         picture = enlarge(picture, max(1, _SMALL // max(picture.shape[:2])))
@@ -140,10 +151,6 @@ def _padded(history: np.ndarray, steps: int) -> np.ndarray:
     padded = np.full(steps, np.nan, np.float32)
     padded[: len(history)] = history
     return padded
-
-
-def _initial(found: Found) -> float:
-    return found.ascent.initial_score
 
 
 def _label(task: Task, objective: Objective) -> str:
@@ -180,7 +187,14 @@ def finish(task: Task, folder: OutputFolder, document: dict[str, Any]) -> None:
 
 
 def _detail(row: dict[str, Any]) -> str:
-    return f"{row['ort_score']:.4g}" if row["status"] == "ok" else f"{row['ort_score']:.4g}, {row['status']}"
+    words = [f"{row['ort_score']:.4g}"]
+    if row["status"] in ("not_finite", "interrupted"):
+        words.append(row["status"])
+    elif row["verdict"]["word"] != "ok":
+        words.append(row["verdict"]["word"])
+    if row["data"] is not None:
+        words.append(f"above {np.floor(row['data']['percentile'] * 10) / 10:g} % of data")
+    return ", ".join(words)
 
 
 def _picture(path: Path) -> np.ndarray:

@@ -14,6 +14,7 @@ from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from onnxviz.commands.drawing import Drawing
+    from onnxviz.commands.sample_batches import SampleBatches
     from onnxviz.methods.objectives import Objective
     from onnxviz.methods.search import Settings, Space
     from onnxviz.model.graph import Model
@@ -39,6 +40,8 @@ class Task:
     device: str
     stopped: tuple[str, ...] = ()
     """For each objective what keeps the gradient from the moving tensor; "" where nothing does."""
+    samples: SampleBatches | None = None
+    """The real data, if there is some."""
 
     @property
     def copies(self) -> int:
@@ -88,6 +91,11 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     literal = [options["literal"] or reason for reason in stopped]
     climbed = tuple(one if own else _twin(model, one) for one, own in zip(objectives, literal, strict=True))
     space, drawing = _space(model, moving.name, expected, shape, center, spread, options)
+    samples = None
+    if options["data"] is not None:
+        from onnxviz.commands.sample_batches import SampleBatches
+
+        samples = SampleBatches(options["data"], expected, shape, drawing.names)
     default_restarts = 1 if space.spectral and expected.kind == "image" else 5
     robust = not options["no_transforms"]
     settings = Settings(
@@ -129,6 +137,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         labels,
         device,
         stopped,
+        samples,
     )
 
 
@@ -257,8 +266,8 @@ def _space(
         features = read_features(
             own[0], feature_names(model.original), options["bounds"], options["names"], options["data"]
         )
-    elif any(options[key] is not None for key in ("bounds", "names", "data")):
-        raise UsageError(f"--bounds, --names and --data are for vectors; {name} is a {expected.kind} (see --range)")
+    elif any(options[key] is not None for key in ("bounds", "names")):
+        raise UsageError(f"--bounds and --names are for vectors; {name} is a {expected.kind} (see --range)")
     low = features.low if features.low is not None else _along(expected.low, axes)
     high = features.high if features.high is not None else _along(expected.high, axes)
     if low is not None and options["norm"] is not None:

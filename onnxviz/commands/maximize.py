@@ -13,6 +13,7 @@ import click
 
 from onnxviz.commands.maximization_record import finish, measurement, record, scorer, torch_copy
 from onnxviz.commands.maximization_task import Task, prepare
+from onnxviz.commands.maximization_trust import Trust, in_short
 from onnxviz.commands.options import (
     check_output,
     contract_options,
@@ -54,9 +55,9 @@ _SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "
 @click.option("--names", metavar="FILE", type=click.Path(path_type=Path), help="A vector's feature names, one a line.")
 @click.option(
     "--data",
-    metavar="FILE",
+    metavar="FILE|DIR",
     type=click.Path(path_type=Path),
-    help="Real samples of a vector: their ranges, means and deviations count.",
+    help="Real samples: the score is placed among theirs, and a vector's ranges, means and deviations are taken from them.",
 )
 @click.option(
     "--norm",
@@ -169,6 +170,7 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
     at_once = samples_at_once(task.model, tensors, stops, task.shape)
     held = {name: torch.as_tensor(value) for name, value in task.held.items()}
     measure = measurement(task, session, check)
+    trust = Trust.measured(task, scorer(task, session, at_once), [objective for objective, _ in todo])
     done = 0
     with terminal.progress(f"{len(todo)} targets", task.settings.steps * len(todo)) as told:
         aims = [climbed for _, climbed in todo]
@@ -194,30 +196,25 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
             for found in group:
                 objective = todo[done][0]
                 done += 1
-                yield record(task, objective, found, measure, folder, names[str(objective)])
+                yield record(task, objective, found, measure, trust, folder, names[str(objective)])
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:
-    rows: list[tuple[Any, ...]] = []
+    rows: list[dict[str, str]] = []
     for row in document["runs"]:
-        agreed = row["consistency"]["cosine_mean"]
-        starts = f"{row['restarts']}" + (f", cosine {agreed:.2f}" if agreed is not None else "")
-        said = row["message"] or row["status"]
         rows.append(
-            (
-                row["target"],
-                row["label"],
-                f"{row['initial_ort_score']:.4g}",
-                f"{row['ort_score']:.4g}",
-                "-" if row["score"] is None else f"{row['score']:.4g}",
-                starts,
-                said,
-            )
+            {
+                "target": row["target"],
+                "label": row["label"],
+                "start": f"{row['initial_ort_score']:.4g}",
+                "ONNX Runtime": f"{row['ort_score']:.4g}",
+                "torch": "-" if row["score"] is None else f"{row['score']:.4g}",
+                **in_short(row),
+            }
         )
-    columns: tuple[str, ...] = ("target", "label", "start", "ONNX Runtime", "torch", "starts", "")
-    if not any(row[1] for row in rows):
-        columns, rows = (columns[0], *columns[2:]), [(row[0], *row[2:]) for row in rows]
-    console.print(grid(columns, rows, numeric=tuple(range(len(columns) - 5, len(columns) - 2))))
+    columns = [name for name in rows[0] if any(row[name] for row in rows)]
+    numeric = [place for place, name in enumerate(columns) if name in ("start", "ONNX Runtime", "torch", "if moved")]
+    console.print(grid(columns, [[row[name] for name in columns] for row in rows], numeric=numeric))
     files = [file for row in document["runs"] for file in row["files"] if file.endswith(".png")]
     for file in files[:8]:
         console.print(f"  {visible(file)}")

@@ -18,10 +18,8 @@ from onnxviz.methods.coordinates import Coordinates
 from onnxviz.methods.maximization import LEVEL, Ascent, Status
 from onnxviz.methods.objectives import Objective
 from onnxviz.methods.runs import Run
+from onnxviz.methods.scorer import Score
 from onnxviz.methods.search import Found, Settings, Space
-
-Score = Callable[[Sequence[Objective], NDArray[np.float32]], NDArray[np.float64]]
-"""From objectives and (sample, *shape) inputs to (objective, sample) scores; `Scorer` is one."""
 
 _WHOLE = 40
 """Up to so many coordinates the whole covariance is learned; beyond, the variances alone (Ros & Hansen 2008)."""

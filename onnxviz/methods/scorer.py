@@ -17,6 +17,9 @@ from onnxviz.methods.objectives import Objective
 Runtime = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
 """Named arrays in, named arrays out; `Session` is one."""
 
+Score = Callable[[Sequence[Objective], NDArray[np.float32]], NDArray[np.float64]]
+"""From objectives and (sample, *shape) inputs to (objective, sample) scores; `Scorer` is one."""
+
 
 class Scorer:
     """A function from objectives and inputs to scores.
