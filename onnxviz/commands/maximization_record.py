@@ -193,7 +193,7 @@ def _detail(row: dict[str, Any]) -> str:
     elif row["verdict"]["word"] != "ok":
         words.append(row["verdict"]["word"])
     if row["data"] is not None:
-        words.append(f"above {np.floor(row['data']['percentile'] * 10) / 10:g} % of data")
+        words.append(row["data"]["statement"].partition(",")[0])
     return ", ".join(words)
 
 

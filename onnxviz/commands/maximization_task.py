@@ -87,9 +87,9 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     )
     stopped = stops(model, objectives, moving.name)
     optimizer = choose_optimizer(terminal, options["optimizer"], objectives, stopped, moving.name)
-    # Where there is no gradient none vanishes: the probability itself is searched.
-    literal = [options["literal"] or reason for reason in stopped]
-    climbed = tuple(one if own else _twin(model, one) for one, own in zip(objectives, literal, strict=True))
+    # Without gradients none vanishes: the probability itself is searched.
+    literal = options["literal"] or optimizer == "cma"
+    climbed = objectives if literal else tuple(_twin(model, one) for one in objectives)
     space, drawing = _space(model, moving.name, expected, shape, center, spread, options)
     samples = None
     if options["data"] is not None:

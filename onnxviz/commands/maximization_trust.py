@@ -156,9 +156,10 @@ def caption(row: dict[str, Any]) -> str:
     """Return what a chart says of how far its score is to be trusted."""
     words = []
     if row["restarts"] > 1:
-        words.append(row["consistency"]["statement"])
+        agreed = row["consistency"]
+        words.append(f"{agreed['agreeing']} of {agreed['restarts']} starts agree")
     if row["data"] is not None:
-        words.append(row["data"]["statement"])
+        words.append(row["data"]["statement"].partition(",")[0])
     if row["verdict"]["word"] != "ok":
         words.append(row["verdict"]["word"])
     if row["optimizer"] == "cma":

@@ -200,18 +200,17 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:
-    rows: list[dict[str, str]] = []
-    for row in document["runs"]:
-        rows.append(
-            {
-                "target": row["target"],
-                "label": row["label"],
-                "start": f"{row['initial_ort_score']:.4g}",
-                "ONNX Runtime": f"{row['ort_score']:.4g}",
-                "torch": "-" if row["score"] is None else f"{row['score']:.4g}",
-                **in_short(row),
-            }
-        )
+    rows = [
+        {
+            "target": row["target"],
+            "label": row["label"],
+            "start": f"{row['initial_ort_score']:.4g}",
+            "ONNX Runtime": f"{row['ort_score']:.4g}",
+            "torch": "-" if row["score"] is None else f"{row['score']:.4g}",
+            **in_short(row),
+        }
+        for row in document["runs"]
+    ]
     columns = [name for name in rows[0] if any(row[name] for row in rows)]
     numeric = [place for place, name in enumerate(columns) if name in ("start", "ONNX Runtime", "torch", "if moved")]
     console.print(grid(columns, [[row[name] for name in columns] for row in rows], numeric=numeric))
