@@ -432,3 +432,65 @@ def test_a_unit_that_is_dead_at_the_start_is_woken(cli, written, clip: str) -> N
     assert row["initial_ort_score"] == 0
     assert row["status"] == "ok"
     assert row["ort_score"] == pytest.approx(1 * (4 / 6 if "Swish" in clip else 1), rel=0.02)
+
+
+def test_each_row_says_how_far_it_is_to_be_trusted(cli, samples, onnx_runtime) -> None:
+    path, table = samples / "wine.onnx", samples / "wine.csv"
+    (row,) = cli("maximize", path, "-t", "logits[0]", "--data", table, "--steps", 60, "--rate", 0.2, "--json").document[
+        "runs"
+    ]
+    scores = onnx_runtime(
+        path, "logits", {"features": np.genfromtxt(table, delimiter=",", skip_header=1, dtype=np.float32)}
+    )[:, 0].astype(np.float64)
+    data = row["data"]
+    assert data["samples"] == len(scores)
+    assert data["max"] == pytest.approx(scores.max(), rel=1e-5)
+    assert data["percentile"] == pytest.approx(100 * (scores < row["ort_score"]).mean())
+    assert data["margin"] == pytest.approx((row["ort_score"] - scores.max()) / scores.std(), rel=1e-4)
+    assert row["verdict"]["word"] == "ok"
+    assert row["robustness"]["min"] <= row["robustness"]["mean"]
+    assert row["robustness"]["kept"] <= 1.01
+    assert row["consistency"]["agreeing"] <= row["consistency"]["restarts"] == 5
+    assert "starts" in row["consistency"]["statement"]
+
+
+VERDICTS = {
+    # One unit of each kind beside one that lives.
+    "dead": ("b = Add (a, c)\ny = Relu (b)", [0, -100]),
+    "saturated": ("b = Add (a, c)\ny = Sigmoid (b)", [-3, 100]),
+    "flat": ("b = Mul (a, c)\ny = Add (b, d)", [1, 0]),
+}
+
+
+@pytest.mark.parametrize("word", VERDICTS)
+def test_a_unit_that_shows_nothing_is_called_what_it_is(cli, written, word: str) -> None:
+    body, constant = VERDICTS[word]
+    path = written(
+        f"agraph (float[N, 3] x) => (float[N, 2] y) {{ a = MatMul(x, w)\n{body} }}",
+        w=WEIGHTS,
+        c=np.array(constant, np.float32),
+        **({"d": np.array([1, 7], np.float32)} if word == "flat" else {}),
+    )
+    alive, other = aim(cli, path, "-t", "y[*]", "--bounds", "0,1", "--literal", steps=60)
+    assert alive["verdict"]["word"] == "ok"
+    assert other["verdict"]["word"] == word
+    assert other["verdict"]["message"]
+    printed = cli("maximize", path, "-t", "y[1]", "--bounds", "0,1", "--steps", 2).out
+    assert word in printed
+
+
+def test_a_picture_is_placed_among_those_of_a_folder(cli, samples, tmp_path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    with Image.open(samples / "digits_seven.png") as seven:
+        seven.save(folder / "a.png")
+        Image.new("L", seven.size, 0).save(folder / "b.png")
+    words = ["maximize", samples / "digits.onnx", "-t", "logits[7]", "--steps", 30, "--json"]
+    (row,) = cli(*words, "--data", folder).document["runs"]
+    assert (row["data"]["samples"], row["data"]["percentile"]) == (2, 100)
+    (same,) = cli(*words, "--data", samples / "digits_held_out.npy").document["runs"]
+    assert same["data"]["samples"] > 2
+    # What data there are changes where a picture stands, not the picture.
+    assert same["ort_score"] == row["ort_score"]
+    assert cli(*words).document["runs"][0]["data"] is None
+    assert cli(*words, "--data", tmp_path / "absent").code == 2
