@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from onnxviz.methods.fourier import PIXEL, Fourier
+from onnxviz.methods.parameterizations import Direct
 from onnxviz.methods.runs import Run, normal, uniform
 from onnxviz.methods.search import Space
 
@@ -28,7 +29,7 @@ def probes(space: Space, count: int, seed: int) -> NDArray[np.float32]:
     Returns
     -------
     (count, *shape) float32 ndarray
-        In the model's own units. For a vector, uniform between its bounds, or normal about its mean. For a picture or a
+        In the model's own units. For a vector, uniform between its bounds, or in random directions from its mean. For a picture or a
         signal, every other one is smooth, of natural statistics and much contrast, and every other one plain noise.
     """
     cpu = torch.device("cpu")
@@ -39,6 +40,11 @@ def probes(space: Space, count: int, seed: int) -> NDArray[np.float32]:
         low, high = (torch.as_tensor(edge, dtype=torch.float32) for edge in (space.low, space.high))
         # Halves first: the float32 limits, which exporters write for "no bound", must not overflow.
         noise = (low / 2 + high / 2) + (high / 2 - low / 2) * uniform(generators, space.shape)
+    elif isinstance(start, Direct):
+        # On the sphere where the search is on one: farther out a score would be higher for that alone.
+        free = replace(start, variables=(normal(generators, space.shape),))
+        free.project()
+        noise = free.realize()
     else:
         noise = start.middle + start.span * normal(generators, space.shape)
     found: NDArray[np.float32] = noise.numpy().astype(np.float32)
