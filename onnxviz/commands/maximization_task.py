@@ -113,7 +113,9 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
             terminal.note(f"climbing {other}, before the squashing; the score is that of {objective}")
     part = model.cut([name for one in (*objectives, *climbed) for name in one.tensors], [moving.name] if inside else [])
     others = [name for name in part.inputs if name != moving.name]
-    resting = rest(model, others, held, dims, shapes)
+    # The untouched file wants all of its inputs, those too that the target does not depend on.
+    idle = [] if inside else [name for name in model.inputs if name not in (moving.name, *others)]
+    resting = rest(model, [*others, *idle], held, dims, shapes)
     for name in others:
         if name not in held:
             terminal.note(
