@@ -65,7 +65,9 @@ _SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "
     help="The norm of an unbounded input, in standardised units. [default: the root of its size]",
 )
 @click.option(
-    "--steps", type=click.IntRange(min=1), help="Steps of gradient ascent. [default: 256; 128 for pictures and signals]"
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Steps of gradient ascent, or generations without. [default: 256; 128 for pictures and signals]",
 )
 @click.option(
     "--restarts", type=click.IntRange(min=1), help="Random starts of each target. [default: 5; 1 for pictures]"
@@ -90,7 +92,8 @@ _SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "
 def maximize(terminal: Terminal, /, **options: Any) -> int:
     """Find an input of MODEL that drives a target as high as it will go.
 
-    The score is measured by ONNX Runtime on the untouched model. With -o a picture or chart per target, a contact sheet,
+    The score is measured by ONNX Runtime on the untouched model, and so is how far it is to be trusted. Where no gradient
+    reaches the input, CMA-ES searches instead. With -o a picture or chart per target, a contact sheet,
     arrays.npz and result.json are written.
 
     \b

@@ -497,7 +497,9 @@ def test_a_picture_is_placed_among_those_of_a_folder(cli, samples, tmp_path) -> 
 
 
 def test_an_input_that_the_target_does_not_depend_on_is_fed_all_the_same(cli, written) -> None:
-    graph = "agraph (float[N, 3] x, float[N] state) => (float[N, 3] y, float[N] after) { y = Neg (x)\nafter = Neg (state) }"
+    graph = (
+        "agraph (float[N, 3] x, float[N] state) => (float[N, 3] y, float[N] after) { y = Neg (x)\nafter = Neg (state) }"
+    )
     for words in ([], ["--optimizer", "cma", "--restarts", 1]):
         (row,) = aim(cli, written(graph), "--wrt", "x", "-t", "y[0]", "--bounds", "0,1", *words)
         assert row["ort_score"] == pytest.approx(0, abs=1e-3)
