@@ -154,12 +154,17 @@ def _padded(history: np.ndarray, steps: int) -> np.ndarray:
 
 
 def _label(task: Task, objective: Objective) -> str:
-    """Return the name of the class that a target picks, where the model's metadata names as many as it has."""
+    """Return the name of the class that a target picks, where the file names as many as there are."""
+    from onnxviz.model.zipped import zipped_labels
+
     target = objective.target
-    if target is None or not task.labels or not target.index or not isinstance(target.index[0], int):
+    if target is None or not target.index or not isinstance(target.index[0], int):
         return ""
+    zipped = zipped_labels(task.model, target.tensor)
+    if -len(zipped) <= target.index[0] < len(zipped):
+        return zipped[target.index[0]]
     shape = task.model.tensors[target.tensor].shape
-    if shape is None or len(shape) < 2 or shape[1] != len(task.labels):
+    if not task.labels or shape is None or len(shape) < 2 or shape[1] != len(task.labels):
         return ""
     return task.labels[target.index[0]]
 

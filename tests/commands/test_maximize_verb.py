@@ -503,3 +503,25 @@ def test_an_input_that_the_target_does_not_depend_on_is_fed_all_the_same(cli, wr
     for words in ([], ["--optimizer", "cma", "--restarts", 1]):
         (row,) = aim(cli, written(graph), "--wrt", "x", "-t", "y[0]", "--bounds", "0,1", *words)
         assert row["ort_score"] == pytest.approx(0, abs=1e-3)
+
+
+def test_a_map_of_probabilities_is_aimed_at_by_the_tensor_before_it(cli, tmp_path) -> None:
+    helper = onnx.helper
+    key = onnx.TypeProto()
+    key.map_type.key_type = onnx.TensorProto.STRING
+    key.map_type.value_type.CopyFrom(helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, []))
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["p"]),
+        helper.make_node("ZipMap", ["p"], ["y"], domain="ai.onnx.ml", classlabels_strings=["rain", "sun"]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 2])]
+    outputs = [helper.make_value_info("y", helper.make_sequence_type_proto(key))]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+    graph = helper.make_graph(nodes, "g", inputs, outputs)
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "m.onnx")
+    words = ["-t", "y[1]", "--bounds", "0,3", "--literal", "--steps", 60, "--rate", 0.2, "--json"]
+    outcome = cli("maximize", tmp_path / "m.onnx", *words)
+    (row,) = outcome.document["runs"]
+    assert (row["target"], row["label"]) == ("p[1]", "sun")
+    assert "ZipMap" in outcome.err
+    assert row["ort_score"] == pytest.approx(1 / (1 + np.exp(-3)), rel=1e-3)
