@@ -60,8 +60,7 @@ def read_features(
         labels = _read_names(names, count)
     low = high = mean = scale = None
     if data is not None:
-        table, columns = _read_table(data)
-        table = _match(table, columns, labels, count, data)
+        table, columns = read_rows(data, labels, count)
         if len(table) < 2:
             raise DataError(f"--data {data}: it has one row; ranges and deviations want two or more")
         if not labels and len(columns) == count:
@@ -71,6 +70,33 @@ def read_features(
     if bounds is not None:
         low, high = _read_bounds(bounds, count)
     return Features(labels, low, high, mean, scale)
+
+
+def read_rows(path: Path, labels: tuple[str, ...], count: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Read samples of a vector, a row for each.
+
+    Parameters
+    ----------
+    path : Path
+        A table or an array.
+    labels : tuple of str
+        The features' names; a table with more columns is searched for them.
+    count : int
+        How many features there are.
+
+    Returns
+    -------
+    table : (sample, feature) float64 ndarray
+    columns : tuple of str
+        The names of all columns of the file; empty where it has none.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read or has another number of features.
+    """
+    table, columns = _read_table(path)
+    return _match(table, columns, labels, count, path), columns
 
 
 def _read_names(path: Path, count: int) -> tuple[str, ...]:

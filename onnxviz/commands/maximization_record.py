@@ -9,19 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.commands.maximization_trust import caption
+from onnxviz.errors import UnsupportedOperators
+
 if TYPE_CHECKING:
     from onnxviz.commands.maximization_task import Task
+    from onnxviz.commands.maximization_trust import Trust
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.methods.maximization import Ascent
     from onnxviz.methods.objectives import Objective
+    from onnxviz.methods.scorer import Scorer
     from onnxviz.methods.search import Found
 
 _SMALL = 256
 """Pictures of fewer pixels a side are enlarged until they have about as many."""
 
 
-Measure = Callable[["Objective", np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Scores an objective at (samples, *shape), by torch and by ONNX Runtime: a number for each sample."""
+Measure = Callable[["Objective", np.ndarray], tuple[np.ndarray | None, np.ndarray]]
+"""Scores an objective at (samples, *shape), by torch (None where torch cannot run the model) and by ONNX Runtime: a number for
+each sample."""
 
 
 def measurement(task: Task, session: Any, network: Any) -> Measure:
@@ -33,16 +39,21 @@ def measurement(task: Task, session: Any, network: Any) -> Measure:
 
     dtype = own_type(task)
 
-    def measure(objective: Objective, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def measure(objective: Objective, samples: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
         ours: list[dict[str, torch.Tensor]] = []
         theirs: list[dict[str, torch.Tensor]] = []
         for sample in samples.astype(dtype):
             fed = {**task.held, task.wrt: np.repeat(sample[None], task.copies, axis=0)}
-            with torch.no_grad():
-                ours.append(network({name: torch.as_tensor(np.asarray(value)) for name, value in fed.items()}))
+            if network is not None:
+                with torch.no_grad():
+                    ours.append(network({name: torch.as_tensor(np.asarray(value)) for name, value in fed.items()}))
             theirs.append({name: torch.tensor(np.asarray(value, np.float64)) for name, value in session(fed).items()})
-        scores = [objective({name: _joined(one, name) for name in objective.tensors}) for one in (ours, theirs)]
-        return scores[0].cpu().numpy(), scores[1].numpy()
+        scores = [
+            objective({name: _joined(one, name) for name in objective.tensors}).cpu().numpy()
+            for one in (ours, theirs)
+            if one
+        ]
+        return scores[0] if network is not None else None, scores[-1]
 
     return measure
 
@@ -54,6 +65,28 @@ def _joined(answers: list[dict[str, Any]], name: str) -> Any:
     return torch.cat([one[name][:1] if one[name].ndim else one[name].reshape(1) for one in answers])
 
 
+def torch_copy(task: Task, tensors: list[str], stops: list[str]) -> Any:
+    """Return the network that computes some tensors; None where it cannot be made and none is needed."""
+    try:
+        return task.model.network(tensors, stops, device=task.device)
+    except UnsupportedOperators:
+        if task.settings.optimizer != "cma":
+            raise
+        return None
+
+
+def scorer(task: Task, session: Any, at_once: int) -> Scorer:
+    """Return what measures many inputs by ONNX Runtime."""
+    import torch
+
+    from onnxviz.methods.runs import Run
+    from onnxviz.methods.scorer import Scorer
+
+    start = task.space.start([Run("probe", 0, task.settings.seed)], torch.device("cpu"))
+    sample = start.realize().detach().numpy()[0]
+    return Scorer(session, task.wrt, task.held, sample, copies=task.copies, batch_size=at_once)
+
+
 def own_type(task: Task) -> str:
     """Return the input's type, so that what is saved can be fed as it is; float32 where numpy lacks it."""
     dtype = task.model.tensors[task.wrt].dtype
@@ -61,7 +94,13 @@ def own_type(task: Task) -> str:
 
 
 def record(
-    task: Task, objective: Objective, found: Found, measure: Measure, folder: OutputFolder | None, name: str
+    task: Task,
+    objective: Objective,
+    found: Found,
+    measure: Measure,
+    trust: Trust,
+    folder: OutputFolder | None,
+    name: str,
 ) -> dict[str, Any]:
     """Measure one result, write it, and return its row."""
     ascent = found.outcome
@@ -71,7 +110,9 @@ def record(
     starts = found.starts if together else found.start[None]
     climbed = found.ascents if together else (ascent,)
     ours, theirs = measure(objective, chosen)
+    score = None if ours is None else float(ours.mean())
     ort_score = float(theirs.mean())
+    begun = float(measure(objective, starts)[1].mean())
     row: dict[str, Any] = {
         "target": str(objective),
         "climbed": str(found.objective),
@@ -81,17 +122,18 @@ def record(
         "units": found.text,
         "steps": ascent.steps,
         "restarts": len(found.ascents),
-        "score": float(ours.mean()),
+        "score": score,
         "ort_score": ort_score,
-        "initial_ort_score": float(measure(objective, starts)[1].mean()),
+        "initial_ort_score": begun,
         "climbed_score": float(np.mean([one.score for one in climbed])),
         "initial_climbed_score": float(np.mean([one.initial_score for one in climbed])),
         "set": {"members": len(every), "own_ort_scores": _own(objective, every, measure)} if together else None,
         "status": ascent.status,
         "message": ascent.message,
-        "consistency": asdict(found.consistency),
+        "consistency": {**asdict(found.consistency), "statement": found.consistency.statement},
+        **trust.row(objective, found, score, ort_score, begun),
         "optimizer": task.settings.optimizer,
-        "differentiable": True,
+        "differentiable": not task.stopped[task.objectives.index(objective)],
         "files": [],
     }
     if folder is None:
@@ -114,6 +156,8 @@ def record(
     }
     title = f"{objective}" + (f" ({row['label']})" if row["label"] else "")
     subtitle = f"{task.model.name}: {ort_score:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
+    trusted = caption(row)
+    subtitle += f"; {trusted}" if trusted else ""
     if together:
         picture = _set_picture(task, objective, every, row, title, subtitle)
     else:
@@ -180,12 +224,17 @@ def _set_picture(
 
 
 def _label(task: Task, objective: Objective) -> str:
-    """Return the name of the class that a target picks, where the model's metadata names as many as it has."""
+    """Return the name of the class that a target picks, where the file names as many as there are."""
+    from onnxviz.model.zipped import zipped_labels
+
     target = objective.target
-    if target is None or not task.labels or not target.index or not isinstance(target.index[0], int):
+    if target is None or not target.index or not isinstance(target.index[0], int):
         return ""
+    zipped = zipped_labels(task.model, target.tensor)
+    if -len(zipped) <= target.index[0] < len(zipped):
+        return zipped[target.index[0]]
     shape = task.model.tensors[target.tensor].shape
-    if shape is None or len(shape) < 2 or shape[1] != len(task.labels):
+    if not task.labels or shape is None or len(shape) < 2 or shape[1] != len(task.labels):
         return ""
     return task.labels[target.index[0]]
 
@@ -213,7 +262,14 @@ def finish(task: Task, folder: OutputFolder, document: dict[str, Any]) -> None:
 
 
 def _detail(row: dict[str, Any]) -> str:
-    return f"{row['ort_score']:.4g}" if row["status"] == "ok" else f"{row['ort_score']:.4g}, {row['status']}"
+    words = [f"{row['ort_score']:.4g}"]
+    if row["status"] in ("not_finite", "interrupted"):
+        words.append(row["status"])
+    elif row["verdict"]["word"] != "ok":
+        words.append(row["verdict"]["word"])
+    if row["data"] is not None:
+        words.append(row["data"]["statement"].partition(",")[0])
+    return ", ".join(words)
 
 
 def _picture(path: Path) -> np.ndarray:

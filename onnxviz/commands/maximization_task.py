@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.commands.gradient_reach import choose_optimizer, stops
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.terminal import Terminal, shape_text
-from onnxviz.errors import DifferentiationError, UsageError
+from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from onnxviz.commands.drawing import Drawing
+    from onnxviz.commands.sample_batches import SampleBatches
     from onnxviz.methods.objectives import Objective
     from onnxviz.methods.search import Settings, Space
     from onnxviz.model.graph import Model
@@ -37,6 +39,10 @@ class Task:
     labels: tuple[str, ...]
     device: str
     straight_through: bool = False
+    stopped: tuple[str, ...] = ()
+    """For each objective what keeps the gradient from the moving tensor; "" where nothing does."""
+    samples: SampleBatches | None = None
+    """The real data, if there is some."""
 
     @property
     def copies(self) -> int:
@@ -74,7 +80,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     expected = refine_contract(
         contract(model, moving.name), *(options[key] for key in ("value_range", "mean", "std", "layout", "channels"))
     )
-    written = _parse(model, options["targets"], moving.name)
+    written = _parse(terminal, model, options["targets"], moving.name)
     check_like(written, options["like"])
     shape, center, spread = _shape(model, moving.name, expected, inside, held, dims, shapes, options["seed"])
     if not inside:
@@ -83,9 +89,17 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     objectives, sizes = _expand(
         model, written, [moving.name] if inside else [], moving.name, shape, held, dims, shapes, options["seed"]
     )
-    _check_reach(model, objectives, moving.name, options["straight_through"])
-    climbed = objectives if options["literal"] else tuple(_twin(model, one) for one in objectives)
+    stopped = stops(model, objectives, moving.name, options["straight_through"])
+    optimizer = choose_optimizer(terminal, options["optimizer"], objectives, stopped, moving.name)
+    # Without gradients none vanishes: the probability itself is searched.
+    literal = options["literal"] or optimizer == "cma"
+    climbed = objectives if literal else tuple(_twin(model, one) for one in objectives)
     space, drawing = _space(model, moving.name, expected, shape, center, spread, options)
+    samples = None
+    if options["data"] is not None:
+        from onnxviz.commands.sample_batches import SampleBatches
+
+        samples = SampleBatches(options["data"], expected, shape, drawing.names)
     default_restarts = 1 if space.spectral and expected.kind == "image" else 5
     robust = not options["no_transforms"]
     settings = Settings(
@@ -93,7 +107,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         options["restarts"] or default_restarts,
         options["seed"],
         options["rate"] or (0.4 if space.spectral else 0.1),
-        options["optimizer"],
+        optimizer,
         robust,
         options["restarts"],
         options["save_every"],
@@ -105,7 +119,9 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
             terminal.note(f"climbing {other}, before the squashing; the score is that of {objective}")
     part = model.cut([name for one in (*objectives, *climbed) for name in one.tensors], [moving.name] if inside else [])
     others = [name for name in part.inputs if name != moving.name]
-    resting = rest(model, others, held, dims, shapes)
+    # The untouched file wants all of its inputs, those too that the target does not depend on.
+    idle = [] if inside else [name for name in model.inputs if name not in (moving.name, *others)]
+    resting = rest(model, [*others, *idle], held, dims, shapes)
     for name in others:
         if name not in held:
             terminal.note(
@@ -115,7 +131,8 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         example = options["like"] and read_input(options["like"], replace(expected, shape=shape), shape)
         settled = surroundings(model, objectives, space, shape, inside, sizes, resting, example)
         objectives, climbed = (tuple(one.settled(settled) for one in sums) for sums in (objectives, climbed))
-    device = str(choose_device(options["device"]))
+    # ONNX Runtime searches on the CPU, whatever else there is.
+    device = "cpu" if optimizer == "cma" else str(choose_device(options["device"]))
     labels = class_names(model.original)
     return Task(
         model,
@@ -132,21 +149,37 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         labels,
         device,
         options["straight_through"],
+        stopped,
+        samples,
     )
 
 
-def _parse(model: Model, texts: tuple[str, ...], moving: str) -> tuple[Objective, ...]:
+def _parse(terminal: Terminal, model: Model, texts: tuple[str, ...], moving: str) -> tuple[Objective, ...]:
     from onnxviz.methods.objectives import Objective
 
     parsed = []
     for text in texts:
-        objective = Objective.parse(text, model.tensors, moving)
+        objective = _unzipped(terminal, model, Objective.parse(text, model.tensors, moving))
         for name in objective.tensors:
             info = model.require(name, text)
             if not info.is_float:
                 raise UsageError(f"{text}: {name} holds {info.dtype}; only floating-point tensors can be maximized")
         parsed.append(objective)
     return tuple(parsed)
+
+
+def _unzipped(terminal: Terminal, model: Model, objective: Objective) -> Objective:
+    """Aim at the tensor before a ZipMap where a term names the maps that it makes."""
+    from onnxviz.methods.objectives import Activation
+    from onnxviz.model.zipped import unzipped
+
+    terms = []
+    for weight, term in objective.terms:
+        other = unzipped(model, term.target) if isinstance(term, Activation) else None
+        if other is not None:
+            terminal.note(f"{term}: a map for each sample, made by ZipMap; aiming at {other}, the tensor before it")
+        terms.append((weight, term if other is None else Activation(other)))
+    return type(objective)(tuple(terms))
 
 
 def _shape(
@@ -216,20 +249,6 @@ def _expand(
     return tuple(one for objective in written for one in objective.expand(whole)), whole
 
 
-def _check_reach(model: Model, objectives: tuple[Objective, ...], wrt: str, straight_through: bool) -> None:
-    """Say what stands in the way before anything is converted."""
-    from onnxviz.model.support import reach
-
-    reached = reach(model, [wrt], straight_through=straight_through)
-    for objective in objectives:
-        # That the input reaches itself says nothing of the tensors beside it.
-        states = [reached[name] for name in objective.tensors if name != wrt] or [reached[wrt]]
-        if not any(state.differentiable for state in states) and all(state.converted for state in states):
-            told = sorted((state for state in states if state.reason), key=lambda state: not state.stopped)
-            reason = told[0].reason if told else "nothing connects them"
-            raise DifferentiationError(f"{objective}: no gradient reaches {wrt}: {reason}")
-
-
 def _twin(model: Model, objective: Objective) -> Objective:
     from onnxviz.methods.objectives import Objective as Sum
     from onnxviz.model.twin import unsquashed
@@ -266,8 +285,8 @@ def _space(
         features = read_features(
             own[0], feature_names(model.original), options["bounds"], options["names"], options["data"]
         )
-    elif any(options[key] is not None for key in ("bounds", "names", "data")):
-        raise UsageError(f"--bounds, --names and --data are for vectors; {name} is a {expected.kind} (see --range)")
+    elif any(options[key] is not None for key in ("bounds", "names")):
+        raise UsageError(f"--bounds and --names are for vectors; {name} is a {expected.kind} (see --range)")
     low = features.low if features.low is not None else _along(expected.low, axes)
     high = features.high if features.high is not None else _along(expected.high, axes)
     if low is not None and options["norm"] is not None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.maximization_record import finish, measurement, record
+from onnxviz.commands.maximization_record import finish, measurement, record, scorer, torch_copy
 from onnxviz.commands.maximization_task import Task, prepare
+from onnxviz.commands.maximization_trust import Trust, in_short
 from onnxviz.commands.options import (
     check_output,
     contract_options,
@@ -68,9 +69,9 @@ _SEARCHED = (
 @click.option("--names", metavar="FILE", type=click.Path(path_type=Path), help="A vector's feature names, one a line.")
 @click.option(
     "--data",
-    metavar="FILE",
+    metavar="FILE|DIR",
     type=click.Path(path_type=Path),
-    help="Real samples of a vector: their ranges, means and deviations count.",
+    help="Real samples: the score is placed among theirs, and a vector's ranges, means and deviations are taken from them.",
 )
 @click.option(
     "--norm",
@@ -84,7 +85,9 @@ _SEARCHED = (
     help="The real input that like(TENSOR) and inversion(TENSOR) follow: a picture, an array, a sound or a table's first row.",
 )
 @click.option(
-    "--steps", type=click.IntRange(min=1), help="Steps of gradient ascent. [default: 256; 64 for pictures and signals]"
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Steps of gradient ascent, or generations without. [default: 256; 64 for pictures and signals]",
 )
 @click.option(
     "--restarts",
@@ -96,7 +99,11 @@ _SEARCHED = (
     type=click.FloatRange(min=0, min_open=True),
     help="Adam's step. [default: 0.1; 0.4 for pictures and signals]",
 )
-@click.option("--optimizer", type=click.Choice(["adam", "lbfgs"]), default="adam", show_default=True)
+@click.option(
+    "--optimizer",
+    type=click.Choice(["adam", "lbfgs", "cma"]),
+    help="What climbs; cma looks at scores alone. [default: adam; cma where no gradient reaches the input]",
+)
 @click.option("--no-transforms", is_flag=True, help="Climb without random shifts, scales and rotations.")
 @click.option(
     "--save-every",
@@ -120,7 +127,8 @@ _SEARCHED = (
 def maximize(terminal: Terminal, /, **options: Any) -> int:
     """Find an input of MODEL that drives a target as high as it will go.
 
-    The score is measured by ONNX Runtime on the untouched model. With -o a picture or chart per target, a contact sheet,
+    The score is measured by ONNX Runtime on the untouched model, and so is how far it is to be trusted. Where no gradient
+    reaches the input, CMA-ES searches instead. With -o a picture or chart per target, a contact sheet,
     arrays.npz and result.json are written.
 
     A TARGET is a tensor with an index, or a weighted sum of such and of functions. For a tensor T: energy(T),
@@ -200,54 +208,58 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
     stops = [task.wrt] if task.inside else []
     tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
     measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
-    network = task.model.network(tensors, stops, device=task.device, straight_through=task.straight_through)
+    blind = task.settings.optimizer == "cma"
+    through = task.straight_through
+    network = None if blind else task.model.network(tensors, stops, device=task.device, straight_through=through)
     session = task.model.session(measured, stops)
-    check = task.model.network(measured, stops, device=task.device) if measured != tensors else network
+    check = torch_copy(task, measured, stops) if blind or measured != tensors else network
     at_once = samples_at_once(task.model, tensors, stops, task.shape)
     held = {name: torch.as_tensor(value) for name, value in task.held.items()}
     measure = measurement(task, session, check)
+    trust = Trust.measured(task, scorer(task, session, at_once), [objective for objective, _ in todo])
     done = 0
     with terminal.progress(f"{len(todo)} targets", task.settings.steps * len(todo)) as told:
-        groups = search(
-            network,
-            task.space,
-            [climbed for _, climbed in todo],
-            held,
-            task.settings,
-            device=torch.device(task.device),
-            batch_size=at_once,
-            copies=task.copies,
-            progress=lambda step, total, words: told(step * task.settings.steps * len(todo) // total, words),
-        )
+        aims = [climbed for _, climbed in todo]
+        noted = {"progress": lambda step, total, words: told(step * task.settings.steps * len(todo) // total, words)}
+        if network is None:
+            from onnxviz.methods.evolution import evolve  # the library takes a second to load
+
+            sampled = session if measured == tensors else task.model.session(tensors, stops)
+            groups = evolve(scorer(task, sampled, at_once), task.space, aims, task.settings, **noted)
+        else:
+            groups = search(
+                network,
+                task.space,
+                aims,
+                held,
+                task.settings,
+                device=torch.device(task.device),
+                batch_size=at_once,
+                copies=task.copies,
+                **noted,
+            )
         for group in groups:
             for found in group:
                 objective = todo[done][0]
                 done += 1
-                yield record(task, objective, found, measure, folder, names[str(objective)])
+                yield record(task, objective, found, measure, trust, folder, names[str(objective)])
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:
-    rows: list[tuple[Any, ...]] = []
-    for row in document["runs"]:
-        agreed = row["consistency"]["cosine_mean"]
-        starts = f"{row['restarts']}" + (" together" if row["set"] else "")
-        starts += f", cosine {agreed:.2f}" if agreed is not None else ""
-        said = row["message"] or row["status"]
-        rows.append(
-            (
-                row["target"],
-                row["label"],
-                f"{row['initial_ort_score']:.4g}",
-                f"{row['ort_score']:.4g}",
-                f"{row['score']:.4g}",
-                starts,
-                said,
-            )
-        )
-    columns: tuple[str, ...] = ("target", "label", "start", "ONNX Runtime", "torch", "starts", "")
-    if not any(row[1] for row in rows):
-        columns, rows = (columns[0], *columns[2:]), [(row[0], *row[2:]) for row in rows]
-    console.print(grid(columns, rows, numeric=tuple(range(len(columns) - 5, len(columns) - 2))))
+    rows = [
+        {
+            "target": row["target"],
+            "label": row["label"],
+            "start": f"{row['initial_ort_score']:.4g}",
+            "ONNX Runtime": f"{row['ort_score']:.4g}",
+            "torch": "-" if row["score"] is None else f"{row['score']:.4g}",
+            **in_short(row),
+        }
+        for row in document["runs"]
+    ]
+    columns = [name for name in rows[0] if any(row[name] for row in rows)]
+    numeric = [place for place, name in enumerate(columns) if name in ("start", "ONNX Runtime", "torch", "if moved")]
+    console.print(grid(columns, [[row[name] for name in columns] for row in rows], numeric=numeric))
     files = [file for row in document["runs"] for file in row["files"] if file.endswith(".png")]
     for file in files[:8]:
         console.print(f"  {visible(file)}")

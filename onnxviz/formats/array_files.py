@@ -47,6 +47,39 @@ def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
+def map_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Map one array of a .npy file into memory, of which only what is looked at is read.
+
+    Parameters
+    ----------
+    path : path
+        Never unpickled.
+
+    Returns
+    -------
+    ndarray
+        Read-only, of real numbers or booleans.
+
+    Raises
+    ------
+    DataError
+        As `read_npy`, and where the values are complex numbers or text.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            _read_header(file, Path(path).stat().st_size, str(path))
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise DataError(
+            f"{path}: holds values of the type {array.dtype}; real numbers are needed, float32 for instance"
+        )
+    if not array.size:
+        raise DataError(f"{path}: holds no values, its shape is {array.shape}")
+    return array
+
+
 def read_npz(path: str | os.PathLike[str], members: tuple[str, ...] | None = None) -> dict[str, NDArray[Any]]:
     """Read arrays from a .npz archive.
 
@@ -106,6 +139,19 @@ def member_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def _read_array(file: IO[bytes], size: int, source: str) -> NDArray[Any]:
+    dtype = _read_header(file, size, source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as below
+            file.seek(0)
+            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    except Exception as error:  # as below
+        raise DataError(f"{source}: is no .npy array: {error}") from error
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _read_header(file: IO[bytes], size: int, source: str) -> np.dtype[Any]:
+    """Check a header and return the type of the values that follow it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of headers that Python 2 has written, which are as good as others
@@ -114,13 +160,11 @@ def _read_array(file: IO[bytes], size: int, source: str) -> NDArray[Any]:
                 raise DataError(f"{source}: .npy version {version[0]}.{version[1]} holds records; save plain numbers")
             shape, _, dtype = _HEADERS[version](file)
             _check_header(shape, dtype, size - file.tell(), source)
-            file.seek(0)
-            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     except DataError:
         raise
     except Exception as error:  # the header is a Python literal, and what its parser raises is anybody's guess
         raise DataError(f"{source}: is no .npy array: {error}") from error
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    return dtype
 
 
 def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], present: int, source: str) -> None:

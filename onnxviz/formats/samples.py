@@ -153,6 +153,9 @@ _READERS: dict[str, Callable[[Path, str, str | None], Sample]] = {
     ".wav": _wav,
 }
 
+SUFFIXES = frozenset(_READERS)
+"""What the names of readable files end in."""
+
 
 def _numbers(array: NDArray[Any], source: str) -> NDArray[Any]:
     if array.dtype.kind == "b":

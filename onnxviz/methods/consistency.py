@@ -21,6 +21,11 @@ class Consistency:
         Of their scores, the deviation that of the population; None without any.
     cosine_mean, cosine_min : float or None
         Over all pairs of standardized inputs, -1 to 1; None for fewer than two.
+    clusters : int
+        How many different inputs were found: in the order of their scores, each counts as a better one whose cosine
+        with it is above .9, or as a new one.
+    agreeing : int
+        How many count as the best one, itself included.
     """
 
     restarts: int
@@ -28,6 +33,23 @@ class Consistency:
     score_std: float | None
     cosine_mean: float | None
     cosine_min: float | None
+    clusters: int = 0
+    agreeing: int = 0
+
+    @property
+    def statement(self) -> str:
+        """Whether this unit's maximum is found from every start, in words (Erhan et al. report that of theirs it is)."""
+        if self.cosine_mean is None or self.score_mean is None or self.score_std is None:
+            return "one start: nothing to compare it with" if self.restarts else "no start came to a finite score"
+        if self.clusters == 1:
+            return f"{self.restarts} of {self.restarts} starts agree: cosine {self.cosine_mean:.2f}"
+        equal = self.score_std <= 0.01 * abs(self.score_mean)
+        scores = "of the same score" if equal else f"{self.agreeing} of {self.restarts} end in the best"
+        return f"starts disagree: {self.clusters} different inputs, {scores}"
+
+
+_SAME = 0.9
+"""Above this cosine two inputs are one finding."""
 
 
 def consistency(scores: Sequence[float], inputs: NDArray[np.floating]) -> Consistency:
@@ -54,11 +76,29 @@ def consistency(scores: Sequence[float], inputs: NDArray[np.floating]) -> Consis
         return Consistency(0, None, None, None, None)
     mean, deviation = float(values.mean()), float(values.std())
     if len(values) < 2:
-        return Consistency(1, mean, deviation, None, None)
+        return Consistency(1, mean, deviation, None, None, 1, 1)
     norms = np.linalg.norm(flat, axis=1)
     directions = flat / np.where(norms > 0, norms, 1)[:, None]
     cosines = directions @ directions.T
     at_rest = norms == 0
     cosines[np.ix_(at_rest, at_rest)] = 1
     pairs = np.clip(cosines[np.triu_indices(len(values), 1)], -1, 1)
-    return Consistency(len(values), mean, deviation, float(pairs.mean()), float(pairs.min()))
+    members = _clusters(values, cosines)
+    return Consistency(
+        len(values),
+        mean,
+        deviation,
+        float(pairs.mean()),
+        float(pairs.min()),
+        len(members),
+        next(iter(members.values())),
+    )
+
+
+def _clusters(scores: NDArray[np.float64], cosines: NDArray[np.float64]) -> dict[int, int]:
+    """Return how many starts found the same as each leader, the best first."""
+    members: dict[int, int] = {}
+    for place in np.argsort(-scores, kind="stable").tolist():
+        leader = next((other for other in members if cosines[place, other] > _SAME), place)
+        members[leader] = members.get(leader, 0) + 1
+    return members

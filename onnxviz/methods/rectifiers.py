@@ -1,18 +1,49 @@
-"""A rectifier that does not leave an ascent without a direction where a unit is dead at the start."""
+"""Rectifiers that do not leave an ascent without a direction where a unit is dead at the start."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+Function = Callable[[Tensor], Tensor]
 
-def passing_clip(values: Tensor, low: float = 0.0, high: float = torch.inf) -> Tensor:
+
+def passing(values: Tensor, function: Function, low: float = -math.inf, high: float = math.inf) -> Tensor:
+    """Apply a function that is level outside a range, and let the gradient pass for samples whose whole gradient it blocks.
+
+    A sample of which any element gets a gradient has the ordinary one. For the others the gradient passes, save where
+    it pushes further out of the range.
+
+    Parameters
+    ----------
+    values : (batch, *shape) Tensor
+        What goes in. A value without axes has no samples, and the ordinary gradient.
+    function : callable
+        Differentiable, element by element; does not fall within the range's ends.
+    low, high : float
+        At and beyond these the function has no slope.
+
+    Returns
+    -------
+    Tensor
+        What the function gives. Its gradient is that of an ascent: its positive direction raises what is maximized.
+    """
+    if not values.ndim:
+        return function(values)
+    result: Tensor = _Passing.apply(values, function, low, high)  # type: ignore[no-untyped-call]  # torch has no types here
+    return result
+
+
+def passing_clip(values: Tensor, low: float = 0.0, high: float = math.inf) -> Tensor:
     """Clip, and let the gradient pass for samples whose whole gradient the clip would block.
 
-    Lucid's redirected ReLU, and with ``high=6`` its redirected ReLU6. A sample of which any element gets a gradient
-    has the ordinary one. For the others the gradient passes, save where it pushes further out of the range.
+    Lucid's redirected ReLU, and with ``high=6`` its redirected ReLU6.
 
     Parameters
     ----------
@@ -21,11 +52,6 @@ def passing_clip(values: Tensor, low: float = 0.0, high: float = torch.inf) -> T
     low, high : float
         The range. The default is ReLU.
 
-    Returns
-    -------
-    Tensor
-        The clipped values. Their gradient is that of an ascent: its positive direction raises what is maximized.
-
     Examples
     --------
     >>> x = torch.tensor([[-1.0, -2.0]], requires_grad=True)
@@ -33,26 +59,75 @@ def passing_clip(values: Tensor, low: float = 0.0, high: float = torch.inf) -> T
     >>> x.grad
     tensor([[1., 1.]])
     """
-    clipped: Tensor = _PassingClip.apply(values, low, high)  # type: ignore[no-untyped-call]  # torch has no types here
-    return clipped
+    return passing(values, partial(torch.clamp, min=low, max=high), low, high)
 
 
-class _PassingClip(torch.autograd.Function):
-    """The clip and its two gradients."""
+class _Passing(torch.autograd.Function):
+    """The function and its two gradients."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, low: float, high: float) -> Tensor:
-        """Clip."""
+    def forward(ctx: Any, values: Tensor, function: Function, low: float, high: float) -> Tensor:
+        """Apply the function."""
         ctx.save_for_backward(values)
-        ctx.range = low, high
-        return values.clamp(low, high)
+        ctx.given = function, low, high
+        return function(values)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         """Choose between the gradients, sample by sample."""
-        (values,), (low, high), gradient = ctx.saved_tensors, ctx.range, gradients[0]
+        (values,), (function, low, high), gradient = ctx.saved_tensors, ctx.given, gradients[0]
         below, above = values <= low, values >= high
-        ordinary = gradient.masked_fill(below | above, 0)
-        passing = gradient.masked_fill((below & (gradient < 0)) | (above & (gradient > 0)), 0)
+        with torch.enable_grad():
+            moved = values.detach().requires_grad_()
+            (ordinary,) = torch.autograd.grad(function(moved), moved, gradient)
+        # At the very edge torch's functions do not agree on the slope; here it is 0.
+        ordinary = ordinary.masked_fill(below | above, 0)
+        open_way = torch.where(below, gradient.clamp(min=0), torch.where(above, gradient.clamp(max=0), ordinary))
         alive = (ordinary.reshape(len(ordinary), -1) != 0).any(1).reshape(-1, *[1] * (values.ndim - 1))
-        return torch.where(alive, ordinary, passing), None, None
+        return torch.where(alive, ordinary, open_way), None, None, None
+
+
+def _relu(values: Tensor, **_: Any) -> Tensor:
+    return passing_clip(values)
+
+
+def _clip(values: Tensor, min: Any = None, max: Any = None, **_: Any) -> Tensor:  # noqa: A002  # ONNX's own names
+    low, high = _number(min, -math.inf), _number(max, math.inf)
+    if low is None or high is None:  # a bound that is computed, by element or with a gradient of its own
+        return torch.clamp(values, min, max)
+    return passing_clip(values, low, high)
+
+
+def _number(bound: Any, missing: float) -> float | None:
+    """Return a bound as a number; None where it is not one and the same for all samples."""
+    if isinstance(bound, Tensor):
+        return None if bound.numel() != 1 or bound.requires_grad else float(bound)
+    return missing if bound is None else float(bound)
+
+
+def _hard_sigmoid(values: Tensor, *, alpha: float = 0.2, beta: float = 0.5, **_: Any) -> Tensor:
+    if alpha <= 0:
+        return torch.clamp(values * alpha + beta, 0.0, 1.0)
+    return passing(values, partial(_line, alpha=alpha, beta=beta), -beta / alpha, (1 - beta) / alpha)
+
+
+def _line(values: Tensor, alpha: float, beta: float) -> Tensor:
+    return torch.clamp(values * alpha + beta, 0.0, 1.0)
+
+
+def _hard_swish(values: Tensor) -> Tensor:
+    return passing(values, F.hardswish, -3.0)
+
+
+def _thresholded_relu(values: Tensor, *, alpha: float = 1.0) -> Tensor:
+    return passing(values, partial(F.threshold, threshold=alpha, value=0.0), alpha)
+
+
+REDIRECTED: Mapping[str, Callable[..., Tensor]] = {
+    "Relu": _relu,
+    "Clip": _clip,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _hard_swish,
+    "ThresholdedRelu": _thresholded_relu,
+}
+"""By ONNX operator: those that are level over a half line. A leaky, parametric or exponential rectifier has a slope there."""

@@ -42,10 +42,14 @@ class Run:
         purpose : str
             What the numbers are for ("start", "transform"): draws for one do not shift those for another.
         """
-        identity = repr((self.seed, self.key, self.restart, purpose)).encode()
         generator = torch.Generator()
-        generator.manual_seed(int.from_bytes(hashlib.sha256(identity).digest()[:8], "big"))
+        generator.manual_seed(self.draw(purpose))
         return generator
+
+    def draw(self, purpose: str) -> int:
+        """Return the seed of one purpose of this run, 64 bits, for generators of other libraries."""
+        identity = repr((self.seed, self.key, self.restart, purpose)).encode()
+        return int.from_bytes(hashlib.sha256(identity).digest()[:8], "big")
 
 
 def normal(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:

@@ -16,7 +16,7 @@ from onnxviz.methods.fourier import Fourier
 from onnxviz.methods.maximization import Ascent, maximize
 from onnxviz.methods.objectives import Objective
 from onnxviz.methods.parameterizations import Direct, Parameterization
-from onnxviz.methods.rectifiers import passing_clip
+from onnxviz.methods.rectifiers import REDIRECTED
 from onnxviz.methods.runs import Run
 from onnxviz.methods.transforms import standard_transform
 
@@ -94,7 +94,7 @@ class Settings:
     rate : float
         Adam's step.
     optimizer : str
-        "adam" or "lbfgs".
+        "adam" or "lbfgs"; or "cma", which `evolution` serves.
     robust : bool
         Whether pictures and signals are moved at random while they are climbed.
     members : int or None
@@ -107,7 +107,7 @@ class Settings:
     restarts: int = 1
     seed: int = 0
     rate: float = 0.1
-    optimizer: Literal["adam", "lbfgs"] = "adam"
+    optimizer: Literal["adam", "lbfgs", "cma"] = "adam"
     robust: bool = True
     members: int | None = None
     frame_every: int | None = None
@@ -143,6 +143,30 @@ class Found:
     consistency: Consistency
     starts: np.ndarray
     text: str
+
+    @classmethod
+    def of(
+        cls, objective: Objective, ascents: Sequence[Ascent], beginnings: np.ndarray, parameterization: Parameterization
+    ) -> Found:
+        """Compare the ascents of one target: which ended highest, and how far they agree.
+
+        Parameters
+        ----------
+        objective : Objective
+            What was climbed.
+        ascents : sequence of Ascent
+            One for each start.
+        beginnings : (start, *shape) ndarray
+            Where each began.
+        parameterization : Parameterization
+            That they moved.
+        """
+        scores = [ascent.score if np.isfinite(ascent.score) else -np.inf for ascent in ascents]
+        device = parameterization.variables[0].device
+        arrays = torch.as_tensor(np.stack([ascent.array for ascent in ascents]), device=device)
+        agreed = consistency(scores, parameterization.standardize(arrays).cpu().numpy())
+        best = int(np.argmax(scores))
+        return cls(objective, tuple(ascents), best, agreed, beginnings, parameterization.text)
 
     @property
     def ascent(self) -> Ascent:
@@ -209,6 +233,8 @@ def search(
     DifferentiationError
         If no gradient reaches the input.
     """
+    if settings.optimizer == "cma":
+        raise UsageError("cma takes no gradient: it is `evolution` that searches so")
     if settings.optimizer == "lbfgs" and settings.robust and space.spectral:
         raise UsageError("lbfgs allows no random transforms: add --no-transforms")
     for objective in objectives:
@@ -217,7 +243,7 @@ def search(
     with torch.no_grad():
         sample = space.start([probe], device).realize()
     batched = Batched(network, space.name, held, sample, copies)
-    waking = batched.running(network.replacing({"Relu": _passing_relu})) if hasattr(network, "replacing") else None
+    waking = batched.running(network.replacing(REDIRECTED)) if hasattr(network, "replacing") else None
     at_once = batch_size if batched.batchable else 1
     groups = list(_groups(objectives, settings, at_once))
     total = settings.steps * len(groups)
@@ -269,13 +295,8 @@ def search(
         )
         found = []
         for objective, first, count in zip(chosen, firsts, counts, strict=True):
-            own = ascents[first : first + count]
-            scores = [ascent.score if np.isfinite(ascent.score) else -np.inf for ascent in own]
-            arrays = torch.as_tensor(np.stack([ascent.array for ascent in own]), device=device)
-            standard = start.standardize(arrays).cpu().numpy()
-            agreed = consistency([ascent.score for ascent in own], standard)
-            best = int(np.argmax(scores))
-            found.append(Found(objective, own, best, agreed, beginnings[first : first + count], start.text))
+            places = slice(first, first + count)
+            found.append(Found.of(objective, ascents[places], beginnings[places], start))
         yield found
         if any(one.ascent.status == "interrupted" for one in found):
             return
@@ -310,8 +331,3 @@ def _check_set(objective: Objective, settings: Settings, batch_size: int) -> Non
             f"{objective}: its {count} restarts must be held in memory together, and {batch_size} fit; "
             f"give --restarts {batch_size}" + ("" if batch_size > 1 else ", or leave out what compares them")
         )
-
-
-def _passing_relu(values: torch.Tensor, **_: Any) -> torch.Tensor:
-    """Rectify as Relu does, with a gradient for samples that are dead; a scalar has no samples."""
-    return passing_clip(values) if values.ndim else values.clamp(min=0)

@@ -16,6 +16,7 @@ from onnxviz.model.graph import Model
 from onnxviz.model.input_contract import InputContract as InputContract
 from onnxviz.model.input_range import assumed, from_metadata, from_normalization, from_quantization, from_type
 from onnxviz.model.labels import metadata
+from onnxviz.model.tabular_range import from_support_vectors, from_trees
 from onnxviz.model.tensor_info import TensorInfo
 
 
@@ -71,7 +72,7 @@ def contract(model: Model, name: str) -> InputContract:
     found = _kind(model, info)
     if info.operator != "Input":
         return found.with_note(f"{name} lies inside the graph (made by {info.operator}): no range is known")
-    for look in (from_metadata, from_type, from_quantization, from_normalization):
+    for look in (from_metadata, from_type, from_quantization, from_normalization, from_trees, from_support_vectors):
         if found.bounded or (found.kind != "image" and found.mean):
             break
         found = look(model, found)

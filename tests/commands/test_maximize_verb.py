@@ -333,10 +333,71 @@ def test_an_input_of_a_single_number_is_climbed(cli, written) -> None:
     assert row["ort_score"] == pytest.approx(1, abs=0.05)
 
 
-def test_a_forest_cannot_be_climbed(cli, samples) -> None:
-    outcome = cli("maximize", samples / "forest.onnx", "-t", "probabilities[0]")
-    assert outcome.code == 1
-    assert "TreeEnsemble" in outcome.err
+def test_a_forest_is_searched_without_gradients_and_says_so(cli, samples, tmp_path, onnx_runtime) -> None:
+    path, folder = samples / "forest.onnx", tmp_path / "out"
+    words = ["maximize", path, "-t", "probabilities[0]", "--steps", 40, "--restarts", 2, "-o", folder, "--json"]
+    outcome = cli(*words)
+    assert outcome.code == 0
+    assert "TreeEnsembleClassifier passes no gradient" in outcome.err
+    assert "CMA-ES" in outcome.err
+    (row,) = outcome.document["runs"]
+    assert (row["optimizer"], row["differentiable"]) == ("cma", False)
+    array = saved(folder, "probabilities[0]")
+    (moving,) = [value.name for value in onnx.load(path).graph.input]
+    assert row["ort_score"] == pytest.approx(float(onnx_runtime(path, "probabilities", {moving: array})[0, 0]))
+    assert row["ort_score"] > 0.9
+    assert "without gradients" in row["units"]
+    # Who asks for a gradient is told that there is none.
+    refused = cli("maximize", path, "-t", "probabilities[0]", "--optimizer", "adam")
+    assert refused.code == 1
+    assert "TreeEnsemble" in refused.err
+    assert "--optimizer cma" in refused.err
+
+
+def test_with_a_gradient_and_without_the_same_maximum_is_found(cli, samples) -> None:
+    words = ["maximize", samples / "wine.onnx", "-t", "logits[*]", "--data", samples / "wine.csv", "--json"]
+    climbed = cli(*words).document["runs"]
+    searched = cli(*words, "--optimizer", "cma", "--restarts", 2).document["runs"]
+    assert {row["optimizer"] for row in searched} == {"cma"}
+    assert {row["differentiable"] for row in searched} == {True}
+    for one, other in zip(climbed, searched, strict=True):
+        assert other["ort_score"] == pytest.approx(one["ort_score"], rel=0.01)
+
+
+def test_an_argmax_is_searched(cli, written) -> None:
+    graph = """agraph (float[N, 3] x) => (float[N, 1] y) {
+        a = ArgMax <axis = 1, keepdims = 1> (x)
+        y = Cast <to = 1> (a)
+    }"""
+    (row,) = aim(cli, written(graph), "-t", "y[0]", "--bounds", "0,1", "--restarts", 1)
+    assert (row["optimizer"], row["differentiable"], row["ort_score"]) == ("cma", False, 2)
+
+
+def test_an_interrupted_search_without_gradients_is_resumed_as_if_nothing_had_happened(
+    cli, samples, tmp_path, monkeypatch
+) -> None:
+    from onnxviz.methods import scorer
+
+    measure, looks = scorer.Scorer.__call__, 0
+
+    def interrupted(self, objectives, inputs):
+        nonlocal looks
+        looks += 1
+        if looks == 30:
+            raise KeyboardInterrupt
+        return measure(self, objectives, inputs)
+
+    shared = ["maximize", samples / "forest.onnx", "-t", "probabilities[*]", "--steps", 20, "--restarts", 1]
+    monkeypatch.setattr(scorer.Scorer, "__call__", interrupted)
+    assert cli(*shared, "-o", tmp_path / "out").code == 130
+    monkeypatch.undo()
+    resumed = cli(*shared, "-o", tmp_path / "out", "--resume", "--json")
+    assert resumed.code == 0
+    assert {row["status"] for row in resumed.document["runs"]} <= {"ok", "no_progress"}
+    assert cli(*shared, "-o", tmp_path / "whole").code == 0
+    for target in ("probabilities[0]", "probabilities[1]"):
+        files = [(tmp_path / folder / target / "arrays.npz").read_bytes() for folder in ("out", "whole")]
+        assert files[0] == files[1]
 
 
 def test_only_floats_can_be_maximized(cli, samples) -> None:
@@ -363,7 +424,7 @@ def test_lbfgs_climbs_a_vector(cli, written) -> None:
 def test_rounding_stops_the_gradient_unless_it_is_asked_to_pass(cli, written, tmp_path) -> None:
     path = written("agraph (float[N, 3] x) => (float[N, 2] y) { h = Floor(x)\ny = MatMul(h, w) }", w=WEIGHTS)
     options = ["-t", "y[0]", "--steps", 16, "--restarts", 1, "--norm", 30]
-    outcome = cli("maximize", path, *options)
+    outcome = cli("maximize", path, *options, "--optimizer", "adam")
     assert outcome.code == 1
     assert "Floor at h passes no gradient; --straight-through" in outcome.err
     folder = tmp_path / "out"
@@ -373,3 +434,109 @@ def test_rounding_stops_the_gradient_unless_it_is_asked_to_pass(cli, written, tm
     assert row["ort_score"] > row["initial_ort_score"]
     # The score is the model's own: of the rounded values.
     assert row["ort_score"] == pytest.approx(float(np.floor(saved(folder, "y[0]", "input")[0]) @ WEIGHTS[:, 0]))
+
+
+@pytest.mark.parametrize("clip", ["Relu (b)", "Clip (b, zero, six)", "HardSwish (b)"])
+def test_a_unit_that_is_dead_at_the_start_is_woken(cli, written, clip: str) -> None:
+    # At the middle of the box the rectifier gets -5 and blocks all of the gradient; in one corner it gets more than 0.
+    graph = f"agraph (float[N, 3] x) => (float[N, 1] y) {{ a = MatMul(x, w)\nb = Add(a, c)\ny = {clip} }}"
+    weights = {"w": np.array([[4], [-4], [4]], np.float32), "c": np.array([-7], np.float32)}
+    if "zero" in clip:
+        weights |= {"zero": np.array(0, np.float32), "six": np.array(6, np.float32)}
+    (row,) = aim(cli, written(graph, **weights), "-t", "y[0]", "--bounds", "0,1", steps=60)
+    assert row["initial_ort_score"] == 0
+    assert row["status"] == "ok"
+    assert row["ort_score"] == pytest.approx(1 * (4 / 6 if "Swish" in clip else 1), rel=0.02)
+
+
+def test_each_row_says_how_far_it_is_to_be_trusted(cli, samples, onnx_runtime) -> None:
+    path, table = samples / "wine.onnx", samples / "wine.csv"
+    (row,) = cli("maximize", path, "-t", "logits[0]", "--data", table, "--steps", 60, "--rate", 0.2, "--json").document[
+        "runs"
+    ]
+    scores = onnx_runtime(
+        path, "logits", {"features": np.genfromtxt(table, delimiter=",", skip_header=1, dtype=np.float32)}
+    )[:, 0].astype(np.float64)
+    data = row["data"]
+    assert data["samples"] == len(scores)
+    assert data["max"] == pytest.approx(scores.max(), rel=1e-5)
+    assert data["percentile"] == pytest.approx(100 * (scores < row["ort_score"]).mean())
+    assert data["margin"] == pytest.approx((row["ort_score"] - scores.max()) / scores.std(), rel=1e-4)
+    assert row["verdict"]["word"] == "ok"
+    assert row["robustness"]["min"] <= row["robustness"]["mean"]
+    assert row["robustness"]["kept"] <= 1.01
+    assert row["consistency"]["agreeing"] <= row["consistency"]["restarts"] == 5
+    assert "starts" in row["consistency"]["statement"]
+
+
+VERDICTS = {
+    # One unit of each kind beside one that lives.
+    "dead": ("b = Add (a, c)\ny = Relu (b)", [0, -100]),
+    "saturated": ("b = Add (a, c)\ny = Sigmoid (b)", [-3, 100]),
+    "flat": ("b = Mul (a, c)\ny = Add (b, d)", [1, 0]),
+}
+
+
+@pytest.mark.parametrize("word", VERDICTS)
+def test_a_unit_that_shows_nothing_is_called_what_it_is(cli, written, word: str) -> None:
+    body, constant = VERDICTS[word]
+    path = written(
+        f"agraph (float[N, 3] x) => (float[N, 2] y) {{ a = MatMul(x, w)\n{body} }}",
+        w=WEIGHTS,
+        c=np.array(constant, np.float32),
+        **({"d": np.array([1, 7], np.float32)} if word == "flat" else {}),
+    )
+    alive, other = aim(cli, path, "-t", "y[*]", "--bounds", "0,1", "--literal", steps=60)
+    assert alive["verdict"]["word"] == "ok"
+    assert other["verdict"]["word"] == word
+    assert other["verdict"]["message"]
+    printed = cli("maximize", path, "-t", "y[1]", "--bounds", "0,1", "--steps", 2).out
+    assert word in printed
+
+
+def test_a_picture_is_placed_among_those_of_a_folder(cli, samples, tmp_path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    with Image.open(samples / "digits_seven.png") as seven:
+        seven.save(folder / "a.png")
+        Image.new("L", seven.size, 0).save(folder / "b.png")
+    words = ["maximize", samples / "digits.onnx", "-t", "logits[7]", "--steps", 30, "--json"]
+    (row,) = cli(*words, "--data", folder).document["runs"]
+    assert (row["data"]["samples"], row["data"]["percentile"]) == (2, 100)
+    (same,) = cli(*words, "--data", samples / "digits_held_out.npy").document["runs"]
+    assert same["data"]["samples"] > 2
+    # What data there are changes where a picture stands, not the picture.
+    assert same["ort_score"] == row["ort_score"]
+    assert cli(*words).document["runs"][0]["data"] is None
+    assert cli(*words, "--data", tmp_path / "absent").code == 2
+
+
+def test_an_input_that_the_target_does_not_depend_on_is_fed_all_the_same(cli, written) -> None:
+    graph = (
+        "agraph (float[N, 3] x, float[N] state) => (float[N, 3] y, float[N] after) { y = Neg (x)\nafter = Neg (state) }"
+    )
+    for words in ([], ["--optimizer", "cma", "--restarts", 1]):
+        (row,) = aim(cli, written(graph), "--wrt", "x", "-t", "y[0]", "--bounds", "0,1", *words)
+        assert row["ort_score"] == pytest.approx(0, abs=1e-3)
+
+
+def test_a_map_of_probabilities_is_aimed_at_by_the_tensor_before_it(cli, tmp_path) -> None:
+    helper = onnx.helper
+    key = onnx.TypeProto()
+    key.map_type.key_type = onnx.TensorProto.STRING
+    key.map_type.value_type.CopyFrom(helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, []))
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["p"]),
+        helper.make_node("ZipMap", ["p"], ["y"], domain="ai.onnx.ml", classlabels_strings=["rain", "sun"]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 2])]
+    outputs = [helper.make_value_info("y", helper.make_sequence_type_proto(key))]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+    graph = helper.make_graph(nodes, "g", inputs, outputs)
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "m.onnx")
+    words = ["-t", "y[1]", "--bounds", "0,3", "--literal", "--steps", 60, "--rate", 0.2, "--json"]
+    outcome = cli("maximize", tmp_path / "m.onnx", *words)
+    (row,) = outcome.document["runs"]
+    assert (row["target"], row["label"]) == ("p[1]", "sun")
+    assert "ZipMap" in outcome.err
+    assert row["ort_score"] == pytest.approx(1 / (1 + np.exp(-3)), rel=1e-3)

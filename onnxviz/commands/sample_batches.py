@@ -1,0 +1,117 @@
+"""Real samples for an input, a batch at a time: the rows of a table or an array, or the files of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxviz.commands.feature_data import read_rows
+from onnxviz.commands.feeding import read_input
+from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.array_files import map_npy
+from onnxviz.formats.samples import SUFFIXES, read_sample
+
+if TYPE_CHECKING:
+    from onnxviz.model.inputs import InputContract
+
+MOST = 10_000
+"""Samples at most: a percentile of so many is known to a hundredth."""
+
+
+class SampleBatches:
+    """Samples as an input takes them; no more than a batch is held at a time, and a table's own numbers.
+
+    Parameters
+    ----------
+    path : Path
+        A folder of pictures or arrays, subfolders included; a .npy or other array file with the samples along its first axis, in the
+        model's own units; a table with a row for each sample.
+    expected : InputContract
+        What the input takes.
+    shape : tuple of int
+        The input's shape, sizes settled, the batch included.
+    labels : tuple of str
+        Names of a vector's features, by which a table's columns are found.
+    most : int
+        Of more samples, so many are taken, evenly spaced.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    DataError
+        If it holds no samples, or does not fit the input.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        expected: InputContract,
+        shape: tuple[int, ...],
+        labels: tuple[str, ...] = (),
+        most: int = MOST,
+    ) -> None:
+        if not path.is_dir() and not Path(str(path).partition("[")[0]).exists():
+            raise UsageError(f"--data {path}: no such file or folder")
+        self._expected, self._shape, self._path = expected, shape, path
+        self._files: list[Path] = []
+        self._rows: np.ndarray = np.empty(0)
+        if path.is_dir():
+            self._files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            if not self._files:
+                raise DataError(f"--data {path}: the folder holds no pictures, arrays or sounds")
+            total = len(self._files)
+        else:
+            self._rows = self._read(path, labels)
+            total = len(self._rows)
+        self._places = np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        """Yield (at most size, *shape) arrays in the model's own units.
+
+        Raises
+        ------
+        DataError
+            If a file cannot be read or does not fit, or a value is not a finite number.
+        """
+        for first in range(0, len(self._places), size):
+            places = self._places[first : first + size]
+            if self._files:
+                parts = [read_input(self._files[place], self._expected, self._shape) for place in places]
+                batch = np.concatenate(parts)
+                if batch.shape[1:] != self._shape[1:]:
+                    raise DataError(
+                        f"--data {self._path}: its files do not fit the input's size; settle it with --shape"
+                    )
+            else:
+                batch = np.asarray(self._rows[places]).reshape(len(places), *self._shape[1:])
+            batch = batch.astype(np.float32)
+            if not np.isfinite(batch).all():
+                raise DataError(f"--data {self._path}: some values are not finite numbers; fill them in")
+            yield batch
+
+    def _read(self, path: Path, labels: tuple[str, ...]) -> np.ndarray:
+        own = self._shape[1:]
+        if self._expected.kind == "vector" and len(own) == 1:
+            return read_rows(path, labels, own[0])[0]
+        if path.suffix.lower() == ".npy":
+            array = map_npy(path)
+        else:
+            sample = read_sample(path)
+            if sample.kind in ("image", "audio"):
+                return read_input(path, self._expected, self._shape)
+            array = sample.array
+        if array.shape[1:] == own or (array.ndim == 2 and array.shape[1] == int(np.prod(own))):
+            return array
+        if array.shape == own:
+            return array[None]
+        wanted = "x".join(map(str, own))
+        raise DataError(
+            f"--data {path}: its shape is {'x'.join(map(str, array.shape))}; samples of {wanted} along a first axis are wanted"
+        )

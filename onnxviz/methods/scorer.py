@@ -1,0 +1,86 @@
+"""Objectives measured by ONNX Runtime on many inputs at once, or one by one where the file fixes its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from onnxviz.methods.batching import Batched
+from onnxviz.methods.objectives import Objective
+
+Runtime = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
+"""Named arrays in, named arrays out; `Session` is one."""
+
+Score = Callable[[Sequence[Objective], NDArray[np.float32]], NDArray[np.float64]]
+"""From objectives and (sample, *shape) inputs to (objective, sample) scores; `Scorer` is one."""
+
+
+class Scorer:
+    """A function from objectives and inputs to scores.
+
+    Parameters
+    ----------
+    session : callable
+        Computes what the objectives read.
+    name : str
+        The input that moves.
+    held : mapping of str to ndarray
+        The others, as for a batch of one.
+    sample : (*shape) ndarray
+        An input, to find out with whether several at once give what each gives alone.
+    copies : int
+        The batch that the file fixes; it is filled with copies of one sample.
+    batch_size : int
+        The most samples at once.
+    """
+
+    def __init__(
+        self,
+        session: Runtime,
+        name: str,
+        held: Mapping[str, np.ndarray],
+        sample: NDArray[np.floating],
+        *,
+        copies: int = 1,
+        batch_size: int = 1,
+    ) -> None:
+        others = {key: torch.as_tensor(np.asarray(value)) for key, value in held.items()}
+        self._name = name
+        self._batched = Batched(partial(_run, session), name, others, torch.as_tensor(sample)[None], copies)
+        self.batch_size = batch_size if self._batched.batchable else 1
+
+    def __call__(self, objectives: Sequence[Objective], inputs: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Score inputs.
+
+        Parameters
+        ----------
+        objectives : sequence of Objective
+            What to measure.
+        inputs : (sample, *shape) ndarray
+            In the model's own units.
+
+        Returns
+        -------
+        (objective, sample) float64
+        """
+        parts = []
+        for first in range(0, len(inputs), self.batch_size):
+            part = torch.as_tensor(np.ascontiguousarray(inputs[first : first + self.batch_size]))
+            answers = dict(self._batched({self._name: part}))
+            # An objective may read the input itself.
+            answers.setdefault(self._name, part.double())
+            parts.append(torch.stack([objective(answers).double().reshape(-1) for objective in objectives]))
+        scores: NDArray[np.float64] = torch.cat(parts, 1).numpy()
+        return scores
+
+
+def _run(session: Runtime, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Run ONNX Runtime as `Batched` runs a network; answers in float64, so that a mean adds no rounding of its own."""
+    answers = session({name: value.numpy() for name, value in inputs.items()})
+    return {name: torch.as_tensor(np.asarray(value, np.float64)) for name, value in answers.items()}

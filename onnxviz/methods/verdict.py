@@ -1,0 +1,126 @@
+"""A verdict on one unit: is there something to see, or is it dead, saturated, or flat?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Word = Literal["ok", "dead", "saturated", "flat", "weak", "unconfirmed", "not_finite"]
+
+_EQUAL = 1e-5
+"""Scores that differ by less, relative to the largest, are equal: batches of another size round differently."""
+
+_END = 1e-3
+"""This share of a squashing function's range from its end counts as the end."""
+
+_APART = 0.02
+"""Torch and ONNX Runtime may differ by this share of the score, or of its rise, for it to be confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be thought of a unit.
+
+    Attributes
+    ----------
+    word : str
+        ``ok``; ``dead``: a rectifier that gives its least value for everything; ``saturated``: the score is at the end of its
+        function's range already at the start, or for everything; ``flat``: no input changes the score; ``weak``: a
+        random input scores as high as what was found; ``unconfirmed``: ONNX Runtime measures something else than torch;
+        ``not_finite``.
+    message : str
+        One sentence.
+    """
+
+    word: Word
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a unit, measured by ONNX Runtime.
+
+    Attributes
+    ----------
+    found, start : float
+        The score of the best input, and of where its search began.
+    torch : float or None
+        What torch says of the best input; None where it did not lead the search.
+    probes : (probe,) ndarray
+        The scores of inputs that nobody chose.
+    samples : (sample,) ndarray
+        The scores of real data; may be empty.
+    low, high : float
+        What the function behind the target can give, infinite where nothing is known.
+    operator : str
+        That function; "" where nothing is known.
+    blocked, starts : int
+        In how many of the starts the gradient stayed zero.
+    """
+
+    found: float
+    start: float
+    torch: float | None
+    probes: NDArray[np.floating]
+    samples: NDArray[np.floating]
+    low: float = -math.inf
+    high: float = math.inf
+    operator: str = ""
+    blocked: int = 0
+    starts: int = 1
+
+
+def judge(seen: Evidence) -> Verdict:
+    """Return the verdict on a unit.
+
+    Parameters
+    ----------
+    seen : Evidence
+        What is known of it.
+    """
+    if not math.isfinite(seen.found):
+        return Verdict("not_finite", "no input with a finite score was found")
+    tried = np.concatenate([seen.probes, seen.samples, [seen.start, seen.found]]).astype(np.float64)
+    tried = tried[np.isfinite(tried)]
+    equal = _EQUAL * float(np.abs(tried).max())
+    if float(np.ptp(tried)) <= equal:
+        return _constant(seen, len(tried))
+    width = seen.high - seen.low
+    if math.isfinite(width) and seen.start >= seen.high - _END * width:
+        most = f"{seen.operator} gives at most {seen.high:g}"
+        return Verdict("saturated", f"the score is {seen.start:.5g} already at the start, and {most}")
+    if seen.torch is not None:
+        rise = abs(seen.found - seen.start)
+        if not abs(seen.torch - seen.found) <= _APART * max(abs(seen.found), rise):
+            said = f"torch gives {seen.torch:.4g} where ONNX Runtime measures {seen.found:.4g}"
+            return Verdict("unconfirmed", f"{said}: `onnxviz verify` tells where they part")
+    probes = seen.probes[np.isfinite(seen.probes)]
+    if not len(probes):
+        return Verdict("ok", "")
+    best = float(probes.max())
+    if best > seen.found + equal:
+        return Verdict(
+            "weak", f"one of {len(probes)} random inputs scores higher, {best:.4g}: the search ended below it"
+        )
+    alike = int((probes >= seen.found - equal).sum())
+    if alike:
+        return Verdict("weak", f"{alike} of {len(probes)} random inputs score as high")
+    return Verdict("ok", f"above all {len(probes)} random inputs, which reach {best:.4g}")
+
+
+def _constant(seen: Evidence, tried: int) -> Verdict:
+    """Return the verdict on a unit whose score is the same for everything."""
+    everything = f"{seen.found:.4g} for all of {tried} inputs" + (", the data among them" if len(seen.samples) else "")
+    blocked = f", and its gradient is zero from all {seen.starts} starts" if seen.blocked == seen.starts else ""
+    width = seen.high - seen.low
+    near = _END * width if math.isfinite(width) else 1e-6 * max(1.0, abs(seen.found))
+    rectifier = seen.operator in ("Relu", "ThresholdedRelu", "Clip")
+    if rectifier and seen.found <= seen.low + near:
+        return Verdict("dead", f"{seen.operator} gives {everything}{blocked}")
+    if seen.operator and (seen.found <= seen.low + near or seen.found >= seen.high - near):
+        return Verdict("saturated", f"{seen.operator} gives {everything}{blocked}")
+    return Verdict("flat", f"the score is {everything}{blocked}")

@@ -1,0 +1,105 @@
+"""The evidence in classical models for their features' ranges: where trees split, where support vectors lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from onnx import NodeProto, helper, numpy_helper
+
+from onnxviz.model.graph import Model
+from onnxviz.model.input_contract import InputContract
+
+_DOMAIN = "ai.onnx.ml"
+_HANDED_ON = {"Cast", "Identity", "Imputer", "FeatureVectorizer"}
+_MEMBER = 6
+"""The number that TreeEnsemble-5 gives BRANCH_MEMBER, which compares with a set instead of a threshold."""
+
+
+def from_trees(model: Model, found: InputContract) -> InputContract:
+    """Return the range in which trees that read an input split it; beyond it nothing changes.
+
+    A quarter of the distance between a feature's outermost thresholds is added at either end, so that both of their
+    sides are within. A feature that no tree looks at stays at 0.
+    """
+    count = _features(found)
+    pairs = [pair for node in _readers(model, found.name) for pair in _thresholds(node)]
+    if not count or not pairs or max(feature for feature, _ in pairs) >= count:
+        return found
+    low, high, mean = np.zeros(count), np.zeros(count), np.zeros(count)
+    for place in {feature for feature, _ in pairs}:
+        values = np.unique([value for feature, value in pairs if feature == place])
+        margin = (values[-1] - values[0]) / 4 or max(1.0, abs(values[0]) / 2)
+        low[place], high[place], mean[place] = values[0] - margin, values[-1] + margin, np.median(values)
+    unused = int((low == high).sum())
+    outermost = f"{low.min():.4g} to {high.max():.4g}"
+    note = f"a little beyond the outermost thresholds of its trees, {outermost}; --data or --bounds tell real ranges"
+    if unused:
+        note += f"; {unused} of {count} features that no tree looks at stay at 0"
+    return found.with_note(note, low=tuple(low.tolist()), high=tuple(high.tolist()), mean=tuple(mean.tolist()))
+
+
+def from_support_vectors(model: Model, found: InputContract) -> InputContract:
+    """Return the range of a kernel machine's support vectors, which are samples it was trained on."""
+    count = _features(found)
+    for node in _readers(model, found.name):
+        if node.domain != _DOMAIN or node.op_type not in ("SVMClassifier", "SVMRegressor"):
+            continue
+        vectors = np.asarray(_attributes(node).get("support_vectors", ()), np.float64)
+        if not count or not vectors.size or vectors.size % count:
+            continue
+        table = vectors.reshape(-1, count)
+        low, high = table.min(0), table.max(0)
+        if len(table) < 2 or not (low < high).any():
+            continue
+        note = (
+            f"its {len(table)} support vectors lie within {low.min():.4g} to {high.max():.4g}; --data or --bounds tell "
+            "real ranges"
+        )
+        spread = tuple(table.std(0).tolist())
+        return found.with_note(
+            note, low=tuple(low.tolist()), high=tuple(high.tolist()), mean=tuple(table.mean(0).tolist()), scale=spread
+        )
+    return found
+
+
+def _features(found: InputContract) -> int:
+    """Return how many features a vector has; 0 for anything else."""
+    size = found.shape[1] if found.kind == "vector" and len(found.shape) == 2 else 0
+    return size if isinstance(size, int) else 0
+
+
+def _readers(model: Model, name: str) -> list[NodeProto]:
+    """Return what reads an input, itself or through operators that hand its numbers on."""
+    reached, found = {name}, []
+    for node in model.nodes:
+        if node.input and node.input[0] in reached:
+            if node.op_type in _HANDED_ON and len(node.input) == 1:
+                reached.update(node.output)
+            else:
+                found.append(node)
+    return found
+
+
+def _thresholds(node: NodeProto) -> list[tuple[int, float]]:
+    """Return (feature, threshold) of every split of a tree ensemble; nothing for other nodes."""
+    if node.domain != _DOMAIN or not node.op_type.startswith("TreeEnsemble"):
+        return []
+    given = _attributes(node)
+    values = given.get("nodes_values", given.get("nodes_values_as_tensor", given.get("nodes_splits", ())))
+    features, modes = given.get("nodes_featureids", ()), given.get("nodes_modes", ())
+    if len(values) != len(features) or len(modes) != len(features):
+        return []
+    return [
+        (int(feature), float(value))
+        for feature, value, mode in zip(features, values, modes, strict=True)
+        if mode not in (b"LEAF", _MEMBER) and np.isfinite(value) and feature >= 0
+    ]
+
+
+def _attributes(node: NodeProto) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for attribute in node.attribute:
+        value = helper.get_attribute_value(attribute)
+        found[attribute.name] = numpy_helper.to_array(value) if attribute.type == attribute.TENSOR else value
+    return found

@@ -1,0 +1,52 @@
+"""Scores by a runtime: many at once, one by one, and by copies, they are the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnxviz.errors import EvaluationError
+from onnxviz.methods.objectives import Objective
+from onnxviz.methods.scorer import Scorer
+from onnxviz.model.target import Target
+
+WEIGHTS = np.array([[1.0, -2.0], [0.5, 3.0], [2.0, 1.0]], np.float32)
+INPUTS = np.random.default_rng(0).standard_normal((7, 3)).astype(np.float32)
+AIMS = [Objective.of(Target("y", (0,))), Objective.of(Target("y", (1,))) - 2 * Objective.of(Target("x", (2,)))]
+
+
+class Runtime:
+    """A linear model that notes the batches it was given, and takes one size alone if told so."""
+
+    def __init__(self, fixed: int | None = None) -> None:
+        self.fixed, self.batches = fixed, []
+
+    def __call__(self, inputs):
+        x = inputs["x"]
+        if self.fixed is not None and len(x) != self.fixed:
+            raise EvaluationError("another batch is wanted")
+        self.batches.append(len(x))
+        return {"y": x @ WEIGHTS * inputs["gain"]}
+
+
+def scores(runtime: Runtime, **options: int) -> np.ndarray:
+    scorer = Scorer(runtime, "x", {"gain": np.full((1, 1), 2, np.float32)}, INPUTS[0], **options)
+    del runtime.batches[:]
+    return scorer(AIMS, INPUTS)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "options", "batches"),
+    [
+        (None, {"batch_size": 7}, [7]),
+        (None, {"batch_size": 3}, [3, 3, 1]),
+        (1, {"batch_size": 3}, [1] * 7),
+        (4, {"batch_size": 3, "copies": 4}, [4] * 7),
+    ],
+    ids=str,
+)
+def test_every_way_of_batching_gives_the_same_scores(fixed, options, batches) -> None:
+    runtime = Runtime(fixed)
+    y = INPUTS.astype(np.float64) @ WEIGHTS * 2
+    np.testing.assert_allclose(scores(runtime, **options), [y[:, 0], y[:, 1] - 2 * INPUTS[:, 2]], rtol=1e-5, atol=1e-6)
+    assert runtime.batches == batches

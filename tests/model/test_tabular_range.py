@@ -1,0 +1,85 @@
+"""Ranges that classical models tell of their features, beside the numbers they were built from."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import onnxviz
+from onnxviz.model.inputs import contract
+
+
+def model_of(node: onnx.NodeProto, features: int, *before: onnx.NodeProto) -> onnxviz.Model:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", features])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 1])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    return onnxviz.load(
+        helper.make_model(helper.make_graph([*before, node], "g", [x], [y]), opset_imports=opsets, ir_version=8)
+    )
+
+
+def stumps(splits: list[tuple[int, float]], source: str = "x") -> onnx.NodeProto:
+    """Return a regressor with a tree of one split for each (feature, threshold); it counts how many are exceeded."""
+    many = len(splits)
+    return helper.make_node(
+        "TreeEnsembleRegressor",
+        [source],
+        ["y"],
+        domain="ai.onnx.ml",
+        nodes_treeids=[tree for tree in range(many) for _ in range(3)],
+        nodes_nodeids=[0, 1, 2] * many,
+        nodes_featureids=[entry for feature, _ in splits for entry in (feature, 0, 0)],
+        nodes_values=[entry for _, value in splits for entry in (value, 0.0, 0.0)],
+        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"] * many,
+        nodes_truenodeids=[1, 0, 0] * many,
+        nodes_falsenodeids=[2, 0, 0] * many,
+        target_treeids=list(range(many)),
+        target_nodeids=[2] * many,
+        target_ids=[0] * many,
+        target_weights=[1.0] * many,
+        n_targets=1,
+    )
+
+
+@pytest.mark.parametrize("through", [False, True])
+def test_both_sides_of_every_threshold_are_within(through: bool) -> None:
+    before = (helper.make_node("Identity", ["x"], ["z"]),) if through else ()
+    expected = contract(model_of(stumps([(0, 10.0), (0, 30.0), (2, -4.0)], "z" if through else "x"), 3, *before), "x")
+    low, high = np.array(expected.low), np.array(expected.high)
+    np.testing.assert_allclose(low, [10 - 5, 0, -4 - 2])
+    np.testing.assert_allclose(high, [30 + 5, 0, -4 + 2])
+    np.testing.assert_allclose(expected.mean, [20, 0, -4])
+    assert "1 of 3 features" in expected.evidence[-1]
+
+
+def test_leaves_are_no_thresholds() -> None:
+    # A leaf's feature and value are 0, which would widen the range to 0.
+    expected = contract(model_of(stumps([(0, 10.0), (0, 30.0)]), 1), "x")
+    assert expected.low == (5.0,)
+
+
+def test_trees_that_read_something_computed_tell_nothing_of_the_input() -> None:
+    expected = contract(model_of(stumps([(0, 10.0)], "z"), 1, helper.make_node("Neg", ["x"], ["z"])), "x")
+    assert not expected.bounded
+
+
+def test_support_vectors_are_samples() -> None:
+    vectors = np.array([[0.0, 5.0], [2.0, 7.0], [1.0, 9.0]])
+    node = helper.make_node(
+        "SVMRegressor",
+        ["x"],
+        ["y"],
+        domain="ai.onnx.ml",
+        support_vectors=vectors.ravel().tolist(),
+        coefficients=[1.0, -1.0, 1.0],
+        n_supports=3,
+        rho=[0.0],
+        kernel_type="RBF",
+        kernel_params=[0.1, 0.0, 3.0],
+    )
+    expected = contract(model_of(node, 2), "x")
+    assert (expected.low, expected.high) == ((0.0, 5.0), (2.0, 9.0))
+    np.testing.assert_allclose(expected.mean, vectors.mean(0))
+    np.testing.assert_allclose(expected.scale, vectors.std(0))
