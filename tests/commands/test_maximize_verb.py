@@ -338,7 +338,7 @@ def test_a_forest_is_searched_without_gradients_and_says_so(cli, samples, tmp_pa
     words = ["maximize", path, "-t", "probabilities[0]", "--steps", 40, "--restarts", 2, "-o", folder, "--json"]
     outcome = cli(*words)
     assert outcome.code == 0
-    assert "TreeEnsembleClassifier passes no gradient" in outcome.err
+    assert "TreeEnsembleClassifier at probabilities passes no gradient" in outcome.err
     assert "CMA-ES" in outcome.err
     (row,) = outcome.document["runs"]
     assert (row["optimizer"], row["differentiable"]) == ("cma", False)
