@@ -48,7 +48,13 @@ def own_type(task: Task) -> str:
 
 
 def record(
-    task: Task, objective: Objective, found: Found, measure: Measure, folder: OutputFolder | None, name: str
+    task: Task,
+    objective: Objective,
+    found: Found,
+    measure: Measure,
+    folder: OutputFolder | None,
+    name: str,
+    window: tuple[slice, ...] | None = None,
 ) -> dict[str, Any]:
     """Measure one result, write it, and return its row."""
     ascent = found.ascent
@@ -69,7 +75,9 @@ def record(
         "climbed_score": ascent.score,
         "initial_climbed_score": start_score,
         "status": ascent.status,
-        "message": ascent.message,
+        "message": "; ".join(text for text in (ascent.message, task.remark) if text),
+        "start": task.start,
+        "window": None if window is None else [[part.start, part.stop] for part in window],
         "consistency": asdict(found.consistency),
         "optimizer": task.settings.optimizer,
         "differentiable": True,
@@ -96,7 +104,12 @@ def record(
     }
     title = f"{objective}" + (f" ({row['label']})" if row["label"] else "")
     subtitle = f"{task.model.name}: {ort_score:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
-    picture = task.drawing.draw(ascent.array, title, subtitle, every.astype(np.float32))
+    if found.transparency is not None:
+        arrays["transparency"] = found.transparency.astype(np.float32)[None]
+        axes["transparency"] = axes["input"]
+    drawn = _drawn(task, found)
+    inside = window or (slice(None),) * drawn.ndim
+    picture = task.drawing.draw(drawn[inside], title, subtitle, every.astype(np.float32))
     if task.drawing.is_picture:
         picture = enlarge(picture, max(1, _SMALL // max(picture.shape[:2])))
     files = ["picture.png", "arrays.npz", "result.json"]
@@ -106,6 +119,17 @@ def record(
         provenance = {"model": task.model.name, "sha256": task.model.digest, "seed": task.settings.seed}
         Result(arrays, axes, row, ascent.status, ascent.message, provenance).save(item)
     return row
+
+
+def _drawn(task: Task, found: Found) -> np.ndarray:
+    """Return what is drawn of an input: all of it, or with phases alone what the target cared for."""
+    if found.transparency is None:
+        return found.ascent.array
+    from onnxviz.methods.maco import faded
+
+    axes = task.space.axes
+    channel = axes.index("channel") if "channel" in axes else None
+    return faded(found.ascent.array, found.transparency, task.space.middle, channel)
 
 
 def _padded(history: np.ndarray, steps: int) -> np.ndarray:

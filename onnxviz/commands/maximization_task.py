@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,13 +38,22 @@ class Task:
     held: dict[str, np.ndarray]
     labels: tuple[str, ...]
     device: str
+    windows: tuple[tuple[slice, ...] | None, ...] = ()
+    start: str = "random"
+    remark: str = ""
 
     @property
     def copies(self) -> int:
-        """The batch that the file fixes, which one sample fills; 1 where it is open."""
-        size = self.model.tensors[self.wrt].shape
-        fixed = size[0] if size else None
-        return fixed if isinstance(fixed, int) and not self.inside else 1
+        """The batch that the file or --shape fixes, which one sample fills; 1 where it is open."""
+        return 1 if self.inside else self.shape[0]
+
+    def spaces(
+        self, todo: list[tuple[Objective, Objective]]
+    ) -> Iterator[tuple[Space, list[tuple[Objective, Objective]]]]:
+        """Yield the targets that are still to be climbed in runs that share a window, in order, each with its space."""
+        windows = dict(zip(map(str, self.objectives), self.windows, strict=True))
+        for window, part in groupby(todo, lambda pair: windows[str(pair[0])]):
+            yield replace(self.space, window=window), list(part)
 
 
 def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
@@ -54,6 +65,8 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         As the parts do.
     """
     import onnxviz
+    from onnxviz.commands.real_samples import inner_space, refined
+    from onnxviz.commands.rendering import check_sized, resized_model, seen_windows, size_remark
     from onnxviz.methods.search import Settings
     from onnxviz.model.devices import choose_device
     from onnxviz.model.inputs import contract, default_input
@@ -72,7 +85,16 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         contract(model, moving.name), *(options[key] for key in ("value_range", "mean", "std", "layout", "channels"))
     )
     written = _parse(model, options["targets"])
+    original = model
+    if options["size"] is not None:
+        model, shapes = resized_model(model, moving.name, expected, inside, dims, shapes, options["size"])
+        expected = replace(expected, shape=(*expected.shape[:1], *shapes[moving.name][1:]))
     shape, center, spread = _shape(model, moving.name, expected, inside, held, dims, shapes, options["seed"])
+    if model is not original:
+        from onnxviz.model.sample_inputs import feed
+
+        measured = tuple(dict.fromkeys(name for one in written for name in one.tensors))
+        check_sized(model, original, measured, moving.name, shape, feed(model, held, dims, shapes, options["seed"]))
     if not inside:
         outside = rest(model, [name for name in model.inputs if name != moving.name], held, dims, shapes)
         expected = probe_range(model, expected, shape, outside)
@@ -81,19 +103,31 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     )
     _check_reach(model, objectives, moving.name)
     climbed = objectives if options["literal"] else tuple(_twin(model, one) for one in objectives)
+    if inside and options["data"] is not None:
+        shape, center, spread = inner_space(terminal, model, moving.name, held, dims, shapes, options)
     space, drawing = _space(model, moving.name, expected, shape, center, spread, options)
     default_restarts = 1 if space.spectral and expected.kind == "image" else 5
     robust = not options["no_transforms"]
+    maco = space.parameterization == "maco"
     settings = Settings(
-        options["steps"] or (128 if space.spectral else 256),
+        options["steps"] or (256 if maco or not space.spectral else 128),
         options["restarts"] or default_restarts,
         options["seed"],
-        options["rate"],
-        options["optimizer"],
+        options["rate"] or (1.0 if maco else 0.1),
+        options["optimizer"] or ("nadam" if maco else "adam"),
         robust,
+        MACO_LOOKS if maco and robust else 1,
     )
     for sentence in expected.evidence:
         terminal.note(f"{moving.name}: {sentence}")
+    if inside and not space.spectral:
+        terminal.note(f"{moving.name}: each element moves by itself, on a ball in the scale of its activations")
+    remark = ""
+    if model is not original:
+        remark = size_remark(original, moving.name, shape)
+        terminal.note(f"{moving.name}: {remark}")
+    space = refined(terminal, space, expected, shape, inside, options)
+    windows = seen_windows(terminal, model, objectives, moving.name, shape, expected)
     for objective, other in zip(objectives[:1], climbed[:1], strict=True):
         if objective != other:
             terminal.note(f"climbing {other}, before the squashing; the score is that of {objective}")
@@ -121,7 +155,14 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         resting,
         labels,
         device,
+        windows,
+        "random" if options["start"] is None else str(options["start"]),
+        remark,
     )
+
+
+MACO_LOOKS = 6
+"""How many crops are averaged at each step where only phases move: the least that was published."""
 
 
 def _parse(model: Model, texts: tuple[str, ...]) -> tuple[Objective, ...]:
@@ -243,12 +284,19 @@ def _space(
     axes = expected.axes if len(expected.axes) == len(own) else tuple(f"axis{place + 1}" for place in range(len(own)))
     flat = expected.kind == "vector" and len(own) == 1
     features = Features()
+    chosen = options["parameterization"] or ""
+    if chosen == "fourier" and not expected.axes:
+        raise UsageError(f"--parameterization {chosen}: nothing is known of the axes of {name}")
     if flat:
+        if chosen in ("fourier", "maco"):
+            raise UsageError(f"--parameterization {chosen}: {name} is a vector, whose elements have no neighbors")
         features = read_features(
             own[0], feature_names(model.original), options["bounds"], options["names"], options["data"]
         )
-    elif any(options[key] is not None for key in ("bounds", "names", "data")):
-        raise UsageError(f"--bounds, --names and --data are for vectors; {name} is a {expected.kind} (see --range)")
+    elif any(options[key] is not None for key in ("bounds", "names")):
+        raise UsageError(f"--bounds and --names are for vectors; {name} is a {expected.kind} (see --range)")
+    elif options["data"] is not None and expected.kind not in ("image", "signal") and name in model.inputs:
+        raise UsageError(f"--data: it is for vectors, pictures and signals; {name} is a {expected.kind}")
     low = features.low if features.low is not None else _along(expected.low, axes)
     high = features.high if features.high is not None else _along(expected.high, axes)
     if low is not None and options["norm"] is not None:
@@ -256,7 +304,7 @@ def _space(
     mean = features.mean if features.mean is not None else _along(expected.mean, axes) if expected.mean else center
     scale = features.scale if features.scale is not None else _along(expected.scale, axes) if expected.scale else spread
     colors = expected.color if expected.color in ("rgb", "bgr") and expected.kind == "image" else None
-    kind = expected.kind if len(expected.axes) == len(own) else "array"
+    kind = expected.kind if len(expected.axes) == len(own) and name in model.inputs else "array"
     space = Space(
         name,
         own,
@@ -268,6 +316,7 @@ def _space(
         np.zeros(()) if mean is None else np.asarray(mean),
         np.ones(()) if scale is None else np.asarray(scale),
         options["norm"],
+        chosen,
     )
     drawing = Drawing(
         expected,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,12 @@ if TYPE_CHECKING:
 
     from onnxviz.formats.output_folder import OutputFolder
 
-_SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "std", "layout", "channels", "literal")
+Told = Callable[[int, str], None]
+
+_SEARCHED = (
+    *("bounds", "names", "data", "norm", "held", "value_range", "mean", "std", "layout", "channels", "literal"),
+    *("parameterization", "start", "size"),
+)
 
 
 @click.command()
@@ -54,9 +60,10 @@ _SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "
 @click.option("--names", metavar="FILE", type=click.Path(path_type=Path), help="A vector's feature names, one a line.")
 @click.option(
     "--data",
-    metavar="FILE",
+    metavar="FILE|FOLDER",
     type=click.Path(path_type=Path),
-    help="Real samples of a vector: their ranges, means and deviations count.",
+    help="Real samples: of a vector, their ranges, means and deviations count; of a picture or signal, how its channels "
+    "vary together and how its spectrum falls.",
 )
 @click.option(
     "--norm",
@@ -64,15 +71,28 @@ _SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "
     help="The norm of an unbounded input, in standardised units. [default: the root of its size]",
 )
 @click.option(
+    "--parameterization",
+    type=click.Choice(["fourier", "pixel", "maco"]),
+    help="What moves: a spectrum that falls as nature's does, each pixel by itself, or phases at nature's magnitudes, which "
+    "suits deep networks. [default: fourier for pictures and signals]",
+)
+@click.option(
+    "--start",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Start from this picture, array, sound or first row of a table; restarts scatter about it.",
+)
+@click.option(
+    "--size", metavar="N|HxW", help="Render at another size than the file's, where the part up to the target allows it."
+)
+@click.option(
     "--steps", type=click.IntRange(min=1), help="Steps of gradient ascent. [default: 256; 128 for pictures and signals]"
 )
 @click.option(
     "--restarts", type=click.IntRange(min=1), help="Random starts of each target. [default: 5; 1 for pictures]"
 )
-@click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), default=0.1, show_default=True, help="Adam's step."
-)
-@click.option("--optimizer", type=click.Choice(["adam", "lbfgs"]), default="adam", show_default=True)
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Adam's step. [default: 0.1; 1 with maco]")
+@click.option("--optimizer", type=click.Choice(["adam", "nadam", "lbfgs"]), help="[default: adam; nadam with maco]")
 @click.option("--no-transforms", is_flag=True, help="Climb without random shifts, scales and rotations.")
 @click.option(
     "--literal", is_flag=True, help="Climb a probability itself, not the logit before its Softmax or Sigmoid."
@@ -164,24 +184,33 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
     at_once = samples_at_once(task.model, tensors, stops, task.shape)
     held = {name: torch.as_tensor(value) for name, value in task.held.items()}
     measure = measurement(task, session, check)
-    done = 0
+    done, stopped = 0, False
     with terminal.progress(f"{len(todo)} targets", task.settings.steps * len(todo)) as told:
-        groups = search(
-            network,
-            task.space,
-            [climbed for _, climbed in todo],
-            held,
-            task.settings,
-            device=torch.device(task.device),
-            batch_size=at_once,
-            copies=task.copies,
-            progress=lambda step, total, words: told(step * task.settings.steps * len(todo) // total, words),
-        )
-        for group in groups:
-            for found in group:
-                objective = todo[done][0]
-                done += 1
-                yield record(task, objective, found, measure, folder, names[str(objective)])
+        for space, part in task.spaces(todo):
+            groups = search(
+                network,
+                space,
+                [climbed for _, climbed in part],
+                held,
+                task.settings,
+                device=torch.device(task.device),
+                batch_size=at_once,
+                copies=task.copies,
+                progress=partial(_told, told, task.settings.steps, done, len(part)),
+            )
+            for group in groups:
+                for found in group:
+                    objective = todo[done][0]
+                    done += 1
+                    yield record(task, objective, found, measure, folder, names[str(objective)], space.window)
+                    stopped = stopped or found.ascent.status == "interrupted"
+            if stopped:
+                return
+
+
+def _told(told: Told, steps: int, before: int, count: int, step: int, total: int, words: str) -> None:
+    """Tell how far all targets are, when `count` of them are being climbed after `before` others."""
+    told(steps * before + step * steps * count // total, words)
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:

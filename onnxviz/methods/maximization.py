@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onnxviz.errors import DifferentiationError, UsageError
-from onnxviz.methods.optimizers import LBFGS, Adam, Optimizer, all_finite
+from onnxviz.methods.optimizers import LBFGS, Adam, NAdam, Optimizer, all_finite
 from onnxviz.methods.parameterizations import Parameterization
 from onnxviz.methods.penalties import Penalty
 from onnxviz.methods.runs import Run
@@ -87,7 +87,8 @@ def maximize(
     steps: int = 256,
     rate: float = 0.1,
     decay: bool = True,
-    optimizer: Literal["adam", "lbfgs"] = "adam",
+    optimizer: Literal["adam", "nadam", "lbfgs"] = "adam",
+    looks: int = 1,
     batch_size: int | None = None,
     redirected: Network | None = None,
     progress: Callable[[int, NDArray[np.float32]], None] | None = None,
@@ -121,8 +122,11 @@ def maximize(
         Adam's step, in the units of the variables, and how far the first step of L-BFGS reaches.
     decay : bool
         Whether the rate falls to 0 along a half cosine; an ascent at a constant rate circles the maximum.
-    optimizer : {"adam", "lbfgs"}
-        L-BFGS finds the maximum of a smooth target in fewer steps, and allows no random transform.
+    optimizer : {"adam", "nadam", "lbfgs"}
+        NAdam is what magnitudes that are held fixed were published with. L-BFGS finds the maximum of a smooth target in fewer
+        steps, and allows no random transform.
+    looks : int
+        How many random transforms are averaged at each step; without a transform there is nothing to average.
     batch_size : int, optional
         How many samples the network takes at once; 1 for a network whose batch is fixed. Default: all.
     redirected : callable, optional
@@ -154,7 +158,8 @@ def maximize(
         raise UsageError("optimizer lbfgs: needs a target that stands still; use adam, or no transforms")
     scores_of = _Scores(network, name, objectives, dict(held or {}), batch_size)
     generators = [run.generator("transform") for run in runs]
-    climber: Optimizer = Adam(parameterization) if optimizer == "adam" else LBFGS(parameterization)
+    climbers: dict[str, type[Adam] | type[LBFGS]] = {"adam": Adam, "nadam": NAdam, "lbfgs": LBFGS}
+    climber: Optimizer = climbers[optimizer](parameterization)
 
     def look_still() -> tuple[Tensor, Tensor, Tensor]:
         with torch.no_grad():
@@ -166,17 +171,21 @@ def maximize(
     try:
         for step in range(steps):
             inputs = parameterization.realize()
+            middle, span = parameterization.middle, parameterization.span
             seen = (
-                transform(inputs, parameterization.middle, parameterization.span, generators) if transform else inputs
+                [inputs]
+                if transform is None
+                else [transform(inputs, middle, span, generators, step / steps) for _ in range(looks)]
             )
-            patient = redirected is not None and optimizer == "adam" and step < PATIENCE
-            scores = scores_of(seen)
+            patient = redirected is not None and optimizer != "lbfgs" and step < PATIENCE
+            scores = torch.stack([scores_of(look) for look in seen]).mean(0)
             values = _pay(scores, inputs, parameterization, penalty)
             gradients = _gradients(scores, values, parameterization, name, keep=patient)
             dead = ~_any_nonzero(gradients) & record.going if patient else None
             if dead is not None and bool(dead.any()):
                 # A second pass costs as much as the first, so it is taken only where a sample has no direction at all.
-                woken = _pay(scores_of(seen, redirected), inputs, parameterization, penalty)
+                awake = torch.stack([scores_of(look, redirected) for look in seen]).mean(0)
+                woken = _pay(awake, inputs, parameterization, penalty)
                 others = _gradients(woken, woken, parameterization, name)
                 gradients = [
                     torch.where(dead.reshape(-1, *[1] * (g.ndim - 1)), o, g)

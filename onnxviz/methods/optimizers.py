@@ -71,15 +71,27 @@ class Adam:
         for first, second, direction in zip(self._first, self._second, directions, strict=True):
             gradient = torch.where(_beside(going, direction), direction, 0)
             first.lerp_(gradient, 1 - self._momentum)
-            second.lerp_(gradient.square_(), 1 - self._decay)
+            second.lerp_(gradient.square(), 1 - self._decay)
             largest = torch.maximum(largest, second.flatten(1).amax(1))
         floor = self._parameterization.floor * largest.sqrt() + torch.finfo(torch.float64).tiny
-        for variable, first, second in zip(variables, self._first, self._second, strict=True):
-            size = second.sqrt().add_(_beside(floor, second)).mul_(lead / math.sqrt(lag))
-            step = (first / size).mul_(rate)
+        for variable, first, second, direction in zip(variables, self._first, self._second, directions, strict=True):
+            size = second.sqrt().add_(_beside(floor, second)).mul_(1 / math.sqrt(lag))
+            step = self._aim(first, torch.where(_beside(going, direction), direction, 0), lead).div_(size).mul_(rate)
             variable.add_(torch.where(_beside(going, step), step, 0))
         self._parameterization.project()
         return going
+
+    def _aim(self, first: Tensor, gradient: Tensor, lead: float) -> Tensor:
+        """Return where to go, before it is measured by the second moment."""
+        return first / lead
+
+
+class NAdam(Adam):
+    """Adam that looks a step ahead: Dozat, "Incorporating Nesterov Momentum into Adam" (2016), at a constant momentum."""
+
+    def _aim(self, first: Tensor, gradient: Tensor, lead: float) -> Tensor:
+        ahead = 1 - (1 - lead) * self._momentum
+        return self._momentum / ahead * first + (1 - self._momentum) / lead * gradient
 
 
 class LBFGS:

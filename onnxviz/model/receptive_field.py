@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from onnx import GraphProto
 
 from onnxviz.errors import ModelError, UsageError
 from onnxviz.model import structure
@@ -21,6 +20,7 @@ from onnxviz.model.inputs import contract, default_input
 from onnxviz.model.positions.rules import track_through
 from onnxviz.model.positions.step import Shape, Step
 from onnxviz.model.positions.tracks import Track
+from onnxviz.model.resized import resized
 from onnxviz.model.sample_inputs import settled_shape
 
 
@@ -185,7 +185,7 @@ def receptive_field(
     spatial = [axis for axis, said in enumerate(names, 1) if said != "channel" and axis < len(sizes)]
     if all(names[axis - 1] == "feature" for axis in spatial):
         return None
-    part = _sized(model.cut([tensor], [name]), name, sizes)
+    part = resized(model.cut([tensor], [name]), name, sizes)
     tracks = {name: {axis: Track.of_input(axis, sizes[axis]) for axis in spatial}}
     for node in part.nodes:
         step = Step(
@@ -219,25 +219,6 @@ def _joined(step: Step, output: int, tracks: Mapping[str, Mapping[int, Track]]) 
             if found is not None:
                 seen[axis] = seen[axis].union(found) if axis in seen else found
     return seen
-
-
-def _sized(part: Model, name: str, sizes: tuple[int, ...]) -> Model:
-    """Return a cut whose input has settled sizes, from which those of all other tensors are inferred anew."""
-    graph = GraphProto()
-    graph.CopyFrom(part.graph)
-    declared = part.inputs[name].shape
-    for value in graph.input:
-        if value.name == name:
-            dims = value.type.tensor_type.shape.dim
-            del dims[:]
-            for size in sizes:
-                dims.add().dim_value = size
-    if declared is None or any(isinstance(old, int) and old != new for old, new in zip(declared, sizes, strict=False)):
-        # What the file says of the others holds for its own sizes alone.
-        del graph.value_info[:]
-        for value in graph.output:
-            value.type.tensor_type.ClearField("shape")
-    return Model(part.source, graph, part.opsets, part.constants, part.original, whole=False)
 
 
 def _shape(part: Model, name: str) -> Shape:
