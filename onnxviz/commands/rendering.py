@@ -115,7 +115,7 @@ def seen_window(
     from onnxviz.methods.objectives import Activation
     from onnxviz.model.receptive_field import receptive_field
 
-    if expected.kind not in ("image", "signal", "sequence") or name not in model.inputs:
+    if expected.kind in ("vector", "tokens") or len(expected.axes) != len(shape) - 1 or name not in model.inputs:
         return None
     low, high = list(shape[1:]), [0] * len(shape[1:])
     for _, term in objective.terms:
