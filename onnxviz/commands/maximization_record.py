@@ -101,6 +101,7 @@ def record(
     trust: Trust,
     folder: OutputFolder | None,
     name: str,
+    window: tuple[slice, ...] | None = None,
 ) -> dict[str, Any]:
     """Measure one result, write it, and return its row."""
     ascent = found.outcome
@@ -129,7 +130,9 @@ def record(
         "initial_climbed_score": float(np.mean([one.initial_score for one in climbed])),
         "set": {"members": len(every), "own_ort_scores": _own(objective, every, measure)} if together else None,
         "status": ascent.status,
-        "message": ascent.message,
+        "message": "; ".join(text for text in (ascent.message, task.remark) if text),
+        "start": task.start,
+        "window": None if window is None else [[part.start, part.stop] for part in window],
         "consistency": {**asdict(found.consistency), "statement": found.consistency.statement},
         **trust.row(objective, found, score, ort_score, begun),
         "optimizer": task.settings.optimizer,
@@ -158,23 +161,29 @@ def record(
     subtitle = f"{task.model.name}: {ort_score:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
     trusted = caption(row)
     subtitle += f"; {trusted}" if trusted else ""
+    if found.transparency is not None:
+        arrays["transparency"] = found.transparency.astype(np.float32)[None]
+        axes["transparency"] = axes["input"]
+    inside = window or (slice(None),) * ascent.array.ndim
+    windowed = (slice(None), *inside)
     if together:
-        picture = _set_picture(task, objective, every, row, title, subtitle)
+        picture = _set_picture(task, objective, every[windowed], row, title, subtitle)
     else:
-        picture = task.drawing.draw(ascent.array, title, subtitle, every.astype(dtype).astype(np.float32))
+        others = every.astype(dtype).astype(np.float32)[windowed]
+        picture = task.drawing.draw(_drawn(task, found)[inside], title, subtitle, others)
         if task.drawing.is_picture:
             picture = enlarge(picture, max(1, _SMALL // max(picture.shape[:2])))
     files = ["picture.png", "arrays.npz", "result.json"]
     row["files"] = [str(folder.path / name / file) for file in files]
     with folder.item(name) as item:
         save_picture(item / "picture.png", picture)
-        _save_frames(task, ascent, item)
+        _save_frames(task, ascent, inside, item)
         provenance = {"model": task.model.name, "sha256": task.model.digest, "seed": task.settings.seed}
         Result(arrays, axes, row, ascent.status, ascent.message, provenance).save(item)
     return row
 
 
-def _save_frames(task: Task, ascent: Ascent, folder: Path) -> None:
+def _save_frames(task: Task, ascent: Ascent, inside: tuple[slice, ...], folder: Path) -> None:
     """Draw the way of the ascent that the result shows, a picture for each step that was kept."""
     from onnxviz.formats.pictures import enlarge, save_picture
 
@@ -182,10 +191,21 @@ def _save_frames(task: Task, ascent: Ascent, folder: Path) -> None:
         return
     (folder / "frames").mkdir()
     for step, array in ascent.frames.items():
-        picture = task.drawing.draw(array, "", f"after {step} steps")
+        picture = task.drawing.draw(array[inside], "", f"after {step} steps")
         if task.drawing.is_picture:
             picture = enlarge(picture, max(1, _SMALL // max(picture.shape[:2])))
         save_picture(folder / "frames" / f"step_{step:05d}.png", picture)
+
+
+def _drawn(task: Task, found: Found) -> np.ndarray:
+    """Return what is drawn of an input: all of it, or with phases alone what the target cared for."""
+    if found.transparency is None:
+        return found.ascent.array
+    from onnxviz.methods.maco import faded
+
+    axes = task.space.axes
+    channel = axes.index("channel") if "channel" in axes else None
+    return faded(found.ascent.array, found.transparency, task.space.middle, channel)
 
 
 def _padded(history: np.ndarray, steps: int) -> np.ndarray:

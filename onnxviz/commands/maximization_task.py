@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,13 +45,22 @@ class Task:
     """For each objective what keeps the gradient from the moving tensor; "" where nothing does."""
     samples: SampleBatches | None = None
     """The real data, if there is some."""
+    windows: tuple[tuple[slice, ...] | None, ...] = ()
+    start: str = "random"
+    remark: str = ""
 
     @property
     def copies(self) -> int:
-        """The batch that the file fixes, which one sample fills; 1 where it is open."""
-        size = self.model.tensors[self.wrt].shape
-        fixed = size[0] if size else None
-        return fixed if isinstance(fixed, int) and not self.inside else 1
+        """The batch that the file or --shape fixes, which one sample fills; 1 where it is open."""
+        return 1 if self.inside else self.shape[0]
+
+    def spaces(
+        self, todo: list[tuple[Objective, Objective]]
+    ) -> Iterator[tuple[Space, list[tuple[Objective, Objective]]]]:
+        """Yield the targets that are still to be climbed in runs that share a window, in order, each with its space."""
+        windows = dict(zip(map(str, self.objectives), self.windows, strict=True))
+        for window, part in groupby(todo, lambda pair: windows[str(pair[0])]):
+            yield replace(self.space, window=window), list(part)
 
 
 def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
@@ -63,6 +74,8 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     import onnxviz
     from onnxviz.commands.feeding import read_input
     from onnxviz.commands.objective_data import check_like, surroundings
+    from onnxviz.commands.real_samples import inner_space, refined
+    from onnxviz.commands.rendering import check_sized, resized_model, seen_windows, size_remark
     from onnxviz.methods.search import Settings
     from onnxviz.model.devices import choose_device
     from onnxviz.model.inputs import contract, default_input
@@ -82,7 +95,16 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     )
     written = _parse(terminal, model, options["targets"], moving.name)
     check_like(written, options["like"])
+    original = model
+    if options["size"] is not None:
+        model, shapes = resized_model(model, moving.name, expected, inside, dims, shapes, options["size"])
+        expected = replace(expected, shape=(*expected.shape[:1], *shapes[moving.name][1:]))
     shape, center, spread = _shape(model, moving.name, expected, inside, held, dims, shapes, options["seed"])
+    if model is not original:
+        from onnxviz.model.sample_inputs import feed
+
+        measured = tuple(dict.fromkeys(name for one in written for name in one.tensors))
+        check_sized(model, original, measured, moving.name, shape, feed(model, held, dims, shapes, options["seed"]))
     if not inside:
         outside = rest(model, [name for name in model.inputs if name != moving.name], held, dims, shapes)
         expected = probe_range(model, expected, shape, outside)
@@ -90,10 +112,13 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         model, written, [moving.name] if inside else [], moving.name, shape, held, dims, shapes, options["seed"]
     )
     stopped = stops(model, objectives, moving.name, options["straight_through"])
-    optimizer = choose_optimizer(terminal, options["optimizer"], objectives, stopped, moving.name)
+    asked = options["optimizer"] or ("nadam" if options["parameterization"] == "maco" else None)
+    optimizer = choose_optimizer(terminal, asked, objectives, stopped, moving.name)
     # Without gradients none vanishes: the probability itself is searched.
     literal = options["literal"] or optimizer == "cma"
     climbed = objectives if literal else tuple(_twin(model, one) for one in objectives)
+    if inside and options["data"] is not None:
+        shape, center, spread = inner_space(terminal, model, moving.name, held, dims, shapes, options)
     space, drawing = _space(model, moving.name, expected, shape, center, spread, options)
     samples = None
     if options["data"] is not None:
@@ -102,18 +127,28 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         samples = SampleBatches(options["data"], expected, shape, drawing.names)
     default_restarts = 1 if space.spectral and expected.kind == "image" else 5
     robust = not options["no_transforms"]
+    maco = space.parameterization == "maco"
     settings = Settings(
-        options["steps"] or (64 if space.spectral else 256),
+        options["steps"] or (256 if maco or not space.spectral else 64),
         options["restarts"] or default_restarts,
         options["seed"],
-        options["rate"] or (0.4 if space.spectral else 0.1),
+        options["rate"] or (1.0 if maco else 0.4 if space.spectral else 0.1),
         optimizer,
         robust,
+        MACO_LOOKS if maco and robust else 1,
         options["restarts"],
         options["save_every"],
     )
     for sentence in expected.evidence:
         terminal.note(f"{moving.name}: {sentence}")
+    if inside and not space.spectral:
+        terminal.note(f"{moving.name}: each element moves by itself, on a ball in the scale of its activations")
+    remark = ""
+    if model is not original:
+        remark = size_remark(original, moving.name, shape)
+        terminal.note(f"{moving.name}: {remark}")
+    space = refined(terminal, space, expected, shape, inside, options)
+    windows = seen_windows(terminal, model, objectives, moving.name, shape, expected)
     for objective, other in zip(objectives[:1], climbed[:1], strict=True):
         if objective != other:
             terminal.note(f"climbing {other}, before the squashing; the score is that of {objective}")
@@ -151,7 +186,14 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         options["straight_through"],
         stopped,
         samples,
+        windows,
+        "random" if options["start"] is None else str(options["start"]),
+        remark,
     )
+
+
+MACO_LOOKS = 6
+"""How many crops are averaged at each step where only phases move: the least that was published."""
 
 
 def _parse(terminal: Terminal, model: Model, texts: tuple[str, ...], moving: str) -> tuple[Objective, ...]:
@@ -281,7 +323,12 @@ def _space(
     axes = expected.axes if len(expected.axes) == len(own) else tuple(f"axis{place + 1}" for place in range(len(own)))
     flat = expected.kind == "vector" and len(own) == 1
     features = Features()
+    chosen = options["parameterization"] or ""
+    if chosen == "fourier" and not expected.axes:
+        raise UsageError(f"--parameterization {chosen}: nothing is known of the axes of {name}")
     if flat:
+        if chosen in ("fourier", "maco"):
+            raise UsageError(f"--parameterization {chosen}: {name} is a vector, whose elements have no neighbors")
         features = read_features(
             own[0], feature_names(model.original), options["bounds"], options["names"], options["data"]
         )
@@ -294,7 +341,7 @@ def _space(
     mean = features.mean if features.mean is not None else _along(expected.mean, axes) if expected.mean else center
     scale = features.scale if features.scale is not None else _along(expected.scale, axes) if expected.scale else spread
     colors = expected.color if expected.color in ("rgb", "bgr") and expected.kind == "image" else None
-    kind = expected.kind if len(expected.axes) == len(own) else "array"
+    kind = expected.kind if len(expected.axes) == len(own) and name in model.inputs else "array"
     space = Space(
         name,
         own,
@@ -306,6 +353,7 @@ def _space(
         np.zeros(()) if mean is None else np.asarray(mean),
         np.ones(()) if scale is None else np.asarray(scale),
         options["norm"],
+        chosen,
     )
     drawing = Drawing(
         expected,

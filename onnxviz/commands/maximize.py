@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,20 +36,11 @@ if TYPE_CHECKING:
 
     from onnxviz.formats.output_folder import OutputFolder
 
+Told = Callable[[int, str], None]
+
 _SEARCHED = (
-    "bounds",
-    "names",
-    "data",
-    "norm",
-    "held",
-    "value_range",
-    "mean",
-    "std",
-    "layout",
-    "channels",
-    "literal",
-    "like",
-    "straight_through",
+    *("bounds", "names", "data", "norm", "held", "value_range", "mean", "std", "layout", "channels", "literal"),
+    *("like", "straight_through", "parameterization", "start", "size"),
 )
 
 
@@ -71,7 +63,8 @@ _SEARCHED = (
     "--data",
     metavar="FILE|DIR",
     type=click.Path(path_type=Path),
-    help="Real samples: the score is placed among theirs, and a vector's ranges, means and deviations are taken from them.",
+    help="Real samples: the score is placed among theirs; a vector's ranges, means and deviations are taken from them, and how "
+    "the channels of a picture or signal vary together and its spectrum falls.",
 )
 @click.option(
     "--norm",
@@ -83,6 +76,21 @@ _SEARCHED = (
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="The real input that like(TENSOR) and inversion(TENSOR) follow: a picture, an array, a sound or a table's first row.",
+)
+@click.option(
+    "--parameterization",
+    type=click.Choice(["fourier", "pixel", "maco"]),
+    help="What moves: a spectrum that falls as nature's does, each pixel by itself, or phases at nature's magnitudes, which "
+    "suits deep networks. [default: fourier for pictures and signals]",
+)
+@click.option(
+    "--start",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Start from this picture, array, sound or first row of a table; restarts scatter about it.",
+)
+@click.option(
+    "--size", metavar="N|HxW", help="Render at another size than the file's, where the part up to the target allows it."
 )
 @click.option(
     "--steps",
@@ -97,12 +105,12 @@ _SEARCHED = (
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
-    help="Adam's step. [default: 0.1; 0.4 for pictures and signals]",
+    help="Adam's step. [default: 0.1; 0.4 for pictures and signals; 1 with maco]",
 )
 @click.option(
     "--optimizer",
-    type=click.Choice(["adam", "lbfgs", "cma"]),
-    help="What climbs; cma looks at scores alone. [default: adam; cma where no gradient reaches the input]",
+    type=click.Choice(["adam", "nadam", "lbfgs", "cma"]),
+    help="What climbs; cma looks at scores alone. [default: adam; nadam with maco; cma where no gradient reaches the input]",
 )
 @click.option("--no-transforms", is_flag=True, help="Climb without random shifts, scales and rotations.")
 @click.option(
@@ -217,32 +225,41 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
     held = {name: torch.as_tensor(value) for name, value in task.held.items()}
     measure = measurement(task, session, check)
     trust = Trust.measured(task, scorer(task, session, at_once), [objective for objective, _ in todo])
-    done = 0
+    done, stopped = 0, False
     with terminal.progress(f"{len(todo)} targets", task.settings.steps * len(todo)) as told:
-        aims = [climbed for _, climbed in todo]
-        noted = {"progress": lambda step, total, words: told(step * task.settings.steps * len(todo) // total, words)}
-        if network is None:
-            from onnxviz.methods.evolution import evolve  # the library takes a second to load
+        for space, part in task.spaces(todo):
+            aims = [climbed for _, climbed in part]
+            progress = partial(_told, told, task.settings.steps, done, len(part))
+            if network is None:
+                from onnxviz.methods.evolution import evolve  # the library takes a second to load
 
-            sampled = session if measured == tensors else task.model.session(tensors, stops)
-            groups = evolve(scorer(task, sampled, at_once), task.space, aims, task.settings, **noted)
-        else:
-            groups = search(
-                network,
-                task.space,
-                aims,
-                held,
-                task.settings,
-                device=torch.device(task.device),
-                batch_size=at_once,
-                copies=task.copies,
-                **noted,
-            )
-        for group in groups:
-            for found in group:
-                objective = todo[done][0]
-                done += 1
-                yield record(task, objective, found, measure, trust, folder, names[str(objective)])
+                sampled = session if measured == tensors else task.model.session(tensors, stops)
+                groups = evolve(scorer(task, sampled, at_once), space, aims, task.settings, progress=progress)
+            else:
+                groups = search(
+                    network,
+                    space,
+                    aims,
+                    held,
+                    task.settings,
+                    device=torch.device(task.device),
+                    batch_size=at_once,
+                    copies=task.copies,
+                    progress=progress,
+                )
+            for group in groups:
+                for found in group:
+                    objective = todo[done][0]
+                    done += 1
+                    yield record(task, objective, found, measure, trust, folder, names[str(objective)], space.window)
+                    stopped = stopped or found.ascent.status == "interrupted"
+            if stopped:
+                return
+
+
+def _told(told: Told, steps: int, before: int, count: int, step: int, total: int, words: str) -> None:
+    """Tell how far all targets are, when `count` of them are being climbed after `before` others."""
+    told(steps * before + step * steps * count // total, words)
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:

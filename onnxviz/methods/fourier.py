@@ -26,6 +26,9 @@ COEFFICIENT = 0.01
 PIXEL = 0.02
 # How many standard deviations from the mean an element may lie where there is no range.
 PEAK = 3.0
+# How far from the ends of the range an input is taken to stay when its spectrum is looked for, as a share of the range: at
+# the ends themselves the sigmoid has no slope that an ascent could follow.
+INSIDE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ class Fourier:
             middle,
             span,
             low is not None,
-            f"spectrum of {size(shape)} ({axes}), slope {slope:g}, {_describe(colors)}, {extent}",
+            f"spectrum of {size(shape)} ({axes}), slope {slope:g}, {describe(colors)}, {extent}",
         )
 
     @property
@@ -184,7 +187,10 @@ class Fourier:
 
     def realize(self) -> Tensor:
         """Return the input, (batch, *shape)."""
-        spectrum = torch.view_as_complex(self.variables[0] * self.filter)
+        return self.paint(torch.view_as_complex(self.variables[0] * self.filter))
+
+    def paint(self, spectrum: Tensor) -> Tensor:
+        """Return the input of a spectrum, (batch, channel, *frequencies) complex: transformed, colored, in its range."""
         waves = torch.fft.irfftn(spectrum, s=self.sizes, dim=tuple(range(2, 2 + len(self.sizes))))
         if self.colors is not None:
             waves = (self.colors @ waves.flatten(2)).reshape(waves.shape)
@@ -203,6 +209,43 @@ class Fourier:
     def standardize(self, inputs: Tensor) -> Tensor:
         """Return (input - middle) / span: -.5 to .5 over a range."""
         return (inputs - self.middle) / self.span
+
+    def spectrum_of(self, inputs: Tensor) -> Tensor:
+        """Return the spectrum that `paint` turns into these inputs, or into the nearest that it can make.
+
+        Parameters
+        ----------
+        inputs : Tensor
+            (batch, *shape), in the model's own units. What stands at an end of the range, where the sigmoid never gets
+            to, is taken to stand a little inside.
+
+        Returns
+        -------
+        Tensor
+            (batch, channel, *frequencies) complex64.
+        """
+        unit = (inputs - self.middle) / self.span
+        # The inverse of the permutation to the input's layout.
+        unit = (
+            unit.permute([self.order.index(axis) for axis in range(len(self.order))])
+            if self.channels
+            else unit[:, None]
+        )
+        if self.bounded:
+            waves = torch.logit((unit + 0.5).clamp(INSIDE, 1 - INSIDE))
+        else:
+            soft = PEAK * torch.atanh((unit / PEAK).clamp(INSIDE - 1, 1 - INSIDE))
+            power = soft.flatten(1).square().mean(1).clamp_max(1 - INSIDE).reshape(-1, *[1] * (soft.ndim - 1))
+            waves = soft * torch.rsqrt(1 - power)
+        if self.colors is not None:
+            waves = torch.einsum("cd,bd...->bc...", torch.linalg.pinv(self.colors), waves)
+        spectrum: Tensor = torch.fft.rfftn(waves, dim=tuple(range(2, 2 + len(self.sizes))))
+        return spectrum
+
+    def place(self, inputs: Tensor) -> None:
+        """Move the spectrum, in place, to where it gives these inputs."""
+        with torch.no_grad():
+            self.variables[0].copy_(torch.view_as_real(self.spectrum_of(inputs)) / self.filter)
 
     def project(self) -> None:
         """Do nothing: every spectrum is allowed."""
@@ -228,11 +271,7 @@ def spectral_filter(sizes: Sequence[int], slope: float) -> Tensor:
         As `torch.fft.rfftn` lays out frequencies: (*sizes[:-1], sizes[-1] // 2 + 1) float32. Coefficients of standard
         deviation `COEFFICIENT` in the real and in the imaginary part give elements of standard deviation `PIXEL`.
     """
-    axes = [torch.fft.fftfreq(n, dtype=torch.float64) for n in sizes[:-1]]
-    axes.append(torch.fft.rfftfreq(sizes[-1], dtype=torch.float64))
-    grids = torch.meshgrid(*axes, indexing="ij")
-    frequency = torch.stack([grid.square() for grid in grids]).sum(0).sqrt()
-    factors = frequency.clamp_min(1 / max(sizes)) ** -slope
+    factors = frequencies(sizes).clamp_min(1 / max(sizes)) ** -slope
     # The inverse transform counts an inner coefficient twice, as itself and as its mirror. Where the last frequency is
     # 0 or the highest of an even size, only what is real in the end counts, which is half the power.
     weight = torch.full_like(factors, 4)
@@ -241,6 +280,14 @@ def spectral_filter(sizes: Sequence[int], slope: float) -> Tensor:
         weight[..., -1] = 1
     deviation = COEFFICIENT * (weight * factors.square()).sum().sqrt() / math.prod(sizes)
     return (factors * (PIXEL / deviation)).to(torch.float32)
+
+
+def frequencies(sizes: Sequence[int]) -> Tensor:
+    """Return the frequency of each coefficient in cycles per element, as `torch.fft.rfftn` lays them out; float64."""
+    axes = [torch.fft.fftfreq(n, dtype=torch.float64) for n in sizes[:-1]]
+    axes.append(torch.fft.rfftfreq(sizes[-1], dtype=torch.float64))
+    grids = torch.meshgrid(*axes, indexing="ij")
+    return torch.stack([grid.square() for grid in grids]).sum(0).sqrt()
 
 
 def color_root(covariance: Values) -> Tensor:
@@ -294,7 +341,7 @@ def _matrix(colors: Values | str, channels: int, device: torch.device | str) -> 
     return root / longest
 
 
-def _describe(colors: Values | str | None) -> str:
+def describe(colors: Values | str | None) -> str:
     """Name the colors for a person."""
     if colors is None:
         return "independent channels"

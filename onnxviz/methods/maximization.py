@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onnxviz.errors import DifferentiationError, UsageError
-from onnxviz.methods.optimizers import LBFGS, Adam, Optimizer, all_finite, largest
+from onnxviz.methods.optimizers import LBFGS, Adam, NAdam, Optimizer, all_finite, largest
 from onnxviz.methods.parameterizations import Parameterization
 from onnxviz.methods.runs import Run
 from onnxviz.methods.transforms import Transform
@@ -92,7 +92,8 @@ def maximize(
     steps: int = 256,
     rate: float = 0.1,
     decay: bool = True,
-    optimizer: Literal["adam", "lbfgs"] = "adam",
+    optimizer: Literal["adam", "nadam", "lbfgs"] = "adam",
+    looks: int = 1,
     batch_size: int | None = None,
     redirected: Network | None = None,
     frame_every: int | None = None,
@@ -129,8 +130,11 @@ def maximize(
         Adam's step, in the units of the variables, and how far the first step of L-BFGS reaches.
     decay : bool
         Whether the rate falls to 0 along a half cosine; an ascent at a constant rate circles the maximum.
-    optimizer : {"adam", "lbfgs"}
-        L-BFGS finds the maximum of a smooth target in fewer steps, and allows no random transform.
+    optimizer : {"adam", "nadam", "lbfgs"}
+        NAdam is what magnitudes that are held fixed were published with. L-BFGS finds the maximum of a smooth target in fewer
+        steps, and allows no random transform.
+    looks : int
+        How many random transforms are averaged at each step; without a transform there is nothing to average.
     batch_size : int, optional
         How many samples the network takes at once; 1 for a network whose batch is fixed. Default: all.
     redirected : callable, optional
@@ -164,7 +168,8 @@ def maximize(
         raise UsageError("optimizer lbfgs: needs a target that stands still; use adam, or no transforms")
     scores_of = _Scores(network, name, objectives, dict(held or {}), batch_size)
     generators = [run.generator("transform") for run in runs]
-    climber: Optimizer = Adam(parameterization) if optimizer == "adam" else LBFGS(parameterization)
+    climbers: dict[str, type[Adam] | type[LBFGS]] = {"adam": Adam, "nadam": NAdam, "lbfgs": LBFGS}
+    climber: Optimizer = climbers[optimizer](parameterization)
 
     def look_still() -> tuple[Tensor, Tensor]:
         with torch.no_grad():
@@ -175,32 +180,34 @@ def maximize(
     try:
         for step in range(steps):
             inputs = parameterization.realize()
+            middle, span = parameterization.middle, parameterization.span
             seen = (
-                transform(inputs, parameterization.middle, parameterization.span, generators, step / steps)
-                if transform
-                else inputs
+                [inputs]
+                if transform is None
+                else [transform(inputs, middle, span, generators, step / steps) for _ in range(looks)]
             )
-            patient = redirected is not None and optimizer == "adam" and step < PATIENCE
-            tensors = scores_of.tensors(seen)
-            scores = scores_of.judge(tensors, inputs)
+            still = seen[0] is inputs
+            patient = redirected is not None and optimizer != "lbfgs" and step < PATIENCE
+            tensors = [scores_of.tensors(look) for look in (seen[:1] if still else seen)]
+            scores = scores_of.average(tensors, inputs)
             gradients = _gradients(scores, parameterization, scores_of.stopped, keep=patient)
             sizes = largest(gradients)
             dead = (sizes == 0) & record.going if patient else None
             if patient and scores_of.reads_input:
                 # What an objective says of the input itself must not hide that the network says nothing.
-                seen_alone = scores_of.judge(tensors, inputs.detach())
+                seen_alone = scores_of.average(tensors, inputs.detach())
                 blind = _gradients(seen_alone, parameterization, scores_of.stopped, keep=True)
                 dead = (largest(blind) == 0) & record.going
             if dead is not None and bool(dead.any()):
                 # A second pass costs as much as the first, so it is taken only where a sample has no direction at all.
-                woken = scores_of.judge(scores_of.tensors(seen, redirected), inputs)
+                woken = scores_of.average([scores_of.tensors(look, redirected) for look in seen], inputs)
                 others = _gradients(woken, parameterization, scores_of.stopped)
                 gradients = [
                     torch.where(dead.reshape(-1, *[1] * (g.ndim - 1)), o, g)
                     for g, o in zip(gradients, others, strict=True)
                 ]
                 sizes = largest(gradients)
-            if seen is inputs:
+            if still:
                 record.look(inputs.detach(), scores.detach())
                 record.settle(step)
             elif step % LOOK_EVERY == 0 and step > 0:
@@ -258,6 +265,11 @@ class _Scores:
         network = instead or self._network
         parts = [network({**self._held, self._name: part}) for part in torch.split(inputs, self._batch_size)]
         return {tensor: torch.cat([part[tensor] for part in parts]) for tensor in self._names}
+
+    def average(self, looks: Sequence[Mapping[str, Tensor]], inputs: Tensor) -> Tensor:
+        """Return (batch,) scores: means over what several random moves of the inputs gave."""
+        scores = [self.judge(tensors, inputs) for tensors in looks]
+        return scores[0] if len(scores) == 1 else torch.stack(scores).mean(0)
 
     def judge(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         """Return (batch,) float32 scores; whoever reads the input by its name meets these inputs."""

@@ -68,7 +68,7 @@ class Adam:
         going = going & torch.isfinite(values) & all_finite(gradients)
         self._steps += 1
         # What a moment lacks because it began at 0.
-        lead, lag = 1 - self._momentum**self._steps, 1 - self._decay**self._steps
+        lag = 1 - self._decay**self._steps
         variables = self._parameterization.variables
         directions = self._parameterization.tangent(gradients)
         sizes = torch.where(going, largest(directions), 0)
@@ -76,6 +76,7 @@ class Adam:
         units = torch.where(self._unit > 0, self._unit, 1)
         every, within = bool(going.all()), bool((sizes <= MOST * units).all())
         peak = torch.zeros_like(units)
+        aims = []
         for first, second, direction in zip(self._first, self._second, directions, strict=True):
             gradient = direction / _beside(units, direction)
             gradient = gradient if every else torch.where(_beside(going, gradient), gradient, 0)
@@ -83,13 +84,26 @@ class Adam:
             first.lerp_(gradient, 1 - self._momentum)
             second.mul_(self._decay).addcmul_(gradient, gradient, value=1 - self._decay)
             peak = torch.maximum(peak, largest([second]))
+            aims.append(self._aim(first, gradient))
         floor = self._parameterization.floor * peak.sqrt() + torch.finfo(torch.float32).tiny
-        share = torch.where(going, rate * math.sqrt(lag) / lead, 0.0).to(units)
-        for variable, first, second in zip(variables, self._first, self._second, strict=True):
+        share = torch.where(going, rate * math.sqrt(lag), 0.0).to(units)
+        for variable, aim, second in zip(variables, aims, self._second, strict=True):
             size = second.sqrt().add_(_beside(floor, second))
-            variable.addcmul_(first / size, _beside(share, first))
+            variable.addcmul_(aim / size, _beside(share, aim))
         self._parameterization.project()
         return going
+
+    def _aim(self, first: Tensor, gradient: Tensor) -> Tensor:
+        """Return where to go, before it is measured by the second moment."""
+        return first / (1 - self._momentum**self._steps)
+
+
+class NAdam(Adam):
+    """Adam that looks a step ahead: Dozat, "Incorporating Nesterov Momentum into Adam" (2016), at a constant momentum."""
+
+    def _aim(self, first: Tensor, gradient: Tensor) -> Tensor:
+        lead, ahead = 1 - self._momentum**self._steps, 1 - self._momentum ** (self._steps + 1)
+        return self._momentum / ahead * first + (1 - self._momentum) / lead * gradient
 
 
 class LBFGS:

@@ -70,6 +70,10 @@ class Parameterization(Protocol):
         """Express inputs in units in which their elements compare: (batch, *shape), 0 in the middle."""
         ...
 
+    def place(self, inputs: Tensor) -> None:
+        """Move the variables, in place, to where `realize` gives these inputs, (batch, *shape), or as near as can be."""
+        ...
+
     def project(self) -> None:
         """Move the variables, in place, to the nearest allowed point."""
         ...
@@ -288,6 +292,12 @@ class Direct:
     def standardize(self, inputs: Tensor) -> Tensor:
         """Return (input - mean) / unit, and 0 for elements that never move."""
         return torch.where(self.unit != 0, (inputs - self.mean) / torch.where(self.unit != 0, self.unit, 1), 0)
+
+    def place(self, inputs: Tensor) -> None:
+        """Move z to the allowed point nearest to these inputs, in place."""
+        with torch.no_grad():
+            self.variables[0].copy_(self.standardize(inputs))
+        self.project()
 
     def project(self) -> None:
         """Project z onto the constraint, in place."""

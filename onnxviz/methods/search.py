@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,12 +13,14 @@ from onnxviz.errors import UsageError
 from onnxviz.methods.batching import Batched
 from onnxviz.methods.consistency import Consistency, consistency
 from onnxviz.methods.fourier import Fourier
+from onnxviz.methods.maco import Maco
 from onnxviz.methods.maximization import Ascent, maximize
 from onnxviz.methods.objectives import Objective
 from onnxviz.methods.parameterizations import Direct, Parameterization
 from onnxviz.methods.rectifiers import REDIRECTED
-from onnxviz.methods.runs import Run
-from onnxviz.methods.transforms import standard_transform
+from onnxviz.methods.runs import Run, normal
+from onnxviz.methods.transforms import SMALL, Crops, Transform, standard_transform
+from onnxviz.methods.windows import Window, Windowed, WindowedTransform
 
 
 @dataclass(frozen=True)
@@ -35,36 +37,68 @@ class Space:
         Its axes' names.
     kind : str
         "image" and "signal" are parameterized by their spectrum; everything else element by element.
-    colors : str or None
-        "rgb" or "bgr" where three channels are colors.
+    colors : str, ndarray or None
+        "rgb" or "bgr" where three channels are colors; or a root of the channels' covariance.
     low, high : ndarray or None
         Bounds, broadcastable to the shape.
     mean, scale : ndarray
         Center and spread of each element, broadcastable to the shape.
     norm : float or None
         The radius of the ball, in standardised units, where there are no bounds.
+    parameterization : str
+        "fourier", "maco", or "pixel" for element by element; "" for what the kind suggests.
+    slope : float or None
+        Of the data's spectrum, where it was estimated.
+    beginning : ndarray or None
+        An input to start from; restarts scatter about it.
+    window : tuple of slice, or None
+        The part of the input, an entry for each axis of the shape, that moves; all of it by default.
     """
 
     name: str
     shape: tuple[int, ...]
     axes: tuple[str, ...]
     kind: str
-    colors: str | None = None
+    colors: str | np.ndarray | None = None
     low: np.ndarray | None = None
     high: np.ndarray | None = None
     mean: np.ndarray = field(default_factory=lambda: np.zeros(()))
     scale: np.ndarray = field(default_factory=lambda: np.ones(()))
     norm: float | None = None
+    parameterization: str = ""
+    slope: float | None = None
+    beginning: np.ndarray | None = None
+    window: Window | None = None
 
     @property
     def spectral(self) -> bool:
-        """Whether the input is parameterized by its spectrum."""
-        return self.kind in ("image", "signal")
+        """Whether neighbors belong together, so that random moves suit the input."""
+        return self.kind in ("image", "signal") or self.parameterization in ("fourier", "maco")
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """The axes along which neighbors belong together, batch counted."""
+        return tuple(place for place, axis in enumerate(self.axes, 1) if axis != "channel") if self.spectral else ()
 
     def start(self, runs: Sequence[Run], device: torch.device) -> Parameterization:
         """Return the starting points of some runs."""
-        if self.spectral:
-            return Fourier.start(
+        if self.window is None:
+            found = self._start(runs, device)
+        else:
+            outside = torch.as_tensor(self.middle, device=device)
+            found = Windowed.of(self._windowed()._start(runs, device), self.shape, self.window, outside)
+        if self.beginning is not None:
+            scatter = normal([run.generator("scatter") for run in runs], self.shape).to(device) * found.span * SCATTER
+            again = torch.tensor([float(run.restart > 0) for run in runs], device=device)
+            center = torch.as_tensor(self.beginning, dtype=torch.float32, device=device)
+            found.place(center + scatter * again.reshape(-1, *[1] * len(self.shape)))
+        return found
+
+    def _start(self, runs: Sequence[Run], device: torch.device) -> Parameterization:
+        if self.spectral and self.parameterization != "pixel":
+            kind = Maco if self.parameterization == "maco" else Fourier
+            slope: dict[str, Any] = {} if self.slope is None else {"slope": self.slope}
+            return kind.start(
                 runs,
                 self.shape,
                 " ".join(self.axes),
@@ -74,13 +108,52 @@ class Space:
                 std=self.scale,
                 colors=self.colors,
                 device=device,
+                **slope,
             )
+        spatial = self.spatial
         if self.low is not None and self.high is not None:
             # Without data the middle of the box is the place to start, and its own width the measure of the scatter.
             mean = self.mean if self.mean.size > 1 or bool(self.mean.any()) else None
             scale = self.scale if self.scale.size > 1 or bool((self.scale != 1).any()) else None
-            return Direct.box(runs, self.shape, self.low, self.high, mean=mean, scale=scale, device=device)
-        return Direct.ball(runs, self.shape, radius=self.norm, mean=self.mean, scale=self.scale, device=device)
+            # Neighbors that scatter widely would be noise to begin with, and most of it would stay.
+            spread = NOISE if spatial else 1.0
+            return Direct.box(
+                runs,
+                self.shape,
+                self.low,
+                self.high,
+                mean=mean,
+                scale=scale,
+                spread=spread,
+                spatial=spatial,
+                device=device,
+            )
+        return Direct.ball(
+            runs, self.shape, radius=self.norm, mean=self.mean, scale=self.scale, spatial=spatial, device=device
+        )
+
+    def _windowed(self) -> Space:
+        """Return the space of the window alone."""
+        window = self.window or ()
+        shape = tuple(len(range(*part.indices(size))) for part, size in zip(window, self.shape, strict=True))
+        ends = {
+            name: None if values is None else np.broadcast_to(values, self.shape)[window].copy()
+            for name, values in (("low", self.low), ("high", self.high), ("mean", self.mean), ("scale", self.scale))
+        }
+        return replace(self, shape=shape, window=None, **ends)  # type: ignore[arg-type]  # names of fields alone
+
+    @property
+    def middle(self) -> np.ndarray:
+        """The middle of the range, or the mean: what stands outside of the window."""
+        middle = self.mean if self.low is None or self.high is None else (np.asarray(self.low) + self.high) / 2
+        return np.broadcast_to(middle, self.shape).astype(np.float32)
+
+
+SCATTER = 0.02
+"""How far restarts scatter about an input to start from, in spans of its range."""
+
+NOISE = 0.1
+"""How far the pixels of a picture scatter at the start where each moves by itself, in quarters of the range."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +167,11 @@ class Settings:
     rate : float
         Adam's step.
     optimizer : str
-        "adam" or "lbfgs"; or "cma", which `evolution` serves.
+        "adam", "nadam" or "lbfgs"; or "cma", which `evolution` serves.
     robust : bool
         Whether pictures and signals are moved at random while they are climbed.
+    looks : int
+        How many such moves are averaged at each step.
     members : int or None
         How many restarts make a set, where an objective compares or joins them; None: as many as its terms suggest.
     frame_every : int or None
@@ -107,8 +182,9 @@ class Settings:
     restarts: int = 1
     seed: int = 0
     rate: float = 0.1
-    optimizer: Literal["adam", "lbfgs", "cma"] = "adam"
+    optimizer: Literal["adam", "nadam", "lbfgs", "cma"] = "adam"
     robust: bool = True
+    looks: int = 1
     members: int | None = None
     frame_every: int | None = None
 
@@ -135,6 +211,8 @@ class Found:
         (restart, *shape): where the ascents began.
     text : str
         The parameterization, in one line.
+    transparency : ndarray or None
+        Of the shape of the best input: how much the target cared for each element, summed over the ascent; for MACO.
     """
 
     objective: Objective
@@ -143,10 +221,16 @@ class Found:
     consistency: Consistency
     starts: np.ndarray
     text: str
+    transparency: np.ndarray | None = None
 
     @classmethod
     def of(
-        cls, objective: Objective, ascents: Sequence[Ascent], beginnings: np.ndarray, parameterization: Parameterization
+        cls,
+        objective: Objective,
+        ascents: Sequence[Ascent],
+        beginnings: np.ndarray,
+        parameterization: Parameterization,
+        transparency: torch.Tensor | None = None,
     ) -> Found:
         """Compare the ascents of one target: which ended highest, and how far they agree.
 
@@ -160,13 +244,16 @@ class Found:
             Where each began.
         parameterization : Parameterization
             That they moved.
+        transparency : Tensor, optional
+            (start, *shape): how much the target cared for each element, where the parameterization counts that.
         """
         scores = [ascent.score if np.isfinite(ascent.score) else -np.inf for ascent in ascents]
         device = parameterization.variables[0].device
         arrays = torch.as_tensor(np.stack([ascent.array for ascent in ascents]), device=device)
         agreed = consistency(scores, parameterization.standardize(arrays).cpu().numpy())
         best = int(np.argmax(scores))
-        return cls(objective, tuple(ascents), best, agreed, beginnings, parameterization.text)
+        clear = None if transparency is None else transparency[best].cpu().numpy()
+        return cls(objective, tuple(ascents), best, agreed, beginnings, parameterization.text, clear)
 
     @property
     def ascent(self) -> Ascent:
@@ -263,11 +350,8 @@ def search(
         start = space.start(runs, device)
         with torch.no_grad():
             beginnings = start.realize().cpu().numpy()
-        transform = (
-            standard_transform((len(runs), *space.shape), start.spatial)
-            if settings.robust and space.spectral and not chosen[0].stands_still
-            else None
-        )
+        moving = settings.robust and space.spectral and not chosen[0].stands_still
+        transform = _transform(space, start, len(runs)) if moving else None
 
         def told(step: int, scores: Any, before: int = number * settings.steps) -> None:
             if progress is not None:
@@ -288,6 +372,7 @@ def search(
             steps=settings.steps,
             rate=settings.rate,
             optimizer=settings.optimizer,
+            looks=settings.looks,
             batch_size=at_once,
             redirected=waking,
             frame_every=settings.frame_every,
@@ -296,7 +381,9 @@ def search(
         found = []
         for objective, first, count in zip(chosen, firsts, counts, strict=True):
             places = slice(first, first + count)
-            found.append(Found.of(objective, ascents[places], beginnings[places], start))
+            clear = getattr(start, "transparency", None)
+            clear = None if clear is None else clear[places]
+            found.append(Found.of(objective, ascents[places], beginnings[places], start, clear))
         yield found
         if any(one.ascent.status == "interrupted" for one in found):
             return
@@ -331,3 +418,18 @@ def _check_set(objective: Objective, settings: Settings, batch_size: int) -> Non
             f"{objective}: its {count} restarts must be held in memory together, and {batch_size} fit; "
             f"give --restarts {batch_size}" + ("" if batch_size > 1 else ", or leave out what compares them")
         )
+
+
+def _transform(space: Space, start: Parameterization, batch: int) -> Transform | None:
+    """Return the random moves that suit an input; in a window, of the window alone."""
+    shape = space.shape if space.window is None else space._windowed().shape
+    moves: Transform | None = standard_transform((batch, *shape), start.spatial)
+    if (
+        space.parameterization == "maco"
+        and len(start.spatial) == 2
+        and min(shape[axis - 1] for axis in start.spatial) > SMALL
+    ):
+        moves = Crops((start.spatial[0], start.spatial[1]))
+    if moves is None or space.window is None:
+        return moves
+    return WindowedTransform(moves, space.window)

@@ -209,6 +209,50 @@ class Fading:
         return self.move.weakened(share)(inputs, middle, span, generators)
 
 
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """Look at a random part of a picture, enlarged to the picture's size; the parts grow smaller as the ascent goes on.
+
+    Attributes
+    ----------
+    axes : (int, int)
+        The vertical and the horizontal axis, batch counted.
+    largest, smallest : float
+        The mean side of a part, as a share of the picture's, at the start and at the end.
+    spread : float
+        The standard deviation of the side, as a share of the picture's.
+    noise : float
+        Standard deviation of normal noise that is added, in spans: the length of the input's range.
+    """
+
+    axes: tuple[int, int]
+    largest: float = 0.5
+    smallest: float = 0.05
+    spread: float = 0.05
+    noise: float = 0.08
+
+    def __call__(
+        self,
+        inputs: Tensor,
+        middle: Tensor,
+        span: Tensor,
+        generators: Sequence[torch.Generator],
+        progress: float = 0.0,
+    ) -> Tensor:
+        """Draw a part for each sample; the parameters are those of `Affine`, and `progress` runs from 0 to 1."""
+        draws = normal(generators, (3,)).to(torch.float64)
+        mean = self.largest + (self.smallest - self.largest) * progress
+        side = (mean + self.spread * draws[:, 0]).clamp(min(0.05, self.smallest), 1.0)
+        # Near the middle more often than at the border, as in the published method; never beyond the border.
+        extent = torch.tensor([inputs.shape[axis] for axis in reversed(self.axes)], dtype=torch.float64)
+        reach = (1 - side[:, None]) / 2
+        center = (draws[:, 1:] * 0.15).clamp(-reach, reach) * extent
+        matrices = torch.zeros(len(inputs), 2, 3, dtype=torch.float64)
+        matrices[:, 0, 0] = matrices[:, 1, 1] = side
+        matrices[:, :, 2] = center
+        return _add_noise(resample(inputs, matrices, self.axes, middle), self.noise, span, generators)
+
+
 def shift(contrast: Tensor, axes: Sequence[int], steps: Tensor) -> Tensor:
     """Move each sample along some axes by its own numbers of elements; zeros come in.
 

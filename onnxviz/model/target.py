@@ -117,6 +117,30 @@ class Target:
         ]
         return tuple(Target(self.tensor, tuple(choice)) for choice in product(*choices))
 
+    def entries(self, rank: int) -> tuple[Index, ...]:
+        """Return what is picked along each axis after the batch; a whole slice where the index says nothing.
+
+        Parameters
+        ----------
+        rank : int
+            How many axes the tensor has after the batch.
+
+        Raises
+        ------
+        TargetError
+            If the index has more entries than that.
+
+        Examples
+        --------
+        >>> Target.parse("conv1[..., 5]").entries(3)
+        (slice(None, None, None), slice(None, None, None), 5)
+        """
+        found: list[Index] = [slice(None)] * rank
+        for entry, axis in zip(self.index, self._axes(rank), strict=True):
+            if axis >= 0:
+                found[axis] = entry
+        return tuple(found)
+
     def check(self, shape: Sequence[int | None]) -> None:
         """Raise unless the index fits a tensor.
 

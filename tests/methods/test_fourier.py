@@ -195,3 +195,23 @@ def test_contradictions_are_named(shape: tuple[int, ...], axes: str, options: di
 def test_a_covariance_is_square() -> None:
     with pytest.raises(UsageError, match="square"):
         color_root([[1.0, 2.0]])
+
+
+@pytest.mark.parametrize(("shape", "axes"), LAYOUTS)
+@pytest.mark.parametrize("bounded", [True, False])
+def test_an_input_is_placed_and_realized_again(shape: tuple[int, ...], axes: str, bounded: bool) -> None:
+    names = axes.split()
+    colors = "rgb" if "channel" in names and shape[names.index("channel")] == 3 else None
+    ends = {"low": -3.0, "high": 5.0} if bounded else {}
+    picture = Fourier.start(RUNS, shape, axes, colors=colors, **ends)
+    wanted = torch.rand((3, *shape), generator=torch.Generator().manual_seed(0)) * 1.5 - (0 if bounded else 0.7)
+    picture.place(wanted)
+    torch.testing.assert_close(picture.realize(), wanted, atol=1e-4, rtol=0)
+
+
+def test_what_stands_at_an_end_of_the_range_is_placed_a_little_inside() -> None:
+    picture = Fourier.start(RUNS[:1], (1, 4, 4), low=0.0, high=1.0)
+    picture.place(torch.tensor([0.0, 1.0]).repeat(8).reshape(1, 1, 4, 4))
+    realized = picture.realize().detach()
+    assert bool(((realized > 0) & (realized < 1)).all())
+    assert float(realized.min()) == pytest.approx(0.005, abs=1e-4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from onnxviz.methods.optimizers import LBFGS, Adam, all_finite
+from onnxviz.methods.optimizers import LBFGS, Adam, NAdam, all_finite
 from onnxviz.methods.parameterizations import Direct
 from onnxviz.methods.runs import Run
 
@@ -54,6 +54,20 @@ def test_samples_do_not_feel_each_other(optimizer) -> None:
     for place, run in enumerate(runs(5)):
         alone = climb(optimizer, Direct.ball([run], (2,), radius=2.0, surface=False), valley, 60)
         assert torch.equal(together[place], alone[0])
+
+
+def test_nadam_looks_ahead_by_dozats_formula() -> None:
+    point = Direct.free(runs(1), (2,), spread=0.0)
+    climber = NAdam(point)
+    gradient = [torch.tensor([[2.0, -0.5]])]
+    places = [point.variables[0].detach().clone()]
+    for _ in range(60):
+        climber.step(torch.zeros(1), gradient, torch.tensor([True]), 0.01)
+        places.append(point.variables[0].detach().clone())
+    # A constant gradient g: the moments are g (1 - .9^t) and g^2, so that the step is .9 (1 - .9^t) / (1 - .9^(t+1)) + .1 / (1 - .9^t).
+    for t in (1, 2, 60):
+        wanted = 0.01 * (0.9 * (1 - 0.9**t) / (1 - 0.9 ** (t + 1)) + 0.1 / (1 - 0.9**t))
+        torch.testing.assert_close(places[t] - places[t - 1], wanted * gradient[0].sign(), rtol=1e-3, atol=1e-7)
 
 
 def test_lbfgs_finds_the_end_of_a_curved_valley() -> None:

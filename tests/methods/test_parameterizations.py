@@ -135,3 +135,12 @@ def test_starts_do_not_depend_on_the_batch() -> None:
 def test_contradictions_are_named(call, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         call()
+
+
+def test_a_direct_input_is_placed_at_the_nearest_allowed_point() -> None:
+    box = Direct.box(RUNS[:1], (3,), 0.0, 1.0)
+    box.place(torch.tensor([[0.25, 2.0, -1.0]]))
+    torch.testing.assert_close(box.realize(), torch.tensor([[0.25, 1.0, 0.0]]))
+    ball = Direct.ball(RUNS[:1], (2,), radius=1.0, mean=5.0)
+    ball.place(torch.tensor([[8.0, 9.0]]))
+    torch.testing.assert_close(ball.realize(), torch.tensor([[5.6, 5.8]]))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from onnxviz.methods.runs import Run
-from onnxviz.methods.transforms import Affine, Fading, Shift, resample, shift, standard_transform
+from onnxviz.methods.transforms import Affine, Crops, Fading, Shift, resample, shift, standard_transform
 
 
 def pictures(*shape: int) -> torch.Tensor:
@@ -180,3 +180,26 @@ def test_moves_fade_until_the_picture_stands_still(move) -> None:
     assert move.weakened(0.0)(picture, MIDDLE, SPAN, generators(2)).sub(picture).abs().max() < 1e-4
     half = fading(picture, MIDDLE, SPAN, generators(2), 0.25)
     assert torch.equal(half, move.weakened(0.5)(picture, MIDDLE, SPAN, generators(2)))
+
+
+def test_crops_enlarge_a_part_that_shrinks_as_the_ascent_goes_on() -> None:
+    # A ramp across a picture: what is seen of it tells the size and the place of the part.
+    ramp = torch.linspace(0, 1, 64).expand(50, 1, 64, 64)
+    crops = Crops((2, 3), noise=0.0)
+    for progress, side in ((0.0, 0.5), (1.0, 0.05)):
+        seen = crops(ramp, torch.zeros(()), torch.ones(()), generators(50), progress)
+        widths = seen[:, 0, 0, 63] - seen[:, 0, 0, 0]
+        assert float(widths.mean()) == pytest.approx(side, abs=0.04)
+        assert bool((widths > 0).all())
+        # Nothing from beyond the border comes in.
+        assert float(seen.min()) >= 0
+        assert float(seen.max()) <= 1
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_crops_do_not_depend_on_the_batch() -> None:
+    inputs = pictures(3, 1, 40, 40)
+    crops = Crops((2, 3))
+    together = crops(inputs, torch.zeros(()), torch.ones(()), generators(3), 0.3)
+    alone = crops(inputs[1:2], torch.zeros(()), torch.ones(()), generators(3)[1:2], 0.3)
+    torch.testing.assert_close(together[1:2], alone)
