@@ -6,10 +6,12 @@ import numpy as np
 import torch
 
 from onnxviz.methods.fourier import Fourier
+from onnxviz.methods.objectives import Objective
 from onnxviz.methods.runs import Run
 from onnxviz.methods.search import Settings, Space, search
 from onnxviz.methods.transforms import Shift
 from onnxviz.methods.windows import Windowed, WindowedTransform, pasted
+from onnxviz.model.target import Target
 
 RUNS = [Run("y", 0), Run("y", 1)]
 WINDOW = (slice(0, 1), slice(2, 6), slice(3, 9))
@@ -55,11 +57,9 @@ def test_pasting_passes_the_gradient() -> None:
     assert bool((inside.grad == 1).all())
 
 
-class Edge:
-    tensors = ("y",)
-
-    def __call__(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
-        return tensors["y"][:, 0, 3:5, 4:6].flatten(1).mean(1) - tensors["y"][:, 0, 3:5, 7:9].flatten(1).mean(1)
+EDGE = Objective.of(Target("y", (0, slice(3, 5), slice(4, 6)))) - Objective.of(
+    Target("y", (0, slice(3, 5), slice(7, 9)))
+)
 
 
 def test_a_search_in_a_window_for_every_parameterization() -> None:
@@ -73,7 +73,7 @@ def test_a_search_in_a_window_for_every_parameterization() -> None:
         )
         (group,) = search(
             lambda inputs: {"y": inputs["x"]},
-            *(space, [Edge()], {}, Settings(steps=20, restarts=2)),
+            *(space, [EDGE], {}, Settings(steps=20, restarts=2)),
             device=torch.device("cpu"),
             batch_size=4,
         )
