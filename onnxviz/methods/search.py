@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from onnxviz.errors import UsageError
+from onnxviz.errors import AllocationError, OnnxvizError, UsageError
 from onnxviz.methods.batching import Batched
 from onnxviz.methods.consistency import Consistency, consistency
 from onnxviz.methods.fourier import Fourier
@@ -306,7 +307,7 @@ def search(
     copies : int
         The batch that a network with a fixed one wants; it is filled with copies of one sample.
     progress : callable, optional
-        Takes how many steps are done, how many there are in all, and a few words.
+        Takes how many steps are done, how many there are in all (of each objective its own), and a few words.
 
     Yields
     ------
@@ -319,6 +320,8 @@ def search(
         If the settings contradict each other.
     DifferentiationError
         If no gradient reaches the input.
+    AllocationError
+        If the memory holds not even one objective; as long as it is several, a batch that is too large is halved.
     """
     if settings.optimizer == "cma":
         raise UsageError("cma takes no gradient: it is `evolution` that searches so")
@@ -332,9 +335,60 @@ def search(
     batched = Batched(network, space.name, held, sample, copies)
     waking = batched.running(network.replacing(REDIRECTED)) if hasattr(network, "replacing") else None
     at_once = batch_size if batched.batchable else 1
-    groups = list(_groups(objectives, settings, at_once))
-    total = settings.steps * len(groups)
-    for number, chosen in enumerate(groups):
+    waiting = deque(_groups(objectives, settings, at_once))
+    done, total = 0, settings.steps * len(objectives)
+    climb = _Climb(batched, waking, space, settings, device, at_once)
+    while waiting:
+        chosen = waiting.popleft()
+
+        def told(step: int, scores: Any, before: int = done, count: int = len(chosen)) -> None:
+            if progress is not None:
+                progress(settings.steps * before + step * count, total, f"score {float(np.nanmean(scores)):.4g}")
+
+        try:
+            found = climb(chosen, told)
+        except (MemoryError, RuntimeError, OnnxvizError) as error:
+            if not _memory_is_out(error):
+                raise
+            if len(chosen) == 1:
+                raise AllocationError(
+                    f"{chosen[0]}: the memory does not hold {settings.starts(chosen[0])} of its ascents at once; "
+                    "fewer --restarts or a smaller --size may do"
+                ) from error
+            # What a unit's result is does not depend on what is batched beside it.
+            half = len(chosen) // 2
+            waiting.extendleft([chosen[half:], chosen[:half]])
+            continue
+        done += len(chosen)
+        yield found
+        if any(one.ascent.status == "interrupted" for one in found):
+            return
+
+
+@dataclass(frozen=True)
+class _Climb:
+    """What all groups of a search share: how a group is climbed.
+
+    Attributes
+    ----------
+    network, waking : Batched
+        The network, and the same with rectifiers that let the gradient pass where they are dead.
+    space, settings, device
+        As in `search`.
+    at_once : int
+        The most samples that the network takes.
+    """
+
+    network: Batched
+    waking: Batched | None
+    space: Space
+    settings: Settings
+    device: torch.device
+    at_once: int
+
+    def __call__(self, chosen: Sequence[Objective], told: Callable[[int, Any], None]) -> list[Found]:
+        """Climb all restarts of some objectives in one batch."""
+        space, settings = self.space, self.settings
         counts = [settings.starts(objective) for objective in chosen]
         firsts = [sum(counts[:place]) for place in range(len(counts))]
         # A passage begins at one place, and what its members see is moved alike, as is what any set sees: only then
@@ -347,23 +401,17 @@ def search(
             ]
             for likes in ([one.passes for one in chosen], [one.members > 0 for one in chosen])
         )
-        start = space.start(runs, device)
+        start = space.start(runs, self.device)
         with torch.no_grad():
             beginnings = start.realize().cpu().numpy()
         moving = settings.robust and space.spectral and not chosen[0].stands_still
-        transform = _transform(space, start, len(runs)) if moving else None
-
-        def told(step: int, scores: Any, before: int = number * settings.steps) -> None:
-            if progress is not None:
-                progress(before + step, total, f"score {float(np.nanmean(scores)):.4g}")
-
         ascents = maximize(
-            batched,
+            self.network,
             space.name,
             [objective for objective, count in zip(chosen, counts, strict=True) for _ in range(count)],
             start,
             movers,
-            transform=transform,
+            transform=_transform(space, start, len(runs)) if moving else None,
             sets=[
                 range(first, first + count)
                 for objective, first, count in zip(chosen, firsts, counts, strict=True)
@@ -371,10 +419,10 @@ def search(
             ],
             steps=settings.steps,
             rate=settings.rate,
-            optimizer=settings.optimizer,
+            optimizer=settings.optimizer,  # type: ignore[arg-type]  # `search` has refused "cma"
             looks=settings.looks,
-            batch_size=at_once,
-            redirected=waking,
+            batch_size=self.at_once,
+            redirected=self.waking,
             frame_every=settings.frame_every,
             progress=told,
         )
@@ -384,9 +432,16 @@ def search(
             clear = getattr(start, "transparency", None)
             clear = None if clear is None else clear[places]
             found.append(Found.of(objective, ascents[places], beginnings[places], start, clear))
-        yield found
-        if any(one.ascent.status == "interrupted" for one in found):
-            return
+        return found
+
+
+def _memory_is_out(error: BaseException | None) -> bool:
+    """Tell whether an error, or what caused it, says that no memory is left."""
+    while error is not None:
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _groups(objectives: Sequence[Objective], settings: Settings, at_once: int) -> Iterator[list[Objective]]:

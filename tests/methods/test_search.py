@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import torch
 
-from onnxviz.errors import EvaluationError, UsageError
+from onnxviz.errors import AllocationError, EvaluationError, UsageError
 from onnxviz.methods.objectives import Objective
 from onnxviz.methods.runs import Run
 from onnxviz.methods.search import Settings, Space, search
@@ -146,7 +148,7 @@ def test_progress_rises_to_the_total() -> None:
     )
     steps = [step for step, _ in told]
     assert steps == sorted(steps)
-    assert told[-1] == (8, 8)
+    assert told[-1] == (12, 12)
 
 
 def test_lbfgs_refuses_random_transforms() -> None:
@@ -255,3 +257,32 @@ def test_what_is_tied_to_its_place_is_climbed_without_random_moves() -> None:
     moved.clear()
     found(space, [Objective.of(Target("y", (3,)))], settings, watching)
     assert any(float((seen[:1] - torch.tensor(one.start)).abs().max()) > 1e-2 for seen in moved[-3:])
+
+
+def test_a_batch_that_the_memory_does_not_hold_is_halved() -> None:
+    sizes: list[int] = []
+
+    def scarce(inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        x = inputs["x"]
+        if x.requires_grad:
+            sizes.append(len(x))
+            if len(x) > 2:
+                raise MemoryError("all is taken")
+        return {"y": x * 1.0}
+
+    space = Space("x", (5,), ("feature",), "vector", low=np.zeros(()), high=np.ones(()))
+    objectives = [Objective.of(Target("y", (unit,))) for unit in range(5)]
+    settings = Settings(steps=3)
+    climbed = [
+        one
+        for network in (scarce, lambda inputs: {"y": inputs["x"] * 1.0})
+        for group in search(network, space, objectives, {}, settings, device=torch.device("cpu"), batch_size=8)
+        for one in group
+    ]
+    assert sizes[0] == 5
+    assert max(sizes[1:]) <= 3
+    for halved, whole in zip(climbed[:5], climbed[5:], strict=True):
+        assert halved.objective == whole.objective
+        assert np.array_equal(halved.ascent.array, whole.ascent.array)
+    with pytest.raises(AllocationError, match="--restarts"):
+        list(search(scarce, space, objectives[:1], {}, Settings(3, 4), device=torch.device("cpu"), batch_size=8))
