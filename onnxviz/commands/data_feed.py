@@ -14,6 +14,7 @@ from onnxviz.commands.feeding import fit_rows, fit_sample, steps
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.terminal import Terminal, shape_text
 from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.data_set import PICTURES
 
 if TYPE_CHECKING:
     from onnxviz.formats.column_matching import Slot
@@ -330,6 +331,8 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
                 f"--input {chosen}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}"
             )
         return [chosen]
+    from onnxviz.model.inputs import contract
+
     names = [name for name in model.inputs if name not in held]
     if not names:
         raise UsageError(f"{model.name}: --set holds every input, so none is left for the data")
@@ -339,12 +342,20 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
     if len(names) == 1 or several:
         return names
     floats = [name for name in names if model.inputs[name].is_float]
-    if len(floats) == 1:
-        return floats
+    suited = [name for name in floats if contract(model, name).kind == _kind_of(sources)]
+    for choice in (floats, suited):
+        if len(choice) == 1:
+            return choice
     raise UsageError(
         f"{model.name} has several inputs: {', '.join(names)}; say with --input which one the data is for, "
         "or give a .npz archive or a table with a part for each"
     )
+
+
+def _kind_of(sources: tuple[str, ...]) -> str:
+    """Tell by their extensions which kind of input pictures and sounds are for."""
+    suffixes = {Path(source).suffix.lower() for source in sources}
+    return "signal" if suffixes == {".wav"} else "image" if suffixes <= {*PICTURES} else ""
 
 
 def _open_sizes(

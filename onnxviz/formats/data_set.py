@@ -19,7 +19,7 @@ from onnxviz.formats.column_matching import Slot, match_columns
 from onnxviz.formats.samples import Sample, read_sample
 from onnxviz.formats.table_rows import TABLES, open_table
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 _ARRAYS = (".npy", ".npz")
 _CHUNK = 32 << 20
 """Bytes that the rows which are read together may take."""
@@ -167,7 +167,7 @@ class DataSet:
         kinds = {slot.kind for slot in self.slots}
         taken = {*_ARRAYS}
         if "image" in kinds:
-            taken |= {*_PICTURES}
+            taken |= {*PICTURES}
         if kinds & {"signal", "sequence", "array"}:
             taken |= {".wav"}
         if "image" not in kinds:
