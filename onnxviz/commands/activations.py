@@ -143,7 +143,7 @@ class _Work:
         self.problems: list[tuple[str, str]] = []
         self.files: list[str] = []
         self.kept: dict[str, list[tuple[str, np.ndarray]]] = {}
-        self.forward = Forward(self.feed, [one.tensor for one in self.targets])
+        self.forward = Forward(self.feed, [one.tensor for one in self.targets], loose=True)
         self.labels = class_names(self.model.original)
         expected = self.feed.contracts[self.feed.main]
         self.drawing = Drawing(expected, feature_names(self.model.original))

@@ -31,6 +31,8 @@ class Forward:
         What the inputs are.
     tensors : sequence of str
         What is computed.
+    loose : bool
+        Whether a tensor whose first axis does not count the samples is taken whole, for one sample at a time.
 
     Attributes
     ----------
@@ -38,13 +40,14 @@ class Forward:
         How many samples a call takes.
     """
 
-    def __init__(self, feed: Feed, tensors: Sequence[str]) -> None:
+    def __init__(self, feed: Feed, tensors: Sequence[str], loose: bool = False) -> None:
         from onnxviz.model.resting import samples_at_once
 
         self.feed = feed
         self.tensors = tuple(dict.fromkeys(tensors))
         self.session: Session = feed.model.session(self.tensors)
         self._fixed = feed.fixed
+        self._loose = loose
         self._checked = self._fixed is not None
         shape = (1, *(size or 256 for size in feed.shapes[feed.main]))
         room = samples_at_once(feed.model, list(self.tensors), [], shape)
@@ -91,7 +94,7 @@ class Forward:
         found = {}
         for name in self.tensors:
             value = _array(answers[name], name)
-            if value.ndim == 0 and size == 1:
+            if size == 1 and (value.ndim == 0 or (self._loose and len(value) != 1)):
                 value = value[None]
             if value.ndim == 0 or len(value) != size:
                 raise UsageError(

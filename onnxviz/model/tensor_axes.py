@@ -74,7 +74,8 @@ def _unit_axis(model: Model, name: str, rank: int) -> int:
         if node.op_type in ("Reshape", "Flatten"):
             return _reshaped(model, node, rank)
         earlier = next(
-            (one for one in node.input if one and _rank(model, one) == rank and not _is_constant(model, one)), None
+            (one for one in node.input if one and _rank(model, one) in (rank, None) and not _is_constant(model, one)),
+            None,
         )
         if earlier is None:
             break
