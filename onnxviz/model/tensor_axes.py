@@ -46,7 +46,8 @@ def tensor_axes(model: Model, name: str, rank: int) -> tuple[str, ...]:
         return ()
     if rank == 1:
         return ("unit",)
-    if rank > 4:
+    known = _rank(model, name)
+    if rank > 4 or (known is not None and known != rank):  # too many, or no axis counts the samples
         return tuple(f"axis{axis + 1}" for axis in range(rank))
     place = _unit_axis(model, name, rank)
     if rank == 2:
