@@ -19,6 +19,7 @@ _VERBS = {
     "filters": "the first layer's weights, read straight from the file",
     "maximize": "an input that drives a target as high as it will go",
     "activations": "how a real input activates a tensor",
+    "examples": "the samples of a data set that drive a target most, and least",
 }
 
 

@@ -154,6 +154,14 @@ class DataSet:
                     raise
                 yield _broken(name, str(error))
 
+    def count(self) -> int | None:
+        """Return about how many samples there are; None where only reading them would tell."""
+        if any(file.suffix.lower() in (".npz", *TABLES) for file in self._files):
+            return None
+        if any(file.suffix.lower() == ".npy" for file in self._files):
+            return sum(len(piece.identities) for piece in self.pieces())
+        return len(self._files)
+
     def read(self, identities: Collection[str]) -> Iterator[Block]:
         """Read some samples again."""
         for piece in self.pieces(identities):
