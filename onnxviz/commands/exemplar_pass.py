@@ -29,6 +29,7 @@ class _Columns:
     """Some columns of the scores: the units of one pattern, or sums."""
 
     names: tuple[str, ...]
+    labels: tuple[str, ...]
     scores: UnitScores | None = None
     sums: tuple[Objective, ...] = ()
 
@@ -68,8 +69,10 @@ class ExemplarPass:
     """
 
     def __init__(self, terminal: Terminal, model: Model, texts: Sequence[str], highest: bool) -> None:
+        from onnxviz.model.labels import class_names
         from onnxviz.model.target import Target
 
+        self._classes = class_names(model.original)
         self.terminal, self.model, self.highest = terminal, model, highest
         self.feed: Feed | None = None
         self._written: list[Target | Objective] = []
@@ -87,6 +90,7 @@ class ExemplarPass:
         self.tensors = tuple(dict.fromkeys(name for one in self._written for name in _tensors(one)))
         self._columns: list[_Columns] = []
         self._fields: dict[str, ReceptiveField | None] = {}
+        self._windows: dict[tuple[str, tuple[int, ...]], list[list[int]]] = {}
 
     def run(self, feed: Feed, data: DataSet, store: ScoreStore) -> tuple[Tally, int]:
         """Score the samples that the store does not know yet; return what was passed over and how many were read."""
@@ -129,10 +133,12 @@ class ExemplarPass:
         for one in self._written:
             if isinstance(one, Target):
                 scores = UnitScores(one, shapes[one.tensor], self.highest)
-                self._columns.append(_Columns(tuple(map(str, scores.targets)), scores))
+                targets = scores.targets
+                labels = tuple(self._label(scores, target) for target in targets)
+                self._columns.append(_Columns(tuple(map(str, targets)), labels, scores))
             else:
                 sums = one.expand(shapes)
-                self._columns.append(_Columns(tuple(map(str, sums)), sums=sums))
+                self._columns.append(_Columns(tuple(map(str, sums)), ("",) * len(sums), sums=sums))
 
     def _scored(self, answers: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         scores, places = [], []
@@ -157,7 +163,7 @@ class ExemplarPass:
                     continue
                 own = scores[:, column]
                 chosen, known = exemplars(own, k), distribution(own)
-                row: dict[str, Any] = {"target": target, "label": self._label(columns, unit)}
+                row: dict[str, Any] = {"target": target, "label": columns.labels[unit]}
                 row["statistics"] = _statistics(known)
                 for name in ("highest", "spread", "lowest"):
                     row[name] = [
@@ -174,15 +180,11 @@ class ExemplarPass:
                 rows[target] = row
         return list(rows.values())
 
-    def _label(self, columns: _Columns, unit: int) -> str:
+    def _label(self, scores: UnitScores, target: Target) -> str:
         """Return the class that a target picks, where the model's metadata names as many as it has."""
-        from onnxviz.model.labels import class_names
-
-        names = class_names(self.model.original)
-        if columns.scores is None or not columns.scores.shape or columns.scores.shape[0] != len(names):
+        if not scores.shape or scores.shape[0] != len(self._classes) or scores.free:
             return ""
-        index = columns.scores.targets[unit].index
-        return names[index[0]] if index and isinstance(index[0], int) and len(columns.scores.free) == 0 else ""
+        return self._classes[target.index[0]] if target.index and isinstance(target.index[0], int) else ""
 
     def _place(self, columns: _Columns, unit: int, packed: int) -> dict[str, Any]:
         """Return where a unit's maximum lies, and what of the input it sees there."""
@@ -190,11 +192,12 @@ class ExemplarPass:
             return {"position": None, "window": None}
         index = columns.scores.position(unit, packed)
         field = self._field(columns.scores.pattern.tensor)
-        window = None
-        if field is not None and field.spatial:
-            seen = field.window(tuple(index[axis - 1] for axis in field.spatial))
-            window = [[edges.start, edges.stop] for edges in seen]
-        return {"position": list(index), "window": window}
+        if field is None or not field.spatial:
+            return {"position": list(index), "window": None}
+        spot = (field.tensor, tuple(index[axis - 1] for axis in field.spatial))
+        if spot not in self._windows:
+            self._windows[spot] = [[edges.start, edges.stop] for edges in field.window(spot[1])]
+        return {"position": list(index), "window": self._windows[spot]}
 
     def _field(self, tensor: str) -> ReceptiveField | None:
         """Return what a tensor's positions see of the input that samples are drawn by."""

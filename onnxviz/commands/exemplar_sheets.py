@@ -121,7 +121,8 @@ class Sheets:
         from onnxviz.formats.sheet import Tile
         from onnxviz.formats.thumbnails import framed, wave
 
-        window = [slice(*edges) for edges in one["window"]] if one["window"] else None
+        # A score of exactly 0 is a map of zeros after a ReLU: its maximum is anywhere.
+        window = [slice(*edges) for edges in one["window"]] if one["window"] and one["score"] else None
         if not self.drawing.is_picture:
             lines = np.atleast_2d(sample.reshape(-1, sample.shape[-1]))
             picture = wave(lines, float(np.abs(lines).max()) or 1.0, window[0] if window else None)
@@ -135,7 +136,7 @@ class Sheets:
     def _patch(self, one: dict[str, Any], sample: np.ndarray) -> Tile | None:
         from onnxviz.formats.sheet import Tile
 
-        if not one["window"] or len(one["window"]) != 2 or not self._has_frames:
+        if not one["window"] or not one["score"] or len(one["window"]) != 2 or not self._has_frames:
             return None
         rows, columns = (slice(*edges) for edges in one["window"])
         picture = self.drawing.draw(sample)

@@ -15,6 +15,7 @@ from onnxviz.formats.colors import BLUE, HAIRLINE, INK, MUTED, ORANGE, VERMILION
 from onnxviz.formats.pictures import Picture, enlarge
 
 _SIZE = (448, 280)
+_SQUARE = (336, 336)
 _FINE = 2
 _FRAMED = 224
 """A picture is enlarged to about so many pixels before a frame is drawn on it."""
@@ -107,12 +108,12 @@ def histogram(counts: Sequence[int], low: float, high: float, marks: Sequence[fl
 
     Returns
     -------
-    (280, 448, 3) uint8
+    (336, 336, 3) uint8
     """
-    width, height = _SIZE[0] * _FINE, _SIZE[1] * _FINE
+    width, height = _SQUARE[0] * _FINE, _SQUARE[1] * _FINE
     canvas = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(canvas)
-    left, right, top, base = 16 * _FINE, width - 16 * _FINE, 16 * _FINE, height - 56 * _FINE
+    left, right, top, base = 16 * _FINE, width - 16 * _FINE, 16 * _FINE, height - 64 * _FINE
     step = (right - left) / len(counts)
     most = max(*counts, 1)
     for number, count in enumerate(counts):
@@ -123,8 +124,8 @@ def histogram(counts: Sequence[int], low: float, high: float, marks: Sequence[fl
     span = high - low or 1.0
     for mark in marks:
         x = left + (mark - low) / span * (right - left) if high > low else (left + right) / 2
-        pen.line((x, base + 3 * _FINE, x, base + 12 * _FINE), fill=ImageColor.getrgb(VERMILION), width=_FINE)
+        pen.line((x, base + 3 * _FINE, x, base + 18 * _FINE), fill=ImageColor.getrgb(VERMILION), width=2 * _FINE)
     letters = font(22 * _FINE)
-    pen.text((left, base + 18 * _FINE), number_text(low), fill=INK, font=letters)
-    pen.text((right, base + 18 * _FINE), number_text(high), fill=INK, font=letters, anchor="ra")
+    pen.text((left, base + 24 * _FINE), number_text(low), fill=INK, font=letters)
+    pen.text((right, base + 24 * _FINE), number_text(high), fill=INK, font=letters, anchor="ra")
     return np.asarray(canvas.reduce(_FINE))

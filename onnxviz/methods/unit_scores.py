@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,12 @@ class UnitScores:
     def __post_init__(self) -> None:
         self.pattern.check(self.shape)
 
-    @property
+    @cached_property
     def targets(self) -> tuple[Target, ...]:
         """One for each column of the scores."""
         return self.pattern.expand(self.shape)
 
-    @property
+    @cached_property
     def _entries(self) -> tuple[Any, ...]:
         """An entry for every axis after the batch."""
         index: list[Any] = list(self.pattern.index)
@@ -50,7 +51,7 @@ class UnitScores:
             index[at : at + 1] = [slice(None)] * (len(self.shape) - len(index) + 1)
         return (*index, *[slice(None)] * (len(self.shape) - len(index)))
 
-    @property
+    @cached_property
     def free(self) -> tuple[int, ...]:
         """The axes, the batch not counted, that a unit has several places along."""
         return tuple(axis for axis, entry in enumerate(self._entries) if isinstance(entry, slice))
@@ -114,14 +115,13 @@ class UnitScores:
             As the call above gave it.
         """
         entries = self._entries
-        sizes = [self.shape[axis] for axis, entry in enumerate(entries) if entry is EACH]
-        own = iter(np.unravel_index(unit, sizes)) if sizes else iter(())
+        own = iter(_unravelled(unit, [self.shape[axis] for axis, entry in enumerate(entries) if entry is EACH]))
         free = self.free
         several = len(free) > 1
         index = []
         for axis, entry in enumerate(entries):
             if entry is EACH:
-                index.append(int(next(own)))
+                index.append(next(own))
             elif isinstance(entry, int):
                 index.append(entry % self.shape[axis])
             else:
@@ -129,6 +129,15 @@ class UnitScores:
                 along = packed >> (_BITS * place) & ((1 << _BITS) - 1) if several else packed
                 index.append(range(1 << 30)[entry][int(along)] if _is_forward(entry) else int(along))
         return tuple(index)
+
+
+def _unravelled(number: int, sizes: Sequence[int]) -> list[int]:
+    """Return the place along each axis of an element counted in C order."""
+    places = []
+    for size in reversed(sizes):
+        number, place = divmod(number, size)
+        places.append(place)
+    return places[::-1]
 
 
 def _is_forward(entry: slice) -> bool:
