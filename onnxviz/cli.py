@@ -20,6 +20,7 @@ _VERBS = {
     "maximize": "an input that drives a target as high as it will go",
     "activations": "how a real input activates a tensor",
     "examples": "the samples of a data set that drive a target most, and least",
+    "embed": "how a data set lies in the space of a tensor, on a plane",
 }
 
 
