@@ -220,16 +220,16 @@ class _Codes:
 
         if self.target.index:
             self.target.check(values.shape[1:])
-            index = [
-                slice(entry, entry + 1 or None) if isinstance(entry, int) else entry for entry in self.target.index
-            ]
-            values = values[(slice(None), *index)]
+            # A place is kept as an axis of one, so that the axes keep their meanings.
+            index: list[Any] = [slice(None)]
+            index += [slice(one, one + 1 or None) if isinstance(one, int) else one for one in self.target.index]
+            values = values[tuple(index)]
         values = np.asarray(values, np.float32)
         axes = tensor_axes(self.model, self.target.tensor, values.ndim - 1)
         counted = [1 + place for place, axis in enumerate(axes) if axis in ("channel", "feature")]
         if values.ndim > 2 and not self.flat and counted:
             values = values.mean(axis=tuple(axis for axis in range(1, values.ndim) if axis not in counted))
-        codes = values.reshape(len(values), -1)
+        codes: np.ndarray = values.reshape(len(values), -1)
         if codes.shape[1] > _LARGEST_CODE:
             raise DataError(
                 f"{self.target}: a code has {codes.shape[1]:,} numbers, more than is shown; leave out --flat"
