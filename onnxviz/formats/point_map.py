@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageColor, ImageDraw
+from PIL import Image, ImageDraw
 
 from onnxviz.errors import DataError
 from onnxviz.formats.captions import elide_to_width, font, printable
@@ -161,9 +161,12 @@ def _draw_thumbnails(
         sharp = scale >= 1 and max(image.size) <= 32
         image = image.resize(size, Image.Resampling.NEAREST if sharp else Image.Resampling.LANCZOS)
         left, above = round(x - size[0] / 2), round(y - size[1] / 2)
-        color = ImageColor.getrgb(_look(label, classes)[0])
+        color, shape = _look(label, classes)
         pen.rectangle((left - 3, above - 3, left + size[0] + 2, above + size[1] + 2), fill=color)
         canvas.paste(image, (left, above))
+        if label in classes:  # frames of one color may belong to classes of several shapes
+            _mark(pen, left + size[0] - 9, above + size[1] - 9, 11, "#FFFFFF", shape)
+            _mark(pen, left + size[0] - 9, above + size[1] - 9, 8, color, shape)
 
 
 def _draw_legend(canvas: Image.Image, left: int, top: int, labels: Sequence[str], classes: Sequence[str]) -> None:
