@@ -141,7 +141,7 @@ class _Work:
 
         self.rows: list[dict[str, Any]] = []
         self.problems: list[tuple[str, str]] = []
-        self.files: list[str] = []
+        self.places: dict[str, str] = {}
         self.kept: dict[str, list[tuple[str, np.ndarray]]] = {}
         self.forward = Forward(self.feed, [one.tensor for one in self.targets], loose=True)
         self.labels = class_names(self.model.original)
@@ -270,7 +270,11 @@ class _Work:
         picture = answer_picture(answer, self.drawing, sample, rate, identity)
         if picture is None:
             return []
-        name = f"{safe_name(identity)}/{self.names[answer.target]}.png"
+        # A folder that is called like a picture would be taken for one.
+        place = safe_name(identity.replace(".", "_"))
+        if self.places.setdefault(place, identity) != identity:
+            place = safe_name(identity)
+        name = f"{place}/{self.names[answer.target]}.png"
         save_picture(self.folder.file(name), picture)
         return [str(self.folder.path / name)]
 

@@ -248,7 +248,8 @@ class _Codes:
             self.identities = [self.identities[place] for place in kept]
             self.labels = [self.labels[place] for place in kept]
             self.thumbnails = [self.thumbnails[place] for place in kept] if self.thumbnails else []
-        return codes[finite]
+        found: np.ndarray = codes[finite]
+        return found
 
 
 def _small(picture: Picture) -> Picture:

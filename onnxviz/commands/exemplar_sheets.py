@@ -232,5 +232,5 @@ def synthetic_pictures(folder: Path) -> dict[str, tuple[Path, str]]:
     except (DataError, KeyError, TypeError, ValueError):
         raise UsageError(f"--with {folder}: holds no result of onnxviz maximize") from None
     if not found:
-        raise UsageError(f"--with {folder}: holds no picture of a target")
+        raise UsageError(f"--with {folder}: holds no picture of a target by onnxviz maximize")
     return found

@@ -85,17 +85,17 @@ def test_some_samples_are_read_again(forms) -> None:
 
 
 def test_known_samples_are_not_read_and_changed_ones_are(forms) -> None:
-    for path in forms[:1]:
-        first, names, _ = read(path)
-        known = dict(zip(names, stamps(first), strict=True))
-        again, names, _ = read(path, known=lambda name, stamp: known.get(name) == stamp)
-        assert names == []
-        assert sum(block.unchanged for block in again) == 10
-        changed = ROWS.copy()
-        changed[4] += 1
-        np.save(path, np.concatenate([changed, ROWS[:1]]))
-        _, names, _ = read(path, known=lambda name, stamp: known.get(name) == stamp)
-        assert names == [f"{path.name}#4", f"{path.name}#10"]
+    path = forms[0]
+    first, names, _ = read(path)
+    known = dict(zip(names, stamps(first), strict=True))
+    again, names, _ = read(path, known=lambda name, stamp: known.get(name) == stamp)
+    assert names == []
+    assert sum(block.unchanged for block in again) == 10
+    changed = ROWS.copy()
+    changed[4] += 1
+    np.save(path, np.concatenate([changed, ROWS[:1]]))
+    _, names, _ = read(path, known=lambda name, stamp: known.get(name) == stamp)
+    assert names == [f"{path.name}#4", f"{path.name}#10"]
 
 
 def test_a_row_that_is_not_finite_is_passed_over(tmp_path) -> None:
@@ -119,7 +119,12 @@ def test_a_folder_is_searched_in_natural_order_and_its_subfolders_are_labels(tmp
     (tmp_path / "cats/broken.png").write_bytes(b"\x89PNG\r\nnothing")
     data = DataSet(tmp_path, [PICTURE])
     blocks = [piece.read(never) for piece in data.pieces()]
-    assert [name for block in blocks for name in block.identities] == ["cats/2.png", "cats/10.png", "dogs/1.jpg", "top.png"]
+    assert [name for block in blocks for name in block.identities] == [
+        "cats/2.png",
+        "cats/10.png",
+        "dogs/1.jpg",
+        "top.png",
+    ]
     assert [label for block in blocks for label in block.labels] == ["cats", "cats", "dogs", ""]
     assert [problem[0] for block in blocks for problem in block.problems] == ["cats/broken.png"]
     assert any("1 files of other kinds" in note for note in data.notes)
