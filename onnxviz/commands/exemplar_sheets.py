@@ -128,8 +128,8 @@ class Sheets:
             picture = wave(lines, float(np.abs(lines).max()) or 1.0, window[0] if window else None)
         else:
             picture = self.drawing.draw(sample)
-            if self._has_frames and window is not None and len(window) == 2 and _share(window, picture) < 1:
-                picture = framed(picture, *window)
+            known = self._has_frames and window is not None and len(window) == 2 and _share(window, picture) < 1
+            picture = framed(picture, *(window if known and window else ()))
         detail = f"{one['score']:.4g}" + (f"  {one['label']}" if one["label"] else "")
         return Tile(picture, one["id"], detail, section)
 
@@ -144,7 +144,7 @@ class Sheets:
         if not patch.size or _share([rows, columns], picture) >= _PATCH:
             return None
         return Tile(
-            patch, one["id"], f"at {', '.join(map(str, one['position'][-2:]))}", "the patches that they answer most to"
+            patch, one["id"], f"at {', '.join(map(str, one['position'][-2:]))}", "the patches where the unit is highest"
         )
 
     def _synthetic(self, target: str) -> Tile | None:

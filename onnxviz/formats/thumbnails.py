@@ -21,22 +21,25 @@ _FRAMED = 224
 """A picture is enlarged to about so many pixels before a frame is drawn on it."""
 
 
-def framed(picture: Picture, rows: slice, columns: slice) -> Picture:
-    """Draw a frame around a part of a picture.
+def framed(picture: Picture, rows: slice | None = None, columns: slice | None = None) -> Picture:
+    """Draw a frame around a part of a picture, or none.
 
     Parameters
     ----------
     picture : (height, width, 3) uint8
-    rows, columns : slice
+    rows, columns : slice, optional
         The part, in pixels.
 
     Returns
     -------
     (height, width, 3) uint8
-        Enlarged by a whole number where the picture is small, so that the frame hides little.
+        Enlarged by a whole number where the picture is small, so that a frame hides little; pictures without one as well,
+        so that they stay alike.
     """
     factor = max(1, _FRAMED // max(picture.shape[:2]))
     image = Image.fromarray(enlarge(np.ascontiguousarray(picture), factor))
+    if rows is None or columns is None:
+        return np.asarray(image)
     pen = ImageDraw.Draw(image)
     width = max(2, max(image.size) // 110)
     box = [columns.start * factor, rows.start * factor, columns.stop * factor - 1, rows.stop * factor - 1]

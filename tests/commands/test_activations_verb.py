@@ -44,7 +44,7 @@ def test_the_arrays_are_what_onnx_runtime_computes(cli, samples, tmp_path, onnx_
             assert len(document["arrays"][tensor]["axes"].split()) == wanted.ndim
     (row,) = outcome.document["samples"]
     assert [one["target"] for one in row["targets"]] == tensors
-    drawn = [path for path in folder.rglob("*.png")]
+    drawn = list(folder.rglob("*.png"))
     assert len(drawn) == len(tensors)
     assert not any(is_blank(path) for path in drawn)
     assert {str(path) for path in drawn} < set(outcome.document["files"])

@@ -33,7 +33,7 @@ def by_target(document):
 
 
 def test_the_lists_are_those_of_a_loop_over_onnx_runtime(cli, samples, digits) -> None:
-    rows, logits = digits
+    _, logits = digits
     outcome = cli(
         "examples", samples / "digits.onnx", samples / "digits_held_out.npy", "-t", "logits[*]", "-k", 4, "--json"
     )
