@@ -14,7 +14,8 @@ from onnxviz.commands.feeding import fit_rows, fit_sample, steps
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.terminal import Terminal, shape_text
 from onnxviz.errors import DataError, UsageError
-from onnxviz.formats.data_set import PICTURES
+from onnxviz.formats.array_files import map_npy
+from onnxviz.formats.data_set import PICTURES, fits
 
 if TYPE_CHECKING:
     from onnxviz.formats.column_matching import Slot
@@ -343,7 +344,7 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
         return names
     floats = [name for name in names if model.inputs[name].is_float]
     suited = [name for name in floats if contract(model, name).kind == _kind_of(sources)]
-    for choice in (floats, suited):
+    for choice in (floats, suited, _fitting(model, names, sources)):
         if len(choice) == 1:
             return choice
     raise UsageError(
@@ -356,6 +357,19 @@ def _kind_of(sources: tuple[str, ...]) -> str:
     """Tell by their extensions which kind of input pictures and sounds are for."""
     suffixes = {Path(source).suffix.lower() for source in sources}
     return "signal" if suffixes == {".wav"} else "image" if suffixes <= {*PICTURES} else ""
+
+
+def _fitting(model: Model, names: list[str], sources: tuple[str, ...]) -> list[str]:
+    """Return the inputs whose shape an array's rows have."""
+    path = Path(sources[0].partition("#")[0])
+    if path.suffix.lower() != ".npy" or not path.is_file():
+        return []
+    shape = map_npy(path).shape
+    sizes = {
+        name: tuple(size if isinstance(size, int) else None for size in (model.inputs[name].shape or ())[1:])
+        for name in names
+    }
+    return [name for name in names if sizes[name] and (fits(shape[1:], sizes[name]) or fits(shape, sizes[name]))]
 
 
 def _open_sizes(

@@ -275,7 +275,7 @@ def _write(
     subtitle += {"pca": "principal components", "tsne": "t-SNE", "umap": "UMAP"}[plane.method]
     if plane.explained:
         subtitle += f" ({sum(plane.explained):.0%} of the variance)"
-    note = f"{plane.kept:.0%} of each sample's 10 nearest codes are among its 10 nearest here"
+    note = f"{plane.kept:.0%} of each sample's 10 nearest here are among its 10 nearest codes"
     if document["neighbor_agreement"] is not None:
         note += f"; {document['neighbor_agreement']:.0%} of the nearest codes are of the same class"
     picture = point_map(plane.points, work.labels, work.thumbnails, document["target"], subtitle, note)
@@ -310,7 +310,7 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         shares = " and ".join(f"{share:.1%}" for share in document["explained"])
         console.print(f"the two axes hold {shares} of the variance")
     console.print(
-        f"{document['neighbors_kept']:.0%} of each sample's 10 nearest codes are among its 10 nearest in the plane"
+        f"{document['neighbors_kept']:.0%} of each sample's 10 nearest in the plane are among its 10 nearest codes"
     )
     if document["neighbor_agreement"] is not None:
         console.print(

@@ -183,6 +183,11 @@ def _write(
     return files
 
 
+def _written(one: dict[str, Any]) -> str:
+    label = f", {one['label']}" if one["label"] and not one["id"].startswith(f"{one['label']}/") else ""
+    return f"{one['id']} ({one['score']:.4g}{label})"
+
+
 def _show(console: Console, document: dict[str, Any]) -> None:
     known = f", {document['known']} of them known" if document["known"] else ""
     skipped = f", {len(document['skipped'])} passed over" if document["skipped"] else ""
@@ -191,7 +196,7 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     cells = []
     for row in document["runs"][:_LISTED]:
         known = row["statistics"]
-        said = row["message"] or "  ".join(f"{one['id']} ({one['score']:.4g})" for one in row["highest"][:3])
+        said = row["message"] or "  ".join(_written(one) for one in row["highest"][:3])
         figures = ["", "", ""]
         if known["count"]:
             figures = [f"{known[key]:.4g}" for key in ("min", "mean", "max")]

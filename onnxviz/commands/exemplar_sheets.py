@@ -37,12 +37,15 @@ class Sheets:
         The data set.
     synthetic : dict of str to (Path, str)
         The picture of `maximize` and its score, by target.
+    columns : tuple of str
+        The names of a table's columns, where the model names no features.
     """
 
     feed: Feed
     drawing: Drawing
     source: str
     synthetic: dict[str, tuple[Path, str]] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
     def groups(self, rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         """Divide targets so that the samples of each group fit into memory."""
@@ -65,9 +68,11 @@ class Sheets:
 
         wanted = {one["id"] for row in rows for name in LISTS for one in row[name]}
         found = {}
-        for batch in self.feed.batches(self.feed.open(self.source), 16, Tally(), wanted=wanted):
+        data = self.feed.open(self.source)
+        for batch in self.feed.batches(data, 16, Tally(), wanted=wanted):
             for identity, sample in zip(batch.identities, batch.arrays[self.feed.main], strict=True):
                 found[identity] = np.array(sample)
+        self.columns = data.columns
         return found
 
     def draw(self, row: dict[str, Any], samples: dict[str, np.ndarray]) -> Picture | None:
@@ -102,6 +107,16 @@ class Sheets:
         known = row["statistics"]
         marks = [one["score"] for shown in sections.values() for one in shown]
         tiles = []
+        # Sounds in one scale: silence shall look like it.
+        loudest = max(
+            (
+                float(np.abs(samples[one["id"]]).max())
+                for shown in sections.values()
+                for one in shown
+                if one["id"] in samples
+            ),
+            default=1.0,
+        )
         made = self._synthetic(row["target"])
         if made is not None:
             tiles.append(made)
@@ -110,14 +125,14 @@ class Sheets:
             tiles.append(Tile(picture, "scores", "red: those shown", _HEAD, False))
         for name, shown in sections.items():
             present = [one for one in shown if one["id"] in samples]
-            tiles += [self._tile(one, samples[one["id"]], name) for one in present]
+            tiles += [self._tile(one, samples[one["id"]], name, loudest) for one in present]
             if name == "highest" and self.drawing.is_picture:
                 tiles += [patch for one in present if (patch := self._patch(one, samples[one["id"]])) is not None]
         framed = self._has_frames and any(one["window"] for one in row["highest"])
         note = "Marked: what the unit sees at its maximum, its receptive field." if framed else ""
         return Sheet(tiles, title, subtitle, note).draw()
 
-    def _tile(self, one: dict[str, Any], sample: np.ndarray, section: str) -> Tile:
+    def _tile(self, one: dict[str, Any], sample: np.ndarray, section: str, loudest: float) -> Tile:
         from onnxviz.formats.sheet import Tile
         from onnxviz.formats.thumbnails import framed, wave
 
@@ -125,7 +140,7 @@ class Sheets:
         window = [slice(*edges) for edges in one["window"]] if one["window"] and one["score"] else None
         if not self.drawing.is_picture:
             lines = np.atleast_2d(sample.reshape(-1, sample.shape[-1]))
-            picture = wave(lines, float(np.abs(lines).max()) or 1.0, window[0] if window else None)
+            picture = wave(lines, loudest, window[0] if window else None)
         else:
             picture = self.drawing.draw(sample)
             known = self._has_frames and window is not None and len(window) == 2 and _share(window, picture) < 1
@@ -173,16 +188,17 @@ class Sheets:
             return None
         spread = values.std(axis=1, keepdims=True)
         scaled = (values - values.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
-        names = self.drawing.names if len(self.drawing.names) == len(values) else ()
+        known = (self.drawing.names, self.columns, tuple(f"[{feature}]" for feature in range(len(values))))
+        names = next(names for names in known if len(names) == len(values))
         counts = ", ".join(f"{len(sections[name])} {name}" for name in LISTS if sections[name])
         return heat_map(
             scaled,
             "feature",
-            f"samples, from the highest score to the lowest: {counts}",
+            f"rows of the table, from the highest score to the lowest: {counts}",
             row_names=names if len(names) <= _NAMED else (),
             scale="diverging",
             limits=(-2.5, 2.5),
-            label="deviations from the mean of the rows shown",
+            label="deviations from the mean",
             title=title,
             subtitle=subtitle,
         )

@@ -93,6 +93,8 @@ class DataSet:
     ----------
     notes : list of str
         Sentences about how it is read.
+    columns : tuple of str
+        The names of a table's columns that feed the first input, once it is being read.
 
     Raises
     ------
@@ -118,6 +120,7 @@ class DataSet:
         self.slots = tuple(slots)
         self.label = label
         self.notes: list[str] = []
+        self.columns: tuple[str, ...] = ()
         if not self.path.exists():
             raise UsageError(f"{text}: no such file")
         self._files = self._listed() if self.path.is_dir() else [self.path]
@@ -288,6 +291,8 @@ class DataSet:
         matched, note = match_columns(table, self.slots, self.label)
         if note not in self.notes:
             self.notes.append(note)
+        if table.names and not self.columns:
+            self.columns = tuple(table.names[column] for column in matched[0])
         label = None if self.label is None else table.column(self.label)
         columns = tuple(column for part in matched for column in part)
         width = 8 * sum(table.widths[column] for column in columns)

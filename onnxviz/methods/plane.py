@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
@@ -31,8 +32,8 @@ class Plane:
     explained : tuple of float
         Of a PCA, the share of the variance along each axis.
     kept : float
-        The share of each sample's nearest 10 codes that are among its nearest 10 in the plane, averaged; by chance it would be
-        about 10 in the number of samples.
+        The share of each sample's nearest 10 in the plane whose codes are among its nearest 10 codes, or as near as these,
+        averaged; by chance it would be about 10 in the number of samples.
     """
 
     points: np.ndarray
@@ -125,31 +126,50 @@ def _umap(components: np.ndarray, seed: int) -> np.ndarray:
 
 def nearest(points: np.ndarray, k: int) -> np.ndarray:
     """Return the numbers of the k points nearest to each, itself left out: (sample, k) ndarray, the nearest first."""
+    found = [np.argsort(distances, axis=1, kind="stable")[:, :k] for _, distances in _distances(points)]
+    return np.concatenate(found)
+
+
+def _distances(points: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield the squared distances of some points at a time to all; to itself, a point is infinitely far."""
     points = np.asarray(points, np.float64)
     points = points - points.mean(0)
     squares = (points**2).sum(1)
-    found = np.empty((len(points), k), np.intp)
+    # What is equal shall be equally far: rounding, which the squares' size tells, would order it.
+    grain = 1e-12 * (float(squares.max()) or 1.0)
     step = max(1, (1 << 24) // len(points))
     for start in range(0, len(points), step):
-        rows = slice(start, start + step)
-        distances = squares[None] - 2 * (points[rows] @ points.T)
-        distances[np.arange(len(distances)), np.arange(start, start + len(distances))] = np.inf
-        found[rows] = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    return found
+        rows = slice(start, min(start + step, len(points)))
+        distances = squares[None] + squares[rows, None] - 2 * (points[rows] @ points.T)
+        distances = np.rint(np.maximum(distances, 0) / grain) * grain
+        distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf
+        yield rows, distances
 
 
 def _kept(codes: np.ndarray, points: np.ndarray) -> float:
+    """Return the share of the neighbors in the plane that are no farther as codes than the tenth nearest code is."""
     k = min(_NEIGHBORS, len(codes) - 1)
-    before, after = nearest(codes, k), nearest(points, k)
-    return float((before[:, :, None] == after[:, None, :]).any(axis=2).mean())
+    after = nearest(points, k)
+    shares = []
+    for rows, distances in _distances(codes):
+        farthest = np.partition(distances, k - 1, axis=1)[:, k - 1]
+        shares.append((np.take_along_axis(distances, after[rows], 1) <= farthest[:, None]).mean(axis=1))
+    return float(np.concatenate(shares).mean())
 
 
 def agreement(codes: np.ndarray, labels: np.ndarray) -> float:
     """Return the share of samples whose nearest code belongs to a sample with the same label.
+
+    Where several codes are equally near, as those of a tree are, their shares count.
 
     Parameters
     ----------
     codes : (sample, feature) ndarray
     labels : (sample,) ndarray
     """
-    return float((labels[nearest(codes, 1)[:, 0]] == labels).mean())
+    shares = []
+    for rows, distances in _distances(codes):
+        near = distances == distances.min(axis=1, keepdims=True)
+        same = labels[None] == labels[rows, None]
+        shares.append((near & same).sum(axis=1) / near.sum(axis=1))
+    return float(np.concatenate(shares).mean())

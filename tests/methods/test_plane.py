@@ -38,6 +38,14 @@ def test_neighbors_are_those_of_brute_force(codes) -> None:
     assert agreement(codes, np.repeat([0, 1, 2], 20)) == 1.0
 
 
+def test_codes_that_are_equal_share_their_neighbors() -> None:
+    codes = np.repeat([[0.0, 1.0], [1.0, 0.0]], 4, axis=0)
+    labels = np.array([1, 0, 0, 0, 1, 1, 1, 1])
+    # The odd one agrees with none of its three equals, each of them with two of three, the others with all.
+    assert agreement(codes, labels) == pytest.approx((0 + 3 * 2 / 3 + 4) / 8)
+    assert project(np.concatenate([codes, codes]), "pca").kept == 1.0
+
+
 def test_tsne_keeps_groups_apart_and_a_seed_its_result(codes) -> None:
     pytest.importorskip("sklearn")
     first, second = (project(codes, "tsne", seed=3) for _ in range(2))
