@@ -19,6 +19,7 @@ _MARGIN, _LEGEND = 64, 420
 _MOST_CLASSES = 18
 """Six colors in three shapes are told apart; what is beyond is drawn as other."""
 _FINE = 2
+_MOST_COUNTS = 80
 
 
 def class_order(labels: Sequence[str]) -> tuple[str, ...]:
@@ -78,6 +79,8 @@ def point_map(
     field = Image.new("RGB", (_SIDE * _FINE, _SIDE * _FINE), "white")
     _draw_points(ImageDraw.Draw(field), pixels, labels, classes, 5 if len(places) > 400 else 8)
     plain = field.reduce(_FINE)
+    if not thumbnails:
+        _write_counts(ImageDraw.Draw(plain), pixels)
     if thumbnails:
         _draw_thumbnails(plain, pixels, labels, classes, thumbnails, side)
     canvas.paste(plain, (_MARGIN, top))
@@ -130,6 +133,16 @@ def _draw_points(
     for (x, y), label in zip(pixels.tolist(), labels, strict=True):
         color, shape = _look(label, classes)
         _mark(pen, x * _FINE, y * _FINE, radius * _FINE, color, shape)
+
+
+def _write_counts(pen: ImageDraw.ImageDraw, pixels: NDArray[np.float64]) -> None:
+    """Write how many samples lie at one place, or a class of fifty would be taken for one."""
+    counts = Counter(map(tuple, np.rint(pixels).astype(int).tolist()))
+    shared = {place: count for place, count in counts.items() if count > 1}
+    if len(shared) > _MOST_COUNTS:
+        return
+    for (x, y), count in shared.items():
+        pen.text((x + 14, y), f"×{count}", MUTED, font(20), anchor="lm")
 
 
 def _draw_thumbnails(

@@ -102,6 +102,14 @@ def test_thumbnails_of_a_map_never_cover_one_another() -> None:
     assert 2 <= shown <= 61
 
 
+def test_samples_at_one_place_are_counted() -> None:
+    once, twice = (point_map([[0, 0], [1, 1], *[[1, 1]] * more], [""] * (2 + more)) for more in (0, 3))
+    assert (once != twice).any()
+    places = np.argwhere((once != twice).any(axis=2))
+    assert places[:, 0].min() > 174
+    assert len(places) < 2000
+
+
 def test_a_map_keeps_directions_and_lists_its_classes() -> None:
     assert class_order(["b", "a", "b", ""]) == ("b", "a")
     plain = point_map([[0, 0], [1, 1]], ["", ""])
