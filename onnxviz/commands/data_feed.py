@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from onnxviz.model.inputs import InputContract
 
 _SHOWN = 5
-_AHEAD = 3
-"""Pieces that wait for each thread."""
+_AHEAD = 4
+"""Pieces that wait beside those that are being read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +167,7 @@ class Feed:
         threads = max(1, min(8, os.cpu_count() or 1))
         reader = _Reader(self, known)
         waiting: list[Batch] = []
-        for batch, notes, problems, unchanged in prefetch(reader, data.pieces(wanted), threads, _AHEAD * threads):
+        for batch, notes, problems, unchanged in prefetch(reader, data.pieces(wanted), threads, threads + _AHEAD):
             self._tell([*data.notes, *notes])
             tally.unchanged += unchanged
             for problem in problems:

@@ -21,7 +21,7 @@ from onnxviz.formats.table_rows import TABLES, open_table
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 _ARRAYS = (".npy", ".npz")
-_CHUNK = 32 << 20
+_CHUNK = 2 << 20
 """Bytes that the rows which are read together may take."""
 
 Known = Callable[[str, str], bool]

@@ -49,6 +49,7 @@ class ScoreStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.seen: set[str] = set()
+        self._sorted: list[tuple[str, str, int, int]] | None = None
         try:
             self._file = sqlite3.connect(path)
             self._file.executescript(_TABLES)
@@ -98,6 +99,7 @@ class ScoreStore:
         """
         batch = self._next
         self._next += 1
+        self._sorted = None
         rows = [
             (identity, stamp, label, batch, place)
             for place, (identity, stamp, label) in enumerate(zip(identities, stamps, labels, strict=True))
@@ -124,6 +126,7 @@ class ScoreStore:
 
     def keep_only(self, identities: Collection[str]) -> None:
         """Forget the samples that the data set no longer has."""
+        self._sorted = None
         gone = [(identity,) for identity in self._stamps if identity not in identities]
         self._file.executemany("delete from samples where identity = ?", gone)
         for (identity,) in gone:
@@ -175,8 +178,10 @@ class ScoreStore:
                 yield part * _WIDTH, scores, places
 
     def _rows(self) -> list[tuple[str, str, int, int]]:
-        rows = self._file.execute("select identity, label, batch, place from samples").fetchall()
-        return sorted(rows, key=lambda row: natural_key(row[0]))
+        if self._sorted is None:
+            rows = self._file.execute("select identity, label, batch, place from samples").fetchall()
+            self._sorted = sorted(rows, key=lambda row: natural_key(row[0]))
+        return self._sorted
 
     def close(self) -> None:
         """Put everything on disk and let the file go."""
