@@ -195,8 +195,10 @@ class Feed:
         if self.strict:
             raise DataError(f"{problem[1]} (--strict stops here)")
         tally.problems.append(problem)
-        if len(tally.problems) <= _SHOWN:
-            self.terminal.note(f"passed over: {problem[1]}")
+        said = f"passed over: {problem[1]}"
+        if said not in self.said and len(tally.problems) <= _SHOWN:
+            self.said.add(said)
+            self.terminal.note(said)
 
     def close(self, tally: Tally, read: int) -> None:
         """Say how many samples were passed over.

@@ -116,6 +116,11 @@ def test_a_folder_is_searched_in_natural_order_and_its_subfolders_are_labels(tmp
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (8, 8), "red").save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "results" / "inner").mkdir(parents=True)
+    for name in ("settings.json", "result.json"):
+        (tmp_path / "results" / name).write_text("{}")
+    for name in ("results/sheet.png", "results/inner/sheet.png"):
+        Image.new("RGB", (8, 8), "red").save(tmp_path / name)
     (tmp_path / "cats/broken.png").write_bytes(b"\x89PNG\r\nnothing")
     data = DataSet(tmp_path, [PICTURE])
     blocks = [piece.read(never) for piece in data.pieces()]
