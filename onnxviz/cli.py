@@ -18,6 +18,9 @@ _VERBS = {
     "verify": "is the differentiable copy the shipped model?",
     "filters": "the first layer's weights, read straight from the file",
     "maximize": "an input that drives a target as high as it will go",
+    "activations": "how a real input activates a tensor",
+    "examples": "the samples of a data set that drive a target most, and least",
+    "embed": "how a data set lies in the space of a tensor, on a plane",
 }
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -13,7 +14,7 @@ from onnx import TensorProto, helper
 import onnxviz
 from onnxviz import cli as door
 
-VERBS = ("inspect", "verify", "filters", "maximize")
+VERBS = ("inspect", "verify", "filters", "maximize", "activations", "examples", "embed")
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,9 @@ def cases(samples):
         "verify": ["verify", samples / "wine.onnx"],
         "filters": ["filters", samples / "edge_filter.onnx"],
         "maximize": ["maximize", samples / "wine.onnx", "-t", "logits[0]", "--steps", "2", "--restarts", "1"],
+        "activations": ["activations", samples / "wine.onnx", samples / "wine_class_1.csv"],
+        "examples": ["examples", samples / "wine.onnx", samples / "wine.csv", "-t", "logits[*]"],
+        "embed": ["embed", samples / "wine.onnx", samples / "wine.csv", "-t", "relu1", "--method", "pca"],
     }
 
 
@@ -70,7 +74,8 @@ def test_notes_go_to_stderr(cli, cases) -> None:
 
 
 def aimed(verb: str) -> list[str]:
-    return ["-t", "logits[0]"] if verb == "maximize" else []
+    data = ["absent.npy"] if verb in ("activations", "examples", "embed") else []
+    return [*data, *(["-t", "logits[0]"] if verb in ("maximize", "examples", "embed") else [])]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -136,6 +141,12 @@ def test_a_pattern_without_a_match_is_wrong_usage(cli, samples) -> None:
         ["filters", "MODEL", "--apply", "absent.png"],
         ["maximize", "MODEL"],
         ["maximize", "MODEL", "-t", "logits[10]"],
+        ["activations", "MODEL"],
+        ["activations", "MODEL", "absent.png"],
+        ["activations", "MODEL", "absent.png", "-t", "nothing"],
+        ["examples", "MODEL", "absent", "-t", "logits[0]"],
+        ["examples", "MODEL", "-t", "logits[0]"],
+        ["embed", "MODEL", "absent.npy", "-t", "logits"],
         ["maximize", "MODEL", "-t", "logits[x]"],
         ["maximize", "MODEL", "-t", "logits[0] - "],
         ["maximize", "MODEL", "-t", "logits[0]", "--steps", "0"],
@@ -228,6 +239,10 @@ def hostile(tmp_path):
         ["maximize", "MODEL", "-t", "../out\n", "--steps", "2", "-o", "out"],
         ["maximize", "MODEL", "-t", "\x1b[31m", "--steps", "2"],
         ["filters", "MODEL"],
+        ["activations", "MODEL", "DATA", "-t", "NAME", "-o", "out"],
+        ["activations", "MODEL", "DATA", "-t", "../out\n", "-o", "out"],
+        ["examples", "MODEL", "DATA", "-t", "NAME", "-o", "out"],
+        ["embed", "MODEL", "DATA", "-t", "../out\n", "-o", "out"],
     ],
     ids=ascii,
 )
@@ -236,7 +251,11 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(cli, hostile, mo
     folder = tmp_path / "inside"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    outcome = cli(*({"MODEL": path, "NAME": name}.get(word, word) for word in words))
+    data = path.with_name("a\x1b[5m\u202eb.npy")
+    if "DATA" in words:
+        np.save(data, np.arange(15.0).reshape(5, 3))
+    outcome = cli(*({"MODEL": path, "NAME": name, "DATA": data}.get(word, word) for word in words))
+    data.unlink(missing_ok=True)
     assert outcome.code in (0, 1, 2)
     assert "unexpected" not in outcome.err
     for character in "\x1b\x07\r\u202e":

@@ -131,6 +131,21 @@ _OUTPUT = (
 )
 
 
+_DATA = (
+    click.option("--input", "input_name", metavar="NAME", help="Which input the data is for, where there are several."),
+    click.option(
+        "--label",
+        "--color",
+        "label",
+        metavar="COLUMN",
+        help="A table's column, or an archive's array, that names the samples' classes and is no feature.",
+    ),
+    click.option(
+        "--strict", is_flag=True, help="Stop at the first sample that cannot be read, instead of passing it over."
+    ),
+)
+
+
 def target_option(help_text: str, required: bool = False) -> Callable[[Function], Function]:
     """Return the option -t."""
     return click.option("-t", "--target", "targets", metavar="TARGET", multiple=True, required=required, help=help_text)
@@ -139,6 +154,13 @@ def target_option(help_text: str, required: bool = False) -> Callable[[Function]
 def contract_options(function: Function) -> Function:
     """Add the options that say what an input expects."""
     for option in reversed(_CONTRACT):
+        function = option(function)
+    return function
+
+
+def data_options(function: Function) -> Function:
+    """Add --input, --label, --strict, and all that settles an input: range, sizes, inputs held."""
+    for option in reversed((*_DATA, *_CONTRACT, set_option, dim_option, shape_option)):
         function = option(function)
     return function
 

@@ -54,7 +54,7 @@ def real_samples(path: Path, expected: InputContract, shape: tuple[int, ...]) ->
         if not files:
             raise UsageError(f"--data {path}: the folder holds no files")
         for place in _even(len(files)):
-            yield fit_sample(read_sample(files[place]), expected, shape)[0]
+            yield fit_sample(read_sample(files[place]), expected, shape[1:])[0]
         return
     sample = read_sample(path)
     own = shape[1:]
@@ -62,7 +62,7 @@ def real_samples(path: Path, expected: InputContract, shape: tuple[int, ...]) ->
         for place in _even(len(sample.array)):
             yield np.asarray(sample.array[place], np.float32).reshape(own)
         return
-    yield fit_sample(sample, expected, shape)[0]
+    yield fit_sample(sample, expected, shape[1:])[0]
 
 
 def input_statistics(path: Path, expected: InputContract, shape: tuple[int, ...]) -> NaturalStatistics:

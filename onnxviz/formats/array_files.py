@@ -6,7 +6,8 @@ import math
 import os
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,7 +49,7 @@ def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
 
 
 def map_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """Map one array of a .npy file into memory, of which only what is looked at is read.
+    """Open a .npy file without reading its values: they are read from the disk when they are looked at.
 
     Parameters
     ----------
@@ -57,27 +58,102 @@ def map_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
 
     Returns
     -------
-    ndarray
-        Read-only, of real numbers or booleans.
+    memmap
+        Read-only, in the file's own byte order.
 
     Raises
     ------
     DataError
-        As `read_npy`, and where the values are complex numbers or text.
+        As `read_npy` does.
     """
     try:
         with Path(path).open("rb") as file:
-            _read_header(file, Path(path).stat().st_size, str(path))
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    if array.dtype.kind not in "biuf":
-        raise DataError(
-            f"{path}: holds values of the type {array.dtype}; real numbers are needed, float32 for instance"
-        )
-    if not array.size:
-        raise DataError(f"{path}: holds no values, its shape is {array.shape}")
-    return array
+            shape, fortran, dtype = _read_header(file, Path(path).stat().st_size, str(path))
+            start = file.tell()
+        if dtype.kind not in "biuf":
+            raise DataError(f"{path}: holds values of the type {dtype}; real numbers are needed, float32 for instance")
+        if not math.prod(shape):
+            return np.empty(shape, dtype)  # nothing can be mapped to nothing
+        return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def stream_npz(path: str | os.PathLike[str], member: str, rows: int) -> Iterator[NDArray[Any]]:
+    """Read an array of a .npz archive some rows at a time, unpacking it as it goes.
+
+    Parameters
+    ----------
+    path : path
+        Never unpickled.
+    member : str
+        The array, without ``.npy``.
+    rows : int
+        How many rows are in memory at a time.
+
+    Yields
+    ------
+    (row, …) ndarray
+        In the machine's byte order. Of a member in Fortran order, which does not lie row by row, all rows at once.
+
+    Raises
+    ------
+    DataError
+        As `read_npz` does.
+    """
+    source = f"{path}[{member}]"
+    with _archive(path) as archive:
+        if f"{member}.npy" not in archive.namelist():
+            raise DataError(f"{path}: holds no array {member!r}")
+        size = archive.getinfo(f"{member}.npy").file_size
+        with archive.open(f"{member}.npy") as file:
+            shape, fortran, dtype = _read_header(file, size, source)
+            if fortran or not shape:
+                yield read_npz(path, (member,))[member]
+                return
+            row = math.prod(shape[1:]) * dtype.itemsize
+            for start in range(0, shape[0], rows):
+                count = min(rows, shape[0] - start)
+                content = _exactly(file, count * row, source)
+                array = np.frombuffer(content, dtype).reshape(count, *shape[1:])
+                yield array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def npz_shapes(path: str | os.PathLike[str]) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Name the arrays of a .npz archive with their shapes and types, reading only their headers.
+
+    Raises
+    ------
+    DataError
+        As `read_npz` does.
+    """
+    found = {}
+    with _archive(path) as archive:
+        for info in archive.infolist():
+            if info.filename.endswith(".npy"):
+                member = info.filename[: -len(".npy")]
+                with archive.open(info) as file:
+                    shape, _, dtype = _read_header(file, info.file_size, f"{path}[{member}]")
+                found[member] = (shape, dtype)
+    return found
+
+
+@contextmanager
+def _archive(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except DataError:
+        raise
+    except Exception as error:  # zipfile raises nearly anything on damaged, encrypted and exotic archives
+        raise DataError(f"{path}: cannot be read as a .npz archive: {error}") from error
+
+
+def _exactly(file: IO[bytes], size: int, source: str) -> bytes:
+    content = file.read(size)
+    if len(content) < size:
+        raise DataError(f"{source}: is cut off: {size - len(content):,} bytes are missing")
+    return content
 
 
 def read_npz(path: str | os.PathLike[str], members: tuple[str, ...] | None = None) -> dict[str, NDArray[Any]]:
@@ -138,33 +214,33 @@ def member_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
         raise DataError(f"{path}: cannot be read as a .npz archive: {error}") from error
 
 
-def _read_array(file: IO[bytes], size: int, source: str) -> NDArray[Any]:
-    dtype = _read_header(file, size, source)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as below
-            file.seek(0)
-            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    except Exception as error:  # as below
-        raise DataError(f"{source}: is no .npy array: {error}") from error
-    return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-def _read_header(file: IO[bytes], size: int, source: str) -> np.dtype[Any]:
-    """Check a header and return the type of the values that follow it."""
+def _read_header(file: IO[bytes], size: int, source: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read and check shape, order and type; what follows in the file are the values."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of headers that Python 2 has written, which are as good as others
             version = np.lib.format.read_magic(file)
             if version not in _HEADERS:
                 raise DataError(f"{source}: .npy version {version[0]}.{version[1]} holds records; save plain numbers")
-            shape, _, dtype = _HEADERS[version](file)
+            shape, fortran, dtype = _HEADERS[version](file)
             _check_header(shape, dtype, size - file.tell(), source)
     except DataError:
         raise
     except Exception as error:  # the header is a Python literal, and what its parser raises is anybody's guess
         raise DataError(f"{source}: is no .npy array: {error}") from error
-    return dtype
+    return shape, fortran, dtype
+
+
+def _read_array(file: IO[bytes], size: int, source: str) -> NDArray[Any]:
+    _, _, dtype = _read_header(file, size, source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as above
+            file.seek(0)
+            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    except Exception as error:  # the header is a Python literal, and what its parser raises is anybody's guess
+        raise DataError(f"{source}: is no .npy array: {error}") from error
+    return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], present: int, source: str) -> None:

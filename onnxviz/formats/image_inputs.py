@@ -73,10 +73,14 @@ def fit_image(
     """
     sizes = _sizes(shape, layout, channels)
     offset, factor = _scale(channels, low, high, mean, std)
-    image = _flattened(_unit_range(sample))
-    image = _resized(image, sizes["h"], sizes["w"], resize, sample)
-    image = _colored(image, channels)
-    values = image * factor + offset
+    values: NDArray[Any]
+    if _is_ready(sample, sizes):
+        # Nothing to resize or to mix: each of the 256 values is computed once.
+        values = _from_bytes(sample.array, channels, factor, offset)
+    else:
+        image = _raw(sample) if _is_opaque(sample) else _flattened(_unit_range(sample))
+        image = _resized(image, sizes["h"], sizes["w"], resize, sample)
+        values = _colored(image, channels) * factor + offset
     named = {"h": 0, "w": 1, "c": 2}
     order = [named[letter] for letter in layout.lower() if letter != "n"]
     if "c" not in layout.lower():
@@ -171,7 +175,31 @@ def _scale(
     return np.asarray((low - center) / spread), np.asarray((high - low) / spread)
 
 
-def _unit_range(sample: Sample) -> NDArray[np.float64]:
+def _is_ready(sample: Sample, sizes: dict[str, int]) -> bool:
+    array = sample.array
+    return array.dtype == np.uint8 and array.shape == (sizes["h"], sizes["w"], sizes["c"])
+
+
+def _from_bytes(
+    image: NDArray[np.uint8], channels: str, factor: NDArray[np.float64], offset: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Turn (height, width, channel) bytes of the right size and colors into the model's units."""
+    color = image[:, :, ::-1] if channels == "bgr" else image
+    unit = (np.arange(256) / np.float64(255))[:, None]
+    table = np.broadcast_to(unit * factor + offset, (256, image.shape[2])).astype(np.float32)
+    values = np.empty((image.shape[2], *image.shape[:2]), np.float32)
+    for channel, plane in enumerate(values):
+        np.take(table[:, channel], color[:, :, channel], out=plane)
+    return np.moveaxis(values, 0, 2)
+
+
+def _is_opaque(sample: Sample) -> bool:
+    """Whether a picture's channels can be brought to size one by one, so that a large photograph is never whole in memory as floats."""
+    return sample.array.dtype in (np.uint8, np.uint16) and _raw(sample).shape[2] in (1, 3)
+
+
+def _raw(sample: Sample) -> NDArray[Any]:
+    """Return a picture as (height, width, channel), in its own type."""
     array = sample.array
     if (
         sample.kind not in ("image", "array")
@@ -182,7 +210,18 @@ def _unit_range(sample: Sample) -> NDArray[np.float64]:
             f"{sample.source}: {sample.kind} of shape {array.shape} is no picture; "
             "give (height, width, channel) with 1 to 4 channels"
         )
-    array = array.reshape(*array.shape[:2], -1)
+    return array.reshape(*array.shape[:2], -1)
+
+
+def _unit(plane: NDArray[Any]) -> NDArray[np.float32]:
+    """Bring whole numbers to 0 to 1; floats lie there."""
+    if plane.dtype.kind != "u":
+        return plane.astype(np.float32)
+    return np.asarray(plane.astype(np.float32) / np.float32(np.iinfo(plane.dtype).max))
+
+
+def _unit_range(sample: Sample) -> NDArray[np.float64]:
+    array = _raw(sample)
     if array.dtype in (np.uint8, np.uint16):
         return np.asarray(array / np.float64(np.iinfo(array.dtype).max))
     if array.dtype.kind != "f":
@@ -205,10 +244,10 @@ def _flattened(image: NDArray[np.float64]) -> NDArray[np.float64]:
     return image[:, :, :-1] * alpha + (1.0 - alpha)
 
 
-def _resized(image: NDArray[np.float64], height: int, width: int, resize: str, sample: Sample) -> NDArray[np.float64]:
+def _resized(image: NDArray[Any], height: int, width: int, resize: str, sample: Sample) -> NDArray[np.float64]:
     there_height, there_width = image.shape[:2]
     if (there_height, there_width) == (height, width):
-        return image
+        return image if image.dtype.kind == "f" else _unit_range(sample)
     if resize == "exact":
         raise DataError(
             f"{sample.source}: is {there_height} by {there_width}, the model wants {height} by {width}; allow resizing"
@@ -225,7 +264,7 @@ def _resized(image: NDArray[np.float64], height: int, width: int, resize: str, s
     elif resize != "stretch":
         raise UsageError(f"resize {resize!r}: known are fit, pad, stretch and exact")
     planes = [
-        np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.BICUBIC, box=box))
+        np.asarray(Image.fromarray(_unit(plane)).resize(size, Image.Resampling.BICUBIC, box=box))
         for plane in np.moveaxis(image, 2, 0)
     ]
     # Bicubic kernels overshoot at edges, beyond what the model has ever seen.

@@ -43,14 +43,15 @@ def read_table(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], tuple
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            return _read_rows(csv.reader(file, delimiter=_separator(path, first), strict=True), path)
+            return _read_rows(csv.reader(file, delimiter=separator(path, first), strict=True), path)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no UTF-8 text (byte {error.start}); save the table as CSV in UTF-8") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _separator(path: str | os.PathLike[str], first: str) -> str:
+def separator(path: str | os.PathLike[str], first: str) -> str:
+    """Tell what separates the columns of a table, from its name and its first line."""
     if Path(path).suffix.lower() == ".tsv":
         return "\t"
     # A semicolon comes first, since where it separates columns the comma is a decimal sign, which the message about it
@@ -65,21 +66,28 @@ def _read_rows(
     names: tuple[str, ...] = ()
     width = 0
     first = 0
-    for line, row in _lines(reader, path):
+    for line, row in lines(reader, path):
         if not width:
             width, first = len(row), line
-            if all(_number(cell) is None for cell in row):
+            if all(number_of(cell) is None for cell in row):
                 names = tuple(cell.strip() or f"column {column}" for column, cell in enumerate(row, 1))
                 continue
         if len(row) != width:
             raise DataError(f"{path}, line {line}: has {len(row)} columns where line {first} has {width}")
-        values.extend(_numbers(row, names, f"{path}, line {line}"))
+        values.extend(numbers(row, names, f"{path}, line {line}"))
     if not values:
         raise DataError(f"{path}: has no row of numbers" + (" below its header" if names else ""))
     return np.frombuffer(values, dtype=np.float64).reshape(-1, width), names
 
 
-def _lines(reader: Iterator[list[str]], path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
+def lines(reader: Iterator[list[str]], path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not empty, each with the number of its line.
+
+    Raises
+    ------
+    DataError
+        A line is no valid CSV.
+    """
     while True:
         try:
             row = next(reader)
@@ -96,18 +104,26 @@ def _line_number(reader: Iterator[list[str]]) -> int:
     return int(getattr(reader, "line_num", 0))
 
 
-def _numbers(row: list[str], names: tuple[str, ...], place: str) -> list[float]:
-    numbers = []
+def numbers(row: list[str], names: tuple[str, ...], place: str) -> list[float]:
+    """Read the cells of a row as finite numbers.
+
+    Raises
+    ------
+    DataError
+        A cell is none; `place` and the column are named.
+    """
+    found = []
     for column, cell in enumerate(row, 1):
-        number = _number(cell)
+        number = number_of(cell)
         if number is None or number - number != 0.0:
             name = f" ({quoted(names[column - 1])})" if names else ""
             raise DataError(f"{place}, column {column}{name}: {_complaint(cell, number, names)}")
-        numbers.append(number)
-    return numbers
+        found.append(number)
+    return found
 
 
-def _number(cell: str) -> float | None:
+def number_of(cell: str) -> float | None:
+    """Read one cell; None where it is no number."""
     # float() takes the underscores of Python's literals; in a table 2020_01 is a name.
     if "_" in cell:
         return None
@@ -122,7 +138,7 @@ def _complaint(cell: str, number: float | None, names: tuple[str, ...]) -> str:
         return f"{quoted(cell)} is not finite; fill it in or leave the row out"
     if not cell.strip():
         return "is empty; every cell must hold a number"
-    if _number(cell.replace(",", ".", 1)) is not None:
+    if number_of(cell.replace(",", ".", 1)) is not None:
         return f"{quoted(cell)} has a decimal comma; write a point"
     hint = "" if names else " (a first line of names must have no number in it)"
     return f"{quoted(cell)} is no number; remove the column or encode it as numbers{hint}"

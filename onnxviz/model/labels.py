@@ -27,6 +27,12 @@ def feature_names(proto: ModelProto) -> tuple[str, ...]:
     return _first(metadata(proto), _FEATURE_KEYS)
 
 
+def sample_rate(proto: ModelProto) -> int | None:
+    """Return the rate of the sound that a model takes, in samples per second; None if the file does not say."""
+    text = metadata(proto).get("sample_rate", "").strip()
+    return int(text) if text.isdecimal() and int(text) > 0 else None
+
+
 def _first(properties: Mapping[str, str], keys: tuple[str, ...]) -> tuple[str, ...]:
     lowered = {key.lower(): value for key, value in properties.items()}
     for key in keys:

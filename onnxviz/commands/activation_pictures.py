@@ -1,0 +1,202 @@
+"""The pictures of `activations`: sheets of feature maps, heat over the input, traces, bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnxviz.commands.drawing import Drawing
+    from onnxviz.formats.pictures import Picture
+    from onnxviz.methods.activity import Activity
+
+_MOST_MAPS = 144
+_OVERLAYS = 4
+_TRACES = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What one target answers to one sample.
+
+    Attributes
+    ----------
+    target : str
+        As it is written.
+    values : ndarray
+        What the target picks, without the batch.
+    axes : tuple of str
+        Of `values`.
+    units : list of Activity
+        The strongest first; empty where no axis counts units.
+    labels : tuple of str
+        The classes' names, where the units are classes.
+    """
+
+    target: str
+    values: np.ndarray
+    axes: tuple[str, ...]
+    units: list[Activity]
+    labels: tuple[str, ...] = ()
+
+    def unit(self, index: int) -> str:
+        """Name a unit."""
+        return self.labels[index] if self.labels else str(index)
+
+
+def answer_picture(answer: Answer, drawing: Drawing, sample: np.ndarray, rate: int | None, name: str) -> Picture | None:
+    """Draw what a target answers.
+
+    Parameters
+    ----------
+    answer : Answer
+        What is drawn.
+    drawing : Drawing
+        How samples are drawn.
+    sample : ndarray
+        The input, without the batch, in the model's own units.
+    rate : int or None
+        Of sound, in samples per second.
+    name : str
+        The sample's identity.
+
+    Returns
+    -------
+    (height, width, 3) uint8, or None
+        None for a single number, and where nothing is finite.
+    """
+    if not answer.values.size or not np.isfinite(answer.values).any():
+        return None
+    space = [axis for axis in answer.axes if axis in ("height", "width", "depth")]
+    title, subtitle = answer.target, f"on {name}; computed by ONNX Runtime"
+    if len(space) >= 2:
+        return _maps(answer, drawing, sample, title, subtitle)
+    values = np.nan_to_num(answer.values.astype(np.float64))
+    if values.ndim == 0 or values.size == 1:
+        return None
+    if answer.axes in (("unit",), ("channel",), ("feature",)):
+        return _bars(answer, values, title, subtitle)
+    if values.ndim <= 2 and ("time" in answer.axes or "step" in answer.axes):
+        return _traces(answer, values, drawing, sample, rate, title, subtitle)
+    from onnxviz.formats.heat_map import heat_map
+
+    rows = " × ".join(answer.axes[:-1]) or "value"
+    return heat_map(
+        values.reshape(-1, values.shape[-1]), rows, answer.axes[-1], label="activation", title=title, subtitle=subtitle
+    )
+
+
+def _plane(values: np.ndarray) -> np.ndarray:
+    """Of a volume the slice that answers most; a plane as it is."""
+    if values.ndim < 3:
+        return values
+    stack = values.reshape(-1, *values.shape[-2:])
+    return np.asarray(stack[np.nan_to_num(np.abs(stack)).max(axis=(1, 2)).argmax()])
+
+
+def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subtitle: str) -> Picture:
+    from onnxviz.formats.heat_overlay import heat_overlay
+    from onnxviz.formats.pictures import diverging, sequential
+    from onnxviz.formats.sheet import ColorBar, Sheet, Tile
+
+    shown = drawing.draw(sample) if drawing.is_picture else None
+    count = len(answer.units)
+    if not count:
+        plane = _plane(answer.values)
+        largest = float(np.nanmax(np.abs(plane)))
+        if shown is None or min(plane.shape) < 2:
+            from onnxviz.formats.heat_map import heat_map
+
+            return heat_map(plane, "height", "width", label="activation", title=title, subtitle=subtitle)
+        tiles = [
+            Tile(_large(shown), "input"),
+            Tile(heat_overlay(shown, plane), "the map over it", f"{plane.shape[0]}x{plane.shape[1]} values"),
+            Tile(_map_picture(plane), "the map", f"{np.nanmin(plane):.4g} to {np.nanmax(plane):.4g}", sharp=True),
+        ]
+        scale: Literal["diverging", "sequential"] = "diverging" if np.nanmin(plane) < 0 else "sequential"
+        bar = ColorBar(scale, 0.0, largest, "activation") if largest > 0 else None
+        said = "Over the input the map is spread evenly: red above zero, blue below."
+        return Sheet(tiles, title, subtitle, said, bar).draw()
+    axis = answer.axes.index("channel")
+    maps = np.moveaxis(answer.values, axis, 0)
+    signed = bool(np.nanmin(maps) < 0)
+    tiles = []
+    if shown is not None:
+        tiles.append(Tile(_large(shown), "input", section="over the input"))
+        for one in answer.units[:_OVERLAYS]:
+            plane = _plane(maps[one.index])
+            if one.strength > 0 and min(plane.shape) > 1:
+                over = heat_overlay(shown, plane)
+                tiles.append(Tile(over, answer.unit(one.index), _extremes(one), "over the input", False))
+    for one in answer.units[:_MOST_MAPS]:
+        plane = _plane(maps[one.index])
+        largest = max(abs(one.low), abs(one.high))
+        picture = diverging(plane, largest) if signed else sequential(plane, 0.0, largest or 1.0)
+        tiles.append(Tile(picture, answer.unit(one.index), _extremes(one), _section(count), _sharp(plane)))
+    said = "Each map in its own scale; beneath it its lowest and highest value. Over the input: red above zero, blue below."
+    bar = ColorBar("diverging" if signed else "sequential", 0.0, 1.0, "activation / the map's largest")
+    return Sheet(tiles, title, subtitle, said if shown is not None else said.partition(" Over")[0], bar).draw()
+
+
+def _section(count: int) -> str:
+    if count > _MOST_MAPS:
+        return f"the {_MOST_MAPS} strongest of {count} channels, by root mean square"
+    return "channels, the strongest first (root mean square)"
+
+
+def _sharp(plane: np.ndarray) -> bool:
+    return bool(max(plane.shape) <= 128)
+
+
+def _map_picture(plane: np.ndarray) -> Picture:
+    from onnxviz.formats.pictures import diverging, enlarge, sequential
+
+    largest = float(np.nanmax(plane))
+    picture = diverging(plane) if np.nanmin(plane) < 0 else sequential(plane, 0.0, largest or 1.0)
+    return enlarge(picture, max(1, 448 // max(picture.shape[:2])))
+
+
+def _large(picture: Picture) -> Picture:
+    from onnxviz.formats.pictures import enlarge
+
+    return enlarge(picture, max(1, 448 // max(picture.shape[:2])))
+
+
+def _extremes(one: Activity) -> str:
+    if one.low == one.high:
+        return f"{one.low:.3g} everywhere"
+    return f"{one.low:.3g} to {one.high:.3g}"
+
+
+def _bars(answer: Answer, values: np.ndarray, title: str, subtitle: str) -> Picture:
+    from onnxviz.formats.vector_chart import FeatureVector, vector_chart
+
+    return vector_chart(FeatureVector(values, answer.labels, units="activation"), title, subtitle)
+
+
+def _traces(
+    answer: Answer,
+    values: np.ndarray,
+    drawing: Drawing,
+    sample: np.ndarray,
+    rate: int | None,
+    title: str,
+    subtitle: str,
+) -> Picture:
+    from onnxviz.formats.trace_chart import trace_chart
+
+    along = "time" if "time" in answer.axes else "step"
+    rows = np.moveaxis(values, answer.axes.index(along), -1).reshape(-1, values.shape[answer.axes.index(along)])
+    names = [answer.target]
+    if answer.units:
+        chosen = answer.units[:_TRACES]
+        rows = rows[[one.index for one in chosen]]
+        names = [f"{answer.unit(one.index)}   rms {one.strength:.3g}" for one in chosen]
+        if len(answer.units) > len(chosen):
+            subtitle += f" · the {len(chosen)} strongest of {len(answer.units)} units, each in its own scale"
+    signal = None
+    if drawing.expected.kind == "signal":
+        signal = np.atleast_2d(sample.reshape(-1, sample.shape[-1]))
+    return trace_chart(rows, names, signal, rate, "step", title, subtitle)
