@@ -18,6 +18,7 @@ _VERBS = {
     "verify": "is the differentiable copy the shipped model?",
     "filters": "the first layer's weights, read straight from the file",
     "maximize": "an input that drives a target as high as it will go",
+    "attribute": "which parts of a real input drive a target",
 }
 
 
