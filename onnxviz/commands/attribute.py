@@ -80,7 +80,7 @@ _DECIDING = (
 )
 @click.option("--layer", metavar="TENSOR", help="Grad-CAM's tensor. [default: the last with places before the target]")
 @click.option(
-    "--steps", type=click.IntRange(min=1), help="Of the integral. [default: doubled from 32 until it is within 1 %]"
+    "--steps", type=click.IntRange(min=1), help="Of the integral. [default: as many, and where, as bring it within 1 %]"
 )
 @click.option(
     "--samples",
@@ -206,6 +206,8 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         if row["explained"] != row["target"]:
             before, after = row["explained_baseline_score"], row["explained_score"]
             console.print(f"explained at {visible(row['explained'])}: {before:.4g} to {after:.4g}")
+        if row["message"]:
+            console.print(visible(row["message"]))
         if row["layer"]:
             console.print(f"Grad-CAM at {visible(row['layer'])}")
         console.print()
@@ -225,7 +227,7 @@ def _rows(row: dict[str, Any]) -> list[tuple[str, ...]]:
     for one in row["methods"]:
         areas, whole = one["faithfulness"], one["completeness"]
         strongest = ", ".join(
-            f"{each['name'] or '[' + ', '.join(map(str, each['place'])) + ']'} {each['value']:+.3g}"
+            f"{each['name'] or '[' + ', '.join(map(str, each['place'])) + ']'} {each['value']:{'+' if one['signed'] else ''}.3g}"
             for each in one["strongest"][:3]
         )
         measured = areas["insertion"] is not None

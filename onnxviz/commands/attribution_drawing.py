@@ -57,9 +57,10 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
     if len(sizes) < 2:
         from onnxviz.formats.attribution_bars import attribution_bars
 
-        names = task.features.names if place == 0 else ()
+        known = task.features.names if place == 0 else ()
         values, baseline = (one.places.total(array[0]).reshape(-1) for array in (one.sample, task.baselines[place]))
-        return attribution_bars(values, baseline, [_flat(panel) for panel in panels], names, title, subtitle)
+        shown = [_with_signs(panel, each, place) for panel, each in zip(panels, found, strict=True)]
+        return attribution_bars(values, baseline, shown, known, title, subtitle)
     return _over_plane(one, panels, own, title, subtitle)
 
 
@@ -67,17 +68,25 @@ def _panel(one: Found, place: int) -> Panel:
     from onnxviz.formats.attribution_panels import Curves, Panel
 
     areas, curves = one.faithfulness.summary, one.faithfulness
-    text = "the baseline scores as the input does"
+    texts = ("the baseline scores as the input does", "")
     if areas["insertion"] is not None:
-        text = (
-            f"inserted {areas['insertion']:.2f}, deleted {areas['deletion']:.2f} "
-            f"(chance {areas['chance_insertion']:.2f}, {areas['chance_deletion']:.2f})"
+        texts = (
+            f"inserted: {areas['insertion']:.2f}, by chance {areas['chance_insertion']:.2f}",
+            f"deleted: {areas['deletion']:.2f}, by chance {areas['chance_deletion']:.2f}",
         )
     lines = Curves(
-        curves.shares, curves.deletion, curves.insertion, curves.chance_deletion, curves.chance_insertion, text
+        curves.shares, curves.deletion, curves.insertion, curves.chance_deletion, curves.chance_insertion, texts
     )
     found = one.attribution
     return Panel(found.method, one.maps[place], found.signed, found.unit, lines)
+
+
+def _with_signs(panel: Panel, one: Found, place: int) -> Panel:
+    """Return the panel with the method's own signs, which bars can show."""
+    from dataclasses import replace
+
+    values = np.asarray(one.attribution.values[place]).reshape(-1)
+    return replace(panel, values=values) if values.size == np.size(panel.values) else _flat(panel)
 
 
 def _flat(panel: Panel) -> Panel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +53,7 @@ class Workshop:
     side: int | None
     seed: int
     _networks: dict[tuple[str, ...], Any] = field(default_factory=dict)
+    _layers: dict[Objective, str] = field(default_factory=dict)
 
     def measured(self, objective: Objective) -> Scores:
         """Return an objective as ONNX Runtime measures it on the untouched model."""
@@ -96,6 +97,29 @@ class Workshop:
         held = _held({name: value for name, value in feeds.items() if name in network.inputs and name != layer})
         sample = torch.as_tensor(values[:1], device=self.task.device)
         return Scores(network, objective, [layer], [sample], held, fed.copies, self.at_once(objective)), sample
+
+    def layer(self, aim: Aim) -> str:
+        """Return the tensor that Grad-CAM looks at: of those that may be, the first that the target's gradient is not zero at."""
+        import torch
+
+        if len(aim.layers) == 1:
+            return aim.layers[0]
+        if aim.explained not in self._layers:
+            fed = self.task.fed
+            network = self.task.model.network([*aim.explained.tensors, *aim.layers], fed.stops, device=self.task.device)
+            moving = [value.requires_grad_() for value in self.tensors(self.task.device)]
+            feeds = dict(_held({name: value for name, value in fed.held.items() if name in network.inputs}))
+            for one, value in zip(fed.explained, moving, strict=True):
+                feeds[one.name] = value.expand(fed.copies, *value.shape[1:])
+            answer = network(feeds)
+            score = aim.explained(answer)[:1].sum()
+            tensors = [answer[name] for name in aim.layers]
+            slopes = torch.autograd.grad(score, tensors, allow_unused=True)
+            reached = [
+                name for name, slope in zip(aim.layers, slopes, strict=True) if slope is not None and bool(slope.any())
+            ]
+            self._layers[aim.explained] = (*reached, aim.layers[0])[0]
+        return self._layers[aim.explained]
 
     def network(self, objective: Objective, stops: tuple[str, ...]) -> Any:
         """Return the network up to an objective's tensors."""
@@ -154,8 +178,9 @@ class Workshop:
             if method == "guided-backprop":
                 network = self.network(aim.explained, tuple(self.task.fed.stops))
                 return guided.guided_backpropagation(score.running(network.replacing(guided.GUIDED)), inputs)
-            if method == "grad-cam" and aim.layer is not None:
-                return grad_cam(*self.above(aim.explained, aim.layer), places[0])
+            if method == "grad-cam":
+                found = grad_cam(*self.above(aim.explained, self.layer(aim)), places[0])
+                return replace(found, unit=f"{found.unit}, at {self.layer(aim)}")
             return gradients.integrated_gradients(score, inputs, absent, difference, score.at_once, self.steps)
         score = self.measured(aim.explained)
         inputs, absent = self.tensors("cpu"), self.absent("cpu")
@@ -212,13 +237,25 @@ def explain(
         "ort_baseline_score": start,
         "explained_score": inner[0],
         "explained_baseline_score": inner[1],
-        "layer": aim.layer,
+        "layer": workshop.layer(aim) if "grad-cam" in aim.methods else None,
+        "message": _contradiction(aim, score - start, inner[0] - inner[1]),
         "methods": [_method_row(task, one) for one in found],
         "files": [],
     }
     if folder is not None:
         _write(workshop, aim, found, row, folder, name)
     return row
+
+
+def _contradiction(aim: Aim, asked: float, explained: float) -> str:
+    """Say so where the logit moves against the probability: it is the other classes then that decide."""
+    if asked * explained >= 0:
+        return ""
+    ways = ("rises", "falls") if asked > 0 else ("falls", "rises")
+    return (
+        f"{aim.objective} {ways[0]} from the baseline to the input while {aim.explained} {ways[1]}: other classes move further; "
+        f"explain a difference, as in '{aim.explained} - …', or the probability itself with --literal"
+    )
 
 
 def _by_torch(workshop: Workshop, objective: Objective) -> float | None:
@@ -250,7 +287,7 @@ def _method_row(task: Task, one: Found) -> dict[str, Any]:
 
 def _strongest(task: Task, one: Found) -> list[dict[str, Any]]:
     """Return the places of largest magnitude: of which input, where, by name where there is one, and how much."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for explained, values in zip(task.fed.explained, one.maps, strict=True):
         flat = np.asarray(values).reshape(-1)
         for place in np.argsort(-np.abs(flat), kind="stable")[:_STRONGEST].tolist():
@@ -263,7 +300,8 @@ def _strongest(task: Task, one: Found) -> list[dict[str, Any]]:
                     "value": float(flat[place]),
                 }
             )
-    return sorted(rows, key=lambda row: -abs(row["value"]))[:_STRONGEST]
+    rows.sort(key=lambda row: -abs(row["value"]))
+    return rows[:_STRONGEST]
 
 
 def place_name(task: Task, name: str, place: int) -> str:
@@ -298,7 +336,8 @@ def _write(
             axes[f"{each.attribution.method}{end}"] = own
     names = ["picture.png" if not place else f"picture_{place + 1}.png" for place in range(len(task.fed.explained))]
     row["files"] = [str(folder.path / name / file) for file in (*names, "arrays.npz", "result.json")]
-    messages = [each.attribution.message for each in found if each.attribution.message]
+    messages = [row["message"]] if row["message"] else []
+    messages += [each.attribution.message for each in found if each.attribution.message]
     with folder.item(name) as item:
         for place, file in enumerate(names):
             save_picture(item / file, draw(task, aim, place, found, row))

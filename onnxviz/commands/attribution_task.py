@@ -29,6 +29,7 @@ BY_SAMPLING = ("occlusion", "rise", "shapley")
 METHODS = (*BY_GRADIENT, *BY_SAMPLING)
 
 _FEW = 64
+_MOST_LAYERS = 48
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,15 @@ class Aim:
         The class's name, where the file tells it.
     methods : tuple of str
         In the order of the command line.
-    layer : str or None
-        The tensor that Grad-CAM looks at.
+    layers : tuple of str
+        The tensors that Grad-CAM may look at; it takes the first that a gradient reaches.
     """
 
     objective: Objective
     explained: Objective
     label: str
     methods: tuple[str, ...]
-    layer: str | None
+    layers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _vocabulary(fed: Fed, path: Path | None) -> tuple[str, ...]:
     if path is None:
         # 256 bytes, and at most a few marks beside them.
         bytewise = embeddings and embeddings[0].size is not None and 256 <= embeddings[0].size <= 260
-        return tuple(chr(code) if 32 < code < 127 else f"{code:02x}" for code in range(256)) if bytewise else ()
+        return tuple(_byte_name(code) for code in range(embeddings[0].size or 0)) if bytewise and embeddings else ()
     if not embeddings:
         raise UsageError("--vocab names tokens, and no input of tokens is explained")
     if not path.exists():
@@ -143,6 +144,12 @@ def _vocabulary(fed: Fed, path: Path | None) -> tuple[str, ...]:
         return tuple(path.read_text(encoding="utf-8").splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"--vocab {path}: cannot be read as text ({error})") from None
+
+
+def _byte_name(code: int) -> str:
+    """Return a byte's character; marks for blanks, line ends and what is no byte."""
+    marks = {32: "·", 10: "¶", 13: "¶", 9: "»"}
+    return marks.get(code) or (chr(code) if 32 < code < 127 else f"{code:02x}" if code < 256 else "−")
 
 
 def _baselines(fed: Fed, features: Features, given: str | None) -> tuple[tuple[np.ndarray, ...], str]:
@@ -244,10 +251,10 @@ def _aim(terminal: Terminal, model: Model, fed: Fed, objective: Objective, optio
     if explained != objective:
         terminal.note(f"explaining {explained}, before the squashing of {objective}; --literal explains the latter")
     methods = _methods(terminal, model, fed, objective, explained, options["methods"])
-    layer = None
+    layers: tuple[str, ...] = ()
     if "grad-cam" in methods:
-        layer = _layer(model, fed, explained, options["layer"])
-        if layer is None:
+        layers = _layers(model, fed, explained, options["layer"])
+        if not layers:
             if options["methods"] != ("all",):
                 raise UsageError(
                     f"{explained}: no tensor before it has the input's axes of places; name one for Grad-CAM with --layer"
@@ -255,7 +262,7 @@ def _aim(terminal: Terminal, model: Model, fed: Fed, objective: Objective, optio
             methods = tuple(one for one in methods if one != "grad-cam")
     elif options["layer"] is not None:
         raise UsageError("--layer is for Grad-CAM: add --method grad-cam")
-    return Aim(objective, explained, _label(model, objective), methods, layer)
+    return Aim(objective, explained, _label(model, objective), methods, layers)
 
 
 def _logit(model: Model, objective: Objective) -> Objective:
@@ -314,13 +321,13 @@ def _rectifiers(model: Model, fed: Fed, explained: Objective) -> int:
     return sum(node.op_type in GUIDED and not node.domain for node in part.nodes)
 
 
-def _layer(model: Model, fed: Fed, explained: Objective, given: str | None) -> str | None:
-    """Return the last tensor before the target that has a map to lay over the input."""
+def _layers(model: Model, fed: Fed, explained: Objective, given: str | None) -> tuple[str, ...]:
+    """Return the tensors before the target that have a map to lay over the input, the last first."""
     from onnxviz.methods.attribution.grad_cam import suits
     from onnxviz.model.support import reach
 
-    if len(fed.explained) > 1:
-        return None
+    if len(fed.explained) > 1 or (given is None and not fed.explained[0].places.evenly_spaced):
+        return ()
     (one,) = fed.explained
     feeds = _feeds(fed)
     if given is not None:
@@ -331,23 +338,24 @@ def _layer(model: Model, fed: Fed, explained: Objective, given: str | None) -> s
                 f"--layer {given}: its shape is {shape_text(shape)}; a batch, channels and {len(one.places.sizes)} axes of "
                 "places are wanted"
             )
-        return given
+        return (given,)
     part = model.cut(explained.tensors, fed.stops)
     reached = reach(part, [one.name])
     rank = 2 + len(one.places.sizes)
+    layers: list[str] = []
     for node in reversed(part.nodes):
         for name in node.output:
-            info = part.tensors.get(name)
-            if info is None or name in explained.tensors or not info.is_float or not reached[name].differentiable:
+            found = part.tensors.get(name)
+            if found is None or name in explained.tensors or not found.is_float or not reached[name].differentiable:
                 continue
-            if info.shape is not None and len(info.shape) != rank:
+            if found.shape is not None and len(found.shape) != rank:
                 continue
-            shape = info.shape
-            if shape is None or not all(isinstance(size, int) for size in shape[1:]):
-                shape = np.asarray(model.session([name], fed.stops)(feeds)[name]).shape
-            if suits(tuple(size if isinstance(size, int) else 1 for size in shape), one.places):
-                return name
-    return None
+            sizes = found.shape or ()
+            if not sizes or not all(isinstance(size, int) for size in sizes[1:]):
+                sizes = np.asarray(model.session([name], fed.stops)(feeds)[name]).shape
+            if suits(tuple(size if isinstance(size, int) else 1 for size in sizes), one.places):
+                layers.append(str(name))
+    return tuple(layers[:_MOST_LAYERS])
 
 
 def _label(model: Model, objective: Objective) -> str:

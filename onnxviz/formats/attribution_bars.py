@@ -87,7 +87,7 @@ def _figure(
         place = bars + number * (each + 0.25)
         _draw_bars(panel(figure, place, top, each, tall), shown, order, each)
         if shown.curves is not None:
-            draw_curves(figure, place + 0.2, top + tall + 0.95, each - 0.25, 1.0, shown.curves, number == 0)
+            draw_curves(figure, place + 0.2, top + tall + 0.95, each - 0.25, 1.0, shown.curves)
     if curved:
         note = shorten(CURVES_NOTE.partition(". ")[2], 7.5, whole - 2 * MARGIN)
         figure.text(MARGIN / whole, 0.16 / height, note, fontsize=7.5, color=MUTED)

@@ -108,7 +108,7 @@ def _figure(
         below = upper + tall + (0.32 if axes else 0.08)
         draw_bar(figure, left, below, wide, shown)
         if shown.curves is not None:
-            draw_curves(figure, left + 0.25, below + _BAR + 0.12, cell - 0.3, _CURVES - 0.35, shown.curves, number == 1)
+            draw_curves(figure, left + 0.25, below + _BAR + 0.12, cell - 0.3, _CURVES - 0.35, shown.curves)
     if curved:
         note = shorten(CURVES_NOTE, 7.5, whole - 2 * MARGIN)
         figure.text(MARGIN / whole, 0.18 / figure.get_figheight(), note, fontsize=7.5, color=MUTED)

@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxviz.formats.captions import number_text
-from onnxviz.formats.colors import BLUE, HAIRLINE, INK, MUTED, VERMILION
+from onnxviz.formats.colors import BLUE, HAIRLINE, VERMILION
 from onnxviz.formats.figures import panel, shorten
 from onnxviz.formats.pictures import Picture, diverging, sequential
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PERCENTILE = 99.5
+PERCENTILE = 99
 """The colors end at this percentile of the magnitudes, so that one bright place does not hide the rest."""
 
 _STRONG = 0.72
 _PAPER = 236
+_DARKEST = 140  # of the input beneath, so that its black is not taken for a color
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class Curves:
         In the target's units, in the attribution's order.
     chance_deletion, chance_insertion : sequence of float
         In a random order.
-    text : str
-        A line above them.
+    texts : (str, str)
+        What is said of insertion and of deletion, above them.
     """
 
     shares: Sequence[float]
@@ -45,7 +46,7 @@ class Curves:
     insertion: Sequence[float]
     chance_deletion: Sequence[float]
     chance_insertion: Sequence[float]
-    text: str = ""
+    texts: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +105,7 @@ def overlay(background: Picture, values: NDArray[Any], signed: bool, limit: floa
     (height, width, 3) uint8
     """
     gray = np.asarray(background, np.float64) @ np.array([0.299, 0.587, 0.114])
-    light = (90 + gray * (255 - 90) / 255)[:, :, None]
+    light = (_DARKEST + gray * (255 - _DARKEST) / 255)[:, :, None]
     unit = np.clip(np.nan_to_num(np.asarray(values, np.float64)) / limit, -1, 1) if limit > 0 else np.zeros(gray.shape)
     if signed:
         color = diverging(_STRONG * np.sign(unit), 1.0).astype(np.float64)
@@ -112,7 +113,7 @@ def overlay(background: Picture, values: NDArray[Any], signed: bool, limit: floa
         unit = np.abs(unit)
         color = sequential(unit, 0.0, 1.0).astype(np.float64)
     # Weak values stay visible, and the picture beneath strong ones as well.
-    strength = 0.92 * np.abs(unit)[:, :, None] ** 0.75
+    strength = 0.92 * np.abs(unit)[:, :, None] ** 0.65
     return np.asarray(np.rint(light * (1 - strength) + color * strength), np.uint8)
 
 
@@ -126,32 +127,31 @@ def draw_bar(figure: Figure, left: float, top: float, width: float, shown: Panel
     axes.set_yticks([])
     axes.set_xticks([0, 0.5, 1], [number_text(one, 2) for one in (ends[0], (ends[0] + ends[1]) / 2, ends[1])])
     axes.tick_params(length=0, pad=2, labelsize=7.5)
-    for label, side in zip(axes.get_xticklabels(), ("left", "center", "right"), strict=True):
-        label.set_horizontalalignment(side)
+    first, _, last = axes.get_xticklabels()
+    first.set_horizontalalignment("left")
+    last.set_horizontalalignment("right")
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_xlabel(shorten(shown.unit, 7.5, width), fontsize=7.5, labelpad=1)
 
 
-def draw_curves(
-    figure: Figure, left: float, top: float, width: float, height: float, curves: Curves, named: bool
-) -> None:
-    """Draw deletion and insertion beside chance, at a place in inches; with the lines' names if `named`."""
+def draw_curves(figure: Figure, left: float, top: float, width: float, height: float, curves: Curves) -> None:
+    """Draw deletion and insertion beside chance, at a place in inches."""
     axes = panel(figure, left, top, width, height)
     shares = 100 * np.asarray(curves.shares)
     axes.axhline(curves.insertion[0], color=HAIRLINE, linewidth=0.8)
     axes.axhline(curves.deletion[0], color=HAIRLINE, linewidth=0.8)
     axes.plot(shares, curves.chance_insertion, color=BLUE, linewidth=0.9, linestyle=(0, (2, 2)), alpha=0.8)
     axes.plot(shares, curves.chance_deletion, color=VERMILION, linewidth=0.9, linestyle=(0, (2, 2)), alpha=0.8)
-    axes.plot(shares, curves.insertion, color=BLUE, linewidth=1.5, label="inserted first")
-    axes.plot(shares, curves.deletion, color=VERMILION, linewidth=1.5, label="deleted first")
+    axes.plot(shares, curves.insertion, color=BLUE, linewidth=1.5)
+    axes.plot(shares, curves.deletion, color=VERMILION, linewidth=1.5)
     axes.set_xlim(0, 100)
     axes.set_xticks([0, 50, 100], ["0", "50", "100 %"])
     axes.locator_params(axis="y", nbins=4)
     axes.tick_params(labelsize=7.5, length=2, pad=2)
-    axes.set_title(shorten(curves.text, 7.5, width), loc="left", fontsize=7.5, color=INK, pad=3)
-    if named:
-        axes.legend(frameon=False, fontsize=6.5, handlelength=1.2, loc="best", borderaxespad=0.1, labelcolor=MUTED)
+    for row, (text, color) in enumerate(zip(curves.texts, (BLUE, VERMILION), strict=True)):
+        place = left / figure.get_figwidth(), 1 - (top - 0.21 + 0.14 * row) / figure.get_figheight()
+        figure.text(*place, shorten(text, 7.5, width), fontsize=7.5, color=color, va="center")
 
 
 CURVES_NOTE = (

@@ -67,7 +67,7 @@ def _figure(names: Sequence[str], panels: Sequence[Panel], title: str, subtitle:
         axes.set_title(shorten(shown.title, 9.5, wide), loc="left", fontsize=9.5, color=INK, pad=4)
         beside = _WIDTH - MARGIN - _CURVES
         if shown.curves is not None:
-            draw_curves(figure, beside, upper, _CURVES, 1.0, shown.curves, number == 0)
+            draw_curves(figure, beside, upper, _CURVES, 1.0, shown.curves)
         draw_bar(figure, beside, upper + 1.35, _CURVES, shown)
     if any(shown.curves for shown in panels):
         note = shorten(CURVES_NOTE, 7.5, _WIDTH - 2 * MARGIN)
@@ -92,7 +92,7 @@ def _draw_grid(
     for place, name in enumerate(names):
         row, column = divmod(place, columns)
         shade = picture[row, column].astype(np.float64) @ np.array([0.299, 0.587, 0.114])
-        text = shorten(name, 8.0, wide / columns - 0.02)
+        text = name if len(name) <= 2 else shorten(name, 8.0, wide / columns - 0.02)
         axes.text(
             column + 0.5, row + 0.54, text, fontsize=8, ha="center", va="center", color="white" if shade < 110 else INK
         )

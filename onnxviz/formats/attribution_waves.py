@@ -107,7 +107,7 @@ def _figure(
         lowest.set_xlabel(label, fontsize=8, labelpad=1)
         beside = _WIDTH - MARGIN - _CURVES
         if shown.curves is not None:
-            draw_curves(figure, beside, upper, _CURVES, below - upper - 0.55, shown.curves, number == 0)
+            draw_curves(figure, beside, upper, _CURVES, below - upper - 0.55, shown.curves)
         draw_bar(figure, beside if curved else left, below - 0.15 if curved else below + 0.4, _CURVES, shown)
     if curved:
         note = shorten(CURVES_NOTE, 7.5, _WIDTH - 2 * MARGIN)

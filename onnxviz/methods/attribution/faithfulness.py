@@ -28,6 +28,8 @@ class Faithfulness:
         The scores, in the target's own units, as the places that matter most go first, and as they come first.
     chance_deletion, chance_insertion : tuple of float
         The same for the attribution laid over the input at random, the mean of three draws.
+    chance_gains : tuple of float
+        Of each draw, the area under its insertion curve less that under its deletion curve, in the target's own units.
     start, end : float
         The scores of the baseline and of the input.
     """
@@ -37,6 +39,7 @@ class Faithfulness:
     insertion: tuple[float, ...]
     chance_deletion: tuple[float, ...]
     chance_insertion: tuple[float, ...]
+    chance_gains: tuple[float, ...]
 
     @property
     def start(self) -> float:
@@ -49,23 +52,27 @@ class Faithfulness:
         return self.deletion[0]
 
     def area(self, curve: Sequence[float]) -> float | None:
-        """Return the area under a curve, 0 at the baseline's score and 1 at the input's; None where these are the same."""
+        """Return the area under a curve, 0 at the lower and 1 at the higher of the two scores.
+
+        None where these are nearly the same, beside what happens in between: there is then no measure to hold against it.
+        """
         span = self.end - self.start
-        if abs(span) <= 1e-9 * max(abs(self.end), abs(self.start), 1e-30):
+        if abs(span) <= 0.01 * max(float(np.ptp(self.deletion)), float(np.ptp(self.insertion)), 1e-30):
             return None
-        unit = (np.asarray(curve) - self.start) / span
-        return float(np.sum((unit[1:] + unit[:-1]) / 2 * np.diff(self.shares)))
+        unit = (np.asarray(curve) - min(self.start, self.end)) / abs(span)
+        return _area(unit, np.asarray(self.shares))
 
     @property
     def summary(self) -> dict[str, float | bool | None]:
-        """The four areas, what insertion is above deletion, and whether that is more than chance."""
+        """The four areas, what insertion is above deletion, and whether that is more than in any draw of chance."""
         areas = {
             name: self.area(getattr(self, name))
             for name in ("deletion", "insertion", "chance_deletion", "chance_insertion")
         }
         gain = _less(areas["insertion"], areas["deletion"])
         chance = _less(areas["chance_insertion"], areas["chance_deletion"])
-        better = None if gain is None or chance is None else gain > chance
+        own = _area(np.subtract(self.insertion, self.deletion), np.asarray(self.shares))
+        better = None if gain is None else own > max(self.chance_gains)
         return {**areas, "gain": gain, "chance_gain": chance, "beats_chance": better}
 
 
@@ -108,10 +115,12 @@ def faithfulness(
         moved = [_displaced(one, place, generator) for one, place in zip(maps, places, strict=True)]
         curves.append(_curves(score, inputs, baselines, places, flat_order(moved), counts, at_once))
     chance = np.mean([np.stack(pair) for pair in curves[1:]], axis=0)
-    return Faithfulness(
-        tuple((counts / total).tolist()),
-        *(tuple(curve.tolist()) for curve in (*curves[0], *chance)),
+    deletion, insertion, random_deletion, random_insertion = (
+        tuple(float(value) for value in curve) for curve in (*curves[0], *chance)
     )
+    gains = tuple(_area(inserted - deleted, counts / total) for deleted, inserted in curves[1:])
+    shares = tuple(float(share) for share in counts / total)
+    return Faithfulness(shares, deletion, insertion, random_deletion, random_insertion, gains)
 
 
 def _curves(
@@ -144,6 +153,10 @@ def _curves(
             ]
             found.append(torch.cat(scores).double().cpu().numpy())
     return found[0], found[1]
+
+
+def _area(curve: np.ndarray, shares: np.ndarray) -> float:
+    return float(np.sum((curve[1:] + curve[:-1]) / 2 * np.diff(shares)))
 
 
 def _column(counts: np.ndarray, like: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -96,7 +97,8 @@ def _masks(places: Places, count: int, generator: torch.Generator) -> Tensor:
     sides = [-(-size // cell) for size, cell in zip(sizes, cells, strict=True)]
     grid = (torch.rand((count, 1, *(cell + 1 for cell in cells)), generator=generator) < KEPT).float()
     if all(side == 1 for side in sides):
-        return grid[(slice(None), 0, *(slice(size) for size in sizes))]
+        near: Any = (slice(None), 0, *(slice(size) for size in sizes))
+        return grid[near]
     whole = [(cell + 1) * side for cell, side in zip(cells, sides, strict=True)]
     large = F.interpolate(grid, size=whole, mode=_MODES[len(sizes)], align_corners=False)[:, 0]
     shifts = torch.stack([torch.randint(side, (count,), generator=generator) for side in sides], 1).tolist()
