@@ -34,6 +34,7 @@ WITHOUT_TORCH = (
     "onnxviz.cli",
     "onnxviz.commands.inspect",
     "onnxviz.commands.filters",
+    "onnxviz.commands.attribute",
     "onnxviz.model.support",
 )
 
@@ -69,7 +70,7 @@ def test_a_module_imports_only_from_its_own_floor_and_those_below(floor: str, pa
 
 
 def test_one_verb_does_not_import_another() -> None:
-    verbs = {"inspect", "verify", "filters", "maximize"}
+    verbs = {"inspect", "verify", "filters", "maximize", "attribute"}
     for verb in verbs:
         path = PACKAGE / "commands" / f"{verb}.py"
         assert not {name.rpartition(".")[2] for name in imports(path) if name.startswith("onnxviz.commands")} & verbs

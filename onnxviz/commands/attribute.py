@@ -222,12 +222,18 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     console.print(f"{document['seconds']:.1f} s on {document['device']}", style="dim")
 
 
+def _place(one: dict[str, Any], several: bool) -> str:
+    """Return where a value stands: by name, or by index; with the input where there are several."""
+    text = one["name"] or f"[{', '.join(map(str, one['place']))}]"
+    return f"{one['input']}{'' if text.startswith('[') else ' '}{text}" if several else text
+
+
 def _rows(row: dict[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for one in row["methods"]:
         areas, whole = one["faithfulness"], one["completeness"]
         strongest = ", ".join(
-            f"{each['name'] or '[' + ', '.join(map(str, each['place'])) + ']'} {each['value']:{'+' if one['signed'] else ''}.3g}"
+            f"{_place(each, len(row['wrt']) > 1)} {each['value']:{'+' if one['signed'] else ''}.3g}"
             for each in one["strongest"][:3]
         )
         measured = areas["insertion"] is not None

@@ -158,7 +158,9 @@ def _baselines(fed: Fed, features: Features, given: str | None) -> tuple[tuple[n
     for place, one in enumerate(fed.explained):
         array, text = _baseline(one, features if place == 0 else None, given)
         arrays.append(np.asarray(array, one.sample.dtype).reshape(one.sample.shape))
-        words.append(text if len(fed.explained) == 1 else f"{one.name}: {text}")
+        words.append(text)
+    if len(set(words)) > 1:
+        words = [f"{one.name}: {text}" for one, text in zip(fed.explained, words, strict=True)]
     return tuple(arrays), "; ".join(dict.fromkeys(words))
 
 
@@ -236,7 +238,7 @@ def _default_target(terminal: Terminal, model: Model, fed: Fed) -> str:
         if values.ndim < 2 or len(values) != fed.copies:
             continue
         if values[0].size == 1:
-            return name
+            return f"{name}[0]" if values.ndim == 2 else name
         if values[0].size == values.shape[1]:
             row = values[0].reshape(-1)
             best = int(row.argmax())
@@ -266,12 +268,16 @@ def _aim(terminal: Terminal, model: Model, fed: Fed, objective: Objective, optio
 
 
 def _logit(model: Model, objective: Objective) -> Objective:
+    """Return what stands before a probability's squashing: the logit, or of two classes the difference of their logits."""
     from onnxviz.methods.objectives import Objective as Sum
-    from onnxviz.model.twin import unsquashed
+    from onnxviz.model.twin import rival, unsquashed
 
     target = objective.target
     twin = unsquashed(model, target) if target is not None else None
-    return objective if twin is None else Sum.of(twin)
+    if twin is None:
+        return objective
+    other = rival(model, twin)
+    return Sum.of(twin) if other is None else Sum.of(twin) - Sum.of(other)
 
 
 def _methods(
