@@ -1,10 +1,12 @@
-"""Attribution through an ONNX file beside captum on the same network written in torch: the largest difference, as a share of the largest value.
+"""Attribution through an ONNX file beside captum on the same network written in torch: differences as shares of the largest value.
 
 Usage: python benchmarks/attribution_agreement.py [NAME ...]; needs the `bench` extra with a torchvision that fits the installed torch.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import sys
 import tempfile
@@ -19,6 +21,7 @@ import onnxviz
 from onnxviz.cli import run
 from onnxviz.methods.attribution import gradients, guided
 from onnxviz.methods.attribution.grad_cam import channel_map
+from onnxviz.methods.attribution.occlusion import occlusion
 from onnxviz.methods.attribution.places import Places
 from onnxviz.methods.attribution.scores import Scores, through_arrays
 from onnxviz.methods.objectives import Objective
@@ -26,7 +29,14 @@ from onnxviz.model.target import Target
 
 # The last tensor with places before the head, in torch's words and by its place among the convolutions' readers.
 LAYERS = {"resnet18": "layer4", "mobilenet_v2": "features", "alexnet": "features"}
-CLASS = 7
+
+
+class RectifierToSix(torch.nn.ReLU):
+    """ReLU6, as captum's guided backpropagation looks for it: a kind of ReLU."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Clip."""
+        return values.clamp(0, 6)
 
 
 def last_places(model: onnxviz.Model) -> str:
@@ -38,13 +48,12 @@ def last_places(model: onnxviz.Model) -> str:
 def compare(name: str, folder: Path) -> dict[str, float]:
     """Return for each method the largest difference over captum's largest value."""
     module, path = export(name, folder)
-    for part in module.modules():
-        if hasattr(part, "inplace"):
-            part.inplace = False  # captum's hooks need the values that an in-place rectifier overwrites
+    _prepare(module)
     model = onnxviz.load(path)
     generator = torch.Generator().manual_seed(1)
     x, zero = torch.randn(1, 3, 224, 224, generator=generator), torch.zeros(1, 3, 224, 224)
-    aim = Objective.of(Target("logits", (CLASS,)))
+    best = int(module(x).argmax())
+    aim = Objective.of(Target("logits", (best,)))
     network = model.network(["logits"])
     score = Scores(network, aim, ["input"], [x], {}, at_once=16)
     leaf = x.clone().requires_grad_()
@@ -54,46 +63,55 @@ def compare(name: str, folder: Path) -> dict[str, float]:
     measured = Scores(through_arrays(model.session(["logits"])), aim, ["input"], [x], {}, at_once=16)
     places = Places((3, 224, 224), ("channel", "height", "width"))
 
-    from onnxviz.methods.attribution.occlusion import occlusion
-
     pairs = {
-        "gradient": (gradients.gradient(score, [x]).values[0], Saliency(module).attribute(leaf, CLASS, abs=False)),
+        "gradient": (gradients.gradient(score, [x]).values[0], Saliency(module).attribute(leaf, best, abs=False)),
         "input-x-gradient": (
             gradients.input_times_gradient(score, [x], [zero]).values[0],
-            InputXGradient(module).attribute(leaf, CLASS),
+            InputXGradient(module).attribute(leaf, best),
         ),
         "integrated-gradients, 32 steps": (
             gradients.integrated_gradients(score, [x], [zero], 1.0, 16, steps=32).values[0],
-            IntegratedGradients(module).attribute(leaf, zero, CLASS, n_steps=32, internal_batch_size=16),
+            IntegratedGradients(module).attribute(leaf, zero, best, n_steps=32, internal_batch_size=16),
         ),
         "guided-backprop": (
             guided.guided_backpropagation(score.running(network.replacing(guided.GUIDED)), [x]).values[0],
-            GuidedBackprop(module).attribute(leaf, CLASS),
+            GuidedBackprop(module).attribute(leaf, best),
         ),
         "grad-cam": (
             channel_map(Scores(upper, aim, [layer], [activation], {}), activation).numpy(),
-            LayerGradCam(module, getattr(module, LAYERS[name])).attribute(x, CLASS, relu_attributions=True)[0],
+            LayerGradCam(module, getattr(module, LAYERS[name])).attribute(x, best, relu_attributions=True)[0],
         ),
         "occlusion": (
             np.repeat(occlusion(measured, [x], [zero], [places], 16, 56).values[0], 3, axis=0),
-            Occlusion(module).attribute(x, (3, 56, 56), (3, 28, 28), zero, CLASS, perturbations_per_eval=16),
+            Occlusion(module).attribute(x, (3, 56, 56), (3, 28, 28), zero, best, perturbations_per_eval=16),
         ),
     }
     return {method: _difference(ours, theirs.detach().numpy()[0]) for method, (ours, theirs) in pairs.items()} | {
-        "completeness gap of the default, by ONNX Runtime": _gap(path, x, folder)
+        "completeness gap of the default, by ONNX Runtime": _gap(path, x, best, folder)
     }
+
+
+def _prepare(module: torch.nn.Module) -> None:
+    """Make a network fit for captum's hooks: they miss ReLU6, and need the values that an in-place rectifier overwrites."""
+    for part in list(module.modules()):
+        for name, child in part.named_children():
+            if isinstance(child, torch.nn.ReLU6):
+                setattr(part, name, RectifierToSix())
+        if hasattr(part, "inplace"):
+            part.inplace = False
 
 
 def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
 
 
-def _gap(path: Path, x: torch.Tensor, folder: Path) -> float:
+def _gap(path: Path, x: torch.Tensor, best: int, folder: Path) -> float:
     np.save(folder / "x.npy", x.numpy())
-    words = ["-q", "attribute", str(path), str(folder / "x.npy"), "-t", f"logits[{CLASS}]", "--baseline", "zero"]
+    words = ["-q", "attribute", str(path), str(folder / "x.npy"), "-t", f"logits[{best}]", "--baseline", "zero"]
     out = folder / path.stem
-    if run([*words, "-o", str(out)]):
-        raise SystemExit(1)
+    with contextlib.redirect_stdout(io.StringIO()):
+        if run([*words, "-o", str(out)]):
+            raise SystemExit(1)
     row = json.loads((out / "result.json").read_text("utf-8"))["runs"][0]
     return float(row["methods"][0]["completeness"]["gap"])
 

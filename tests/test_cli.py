@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 import onnxviz
 from onnxviz import cli as door
 
-VERBS = ("inspect", "verify", "filters", "maximize")
+VERBS = ("inspect", "verify", "filters", "maximize", "attribute")
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ PERCENTILE = 99
 
 _STRONG = 0.72
 _PAPER = 236
-_DARKEST = 140  # of the input beneath, so that its black is not taken for a color
+_DARKEST = 178  # of the input beneath, so that its black is not taken for a color
 
 
 @dataclass(frozen=True, slots=True)

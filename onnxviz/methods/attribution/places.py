@@ -46,7 +46,13 @@ class Places:
     @property
     def evenly_spaced(self) -> bool:
         """Whether neighbors belong together, as pixels and moments do, and features and tokens do not."""
-        return not set(self.axes) & {"feature", "token"} or len(self.sizes) > 1
+        longer = [axis for axis, size in zip(self.axes, self.shape, strict=True) if size > 1 and axis not in _APART]
+        return len(longer) > 1 or not set(longer) & {"feature", "token"}
+
+    @property
+    def dimensions(self) -> int:
+        """How many axes have more than one place; at least 1."""
+        return max(1, sum(size > 1 for size in self.sizes))
 
     def lift(self, array: np.ndarray) -> np.ndarray:
         """Give an array over places, (*sizes), the axes of a sample; those that are shared have the length 1."""
@@ -75,7 +81,7 @@ class Places:
         sides, steps : tuple of int
             Windows overlap by half.
         """
-        parts = 32 if len(self.sizes) == 1 else 8
+        parts = 32 if self.dimensions == 1 else 8
         if not self.evenly_spaced:
             parts = 256 if "token" in self.axes else max(self.sizes, default=1)
         sides, steps = [], []
@@ -101,7 +107,7 @@ class Places:
             most = 128 if "token" in self.axes else self.count
             parts = [min(size, most) for size in self.sizes]
         else:
-            parts = [min(size, _GRIDS.get(len(self.sizes), 3)) for size in self.sizes]
+            parts = [min(size, _GRIDS.get(self.dimensions, 3)) for size in self.sizes]
         number = np.zeros(self.sizes, np.int64)
         for axis, (size, count) in enumerate(zip(self.sizes, parts, strict=True)):
             view = [1] * len(self.sizes)

@@ -93,7 +93,7 @@ def _masks(places: Places, count: int, generator: torch.Generator) -> Tensor:
     sizes = places.sizes
     if not places.evenly_spaced or len(sizes) not in _MODES:
         return (torch.rand((count, *sizes), generator=generator) < KEPT).float()
-    cells = [min(size, _CELLS[len(sizes)]) for size in sizes]
+    cells = [min(size, _CELLS[places.dimensions]) for size in sizes]
     sides = [-(-size // cell) for size, cell in zip(sizes, cells, strict=True)]
     grid = (torch.rand((count, 1, *(cell + 1 for cell in cells)), generator=generator) < KEPT).float()
     if all(side == 1 for side in sides):

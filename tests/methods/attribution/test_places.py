@@ -54,5 +54,13 @@ def test_groups_are_bounded_for_large_pictures_and_single_for_features() -> None
     assert Places((24000,), ("time",)).groups().max() + 1 == 64
 
 
+def test_an_axis_of_one_place_does_not_count() -> None:
+    series = Places((28, 1), ("time", "feature"))
+    assert series.dimensions == 1
+    assert series.evenly_spaced
+    assert series.groups().max() + 1 == 28
+    assert not Places((1, 7), ("time", "feature")).evenly_spaced
+
+
 def test_the_order_runs_from_the_highest_value_over_all_inputs() -> None:
     assert flat_order([np.array([1.0, 5.0]), np.array([[3.0], [5.0]])]).tolist() == [1, 3, 2, 0]
