@@ -113,10 +113,11 @@ class Workshop:
                 feeds[one.name] = value.expand(fed.copies, *value.shape[1:])
             answer = network(feeds)
             score = aim.explained(answer)[:1].sum()
-            tensors = [answer[name] for name in aim.layers]
-            slopes = torch.autograd.grad(score, tensors, allow_unused=True)
+            # What ONNX calls differentiable may still be constant here: a mask that training alone would draw.
+            names = [name for name in aim.layers if answer[name].requires_grad]
+            slopes = torch.autograd.grad(score, [answer[name] for name in names], allow_unused=True) if names else ()
             reached = [
-                name for name, slope in zip(aim.layers, slopes, strict=True) if slope is not None and bool(slope.any())
+                name for name, slope in zip(names, slopes, strict=True) if slope is not None and bool(slope.any())
             ]
             self._layers[aim.explained] = (*reached, aim.layers[0])[0]
         return self._layers[aim.explained]

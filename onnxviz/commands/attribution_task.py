@@ -191,7 +191,8 @@ def _baseline(one: Explained, features: Features | None, given: str | None) -> t
         return np.broadcast_to(known[0], sample.shape), known[1]
     if vector:
         raise UsageError(f"--baseline mean: no mean of {one.name} is known; give --data FILE, or --baseline zero")
-    channels = "each channel's own mean over the input" if "channel" in one.places.axes else "the input's own mean"
+    kept = next((axis for axis in ("channel", "feature") if axis in one.places.axes and len(one.places.axes) > 1), "")
+    channels = f"each {kept}'s own mean over the input" if kept else "the input's own mean"
     return mean_baseline(sample, one.places), channels
 
 
@@ -249,7 +250,7 @@ def _default_target(terminal: Terminal, model: Model, fed: Fed) -> str:
 
 
 def _aim(terminal: Terminal, model: Model, fed: Fed, objective: Objective, options: dict[str, Any]) -> Aim:
-    explained = objective if options["literal"] else _logit(model, objective)
+    explained = objective if options["literal"] else _logit(model, fed, objective)
     if explained != objective:
         terminal.note(f"explaining {explained}, before the squashing of {objective}; --literal explains the latter")
     methods = _methods(terminal, model, fed, objective, explained, options["methods"])
@@ -267,7 +268,7 @@ def _aim(terminal: Terminal, model: Model, fed: Fed, objective: Objective, optio
     return Aim(objective, explained, _label(model, objective), methods, layers)
 
 
-def _logit(model: Model, objective: Objective) -> Objective:
+def _logit(model: Model, fed: Fed, objective: Objective) -> Objective:
     """Return what stands before a probability's squashing: the logit, or of two classes the difference of their logits."""
     from onnxviz.methods.objectives import Objective as Sum
     from onnxviz.model.twin import rival, unsquashed
@@ -276,7 +277,9 @@ def _logit(model: Model, objective: Objective) -> Objective:
     twin = unsquashed(model, target) if target is not None else None
     if twin is None:
         return objective
-    other = rival(model, twin)
+    # Where the file does not tell a shape, ONNX Runtime does.
+    shape = np.asarray(model.session([twin.tensor], fed.stops)(_feeds(fed))[twin.tensor]).shape
+    other = rival(model, twin, shape)
     return Sum.of(twin) if other is None else Sum.of(twin) - Sum.of(other)
 
 

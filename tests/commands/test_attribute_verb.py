@@ -270,3 +270,17 @@ def test_what_does_not_fit_is_refused_with_a_sentence(cli, samples, words, said:
     assert outcome.code == 2
     assert said in outcome.err
     assert outcome.out == ""
+
+
+def test_grad_cam_passes_over_a_mask_that_only_training_draws(cli, tmp_path, saved_array) -> None:
+    model = onnx.parser.parse_model(
+        '<ir_version: 3, opset_import: ["" : 7]>\n'
+        "agraph (float[1, 2, 4, 4] x) => (float[1, 2, 1, 1] y)"
+        " { r = Relu(x)\n d, mask = Dropout(r)\n y = GlobalAveragePool(d) }"
+    )
+    onnx.save(model, tmp_path / "dropout.onnx")
+    file = saved_array(np.ones((1, 2, 4, 4), np.float32))
+    words = ["-t", "y[1]", "-m", "grad-cam", "--baseline", "zero", "--json"]
+    outcome = cli("attribute", tmp_path / "dropout.onnx", file, *words)
+    assert outcome.code == 0, outcome.err
+    assert outcome.document["runs"][0]["layer"] in ("d", "r")
