@@ -88,15 +88,17 @@ def _figure(
     columns = min(_COLUMNS, 1 + len(panels))
     rows = -(-(1 + len(panels)) // columns)
     curved = any(shown.curves for shown in panels)
-    pitch = 0.3 + tall + _BAR + (_CURVES + 0.45 if curved else 0.0) + (0.2 if axes else 0.0)
-    cell = max(wide, 2.2)
+    pitch = 0.3 + tall + _BAR + (_CURVES + 0.15 if curved else 0.0) + (0.2 if axes else 0.0)
+    # Rows with a name and numbers want room on their left.
+    beside = 0.4 if axes else 0.0
+    cell = max(wide, 2.2) + beside
     whole = max(2 * MARGIN + columns * cell + (columns - 1) * _GAP + 0.1, 7.6)
     top = header_height(title, subtitle) + 0.1
     figure = new_figure(whole, top + rows * pitch + MARGIN + (0.2 if curved else 0.0), title, subtitle)
     paper = np.full(background.shape, 255, np.uint8)
     for number in range(1 + len(panels)):
         row, column = divmod(number, columns)
-        left, upper = MARGIN + column * (cell + _GAP), top + row * pitch + 0.3
+        left, upper = MARGIN + beside + column * (cell + _GAP), top + row * pitch + 0.3
         place = panel(figure, left, upper, wide, tall)
         shown = panels[number - 1] if number else None
         picture = background
@@ -108,7 +110,7 @@ def _figure(
         below = upper + tall + (0.32 if axes else 0.08)
         draw_bar(figure, left, below, wide, shown)
         if shown.curves is not None:
-            draw_curves(figure, left + 0.25, below + _BAR + 0.12, cell - 0.3, _CURVES - 0.35, shown.curves)
+            draw_curves(figure, left + 0.25, below + _BAR + 0.12, cell - beside - 0.3, _CURVES - 0.35, shown.curves)
     if curved:
         note = shorten(CURVES_NOTE, 7.5, whole - 2 * MARGIN)
         figure.text(MARGIN / whole, 0.18 / figure.get_figheight(), note, fontsize=7.5, color=MUTED)

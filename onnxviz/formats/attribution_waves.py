@@ -32,7 +32,7 @@ def attribution_waves(
     title: str = "",
     subtitle: str = "",
 ) -> Picture:
-    """Draw the signal once for each method, on the colors of that method's values, above its spectrogram in the same colors.
+    """Draw the signal once for each method, on the colors of that method's values, above its spectrogram, where each frame has its mean.
 
     Parameters
     ----------
@@ -125,6 +125,14 @@ def _strip(values: NDArray[Any], columns: int) -> NDArray[np.float64]:
     return np.where(high >= -low, high, low)
 
 
+def _means(values: NDArray[Any], columns: int) -> NDArray[np.float64]:
+    """Return the mean over each column's samples, so that in a frame what cancels does cancel."""
+    values = np.asarray(values, np.float64)
+    edges = np.linspace(0, len(values), columns + 1)
+    sums = np.interp(edges, np.arange(len(values) + 1), np.concatenate([[0.0], np.cumsum(values)]))
+    return np.asarray(np.diff(sums) / np.diff(edges))
+
+
 def _draw_line(axes: Axes, signal: NDArray[np.float64], shown: Panel, extent: tuple[float, float]) -> None:
     low, high = float(signal.min()), float(signal.max())
     pad = 0.06 * (high - low) or 0.5
@@ -155,10 +163,7 @@ def _draw_spectrogram(
     axes: Axes, signal: NDArray[np.float64], shown: Panel, extent: tuple[float, float], rate: float | None
 ) -> None:
     decibels = spectrogram(signal)
-    strip = _strip(shown.values, decibels.shape[1])
-    if len(strip) < decibels.shape[1]:
-        places = np.linspace(0, len(strip) - 1, decibels.shape[1]).round().astype(np.intp)
-        strip = strip[places]
+    strip = _means(shown.values, decibels.shape[1])
     low, high = float(decibels.min()), float(decibels.max())
     # Loud is dark, as on paper.
     shades = 255 - 235 * (decibels - low) / ((high - low) or 1.0)
