@@ -22,7 +22,8 @@ PERCENTILE = 99
 
 _STRONG = 0.72
 _PAPER = 236
-_DARKEST = 178  # of the input beneath, so that its black is not taken for a color
+# What black beneath becomes, so that it is not taken for a color; lighter where pixels are seen as squares.
+_DARKEST, _DARKEST_OF_SMALL, _SMALL = 140, 178, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,8 @@ def overlay(background: Picture, values: NDArray[Any], signed: bool, limit: floa
     (height, width, 3) uint8
     """
     gray = np.asarray(background, np.float64) @ np.array([0.299, 0.587, 0.114])
-    light = (_DARKEST + gray * (255 - _DARKEST) / 255)[:, :, None]
+    darkest = _DARKEST if max(gray.shape) > _SMALL else _DARKEST_OF_SMALL
+    light = (darkest + gray * (255 - darkest) / 255)[:, :, None]
     unit = np.clip(np.nan_to_num(np.asarray(values, np.float64)) / limit, -1, 1) if limit > 0 else np.zeros(gray.shape)
     if signed:
         color = diverging(_STRONG * np.sign(unit), 1.0).astype(np.float64)
