@@ -24,6 +24,7 @@ def cases(samples):
         "verify": ["verify", samples / "wine.onnx"],
         "filters": ["filters", samples / "edge_filter.onnx"],
         "maximize": ["maximize", samples / "wine.onnx", "-t", "logits[0]", "--steps", "2", "--restarts", "1"],
+        "attribute": ["attribute", samples / "wine.onnx", samples / "wine_class_1.csv", "-m", "gradient"],
     }
 
 
@@ -70,7 +71,7 @@ def test_notes_go_to_stderr(cli, cases) -> None:
 
 
 def aimed(verb: str) -> list[str]:
-    return ["-t", "logits[0]"] if verb == "maximize" else []
+    return {"maximize": ["-t", "logits[0]"], "attribute": ["input.npy"]}.get(verb, [])
 
 
 @pytest.mark.parametrize("verb", VERBS)
