@@ -21,6 +21,7 @@ _VERBS = {
     "activations": "how a real input activates a tensor",
     "examples": "the samples of a data set that drive a target most, and least",
     "embed": "how a data set lies in the space of a tensor, on a plane",
+    "attribute": "which parts of a real input drive a target",
 }
 
 

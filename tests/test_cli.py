@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 import onnxviz
 from onnxviz import cli as door
 
-VERBS = ("inspect", "verify", "filters", "maximize", "activations", "examples", "embed")
+VERBS = ("inspect", "verify", "filters", "maximize", "activations", "examples", "embed", "attribute")
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,7 @@ def cases(samples):
         "activations": ["activations", samples / "wine.onnx", samples / "wine_class_1.csv"],
         "examples": ["examples", samples / "wine.onnx", samples / "wine.csv", "-t", "logits[*]"],
         "embed": ["embed", samples / "wine.onnx", samples / "wine.csv", "-t", "relu1", "--method", "pca"],
+        "attribute": ["attribute", samples / "wine.onnx", samples / "wine_class_1.csv", "-m", "gradient"],
     }
 
 

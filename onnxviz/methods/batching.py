@@ -47,7 +47,8 @@ class Batched:
         """Run the network on (batch, *shape) samples."""
         moving = inputs[self.name]
         if self.copies > 1:
-            answer = self.network({**self.held, self.name: moving.expand(self.copies, *moving.shape[1:])})
+            repeated = {name: value.expand(self.copies, *value.shape[1:]) for name, value in inputs.items()}
+            answer = self.network({**self.held, **repeated})
             return {name: value[:1] if value.ndim else value for name, value in answer.items()}
         count = moving.shape[0]
         held = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from onnxviz.model.graph import Model
 from onnxviz.model.target import EACH, Target
 
@@ -35,3 +37,28 @@ def unsquashed(model: Model, target: Target) -> Target | None:
             return None
         name = node.input[0]
     return None
+
+
+def rival(model: Model, twin: Target, shape: Sequence[int]) -> Target | None:
+    """Return the other class of a Softmax over two; None where there are more, or the classes do not stand last.
+
+    Of two classes the probability hangs on the difference of the logits alone; one of them may fall while its class wins.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    twin : Target
+        A place in what the Softmax reads, as `unsquashed` gives it.
+    shape : sequence of int
+        That tensor's shape, with the batch.
+    """
+    readers = [node for node in model.nodes if twin.tensor in node.input and node.op_type in ("Softmax", "LogSoftmax")]
+    if len(readers) != 1 or len(twin.index) != len(shape) - 1 or shape[-1] != 2:
+        return None
+    default = -1 if model.opsets.get("", 1) >= 13 else 1
+    axis = next((entry.i for entry in readers[0].attribute if entry.name == "axis"), default)
+    picked = twin.index[-1]
+    if axis % len(shape) != len(shape) - 1 or not isinstance(picked, int):
+        return None
+    return Target(twin.tensor, (*twin.index[:-1], 1 - picked % 2))
