@@ -75,7 +75,7 @@ def test_notes_go_to_stderr(cli, cases) -> None:
 
 
 def aimed(verb: str) -> list[str]:
-    data = ["absent.npy"] if verb in ("activations", "examples", "embed") else []
+    data = ["absent.npy"] if verb in ("activations", "examples", "embed", "attribute") else []
     return [*data, *(["-t", "logits[0]"] if verb in ("maximize", "examples", "embed") else [])]
 
 

@@ -121,7 +121,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         shape, center, spread = inner_space(terminal, model, moving.name, held, dims, shapes, options)
     space, drawing = _space(model, moving.name, expected, shape, center, spread, options)
     samples = None
-    if options["data"] is not None:
+    if options["data"] is not None and not inside:  # of a tensor inside the graph the samples are of other inputs
         from onnxviz.commands.sample_batches import SampleBatches
 
         samples = SampleBatches(options["data"], expected, shape, drawing.names)

@@ -51,7 +51,7 @@ def test_a_vector_starts_at_a_row(cli, samples) -> None:
 def test_what_does_not_fit_is_refused(cli, samples, tmp_path) -> None:
     words = ("maximize", samples / "digits.onnx", "-t", "logits[7]", "--steps", 2)
     (tmp_path / "empty").mkdir()
-    assert "holds no files" in cli(*words, "--data", tmp_path / "empty").err
+    assert "the folder holds no" in cli(*words, "--data", tmp_path / "empty").err
     np.save(tmp_path / "flat.npy", np.ones((3, 8, 8)))
     assert "are constant" in cli(*words, "--data", tmp_path / "flat.npy").err
     np.save(tmp_path / "long.npy", np.ones(65))
