@@ -107,7 +107,7 @@ class SampleBatches:
             if sample.kind in ("image", "audio"):
                 return read_input(path, self._expected, self._shape)
             array = sample.array
-        if array.shape[1:] == own or (array.ndim == 2 and array.shape[1] == int(np.prod(own))):
+        if array.ndim > 1 and int(np.prod(array.shape[1:])) == int(np.prod(own)):
             return array
         if array.shape == own:
             return array[None]
