@@ -8,13 +8,11 @@ import numpy as np
 from onnx import NodeProto, TensorProto
 
 from onnxviz.errors import OnnxvizError
+from onnxviz.model.batch_statistics import IMAGENET_MEAN, IMAGENET_STD
 from onnxviz.model.first_layer import first_layer
 from onnxviz.model.graph import Model
 from onnxviz.model.input_contract import InputContract
 from onnxviz.model.labels import metadata
-
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _PIXEL_RANGES = {
     "NominalRange_0_255": (0.0, 255.0),
@@ -190,17 +188,25 @@ def assumed(model: Model, found: InputContract) -> InputContract:
             low=(0.0,),
             high=(255.0,),
         )
-    if model.original.producer_name == "pytorch" and found.color == "rgb":
-        low = tuple((0 - mean) / std for mean, std in zip(_IMAGENET_MEAN, _IMAGENET_STD, strict=True))
-        high = tuple((1 - mean) / std for mean, std in zip(_IMAGENET_MEAN, _IMAGENET_STD, strict=True))
+    if model.original.producer_name == "pytorch" and found.color == "rgb" and _classifies(model):
+        low = tuple((0 - mean) / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True))
+        high = tuple((1 - mean) / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True))
         note = (
-            "assumed normalized by ImageNet's mean and standard deviation, as PyTorch's image models are; "
+            "assumed normalized by ImageNet's mean and standard deviation, as PyTorch's classifiers are; "
             "give --range or --mean and --std"
         )
         return found.with_note(note, low=low, high=high)
     return found.with_note(
         "nothing in the file tells the range: 0 to 1 is assumed; give --range", low=(0.0,), high=(1.0,)
     )
+
+
+def _classifies(model: Model) -> bool:
+    """Whether an output has one number for each of several classes, and no place in the picture."""
+    for info in model.outputs.values():
+        if info.is_float and info.shape is not None and len(info.shape) == 2 and info.shape[1] not in (0, 1):
+            return True
+    return False
 
 
 def _numbers(values: np.ndarray) -> tuple[float, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from onnx import TensorProto
 
 from onnxviz.errors import UsageError
+from onnxviz.model.batch_statistics import from_batch_statistics
 from onnxviz.model.graph import Model
 from onnxviz.model.input_contract import InputContract as InputContract
 from onnxviz.model.input_range import assumed, from_metadata, from_normalization, from_quantization, from_type
@@ -53,6 +54,18 @@ def default_input(model: Model, wrt: str | None = None) -> TensorInfo:
     )
 
 
+_LOOKS = (
+    from_metadata,
+    from_type,
+    from_quantization,
+    from_normalization,
+    from_batch_statistics,
+    from_trees,
+    from_support_vectors,
+)
+"""Where a range is looked for, the surest evidence first."""
+
+
 def contract(model: Model, name: str) -> InputContract:
     """Read an input's contract from the file.
 
@@ -72,7 +85,7 @@ def contract(model: Model, name: str) -> InputContract:
     found = _kind(model, info)
     if info.operator != "Input":
         return found.with_note(f"{name} lies inside the graph (made by {info.operator}): no range is known")
-    for look in (from_metadata, from_type, from_quantization, from_normalization, from_trees, from_support_vectors):
+    for look in _LOOKS:
         if found.bounded or (found.kind != "image" and found.mean):
             break
         found = look(model, found)

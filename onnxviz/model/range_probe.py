@@ -9,6 +9,7 @@ import numpy as np
 from onnxviz.errors import OnnxvizError
 from onnxviz.model.graph import Model
 from onnxviz.model.inputs import InputContract
+from onnxviz.model.natural_pictures import natural_pictures
 
 _LOOKS = 4
 _CLEAR = 2.0
@@ -58,17 +59,9 @@ def probe_range(
 
 
 def _natural(shape: tuple[int, ...], axes: tuple[str, ...]) -> np.ndarray:
-    """Return seeded pictures in 0 to 1 whose amplitudes fall as 1/f, (look, *shape)."""
+    """Return seeded pictures in 0 to 1 in the input's layout, (look, *shape)."""
     sizes = dict(zip(axes, shape[1:], strict=True))
-    height, width, channels = sizes["height"], sizes["width"], sizes["channel"]
-    generator = np.random.default_rng(0)
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
-    spectrum = generator.standard_normal((2, _LOOKS, channels, *frequency.shape)) / np.maximum(
-        frequency, 1 / max(height, width)
-    )
-    pictures = np.fft.irfft2(spectrum[0] + 1j * spectrum[1], s=(height, width))
-    deviation = pictures.std(axis=(1, 2, 3), keepdims=True)
-    pictures = np.clip(0.5 + 0.22 * (pictures - pictures.mean(axis=(1, 2, 3), keepdims=True)) / deviation, 0, 1)
+    pictures = natural_pictures(_LOOKS, sizes["channel"], sizes["height"], sizes["width"])
     order = {"channel": 1, "height": 2, "width": 3}
     arranged: np.ndarray = pictures.transpose(0, *(order[axis] for axis in axes))
     return arranged
