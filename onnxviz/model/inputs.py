@@ -101,6 +101,10 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
             name, shape, "tokens", ("time",)[: max(rank - 1, 0)], evidence=("whole numbers: read as tokens",)
         )
     properties = metadata(model.original)
+    told = _denoted(model, info)
+    if told is not None:
+        return told
+    first = _first_operator(model, name)
     if rank == 4:
         channels_last = (
             isinstance(shape[3], int)
@@ -114,6 +118,9 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
         if small:
             return InputContract(name, shape, "array", axes, evidence=("four axes, but too flat for a picture",))
         color = {1: "gray", 3: "rgb"}.get(channels) if isinstance(channels, int) else None
+        if first in _STEPPERS:
+            note = f"four axes, but {first} reads it first"
+            return InputContract(name, shape, "array", axes, evidence=(note,))
         note = f"four axes, {channels if channels else '?'} channels {'last' if channels_last else 'first'}: a picture"
         found = InputContract(name, shape, "image", axes, color, evidence=(note,))
         flipped = _flips_channels(model, name) if color == "rgb" else False
@@ -126,7 +133,6 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
         return InputContract(
             name, shape, "array", ("channel", "depth", "height", "width"), evidence=("five axes: a volume",)
         )
-    first = _first_operator(model, name)
     if rank == 3:
         if "Image.BitmapPixelFormat" in properties:
             return InputContract(
@@ -171,6 +177,44 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
     )
 
 
+_STEPPERS = ("LSTM", "GRU", "RNN", "Attention", "MultiHeadAttention", "GroupQueryAttention")
+"""Operators that go along steps: what they read first is no picture."""
+
+_DENOTED = {"DATA_CHANNEL": "channel", "DATA_FEATURE": "feature", "DATA_TIME": "time"}
+
+
+def _denoted(model: Model, info: TensorInfo) -> InputContract | None:
+    """Return what ONNX's type and dimension denotations say; None where they say too little."""
+    declared = next((value for value in model.original.graph.input if value.name == info.name), None)
+    if declared is None or info.shape is None:
+        return None
+    kind = declared.type.denotation
+    dims = [dim.denotation for dim in declared.type.tensor_type.shape.dim][1:]
+    axes = [_DENOTED.get(dim, "") for dim in dims]
+    spatial = iter(("height", "width") if axes.count("feature") == 2 else ("feature",) * len(axes))
+    axes = [next(spatial) if axis == "feature" else axis for axis in axes]
+    if not all(axes) or len(set(axes)) < len(axes):
+        axes = ["channel", "height", "width"] if kind == "IMAGE" and len(dims) == 3 else []
+    if not axes:
+        return None
+    channels = dict(zip(axes, info.shape[1:], strict=True)).get("channel")
+    picture = kind == "IMAGE" or {"channel", "height", "width"} == set(axes)
+    color = {1: "gray", 3: "rgb"}.get(channels) if picture and isinstance(channels, int) else None
+    other = (
+        "signal"
+        if set(axes) == {"channel", "time"}
+        else "sequence"
+        if "time" in axes
+        else "vector"
+        if len(axes) == 1
+        else "array"
+    )
+    note = "the file denotes " + ", ".join(
+        filter(None, (kind and f"the type {kind}", (any(dims) and f"axes {' '.join(dims)}") or ""))
+    )
+    return InputContract(info.name, info.shape, "image" if picture else other, tuple(axes), color, evidence=(note,))
+
+
 def _first_operator(model: Model, name: str) -> str:
     """Return the first operator on the way from a tensor that computes more than shapes; Conv and STFT if they come early."""
     reached = {name}
@@ -185,9 +229,7 @@ def _first_operator(model: Model, name: str) -> str:
             "STFT",
             "MatMul",
             "Gemm",
-            "LSTM",
-            "GRU",
-            "RNN",
+            *_STEPPERS,
             "FusedConv",
             "QLinearConv",
             "TreeEnsembleClassifier",

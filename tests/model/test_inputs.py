@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx.parser
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -210,3 +211,36 @@ def test_a_note_leaves_the_contract_it_was_made_from() -> None:
     second = first.with_note("told", low=(0.0,))
     assert (first.evidence, first.bounded) == ((), False)
     assert (second.evidence, second.bounded) == (("told",), True)
+
+
+def test_denotations_are_believed() -> None:
+    proto = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]>
+        g (float[1, 8, 9, 3] x, float[1, 3, 9] t) => (float[1, 8, 9, 3] y, float[1, 3, 9] z) { y = Neg(x)
+        z = Neg(t) }"""
+    )
+    picture, series = proto.graph.input
+    picture.type.denotation = "IMAGE"
+    for dim, word in zip(
+        picture.type.tensor_type.shape.dim, ("DATA_BATCH", "DATA_FEATURE", "DATA_FEATURE", "DATA_CHANNEL"), strict=True
+    ):
+        dim.denotation = word
+    for dim, word in zip(series.type.tensor_type.shape.dim, ("DATA_BATCH", "DATA_CHANNEL", "DATA_TIME"), strict=True):
+        dim.denotation = word
+    opened = onnxviz.load(proto)
+    found = contract(opened, "x")
+    assert (found.kind, found.layout, found.color) == ("image", "NHWC", "rgb")
+    assert "IMAGE" in found.evidence[0]
+    assert (contract(opened, "t").kind, contract(opened, "t").layout) == ("signal", "NCT")
+
+
+def test_what_a_recurrent_layer_reads_first_is_no_picture() -> None:
+    state = model(
+        [2, 1, 33, 16],
+        node("Reshape", "x steps", "s"),
+        node("GRU", "s w r"),
+        steps=np.array([33, 2, 16]),
+        w=np.zeros((1, 12, 16), np.float32),
+        r=np.zeros((1, 12, 4), np.float32),
+    )
+    assert contract(state, "x").kind == "array"
