@@ -19,7 +19,8 @@ from onnxviz.formats.data_set import PICTURES, fits
 
 if TYPE_CHECKING:
     from onnxviz.formats.column_matching import Slot
-    from onnxviz.formats.data_set import Block, DataSet, Known, Piece
+    from onnxviz.formats.data_blocks import Block, Known, Piece
+    from onnxviz.formats.data_set import DataSet
     from onnxviz.model.graph import Model
     from onnxviz.model.inputs import InputContract
 
@@ -35,7 +36,7 @@ class Batch:
     Attributes
     ----------
     identities, stamps, labels : tuple of str
-        As `onnxviz.formats.data_set.Block` has them.
+        As `onnxviz.formats.data_blocks.Block` has them.
     arrays : dict of str to (sample, *shape) ndarray
         By input.
     rates : int or None

@@ -158,7 +158,7 @@ def _write(
     if work.feed is None:
         return []
     drawing = Drawing(work.feed.contracts[work.feed.main], feature_names(work.model.original))
-    sheets = Sheets(work.feed, drawing, options["data"], made)
+    sheets = Sheets(work.feed, drawing, options["data"], made, options["at"] == "max")
     names = safe_names(row["target"] for row in document["runs"])
     drawn = document["runs"][: options["sheets"]]
     if len(drawn) < len(document["runs"]):

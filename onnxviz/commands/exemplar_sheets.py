@@ -37,6 +37,8 @@ class Sheets:
         The data set.
     synthetic : dict of str to (Path, str)
         The picture of `maximize` and its score, by target.
+    highest : bool
+        Whether maxima rank, and not means.
     columns : tuple of str
         The names of a table's columns, where the model names no features.
     """
@@ -45,6 +47,7 @@ class Sheets:
     drawing: Drawing
     source: str
     synthetic: dict[str, tuple[Path, str]] = field(default_factory=dict)
+    highest: bool = False
     columns: tuple[str, ...] = ()
 
     def groups(self, rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -82,7 +85,8 @@ class Sheets:
             return None
         title = row["target"] + (f"  ({row['label']})" if row["label"] else "")
         known = row["statistics"]
-        subtitle = f"{known['count']} samples of {Path(self.source).name}: {_figures(known)}; by ONNX Runtime"
+        ranked = "; ranked by maxima" if self.highest and row["highest"] and row["highest"][0]["position"] else ""
+        subtitle = f"{known['count']} samples of {Path(self.source).name}: {_figures(known)}{ranked}; by ONNX Runtime"
         if self.drawing.expected.kind not in ("image", "signal"):
             return self._table(sections, samples, title, subtitle)
         return self._contact(row, sections, samples, title, subtitle)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,63 +14,13 @@ from numpy.typing import NDArray
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy, npz_shapes, stream_npz
 from onnxviz.formats.column_matching import Slot, match_columns
-from onnxviz.formats.samples import Sample, read_sample
+from onnxviz.formats.data_blocks import Block, FileReader, Piece, ProblemReader, RowsReader, TableReader
 from onnxviz.formats.table_rows import TABLES, open_table
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 _ARRAYS = (".npy", ".npz")
 _CHUNK = 2 << 20
 """Bytes that the rows which are read together may take."""
-
-Known = Callable[[str, str], bool]
-"""Tells whether a sample of this identity and stamp need not be read again."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Block:
-    """Samples that were read together.
-
-    Attributes
-    ----------
-    identities : tuple of str
-        A path, or a path and a row: "cats/a.png", "digits.npy#17".
-    stamps : tuple of str
-        What changes when a sample's content does: a file's size and time, or a digest of a row.
-    labels : tuple of str
-        The class's name, where a column or a subfolder gives one, else "".
-    parts : dict of str to Sample
-        By input. The samples of arrays and tables lie along the first axis.
-    stacked : bool
-        Whether they do; a single file's content is one sample as it is.
-    problems : tuple of (str, str)
-        Identity and sentence for each sample that cannot be read.
-    unchanged : int
-        How many samples were known already and not read.
-    """
-
-    identities: tuple[str, ...] = ()
-    stamps: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    parts: dict[str, Sample] = field(default_factory=dict)
-    stacked: bool = False
-    problems: tuple[tuple[str, str], ...] = ()
-    unchanged: int = 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """A part of a data set that is read at once, in any thread.
-
-    Attributes
-    ----------
-    identities : tuple of str
-        Its samples.
-    read : callable
-        Reads it, but for the samples that are known.
-    """
-
-    identities: tuple[str, ...]
-    read: Callable[[Known], Block]
 
 
 class DataSet:
@@ -155,7 +103,7 @@ class DataSet:
             except DataError as error:
                 if not self.path.is_dir():
                     raise
-                yield _broken(name, str(error))
+                yield Piece((name,), ProblemReader(name, str(error)))
 
     def count(self) -> int | None:
         """Return about how many samples there are; None where only reading them would tell."""
@@ -215,7 +163,7 @@ class DataSet:
         elif len(self.slots) > 1:
             raise DataError(f"{file}: is one sample of one input; a .npz archive or a table feeds several")
         else:
-            yield Piece((name,), _FileReader(file, name, self._folder(name), self.slots[0].name))
+            yield Piece((name,), FileReader(file, name, self._folder(name), self.slots[0].name))
 
     def _folder(self, name: str) -> str:
         return name.rpartition("/")[0]
@@ -230,12 +178,12 @@ class DataSet:
     def _rows_of(self, array: NDArray[Any], name: str, source: str, wanted: Collection[str] | None) -> Iterator[Piece]:
         slot = self.slots[0]
         if not has_rows(array.shape, slot) and self.rows is None:
-            yield Piece((name,), _RowsReader({slot.name: array[None]}, (0,), name, self._folder(name), source, False))
+            yield Piece((name,), RowsReader({slot.name: array[None]}, (0,), name, self._folder(name), source, False))
             return
         width = max(1, array[:1].nbytes)
         for places in _chosen(len(array), max(1, _CHUNK // width), self.rows, name, wanted):
             identities = tuple(f"{name}#{place}" for place in places)
-            yield Piece(identities, _RowsReader({slot.name: array}, places, name, self._folder(name), source, True))
+            yield Piece(identities, RowsReader({slot.name: array}, places, name, self._folder(name), source, True))
 
     def _npz(self, file: Path, name: str, wanted: Collection[str] | None) -> Iterator[Piece]:
         shapes = npz_shapes(file)
@@ -248,7 +196,7 @@ class DataSet:
         if single:
             arrays = {key: next(stream_npz(file, member, 1 << 62)) for key, member in members.items()}
             stacked = {key: array[None] for key, array in arrays.items()}
-            yield Piece((name,), _RowsReader(stacked, (0,), name, self._folder(name), str(file), False))
+            yield Piece((name,), RowsReader(stacked, (0,), name, self._folder(name), str(file), False))
             return
         if len(counts) > 1:
             listed = ", ".join(f"{member} {shapes[member][0][0]}" for member in members.values())
@@ -268,7 +216,7 @@ class DataSet:
             if places:
                 identities = tuple(f"{name}#{place}" for place in places)
                 folder = self._folder(name)
-                yield Piece(identities, _RowsReader(arrays, tuple(places), name, folder, str(file), True, start, texts))
+                yield Piece(identities, RowsReader(arrays, tuple(places), name, folder, str(file), True, start, texts))
             start += len(first)
 
     def _members(self, file: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
@@ -316,7 +264,7 @@ class DataSet:
             parts = {
                 slot.name: part for slot, part in zip(self.slots, np.split(chunk.values[kept], ends, 1), strict=True)
             }
-            yield Piece(identities, _TableReader(identities, labels, parts, problems, str(file)))
+            yield Piece(identities, TableReader(identities, labels, parts, problems, str(file)))
 
     def _picked(self, place: int) -> bool:
         return self.rows is None or self.rows.start <= place < self.rows.stop
@@ -382,123 +330,3 @@ def _chosen(
         chosen = tuple(places) if wanted is None else tuple(row for row in places if f"{name}#{row}" in wanted)
         if chosen:
             yield chosen
-
-
-def _broken(name: str, said: str) -> Piece:
-    return Piece((name,), _ProblemReader(name, said))
-
-
-@dataclass(frozen=True, slots=True)
-class _ProblemReader:
-    name: str
-    said: str
-
-    def __call__(self, known: Known) -> Block:
-        return Block(problems=((self.name, self.said),))
-
-
-@dataclass(frozen=True, slots=True)
-class _FileReader:
-    """Reads a picture or a sound."""
-
-    file: Path
-    name: str
-    label: str
-    slot: str
-
-    def __call__(self, known: Known) -> Block:
-        try:
-            state = self.file.stat()
-            stamp = f"{state.st_size}-{state.st_mtime_ns}"
-            if known(self.name, stamp):
-                return Block(unchanged=1)
-            sample = read_sample(self.file)
-        except OSError as error:
-            return Block(problems=((self.name, f"{self.file}: cannot be read: {error.strerror or error}"),))
-        except (DataError, UsageError) as error:
-            return Block(problems=((self.name, str(error)),))
-        return Block((self.name,), (stamp,), (self.label,), {self.slot: sample})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _RowsReader:
-    """Reads rows of arrays: from the disk when they are mapped."""
-
-    arrays: dict[str, NDArray[Any]]
-    places: tuple[int, ...]
-    name: str
-    label: str
-    source: str
-    many: bool
-    start: int = 0
-    """The number of the arrays' first row."""
-    texts: tuple[str, ...] | None = None
-
-    def __call__(self, known: Known) -> Block:
-        rows = [place - self.start for place in self.places]
-        index: Any = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] + 1 == len(rows) else rows
-        parts, finite = {}, np.ones(len(rows), np.bool_)
-        for key, array in self.arrays.items():
-            part = np.asarray(array[index])
-            part = part.astype(part.dtype.newbyteorder("="), copy=False)
-            if part.dtype.kind == "f":
-                finite &= np.isfinite(part).reshape(len(rows), -1).all(axis=1)
-            parts[key] = np.ascontiguousarray(part)
-        names = [f"{self.name}#{place}" if self.many else self.name for place in self.places]
-        labels = [self.label if self.texts is None else self.texts[row] for row in rows]
-        said = f"{self.source}: it has values that are not finite; fill them in"
-        problems = tuple((names[row], said) for row in np.flatnonzero(~finite))
-        return _fresh(names, labels, parts, finite, problems, known, "array", self.source)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _TableReader:
-    """Hands on the rows of a table."""
-
-    identities: tuple[str, ...]
-    labels: tuple[str, ...]
-    parts: dict[str, NDArray[np.float64]]
-    problems: tuple[tuple[str, str], ...]
-    source: str
-
-    def __call__(self, known: Known) -> Block:
-        whole = np.ones(len(self.identities), np.bool_)
-        return _fresh(
-            list(self.identities), list(self.labels), self.parts, whole, self.problems, known, "table", self.source
-        )
-
-
-def _fresh(
-    names: list[str],
-    labels: list[str],
-    parts: dict[str, NDArray[Any]],
-    sound: NDArray[np.bool_],
-    problems: tuple[tuple[str, str], ...],
-    known: Known,
-    kind: Any,
-    source: str,
-) -> Block:
-    """Keep the rows that are sound and not known yet."""
-    stamps = [
-        _digest([np.ascontiguousarray(part[row]) for part in parts.values()]) if sound[row] else ""
-        for row in range(len(names))
-    ]
-    kept = [row for row in range(len(names)) if sound[row] and not known(names[row], stamps[row])]
-    if len(kept) < len(names):
-        parts = {key: part[kept] for key, part in parts.items()}
-    return Block(
-        tuple(names[row] for row in kept),
-        tuple(stamps[row] for row in kept),
-        tuple(labels[row] for row in kept),
-        {key: Sample(part, (), source, kind) for key, part in parts.items()},
-        True,
-        problems,
-        int(sound.sum()) - len(kept),
-    )
-
-
-def _digest(parts: Sequence[NDArray[Any]]) -> str:
-    digest = blake2b(digest_size=8)
-    for part in parts:
-        digest.update(part.data if part.ndim else part.tobytes())
-    return digest.hexdigest()

@@ -153,9 +153,14 @@ def test_several_inputs_come_from_an_archive_a_table_or_set(cli, written, tmp_pa
         assert cli("activations", path, tmp_path / data, "-t", "y", "-o", folder).code == 0
         with np.load(folder / "arrays.npz") as arrays:
             np.testing.assert_array_equal(arrays["y"], rows)
-    refused = cli("activations", path, tmp_path / "a.npy", "-t", "y")
+    np.save(tmp_path / "neither.npy", np.ones((2, 7)))
+    refused = cli("activations", path, tmp_path / "neither.npy", "-t", "y")
     assert refused.code == 2
     assert "--input" in refused.err
+    # One input alone has rows of this size; the other rests.
+    assert cli("activations", path, tmp_path / "a.npy", "-t", "y", "-o", tmp_path / "rest").code == 0
+    with np.load(tmp_path / "rest" / "arrays.npz") as arrays:
+        np.testing.assert_array_equal(arrays["y"], np.concatenate([a, np.zeros((2, 3))], 1))
     words = ["--input", "a", "--set", f"b={tmp_path / 'b.npy'}", "-o", tmp_path / "one"]
     assert cli("activations", path, tmp_path / "a.npy", "-t", "y", *words).code == 0
     with np.load(tmp_path / "one" / "arrays.npz") as arrays:
