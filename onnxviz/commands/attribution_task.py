@@ -173,7 +173,7 @@ def _baseline(one: Explained, features: Features | None, given: str | None) -> t
     if vector and features is not None and features.mean is not None:
         known = features.mean, "the mean of the data"
     elif vector and one.expected.mean:
-        known = np.asarray(one.expected.mean), "the mean that the model subtracts"
+        known = np.asarray(one.expected.mean), "the center of each feature that the file tells"
     elif vector and one.expected.bounded:
         known = (np.asarray(one.expected.low) + np.asarray(one.expected.high)) / 2, "the middle of the range"
     choice = given or ("zero" if one.inside or (vector and known is None) else "mean")
