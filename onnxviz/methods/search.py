@@ -43,6 +43,10 @@ class Space:
         Center and spread of each element, broadcastable to the shape.
     norm : float or None
         The radius of the ball, in standardised units, where there are no bounds.
+    groups : tuple of tuple of int
+        Elements that share out one between them: one-hot codes, relaxed.
+    tokens : bool
+        Whether each step has a ball of its own and may lie inside of it, as the rows of an embedding do.
     """
 
     name: str
@@ -55,6 +59,8 @@ class Space:
     mean: np.ndarray = field(default_factory=lambda: np.zeros(()))
     scale: np.ndarray = field(default_factory=lambda: np.ones(()))
     norm: float | None = None
+    groups: tuple[tuple[int, ...], ...] = ()
+    tokens: bool = False
 
     @property
     def spectral(self) -> bool:
@@ -79,8 +85,19 @@ class Space:
             # Without data the middle of the box is the place to start, and its own width the measure of the scatter.
             mean = self.mean if self.mean.size > 1 or bool(self.mean.any()) else None
             scale = self.scale if self.scale.size > 1 or bool((self.scale != 1).any()) else None
-            return Direct.box(runs, self.shape, self.low, self.high, mean=mean, scale=scale, device=device)
-        return Direct.ball(runs, self.shape, radius=self.norm, mean=self.mean, scale=self.scale, device=device)
+            return Direct.box(
+                runs, self.shape, self.low, self.high, mean=mean, scale=scale, groups=self.groups, device=device
+            )
+        return Direct.ball(
+            runs,
+            self.shape,
+            radius=self.norm,
+            surface=not self.tokens,
+            mean=self.mean,
+            scale=self.scale,
+            first=2 if self.tokens else 1,
+            device=device,
+        )
 
 
 @dataclass(frozen=True)
