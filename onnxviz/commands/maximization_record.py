@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.commands.drawing import draw
+
 if TYPE_CHECKING:
+    from onnxviz.commands.findings import Findings
     from onnxviz.commands.maximization_task import Task
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.methods.objectives import Objective
@@ -31,9 +34,11 @@ def measurement(task: Task, session: Any, network: Any) -> Measure:
 
     def measure(objective: Objective, array: np.ndarray) -> tuple[float, float]:
         sample = np.repeat(array.astype(dtype)[None], task.copies, axis=0)
-        fed = {**task.held, task.wrt: sample}
+        fed = {**task.held, **task.fed(sample)}
+        # Torch begins behind what turns ids into vectors, and where several inputs are one.
+        moved = {**fed, task.wrt: task.tokens.embedding.rows[sample] if task.tokens else sample}
         with torch.no_grad():
-            ours = objective(network({name: torch.as_tensor(np.asarray(value)) for name, value in fed.items()}))
+            ours = objective(network({name: torch.as_tensor(np.asarray(value)) for name, value in moved.items()}))
         answers = {name: np.asarray(value, np.float64) for name, value in session(fed).items()}
         theirs = objective(answers)  # type: ignore[arg-type]  # a term reads numpy as well
         return float(ours.reshape(-1)[0]), float(np.asarray(theirs).reshape(-1)[0])
@@ -43,16 +48,24 @@ def measurement(task: Task, session: Any, network: Any) -> Measure:
 
 def own_type(task: Task) -> str:
     """Return the input's type, so that what is saved can be fed as it is; float32 where numpy lacks it."""
-    dtype = task.model.tensors[task.wrt].dtype
+    if task.tokens:
+        return "int64"
+    dtype = "float32" if task.moving.joined else task.model.tensors[task.wrt].dtype
     return dtype if dtype in ("float16", "float32", "float64") else "float32"
 
 
 def record(
-    task: Task, objective: Objective, found: Found, measure: Measure, folder: OutputFolder | None, name: str
+    task: Task,
+    objective: Objective,
+    found: Found,
+    findings: Findings,
+    measure: Measure,
+    folder: OutputFolder | None,
+    name: str,
 ) -> dict[str, Any]:
     """Measure one result, write it, and return its row."""
     ascent = found.ascent
-    score, ort_score = measure(objective, ascent.array)
+    score, ort_score = measure(objective, findings.array)
     start_score = _initial(found)
     row: dict[str, Any] = {
         "target": str(objective),
@@ -65,7 +78,7 @@ def record(
         "restarts": len(found.ascents),
         "score": score,
         "ort_score": ort_score,
-        "initial_ort_score": measure(objective, found.start)[1],
+        "initial_ort_score": measure(objective, findings.start)[1],
         "climbed_score": ascent.score,
         "initial_climbed_score": start_score,
         "status": ascent.status,
@@ -74,35 +87,42 @@ def record(
         "optimizer": task.settings.optimizer,
         "differentiable": True,
         "files": [],
+        **findings.summary(task),
     }
     if folder is None:
         return row
+    from onnxviz.formats.audio_files import write_wav, writes_sound
     from onnxviz.formats.pictures import enlarge, save_picture
     from onnxviz.formats.results import Result
 
     dtype = own_type(task)
-    every = np.stack([one.array for one in found.ascents]).astype(dtype)
+    every = findings.every(found).astype(dtype)
     arrays = {
-        "input": ascent.array.astype(dtype)[None],
+        "input": findings.array.astype(dtype)[None],
         "restarts": every,
         "scores": np.asarray([one.score for one in found.ascents], np.float64),
         "history": np.stack([_padded(one.history, task.settings.steps) for one in found.ascents]),
     }
-    own = [axis.replace(" ", "_") for axis in task.space.axes]
+    own = ["time"] if task.tokens else [axis.replace(" ", "_") for axis in task.space.axes]
     axes = {
         "input": " ".join(("batch", *own)),
         "restarts": " ".join(("restart", *own)),
         "history": "restart step",
     }
+    for key, (array, words) in findings.arrays().items():
+        arrays[key], axes[key] = array, words
     title = f"{objective}" + (f" ({row['label']})" if row["label"] else "")
     subtitle = f"{task.model.name}: {ort_score:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
-    picture = task.drawing.draw(ascent.array, title, subtitle, every.astype(np.float32))
+    picture = draw(task, findings, title, subtitle, every)
     if task.drawing.is_picture:
         picture = enlarge(picture, max(1, _SMALL // max(picture.shape[:2])))
-    files = ["picture.png", "arrays.npz", "result.json"]
+    sounds = task.rate is not None and writes_sound(findings.array)
+    files = ["picture.png", "arrays.npz", "result.json", *(["sound.wav"] if sounds else [])]
     row["files"] = [str(folder.path / name / file) for file in files]
     with folder.item(name) as item:
         save_picture(item / "picture.png", picture)
+        if sounds and task.rate is not None:
+            write_wav(item / "sound.wav", findings.array, task.rate)
         provenance = {"model": task.model.name, "sha256": task.model.digest, "seed": task.settings.seed}
         Result(arrays, axes, row, ascent.status, ascent.message, provenance).save(item)
     return row

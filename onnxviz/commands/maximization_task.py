@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.commands.feature_data import Features, read_features
+from onnxviz.commands.moving import Moving, choose_moving
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.terminal import Terminal, shape_text
+from onnxviz.commands.token_data import Tokens, center_and_spread, read_tokens
 from onnxviz.errors import DifferentiationError, UsageError
 
 if TYPE_CHECKING:
     from onnxviz.commands.drawing import Drawing
     from onnxviz.methods.objectives import Objective
     from onnxviz.methods.search import Settings, Space
+    from onnxviz.model.embedding import Embedding
     from onnxviz.model.graph import Model
     from onnxviz.model.inputs import InputContract
 
@@ -36,13 +40,39 @@ class Task:
     held: dict[str, np.ndarray]
     labels: tuple[str, ...]
     device: str
+    moving: Moving
+    features: Features
+    tokens: Tokens | None = None
+    rate: float | None = None
 
     @property
     def copies(self) -> int:
         """The batch that the file fixes, which one sample fills; 1 where it is open."""
-        size = self.model.tensors[self.wrt].shape
+        name = self.tokens.embedding.ids if self.tokens else self.wrt
+        if self.moving.joined or (self.inside and not self.tokens):
+            return 1
+        size = self.model.tensors[name].shape
         fixed = size[0] if size else None
-        return fixed if isinstance(fixed, int) and not self.inside else 1
+        return fixed if isinstance(fixed, int) else 1
+
+    def network(self, tensors: list[str]) -> Any:
+        """Return the differentiable network from what moves to some tensors."""
+        made = self.model.network(tensors, self.moving.stops, device=self.device)
+        if self.moving.joined is None:
+            return made
+        from onnxviz.methods.joined_network import JoinedNetwork
+
+        return JoinedNetwork(made, self.wrt, self.moving.joined.split)
+
+    def session(self, tensors: list[str]) -> Any:
+        """Return the part of the model that ONNX Runtime scores; for tokens it begins at their ids."""
+        return self.model.session(tensors, [] if self.tokens else self.moving.stops)
+
+    def fed(self, samples: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what `session` is fed for (batch, *shape) samples; for tokens these are ids, (batch, time)."""
+        if self.tokens:
+            return {self.tokens.embedding.ids: samples}
+        return self.moving.joined.split(samples) if self.moving.joined else {self.wrt: samples}
 
 
 def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
@@ -56,7 +86,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     import onnxviz
     from onnxviz.methods.search import Settings
     from onnxviz.model.devices import choose_device
-    from onnxviz.model.inputs import contract, default_input
+    from onnxviz.model.inputs import contract
     from onnxviz.model.labels import class_names
     from onnxviz.model.range_probe import probe_range
     from onnxviz.model.resting import rest
@@ -64,24 +94,34 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     model = onnxviz.load(options["model_path"])
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
-    moving = default_input(model, options["wrt"])
-    if moving.name in held:
-        raise UsageError(f"--set {moving.name}=…: it is the tensor that moves; hold another, or move another by --wrt")
-    inside = moving.name not in model.inputs
+    moving = choose_moving(model, options["wrt"])
+    for name in (moving.name, *moving.inputs):
+        if name in held:
+            raise UsageError(f"--set {name}=…: it is the tensor that moves; hold another, or move another by --wrt")
+    inside = not moving.inputs
     expected = refine_contract(
-        contract(model, moving.name), *(options[key] for key in ("value_range", "mean", "std", "layout", "channels"))
+        _joined_contract(moving) if moving.joined else contract(model, moving.name),
+        *(options[key] for key in ("value_range", "mean", "std", "layout", "channels")),
     )
     written = _parse(model, options["targets"])
-    shape, center, spread = _shape(model, moving.name, expected, inside, held, dims, shapes, options["seed"])
-    if not inside:
+    shape, center, spread = _shape(model, moving, held, dims, shapes, options["seed"])
+    tokens = None
+    if moving.embedding is not None:
+        held = _hold_ids(model, moving.embedding, held, dims, shapes)
+        tokens = read_tokens(moving.embedding, shape[1], options["vocab"], options["kept"])
+    elif options["vocab"] is not None:
+        raise UsageError(f"--vocab names tokens; {moving.name} is a {expected.kind}")
+    if not inside and moving.joined is None:
         outside = rest(model, [name for name in model.inputs if name != moving.name], held, dims, shapes)
         expected = probe_range(model, expected, shape, outside)
-    objectives = _expand(
-        model, written, [moving.name] if inside else [], moving.name, shape, held, dims, shapes, options["seed"]
-    )
-    _check_reach(model, objectives, moving.name)
+    objectives = _expand(model, written, moving.stops, moving.name, shape, held, dims, shapes, options["seed"])
+    _check_reach(model, objectives, moving)
     climbed = objectives if options["literal"] else tuple(_twin(model, one) for one in objectives)
-    space, drawing = _space(model, moving.name, expected, shape, center, spread, options)
+    rate = _rate(model, options["sample_rate"], expected.kind)
+    if tokens is None:
+        space, drawing, features = _space(model, moving, expected, shape, center, spread, options, rate)
+    else:
+        space, drawing, features = _token_space(tokens, expected, shape, options)
     default_restarts = 1 if space.spectral and expected.kind == "image" else 5
     robust = not options["no_transforms"]
     settings = Settings(
@@ -92,16 +132,21 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         options["optimizer"],
         robust,
     )
-    for sentence in expected.evidence:
-        terminal.note(f"{moving.name}: {sentence}")
+    for sentence in (*expected.evidence, *features.notes) if tokens is None else tokens.notes:
+        terminal.note(f"{tokens.embedding.ids if tokens else moving.name}: {sentence}")
     for objective, other in zip(objectives[:1], climbed[:1], strict=True):
         if objective != other:
             terminal.note(f"climbing {other}, before the squashing; the score is that of {objective}")
-    part = model.cut([name for one in (*objectives, *climbed) for name in one.tensors], [moving.name] if inside else [])
-    others = [name for name in part.inputs if name != moving.name]
+    wanted = [name for one in (*objectives, *climbed) for name in one.tensors]
+    counting = model.cut(wanted, moving.stops).inputs
+    if tokens is not None:  # ONNX Runtime is fed from the front, where other inputs may count as well
+        counting = {**counting, **model.cut(wanted).inputs}
+    # The untouched file wants all of its inputs, also those that do not count.
+    asked = {**counting, **(model.inputs if moving.inputs or tokens else {})}
+    others = [name for name in asked if name not in (moving.name, *moving.inputs)]
     resting = rest(model, others, held, dims, shapes)
-    for name in others:
-        if name not in held:
+    for name in counting:
+        if name in resting and name not in held:
             terminal.note(
                 f"{name}: held at rest ({shape_text(resting[name].shape)}); --set {name}=… holds it elsewhere"
             )
@@ -121,6 +166,10 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
         resting,
         labels,
         device,
+        moving,
+        features,
+        tokens,
+        rate,
     )
 
 
@@ -138,11 +187,33 @@ def _parse(model: Model, texts: tuple[str, ...]) -> tuple[Objective, ...]:
     return tuple(parsed)
 
 
+def _joined_contract(moving: Moving) -> InputContract:
+    """Return what several inputs expect as one vector."""
+    from onnxviz.model.inputs import InputContract as Contract
+
+    count = sum(moving.joined.widths) if moving.joined else 0
+    note = f"{len(moving.inputs)} inputs move together, as one vector of {count}; --wrt moves some of them"
+    return Contract(moving.name, (None, count), "vector", ("feature",), evidence=(note,))
+
+
+def _hold_ids(
+    model: Model,
+    embedding: Embedding,
+    held: dict[str, np.ndarray],
+    dims: dict[str, int],
+    shapes: dict[str, tuple[int, ...]],
+) -> dict[str, np.ndarray]:
+    """Hold the ids themselves, which a graph may read beside their vectors, at a common token and not at padding."""
+    from onnxviz.model.sample_inputs import settled_shape
+
+    norms = np.linalg.norm(embedding.rows, axis=1)
+    typical = int(np.argsort(norms, kind="stable")[len(norms) // 2])
+    return {**held, embedding.ids: np.full(settled_shape(model, embedding.ids, dims, shapes), typical)}
+
+
 def _shape(
     model: Model,
-    name: str,
-    expected: InputContract,
-    inside: bool,
+    moving: Moving,
     held: dict[str, np.ndarray],
     dims: dict[str, int],
     shapes: dict[str, tuple[int, ...]],
@@ -151,7 +222,10 @@ def _shape(
     """Return the moving tensor's shape with its batch, and for a tensor inside the graph where its values lie."""
     from onnxviz.model.sample_inputs import feed, settled_shape
 
-    if not inside:
+    name = moving.name
+    if moving.joined is not None:
+        return (1, sum(moving.joined.widths)), None, None
+    if moving.inputs:
         shape = settled_shape(model, name, dims, shapes)
         if len(shape) < 2:
             raise UsageError(f"{name} has the shape {shape_text(shape)}; a batch and one more axis are wanted")
@@ -161,11 +235,24 @@ def _shape(
             )
         return shape, None, None
     # What ONNX Runtime computes there for a seeded input tells its shape, center and spread.
-    values = np.asarray(model.session([name])(feed(model, held, dims, shapes, seed))[name], np.float32)
+    fed = feed(model, held, dims, shapes, seed)
+    values = np.asarray(model.session([name])(fed)[name], np.float32)
     if values.ndim < 2 or not values.size:
         raise UsageError(f"--wrt {name}: its shape is {shape_text(values.shape)}; a batch and one more axis are wanted")
+    if moving.embedding is not None:
+        _check_table(moving.embedding, values, fed[moving.embedding.ids])
     spread = float(values.std())
     return values.shape, np.asarray(values.mean(), np.float32), np.asarray(spread if spread > 0 else 1.0, np.float32)
+
+
+def _check_table(embedding: Embedding, values: np.ndarray, ids: np.ndarray) -> None:
+    """Make sure that ONNX Runtime turns ids into the rows that were found."""
+    wanted = embedding.rows[ids.astype(np.int64)]
+    if values.shape != wanted.shape or values.ndim != 3 or not np.allclose(values, wanted, rtol=1e-3, atol=1e-5):
+        raise UsageError(
+            f"{embedding.ids}: {embedding.output} is not its table's rows, (batch, time, feature), as they are (its shape is "
+            f"{shape_text(values.shape)}); move that tensor itself: --wrt {embedding.output}"
+        )
 
 
 def _expand(
@@ -182,7 +269,6 @@ def _expand(
     """Check every index and replace every ``*``; sizes that the graph does not tell are measured by ONNX Runtime."""
     from onnxviz.methods.objectives import Activation
     from onnxviz.model.sample_inputs import feed
-    from onnxviz.model.target import EACH
 
     sizes: dict[str, tuple[Any, ...]] = {}
     for objective in written:
@@ -191,7 +277,7 @@ def _expand(
                 continue
             name = term.target.tensor
             known = model.tensors[name].shape
-            starred = EACH in term.target.index
+            starred = _is_starred(written, name)
             if known is None or (starred and not all(isinstance(size, int) for size in known[1:])):
                 fed = feed(model, held, dims, {**shapes, wrt: shape} if wrt in model.inputs else shapes, seed)
                 known = tuple(np.asarray(model.session([name])(fed)[name]).shape)
@@ -204,16 +290,25 @@ def _expand(
     return tuple(one for objective in written for one in objective.expand(whole))
 
 
-def _check_reach(model: Model, objectives: tuple[Objective, ...], wrt: str) -> None:
+def _is_starred(objectives: tuple[Objective, ...], tensor: str) -> bool:
+    """Tell whether any objective wants a run for each place along an axis of a tensor."""
+    from onnxviz.methods.objectives import Activation
+    from onnxviz.model.target import EACH
+
+    terms = [term for objective in objectives for _, term in objective.terms if isinstance(term, Activation)]
+    return any(term.target.tensor == tensor and EACH in term.target.index for term in terms)
+
+
+def _check_reach(model: Model, objectives: tuple[Objective, ...], moving: Moving) -> None:
     """Say what stands in the way before anything is converted."""
     from onnxviz.model.support import reach
 
-    reached = reach(model, [wrt])
+    reached = reach(model, moving.sources)
     for objective in objectives:
         states = [reached[name] for name in objective.tensors]
         if not any(state.differentiable for state in states) and all(state.converted for state in states):
             reason = next((state.reason for state in states if state.reason), "nothing connects them")
-            raise DifferentiationError(f"{objective}: no gradient reaches {wrt}: {reason}")
+            raise DifferentiationError(f"{objective}: no gradient reaches {moving.name}: {reason}")
 
 
 def _twin(model: Model, objective: Objective) -> Objective:
@@ -225,59 +320,115 @@ def _twin(model: Model, objective: Objective) -> Objective:
     return objective if twin is None else Sum.of(twin)
 
 
+def _rate(model: Model, given: float | None, kind: str) -> float | None:
+    from onnxviz.model.labels import sample_rate
+
+    if given is not None and kind != "signal":
+        raise UsageError(f"--sample-rate is for signals; the input is a {kind}")
+    return given or (sample_rate(model.original) if kind == "signal" else None)
+
+
+def _token_space(
+    tokens: Tokens, expected: InputContract, shape: tuple[int, ...], options: dict[str, Any]
+) -> tuple[Space, Drawing, Features]:
+    """Return where the vectors behind tokens are searched: in a ball about the table's rows, or among relaxed codes."""
+    from onnxviz.commands.drawing import Drawing
+    from onnxviz.methods.search import Space
+
+    for key in ("bounds", "names", "data", "norm", "value_range"):
+        if options[key] is not None:
+            raise UsageError(f"--{key.replace('value_', '')} has no meaning for tokens; see --vocab and --keep")
+    rows, (length, width) = tokens.embedding.rows, shape[1:]
+    name, axes = tokens.embedding.output, ("time", "feature")
+    drawing = Drawing(expected)
+    movable = tokens.movable(length)
+    if tokens.embedding.one_hot:
+        low, high = np.zeros((length, width)), np.ones((length, width))
+        mean = np.full((length, width), 1 / width)
+        for place, token in tokens.kept.items():
+            low[place] = high[place] = mean[place] = rows[token]
+        groups = tuple(tuple(range(place * width, (place + 1) * width)) for place in range(length) if movable[place])
+        return Space(name, (length, width), axes, "tokens", None, low, high, mean, groups=groups), drawing, Features()
+    center, spread = center_and_spread(rows)
+    radius = float(np.linalg.norm((rows - center) / spread, axis=1).mean())
+    mean, scale = np.tile(center, (length, 1)), np.tile(spread, (length, 1))
+    for place, token in tokens.kept.items():
+        mean[place], scale[place] = rows[token], 0
+    space = Space(name, (length, width), axes, "tokens", mean=mean, scale=scale, norm=radius, tokens=True)
+    return space, drawing, Features()
+
+
 def _space(
     model: Model,
-    name: str,
+    moving: Moving,
     expected: InputContract,
     shape: tuple[int, ...],
     center: np.ndarray | None,
     spread: np.ndarray | None,
     options: dict[str, Any],
-) -> tuple[Space, Drawing]:
+    rate: float | None,
+) -> tuple[Space, Drawing, Features]:
     from onnxviz.commands.drawing import Drawing
-    from onnxviz.commands.feature_data import Features, read_features
     from onnxviz.methods.search import Space
     from onnxviz.model.labels import feature_names
 
-    own = shape[1:]
+    name, own = moving.name, shape[1:]
     axes = expected.axes if len(expected.axes) == len(own) else tuple(f"axis{place + 1}" for place in range(len(own)))
     flat = expected.kind == "vector" and len(own) == 1
     features = Features()
     if flat:
-        features = read_features(
-            own[0], feature_names(model.original), options["bounds"], options["names"], options["data"]
+        known = moving.joined.names if moving.joined else feature_names(model.original)
+        features = read_features(own[0], known, *(options[key] for key in ("bounds", "names", "data", "kept")))
+    elif any(options[key] not in (None, ()) for key in ("bounds", "names", "data", "kept")):
+        raise UsageError(
+            f"--bounds, --names, --data and --keep are for vectors; {name} is a {expected.kind} (see --range)"
         )
-    elif any(options[key] is not None for key in ("bounds", "names", "data")):
-        raise UsageError(f"--bounds, --names and --data are for vectors; {name} is a {expected.kind} (see --range)")
     low = features.low if features.low is not None else _along(expected.low, axes)
     high = features.high if features.high is not None else _along(expected.high, axes)
     if low is not None and options["norm"] is not None:
         raise UsageError("--norm is for unbounded inputs; leave out --bounds, --range and --data, or leave out --norm")
     mean = features.mean if features.mean is not None else _along(expected.mean, axes) if expected.mean else center
     scale = features.scale if features.scale is not None else _along(expected.scale, axes) if expected.scale else spread
-    colors = expected.color if expected.color in ("rgb", "bgr") and expected.kind == "image" else None
-    kind = expected.kind if len(expected.axes) == len(own) else "array"
-    space = Space(
-        name,
-        own,
-        axes,
-        kind,
-        colors,
-        low,
-        high,
-        np.zeros(()) if mean is None else np.asarray(mean),
-        np.ones(()) if scale is None else np.asarray(scale),
-        options["norm"],
-    )
     drawing = Drawing(
         expected,
-        features.names,
+        features.shown_names(own[0]) if flat else (),
         mean if flat else None,
         scale if flat else None,
         low if flat else None,
         high if flat else None,
+        rate,
     )
-    return space, drawing
+    mean = np.zeros(()) if mean is None else np.asarray(mean)
+    scale = np.ones(()) if scale is None else np.asarray(scale)
+    if features.kept:
+        low, high, mean, scale = _kept(features.kept, own, low, high, mean, scale)
+    colors = expected.color if expected.color in ("rgb", "bgr") and expected.kind == "image" else None
+    kind = expected.kind if len(expected.axes) == len(own) else "array"
+    space = Space(name, own, axes, kind, colors, low, high, mean, scale, options["norm"], features.groups)
+    return space, drawing, features
+
+
+def _kept(
+    kept: dict[int, float],
+    shape: tuple[int, ...],
+    low: np.ndarray | None,
+    high: np.ndarray | None,
+    mean: np.ndarray,
+    scale: np.ndarray,
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray, np.ndarray]:
+    """Return bounds, center and spread that leave some features no room."""
+    places, values = list(kept), list(kept.values())
+    if low is not None and high is not None:
+        low, high = np.array(np.broadcast_to(low, shape)), np.array(np.broadcast_to(high, shape))
+        if not bool(mean.any()):  # the box's own middle, as without kept features
+            mean = (low + high) / 2
+        low[places] = high[places] = values
+    mean, scale = (
+        np.array(np.broadcast_to(mean, shape), np.float64),
+        np.array(np.broadcast_to(scale, shape), np.float64),
+    )
+    mean[places], scale[places] = values, 0
+    return low, high, mean, scale
 
 
 def _along(values: tuple[float, ...], axes: tuple[str, ...]) -> np.ndarray | None:

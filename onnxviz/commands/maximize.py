@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onnxviz.commands.findings import Inquiry
 from onnxviz.commands.maximization_record import finish, measurement, record
 from onnxviz.commands.maximization_task import Task, prepare
 from onnxviz.commands.options import (
+    NamedText,
     check_output,
     contract_options,
     device_option,
@@ -27,6 +29,7 @@ from onnxviz.commands.options import (
     target_option,
     wrt_option,
 )
+from onnxviz.commands.scoring import Scorer
 from onnxviz.commands.terminal import Terminal, grid, visible
 
 if TYPE_CHECKING:
@@ -34,7 +37,10 @@ if TYPE_CHECKING:
 
     from onnxviz.formats.output_folder import OutputFolder
 
-_SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "std", "layout", "channels", "literal")
+_SEARCHED = (
+    *("bounds", "names", "data", "kept", "vocab", "sample_rate", "norm", "held"),
+    *("value_range", "mean", "std", "layout", "channels", "literal"),
+)
 
 
 @click.command()
@@ -56,7 +62,27 @@ _SEARCHED = ("bounds", "names", "data", "norm", "held", "value_range", "mean", "
     "--data",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Real samples of a vector: their ranges, means and deviations count.",
+    help="Real samples of a vector (.csv, .npy, .parquet): ranges, means, whole numbers and one-hot groups are read off them.",
+)
+@click.option(
+    "--keep",
+    "kept",
+    metavar="NAME=VALUE",
+    multiple=True,
+    type=NamedText("NAME=VALUE"),
+    help="Fix a vector's feature, by name or number; of tokens a position, as in 0=[CLS].",
+)
+@click.option(
+    "--vocab",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Tokens' names: a line each, or JSON; also tokenizer.json.",
+)
+@click.option(
+    "--sample-rate",
+    metavar="HZ",
+    type=click.FloatRange(min=0, min_open=True),
+    help="A signal's samples per second: axes in seconds and Hz, a spectrogram, and sound.wav.",
 )
 @click.option(
     "--norm",
@@ -155,15 +181,17 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
         todo.append((objective, climbed))
     if not todo:
         return
-    stops = [task.wrt] if task.inside else []
     tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
     measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
-    network = task.model.network(tensors, stops, device=task.device)
-    session = task.model.session(measured, stops)
-    check = task.model.network(measured, stops, device=task.device) if measured != tensors else network
-    at_once = samples_at_once(task.model, tensors, stops, task.shape)
+    network = task.network(tensors)
+    session = task.session(measured)
+    check = task.network(measured) if measured != tensors else network
+    at_once = samples_at_once(task.model, tensors, task.moving.stops, task.shape)
     held = {name: torch.as_tensor(value) for name, value in task.held.items()}
     measure = measurement(task, session, check)
+    score = Scorer(task, session, at_once)
+    climbed_score = Scorer(task, task.session(tensors), at_once) if measured != tensors else score
+    inquiry = Inquiry(task, network, check, score, climbed_score)
     done = 0
     with terminal.progress(f"{len(todo)} targets", task.settings.steps * len(todo)) as told:
         groups = search(
@@ -181,7 +209,7 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
             for found in group:
                 objective = todo[done][0]
                 done += 1
-                yield record(task, objective, found, measure, folder, names[str(objective)])
+                yield record(task, objective, found, inquiry(objective, found), measure, folder, names[str(objective)])
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:
