@@ -11,14 +11,14 @@ from onnxviz.commands.feature_data import Features, read_features
 from onnxviz.commands.moving import Moving, choose_moving
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.terminal import Terminal, shape_text
-from onnxviz.commands.token_data import Tokens, center_and_spread, read_tokens
+from onnxviz.commands.token_data import Tokens, read_tokens
+from onnxviz.commands.token_space import check_table, hold_ids, token_space
 from onnxviz.errors import DifferentiationError, UsageError
 
 if TYPE_CHECKING:
     from onnxviz.commands.drawing import Drawing
     from onnxviz.methods.objectives import Objective
     from onnxviz.methods.search import Settings, Space
-    from onnxviz.model.embedding import Embedding
     from onnxviz.model.graph import Model
     from onnxviz.model.inputs import InputContract
 
@@ -107,7 +107,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     shape, center, spread = _shape(model, moving, held, dims, shapes, options["seed"])
     tokens = None
     if moving.embedding is not None:
-        held = _hold_ids(model, moving.embedding, held, dims, shapes)
+        held = hold_ids(model, moving.embedding, held, dims, shapes)
         tokens = read_tokens(moving.embedding, shape[1], options["vocab"], options["kept"])
     elif options["vocab"] is not None:
         raise UsageError(f"--vocab names tokens; {moving.name} is a {expected.kind}")
@@ -121,7 +121,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     if tokens is None:
         space, drawing, features = _space(model, moving, expected, shape, center, spread, options, rate)
     else:
-        space, drawing, features = _token_space(tokens, expected, shape, options)
+        space, drawing, features = token_space(tokens, expected, shape, options)
     default_restarts = 1 if space.spectral and expected.kind == "image" else 5
     robust = not options["no_transforms"]
     settings = Settings(
@@ -196,21 +196,6 @@ def _joined_contract(moving: Moving) -> InputContract:
     return Contract(moving.name, (None, count), "vector", ("feature",), evidence=(note,))
 
 
-def _hold_ids(
-    model: Model,
-    embedding: Embedding,
-    held: dict[str, np.ndarray],
-    dims: dict[str, int],
-    shapes: dict[str, tuple[int, ...]],
-) -> dict[str, np.ndarray]:
-    """Hold the ids themselves, which a graph may read beside their vectors, at a common token and not at padding."""
-    from onnxviz.model.sample_inputs import settled_shape
-
-    norms = np.linalg.norm(embedding.rows, axis=1)
-    typical = int(np.argsort(norms, kind="stable")[len(norms) // 2])
-    return {**held, embedding.ids: np.full(settled_shape(model, embedding.ids, dims, shapes), typical)}
-
-
 def _shape(
     model: Model,
     moving: Moving,
@@ -240,19 +225,9 @@ def _shape(
     if values.ndim < 2 or not values.size:
         raise UsageError(f"--wrt {name}: its shape is {shape_text(values.shape)}; a batch and one more axis are wanted")
     if moving.embedding is not None:
-        _check_table(moving.embedding, values, fed[moving.embedding.ids])
+        check_table(moving.embedding, values, fed[moving.embedding.ids])
     spread = float(values.std())
     return values.shape, np.asarray(values.mean(), np.float32), np.asarray(spread if spread > 0 else 1.0, np.float32)
-
-
-def _check_table(embedding: Embedding, values: np.ndarray, ids: np.ndarray) -> None:
-    """Make sure that ONNX Runtime turns ids into the rows that were found."""
-    wanted = embedding.rows[ids.astype(np.int64)]
-    if values.shape != wanted.shape or values.ndim != 3 or not np.allclose(values, wanted, rtol=1e-3, atol=1e-5):
-        raise UsageError(
-            f"{embedding.ids}: {embedding.output} is not its table's rows, (batch, time, feature), as they are (its shape is "
-            f"{shape_text(values.shape)}); move that tensor itself: --wrt {embedding.output}"
-        )
 
 
 def _expand(
@@ -326,36 +301,6 @@ def _rate(model: Model, given: float | None, kind: str) -> float | None:
     if given is not None and kind != "signal":
         raise UsageError(f"--sample-rate is for signals; the input is a {kind}")
     return given or (sample_rate(model.original) if kind == "signal" else None)
-
-
-def _token_space(
-    tokens: Tokens, expected: InputContract, shape: tuple[int, ...], options: dict[str, Any]
-) -> tuple[Space, Drawing, Features]:
-    """Return where the vectors behind tokens are searched: in a ball about the table's rows, or among relaxed codes."""
-    from onnxviz.commands.drawing import Drawing
-    from onnxviz.methods.search import Space
-
-    for key in ("bounds", "names", "data", "norm", "value_range"):
-        if options[key] is not None:
-            raise UsageError(f"--{key.replace('value_', '')} has no meaning for tokens; see --vocab and --keep")
-    rows, (length, width) = tokens.embedding.rows, shape[1:]
-    name, axes = tokens.embedding.output, ("time", "feature")
-    drawing = Drawing(expected)
-    movable = tokens.movable(length)
-    if tokens.embedding.one_hot:
-        low, high = np.zeros((length, width)), np.ones((length, width))
-        mean = np.full((length, width), 1 / width)
-        for place, token in tokens.kept.items():
-            low[place] = high[place] = mean[place] = rows[token]
-        groups = tuple(tuple(range(place * width, (place + 1) * width)) for place in range(length) if movable[place])
-        return Space(name, (length, width), axes, "tokens", None, low, high, mean, groups=groups), drawing, Features()
-    center, spread = center_and_spread(rows)
-    radius = float(np.linalg.norm((rows - center) / spread, axis=1).mean())
-    mean, scale = np.tile(center, (length, 1)), np.tile(spread, (length, 1))
-    for place, token in tokens.kept.items():
-        mean[place], scale[place] = rows[token], 0
-    space = Space(name, (length, width), axes, "tokens", mean=mean, scale=scale, norm=radius, tokens=True)
-    return space, drawing, Features()
 
 
 def _space(
