@@ -38,11 +38,7 @@ def read_input(path: Path, expected: InputContract, shape: tuple[int, ...]) -> n
     DataError
         If it cannot be read, or does not fit the input.
     """
-    return fit_sample(read_sample(path), expected, shape)
-
-
-def fit_sample(sample: Sample, expected: InputContract, shape: tuple[int, ...]) -> np.ndarray:
-    """Return what was read as one sample for an input; the parameters and errors are those of `read_input`."""
+    sample = read_sample(path)
     if sample.kind == "image":
         return _image(sample, expected, shape)
     array = sample.array

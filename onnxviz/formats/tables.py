@@ -39,11 +39,45 @@ def read_table(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], tuple
         A line is longer or shorter than the first, a cell is empty or no finite number, or there is no row of numbers.
         Line and column are named.
     """
+    values, names, _ = _read(path, lenient=False)
+    return values, names
+
+
+def read_numeric_columns(
+    path: str | os.PathLike[str],
+) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
+    """Read a table's columns of numbers and leave its columns of text out: labels, identifiers, dates.
+
+    A column is text if its cell in the first row below the header is; without a header, all columns must be numbers.
+
+    Parameters
+    ----------
+    path : path
+        As in `read_table`.
+
+    Returns
+    -------
+    values : (row, column) float64
+        Without the columns of text.
+    names : tuple of str
+        One per column that is left, or none where the file has no header.
+    left_out : tuple of str
+        The names of the columns of text.
+
+    Raises
+    ------
+    DataError
+        As in `read_table`, for what is left; or nothing is left.
+    """
+    return _read(path, lenient=True)
+
+
+def _read(path: str | os.PathLike[str], lenient: bool) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            return _read_rows(csv.reader(file, delimiter=_separator(path, first), strict=True), path)
+            return _read_rows(csv.reader(file, delimiter=_separator(path, first), strict=True), path, lenient)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no UTF-8 text (byte {error.start}); save the table as CSV in UTF-8") from error
     except OSError as error:
@@ -59,10 +93,11 @@ def _separator(path: str | os.PathLike[str], first: str) -> str:
 
 
 def _read_rows(
-    reader: Iterator[list[str]], path: str | os.PathLike[str]
-) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    reader: Iterator[list[str]], path: str | os.PathLike[str], lenient: bool
+) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
     values = array("d")
     names: tuple[str, ...] = ()
+    kept: list[int] | None = None
     width = 0
     first = 0
     for line, row in _lines(reader, path):
@@ -73,10 +108,19 @@ def _read_rows(
                 continue
         if len(row) != width:
             raise DataError(f"{path}, line {line}: has {len(row)} columns where line {first} has {width}")
-        values.extend(_numbers(row, names, f"{path}, line {line}"))
-    if not values:
+        if kept is None:
+            kept = [column for column in range(width) if not (lenient and names and _is_text(row[column]))]
+        values.extend(_numbers(row, names, f"{path}, line {line}", kept))
+    if not values or kept is None:
         raise DataError(f"{path}: has no row of numbers" + (" below its header" if names else ""))
-    return np.frombuffer(values, dtype=np.float64).reshape(-1, width), names
+    left_out = tuple(name for column, name in enumerate(names) if column not in set(kept))
+    names = tuple(names[column] for column in kept) if names else ()
+    return np.frombuffer(values, dtype=np.float64).reshape(-1, len(kept)), names, left_out
+
+
+def _is_text(cell: str) -> bool:
+    """Tell whether a cell is a word, and not a number, missing, or a number with a decimal comma."""
+    return bool(cell.strip()) and _number(cell) is None and _number(cell.replace(",", ".", 1)) is None
 
 
 def _lines(reader: Iterator[list[str]], path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
@@ -96,9 +140,9 @@ def _line_number(reader: Iterator[list[str]]) -> int:
     return int(getattr(reader, "line_num", 0))
 
 
-def _numbers(row: list[str], names: tuple[str, ...], place: str) -> list[float]:
+def _numbers(row: list[str], names: tuple[str, ...], place: str, kept: list[int]) -> list[float]:
     numbers = []
-    for column, cell in enumerate(row, 1):
+    for column, cell in ((column + 1, row[column]) for column in kept):
         number = _number(cell)
         if number is None or number - number != 0.0:
             name = f" ({quoted(names[column - 1])})" if names else ""

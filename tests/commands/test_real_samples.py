@@ -29,6 +29,19 @@ def test_a_tensor_inside_takes_its_scale_from_real_samples(cli, samples) -> None
     assert "of norm 32" in outcome.document["runs"][0]["units"]
 
 
+def test_a_tensor_inside_is_placed_among_what_it_is_on_real_rows(cli, samples, onnx_runtime) -> None:
+    words = ("maximize", samples / "wine.onnx", "-t", "logits[0]", "--wrt", "relu1", "--steps", 3, "--json")
+    outcome = cli(*words, "--data", samples / "wine.csv")
+    assert outcome.code == 0, outcome.err
+    rows = np.loadtxt(samples / "wine.csv", delimiter=",", skiprows=1, dtype=np.float32)
+    places = np.unique(np.linspace(0, len(rows) - 1, 128).round().astype(int))
+    scores = onnx_runtime(samples / "wine.onnx", "logits", {"features": rows[places, :13]})[:, 0]
+    placed = outcome.document["runs"][0]["data"]
+    assert placed["samples"] == 128
+    assert placed["max"] == pytest.approx(scores.max(), rel=1e-5)
+    assert placed["mean"] == pytest.approx(scores.mean(), rel=1e-4)
+
+
 @pytest.mark.parametrize("parameterization", ["fourier", "pixel"])
 def test_an_ascent_starts_where_it_is_told_to(cli, samples, onnx_runtime, parameterization) -> None:
     seven = np.load(samples / "digits_seven.npy").reshape(1, 1, 8, 8).astype(np.float32)
@@ -51,7 +64,7 @@ def test_a_vector_starts_at_a_row(cli, samples) -> None:
 def test_what_does_not_fit_is_refused(cli, samples, tmp_path) -> None:
     words = ("maximize", samples / "digits.onnx", "-t", "logits[7]", "--steps", 2)
     (tmp_path / "empty").mkdir()
-    assert "holds no files" in cli(*words, "--data", tmp_path / "empty").err
+    assert "holds no pictures" in cli(*words, "--data", tmp_path / "empty").err
     np.save(tmp_path / "flat.npy", np.ones((3, 8, 8)))
     assert "are constant" in cli(*words, "--data", tmp_path / "flat.npy").err
     np.save(tmp_path / "long.npy", np.ones(65))
