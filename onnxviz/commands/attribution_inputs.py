@@ -160,11 +160,11 @@ def _assign(model: Model, given: Sequence[str], wrt: str | None, held: dict[str,
 
 
 def _contract(model: Model, name: str) -> InputContract:
-    from onnxviz.model.embedding import embedding_of
+    from onnxviz.model.embedding import find_embedding
     from onnxviz.model.inputs import contract
 
     found = contract(model, name)
-    if found.kind != "tokens" and model.inputs[name].is_float and embedding_of(model, name) is not None:
+    if found.kind != "tokens" and model.inputs[name].is_float and find_embedding(model, name) is not None:
         return found.with_note(
             "the graph looks its values up: tokens", kind="tokens", axes=("token",) * len(found.axes)
         )
@@ -203,7 +203,7 @@ def _explained(
     feeds: dict[str, np.ndarray],
     copies: int,
 ) -> tuple[Explained, ...]:
-    from onnxviz.model.embedding import embedding_of
+    from onnxviz.model.embedding import find_embedding
 
     names = list(arrays) if wrt is None else [wrt]
     if wrt is not None:
@@ -213,11 +213,11 @@ def _explained(
         if name not in model.inputs:
             found.append(_inside(model, name, feeds, copies))
             continue
-        embedding = embedding_of(model, name)
+        embedding = find_embedding(model, name)
         if embedding is not None:
-            terminal.note(f"{name}: tokens, explained at {embedding.tensor}, the lookup of their embedding")
+            terminal.note(f"{name}: tokens, explained at {embedding.output}, the lookup of their embedding")
             tokens = np.asarray(feeds[name])[:1]
-            found.append(_inside(model, embedding.tensor, feeds, copies, tokens.reshape(-1), embedding))
+            found.append(_inside(model, embedding.output, feeds, copies, tokens.reshape(-1), embedding))
             continue
         if not model.inputs[name].is_float:
             raise UsageError(

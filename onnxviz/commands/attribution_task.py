@@ -134,8 +134,8 @@ def _vocabulary(fed: Fed, path: Path | None) -> tuple[str, ...]:
     embeddings = [one.embedding for one in fed.explained if one.embedding is not None]
     if path is None:
         # 256 bytes, and at most a few marks beside them.
-        bytewise = embeddings and embeddings[0].size is not None and 256 <= embeddings[0].size <= 260
-        return tuple(_byte_name(code) for code in range(embeddings[0].size or 0)) if bytewise and embeddings else ()
+        bytewise = embeddings and 256 <= len(embeddings[0].rows) <= 260
+        return tuple(_byte_name(code) for code in range(len(embeddings[0].rows))) if bytewise and embeddings else ()
     if not embeddings:
         raise UsageError("--vocab names tokens, and no input of tokens is explained")
     if not path.exists():

@@ -316,13 +316,14 @@ def prepare_feed(terminal: Terminal, model: Model, options: dict[str, Any], sour
     needed = [name for name in outside if name not in held]
     for name in needed:
         terminal.note(f"{name}: held at rest ({shape_text(outside[name].shape)}); --set {name}=… holds it elsewhere")
+    rate = sample_rate(model.original)
     return Feed(
         terminal,
         model,
         contracts,
         wanted,
         outside,
-        sample_rate(model.original),
+        None if rate is None else round(rate),
         options.get("label"),
         bool(options.get("strict")),
     )

@@ -11,8 +11,16 @@ import numpy as np
 from onnxviz.commands.feeding import image_units
 
 if TYPE_CHECKING:
+    from onnxviz.commands.findings import Findings
+    from onnxviz.commands.maximization_task import Task
+    from onnxviz.commands.vector_findings import VectorFindings
     from onnxviz.formats.pictures import Picture
     from onnxviz.model.inputs import InputContract
+
+
+_UNITS = "value, in the model's own units"
+_MOST_LINES = 8
+"""More features than this are drawn as colors, and no fewer steps as bars."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,8 @@ class Drawing:
         Of a vector's features.
     low, high : ndarray or None
         A vector's bounds.
+    rate : float or None
+        A signal's samples per second.
     """
 
     expected: InputContract
@@ -37,6 +47,7 @@ class Drawing:
     std: np.ndarray | None = None
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    rate: float | None = None
 
     @property
     def is_picture(self) -> bool:
@@ -44,7 +55,12 @@ class Drawing:
         return self.expected.kind == "image"
 
     def draw(
-        self, array: np.ndarray, title: str = "", subtitle: str = "", restarts: np.ndarray | None = None
+        self,
+        array: np.ndarray,
+        title: str = "",
+        subtitle: str = "",
+        restarts: np.ndarray | None = None,
+        vector: VectorFindings | None = None,
     ) -> Picture:
         """Draw one sample.
 
@@ -56,6 +72,8 @@ class Drawing:
             Two lines above a chart; a picture has none.
         restarts : (restart, *shape) ndarray, optional
             What every start ended in; shown in a vector's chart.
+        vector : VectorFindings, optional
+            What else is known of a vector.
 
         Returns
         -------
@@ -67,9 +85,11 @@ class Drawing:
         if expected.kind == "signal":
             from onnxviz.formats.signal_chart import signal_chart
 
-            return signal_chart(array, title=title, subtitle=subtitle)
+            return signal_chart(array, self.rate, title=title, subtitle=subtitle)
+        if expected.axes == ("time", "feature") and array.ndim == 2:
+            return self._steps(array, title, subtitle, restarts)
         if array.ndim <= 1 or (array.ndim == 2 and 1 in array.shape):
-            return self._bars(array.reshape(-1), title, subtitle, restarts)
+            return self._bars(array.reshape(-1), title, subtitle, restarts, vector)
         from onnxviz.formats.heat_map import heat_map
 
         axes = (
@@ -79,8 +99,31 @@ class Drawing:
         )
         plane = array.reshape(-1, array.shape[-1])
         rows = " × ".join(axes[:-1])
+        return heat_map(plane, rows=rows, columns=axes[-1], label=_UNITS, title=title, subtitle=subtitle)
+
+    def _steps(self, array: np.ndarray, title: str, subtitle: str, restarts: np.ndarray | None) -> Picture:
+        """Draw (time, feature): a line for each of a few features over many steps, else colors with time to the right."""
+        length, features = array.shape
+        if features <= _MOST_LINES < length:
+            from onnxviz.formats.signal_chart import signal_chart
+
+            names = [f"feature {feature}" for feature in range(features)] if features > 1 else ()
+            others = np.swapaxes(restarts, 1, 2) if restarts is not None and len(restarts) > 1 else None
+            return signal_chart(
+                array.T, names=names, others=others, step="step", spectra=False, title=title, subtitle=subtitle
+            )
+        if length == 1:
+            return self._bars(array.reshape(-1), title, subtitle, restarts, None)
+        from onnxviz.formats.heat_map import heat_map
+
         return heat_map(
-            plane, rows=rows, columns=axes[-1], label="value, in the model's own units", title=title, subtitle=subtitle
+            array.T,
+            rows="feature",
+            columns="time, in steps",
+            label=_UNITS,
+            upward=True,
+            title=title,
+            subtitle=subtitle,
         )
 
     def _picture(self, array: np.ndarray) -> Picture:
@@ -95,7 +138,14 @@ class Drawing:
         centered = channels - channels.mean(axis=(1, 2), keepdims=True)
         return planes(centered, float(np.abs(centered).max()) or 1.0, math.ceil(math.sqrt(len(channels))))
 
-    def _bars(self, values: np.ndarray, title: str, subtitle: str, restarts: np.ndarray | None) -> Picture:
+    def _bars(
+        self,
+        values: np.ndarray,
+        title: str,
+        subtitle: str,
+        restarts: np.ndarray | None,
+        vector: VectorFindings | None,
+    ) -> Picture:
         from onnxviz.formats.vector_chart import FeatureVector, vector_chart
 
         given: dict[str, Any] = {"names": self.names if len(self.names) == values.size else ()}
@@ -105,6 +155,54 @@ class Drawing:
             given |= {"low": self.low, "high": self.high}
         if restarts is not None and len(restarts) > 1:
             given["restarts"] = restarts.reshape(len(restarts), -1)
+        if vector is not None:
+            given |= {"drops": vector.drops(), "reference": vector.reference}
+            if vector.neighbors is not None:
+                given |= {"rows": vector.neighbor_rows, "row_names": vector.row_names()}
+                subtitle += vector.distance_text()
         return vector_chart(
             FeatureVector(values, units="" if self.std is not None else "model units", **given), title, subtitle
         )
+
+
+def draw(task: Task, findings: Findings, array: np.ndarray, title: str, subtitle: str, every: np.ndarray) -> Picture:
+    """Draw what was found for a target.
+
+    Parameters
+    ----------
+    task : Task
+    findings : Findings
+    array : (*shape) ndarray
+        What of it is shown; of tokens their ids.
+    title, subtitle : str
+        Two lines above a chart.
+    every : (restart, *shape) ndarray
+        What every start ended in.
+    """
+    if task.tokens is None:
+        return task.drawing.draw(array, title, subtitle, every.astype(np.float32), findings.vector)
+    return draw_sample(task, array, title, subtitle, findings.tokens.drops if findings.tokens is not None else None)
+
+
+def draw_sample(
+    task: Task, array: np.ndarray, title: str = "", subtitle: str = "", drops: np.ndarray | None = None
+) -> Picture:
+    """Draw one sample of which nothing else is known; of tokens their ids, with what each contributes if that is."""
+    tokens = task.tokens
+    if tokens is None:
+        return task.drawing.draw(array, title, subtitle)
+    from onnxviz.formats.token_chart import token_chart
+
+    label = "" if drops is None else "score lost when another token takes the place"
+    if tokens.kept:
+        label += "; dashed: kept" if label else "dashed: kept"
+    names = [tokens.name(int(token)) for token in array]
+    return token_chart(
+        names,
+        array.tolist() if tokens.names else (),
+        drops,
+        kept=tuple(tokens.kept),
+        label=label,
+        title=title,
+        subtitle=" · ".join(part for part in (subtitle, f"{tokens.embedding.ids}: {len(names)} tokens") if part),
+    )

@@ -1,13 +1,17 @@
-"""What a person knows of a vector's features: names, bounds, real data."""
+"""What a person knows of a vector's features: names, bounds, real data, values to keep."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.captions import quoted
+
+_LABELS = ("label", "labels", "target", "class", "species", "outcome", "y")
+"""Names that a column of answers often bears."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,16 @@ class Features:
         Empty where unknown.
     low, high, mean, scale : (feature,) ndarray or None
         In the model's own units.
+    rows : (row, feature) ndarray or None
+        The real samples.
+    whole : (feature,) bool ndarray or None
+        Which features are whole numbers in all of the data.
+    groups : tuple of tuple of int
+        One-hot groups, by their features' numbers.
+    kept : mapping of int to float
+        Features that stay at a value.
+    notes : tuple of str
+        What a person should know about how all this was found.
     """
 
     names: tuple[str, ...] = ()
@@ -27,76 +41,186 @@ class Features:
     high: np.ndarray | None = None
     mean: np.ndarray | None = None
     scale: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    whole: np.ndarray | None = None
+    groups: tuple[tuple[int, ...], ...] = ()
+    kept: dict[int, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def name(self, feature: int) -> str:
+        """Return a feature's name, or its number in brackets."""
+        return self.names[feature] if self.names else f"[{feature}]"
+
+    def shown_names(self, count: int) -> tuple[str, ...]:
+        """Return a chart's names, which say what is kept; none where numbers do."""
+        if not self.kept:
+            return self.names
+        return tuple(
+            f"{self.name(feature)} (kept)" if feature in self.kept else self.name(feature) for feature in range(count)
+        )
 
 
 def read_features(
-    count: int, known: tuple[str, ...], bounds: str | None, names: Path | None, data: Path | None
+    count: int,
+    known: tuple[str, ...],
+    bounds: str | None,
+    names: Path | None,
+    data: Path | None,
+    kept: tuple[tuple[str, str], ...] = (),
 ) -> Features:
-    """Read --bounds, --names and --data.
+    """Read --bounds, --names, --data and --keep.
 
     Parameters
     ----------
     count : int
         How many features the input has.
     known : tuple of str
-        The names that the model's metadata gives.
+        The names that the model gives.
     bounds : str or None
         "LO,HI" for all features, or a table of two columns with a row for each.
     names : Path or None
         A file with a name in each line, or as JSON.
     data : Path or None
-        A table or array of real samples: its columns' range, mean and standard deviation count. Columns are matched by name
-        where names are known and the table has more columns than the model features.
+        A table or array of real samples: its columns' range, mean and standard deviation count, and what they hold.
+        Columns are matched by name where both sides have names, else by order.
+    kept : tuple of (str, str)
+        Features' names or numbers, and the values that they keep.
 
     Raises
     ------
     UsageError
-        If --bounds is neither, or its file does not exist.
+        If --bounds or --keep cannot be read, or a file does not exist.
     DataError
         If a file cannot be read or has another number of features.
     """
-    labels = known if len(known) == count else ()
+    found = Features(known if len(known) == count else ())
     if names is not None:
-        labels = _read_names(names, count)
-    low = high = mean = scale = None
+        found = replace(found, names=_read_names(names, count))
     if data is not None:
-        table, columns = read_rows(data, labels, count)
-        if len(table) < 2:
-            raise DataError(f"--data {data}: it has one row; ranges and deviations want two or more")
-        if not labels and len(columns) == count:
-            labels = columns
-        low, high = table.min(0), table.max(0)
-        mean, scale = table.mean(0), table.std(0)
+        found = _with_data(found, count, data, bounded=bounds is not None)
     if bounds is not None:
         low, high = _read_bounds(bounds, count)
-    return Features(labels, low, high, mean, scale)
+        for group in found.groups:  # a code is 0 or 1, whatever holds for the others
+            low[list(group)], high[list(group)] = 0.0, 1.0
+        found = replace(found, low=low, high=high)
+    return _with_kept(found, count, kept) if kept else found
 
 
-def read_rows(path: Path, labels: tuple[str, ...], count: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Read samples of a vector, a row for each.
+def read_rows(path: Path, labels: tuple[str, ...], count: int) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
+    """Read samples of a vector, a row for each; columns are matched by name where both sides have names, else by order.
 
     Parameters
     ----------
     path : Path
         A table or an array.
     labels : tuple of str
-        The features' names; a table with more columns is searched for them.
+        The features' names; empty where unknown.
     count : int
         How many features there are.
 
     Returns
     -------
     table : (sample, feature) float64 ndarray
-    columns : tuple of str
-        The names of all columns of the file; empty where it has none.
+    names : tuple of str
+        Of the columns that were taken; empty where the file has none.
+    notes : tuple of str
+        What a person should know of how they were chosen.
 
     Raises
     ------
+    UsageError
+        If there is no such file.
     DataError
         If it cannot be read or has another number of features.
     """
-    table, columns = _read_table(path)
-    return _match(table, columns, labels, count, path), columns
+    table, columns, left_out = _read_rows(path)
+    notes = [f"--data {path}: the columns {_listed(left_out)} hold text and are left out"] if left_out else []
+    chosen, how = _match(table, columns, labels, count, path)
+    notes.append(f"--data {path}: {len(table)} rows, {how}")
+    return table[:, chosen], tuple(columns[place] for place in chosen) if columns else (), tuple(notes)
+
+
+def _with_data(found: Features, count: int, path: Path, bounded: bool) -> Features:
+    from onnxviz.formats.column_kinds import ColumnKinds
+
+    table, columns, said = read_rows(path, found.names, count)
+    if len(table) < 2:
+        raise DataError(f"--data {path}: it has one row; ranges and deviations want two or more")
+    notes = list(said)
+    kinds = ColumnKinds.of(table)
+    found = replace(
+        found,
+        names=found.names or columns,
+        low=table.min(0),
+        high=table.max(0),
+        mean=table.mean(0),
+        scale=table.std(0),
+        rows=table,
+        whole=kinds.whole,
+        groups=kinds.groups,
+    )
+    if kinds.whole.any():
+        notes.append(f"whole numbers in every row, and so in what is found: {_named(found, kinds.whole.nonzero()[0])}")
+    if kinds.groups:
+        told = "; ".join(_named(found, group) for group in kinds.groups[:4]) + ("; …" if len(kinds.groups) > 4 else "")
+        notes.append(f"one-hot, so that exactly one of each group is set: {told}")
+    if kinds.constant.any() and not bounded:
+        notes.append(f"the same in every row, and so kept: {_named(found, kinds.constant.nonzero()[0])}")
+    return replace(found, notes=tuple(notes))
+
+
+def _with_kept(found: Features, count: int, kept: tuple[tuple[str, str], ...]) -> Features:
+    values: dict[int, float] = {}
+    for name, text in kept:
+        place = _place(found, count, name)
+        try:
+            value = float(text)
+        except ValueError:
+            raise UsageError(f"--keep {name}={text}: write a number after the =") from None
+        if not np.isfinite(value):
+            raise UsageError(f"--keep {name}={text}: the value must be a finite number")
+        if values.setdefault(place, value) != value:
+            raise UsageError(f"--keep {name}={text}: it is kept at {values[place]:g} as well; give it once")
+    groups = []
+    for group in found.groups:
+        given = [values[place] for place in group if place in values]
+        free = tuple(place for place in group if place not in values)
+        if any(value not in (0, 1) for value in given) or sum(given) > 1 or (not free and sum(given) != 1):
+            raise UsageError(
+                f"--keep: {_named(found, group)} are a one-hot group: keep one of them at 1, or some of them at 0"
+            )
+        if sum(given) == 1 or len(free) == 1:
+            # Settled: what is left of the group follows from what is kept.
+            values |= dict.fromkeys(free, 1.0 - sum(given))
+        elif free:
+            groups.append(free)
+    whole = None
+    if found.whole is not None:
+        whole = found.whole.copy()
+        whole[list(values)] = False
+    told = ", ".join(f"{found.name(place)} = {value:g}" for place, value in sorted(values.items())[:8])
+    notes = (*found.notes, f"kept: {told}" + (", …" if len(values) > 8 else ""))
+    return replace(found, whole=whole, groups=tuple(groups), kept=values, notes=notes)
+
+
+def _place(found: Features, count: int, name: str) -> int:
+    if found.names.count(name) == 1:
+        return found.names.index(name)
+    if name in found.names:
+        raise UsageError(f"--keep {name}: {found.names.count(name)} features have this name; give the number of one")
+    digits = name.removeprefix("[").removesuffix("]")
+    if digits.isdecimal() and int(digits) < count:
+        return int(digits)
+    listed = f"; they are {_listed(found.names)}" if found.names else ""
+    raise UsageError(f"--keep {name}: no feature of that name, and no number from 0 to {count - 1}{listed}")
+
+
+def _named(found: Features, places: np.ndarray | tuple[int, ...]) -> str:
+    return _listed(tuple(found.name(int(place)) for place in places))
+
+
+def _listed(names: tuple[str, ...], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _read_names(path: Path, count: int) -> tuple[str, ...]:
@@ -114,6 +238,19 @@ def _read_names(path: Path, count: int) -> tuple[str, ...]:
     return found
 
 
+def _read_rows(path: Path) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
+    """Return rows of numbers, the columns' names, and the names of columns that hold none."""
+    from onnxviz.formats.parquet_tables import read_parquet
+    from onnxviz.formats.tables import read_numeric_columns
+
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv", ".parquet"):
+        if not path.exists():
+            raise UsageError(f"--data {path}: no such file")
+        return read_parquet(path) if suffix == ".parquet" else read_numeric_columns(path)
+    return (*_read_table(path), ())
+
+
 def _read_table(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     from onnxviz.formats.samples import read_sample
 
@@ -124,16 +261,40 @@ def _read_table(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     return array.reshape(len(array), -1), sample.names
 
 
-def _match(table: np.ndarray, columns: tuple[str, ...], labels: tuple[str, ...], count: int, path: Path) -> np.ndarray:
+def _match(
+    table: np.ndarray, columns: tuple[str, ...], labels: tuple[str, ...], count: int, path: Path
+) -> tuple[list[int], str]:
+    """Return which column each feature is, and in words how that was told."""
+    if labels and columns and len(set(labels)) == count:
+        missing = [label for label in labels if label not in columns]
+        if not missing:
+            rest = tuple(name for name in columns if name not in labels)
+            return [columns.index(label) for label in labels], "columns matched by name" + (
+                f"; not a feature: {_listed(rest)}" if rest else ""
+            )
+        if len(missing) < count:
+            raise DataError(
+                f"--data {path}: {count - len(missing)} of the {count} features are columns of it, and {_listed(tuple(missing))} "
+                "are not; rename the columns, or give --names in the columns' order"
+            )
     if table.shape[1] == count:
-        return table
-    if labels and set(labels) <= set(columns):
-        return table[:, [columns.index(label) for label in labels]]
-    if table.shape[1] == count + 1 and columns:
-        raise DataError(
-            f"--data {path}: it has {count + 1} columns, the input {count} features; leave the label's column out, or give --names"
-        )
-    raise DataError(f"--data {path}: it has {table.shape[1]} columns, the input {count} features")
+        said = ", since no column bears a feature's name" if labels and columns else ""
+        return list(range(count)), f"columns taken in their order{said}"
+    kept = [place for place in range(table.shape[1]) if not _is_index(table, columns, place)]
+    if len(kept) == count + 1 and columns:
+        kept = [place for place in kept if columns[place].strip().lower() not in _LABELS]
+    if len(kept) == count:
+        rest = tuple(columns[place] for place in range(table.shape[1]) if place not in kept)
+        return kept, f"columns taken in their order; not a feature: {_listed(rest)}"
+    hint = "; leave out the columns that are no features, or give --names" if table.shape[1] > count else ""
+    listed = f" ({_listed(tuple(quoted(name) for name in columns), 4)})" if columns else ""
+    raise DataError(f"--data {path}: it has {table.shape[1]} columns{listed}, the input {count} features{hint}")
+
+
+def _is_index(table: np.ndarray, columns: tuple[str, ...], place: int) -> bool:
+    """Tell whether a first column without a name counts the rows, as pandas writes it."""
+    unnamed = place == 0 and bool(columns) and columns[0].lower() in ("column 1", "unnamed: 0", "index")
+    return unnamed and bool(np.array_equal(table[:, 0], np.arange(len(table))))
 
 
 def _read_bounds(text: str, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -157,4 +318,4 @@ def _read_bounds(text: str, count: int) -> tuple[np.ndarray, np.ndarray]:
     if not (table[:, 0] <= table[:, 1]).all():
         row = int(np.argmax(table[:, 0] > table[:, 1]))
         raise DataError(f"--bounds {text}: in row {row + 1} the low end lies above the high end")
-    return table[:, 0], table[:, 1]
+    return table[:, 0].copy(), table[:, 1].copy()

@@ -8,33 +8,41 @@ from onnxviz.commands.terminal import Terminal
 from onnxviz.errors import DifferentiationError
 
 if TYPE_CHECKING:
+    from onnxviz.commands.moving import Moving
     from onnxviz.methods.objectives import Objective
     from onnxviz.model.graph import Model
 
-OptimizerName = Literal["adam", "lbfgs", "cma"]
+OptimizerName = Literal["adam", "nadam", "lbfgs", "cma"]
 
 
-def stops(model: Model, objectives: tuple[Objective, ...], wrt: str, straight_through: bool = False) -> tuple[str, ...]:
-    """Return for each objective what keeps its gradient from a tensor, "" where nothing does; before anything is converted.
+def stops(
+    model: Model, objectives: tuple[Objective, ...], moving: Moving, straight_through: bool = False
+) -> tuple[str, ...]:
+    """Return for each objective what keeps its gradient from what moves, "" where nothing does; before anything is converted.
 
     Raises
     ------
     DifferentiationError
-        If an objective does not depend on the tensor at all.
+        If an objective does not depend on it at all.
     """
     from onnxviz.model.structure import read_by
     from onnxviz.model.support import reach
 
-    reached = reach(model, [wrt], straight_through=straight_through)
+    wrt, sources = moving.name, set(moving.sources)
+    reached = reach(model, moving.sources, straight_through=straight_through)
     found = []
     for objective in objectives:
-        nodes = model.cut(objective.tensors, [wrt]).nodes
-        if wrt not in objective.tensors and not any(wrt in read_by(node) for node in nodes):
+        tensors = moving.in_graph(objective.tensors)
+        nodes = model.cut(tensors, moving.sources).nodes
+        reads = wrt in objective.tensors or not sources.isdisjoint(tensors)
+        if not reads and all(sources.isdisjoint(read_by(node)) for node in nodes):
             raise DifferentiationError(
                 f"{objective}: no gradient reaches {wrt}: nothing connects them; move another tensor with --wrt, or aim at another"
             )
         # That the tensor reaches itself says nothing of those beside it.
-        states = [reached[name] for name in objective.tensors if name != wrt] or [reached[wrt]]
+        states = [reached[name] for name in tensors if name not in sources] or [
+            reached[name] for name in moving.sources
+        ]
         blocked = [state for state in states if not state.converted]
         if not blocked and not any(state.differentiable for state in states):
             blocked = states

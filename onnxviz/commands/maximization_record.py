@@ -2,101 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.commands.drawing import draw, draw_sample
 from onnxviz.commands.maximization_trust import caption
-from onnxviz.errors import UnsupportedOperators
+from onnxviz.commands.scoring import own_type
 
 if TYPE_CHECKING:
+    from onnxviz.commands.findings import Findings
     from onnxviz.commands.maximization_task import Task
     from onnxviz.commands.maximization_trust import Trust
+    from onnxviz.commands.scoring import Measure
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.methods.maximization import Ascent
     from onnxviz.methods.objectives import Objective
-    from onnxviz.methods.scorer import Scorer
     from onnxviz.methods.search import Found
 
 _SMALL = 256
 """Pictures of fewer pixels a side are enlarged until they have about as many."""
 
 
-Measure = Callable[["Objective", np.ndarray], tuple[np.ndarray | None, np.ndarray]]
-"""Scores an objective at (samples, *shape), by torch (None where torch cannot run the model) and by ONNX Runtime: a number for
-each sample."""
-
-
-def measurement(task: Task, session: Any, network: Any) -> Measure:
-    """Return a function that scores arrays, by torch and by ONNX Runtime on the untouched model.
-
-    The samples are run one by one, and the objective sees them together.
-    """
-    import torch
-
-    dtype = own_type(task)
-
-    def measure(objective: Objective, samples: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-        ours: list[dict[str, torch.Tensor]] = []
-        theirs: list[dict[str, torch.Tensor]] = []
-        for sample in samples.astype(dtype):
-            fed = {**task.held, task.wrt: np.repeat(sample[None], task.copies, axis=0)}
-            if network is not None:
-                with torch.no_grad():
-                    ours.append(network({name: torch.as_tensor(np.asarray(value)) for name, value in fed.items()}))
-            theirs.append({name: torch.tensor(np.asarray(value, np.float64)) for name, value in session(fed).items()})
-        scores = [
-            objective({name: _joined(one, name) for name in objective.tensors}).cpu().numpy()
-            for one in (ours, theirs)
-            if one
-        ]
-        return scores[0] if network is not None else None, scores[-1]
-
-    return measure
-
-
-def _joined(answers: list[dict[str, Any]], name: str) -> Any:
-    """Return what each sample gave, along the batch; of a batch that the file fixes the first counts."""
-    import torch
-
-    return torch.cat([one[name][:1] if one[name].ndim else one[name].reshape(1) for one in answers])
-
-
-def torch_copy(task: Task, tensors: list[str], stops: list[str]) -> Any:
-    """Return the network that computes some tensors; None where it cannot be made and none is needed."""
-    try:
-        return task.model.network(tensors, stops, device=task.device)
-    except UnsupportedOperators:
-        if task.settings.optimizer != "cma":
-            raise
-        return None
-
-
-def scorer(task: Task, session: Any, at_once: int) -> Scorer:
-    """Return what measures many inputs by ONNX Runtime."""
-    import torch
-
-    from onnxviz.methods.runs import Run
-    from onnxviz.methods.scorer import Scorer
-
-    start = task.space.start([Run("probe", 0, task.settings.seed)], torch.device("cpu"))
-    sample = start.realize().detach().numpy()[0]
-    return Scorer(session, task.wrt, task.held, sample, copies=task.copies, batch_size=at_once)
-
-
-def own_type(task: Task) -> str:
-    """Return the input's type, so that what is saved can be fed as it is; float32 where numpy lacks it."""
-    dtype = task.model.tensors[task.wrt].dtype
-    return dtype if dtype in ("float16", "float32", "float64") else "float32"
-
-
 def record(
     task: Task,
     objective: Objective,
     found: Found,
+    findings: Findings,
     measure: Measure,
     trust: Trust,
     folder: OutputFolder | None,
@@ -105,10 +39,9 @@ def record(
 ) -> dict[str, Any]:
     """Measure one result, write it, and return its row."""
     ascent = found.outcome
-    every = np.stack([one.array for one in found.ascents])
     together = bool(objective.members)
-    chosen = every if together else every[found.best : found.best + 1]
-    starts = found.starts if together else found.start[None]
+    chosen = findings.every if together else findings.array[None]
+    starts = findings.starts if together else findings.start[None]
     climbed = found.ascents if together else (ascent,)
     ours, theirs = measure(objective, chosen)
     score = None if ours is None else float(ours.mean())
@@ -128,35 +61,39 @@ def record(
         "initial_ort_score": begun,
         "climbed_score": float(np.mean([one.score for one in climbed])),
         "initial_climbed_score": float(np.mean([one.initial_score for one in climbed])),
-        "set": {"members": len(every), "own_ort_scores": _own(objective, every, measure)} if together else None,
+        "set": {"members": len(chosen), "own_ort_scores": _own(objective, chosen, measure)} if together else None,
         "status": ascent.status,
-        "message": "; ".join(text for text in (ascent.message, task.remark) if text),
+        "message": "; ".join(text for text in (ascent.message, findings.remark, task.remark) if text),
         "start": task.start,
         "window": None if window is None else [[part.start, part.stop] for part in window],
         "consistency": {**asdict(found.consistency), "statement": found.consistency.statement},
-        **trust.row(objective, found, score, ort_score, begun),
+        **trust.row(objective, found, findings.array, score, ort_score, begun),
         "optimizer": task.settings.optimizer,
         "differentiable": not task.stopped[task.objectives.index(objective)],
         "files": [],
+        **findings.summary(task),
     }
     if folder is None:
         return row
+    from onnxviz.formats.audio_files import write_wav, writes_sound
     from onnxviz.formats.pictures import enlarge, save_picture
     from onnxviz.formats.results import Result
 
     dtype = own_type(task)
     arrays = {
         "input": chosen.astype(dtype),
-        "restarts": every.astype(dtype),
+        "restarts": findings.every.astype(dtype),
         "scores": np.asarray([one.score for one in found.ascents], np.float64),
         "history": np.stack([_padded(one.history, task.settings.steps) for one in found.ascents]),
     }
-    own = [axis.replace(" ", "_") for axis in task.space.axes]
+    own = ["time"] if task.tokens else [axis.replace(" ", "_") for axis in task.space.axes]
     axes = {
         "input": " ".join(("batch", *own)),
         "restarts": " ".join(("restart", *own)),
         "history": "restart step",
     }
+    for key, (array, words) in findings.arrays().items():
+        arrays[key], axes[key] = array, words
     title = f"{objective}" + (f" ({row['label']})" if row["label"] else "")
     subtitle = f"{task.model.name}: {ort_score:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
     trusted = caption(row)
@@ -164,19 +101,22 @@ def record(
     if found.transparency is not None:
         arrays["transparency"] = found.transparency.astype(np.float32)[None]
         axes["transparency"] = axes["input"]
-    inside = window or (slice(None),) * ascent.array.ndim
+    inside = window or (slice(None),) * findings.array.ndim
     windowed = (slice(None), *inside)
+    others = findings.every.astype(dtype)[windowed]
     if together:
-        picture = _set_picture(task, objective, every[windowed], row, title, subtitle)
+        picture = _set_picture(task, objective, others, row, title, subtitle)
     else:
-        others = every.astype(dtype).astype(np.float32)[windowed]
-        picture = task.drawing.draw(_drawn(task, found)[inside], title, subtitle, others)
+        picture = draw(task, findings, _drawn(task, found, findings.array)[inside], title, subtitle, others)
         if task.drawing.is_picture:
             picture = enlarge(picture, max(1, _SMALL // max(picture.shape[:2])))
-    files = ["picture.png", "arrays.npz", "result.json"]
+    sounds = task.rate is not None and writes_sound(findings.array)
+    files = ["picture.png", "arrays.npz", "result.json", *(["sound.wav"] if sounds else [])]
     row["files"] = [str(folder.path / name / file) for file in files]
     with folder.item(name) as item:
         save_picture(item / "picture.png", picture)
+        if sounds and task.rate is not None:
+            write_wav(item / "sound.wav", findings.array, task.rate)
         _save_frames(task, ascent, inside, item)
         provenance = {"model": task.model.name, "sha256": task.model.digest, "seed": task.settings.seed}
         Result(arrays, axes, row, ascent.status, ascent.message, provenance).save(item)
@@ -191,21 +131,22 @@ def _save_frames(task: Task, ascent: Ascent, inside: tuple[slice, ...], folder: 
         return
     (folder / "frames").mkdir()
     for step, array in ascent.frames.items():
-        picture = task.drawing.draw(array[inside], "", f"after {step} steps")
+        sample = array[inside] if task.tokens is None else task.tokens.nearest(array[None])[0]
+        picture = draw_sample(task, sample, "", f"after {step} steps")
         if task.drawing.is_picture:
             picture = enlarge(picture, max(1, _SMALL // max(picture.shape[:2])))
         save_picture(folder / "frames" / f"step_{step:05d}.png", picture)
 
 
-def _drawn(task: Task, found: Found) -> np.ndarray:
+def _drawn(task: Task, found: Found, array: np.ndarray) -> np.ndarray:
     """Return what is drawn of an input: all of it, or with phases alone what the target cared for."""
     if found.transparency is None:
-        return found.ascent.array
+        return array
     from onnxviz.methods.maco import faded
 
     axes = task.space.axes
     channel = axes.index("channel") if "channel" in axes else None
-    return faded(found.ascent.array, found.transparency, task.space.middle, channel)
+    return faded(array, found.transparency, task.space.middle, channel)
 
 
 def _padded(history: np.ndarray, steps: int) -> np.ndarray:
@@ -232,7 +173,7 @@ def _set_picture(
     tiles = []
     for place, (array, share) in enumerate(zip(every, shares, strict=True)):
         caption = f"{share:.0%} and {1 - share:.0%}" if objective.passes else f"{place + 1} of {len(every)}"
-        picture = task.drawing.draw(array)
+        picture = draw_sample(task, array)
         # A chart is read in its own size, never in squares.
         sharp = None if task.drawing.is_picture else False
         tiles.append(Tile(picture, caption, number_text(own[place]) if own else "", sharp=sharp))

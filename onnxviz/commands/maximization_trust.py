@@ -23,6 +23,8 @@ _LARGE = 4096
 _SCORES = 50_000_000
 """Scores that are held at once: of many targets, fewer samples."""
 
+_NONE = np.empty(0, np.float32)
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -54,13 +56,13 @@ class Trust:
         """
         from onnxviz.methods.probes import probes
 
-        # What compares restarts says nothing of one input.
-        objectives = [objective for objective in objectives if not objective.members]
+        # What compares restarts says nothing of one input; and between token ids nothing is near.
+        objectives = [objective for objective in objectives if not objective.members and task.tokens is None]
         if not objectives:
             return cls(task, score, {}, {})
         names = [str(objective) for objective in objectives]
         inputs = probes(task.space, _FEW_PROBES if np.prod(task.shape[1:]) > _LARGE else _PROBES, task.settings.seed)
-        probed = score(objectives, inputs)
+        probed = score(objectives, task.settled(inputs))
         scores = np.zeros((len(objectives), 0), np.float32)
         if task.samples is not None:
             most = max(1, _SCORES // len(objectives))
@@ -73,7 +75,13 @@ class Trust:
         return cls(task, score, dict(zip(names, probed, strict=True)), dict(zip(names, scores, strict=True)))
 
     def row(
-        self, objective: Objective, found: Found, torch_score: float | None, score: float, start: float
+        self,
+        objective: Objective,
+        found: Found,
+        array: np.ndarray,
+        torch_score: float | None,
+        score: float,
+        start: float,
     ) -> dict[str, Any]:
         """Return the fields of one target's row.
 
@@ -83,6 +91,8 @@ class Trust:
             The target.
         found : Found
             What the search found for it.
+        array : (*shape) ndarray
+            What is fed of it; of tokens their ids.
         torch_score, score, start : float
             Of the best input by torch and by ONNX Runtime, and of where its search began by ONNX Runtime.
         """
@@ -100,8 +110,8 @@ class Trust:
                 found=score,
                 start=start,
                 torch=None if task.settings.optimizer == "cma" else torch_score,
-                probes=self.probes[name],
-                samples=self.samples[name],
+                probes=self.probes.get(name, _NONE),
+                samples=self.samples.get(name, _NONE),
                 low=low,
                 high=high,
                 operator=operator,
@@ -109,8 +119,12 @@ class Trust:
                 starts=len(found.ascents),
             )
         )
-        moved = robustness(self.score, objective, task.space, found.ascent.array, task.settings.seed, score, start)
-        place = standing(score, self.samples[name])
+        moved = None
+        if task.tokens is None:
+            moved = robustness(
+                self.score, objective, task.space, array, task.settings.seed, score, start, settle=task.settled
+            )
+        place = standing(score, self.samples.get(name, _NONE))
         return {
             "verdict": asdict(verdict),
             "robustness": None if moved is None else asdict(moved),

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.maximization_record import finish, measurement, record, scorer, torch_copy
+from onnxviz.commands.findings import Inquiry
+from onnxviz.commands.maximization_record import finish, record
 from onnxviz.commands.maximization_task import Task, prepare
 from onnxviz.commands.maximization_trust import Trust, in_short
 from onnxviz.commands.options import (
+    NamedText,
     check_output,
     contract_options,
     device_option,
@@ -29,6 +31,7 @@ from onnxviz.commands.options import (
     target_option,
     wrt_option,
 )
+from onnxviz.commands.scoring import measurement, scorer, search_scorer, torch_copy
 from onnxviz.commands.terminal import Terminal, grid, visible
 
 if TYPE_CHECKING:
@@ -39,7 +42,8 @@ if TYPE_CHECKING:
 Told = Callable[[int, str], None]
 
 _SEARCHED = (
-    *("bounds", "names", "data", "norm", "held", "value_range", "mean", "std", "layout", "channels", "literal"),
+    *("bounds", "names", "data", "kept", "vocab", "sample_rate", "norm", "held"),
+    *("value_range", "mean", "std", "layout", "channels", "literal"),
     *("like", "straight_through", "parameterization", "start", "size"),
 )
 
@@ -63,8 +67,28 @@ _SEARCHED = (
     "--data",
     metavar="FILE|DIR",
     type=click.Path(path_type=Path),
-    help="Real samples: the score is placed among theirs; a vector's ranges, means and deviations are taken from them, and how "
-    "the channels of a picture or signal vary together and its spectrum falls.",
+    help="Real samples (.csv, .npy, .parquet, a folder): the score is placed among theirs; a vector's ranges, means, whole numbers "
+    "and one-hot groups are read off them, and how a picture's or signal's channels vary together and its spectrum falls.",
+)
+@click.option(
+    "--keep",
+    "kept",
+    metavar="NAME=VALUE",
+    multiple=True,
+    type=NamedText("NAME=VALUE"),
+    help="Fix a vector's feature, by name or number; of tokens a position, as in 0=[CLS].",
+)
+@click.option(
+    "--vocab",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Tokens' names: a line each, or JSON; also tokenizer.json.",
+)
+@click.option(
+    "--sample-rate",
+    metavar="HZ",
+    type=click.FloatRange(min=0, min_open=True),
+    help="A signal's samples per second: axes in seconds and Hz, a spectrogram, and sound.wav.",
 )
 @click.option(
     "--norm",
@@ -213,28 +237,29 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
         todo.append((objective, climbed))
     if not todo:
         return
-    stops = [task.wrt] if task.inside else []
     tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
     measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
     blind = task.settings.optimizer == "cma"
-    through = task.straight_through
-    network = None if blind else task.model.network(tensors, stops, device=task.device, straight_through=through)
-    session = task.model.session(measured, stops)
-    check = torch_copy(task, measured, stops) if blind or measured != tensors else network
-    at_once = samples_at_once(task.model, tensors, stops, task.shape)
+    network = None if blind else task.network(tensors)
+    session = task.session(measured)
+    check = torch_copy(task, measured) if blind or measured != tensors else network
+    at_once = samples_at_once(task.model, task.moving.in_graph(tensors), task.moving.stops, task.shape)
     held = {name: torch.as_tensor(value) for name, value in task.held.items()}
     measure = measurement(task, session, check)
-    trust = Trust.measured(task, scorer(task, session, at_once), [objective for objective, _ in todo])
+    score = scorer(task, session, at_once)
+    trust = Trust.measured(task, score, [objective for objective, _ in todo])
+    climbed_score = score if measured == tensors else scorer(task, task.session(tensors), at_once)
+    moving_score = search_scorer(task, tensors, at_once) if blind else None
+    inquiry = Inquiry(task, network, check, score, climbed_score, moving_score, at_once)
     done, stopped = 0, False
     with terminal.progress(f"{len(todo)} targets", task.settings.steps * len(todo)) as told:
         for space, part in task.spaces(todo):
             aims = [climbed for _, climbed in part]
             progress = partial(_told, told, task.settings.steps, done, len(part))
-            if network is None:
+            if moving_score is not None:
                 from onnxviz.methods.evolution import evolve  # the library takes a second to load
 
-                sampled = session if measured == tensors else task.model.session(tensors, stops)
-                groups = evolve(scorer(task, sampled, at_once), space, aims, task.settings, progress=progress)
+                groups = evolve(moving_score, space, aims, task.settings, progress=progress)
             else:
                 groups = search(
                     network,
@@ -251,7 +276,9 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
                 for found in group:
                     objective = todo[done][0]
                     done += 1
-                    yield record(task, objective, found, measure, trust, folder, names[str(objective)], space.window)
+                    result, findings = inquiry(objective, found, space)
+                    name = names[str(objective)]
+                    yield record(task, objective, result, findings, measure, trust, folder, name, space.window)
                     stopped = stopped or found.ascent.status == "interrupted"
             if stopped:
                 return

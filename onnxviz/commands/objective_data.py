@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,13 @@ import numpy as np
 from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
+    from onnxviz.commands.moving import Moving
+    from onnxviz.commands.token_data import Tokens
     from onnxviz.methods.objectives import Objective
-    from onnxviz.methods.search import Space
+    from onnxviz.methods.space import Space
     from onnxviz.methods.surroundings import Standard, Surroundings
     from onnxviz.model.graph import Model
+    from onnxviz.model.inputs import InputContract
 
 # Along these neighbors belong together, also where the input is moved element by element.
 _SPATIAL = ("time", "depth", "height", "width")
@@ -33,12 +37,27 @@ def check_like(objectives: tuple[Objective, ...], like: Path | None) -> None:
         raise UsageError(f"--like {like}: no target follows it; write like(TENSOR) or inversion(TENSOR)")
 
 
+def read_example(path: Path, expected: InputContract, shape: tuple[int, ...], tokens: Tokens | None) -> np.ndarray:
+    """Return the real input of --like, (1, *shape); of tokens their ids, (1, time).
+
+    Raises
+    ------
+    UsageError, DataError
+        If the file is missing, cannot be read, or does not fit.
+    """
+    from onnxviz.commands.feeding import read_input
+
+    if tokens is not None:
+        return tokens.read(path, shape[1])[None]
+    return read_input(path, replace(expected, shape=shape), shape)
+
+
 def surroundings(
     model: Model,
     objectives: tuple[Objective, ...],
     space: Space,
     shape: tuple[int, ...],
-    inside: bool,
+    moving: Moving,
     sizes: dict[str, tuple[int, ...]],
     resting: dict[str, np.ndarray],
     example: np.ndarray | None,
@@ -55,14 +74,14 @@ def surroundings(
         Where the input moves.
     shape : tuple of int
         The moving tensor's, with the batch that the file fixes.
-    inside : bool
-        Whether it lies inside the graph.
+    moving : Moving
+        What moves.
     sizes : dict of str to tuple of int
         After the batch, of every tensor that is aimed at.
     resting : dict of str to ndarray
         The other inputs.
     example : (1, *shape) ndarray or None
-        The real input of --like.
+        The real input of --like; of tokens their ids.
 
     Raises
     ------
@@ -77,17 +96,17 @@ def surroundings(
     from onnxviz.model.channel_axis import channel_axis
 
     terms = [term for one in objectives for _, term in one.terms]
-    channels = {name: channel_axis(model, name) for term in terms for name in term.tensors}
+    channels = {name: channel_axis(model, name) for term in terms for name in moving.in_graph(term.tensors)}
     if "channel" in space.axes:
         channels[space.name] = space.axes.index("channel")
     files = dict.fromkeys(term.file for term in terms if isinstance(term, Direction))
     references: dict[str, np.ndarray] = {}
     if example is not None:
         names = list(dict.fromkeys(name for term in terms if term.needs_example for name in term.tensors))
-        session = model.session(names, [space.name] if inside else [])
-        batch = 1 if inside else shape[0]
-        answers = session({**resting, space.name: np.repeat(example, batch, axis=0)})
-        references = {name: np.asarray(answers[name])[0] for name in names}
+        session = model.session(moving.in_graph(names), moving.front)
+        batch = 1 if moving.front else shape[0]
+        answers = session({**resting, **moving.fed(np.repeat(example, batch, axis=0))})
+        references = {name: np.asarray(answers.get(name, example))[0] for name in names}
     return Surroundings(
         sizes,
         channels,

@@ -161,6 +161,8 @@ def resized_model(
 
     if inside:
         raise UsageError(f"--size {text}: {name} lies inside the graph, where sizes follow from the input's")
+    if name not in model.inputs:
+        raise UsageError(f"--size {text}: it is for pictures and signals; {name} is a {expected.kind}")
     shape = sized_shape(text, expected, settled_shape(model, name, dims, shapes))
     declared = model.inputs[name].shape or ()
     fits = all(not isinstance(own, int) or own == size for own, size in zip(declared, shape, strict=True))

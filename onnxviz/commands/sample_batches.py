@@ -33,8 +33,8 @@ class SampleBatches:
         What the input takes.
     shape : tuple of int
         The input's shape, sizes settled, the batch included.
-    labels : tuple of str
-        Names of a vector's features, by which a table's columns are found.
+    rows : (sample, feature) ndarray, optional
+        What was read of a vector's table already.
     most : int
         Of more samples, so many are taken, evenly spaced.
 
@@ -51,7 +51,7 @@ class SampleBatches:
         path: Path,
         expected: InputContract,
         shape: tuple[int, ...],
-        labels: tuple[str, ...] = (),
+        rows: np.ndarray | None = None,
         most: int = MOST,
     ) -> None:
         if not path.is_dir() and not Path(str(path).partition("[")[0]).exists():
@@ -65,23 +65,24 @@ class SampleBatches:
                 raise DataError(f"--data {path}: the folder holds no pictures, arrays or sounds")
             total = len(self._files)
         else:
-            self._rows = self._read(path, labels)
+            self._rows = self._read(path) if rows is None else rows
             total = len(self._rows)
-        self._places = np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))
+        self._places = _even(total, most)
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def batches(self, size: int) -> Iterator[np.ndarray]:
-        """Yield (at most size, *shape) arrays in the model's own units.
+    def batches(self, size: int, most: int | None = None) -> Iterator[np.ndarray]:
+        """Yield (at most size, *shape) arrays in the model's own units; at most so many samples, evenly spaced.
 
         Raises
         ------
         DataError
             If a file cannot be read or does not fit, or a value is not a finite number.
         """
-        for first in range(0, len(self._places), size):
-            places = self._places[first : first + size]
+        chosen = self._places if most is None else self._places[_even(len(self), most)]
+        for first in range(0, len(chosen), size):
+            places = chosen[first : first + size]
             if self._files:
                 parts = [read_input(self._files[place], self._expected, self._shape) for place in places]
                 batch = np.concatenate(parts)
@@ -96,10 +97,10 @@ class SampleBatches:
                 raise DataError(f"--data {self._path}: some values are not finite numbers; fill them in")
             yield batch
 
-    def _read(self, path: Path, labels: tuple[str, ...]) -> np.ndarray:
+    def _read(self, path: Path) -> np.ndarray:
         own = self._shape[1:]
         if self._expected.kind == "vector" and len(own) == 1:
-            return read_rows(path, labels, own[0])[0]
+            return read_rows(path, (), own[0])[0]
         if path.suffix.lower() == ".npy":
             array = map_npy(path)
         else:
@@ -107,7 +108,9 @@ class SampleBatches:
             if sample.kind in ("image", "audio"):
                 return read_input(path, self._expected, self._shape)
             array = sample.array
-        if array.ndim > 1 and int(np.prod(array.shape[1:])) == int(np.prod(own)):
+        flat = array.ndim == 2 and array.shape[1] == int(np.prod(own))
+        # Axes of one element may be left out; others are never reordered.
+        if flat or (array.ndim > 1 and _longer(array.shape[1:]) == _longer(own)):
             return array
         if array.shape == own:
             return array[None]
@@ -115,3 +118,13 @@ class SampleBatches:
         raise DataError(
             f"--data {path}: its shape is {'x'.join(map(str, array.shape))}; samples of {wanted} along a first axis are wanted"
         )
+
+
+def _even(count: int, most: int) -> np.ndarray:
+    """Return at most so many places out of `count`, evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(np.int64))
+
+
+def _longer(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sizes above 1."""
+    return tuple(size for size in shape if size > 1)

@@ -1,4 +1,4 @@
-"""Sound in .wav files: integers of 8, 16, 24 and 32 bits, and floating point of 32 and 64."""
+"""Sound in .wav files: integers of 8, 16, 24 and 32 bits, and floating point of 32 and 64; written as 32-bit floats."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from onnxviz.errors import DataError
+from onnxviz.formats.atomic_file import atomic_file
 
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 # Programs that write to a pipe cannot go back and fill in how long the sound became.
 _UNTIL_THE_END = 0xFFFFFFFF
+# More channels than this are features, and no sound.
+_MOST_CHANNELS = 8
 
 
 def read_wav(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
@@ -61,6 +64,53 @@ def read_wav(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
         raise DataError(f"{path}: holds no sound: its 'data' chunk has {len(data)} bytes")
     values = _samples(data[: len(data) // frame * frame], encoding, bits, path)
     return np.ascontiguousarray(values.reshape(-1, channels).T, dtype=np.float32), rate
+
+
+def writes_sound(sound: ArrayLike) -> bool:
+    """Tell whether an array is a sound that `write_wav` takes: up to eight channels of finite samples."""
+    array = np.asarray(sound)
+    fits = array.ndim == 1 or (array.ndim == 2 and 0 < len(array) <= _MOST_CHANNELS)
+    return bool(fits and array.size and np.isfinite(array).all())
+
+
+def write_wav(path: str | os.PathLike[str], sound: ArrayLike, rate: float) -> None:
+    """Write a .wav file, whole or not at all.
+
+    As 32-bit floating point, so that nothing is rounded and a value beyond -1 to 1 is kept, where integers would clip it;
+    a player may still clip it, or play it as loud as it goes.
+
+    Parameters
+    ----------
+    path : path
+    sound : (sample,) or (channel, sample)
+        Full scale is 1.
+    rate : float
+        Samples per second; rounded to a whole number, as the format wants it.
+
+    Raises
+    ------
+    DataError
+        The array is no sound, or the rate none that the format can hold.
+    """
+    array = np.asarray(sound, dtype="<f4")
+    if not writes_sound(array):
+        raise DataError(
+            f"an array of shape {array.shape} is no sound; up to {_MOST_CHANNELS} channels of finite samples are"
+        )
+    array = np.atleast_2d(array)
+    channels, speed = len(array), round(rate)
+    if not 0 < speed < 2**31:
+        raise DataError(f"a rate of {rate:g} samples per second is none that a .wav file holds")
+    data = np.ascontiguousarray(array.T).tobytes()
+    frame = 4 * channels
+    header = struct.pack("<HHIIHHH", _FLOAT, channels, speed, speed * frame, frame, 32, 0)
+    count = struct.pack("<I", array.shape[1])
+    chunks = b"".join(
+        name + struct.pack("<I", len(body)) + body
+        for name, body in ((b"fmt ", header), (b"fact", count), (b"data", data))
+    )
+    with atomic_file(path) as file:
+        file.write(b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks)
 
 
 def _chunks(content: bytes, path: str | os.PathLike[str]) -> dict[bytes, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,11 +39,45 @@ def read_table(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], tuple
         A line is longer or shorter than the first, a cell is empty or no finite number, or there is no row of numbers.
         Line and column are named.
     """
+    values, names, _ = _read(path, lenient=False)
+    return values, names
+
+
+def read_numeric_columns(
+    path: str | os.PathLike[str],
+) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
+    """Read a table's columns of numbers and leave its columns of text out: labels, identifiers, dates.
+
+    A column is text if its cell in the first row below the header is; without a header, all columns must be numbers.
+
+    Parameters
+    ----------
+    path : path
+        As in `read_table`.
+
+    Returns
+    -------
+    values : (row, column) float64
+        Without the columns of text.
+    names : tuple of str
+        One per column that is left, or none where the file has no header.
+    left_out : tuple of str
+        The names of the columns of text.
+
+    Raises
+    ------
+    DataError
+        As in `read_table`, for what is left; or nothing is left.
+    """
+    return _read(path, lenient=True)
+
+
+def _read(path: str | os.PathLike[str], lenient: bool) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            return _read_rows(csv.reader(file, delimiter=separator(path, first), strict=True), path)
+            return _read_rows(csv.reader(file, delimiter=separator(path, first), strict=True), path, lenient)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no UTF-8 text (byte {error.start}); save the table as CSV in UTF-8") from error
     except OSError as error:
@@ -60,10 +94,11 @@ def separator(path: str | os.PathLike[str], first: str) -> str:
 
 
 def _read_rows(
-    reader: Iterator[list[str]], path: str | os.PathLike[str]
-) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    reader: Iterator[list[str]], path: str | os.PathLike[str], lenient: bool
+) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
     values = array("d")
     names: tuple[str, ...] = ()
+    kept: list[int] | None = None
     width = 0
     first = 0
     for line, row in lines(reader, path):
@@ -74,10 +109,19 @@ def _read_rows(
                 continue
         if len(row) != width:
             raise DataError(f"{path}, line {line}: has {len(row)} columns where line {first} has {width}")
-        values.extend(numbers(row, names, f"{path}, line {line}"))
-    if not values:
+        if kept is None:
+            kept = [column for column in range(width) if not (lenient and names and _is_text(row[column]))]
+        values.extend(numbers(row, names, f"{path}, line {line}", kept))
+    if not values or kept is None:
         raise DataError(f"{path}: has no row of numbers" + (" below its header" if names else ""))
-    return np.frombuffer(values, dtype=np.float64).reshape(-1, width), names
+    left_out = tuple(name for column, name in enumerate(names) if column not in set(kept))
+    names = tuple(names[column] for column in kept) if names else ()
+    return np.frombuffer(values, dtype=np.float64).reshape(-1, len(kept)), names, left_out
+
+
+def _is_text(cell: str) -> bool:
+    """Tell whether a cell is a word, and not a number, missing, or a number with a decimal comma."""
+    return bool(cell.strip()) and number_of(cell) is None and number_of(cell.replace(",", ".", 1)) is None
 
 
 def lines(reader: Iterator[list[str]], path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
@@ -104,8 +148,19 @@ def _line_number(reader: Iterator[list[str]]) -> int:
     return int(getattr(reader, "line_num", 0))
 
 
-def numbers(row: list[str], names: tuple[str, ...], place: str) -> list[float]:
+def numbers(row: list[str], names: tuple[str, ...], place: str, kept: Sequence[int] | None = None) -> list[float]:
     """Read the cells of a row as finite numbers.
+
+    Parameters
+    ----------
+    row : list of str
+        The cells.
+    names : tuple of str
+        The columns' names; () without.
+    place : str
+        Where the row stands, for the message.
+    kept : sequence of int, optional
+        The columns that count; all of them by default.
 
     Raises
     ------
@@ -113,7 +168,7 @@ def numbers(row: list[str], names: tuple[str, ...], place: str) -> list[float]:
         A cell is none; `place` and the column are named.
     """
     found = []
-    for column, cell in enumerate(row, 1):
+    for column, cell in ((column + 1, row[column]) for column in (range(len(row)) if kept is None else kept)):
         number = number_of(cell)
         if number is None or number - number != 0.0:
             name = f" ({quoted(names[column - 1])})" if names else ""

@@ -1,4 +1,4 @@
-"""The chart of a vector input: a bar for each feature, from the mean to the value found."""
+"""The chart of a vector input: a bar for each feature, from the mean to the value found, and what it contributes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from onnxviz.errors import DataError
 from onnxviz.formats.captions import font, number_text
-from onnxviz.formats.colors import BLUE, HAIRLINE, INK, MUTED, VERMILION
+from onnxviz.formats.colors import BLUE, GREEN, HAIRLINE, INK, MUTED, ORANGE, PURPLE, VERMILION
 from onnxviz.formats.figures import MARGIN, header_height, house_style, new_figure, panel, render, shorten
 from onnxviz.formats.pictures import Picture
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _MOST_ROWS, _SHOWN_ROWS = 40, 30
 _WIDTH, _NAMES, _NUMBERS, _ROW = 10.5, 2.6, 1.9, 0.27
 _STRIP = 0.8
+_DROPS = 2.3
+# Real rows, told apart by shape as well as by color.
+_ROW_MARKS = (("^", GREEN), ("s", PURPLE), ("v", ORANGE))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +50,15 @@ class FeatureVector:
         What every start ended in.
     units : str
         The units where no std is given.
+    drops : (feature,), optional
+        The score that is lost when a feature alone goes back to the reference; no number where it was not measured.
+        The features are then in this order, the largest loss first.
+    reference : (feature,), optional
+        Where it goes back to.
+    rows : (row, feature), optional
+        Real samples to draw beside the vector, three at most.
+    row_names : sequence of str
+        A few words for each.
     """
 
     values: ArrayLike
@@ -58,6 +70,10 @@ class FeatureVector:
     high: ArrayLike | None = None
     restarts: ArrayLike | None = None
     units: str = ""
+    drops: ArrayLike | None = None
+    reference: ArrayLike | None = None
+    rows: ArrayLike | None = None
+    row_names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values, dtype=np.float64)
@@ -69,7 +85,7 @@ class FeatureVector:
             )
         if self.names and len(self.names) != values.size:
             raise DataError(f"{len(self.names)} names were given for {values.size} features")
-        for what in ("mean", "std", "start", "low", "high", "restarts"):
+        for what in ("mean", "std", "start", "low", "high", "restarts", "drops", "reference", "rows"):
             given = getattr(self, what)
             if given is not None:
                 _check_part(what, np.asarray(given, dtype=np.float64), values.size)
@@ -81,9 +97,13 @@ class FeatureVector:
         return np.asarray(distance / np.where(spread > 0, spread, 1.0))
 
     def shown(self) -> NDArray[np.intp]:
-        """Give the features that the chart shows, the farthest from the mean first: all of up to 40, 30 of more."""
+        """Give the features that the chart shows: all of up to 40, 30 of more; those that contribute most or are farthest first."""
         distance = np.abs(self.standardized(self.values))
         order = np.argsort(-distance, kind="stable")
+        if self.drops is not None:
+            drops = np.asarray(self.drops, dtype=np.float64)[order]
+            # What was not measured comes after what was, the farthest first.
+            order = order[np.argsort(np.where(np.isnan(drops), np.inf, -np.abs(drops)), kind="stable")]
         return order if order.size <= _MOST_ROWS else order[:_SHOWN_ROWS]
 
     def name(self, feature: int) -> str:
@@ -92,10 +112,10 @@ class FeatureVector:
 
 
 def _check_part(what: str, part: NDArray[np.float64], count: int) -> None:
-    fits = part.ndim == 2 and len(part) > 0 if what == "restarts" else part.ndim < 2
+    fits = part.ndim == 2 and len(part) > 0 if what in ("restarts", "rows") else part.ndim < 2
     if not fits or part.shape[-1:] not in ((), (count,)):
         raise DataError(f"{what} has the shape {part.shape}, the vector ({count},)")
-    wrong = np.isnan(part) if what in ("low", "high") else ~np.isfinite(part)
+    wrong = np.isnan(part) if what in ("low", "high") else np.isinf(part) if what == "drops" else ~np.isfinite(part)
     if wrong.any():
         raise DataError(f"{what} has values that are not finite, so the vector cannot be drawn")
     if what == "std" and (part < 0).any():
@@ -106,8 +126,9 @@ def vector_chart(vector: FeatureVector, title: str = "", subtitle: str = "") -> 
     """Draw a vector input as a bar chart.
 
     One row per feature: its name; a bar from the mean to the value; the bounds as a bracketed line behind it; a dot for
-    every restart; a diamond where the search began; and the value and the mean in the model's own units. Of more than
-    40 features the 30 farthest from the mean are shown, above a strip of all of them.
+    every restart; a diamond where the search began; marks for real rows; the value and the mean in the model's own units;
+    and what the feature contributes to the score. Of more than 40 features 30 are shown, those that contribute most or
+    lie farthest from the mean, above a strip of all of them.
 
     Parameters
     ----------
@@ -134,21 +155,26 @@ def vector_figure(vector: FeatureVector, title: str = "", subtitle: str = "") ->
     count, rows = np.size(vector.values), len(features)
     partial = rows < count
     if partial:
-        order = f"{rows} of {count} shown, the farthest from {'the mean' if vector.std is not None else 'zero'} first"
+        first = f"farthest from {'the mean' if vector.std is not None else 'zero'}"
+        order = f"{rows} of {count} shown, the {first if vector.drops is None else 'largest contributions'} first"
         subtitle = f"{subtitle} · {order}" if subtitle else order
     names = [shorten(vector.name(int(feature)), 9.0, _NAMES) for feature in features]
     left = MARGIN + 0.1 + max(font(90).getlength(name) for name in names) / 720
-    top = header_height(title, subtitle) + 0.5
+    legend_rows = 1 + (vector.rows is not None)
+    wide = _WIDTH + (_DROPS + 0.25 if vector.drops is not None else 0.0)
+    top = header_height(title, subtitle) + 0.28 + 0.24 * legend_rows
     bottom = 0.85 + (_STRIP + 0.75 if partial else 0.0)
     with house_style():
-        figure = new_figure(_WIDTH, top + rows * _ROW + bottom, title, subtitle)
+        figure = new_figure(wide, top + rows * _ROW + bottom, title, subtitle)
         axes = panel(figure, left, top, _WIDTH - left - MARGIN - _NUMBERS, rows * _ROW)
         _draw_rows(axes, vector, features)
         axes.set_yticks(np.arange(rows), names, color=INK)
         _draw_numbers(axes, vector, features)
+        if vector.drops is not None:
+            _draw_drops(panel(figure, wide - MARGIN - _DROPS, top, _DROPS, rows * _ROW), vector, features)
         if partial:
             top += rows * _ROW + 1.0
-            _draw_strip(panel(figure, MARGIN + 0.4, top, _WIDTH - 2 * MARGIN - 0.4, _STRIP), vector, features)
+            _draw_strip(panel(figure, MARGIN + 0.4, top, wide - 2 * MARGIN - 0.4, _STRIP), vector, features)
     return figure
 
 
@@ -181,16 +207,24 @@ def _draw_rows(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) ->
     if vector.start is not None:
         start = np.broadcast_to(vector.standardized(vector.start), np.shape(vector.values))[features]
         handles.append(axes.scatter(start, places, s=22, marker="D", color=INK, linewidth=0, zorder=4, label="start"))
-    if handles:
-        axes.legend(
-            handles=handles,
-            numpoints=2,
-            loc="lower right",
-            bbox_to_anchor=(1.0, 1.0),
-            ncols=len(handles),
-            frameon=False,
-            fontsize=9,
-        )
+    marks = _draw_real_rows(axes, vector, features, reach)
+    for height, shown in ((1.0, handles), (1.0 + 0.24 / (_ROW * len(features)), marks)):
+        if shown:
+            # `add_artist` keeps the first legend when the second is made.
+            axes.add_artist(
+                axes.legend(
+                    handles=shown,
+                    numpoints=2 if shown is handles else 1,
+                    loc="lower right",
+                    bbox_to_anchor=(1.0 if shown is handles else 1.0 + _NUMBERS / 12, height),
+                    ncols=len(shown),
+                    columnspacing=1.2,
+                    handletextpad=0.3 if shown is marks else 0.8,
+                    borderaxespad=0.3,
+                    frameon=False,
+                    fontsize=9,
+                )
+            )
     axes.set_xlabel(
         "standard deviations from the mean" if vector.std is not None else vector.units or "in the model's own units"
     )
@@ -198,11 +232,79 @@ def _draw_rows(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) ->
     axes.spines["left"].set_visible(False)
 
 
+def _draw_real_rows(
+    axes: Axes, vector: FeatureVector, features: NDArray[np.intp], reach: tuple[float, float]
+) -> list[Artist]:
+    """Draw a mark for every real row, a little above and below one another where they would hide each other."""
+    if vector.rows is None:
+        return []
+    places = np.arange(len(features))
+    handles: list[Artist] = []
+    rows = vector.standardized(vector.rows)[: len(_ROW_MARKS)]
+    for number, (row, (shape, color)) in enumerate(zip(rows, _ROW_MARKS, strict=False)):
+        name = vector.row_names[number] if vector.row_names else f"row {number}"
+        height = places + 0.26 * (number - (len(rows) - 1) / 2)
+        shown = (row[features] >= reach[0]) & (row[features] <= reach[1])
+        handles.append(
+            axes.scatter(
+                row[features][shown],
+                height[shown],
+                s=20,
+                marker=shape,
+                facecolor=color,
+                edgecolor="white",
+                linewidth=0.6,
+                zorder=5,
+                label=shorten(name, 9.0, 2.8),
+            )
+        )
+    return handles
+
+
+def _draw_drops(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -> None:
+    """Draw what each feature contributes, beside its row."""
+    drops = np.asarray(vector.drops, dtype=np.float64)[features]
+    measured = np.flatnonzero(np.isfinite(drops))
+    colors = [INK if drop >= 0 else HAIRLINE for drop in drops[measured]]
+    axes.barh(measured, drops[measured], height=0.4, color=colors, edgecolor=INK, linewidth=0.6, zorder=2)
+    axes.axvline(0, color=MUTED, linewidth=1.0, zorder=3)
+    axes.set_ylim(len(features) - 0.5, -0.5)
+    ends = [float(drops[measured].min(initial=0)), float(drops[measured].max(initial=0))]
+    room = 0.28 * ((ends[1] - ends[0]) or 1.0)
+    axes.set_xlim(ends[0] - (room if ends[0] < 0 else 0), ends[1] + (room if ends[1] > 0 else 0) + 1e-30)
+    for place in measured:
+        axes.annotate(
+            number_text(float(drops[place]), 3),
+            (drops[place], place),
+            (4 if drops[place] >= 0 else -4, 0),
+            textcoords="offset points",
+            color=MUTED,
+            fontsize=8.5,
+            ha="left" if drops[place] >= 0 else "right",
+            va="center",
+        )
+    axes.grid(axis="x")
+    axes.locator_params(axis="x", nbins=4)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_title("contribution", loc="left", fontsize=9, color=MUTED, pad=5)
+    axes.set_xlabel(f"score lost when it alone\ngoes back to {_place(vector)}")
+
+
+def _place(vector: FeatureVector) -> str:
+    """Name what contributions are measured against."""
+    if vector.std is not None:
+        return "the mean"
+    return "the middle" if vector.reference is not None and np.any(vector.reference) else "zero"
+
+
 def _reach(vector: FeatureVector, features: NDArray[np.intp]) -> tuple[float, float]:
     """Give the ends of the axis: room for all that moves, and for the bounds where they are not far off."""
     seen = [np.zeros(1), vector.standardized(vector.values)[features]]
     if vector.restarts is not None:
         seen.append(vector.standardized(vector.restarts)[:, features].ravel())
+    if vector.rows is not None:
+        seen.append(vector.standardized(vector.rows)[: len(_ROW_MARKS), features].ravel())
     if vector.start is not None:
         seen.append(np.broadcast_to(vector.standardized(vector.start), np.shape(vector.values))[features])
     least, most = min(float(part.min()) for part in seen), max(float(part.max()) for part in seen)

@@ -26,6 +26,8 @@ class Batched:
         The others, as for a batch of one.
     sample : (1, *shape) Tensor
         An input to try it with.
+    other : (1, *shape) Tensor, optional
+        A second one, unlike the first; by default the first with noise.
     copies : int
         The batch that the network is exported for, where it is fixed: one sample is repeated so many times, and the first answer counts.
 
@@ -35,13 +37,22 @@ class Batched:
         Whether several samples at once give what each gives alone.
     """
 
-    def __init__(self, network: Run, name: str, held: Mapping[str, Tensor], sample: Tensor, copies: int = 1) -> None:
+    def __init__(
+        self,
+        network: Run,
+        name: str,
+        held: Mapping[str, Tensor],
+        sample: Tensor,
+        copies: int = 1,
+        *,
+        other: Tensor | None = None,
+    ) -> None:
         self.network = network
         self.name = name
         self.held = dict(held)
         self.copies = copies
         self._repeated: frozenset[str] = frozenset()
-        self.batchable = self._try(sample)
+        self.batchable = self._try(sample, other)
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Run the network on (batch, *shape) samples."""
@@ -68,13 +79,14 @@ class Batched:
         tell = getattr(self.network, "obstacle", None)
         return "" if tell is None else str(tell(name, tensors))
 
-    def _try(self, sample: Tensor) -> bool:
+    def _try(self, sample: Tensor, other: Tensor | None) -> bool:
         """Run two different samples together and apart; first with the held inputs as they are, then repeated."""
         if self.copies > 1:
             return False
-        other = sample + 0.1 * (sample.std(correction=0) + 1) * torch.randn(
-            sample.shape, generator=torch.Generator().manual_seed(0)
-        ).to(sample)
+        if other is None:
+            other = sample + 0.1 * (sample.std(correction=0) + 1) * torch.randn(
+                sample.shape, generator=torch.Generator().manual_seed(0)
+            ).to(sample)
         one_row = frozenset(name for name, value in self.held.items() if value.ndim and value.shape[0] == 1)
         with torch.no_grad():
             alone = [self({self.name: one}) for one in (sample, other)]

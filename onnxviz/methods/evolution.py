@@ -19,7 +19,8 @@ from onnxviz.methods.maximization import LEVEL, Ascent, Status
 from onnxviz.methods.objectives import Objective
 from onnxviz.methods.runs import Run
 from onnxviz.methods.scorer import Score
-from onnxviz.methods.search import Found, Settings, Space
+from onnxviz.methods.search import Found, Settings
+from onnxviz.methods.space import Space
 
 _WHOLE = 40
 """Up to so many coordinates the whole covariance is learned; beyond, the variances alone (Ros & Hansen 2008)."""

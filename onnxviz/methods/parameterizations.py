@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onnxviz.errors import UsageError
-from onnxviz.methods.constraints import Ball, Box, Constraint, Unconstrained
+from onnxviz.methods.constraints import Ball, Box, Constraint, Shares, Unconstrained
 from onnxviz.methods.runs import Run, normal
 
 Values = float | Sequence[float] | NDArray[np.floating] | Tensor
@@ -124,6 +124,7 @@ class Direct:
         mean: Values | None = None,
         scale: Values | None = None,
         spread: float = 1.0,
+        groups: Sequence[Sequence[int]] = (),
         spatial: tuple[int, ...] = (),
         device: torch.device | str = "cpu",
     ) -> Direct:
@@ -148,6 +149,9 @@ class Direct:
         spread : float
             How far the other starts scatter about the mean, in scales. The first of a target keeps a hundredth of a
             scale, lest it begin on a saddle.
+        groups : sequence of sequence of int
+            Elements, by their place in a flattened sample, that share out one between them: one-hot codes, relaxed.
+            Their bounds are 0 and 1.
         spatial : tuple of int
             The axes, batch counted, along which neighbors belong together, if there are any.
         device : torch.device or str
@@ -171,9 +175,8 @@ class Direct:
         unit = torch.where(closed, half / 2, scales)
         scales = unit if scale is None else scales
         divisor = torch.where(unit > 0, unit, 1)
-        constraint = Box(
-            torch.where(unit > 0, (lower - center) / divisor, 0), torch.where(unit > 0, (upper - center) / divisor, 0)
-        )
+        box = Box(*(torch.where(unit > 0, (end - center) / divisor, 0) for end in (lower, upper)))
+        constraint = Shares.of(box, groups) if groups else box
         noise = _scatter(runs, shape, spread, device) * torch.where(unit > 0, scales / divisor, 0)
         text = f"{size(shape)} values, each within its bounds, {_extent(lower, upper)}"
         variable = constraint.project(noise).requires_grad_()
@@ -190,6 +193,7 @@ class Direct:
         mean: Values = 0.0,
         scale: Values = 1.0,
         spread: float = 1.0,
+        first: int = 1,
         spatial: tuple[int, ...] = (),
         device: torch.device | str = "cpu",
     ) -> Direct:
@@ -210,6 +214,8 @@ class Direct:
             The data's mean and standard deviation, in the model's units. An element whose scale is 0 stays at its mean.
         spread : float
             As in `box`; on a surface every start is a random direction and this has no say.
+        first : int
+            The axis, batch counted, from which on elements share a norm: with 2 each step of a sequence has its own.
 
         Raises
         ------
@@ -220,13 +226,16 @@ class Direct:
         movable = int(torch.count_nonzero(unit))
         if movable == 0:
             raise UsageError("scale: is 0 for every element, so that nothing can move")
-        radius = math.sqrt(movable) if radius is None else float(radius)
+        together = math.prod(shape[first - 1 :])
+        counted = movable if first == 1 else together
+        radius = math.sqrt(counted) if radius is None else float(radius)
         if not (radius > 0 and math.isfinite(radius)):
             raise UsageError(f"norm {radius:g}: must be a finite number above 0")
-        ball = Ball(radius, surface)
+        ball = Ball(radius, surface, first)
         noise = _scatter(runs, shape, spread, device, alike=surface) * (unit != 0)
-        variable = ball.project(noise if surface else noise * min(1.0, radius / math.sqrt(movable))).requires_grad_()
-        text = f"{size(shape)} values, standardized, of norm {radius:.4g}{'' if surface else ' at most'}"
+        variable = ball.project(noise if surface else noise * min(1.0, radius / math.sqrt(counted))).requires_grad_()
+        each = "" if first == 1 else f" for each {size(shape[first - 1 :])}"
+        text = f"{size(shape)} values, standardized, of norm {radius:.4g}{'' if surface else ' at most'}{each}"
         return cls((variable,), center, unit, ball, *_open(center), text, spatial)
 
     @classmethod
@@ -281,7 +290,7 @@ class Direct:
     def realize(self) -> Tensor:
         """Return mean + unit * z, and exactly the bound where z stands at it."""
         inputs = self.mean + self.unit * self.variables[0]
-        if not isinstance(self.constraint, Box):
+        if not isinstance(self.constraint, (Box, Shares)):
             return inputs
         z = self.variables[0].detach()
         exact = torch.where(z >= self.constraint.high, self.high, inputs.detach())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxviz.methods.fourier import PIXEL, Fourier
 from onnxviz.methods.parameterizations import Direct
 from onnxviz.methods.runs import Run, normal, uniform
-from onnxviz.methods.search import Space
+from onnxviz.methods.space import Space
 
 
 def probes(space: Space, count: int, seed: int) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from onnxviz.methods.objectives import Objective
 from onnxviz.methods.runs import Run
 from onnxviz.methods.scorer import Score
-from onnxviz.methods.search import Space
+from onnxviz.methods.space import Space
 from onnxviz.methods.transforms import SIXTEENTH, SMALL, Affine, Shift
 
 MOVES = 16
@@ -51,7 +52,14 @@ class Robustness:
 
 
 def robustness(
-    score: Score, objective: Objective, space: Space, array: NDArray[np.floating], seed: int, clean: float, start: float
+    score: Score,
+    objective: Objective,
+    space: Space,
+    array: NDArray[np.floating],
+    seed: int,
+    clean: float,
+    start: float,
+    settle: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
 ) -> Robustness | None:
     """Move an input at random, as an ascent does, and score the copies.
 
@@ -69,6 +77,8 @@ def robustness(
         The user's.
     clean, start : float
         The scores of the input itself, and of where its search began.
+    settle : callable, optional
+        Brings (sample, *shape) copies to inputs that can be, where some elements are whole numbers or codes.
 
     Returns
     -------
@@ -82,7 +92,7 @@ def robustness(
     moved = _move(space.shape, held.spatial)(copies, held.middle, held.span, generators).numpy()
     if space.low is not None and space.high is not None:
         moved = np.clip(moved, space.low, space.high).astype(np.float32)
-    scores = score([objective], moved)[0]
+    scores = score([objective], moved if settle is None else settle(moved))[0]
     if not (np.isfinite(scores).all() and np.isfinite([clean, start]).all()):
         return None
     mean = float(scores.mean())

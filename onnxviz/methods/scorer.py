@@ -17,6 +17,9 @@ from onnxviz.methods.objectives import Objective
 Runtime = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
 """Named arrays in, named arrays out; `Session` is one."""
 
+Feed = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+"""From (sample, *shape) of what moves to what the runtime is fed for it: parts of a joined vector, token ids."""
+
 Score = Callable[[Sequence[Objective], NDArray[np.float32]], NDArray[np.float64]]
 """From objectives and (sample, *shape) inputs to (objective, sample) scores; `Scorer` is one."""
 
@@ -34,6 +37,10 @@ class Scorer:
         The others, as for a batch of one.
     sample : (*shape) ndarray
         An input, to find out with whether several at once give what each gives alone.
+    other : (*shape) ndarray, optional
+        A second one, unlike the first; by default the first with noise, which suits numbers but no ids.
+    feed : callable, optional
+        What the runtime is fed for samples of what moves; by default they themselves, under `name`.
     copies : int
         The batch that the file fixes; it is filled with copies of one sample.
     batch_size : int
@@ -45,17 +52,26 @@ class Scorer:
         session: Runtime,
         name: str,
         held: Mapping[str, np.ndarray],
-        sample: NDArray[np.floating],
+        sample: NDArray[Any],
         *,
+        other: NDArray[Any] | None = None,
+        feed: Feed | None = None,
         copies: int = 1,
         batch_size: int = 1,
     ) -> None:
         others = {key: torch.as_tensor(np.asarray(value)) for key, value in held.items()}
         self._name = name
-        self._batched = Batched(partial(_run, session), name, others, torch.as_tensor(sample)[None], copies)
+        run = partial(_run, session, name, feed)
+        unlike = None if other is None else torch.as_tensor(other)[None]
+        self._batched = Batched(run, name, others, torch.as_tensor(sample)[None], copies, other=unlike)
         self.batch_size = batch_size if self._batched.batchable else 1
 
-    def __call__(self, objectives: Sequence[Objective], inputs: NDArray[np.floating]) -> NDArray[np.float64]:
+    def alone(self, objective: Objective, inputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Score inputs by one objective, (sample,)."""
+        scores: NDArray[np.float64] = self([objective], inputs)[0]
+        return scores
+
+    def __call__(self, objectives: Sequence[Objective], inputs: NDArray[Any]) -> NDArray[np.float64]:
         """Score inputs.
 
         Parameters
@@ -69,7 +85,7 @@ class Scorer:
         -------
         (objective, sample) float64
         """
-        parts = []
+        parts = [torch.empty((len(objectives), 0), dtype=torch.float64)]
         for first in range(0, len(inputs), self.batch_size):
             part = torch.as_tensor(np.ascontiguousarray(inputs[first : first + self.batch_size]))
             answers = dict(self._batched({self._name: part}))
@@ -80,7 +96,10 @@ class Scorer:
         return scores
 
 
-def _run(session: Runtime, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _run(session: Runtime, name: str, feed: Feed | None, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Run ONNX Runtime as `Batched` runs a network; answers in float64, so that a mean adds no rounding of its own."""
-    answers = session({name: value.numpy() for name, value in inputs.items()})
-    return {name: torch.as_tensor(np.asarray(value, np.float64)) for name, value in answers.items()}
+    fed = {key: value.numpy() for key, value in inputs.items()}
+    if feed is not None:
+        fed |= feed(fed.pop(name))
+    answers = session(fed)
+    return {key: torch.as_tensor(np.asarray(value, np.float64)) for key, value in answers.items()}

@@ -1,4 +1,4 @@
-"""Where tokens become numbers: the tensor behind an embedding's lookup, the first that a gradient reaches."""
+"""Where whole numbers become vectors: the Gather that reads an embedding's table, or a OneHot."""
 
 from __future__ import annotations
 
@@ -7,70 +7,125 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import NodeProto
 
+from onnxviz.errors import OnnxvizError
 from onnxviz.model.graph import Model
 
-# What hands tokens on as they are, or nearly so.
-_TRANSPARENT = frozenset(
-    ("Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Where", "Clip", "Min", "Max", "Flatten", "Expand", "Slice")
+# A OneHot's table is the identity: beyond this depth it is not written out.
+_MOST_ONE_HOT = 4096
+_PASSED = frozenset(
+    ("Cast", "Identity", "Clip", "Reshape", "Squeeze", "Unsqueeze", "Where", "Min", "Max", "Flatten", "Expand", "Slice")
 )
+"""What hands ids on as they are, or nearly so."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
-    """The lookup that an input of tokens goes through.
+    """What a model makes of token ids first.
 
     Attributes
     ----------
-    tokens : str
-        The input: whole numbers, or floating-point numbers that the graph casts to whole ones.
-    tensor : str
-        What the lookup makes: (batch, …, token, dimension), floating-point.
-    size : int or None
-        How many tokens it knows; None where the graph does not say.
+    ids : str
+        The input that holds them.
+    output : str
+        The float tensor that the table's rows become, (batch, time, feature).
+    rows : (token, feature) float32
+        The table.
+    one_hot : bool
+        Whether the rows are the codes of a OneHot.
     """
 
-    tokens: str
-    tensor: str
-    size: int | None
+    ids: str
+    output: str
+    rows: np.ndarray
+    one_hot: bool = False
 
 
-def embedding_of(model: Model, name: str) -> Embedding | None:
-    """Find the embedding that an input of tokens is looked up in.
+def find_embedding(model: Model, ids: str) -> Embedding | None:
+    """Follow an input of whole numbers to what reads it as row numbers; of several tables the longest counts.
 
     Parameters
     ----------
     model : Model
         The model.
-    name : str
-        One of its inputs.
+    ids : str
+        One of its inputs: of integers, or of floats that are cast to integers.
 
     Returns
     -------
     Embedding or None
-        None where the input's values are computed with, so that it holds no tokens.
+        None where the input indexes no table of constant numbers.
     """
-    # A floating-point input holds tokens only once a Cast has made whole numbers of it.
-    whole = not model.inputs[name].is_float
-    reached = {name: whole}
+    reached = {ids}
+    found: list[Embedding] = []
     for node in model.nodes:
-        places = [place for place, one in enumerate(node.input) if one in reached]
-        if not places or node.domain:
+        read = [place for place, name in enumerate(node.input) if name in reached]
+        if not read:
             continue
-        found = _lookup(model, node, {node.input[place] for place in places if reached[node.input[place]]})
-        if found is not None:
-            return Embedding(name, node.output[0], found)
-        if node.op_type in _TRANSPARENT:
-            made = model.tensors[node.output[0]]
-            reached[node.output[0]] = reached[node.input[places[0]]] or (node.op_type == "Cast" and not made.is_float)
-    return None
+        if node.op_type == "Gather" and read == [1]:
+            found.extend(_table(model, node, ids))
+        elif node.op_type == "OneHot" and read == [0]:
+            found.extend(_codes(model, node, ids))
+        elif node.op_type in _PASSED:
+            reached.update(node.output)
+    return max(found, key=lambda one: len(one.rows), default=None)
 
 
-def _lookup(model: Model, node: NodeProto, tokens: set[str]) -> int | None:
-    """Return how many tokens a node looks up in; None where it is no lookup of these."""
-    if node.op_type == "Gather" and len(node.input) > 1 and node.input[1] in tokens:
-        table = model.tensors.get(node.input[0])
-        if table is not None and table.is_float and table.shape is not None and len(table.shape) == 2:
-            return table.shape[0] if isinstance(table.shape[0], int) else None
-    if node.op_type == "OneHot" and node.input[0] in tokens and node.input[1] in model.constants:
-        return int(np.asarray(model.weight(node.input[1])).reshape(-1)[0])
-    return None
+def embedded_input(model: Model) -> Embedding | None:
+    """Return the embedding of the input that holds a model's tokens: the one with the longest table."""
+    inputs = [info.name for info in model.inputs.values() if not info.is_float or _is_cast(model, info.name)]
+    found = [one for one in (find_embedding(model, name) for name in inputs) if one is not None]
+    return max(found, key=lambda one: len(one.rows), default=None)
+
+
+def _is_cast(model: Model, name: str) -> bool:
+    """Tell whether nothing but a Cast to whole numbers reads a float input."""
+    readers = [node for node in model.nodes if name in node.input]
+    return bool(readers) and all(
+        node.op_type == "Cast" and model.tensors[node.output[0]].dtype.startswith(("int", "uint")) for node in readers
+    )
+
+
+def _constant(model: Model, name: str) -> np.ndarray | None:
+    try:
+        return np.asarray(model.weight(name))
+    except OnnxvizError:  # it depends on an input, or cannot be read
+        return None
+
+
+def _attribute(node: NodeProto, name: str, default: int) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == name), default)
+
+
+def _table(model: Model, node: NodeProto, ids: str) -> list[Embedding]:
+    """Read the table of a Gather: floats, or integers that a DequantizeLinear turns into floats right behind it."""
+    shape = model.tensors[node.input[0]].shape if node.input[0] in model.tensors else None
+    if _attribute(node, "axis", 0) != 0 or (shape is not None and len(shape) != 2):
+        return []
+    table = _constant(model, node.input[0])
+    if table is None or table.ndim != 2 or not table.size:
+        return []
+    if model.tensors[node.output[0]].is_float:
+        return [Embedding(ids, node.output[0], table.astype(np.float32))]
+    readers = [other for other in model.nodes if node.output[0] in other.input]
+    if len(readers) != 1 or readers[0].op_type != "DequantizeLinear":
+        return []
+    numbers = [_constant(model, name) for name in readers[0].input[1:]]
+    if not numbers or any(one is None or one.size != 1 for one in numbers):
+        return []
+    scale, zero = (float(np.ravel(one)[0]) for one in (*numbers, np.zeros(1))[:2] if one is not None)
+    rows = (table.astype(np.float32) - np.float32(zero)) * np.float32(scale)
+    return [Embedding(ids, readers[0].output[0], rows)]
+
+
+def _codes(model: Model, node: NodeProto, ids: str) -> list[Embedding]:
+    depth, values = _constant(model, node.input[1]), _constant(model, node.input[2])
+    if depth is None or values is None or depth.size != 1 or values.size != 2:
+        return []
+    count = int(np.ravel(depth)[0])
+    if _attribute(node, "axis", -1) != -1 or not 0 < count <= _MOST_ONE_HOT:
+        return []
+    if not model.tensors[node.output[0]].is_float:
+        return []
+    off, on = (np.float32(value) for value in np.ravel(values))
+    rows = np.where(np.eye(count, dtype=np.bool_), on, off).astype(np.float32)
+    return [Embedding(ids, node.output[0], rows, one_hot=bool(off == 0 and on == 1))]

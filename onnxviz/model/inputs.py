@@ -289,6 +289,8 @@ def settle(
             sizes.append(224)
         elif kind == "signal":
             sizes.append(4000)
+        elif kind == "tokens":
+            sizes.append(16)
         else:
             sizes.append(1)
     return tuple(sizes)

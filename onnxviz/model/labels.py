@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from onnx import ModelProto
 
 _CLASS_KEYS = ("class_names", "classes", "labels", "names", "class_labels", "id2label")
+_RATE_KEYS = ("sample_rate", "sampling_rate", "samplerate", "audio_sample_rate", "sr")
 _FEATURE_KEYS = ("feature_names", "features", "input_names", "columns")
 
 
@@ -27,10 +28,17 @@ def feature_names(proto: ModelProto) -> tuple[str, ...]:
     return _first(metadata(proto), _FEATURE_KEYS)
 
 
-def sample_rate(proto: ModelProto) -> int | None:
-    """Return the rate of the sound that a model takes, in samples per second; None if the file does not say."""
-    text = metadata(proto).get("sample_rate", "").strip()
-    return int(text) if text.isdecimal() and int(text) > 0 else None
+def sample_rate(proto: ModelProto) -> float | None:
+    """Return how many samples a second a sound has, in Hz; None if the file does not say."""
+    lowered = {key.lower(): value for key, value in metadata(proto).items()}
+    for key in _RATE_KEYS:
+        try:
+            rate = float(lowered.get(key, ""))
+        except ValueError:
+            continue
+        if 0 < rate < 1e7:
+            return rate
+    return None
 
 
 def _first(properties: Mapping[str, str], keys: tuple[str, ...]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ _MOST_AT_ONCE = 512
 
 
 def resting_input(model: Model, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the middle of an input's range, or 0 where it has none; true for conditions and masks.
+    """Return the middle of an input's range, or 0 where it has none; true for conditions, 1 for masks, 0, 1, 2, … for positions.
 
     Parameters
     ----------
@@ -34,7 +34,11 @@ def resting_input(model: Model, name: str, shape: tuple[int, ...]) -> np.ndarray
     if info.dtype == "bool":
         return np.ones(shape, np.bool_)
     if not info.is_float:
-        return np.zeros(shape, np.int64)
+        # What whole numbers mean, only their name tells: a mask of zeros would hide every token.
+        if "position" in name.lower() and shape:
+            counted: np.ndarray = np.broadcast_to(np.arange(shape[-1], dtype=np.int64), shape).copy()
+            return counted
+        return np.full(shape, 1 if "mask" in name.lower() else 0, np.int64)
     expected = contract(model, name)
     middle = np.zeros(shape, np.float32)
     if expected.bounded:

@@ -29,6 +29,19 @@ def test_a_tensor_inside_takes_its_scale_from_real_samples(cli, samples) -> None
     assert "of norm 32" in outcome.document["runs"][0]["units"]
 
 
+def test_a_tensor_inside_is_placed_among_what_it_is_on_real_rows(cli, samples, onnx_runtime) -> None:
+    words = ("maximize", samples / "wine.onnx", "-t", "logits[0]", "--wrt", "relu1", "--steps", 3, "--json")
+    outcome = cli(*words, "--data", samples / "wine.csv")
+    assert outcome.code == 0, outcome.err
+    rows = np.loadtxt(samples / "wine.csv", delimiter=",", skiprows=1, dtype=np.float32)
+    places = np.unique(np.linspace(0, len(rows) - 1, 128).round().astype(int))
+    scores = onnx_runtime(samples / "wine.onnx", "logits", {"features": rows[places, :13]})[:, 0]
+    placed = outcome.document["runs"][0]["data"]
+    assert placed["samples"] == 128
+    assert placed["max"] == pytest.approx(scores.max(), rel=1e-5)
+    assert placed["mean"] == pytest.approx(scores.mean(), rel=1e-4)
+
+
 @pytest.mark.parametrize("parameterization", ["fourier", "pixel"])
 def test_an_ascent_starts_where_it_is_told_to(cli, samples, onnx_runtime, parameterization) -> None:
     seven = np.load(samples / "digits_seven.npy").reshape(1, 1, 8, 8).astype(np.float32)

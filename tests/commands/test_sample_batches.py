@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from onnxviz.commands.feature_data import read_rows
 from onnxviz.commands.sample_batches import SampleBatches
 from onnxviz.errors import DataError, UsageError
 from onnxviz.model.input_contract import InputContract
@@ -36,7 +37,10 @@ def test_every_row_comes_once_in_order(tmp_path, name: str) -> None:
 def test_columns_are_found_by_their_names(tmp_path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("c,label,a,b\n3,0,1,2\n6,1,4,5\n", encoding="utf-8")
-    found = collected(SampleBatches(path, VECTOR, (1, 3), ("a", "b", "c")), 2)
+    rows, names, notes = read_rows(path, ("a", "b", "c"), 3)
+    assert names == ("a", "b", "c")
+    assert "matched by name" in notes[-1]
+    found = collected(SampleBatches(path, VECTOR, (1, 3), rows), 2)
     np.testing.assert_array_equal(found, [[1, 2, 3], [4, 5, 6]])
 
 
@@ -48,7 +52,7 @@ def test_of_more_samples_than_wanted_some_are_taken_evenly(tmp_path) -> None:
     assert np.ptp(np.diff(found[:, 0, 0])) <= 4
 
 
-@pytest.mark.parametrize("shape", [(6, 1, 4), (6, 4), (1, 4)])
+@pytest.mark.parametrize("shape", [(6, 1, 4), (6, 4), (1, 4), (6, 4, 1)])
 def test_an_array_may_leave_out_axes_that_are_clear(tmp_path, shape) -> None:
     array = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
     np.save(tmp_path / "a.npy", array)

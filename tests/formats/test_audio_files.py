@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from onnxviz.errors import DataError
-from onnxviz.formats.audio_files import read_wav
+from onnxviz.formats.audio_files import read_wav, write_wav, writes_sound
 
 
 def riff(encoding, channels, rate, bits, data, extra=b"", before=b"", size=None):
@@ -98,3 +98,23 @@ def test_a_message_tells_what_is_wrong(tmp_path, content, message):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_wav(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("shape", [(7,), (1, 7), (2, 5), (8, 1)])
+def test_what_is_written_is_read_back_exactly_also_beyond_full_scale(tmp_path, shape):
+    sound = np.random.default_rng(0).normal(scale=3, size=shape).astype(np.float32)
+    write_wav(tmp_path / "a.wav", sound, 22050)
+    back, rate = read_wav(tmp_path / "a.wav")
+    np.testing.assert_array_equal(back, np.atleast_2d(sound))
+    assert rate == 22050
+    assert len((tmp_path / "a.wav").read_bytes()) == 58 + 4 * sound.size
+
+
+def test_what_is_no_sound_is_not_written(tmp_path):
+    for array in (np.zeros((9, 4)), np.zeros((2, 2, 2)), np.array([np.nan]), np.zeros(0)):
+        assert not writes_sound(array)
+        with pytest.raises(DataError, match="is no sound"):
+            write_wav(tmp_path / "a.wav", array, 8000)
+    with pytest.raises(DataError, match="rate"):
+        write_wav(tmp_path / "a.wav", np.zeros(4), 0.2)
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxviz.errors import DataError
-from onnxviz.formats.signal_chart import signal_chart, signal_figure, spectrum
+from onnxviz.formats.signal_chart import signal_chart, signal_figure, spectrogram, spectrum
 
 RANDOM = np.random.default_rng(0)
 
@@ -37,8 +37,36 @@ def test_the_spectrum_is_taken_along_the_last_axis():
     np.testing.assert_array_equal(spectrum(signal)[1][1, 2], spectrum(signal[1, 2])[1])
 
 
+def test_a_spectrogram_has_the_amplitude_of_a_steady_sine_in_every_frame():
+    window, cycles = 64, 8
+    signal = 0.7 * np.sin(2 * np.pi * cycles * np.arange(1000) / window)
+    strength = spectrogram(signal, window)
+    assert strength.shape == (33, (1000 - window) // 16 + 1)
+    np.testing.assert_allclose(strength[cycles], 0.7, rtol=1e-9)
+    assert (strength.argmax(0) == cycles).all()
+
+
+def test_a_chirp_rises_in_its_spectrogram_and_a_short_or_rateless_signal_has_none():
+    time = np.arange(4000) / 8000
+    chirp = np.sin(2 * np.pi * (200 + 2000 * time) * time)
+    assert (np.diff(spectrogram(chirp, 256).argmax(0)) >= 0).all()
+    assert len(signal_figure(chirp, 8000).axes) == 3
+    assert len(signal_figure(chirp).axes) == 2
+    assert len(signal_figure(chirp[:200], 8000).axes) == 2
+    assert len(signal_figure(np.zeros(4000), 8000).axes) == 3
+
+
+def test_a_series_of_steps_has_lines_for_the_restarts_and_no_spectrum():
+    figure = signal_figure(np.zeros((2, 20)), others=np.ones((3, 2, 20)), step="step", spectra=False)
+    assert [len(axes.lines) for axes in figure.axes] == [4, 4]
+    assert labels(figure) == ["step"]
+    with pytest.raises(DataError, match="other signals"):
+        signal_figure(np.zeros((2, 20)), others=np.ones((3, 2, 19)))
+
+
 def labels(figure):
-    return [axes.get_xlabel() for axes in figure.axes]
+    # A wave above its spectrogram leaves the axis to it.
+    return [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()]
 
 
 @pytest.mark.parametrize(

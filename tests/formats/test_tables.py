@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from onnxviz.errors import DataError
-from onnxviz.formats.tables import read_table
+from onnxviz.formats.tables import read_numeric_columns, read_table
 
 tables = hnp.arrays(
     np.float64,
@@ -117,3 +117,25 @@ def test_other_encodings_are_told(table):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_table(tmp_path / "table.csv")
+
+
+def test_columns_of_text_are_left_out_where_that_is_asked_for(tmp_path):
+    (tmp_path / "t.csv").write_text("id,size,kind,age\na1,2.5,cat,3\nb2,1.5,dog,4\n", encoding="utf-8")
+    values, names, left_out = read_numeric_columns(tmp_path / "t.csv")
+    np.testing.assert_array_equal(values, [[2.5, 3], [1.5, 4]])
+    assert (names, left_out) == (("size", "age"), ("id", "kind"))
+    with pytest.raises(DataError, match="'a1' is no number"):
+        read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("cell", ["", "1,5", "nan", "x"])
+def test_a_cell_that_should_be_a_number_is_still_refused(tmp_path, cell):
+    (tmp_path / "t.csv").write_text(f'a;b\n1;2\n3;"{cell}"\n', encoding="utf-8")
+    with pytest.raises(DataError, match="line 3, column 2"):
+        read_numeric_columns(tmp_path / "t.csv")
+
+
+def test_a_table_of_nothing_but_text_has_no_numbers(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\nx,y\n", encoding="utf-8")
+    with pytest.raises(DataError, match="no row of numbers"):
+        read_numeric_columns(tmp_path / "t.csv")

@@ -131,3 +131,26 @@ def test_features_without_names_have_numbers():
 def test_what_does_not_fit_is_told(given, message):
     with pytest.raises(DataError, match=message):
         FeatureVector(**given)
+
+
+def test_contributions_stand_beside_their_features_the_largest_first():
+    vector = FeatureVector([1.0, 5.0, 3.0], ["a", "b", "c"], drops=[2.0, np.nan, -7.0], reference=np.zeros(3))
+    figure = vector_figure(vector)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["c", "a", "b"]
+    assert [patch.get_width() for patch in figure.axes[1].patches] == [-7, 2]
+    assert {"−7", "2"} <= set(texts(figure))
+    assert "zero" in figure.axes[1].get_xlabel()
+
+
+def test_real_rows_are_marks_at_their_values():
+    rows = np.array([[0.5, -0.5], [1.5, 0.0]])
+    figure = vector_figure(FeatureVector([1.0, 2.0], rows=rows, row_names=["one", "two"]))
+    clouds = [np.asarray(c.get_offsets()) for c in figure.axes[0].collections if c.get_label() in ("one", "two")]
+    np.testing.assert_allclose([cloud[:, 0] for cloud in clouds], rows[:, [1, 0]])
+    legends = [
+        text.get_text()
+        for legend in figure.axes[0].get_children()
+        if hasattr(legend, "get_texts")
+        for text in legend.get_texts()
+    ]
+    assert {"one", "two"} <= set(legends)

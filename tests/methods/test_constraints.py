@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from onnxviz.methods.constraints import Ball, Box, Unconstrained
+from onnxviz.methods.constraints import Ball, Box, Shares, Unconstrained
 
 CONSTRAINTS = {
     "unconstrained": Unconstrained(),
     "box": Box(torch.tensor([-1.0, -0.5, -torch.inf, 0.0]), torch.tensor([1.0, 0.5, 2.0, 0.0])),
     "ball": Ball(1.5),
     "sphere": Ball(1.5, surface=True),
+    "shares": Shares(
+        Box(torch.tensor([0.0, 0.0, 0.0, -2.0]), torch.tensor([1.0, 1.0, 1.0, 2.0])), (torch.tensor([[0, 1, 2]]),)
+    ),
 }
 
 
@@ -63,3 +66,41 @@ def test_the_center_of_a_sphere_does_not_break_it() -> None:
     sphere = Ball(2.0, surface=True)
     assert torch.equal(sphere.project(torch.zeros(1, 3)), torch.zeros(1, 3))
     assert bool(torch.isfinite(sphere.tangent(torch.zeros(1, 3), torch.ones(1, 3))).all())
+
+
+def test_shares_are_the_nearest_point_of_the_simplex() -> None:
+    # Held against a fine grid over the triangle.
+    grid = torch.linspace(0, 1, 101)
+    first, second = (part.flatten() for part in torch.meshgrid(grid, grid, indexing="ij"))
+    corner = torch.stack([first, second, 1 - first - second], 1)[first + second <= 1 + 1e-6]
+    there = points()[:20]
+    found = CONSTRAINTS["shares"].project(there)
+    assert torch.allclose(found[:, :3].sum(1), torch.ones(20), atol=1e-5)
+    assert bool((found[:, :3] >= 0).all())
+    best = torch.cdist(there[:, :3], corner).amin(1)
+    assert bool(((there - found)[:, :3].norm(dim=1) <= best + 1e-5).all())
+    assert torch.equal(found[:, 3], there[:, 3].clamp(-2, 2))
+
+
+def test_a_direction_keeps_the_sum_of_shares_and_ends_in_a_corner() -> None:
+    shares = CONSTRAINTS["shares"]
+    direction = torch.tensor([[3.0, 1.0, 2.0, 1.0]])
+    inside = shares.tangent(torch.tensor([[0.2, 0.3, 0.5, 0.0]]), direction)
+    assert torch.allclose(inside, torch.tensor([[1.0, -1.0, 0.0, 1.0]]))
+    # Where 1 cannot fall, the others share what is left.
+    edge = shares.tangent(torch.tensor([[0.5, 0.0, 0.5, 0.0]]), direction)
+    assert torch.allclose(edge, torch.tensor([[0.5, 0.0, -0.5, 1.0]]))
+    corner = shares.tangent(torch.tensor([[1.0, 0.0, 0.0, 2.0]]), direction)
+    assert torch.allclose(corner, torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize("surface", [False, True])
+def test_a_ball_for_each_step_is_that_of_each_step_alone(surface: bool) -> None:
+    steps = points().reshape(-1, 5, 4) * 2
+    directions = torch.randn(steps.shape, generator=torch.Generator().manual_seed(2))
+    together, alone = Ball(1.5, surface, first=2), Ball(1.5, surface)
+    projected = together.project(steps)
+    flat = alone.project(steps.reshape(-1, 4))
+    assert torch.allclose(projected, flat.reshape(steps.shape))
+    tangent = together.tangent(projected, directions)
+    assert torch.allclose(tangent, alone.tangent(flat, directions.reshape(-1, 4)).reshape(steps.shape), atol=1e-6)

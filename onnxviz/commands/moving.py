@@ -1,0 +1,165 @@
+"""What `maximize` moves: one float tensor, several inputs side by side, or the vectors behind an input of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxviz.commands.terminal import shape_text
+from onnxviz.commands.token_space import check_table
+from onnxviz.errors import UsageError
+
+if TYPE_CHECKING:
+    from onnxviz.model.embedding import Embedding
+    from onnxviz.model.graph import Model
+    from onnxviz.model.inputs import InputContract
+    from onnxviz.model.joined_inputs import JoinedInputs
+
+
+@dataclass(frozen=True)
+class Moving:
+    """What moves.
+
+    Attributes
+    ----------
+    name : str
+        The tensor, or a name for several inputs.
+    inputs : tuple of str
+        The model's inputs that it stands for; none for a tensor inside the graph.
+    joined : JoinedInputs or None
+        Where several inputs move as one vector.
+    embedding : Embedding or None
+        Where the tensor is what token ids become.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    joined: JoinedInputs | None = None
+    embedding: Embedding | None = None
+
+    @property
+    def stops(self) -> list[str]:
+        """Where the graph is cut for what climbs."""
+        return [] if self.inputs else [self.name]
+
+    @property
+    def front(self) -> list[str]:
+        """Where it is cut for ONNX Runtime, which scores token ids and not their vectors."""
+        return [] if self.embedding else self.stops
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The tensors from which a gradient must reach the target."""
+        return self.inputs or (self.name,)
+
+    def fed(self, samples: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what ONNX Runtime is fed for (batch, *shape) samples; for tokens these are ids, (batch, time)."""
+        if self.embedding is not None:
+            return {self.embedding.ids: samples}
+        return self.joined.split(samples) if self.joined is not None else {self.name: samples}
+
+    def in_graph(self, tensors: Iterable[str]) -> list[str]:
+        """Return those of some tensors that the graph has: several inputs side by side are none of its own."""
+        return [name for name in tensors if self.joined is None or name != self.name]
+
+    def contract(self, model: Model) -> InputContract:
+        """Return what the moving tensor expects; several inputs as one vector, with their ranges where all have one."""
+        from onnxviz.model.inputs import InputContract, contract
+
+        if self.joined is None:
+            return contract(model, self.name)
+        parts = [contract(model, name) for name in self.inputs]
+        count = sum(self.joined.widths)
+        ends: dict[str, tuple[float, ...]] = {}
+        for key in ("low", "high"):
+            values = [getattr(part, key) for part in parts]
+            if all(len(one) in (1, width) for one, width in zip(values, self.joined.widths, strict=True)):
+                wide = [np.broadcast_to(one, width) for one, width in zip(values, self.joined.widths, strict=True)]
+                ends[key] = tuple(np.concatenate(wide).tolist())
+        note = f"{len(parts)} inputs move together, as one vector of {count}; --wrt moves some of them"
+        return InputContract(self.name, (None, count), "vector", ("feature",), evidence=(note,), **ends)  # type: ignore[arg-type]  # names of fields alone
+
+    def shape(
+        self,
+        model: Model,
+        held: dict[str, np.ndarray],
+        dims: dict[str, int],
+        shapes: dict[str, tuple[int, ...]],
+        seed: int,
+    ) -> tuple[tuple[int, ...], np.ndarray | None, np.ndarray | None]:
+        """Return the shape with its batch, and for a tensor inside the graph where its values lie: center and spread.
+
+        Raises
+        ------
+        UsageError
+            If it has no batch and one more axis, or nothing to move.
+        """
+        from onnxviz.model.sample_inputs import feed, settled_shape
+
+        name = self.name
+        if self.joined is not None:
+            return (1, sum(self.joined.widths)), None, None
+        if self.inputs:
+            shape = settled_shape(model, name, dims, shapes)
+            if len(shape) < 2:
+                raise UsageError(f"{name} has the shape {shape_text(shape)}; a batch and one more axis are wanted")
+            if 0 in shape:
+                raise UsageError(
+                    f"{name} has the shape {shape_text(shape)}: there is nothing to move; settle it with --shape {name}=…"
+                )
+            return shape, None, None
+        # What ONNX Runtime computes there for a seeded input tells its shape, center and spread.
+        fed = feed(model, held, dims, shapes, seed)
+        values = np.asarray(model.session([name])(fed)[name], np.float32)
+        if values.ndim < 2 or not values.size:
+            raise UsageError(
+                f"--wrt {name}: its shape is {shape_text(values.shape)}; a batch and one more axis are wanted"
+            )
+        if self.embedding is not None:
+            check_table(self.embedding, values, fed[self.embedding.ids])
+        spread = float(values.std())
+        scale = np.asarray(spread if spread > 0 else 1.0, np.float32)
+        return values.shape, np.asarray(values.mean(), np.float32), scale
+
+
+def choose_moving(model: Model, wrt: str | None) -> Moving:
+    """Return what moves, by --wrt or where there is one natural choice.
+
+    Several names, separated by commas, move together. An input of whole numbers stands for the embedding that it indexes.
+    Without --wrt it is the only float input; all float inputs where each is one number, as tables are exported; and the
+    tokens where a model reads nothing but them.
+
+    Raises
+    ------
+    TargetError, UsageError
+        If the name is unknown or cannot move, or there is no natural choice.
+    """
+    from onnxviz.model.embedding import embedded_input, find_embedding
+    from onnxviz.model.inputs import default_input
+    from onnxviz.model.joined_inputs import JoinedInputs
+
+    if wrt is not None and wrt not in model.tensors and "," in wrt:
+        joined = JoinedInputs.of(model, [model.require(name.strip()).name for name in wrt.split(",")])
+        return Moving(joined.name, joined.inputs, joined)
+    if wrt is None:
+        columns = JoinedInputs.columns(model)
+        if columns is not None:
+            return Moving(columns.name, columns.inputs, columns)
+        floats = [info.name for info in model.inputs.values() if info.is_float]
+        embedding = embedded_input(model)
+        if embedding is not None and floats in ([], [embedding.ids]):
+            return Moving(embedding.output, (), embedding=embedding)
+    elif wrt in model.inputs:
+        embedding = find_embedding(model, wrt)
+        if embedding is not None:
+            return Moving(embedding.output, (), embedding=embedding)
+        if not model.inputs[wrt].is_float:
+            raise UsageError(
+                f"--wrt {wrt}: it holds {model.inputs[wrt].dtype} and indexes no embedding (a Gather from a constant table "
+                "of floats, or a OneHot); name a float tensor that depends on it"
+            )
+    info = default_input(model, wrt)
+    return Moving(info.name, (info.name,) if info.name in model.inputs else ())
