@@ -118,7 +118,7 @@ def test_a_large_data_set_is_drawn_from_by_the_seed(cli, samples) -> None:
 
 
 def test_tsne_is_the_same_for_the_same_seed(cli, samples, tmp_path) -> None:
-    pytest.importorskip("sklearn")
+    pytest.importorskip("sklearn", reason="t-SNE is of the embed extra")
     words = ["embed", samples / "wine.onnx", samples / "wine.csv", "-t", "relu1", "--method", "tsne", "--samples", 60]
     for name in ("a", "b"):
         assert cli(*words, "-o", tmp_path / name).code == 0

@@ -18,8 +18,8 @@ def test_without_pyarrow_the_message_says_how_to_get_it(monkeypatch):
 
 
 def test_numbers_are_read_and_text_is_left_out(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow = pytest.importorskip("pyarrow", reason="without the parquet extra there is none to read")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="without the parquet extra there is none to read")
     columns = {"age": [3, 5], "name": ["a", "b"], "dose": [0.5, 2.5], "sick": [True, False]}
     parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
     values, names, left_out = read_parquet(tmp_path / "t.parquet")
@@ -28,8 +28,8 @@ def test_numbers_are_read_and_text_is_left_out(tmp_path):
 
 
 def test_a_missing_cell_is_named(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow = pytest.importorskip("pyarrow", reason="without the parquet extra there is none to read")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="without the parquet extra there is none to read")
     parquet.write_table(pyarrow.table({"age": [3, None]}), tmp_path / "t.parquet")
     with pytest.raises(DataError, match="'age' is missing or not finite in row 1"):
         read_parquet(tmp_path / "t.parquet")

@@ -72,7 +72,7 @@ def test_a_table_without_rows_is_refused(tmp_path, text) -> None:
 
 
 def test_parquet_is_read_as_text_is(tmp_path, table) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
+    pyarrow = pytest.importorskip("pyarrow", reason="without the parquet extra there is none to read")
     from pyarrow import parquet
 
     columns = {"id": [1, 2, 3], "b": [2.5, 3.5, None], "a": [3, 4, 5], "kind": ["good", "bad", "good"]}

@@ -47,7 +47,7 @@ def test_codes_that_are_equal_share_their_neighbors() -> None:
 
 
 def test_tsne_keeps_groups_apart_and_a_seed_its_result(codes) -> None:
-    pytest.importorskip("sklearn")
+    pytest.importorskip("sklearn", reason="t-SNE is of the embed extra")
     first, second = (project(codes, "tsne", seed=3) for _ in range(2))
     np.testing.assert_array_equal(first.points, second.points)
     assert agreement(first.points, np.repeat([0, 1, 2], 20)) == 1.0
