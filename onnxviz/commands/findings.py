@@ -102,7 +102,9 @@ class Inquiry:
     score_moving: Scorer | None
     batch_size: int
 
-    def __call__(self, objective: Objective, found: Found, space: Space) -> tuple[Found, Findings]:
+    def __call__(
+        self, objective: Objective, found: Found, space: Space, best_probe: float = -np.inf
+    ) -> tuple[Found, Findings]:
         """Return what is known of one result; and the result, which is another where climbing the logit did not pay.
 
         A logit may rise while its probability falls, as the others rise more: then the probability itself is climbed.
@@ -115,19 +117,22 @@ class Inquiry:
             What the search found; what was climbed may be another objective.
         space : Space
             Where it was searched.
+        best_probe : float
+            The highest score of inputs that nobody chose.
         """
         findings = self._findings(objective, found)
         stopped = found.ascent.status in ("interrupted", "not_finite")
         if objective == found.objective or objective.members or self.check is None or stopped:
             return found, findings
         start, end = self.score.alone(objective, np.stack([findings.start, findings.array]))
-        if not end < start:
+        if not end < max(start, best_probe):
             return found, findings
         literal = self._climb(space, objective, self.check, self.task.settings)
         again = self._findings(objective, literal)
         if not self.score.alone(objective, again.array[None])[0] > end:
             return found, findings
-        remark = f"{found.objective} rose while {objective} fell below its start, so {objective} itself was climbed"
+        other = "its start" if end < start else "a random input"
+        remark = f"{found.objective} rose and left {objective} below {other}, so {objective} itself was climbed"
         return literal, replace(again, remark=remark)
 
     def _findings(self, objective: Objective, found: Found) -> Findings:

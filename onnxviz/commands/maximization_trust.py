@@ -74,6 +74,11 @@ class Trust:
             scores = np.concatenate(parts, 1)
         return cls(task, score, dict(zip(names, probed, strict=True)), dict(zip(names, scores, strict=True)))
 
+    def best_probe(self, objective: Objective) -> float:
+        """Return the highest finite score of the probes; minus infinity where there is none."""
+        scores = self.probes.get(str(objective), _NONE)
+        return float(scores[np.isfinite(scores)].max(initial=-np.inf))
+
     def row(
         self,
         objective: Objective,

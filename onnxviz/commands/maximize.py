@@ -276,7 +276,9 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
                 for found in group:
                     objective = todo[done][0]
                     done += 1
-                    result, findings = inquiry(objective, found, space)
+                    result, findings = inquiry(objective, found, space, trust.best_probe(objective))
+                    if findings.remark:
+                        terminal.note(findings.remark)
                     name = names[str(objective)]
                     yield record(task, objective, result, findings, measure, trust, folder, name, space.window)
                     stopped = stopped or found.ascent.status == "interrupted"

@@ -43,5 +43,4 @@ class JoinedNetwork:
     def obstacle(self, name: str, tensors: Sequence[str] | None = None) -> str:
         """Return what keeps every gradient of some tensors from the vector, or from another input; "" if nothing is known to."""
         known = None if tensors is None else [one for one in tensors if one != self.name]
-        reasons = [self.network.obstacle(one, known) for one in (self.inputs if name == self.name else (name,))]
-        return "" if "" in reasons else str(reasons[0])
+        return str(self.network.obstacle(self.inputs if name == self.name else name, known))

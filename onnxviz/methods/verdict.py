@@ -30,8 +30,8 @@ class Verdict:
     word : str
         ``ok``; ``dead``: a rectifier that gives its least value for everything; ``saturated``: the score is at the end of its
         function's range already at the start, or for everything; ``flat``: no input changes the score; ``weak``: a
-        random input scores as high as what was found; ``unconfirmed``: ONNX Runtime measures something else than torch;
-        ``not_finite``.
+        random input, or the start of the search, scores as high as what was found; ``unconfirmed``: ONNX Runtime
+        measures something else than torch; ``not_finite``.
     message : str
         One sentence.
     """
@@ -98,6 +98,8 @@ def judge(seen: Evidence) -> Verdict:
         if not abs(seen.torch - seen.found) <= _APART * max(abs(seen.found), rise):
             said = f"torch gives {seen.torch:.4g} where ONNX Runtime measures {seen.found:.4g}"
             return Verdict("unconfirmed", f"{said}: `onnxviz verify` tells where they part")
+    if seen.found < seen.start - equal:
+        return Verdict("weak", f"the search ended below its own start, {seen.start:.4g}")
     probes = seen.probes[np.isfinite(seen.probes)]
     if not len(probes):
         return Verdict("ok", "")

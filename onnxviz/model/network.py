@@ -110,13 +110,13 @@ class Network:
 
         return lambda inputs: self._run(inputs, substitute)
 
-    def obstacle(self, name: str, tensors: Sequence[str] | None = None) -> str:
+    def obstacle(self, name: str | Sequence[str], tensors: Sequence[str] | None = None) -> str:
         """Return what keeps every gradient of some tensors from another one, in words; "" if nothing is known to.
 
         Parameters
         ----------
-        name : str
-            What should move: an input of the network.
+        name : str or sequence of str
+            What should move: an input of the network, or several together.
         tensors : sequence of str, optional
             Of those that the network computes; by default all.
 
@@ -124,7 +124,7 @@ class Network:
         --------
         "ArgMax at best passes no gradient".
         """
-        found = reach(self.model, [name], straight_through=self.straight_through)
+        found = reach(self.model, [name] if isinstance(name, str) else name, straight_through=self.straight_through)
         states = [found[one] for one in (self.tensors if tensors is None else tensors)]
         if any(state.differentiable for state in states):
             return ""

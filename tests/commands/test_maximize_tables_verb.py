@@ -159,3 +159,52 @@ def test_several_names_after_wrt_move_together(cli, written) -> None:
     assert row["shape"] == [4]
     assert row["ort_score"] == pytest.approx(2, abs=0.05)
     assert cli("maximize", path, "-t", "y[0]", "--wrt", "a,y").code == 2
+
+
+STEPS = """agraph (float[N, 6] x) => (float[N, 1] y) {
+    r = Ceil(x)
+    y = MatMul(r, w)
+}"""
+
+
+def test_without_gradients_codes_and_whole_numbers_are_set_right_as_well(cli, written, tmp_path, table, rows) -> None:
+    row, said = aim(cli, written(STEPS, w=WEIGHTS), "--data", table, "--keep", "age=5", "-o", tmp_path / "out")
+    assert row["optimizer"] == "cma", said
+    with np.load(tmp_path / "out" / "y[0]" / "arrays.npz") as arrays:
+        found, every = arrays["input"][0], arrays["restarts"]
+    wanted = np.ceil(best(rows)) @ WEIGHTS[:, 0] - WEIGHTS[1, 0] * (best(rows)[1] - 5)
+    assert row["ort_score"] == pytest.approx(float(wanted), rel=1e-5)
+    assert found[1] == 5
+    assert (np.sort(every[:, 3:], 1) == [0, 0, 1]).all()
+
+
+def test_moved_copies_and_probes_are_inputs_that_can_be(cli, written, table, monkeypatch) -> None:
+    from onnxviz.methods import scorer
+
+    measure, seen = scorer.Scorer.__call__, []
+
+    def noting(self, objectives, inputs):
+        seen.append(np.array(inputs))
+        return measure(self, objectives, inputs)
+
+    monkeypatch.setattr(scorer.Scorer, "__call__", noting)
+    row, _ = aim(cli, written(GRAPH, w=WEIGHTS), "--data", table, "--steps", 20)
+    assert row["robustness"]["kept"] is not None
+    assert row["data"]["samples"] == 40
+    every = np.concatenate(seen)
+    assert len(every) > 100
+    np.testing.assert_array_equal(every[:, 1], np.rint(every[:, 1]))
+    np.testing.assert_array_equal(np.sort(every[:, 3:], 1), np.tile([0, 0, 1], (len(every), 1)))
+
+
+def test_functions_of_the_input_read_several_inputs_as_one(cli, written, tmp_path) -> None:
+    path = written("agraph (float[N, 2] a, float[N, 2] b) => (float[N, 2] y) { y = Add(a, b) }")
+    words = ["--wrt", "a,b", "--bounds", "0,1", "--steps", 60, "-o", tmp_path / "out", "--json"]
+    outcome = cli("maximize", path, "-t", "y[0] - 0.1*l1(input)", *words)
+    assert outcome.code == 0, outcome.err
+    (row,) = outcome.document["runs"]
+    with np.load(next((tmp_path / "out").glob("*/arrays.npz"))) as arrays:
+        found = arrays["input"][0]
+    # What does not count goes back to the middle of its range; what does, to the end.
+    np.testing.assert_allclose(found, [1, 0.5, 1, 0.5], atol=0.02)
+    assert row["score"] == pytest.approx(row["ort_score"], rel=1e-5)

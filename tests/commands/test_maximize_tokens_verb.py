@@ -79,6 +79,49 @@ def test_what_tokens_cannot_do_is_said(cli, linear, words) -> None:
     assert words[0] in outcome.err
 
 
+def test_ids_are_what_a_set_a_start_and_an_example_hold(cli, linear, written, tmp_path, onnx_runtime) -> None:
+    np.save(tmp_path / "ids.npy", np.array([[3, 1, 4, 1, 5]]))
+    words = ["--dim", "T=5", "--json", "--steps", 12]
+    mask = np.ones((1, 5), np.int64)
+    began = onnx_runtime(linear, "y", {"ids": np.array([[3, 1, 4, 1, 5]]), "attention_mask": mask})
+    row, _ = aim(cli, linear, "--dim", "T=5", "--start", tmp_path / "ids.npy")
+    assert row["initial_ort_score"] == pytest.approx(float(began[0]), rel=1e-5)
+    assert row["tokens"]["ids"] == VALUES.argmax(0).tolist()
+    # What an example gives is followed until it is found.
+    outcome = cli("maximize", linear, "-t", "inversion(b)", "--like", tmp_path / "ids.npy", *words, "--steps", 60)
+    assert outcome.document["runs"][0]["tokens"]["ids"] == [3, 1, 4, 1, 5], outcome.err
+    # Each member of a set is a sequence of ids, scored as such.
+    folder = tmp_path / "out"
+    outcome = cli("maximize", linear, "-t", "y - 0.1*diversity(b)", *words, "-o", folder, "--save-every", 6)
+    (row,) = outcome.document["runs"]
+    (file,) = folder.glob("*/arrays.npz")
+    with np.load(file) as arrays:
+        members = arrays["input"]
+    assert members.shape == (4, 5)
+    own = [float(onnx_runtime(linear, "y", {"ids": one[None], "attention_mask": mask})[0]) for one in members]
+    assert row["set"]["own_ort_scores"] == pytest.approx(own, rel=1e-5)
+    assert (row["verdict"], row["robustness"], row["data"]) == (None, None, None)
+    assert len(list(folder.glob("*/frames/*.png"))) == 2
+    np.save(tmp_path / "beyond.npy", np.array([0, 1, 2, 3, 12]))
+    refused = cli("maximize", linear, "-t", "y", *words, "--start", tmp_path / "beyond.npy")
+    assert (refused.code, "0 to 11" in refused.err) == (1, True)
+
+
+def test_where_no_gradient_passes_vectors_are_searched_and_ids_told(cli, written) -> None:
+    graph = """agraph (int64[N, T] ids) => (float[N, 1] y) {
+        e = Gather(table, ids)
+        p = ReduceSum<keepdims = 0>(e, axes)
+        a = ArgMax<axis = 1, keepdims = 1>(p)
+        y = Cast<to = 1>(a) }"""
+    path = written(graph, table=TABLE, axes=np.array([1]))
+    row, said = aim(cli, path, "--dim", "T=3")
+    assert (row["optimizer"], row["differentiable"]) == ("cma", False)
+    assert "ArgMax" in said
+    ids = np.array(row["tokens"]["ids"])
+    assert row["ort_score"] == TABLE[ids].sum(0).argmax()
+    assert row["ort_score"] >= row["initial_ort_score"]
+
+
 @pytest.mark.parametrize("dtype", ["int64", "float"])
 def test_codes_of_a_one_hot_are_moved(cli, written, dtype) -> None:
     values = RANDOM.normal(size=(4, 6)).astype(np.float32)

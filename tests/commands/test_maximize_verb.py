@@ -289,6 +289,23 @@ def test_a_probability_is_climbed_by_its_logit(cli, samples) -> None:
     assert row["climbed"] == "probabilities[3]"
 
 
+def test_a_probability_that_falls_while_its_logit_rises_is_climbed_itself(cli, written) -> None:
+    path = written(
+        "agraph (float[N, 2] x) => (float[N, 3] p) { z = MatMul(x, w)\np = Softmax(z) }",
+        w=np.array([[1, 3, 2], [1, 2, 0]], np.float32),
+    )
+    outcome = cli("maximize", path, "-t", "p[0]", "--bounds", "-1,1", "--json")
+    (row,) = outcome.document["runs"]
+    # The logit is highest where all of x is 1, and there the second one is far above it.
+    assert row["climbed"] == "p[0]"
+    assert "z[0] rose" in row["message"]
+    assert row["message"] in outcome.err
+    grid = np.stack(np.meshgrid(np.linspace(-1, 1, 201), np.linspace(-1, 1, 201)), -1).reshape(-1, 2)
+    powers = np.exp(grid @ np.array([[1, 3, 2], [1, 2, 0]]))
+    assert row["ort_score"] == pytest.approx((powers[:, 0] / powers.sum(1)).max(), rel=1e-3)
+    assert row["verdict"]["word"] == "ok"
+
+
 def test_a_dead_unit_is_reported(cli, written) -> None:
     bias = np.array([0, -100], np.float32)
     graph = "agraph (float[N, 3] x) => (float[N, 2] y) { a = MatMul(x, w)\nb = Add(a, c)\ny = Relu(b) }"

@@ -50,3 +50,42 @@ def test_every_way_of_batching_gives_the_same_scores(fixed, options, batches) ->
     y = INPUTS.astype(np.float64) @ WEIGHTS * 2
     np.testing.assert_allclose(scores(runtime, **options), [y[:, 0], y[:, 1] - 2 * INPUTS[:, 2]], rtol=1e-5, atol=1e-6)
     assert runtime.batches == batches
+
+
+class Joined:
+    """Takes the parts of a vector apart."""
+
+    def __call__(self, inputs):
+        return {"y": inputs["a"] @ WEIGHTS[:1] + inputs["b"] @ WEIGHTS[1:]}
+
+
+def parts(vectors):
+    return {"a": vectors[:, :1], "b": vectors[:, 1:]}
+
+
+def test_what_moves_is_turned_into_what_is_fed() -> None:
+    scorer = Scorer(Joined(), "x", {}, INPUTS[0], feed=parts, batch_size=4)
+    assert scorer.batch_size == 4
+    y = INPUTS.astype(np.float64) @ WEIGHTS
+    np.testing.assert_allclose(scorer(AIMS, INPUTS), [y[:, 0], y[:, 1] - 2 * INPUTS[:, 2]], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(scorer.alone(AIMS[1], INPUTS), scorer(AIMS, INPUTS)[1])
+    assert scorer(AIMS, INPUTS[:0]).shape == (2, 0)
+
+
+class Table:
+    """Rows by their numbers; of a batch it may give the first row's answer to all."""
+
+    def __init__(self, mixed: bool) -> None:
+        self.mixed = mixed
+
+    def __call__(self, inputs):
+        rows = WEIGHTS[inputs["ids"]].sum(1)
+        return {"y": rows[:1].repeat(len(rows), 0) if self.mixed else rows}
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_ids_are_tried_with_others_that_differ(mixed: bool) -> None:
+    ids = np.array([[0, 1], [1, 2], [2, 2]])
+    scorer = Scorer(Table(mixed), "ids", {}, ids[0], other=ids[1], batch_size=3)
+    assert scorer.batch_size == (1 if mixed else 3)
+    np.testing.assert_allclose(scorer.alone(AIMS[0], ids), WEIGHTS[ids].sum(1)[:, 0], rtol=1e-6)

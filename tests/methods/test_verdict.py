@@ -40,6 +40,7 @@ CASES = {
     "a random input is as high": ({"probes": np.append(PROBES, 5.0)}, "weak"),
     "torch says otherwise": ({"torch": 7.0}, "unconfirmed"),
     "torch was not asked": ({"torch": None}, "ok"),
+    "the start was higher": ({"start": 5.5, "probes": np.empty(0)}, "weak"),
     "probes are not finite": ({"probes": np.full(64, np.nan)}, "ok"),
 }
 
