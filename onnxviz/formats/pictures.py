@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from functools import lru_cache
 from typing import Any
@@ -139,7 +140,14 @@ def save_picture(path: str | os.PathLike[str], picture: Picture) -> None:
         The file cannot be written.
     """
     with atomic_file(path) as file:
-        Image.fromarray(np.ascontiguousarray(picture)).save(file, format="PNG")
+        file.write(picture_bytes(picture))
+
+
+def picture_bytes(picture: Picture) -> bytes:
+    """Return a picture as the bytes of a PNG file; equal pictures give equal bytes."""
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(stream, format="PNG")
+    return stream.getvalue()
 
 
 @lru_cache(maxsize=1)
