@@ -133,36 +133,44 @@ def _ordered(layer: list[int], above: list[list[int]], below: list[list[int]]) -
     order: list[list[int]] = [[] for _ in range(max(layer) + 1)]
     for point, number in enumerate(layer):
         order[number].append(point)
-    place = np.zeros(len(layer))
+    place = [0.0] * len(layer)
     for points in order:
-        place[points] = np.arange(len(points))
+        _number(place, points)
     for sweep in range(_SWEEPS):
         beside = above if sweep % 2 == 0 else below
         for points in order if sweep % 2 == 0 else order[::-1]:
-            centers = {
-                point: float(place[beside[point]].mean()) if beside[point] else float(place[point]) for point in points
-            }
-            points.sort(key=lambda point: (centers[point], place[point]))
-            place[points] = np.arange(len(points))
+            if len(points) > 1:
+                centers = {point: _mean(place, beside[point], point) for point in points}
+                points.sort(key=lambda point: (centers[point], place[point]))
+                _number(place, points)
     return order
+
+
+def _number(place: list[float], points: list[int]) -> None:
+    for number, point in enumerate(points):
+        place[point] = float(number)
+
+
+def _mean(places: list[float], neighbors: list[int], point: int) -> float:
+    """Return the mean place of a point's neighbors, or its own place where it has none."""
+    return sum(places[other] for other in neighbors) / len(neighbors) if neighbors else places[point]
 
 
 def _across(
     order: list[list[int]], sizes: list[float], above: list[list[int]], below: list[list[int]], gap: float
 ) -> NDArray[np.float64]:
     """Return the centers across: each point near the mean of its neighbors, none over another."""
-    x = np.zeros(len(sizes))
+    x = [0.0] * len(sizes)
     for points in order:
         _spread(x, points, [0.0] * len(points), sizes, gap)
     for sweep in range(2 * _SWEEPS):
         beside = above if sweep % 2 == 0 else below
         for points in order if sweep % 2 == 0 else order[::-1]:
-            wanted = [float(x[beside[point]].mean()) if beside[point] else float(x[point]) for point in points]
-            _spread(x, points, wanted, sizes, gap)
-    return x
+            _spread(x, points, [_mean(x, beside[point], point) for point in points], sizes, gap)
+    return np.asarray(x)
 
 
-def _spread(x: NDArray[np.float64], points: list[int], wanted: list[float], sizes: list[float], gap: float) -> None:
+def _spread(x: list[float], points: list[int], wanted: list[float], sizes: list[float], gap: float) -> None:
     """Put the points of a layer as near to where they want to be as their widths allow, in the least squares' sense.
 
     With the widths taken off, places must not fall: the isotonic regression of what is wanted (pool adjacent violators).
