@@ -73,7 +73,7 @@ class Page:
     def html(self) -> str:
         """Return ``index.html`` for a folder that holds `assets`, ``data`` and the pictures."""
         policy = (
-            "default-src 'none'; img-src 'self' file:; style-src 'self' file:; script-src 'self' file:; "
+            "default-src 'none'; img-src 'self' file: data:; style-src 'self' file:; script-src 'self' file:; "
             "base-uri 'none'; form-action 'none'"
         )
         return self._filled(policy, single=False, picture=_as_it_is)
