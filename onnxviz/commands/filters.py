@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.first_kernels import kernel_colors, kernel_scale, seen_by
+from onnxviz.commands.first_kernels import kernel_colors, kernel_scale, matrix_picture, seen_by
 from onnxviz.commands.options import (
     check_output,
     contract_options,
@@ -238,7 +238,9 @@ def _sheet(
     step = "sample" if found.kernels.ndim == 3 else "px"
     subtitle = f"{model.name}: {found.operator}, {found.weight}"
     if found.kernels.ndim == 2:
-        return _matrix(model, found, ranked, expected, subtitle)
+        return matrix_picture(
+            model, found, f"{len(found.kernels)} units on {found.kernels.shape[1]} features", subtitle
+        )
     tiles = []
     for one in ranked:
         kernel = found.kernels[one.index]
@@ -254,38 +256,6 @@ def _sheet(
         ).draw()
     bar = ColorBar("diverging", -1.0, 1.0, "weight / largest")
     return Sheet(tiles, _title(found), subtitle, "", bar).draw()
-
-
-def _matrix(
-    model: Any, found: FirstLayer, ranked: list[FilterDescription], expected: InputContract | None, subtitle: str
-) -> Picture:
-    """Draw a matrix as a heat map, a row for each unit."""
-    from onnxviz.formats.heat_map import heat_map
-    from onnxviz.model.labels import feature_names
-
-    units, features = found.kernels.shape
-    names = feature_names(model.original)
-    if len(names) == features and features <= 40 < 10 * units:
-        # Features with names stand as rows, where a name is read.
-        return heat_map(
-            found.kernels.T,
-            "feature",
-            "unit",
-            row_names=names,
-            scale="diverging",
-            label="weight",
-            title=f"{units} units on {features} features",
-            subtitle=subtitle,
-        )
-    return heat_map(
-        found.kernels,
-        "unit",
-        "feature",
-        scale="diverging",
-        label="weight",
-        title=f"{units} units on {features} features",
-        subtitle=subtitle,
-    )
 
 
 def _section(one: FilterDescription, ranked: list[FilterDescription]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from onnxviz.formats.pictures import Picture
     from onnxviz.model.first_layer import FirstLayer
     from onnxviz.model.inputs import InputContract
 
@@ -40,3 +41,16 @@ def kernel_colors(found: FirstLayer, expected: InputContract | None) -> Any:
     if found.kernels.shape[1] == 3 and expected.color in ("rgb", "bgr"):
         return expected.color
     return "gray" if found.kernels.shape[1] == 1 and expected.color == "gray" else None
+
+
+def matrix_picture(model: Any, found: FirstLayer, title: str = "", subtitle: str = "") -> Picture:
+    """Draw a matrix as a heat map, a row for each unit; features with names stand as rows, where a name is read."""
+    from onnxviz.formats.heat_map import heat_map
+    from onnxviz.model.labels import feature_names
+
+    units, features = found.kernels.shape
+    names = feature_names(model.original)
+    how: dict[str, Any] = {"scale": "diverging", "label": "weight", "title": title, "subtitle": subtitle}
+    if len(names) == features and features <= 40 < 10 * units:
+        return heat_map(found.kernels.T, "feature", "unit", row_names=names, **how)
+    return heat_map(found.kernels, "unit", "feature", **how)

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 _LARGE = 4096
 """Inputs of more numbers than this are searched few at a time, so that a job is done in seconds."""
 
-_FEW, _MANY = 4, 16
+_FEW, _MANY = 2, 16
+
+_SHORT = {"steps": 64, "restarts": 1}
+"""How a large input without neighbors (an array of frames, say) is searched: as a picture is, for time's sake."""
 
 _SEARCHED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes", "data", "steps", "restarts")
 """Options that a result depends on; the model, the input and the seed are named apart."""
@@ -106,7 +109,17 @@ class Book:
     def search(self) -> dict[str, Any]:
         """The options of every search, as `maximize` takes them."""
         named = ("model_path", "seed", "device", *_SEARCHED)
-        return {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving}
+        asked = {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving}
+        return {**asked, **{key: value for key, value in self._short.items() if asked[key] is None}}
+
+    @property
+    def _large(self) -> bool:
+        return bool(self.moving) and self.fed[self.moving].size > _LARGE
+
+    @property
+    def _short(self) -> dict[str, int]:
+        spectral = self.expected is not None and self.expected.kind in ("image", "signal")
+        return _SHORT if self._large and not spectral else {}
 
     @cached_property
     def links(self) -> dict[str, str]:
@@ -134,7 +147,7 @@ class Book:
         names = sorted(wanted, key=lambda name: (name not in outputs, order[name]))
         self._aims = aims(self.model, names, self.fed)
         self._outputs = outputs
-        size = _FEW if self.moving and self.fed[self.moving].size > _LARGE else _MANY
+        size = _FEW if self._large else _MANY
         self._planned = {aim.tensor: jobs(aim, wanted[aim.tensor], size) for aim in self._aims}
         self.jobs = in_turn(list(self._planned.values()), sum(aim.tensor in outputs for aim in self._aims))
         shape = self.fed[self.moving].shape if self.moving else ()
@@ -302,9 +315,10 @@ class Book:
         for key, option in (("value_range", "--range"), ("mean", "--mean"), ("std", "--std")):
             if options[key] is not None:
                 words += [option, ",".join(f"{number:g}" for number in options[key])]
+        settled = {**options, **{key: value for key, value in self._short.items() if options[key] is None}}
         for key in ("layout", "channels", "steps", "restarts"):
-            if options[key] is not None:
-                words += [f"--{key}", str(options[key])]
+            if (options if verb == "report" else settled)[key] is not None:
+                words += [f"--{key}", str(settled[key])]
         if options["data"] is not None:
             words += [*(["--data"] if verb == "maximize" else []), options["data"].name]
         return [*words, "--seed", str(options["seed"])]

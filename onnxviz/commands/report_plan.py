@@ -37,7 +37,7 @@ _WEIGHTED = {
 }
 _ACTIVATIONS = {
     *("Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Mish"),
-    *("Softplus", "Clip", "Add", "Concat", "Softmax", "LayerNormalization"),
+    *("Softplus", "Clip", "Softmax", "LayerNormalization"),
 }  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def run_job(job: Job, options: dict[str, Any]) -> Searched:
     from onnxviz.commands.climb import climb
     from onnxviz.commands.maximization_record import record
     from onnxviz.commands.maximization_task import prepare
-    from onnxviz.formats.pictures import picture_bytes
+    from onnxviz.formats.pictures import picture_bytes, trim
 
     began = time.monotonic()
     model = _open(Path(options["model_path"]))
@@ -77,6 +77,8 @@ def run_job(job: Job, options: dict[str, Any]) -> Searched:
             inside = one.window or (slice(None),) * best.ndim
             restarts = [other.array[inside] for other in one.found.ascents]
             drawn = task.drawing.draw(best[inside], restarts=_stacked(restarts))
+            if not task.drawing.is_picture:
+                drawn = trim(drawn)  # the page says what a chart's head would
             pictures.append((picture_bytes(drawn), (drawn.shape[1], drawn.shape[0])))
     except OnnxvizError as error:
         return Searched(message=str(error), seconds=time.monotonic() - began)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.commands.first_kernels import kernel_colors, kernel_scale, seen_by
+from onnxviz.commands.first_kernels import kernel_colors, kernel_scale, matrix_picture, seen_by
 from onnxviz.errors import OnnxvizError
 from onnxviz.formats.report_page import Section
 
@@ -88,9 +88,8 @@ def filters(model: Model, source: str | None, expected: InputContract | None, ke
     UsageError
         If no layer with constant weights lies on the way from the input.
     """
-    from onnxviz.formats.heat_map import heat_map
     from onnxviz.formats.kernels import kernel_picture
-    from onnxviz.formats.pictures import enlarge
+    from onnxviz.formats.pictures import enlarge, trim
     from onnxviz.methods.filters import describe, order
     from onnxviz.model.first_layer import first_layer
 
@@ -109,8 +108,7 @@ def filters(model: Model, source: str | None, expected: InputContract | None, ke
         "sheet": None,
     }
     if found.kernels.ndim == 2:
-        picture = heat_map(found.kernels, "unit", "feature", scale="diverging", label="weight")
-        return {**content, "sheet": keep("filters/weights.png", picture)}
+        return {**content, "sheet": keep("filters/weights.png", trim(matrix_picture(model, found)))}
     largest = float(np.abs(found.kernels).max(initial=0.0)) or 1.0
     for row in content["rows"]:
         kernel = found.kernels[row["index"]]

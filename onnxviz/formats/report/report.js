@@ -141,6 +141,20 @@
     verdict: (one, other) => one.verdict.localeCompare(other.verdict) || one.unit - other.unit,
   };
 
+  /* Of a tensor with thousands of units the first stand at once, the others while nothing else is to be done. */
+  const AT_ONCE = 150;
+  function fillLater(what) {
+    if (what !== shown || what.filled >= what.units.length) return;
+    (window.requestIdleCallback || setTimeout)(() => { if (what === shown) { what.more(); fillLater(what); } });
+  }
+
+  function card(tensor, one) {
+    return make("li", {}, make("a", { class: "unit", href: "#" + tensor.link + "/" + one.unit, "data-unit": one.unit },
+      image(one.panels[0], false),
+      make("span", { class: "caption" }, make("b", {}, one.label || String(one.unit)), " " + one.shown + " ",
+        one.verdict === "ok" ? "" : make("i", { class: "verdict" }, one.verdict))));
+  }
+
   function showTensor(tensor, unit) {
     if (!shown || shown.tensor !== tensor || shown.order !== order) {
       const units = [...tensor.units].sort(ORDERS[order]);
@@ -149,12 +163,14 @@
         make("option", { value, selected: value === order }, text)));
       select.addEventListener("change", () => { order = select.value; showTensor(tensor, where().unit); });
       const grid = make("ul", { class: "units" + (tensor.chart ? " charts" : ""), "aria-label": "Units" });
-      for (const one of units) {
-        grid.append(make("li", {}, make("a", { class: "unit", href: "#" + tensor.link + "/" + one.unit, "data-unit": one.unit },
-          image(one.panels[0], false),
-          make("span", { class: "caption" }, make("b", {}, one.label || String(one.unit)), " " + one.shown + " ",
-            one.verdict === "ok" ? "" : make("i", { class: "verdict" }, one.verdict)))));
-      }
+      shown.more = () => {
+        const part = units.slice(shown.filled, shown.filled + AT_ONCE);
+        shown.filled += part.length;
+        grid.append(...part.map((one) => card(tensor, one)));
+      };
+      shown.filled = 0;
+      shown.more();
+      fillLater(shown);
       const left = tensor.wanted - tensor.units.length;
       view.replaceChildren(crumbs(), make("h1", {}, make("code", {}, tensor.name)),
         make("div", { class: "about" },
@@ -177,6 +193,7 @@
     view.querySelector(".units-view").classList.toggle("open", Boolean(one));
     if (!one) return;
     const place = shown.units.indexOf(one);
+    while (shown.filled <= place) shown.more();
     const step = (by, text, label) => {
       const other = shown.units[place + by];
       const button = make("button", { type: "button", disabled: !other, "aria-label": label }, text);
