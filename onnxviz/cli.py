@@ -22,6 +22,7 @@ _VERBS = {
     "examples": "the samples of a data set that drive a target most, and least",
     "embed": "how a data set lies in the space of a tensor, on a plane",
     "attribute": "which parts of a real input drive a target",
+    "report": "everything above in one page, offline, resumable",
 }
 
 

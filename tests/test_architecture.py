@@ -73,7 +73,7 @@ def test_a_module_imports_only_from_its_own_floor_and_those_below(floor: str, pa
 
 
 def test_one_verb_does_not_import_another() -> None:
-    verbs = {"inspect", "verify", "filters", "maximize", "activations", "examples", "embed", "attribute"}
+    verbs = {"inspect", "verify", "filters", "maximize", "activations", "examples", "embed", "attribute", "report"}
     for verb in verbs:
         path = PACKAGE / "commands" / f"{verb}.py"
         assert not {name.rpartition(".")[2] for name in imports(path) if name.startswith("onnxviz.commands")} & verbs

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onnxviz.commands.first_kernels import kernel_colors, kernel_scale, matrix_picture, seen_by
 from onnxviz.commands.options import (
     check_output,
     contract_options,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from onnxviz.model.inputs import InputContract
 
 _LISTED = 64
-_FAINT = 0.02
-"""A kernel is drawn in its own scale, but not larger than this share of the strongest: what is nearly nothing looks so."""
 
 
 @click.command()
@@ -99,11 +98,11 @@ def filters(
     check_output(output, overwrite, resume)
     model = onnxviz.load(model_path)
     found = first_layer(model, input_name, weight)
-    source = input_name or _seen_by(model, found)
+    source = input_name or seen_by(model, found)
     expected = contract(model, source) if source is not None else None
     if expected is not None:
         expected = refine_contract(expected, value_range, mean, std, layout, channels)
-    colors = _colors(found, expected)
+    colors = kernel_colors(found, expected)
     descriptions = describe(found.kernels, color=colors)
     answers = None
     if applied is not None:
@@ -131,28 +130,6 @@ def filters(
         "files": files,
     }
     terminal.emit(document, as_json, lambda console: _show(console, document, [one.index for one in ranked]))
-
-
-def _seen_by(model: Any, found: FirstLayer) -> str | None:
-    """Return the input that the layer reads, if it is the first on the way from one."""
-    from onnxviz.errors import OnnxvizError
-    from onnxviz.model.first_layer import first_layer
-
-    for name in model.inputs:
-        try:
-            if first_layer(model, name).weight == found.weight:
-                return str(name)
-        except OnnxvizError:
-            continue
-    return None
-
-
-def _colors(found: FirstLayer, expected: InputContract | None) -> Any:
-    if expected is None or found.kernels.ndim != 4 or found.groups > 1:
-        return None
-    if found.kernels.shape[1] == 3 and expected.color in ("rgb", "bgr"):
-        return expected.color
-    return "gray" if found.kernels.shape[1] == 1 and expected.color == "gray" else None
 
 
 def _apply(
@@ -261,11 +238,13 @@ def _sheet(
     step = "sample" if found.kernels.ndim == 3 else "px"
     subtitle = f"{model.name}: {found.operator}, {found.weight}"
     if found.kernels.ndim == 2:
-        return _matrix(model, found, ranked, expected, subtitle)
+        return matrix_picture(
+            model, found, f"{len(found.kernels)} units on {found.kernels.shape[1]} features", subtitle
+        )
     tiles = []
     for one in ranked:
         kernel = found.kernels[one.index]
-        own = max(float(np.abs(kernel).max()), _FAINT * largest)
+        own = kernel_scale(kernel, largest)
         picture = kernel_picture(kernel, own, colors if colors in ("rgb", "bgr") else None)
         tiles.append(Tile(picture, str(one.index), _detail(one, step), _section(one, ranked), sharp=kernel.ndim != 2))
     if colors in ("rgb", "bgr"):
@@ -277,38 +256,6 @@ def _sheet(
         ).draw()
     bar = ColorBar("diverging", -1.0, 1.0, "weight / largest")
     return Sheet(tiles, _title(found), subtitle, "", bar).draw()
-
-
-def _matrix(
-    model: Any, found: FirstLayer, ranked: list[FilterDescription], expected: InputContract | None, subtitle: str
-) -> Picture:
-    """Draw a matrix as a heat map, a row for each unit."""
-    from onnxviz.formats.heat_map import heat_map
-    from onnxviz.model.labels import feature_names
-
-    units, features = found.kernels.shape
-    names = feature_names(model.original)
-    if len(names) == features and features <= 40 < 10 * units:
-        # Features with names stand as rows, where a name is read.
-        return heat_map(
-            found.kernels.T,
-            "feature",
-            "unit",
-            row_names=names,
-            scale="diverging",
-            label="weight",
-            title=f"{units} units on {features} features",
-            subtitle=subtitle,
-        )
-    return heat_map(
-        found.kernels,
-        "unit",
-        "feature",
-        scale="diverging",
-        label="weight",
-        title=f"{units} units on {features} features",
-        subtitle=subtitle,
-    )
 
 
 def _section(one: FilterDescription, ranked: list[FilterDescription]) -> str:

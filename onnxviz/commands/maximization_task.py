@@ -117,8 +117,17 @@ class Task:
             yield replace(self.space, window=window), list(part)
 
 
-def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
+def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = None) -> Task:
     """Settle everything, and tell on stderr what was found or assumed.
+
+    Parameters
+    ----------
+    terminal : Terminal
+        Where it is told.
+    options : dict
+        As `maximize` takes them.
+    model : Model, optional
+        The model of ``options["model_path"]``, where it is open already.
 
     Raises
     ------
@@ -135,7 +144,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     from onnxviz.model.range_probe import probe_range
     from onnxviz.model.resting import rest
 
-    model = onnxviz.load(options["model_path"])
+    model = onnxviz.load(options["model_path"]) if model is None else model
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
     moving = choose_moving(model, options["wrt"])

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.findings import Inquiry
 from onnxviz.commands.maximization_record import finish, record
 from onnxviz.commands.maximization_task import Task, prepare
-from onnxviz.commands.maximization_trust import Trust, in_short
+from onnxviz.commands.maximization_trust import in_short
 from onnxviz.commands.options import (
     NamedText,
     check_output,
@@ -31,15 +29,12 @@ from onnxviz.commands.options import (
     target_option,
     wrt_option,
 )
-from onnxviz.commands.scoring import measurement, scorer, search_scorer, torch_copy
 from onnxviz.commands.terminal import Terminal, grid, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from onnxviz.formats.output_folder import OutputFolder
-
-Told = Callable[[int, str], None]
 
 _SEARCHED = (
     *("bounds", "names", "data", "kept", "vocab", "sample_rate", "norm", "held"),
@@ -219,12 +214,9 @@ def _open_folder(terminal: Terminal, stack: ExitStack, task: Task, options: dict
 
 def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterator[dict[str, Any]]:
     """Climb what is not yet done, a group at a time, and save each as it is finished."""
-    import torch
-
+    from onnxviz.commands.climb import climb
     from onnxviz.formats.file_names import safe_names
     from onnxviz.formats.json_documents import read_json
-    from onnxviz.methods.search import search
-    from onnxviz.model.resting import samples_at_once
 
     names = safe_names(str(one) for one in task.objectives)
     todo = []
@@ -237,58 +229,12 @@ def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterato
         todo.append((objective, climbed))
     if not todo:
         return
-    tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
-    measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
-    blind = task.settings.optimizer == "cma"
-    network = None if blind else task.network(tensors)
-    session = task.session(measured)
-    check = torch_copy(task, measured) if blind or measured != tensors else network
-    at_once = samples_at_once(task.model, task.moving.in_graph(tensors), task.moving.stops, task.shape)
-    held = {name: torch.as_tensor(value) for name, value in task.held.items()}
-    measure = measurement(task, session, check)
-    score = scorer(task, session, at_once)
-    trust = Trust.measured(task, score, [objective for objective, _ in todo])
-    climbed_score = score if measured == tensors else scorer(task, task.session(tensors), at_once)
-    moving_score = search_scorer(task, tensors, at_once) if blind else None
-    inquiry = Inquiry(task, network, check, score, climbed_score, moving_score, at_once)
-    done, stopped = 0, False
     with terminal.progress(f"{len(todo)} targets", task.settings.steps * len(todo)) as told:
-        for space, part in task.spaces(todo):
-            aims = [climbed for _, climbed in part]
-            progress = partial(_told, told, task.settings.steps, done, len(part))
-            if moving_score is not None:
-                from onnxviz.methods.evolution import evolve  # the library takes a second to load
-
-                groups = evolve(moving_score, space, aims, task.settings, progress=progress)
-            else:
-                groups = search(
-                    network,
-                    space,
-                    aims,
-                    held,
-                    task.settings,
-                    device=torch.device(task.device),
-                    batch_size=at_once,
-                    copies=task.copies,
-                    progress=progress,
-                )
-            for group in groups:
-                for found in group:
-                    objective = todo[done][0]
-                    done += 1
-                    result, findings = inquiry(objective, found, space, trust.best_probe(objective))
-                    if findings.remark:
-                        terminal.note(findings.remark)
-                    name = names[str(objective)]
-                    yield record(task, objective, result, findings, measure, trust, folder, name, space.window)
-                    stopped = stopped or found.ascent.status == "interrupted"
-            if stopped:
-                return
-
-
-def _told(told: Told, steps: int, before: int, count: int, step: int, total: int, words: str) -> None:
-    """Tell how far all targets are, when `count` of them are being climbed after `before` others."""
-    told(steps * before + step * steps * count // total, words)
+        for one in climb(task, todo, told):
+            if one.findings.remark:
+                terminal.note(one.findings.remark)
+            name = names[str(one.objective)]
+            yield record(task, one.objective, one.found, one.findings, one.measure, one.trust, folder, name, one.window)
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:

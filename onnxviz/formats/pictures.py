@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from functools import lru_cache
 from typing import Any
@@ -130,6 +131,23 @@ def enlarge(picture: Picture, factor: int) -> Picture:
     return np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
 
 
+def trim(picture: Picture, margin: int = 12) -> Picture:
+    """Cut off what is all of the color of the first pixel, but for a margin of so many pixels.
+
+    Examples
+    --------
+    >>> chart = np.zeros((50, 90, 3), np.uint8)
+    >>> chart[20:30, 40:60] = 255
+    >>> trim(chart, 5).shape
+    (20, 30, 3)
+    """
+    rows, columns = (np.flatnonzero((picture != picture[0, 0]).any(axis=(other, 2))) for other in (1, 0))
+    if not rows.size:
+        return picture
+    top, left = max(0, int(rows[0]) - margin), max(0, int(columns[0]) - margin)
+    return picture[top : int(rows[-1]) + 1 + margin, left : int(columns[-1]) + 1 + margin]
+
+
 def save_picture(path: str | os.PathLike[str], picture: Picture) -> None:
     """Write a picture as PNG, whole or not at all.
 
@@ -139,7 +157,14 @@ def save_picture(path: str | os.PathLike[str], picture: Picture) -> None:
         The file cannot be written.
     """
     with atomic_file(path) as file:
-        Image.fromarray(np.ascontiguousarray(picture)).save(file, format="PNG")
+        file.write(picture_bytes(picture))
+
+
+def picture_bytes(picture: Picture) -> bytes:
+    """Return a picture as the bytes of a PNG file; equal pictures give equal bytes."""
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(stream, format="PNG")
+    return stream.getvalue()
 
 
 @lru_cache(maxsize=1)

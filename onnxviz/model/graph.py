@@ -288,6 +288,10 @@ class Model:
             self._sessions[key] = Session(self, names, wrt)
         return self._sessions[key]
 
+    def close_sessions(self) -> None:
+        """Let go of every session that `session` keeps, and of the memory that ONNX Runtime holds for it."""
+        self._sessions.clear()
+
     def network(self, tensors: Sequence[str] | None = None, wrt: Sequence[str] = (), **options: Any) -> Network:
         """Return the part of the model up to some tensors as a differentiable torch network.
 

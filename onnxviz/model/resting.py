@@ -77,13 +77,18 @@ def samples_at_once(model: Model, tensors: list[str], wrt: list[str], shape: tup
     shape : tuple of int
         Of the moving input, with the batch; stands for every size that the graph leaves open.
     """
+    # Forward values, gradients, and the copies that convolutions make.
+    return max(1, min(_MOST_AT_ONCE, _WORKING_SET // (activation_elements(model, tensors, wrt, shape) * 4 * 3)))
+
+
+def activation_elements(model: Model, tensors: list[str], wrt: list[str], shape: tuple[int, ...]) -> int:
+    """Return how many numbers the activations of one sample are; the parameters are those of `samples_at_once`."""
     part = model.cut(tensors, wrt)
     open_size = max(shape[1:], default=1)
     elements = math.prod(shape[1:])
     for name in part.producers:
         elements += _elements(part.tensors[name], open_size)
-    # Forward values, gradients, and the copies that convolutions make.
-    return max(1, min(_MOST_AT_ONCE, _WORKING_SET // (elements * 4 * 3)))
+    return elements
 
 
 def _elements(info: TensorInfo, open_size: int) -> int:

@@ -1,0 +1,109 @@
+"""What is known of a model without running it: facts, inputs, outputs, operators and tensors, as one document."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from typing import TYPE_CHECKING, Any
+
+from onnxviz.errors import TargetError
+
+if TYPE_CHECKING:
+    from onnxviz.model.graph import Model
+
+
+def describe(model: Model, pattern: str | None) -> dict[str, Any]:
+    """Return all that is known of a model without running it, as `inspect --json` prints it.
+
+    Raises
+    ------
+    TargetError
+        If no tensor's name fits the pattern.
+    """
+    from onnxviz.model.inputs import contract
+    from onnxviz.model.support import reach, support
+
+    reached = reach(model)
+    operators: dict[tuple[str, str], dict[str, Any]] = {}
+    for node in model.nodes:
+        key = (node.domain, node.op_type)
+        if key not in operators:
+            found = support(node, model.opsets.get(node.domain, 1))
+            differentiable = found.converted and found.gradient != "zero"
+            operators[key] = {
+                "domain": key[0],
+                "operator": key[1],
+                "count": 0,
+                "differentiable": differentiable,
+                "reason": found.reason,
+            }
+        operators[key]["count"] += 1
+    inputs = []
+    for name, info in model.inputs.items():
+        expected = contract(model, name)
+        span = [list(expected.low), list(expected.high)] if expected.bounded else None
+        entry = {"name": name, "dtype": info.dtype, "shape": _sizes(info.shape), "kind": expected.kind, "range": span}
+        inputs.append(
+            {**entry, "layout": expected.layout, "channels": expected.color, "evidence": list(expected.evidence)}
+        )
+    every = _tensor_rows(model, reached)
+    names = [row["name"] for row in every]
+    if pattern is not None:
+        kept = {name for name in names if name == pattern or fnmatch.fnmatchcase(name, pattern)}
+        if not kept:
+            close = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4)
+            raise TargetError(
+                f"no tensor of {model.name} fits '{pattern}'." + (f" Close: {', '.join(close)}." if close else "")
+            )
+        every = [row for row in every if row["name"] in kept]
+    weights = sum(_product(model.tensors[name].shape) for name in model.constants)
+    original = model.original
+    return {
+        "model": {
+            "path": str(model.path) if model.path else None,
+            "sha256": model.digest,
+            "bytes": model.source.size,
+            "ir_version": original.ir_version,
+            "opsets": {domain or "ai.onnx": version for domain, version in model.opsets.items()},
+            "producer": " ".join(filter(None, (original.producer_name, original.producer_version))),
+            "functions": len(original.functions),
+        },
+        "inputs": inputs,
+        "outputs": [
+            {"name": name, "dtype": info.dtype, "shape": _sizes(info.shape)} for name, info in model.outputs.items()
+        ],
+        "operators": sorted(operators.values(), key=lambda row: (-row["count"], row["operator"])),
+        "parameters": weights,
+        "tensors": every,
+    }
+
+
+def _tensor_rows(model: Model, reached: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for name, info in model.tensors.items():
+        found = reached[name]
+        row = {
+            "name": name,
+            "operator": info.operator,
+            "dtype": info.dtype,
+            "shape": _sizes(info.shape),
+            "units": _units(info),
+        }
+        rows.append({**row, "differentiable": found.differentiable, "reason": found.reason})
+    return rows
+
+
+def _units(info: Any) -> int | None:
+    units = info.units
+    return units if units is None else int(units)
+
+
+def _sizes(shape: tuple[Any, ...] | None) -> list[Any] | None:
+    return None if shape is None else list(shape)
+
+
+def _product(shape: tuple[Any, ...] | None) -> int:
+    size = 1
+    for one in shape or ():
+        size *= int(one) if one else 0
+    return size

@@ -1,0 +1,169 @@
+"""``onnxviz report``: all that is known of a model in one page that opens without a network."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from onnxviz.commands.options import (
+    check_output,
+    contract_options,
+    device_option,
+    dim_option,
+    json_option,
+    model_argument,
+    output_options,
+    seed_option,
+    set_option,
+    shape_option,
+    wrt_option,
+)
+from onnxviz.commands.terminal import Terminal, visible
+from onnxviz.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from onnxviz.commands.report_book import Book
+    from onnxviz.commands.report_plan import Job
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    """Return a duration in seconds: ``90``, ``90s``, ``2m``, ``1.5h`` or ``none``."""
+    if value == "none":
+        return float("inf")
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", value)
+    if found is None:
+        raise click.BadParameter(f"'{value}' is no time such as 90s, 2m, 1h or none", ctx, param)
+    return float(found[1]) * _UNITS[found[2]]
+
+
+@click.command()
+@model_argument
+@click.argument("data", metavar="[DATA]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--budget",
+    metavar="TIME",
+    callback=_seconds,
+    default="2m",
+    show_default=True,
+    help="How long to search: 90s, 2m, 1h, or none for as long as it takes.",
+)
+@click.option(
+    "--tensors",
+    "patterns",
+    metavar="PATTERN",
+    multiple=True,
+    help="Show these tensors; may be given several times. [default: the outputs and a spread of layers]",
+)
+@click.option(
+    "--units", type=click.IntRange(min=1), default=12, show_default=True, help="So many units of each tensor, at least."
+)
+@click.option(
+    "--single-file", is_flag=True, help="Write all of it into one HTML file as well, report.html in the folder."
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Steps of each ascent. [default: as maximize]")
+@click.option("--restarts", type=click.IntRange(min=1), help="Random starts of each unit. [default: as maximize]")
+@wrt_option
+@set_option
+@dim_option
+@shape_option
+@contract_options
+@seed_option
+@device_option
+@output_options
+@json_option
+@click.pass_obj
+def report(terminal: Terminal, /, **options: Any) -> int:
+    """Make one page of what MODEL has learned: index.html in the folder of -o, which opens without a network.
+
+    It holds the file's facts, what the input expects, the graph, the first layer's filters, units of the outputs and of
+    layers from input to output with the inputs that drive them most, and how far torch agrees with ONNX Runtime. With DATA each
+    score stands among those of real samples. What does not fit into --budget is listed; --resume goes on from there.
+
+    \b
+    Examples:
+      onnxviz report sample_models/digits.onnx -o digits_report
+      onnxviz report sample_models/wine.onnx sample_models/wine.csv --budget 30s -o wine_report
+    """
+    from onnxviz.commands.report_book import open_book
+    from onnxviz.formats.output_folder import OutputFolder
+
+    began = time.monotonic()
+    check_output(options["output"], options["overwrite"], options["resume"])
+    if options["output"] is None:
+        raise UsageError("a report is a folder: say where with -o DIR")
+    book = open_book(options)
+    folder = OutputFolder(
+        options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=book.settings
+    )
+    try:
+        with folder:
+            book.begin(folder)
+            for sentence in book.notes:
+                terminal.note(sentence)
+            try:
+                _search(terminal, book, began, options["budget"])
+            finally:
+                book.write(single=options["single_file"])
+            found = book.document()
+    finally:
+        if folder.message:
+            terminal.note(folder.message)
+    document = {
+        **found,
+        "seconds": round(time.monotonic() - began, 3),
+        "files": [str(folder.path / name) for name in ["index.html", *["report.html"] * options["single_file"]]],
+    }
+    terminal.emit(document, options["as_json"], lambda console: _show(console, document))
+    return 0
+
+
+def _search(terminal: Terminal, book: Book, began: float, budget: float) -> None:
+    """Do the jobs that are not done, in turn, as long as the budget lasts."""
+    from onnxviz.commands.report_search import SerialExecutor, gather
+
+    todo = [job for job in book.jobs if not book.report.done(job)]
+    if not todo:
+        return
+    total = sum(len(job.units) for job in todo)
+    done = 0
+    with terminal.progress(f"{total} units", total) as told, SerialExecutor() as executor:
+        for job, searched in gather(executor, _affordable(book, todo, began, budget), book.search, book.searching):
+            book.keep(job, searched)
+            done += len(job.units)
+            told(done, job.aim.tensor)
+
+
+def _affordable(book: Book, todo: Sequence[Job], began: float, budget: float) -> Iterator[Job]:
+    """Yield the jobs that are thought to end within the budget; the first in any case, for only doing it tells what jobs cost."""
+    started = False
+    for job in todo:
+        thought = book.seconds_of(job)
+        if started and time.monotonic() - began + (thought or 0.0) > budget:
+            continue
+        started = True
+        yield job
+
+
+def _show(console: Console, document: dict[str, Any]) -> None:
+    console.print(f"{visible(document['files'][0])}", style="bold")
+    for row in document["tensors"]:
+        console.print(f"  {visible(row['name'])}: {row['done']} of {row['units']} units")
+    checked = document["verification"]
+    if checked is not None:
+        console.print(
+            f"  torch and ONNX Runtime agree in {checked['agree']} of {checked['compared']} tensors", style="dim"
+        )
+    left = document["left_out"]
+    if left["units"]:
+        more = "" if left["seconds"] is None else f", in about {left['seconds']:.0f} s"
+        console.print(f"left out: {left['units']} units; --resume --budget 10m goes on{more}")
+    console.print(f"{document['seconds']:.1f} s", style="dim")

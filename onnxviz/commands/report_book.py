@@ -1,0 +1,403 @@
+"""A report while it is being made: what is settled before the first job, and what the page says of all of it."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.commands import report_sections as look
+from onnxviz.commands.description import describe
+from onnxviz.commands.options import read_held, read_sizes, refine_contract
+from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
+from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors
+from onnxviz.commands.terminal import shape_text
+from onnxviz.errors import OnnxvizError
+from onnxviz.formats.report_page import Page, Section
+
+if TYPE_CHECKING:
+    from onnxviz.commands.report_search import Searched
+    from onnxviz.formats.output_folder import OutputFolder
+    from onnxviz.model.graph import Model
+    from onnxviz.model.inputs import InputContract
+
+_LARGE = 4096
+"""Inputs of more numbers than this are searched few at a time, so that a job is done in seconds."""
+
+_FEW, _MANY = 2, 16
+
+_SHORT = {"steps": 64, "restarts": 1}
+"""How a large input without neighbors (an array of frames, say) is searched: as a picture is, for time's sake."""
+
+_SEARCHED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes", "data", "steps", "restarts")
+"""Options that a result depends on; the model, the input and the seed are named apart."""
+
+_UNASKED = {
+    **dict.fromkeys(
+        ("like", "size", "optimizer", "parameterization", "start", "rate", "save_every", "bounds", "names")
+    ),
+    **dict.fromkeys(("norm", "vocab", "sample_rate")),
+    "kept": (),
+    **dict.fromkeys(("literal", "straight_through", "no_transforms"), False),
+}
+"""What `maximize` takes and a report leaves at its default."""
+
+
+@dataclass
+class Book:
+    """Everything about one report.
+
+    Attributes
+    ----------
+    model : Model
+        Open.
+    options : dict
+        As they were written.
+    moving : str
+        The input that is searched; "" where there is none.
+    expected : InputContract or None
+        What it expects.
+    obstacle : str
+        Why nothing can be searched; "" where something can.
+    names : list of str
+        The tensors that this call asks for.
+    fed : dict of str to ndarray
+        Seeded inputs, to measure and compare with.
+    notes : list of str
+        What was found or assumed, for stderr.
+    """
+
+    model: Model
+    options: dict[str, Any]
+    moving: str
+    expected: InputContract | None
+    obstacle: str
+    names: list[str]
+    fed: dict[str, np.ndarray]
+    notes: list[str] = field(default_factory=list)
+    searching: int = 1
+    """How many jobs the executor may have at once."""
+
+    def __post_init__(self) -> None:
+        self._aims: list[Aim] = []
+        self._planned: dict[str, list[Job]] = {}
+        self._overviews: dict[str, dict[str, Any]] = {}
+        self._sections: list[Section] = []
+        self._calls: list[dict[str, Any]] = []
+        self.report: ReportFolder
+        self.jobs: list[Job] = []
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What every result depends on besides the model."""
+        options = self.options
+        return {
+            "verb": "report",
+            "model": self.model.digest,
+            "wrt": self.moving,
+            "seed": options["seed"],
+            "device": options["device"],
+            **{key: str(options[key]) for key in _SEARCHED if options[key]},
+        }
+
+    @property
+    def search(self) -> dict[str, Any]:
+        """The options of every search, as `maximize` takes them."""
+        named = ("model_path", "seed", "device", *_SEARCHED)
+        asked = {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving}
+        return {**asked, **{key: value for key, value in self._short.items() if asked[key] is None}}
+
+    @property
+    def _large(self) -> bool:
+        return bool(self.moving) and self.fed[self.moving].size > _LARGE
+
+    @property
+    def _short(self) -> dict[str, int]:
+        spectral = self.expected is not None and self.expected.kind in ("image", "signal")
+        return _SHORT if self._large and not spectral else {}
+
+    @cached_property
+    def links(self) -> dict[str, str]:
+        """From each tensor that is no weight to its name in links and files."""
+        from onnxviz.formats.file_names import safe_names
+
+        return safe_names(name for name in self.model.tensors if name not in self.model.constants)
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What `inspect --json` tells of the model."""
+        return describe(self.model, None)
+
+    def begin(self, folder: OutputFolder) -> None:
+        """Settle what is wanted, look at the model as a whole, and write the page with what is there."""
+        from onnxviz.model.resting import activation_elements
+
+        self.report = ReportFolder(folder, self.model.digest, self.settings, self.links, self._command("maximize"))
+        units, patterns = self.options["units"], list(self.options["patterns"])
+        plan = self.report.plan(dict.fromkeys(self.names, units), {"tensors": patterns, "units": units})
+        self._calls = plan["calls"]
+        wanted = {name: count for name, count in plan["tensors"].items() if name in self.model.tensors}
+        outputs = set(output_tensors(self.model, self.moving)) if self.moving else set()
+        order = {name: place for place, name in enumerate(self.model.tensors)}
+        names = sorted(wanted, key=lambda name: (name not in outputs, order[name]))
+        self._aims = aims(self.model, names, self.fed)
+        self._outputs = outputs
+        size = _FEW if self._large else _MANY
+        self._planned = {aim.tensor: jobs(aim, wanted[aim.tensor], size) for aim in self._aims}
+        self.jobs = in_turn(list(self._planned.values()), sum(aim.tensor in outputs for aim in self._aims))
+        shape = self.fed[self.moving].shape if self.moving else ()
+        self._cost = {aim.tensor: activation_elements(self.model, [aim.tensor], [], shape) for aim in self._aims}
+        self._sections = self._looked_at()
+        for aim in self._aims:
+            self._show(aim)
+        self.write()
+
+    def keep(self, job: Job, searched: Searched) -> None:
+        """Keep what a job found, and show it."""
+        self.report.keep(job, searched)
+        self._show(job.aim)
+        if self.report.due():
+            self.write()
+
+    def write(self, single: bool = False) -> None:
+        """Write the page over all that is there."""
+        self.report.write_seconds(_versions())
+        self.report.write_page(self._page(), single)
+
+    def seconds_of(self, job: Job) -> float | None:
+        """Return how long a job may take, from those that are done; None where none is."""
+        done = self.report.seconds["jobs"].values()
+        own = [one["seconds"] / one["units"] for one in done if one["tensor"] == job.aim.tensor]
+        if own:
+            return float(len(job.units) * statistics.median(own))
+        rates = [
+            one["seconds"] / one["units"] / self._cost[one["tensor"]] for one in done if one["tensor"] in self._cost
+        ]
+        return len(job.units) * self._cost[job.aim.tensor] * statistics.median(rates) if rates else None
+
+    def document(self) -> dict[str, Any]:
+        """Return what `report --json` prints, without the files and the time."""
+        left = [job for job in self.jobs if not self.report.done(job)]
+        thought = [self.seconds_of(job) for job in left]
+        known = [one for one in thought if one is not None]
+        checked = next((one.content for one in self._sections if one.anchor == "verification" and one.content), None)
+        return {
+            "model": {"path": str(self.model.path), "sha256": self.model.digest},
+            "seed": self.options["seed"],
+            "wrt": self.moving or None,
+            "message": self.obstacle,
+            "tensors": [
+                {
+                    "name": one["name"],
+                    "units": one["of"],
+                    "wanted": one["wanted"],
+                    "done": one["done"],
+                    "link": one["link"],
+                }
+                for one in self._overviews.values()
+            ],
+            "verification": checked and {key: checked[key] for key in ("ok", "agree", "compared", "first_divergence")},
+            "left_out": {
+                "units": sum(len(job.units) for job in left),
+                "tensors": sorted({job.aim.tensor for job in left}),
+                "seconds": round(sum(known), 1) if len(known) == len(thought) and known else None,
+            },
+        }
+
+    def _show(self, aim: Aim) -> None:
+        tensor = self._tensor(aim)
+        self.report.write_tensor(aim.tensor, tensor)
+        self._overviews[aim.tensor] = overview(tensor)
+
+    def _tensor(self, aim: Aim) -> dict[str, Any]:
+        info = self.model.tensors[aim.tensor]
+        about = {
+            "name": aim.tensor,
+            "link": self.links[aim.tensor],
+            "operator": info.operator,
+            "dtype": info.dtype,
+            "shape": shape_text(info.shape),
+            "output": aim.tensor in self._outputs,
+            "axis": ""
+            if aim.known
+            else f"nothing tells which axis holds channels: units lie along axis {aim.axis + 1}",
+        }
+        return self.report.tensor(aim, self._planned[aim.tensor], about)
+
+    def _looked_at(self) -> list[Section]:
+        """Look at the model as a whole, once for each way to look at it."""
+        from onnxviz.commands.report_graph import graph_drawing
+        from onnxviz.model.labels import class_names
+        from onnxviz.model.support import reach
+
+        document, report, model = self.description, self.report, self.model
+        shown = [aim.tensor for aim in self._aims]
+        drawn = partial(graph_drawing, model, reach(model), shown, self.links)
+        kernels = partial(look.filters, model, self.moving or None, self.expected, report.keep_picture)
+        checked = partial(look.verification, model, self.fed, self.options["device"])
+        return [
+            look.guarded("facts", "The file", "facts", partial(look.facts, document, model.name)),
+            look.guarded("inputs", "What it expects", "inputs", partial(look.inputs, document, self.expected)),
+            look.guarded("graph", "The graph", "graph", drawn),
+            look.guarded("filters", "The first layer", "filters", partial(report.once, "filters", kernels)),
+            look.guarded(
+                "verification", "Is the copy the model?", "verification", partial(report.once, "verification", checked)
+            ),
+            look.guarded(
+                "outputs",
+                "What it gives",
+                "outputs",
+                partial(look.outputs, document, class_names(model.original), self.links),
+            ),
+        ]
+
+    def _page(self) -> Page:
+        done, wanted = (sum(one[key] for one in self._overviews.values()) for key in ("done", "wanted"))
+        left = [one for one in self._overviews.values() if one["done"] < one["wanted"]]
+        units = Section(
+            "units",
+            "What drives it",
+            "units",
+            {
+                "tensors": list(self._overviews.values()),
+                "done": done,
+                "wanted": wanted,
+                "left": left,
+                "moving": self.moving,
+            },
+            self.obstacle,
+        )
+        made = Section(
+            "made",
+            "How this was made",
+            "made",
+            {"calls": self._commands(), "seed": self.options["seed"], "unit": " ".join(self._command("maximize"))},
+        )
+        before = [one for one in self._sections if one.anchor in ("facts", "inputs", "graph", "filters")]
+        after = [one for one in self._sections if one not in before]
+        look_at = {self.links[aim.tensor]: partial(self._tensor, aim) for aim in self._aims}
+        return Page(self.model.name, (*before, units, *after, made), self._index(), LazyTensors(look_at))
+
+    def _index(self) -> dict[str, Any]:
+        rows = []
+        for row in self.description["tensors"]:
+            name = row["name"]
+            if name in self.model.constants:
+                continue
+            shown = self._overviews.get(name)
+            rows.append(
+                {
+                    "link": self.links[name],
+                    "name": name,
+                    "operator": row["operator"],
+                    "shape": shape_text(row["shape"]),
+                    "reason": "" if row["differentiable"] else row["reason"],
+                    "done": shown["done"] if shown else 0,
+                    "shown": shown is not None,
+                }
+            )
+        return {"title": self.model.name, "command": " ".join(self._command("report")), "tensors": rows}
+
+    def _command(self, verb: str) -> list[str]:
+        """Return what is typed for the same again, as far as every call had it in common."""
+        options = self.options
+        words = ["onnxviz", verb, self.model.name]
+        if options["wrt"] is not None:
+            words += ["--wrt", options["wrt"]]
+        for key, option in (("held", "--set"), ("dims", "--dim"), ("shapes", "--shape")):
+            for name, text in options[key]:
+                words += [option, f"{name}={text}"]
+        for key, option in (("value_range", "--range"), ("mean", "--mean"), ("std", "--std")):
+            if options[key] is not None:
+                words += [option, ",".join(f"{number:g}" for number in options[key])]
+        settled = {**options, **{key: value for key, value in self._short.items() if options[key] is None}}
+        for key in ("layout", "channels", "steps", "restarts"):
+            if (options if verb == "report" else settled)[key] is not None:
+                words += [f"--{key}", str(settled[key])]
+        if options["data"] is not None:
+            words += [*(["--data"] if verb == "maximize" else []), options["data"].name]
+        return [*words, "--seed", str(options["seed"])]
+
+    def _commands(self) -> list[str]:
+        import shlex
+
+        found = []
+        for call in self._calls:
+            chosen = [word for pattern in call["tensors"] for word in ("--tensors", pattern)]
+            found.append(shlex.join([*self._command("report"), *chosen, "--units", str(call["units"]), "-o", "DIR"]))
+        return found
+
+
+def open_book(options: dict[str, Any]) -> Book:
+    """Open the model and settle what can be searched of it.
+
+    Parameters
+    ----------
+    options : dict
+        As `report` takes them.
+
+    Raises
+    ------
+    UsageError, DataError, ModelError
+        As the parts do.
+    """
+    import onnxviz
+    from onnxviz.model.inputs import contract
+    from onnxviz.model.range_probe import probe_range
+    from onnxviz.model.resting import rest
+    from onnxviz.model.sample_inputs import feed
+
+    model = onnxviz.load(options["model_path"])
+    dims, shapes = read_sizes(options["dims"], options["shapes"], model)
+    held = read_held(options["held"], model, dims, shapes)
+    fed = feed(model, held, dims, shapes, options["seed"])
+    moving, notes = _moving(model, options["wrt"], fed, held)
+    if not moving:
+        return Book(model, options, "", None, notes[0], [], fed, [notes[0]])
+    given = (options[key] for key in ("value_range", "mean", "std", "layout", "channels"))
+    expected = refine_contract(contract(model, moving), *given)
+    try:
+        others = rest(model, [name for name in model.inputs if name != moving], held, dims, shapes)
+        expected = probe_range(model, expected, fed[moving].shape, others)
+    except OnnxvizError as error:
+        notes.append(str(error))
+    model.close_sessions()
+    notes += [f"{moving}: {sentence}" for sentence in expected.evidence]
+    return Book(model, options, moving, expected, "", choose_tensors(model, moving, options["patterns"]), fed, notes)
+
+
+def _moving(
+    model: Model, wrt: str | None, fed: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray]
+) -> tuple[str, list[str]]:
+    """Return the input that is searched, and what is to be said of the choice; "" where there is none."""
+    from onnxviz.model.inputs import default_input
+
+    if wrt is not None:
+        info = default_input(model, wrt)
+        if info.name in model.inputs:
+            return info.name, []
+        return "", [f"--wrt {wrt}: lies inside the graph; a report searches inputs, and maximize searches this"]
+    free = [name for name, info in model.inputs.items() if info.is_float and name not in held]
+    if not free:
+        return "", ["no floating-point input: nothing can be searched but tensors inside the graph, by maximize --wrt"]
+    largest = max(free, key=lambda name: fed[name].size)
+    several = [f"{largest} is searched, the largest of {len(free)} float inputs; --wrt chooses another"]
+    return largest, several if len(free) > 1 else []
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("onnxviz", "onnxruntime", "torch", "onnx", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            import onnxviz
+
+            found[package] = onnxviz.__version__ if package == "onnxviz" else "unknown"
+    return found

@@ -1,0 +1,247 @@
+"""The folder of a report: results by address, pictures, data for each tensor, and the page over all of it.
+
+At any moment the folder opens in a browser: a picture stands before the result that names it, a result before the data that show
+it, and every file takes its name in one step. What the content depends on is in it; what was measured of time is apart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from onnxviz.commands.report_plan import Aim, Job
+from onnxviz.commands.report_units import unit_entry
+from onnxviz.formats.atomic_file import atomic_file
+from onnxviz.formats.json_documents import json_text, read_json
+from onnxviz.formats.report_page import Page, assets, script_data
+from onnxviz.formats.result_store import ResultStore
+
+if TYPE_CHECKING:
+    from onnxviz.commands.report_search import Searched
+    from onnxviz.formats.output_folder import OutputFolder
+    from onnxviz.formats.pictures import Picture
+
+THUMBNAILS = 8
+"""So many units of each tensor are shown on the first page."""
+
+_REFRESH = 5.0
+"""Seconds between two times that the first page is written while jobs run."""
+
+_SECONDS = "seconds.json"
+
+
+class ReportFolder:
+    """What a report has so far, and how more is put into it.
+
+    Parameters
+    ----------
+    folder : OutputFolder
+        Open.
+    digest : str
+        Of the model.
+    settings : mapping
+        What every result depends on besides the model and its target.
+    links : mapping of str to str
+        From each tensor to its name in links and files.
+    command : sequence of str
+        What makes one unit again, without the target.
+    """
+
+    def __init__(
+        self,
+        folder: OutputFolder,
+        digest: str,
+        settings: Mapping[str, Any],
+        links: Mapping[str, str],
+        command: Sequence[str],
+    ) -> None:
+        self._folder = folder
+        self._digest = digest
+        self._settings = settings
+        self._links = links
+        self._command = command
+        self._results = ResultStore(folder.partial / "results")
+        self._written = -_REFRESH
+        self.seconds: dict[str, Any] = {"jobs": {}, "sections": {}}
+        if folder.done(_SECONDS):
+            self.seconds = read_json(folder.partial / _SECONDS)
+        for name, content in assets().items():
+            self._write(f"assets/{name}", content)
+
+    def plan(self, tensors: Mapping[str, int], call: dict[str, Any]) -> dict[str, Any]:
+        """Add to what is wanted, and return all of it: from "tensors" to how many units of each, and the "calls" that asked.
+
+        What an earlier call wanted is wanted still.
+        """
+        document: dict[str, Any] = {"tensors": {}, "calls": []}
+        if self._folder.done("plan.json"):
+            document = read_json(self._folder.partial / "plan.json")
+        for name, units in tensors.items():
+            document["tensors"][name] = max(units, document["tensors"].get(name, 0))
+        if call not in document["calls"]:
+            document["calls"].append(call)
+        self._write("plan.json", (json_text(document) + "\n").encode("ascii"))
+        return document
+
+    def keep_picture(self, place: str, picture: Picture) -> dict[str, Any]:
+        """Write a picture; return its place and size."""
+        from onnxviz.formats.pictures import save_picture
+
+        save_picture(self._folder.file(place), picture)
+        return {"file": place, "width": picture.shape[1], "height": picture.shape[0]}
+
+    def once(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Return something that depends on the model and the settings alone: kept, or else computed and kept."""
+        from onnxviz.formats.json_documents import plain
+
+        key = self.address(name)
+        found = self._results.get(key)
+        if found is None:
+            began = time.monotonic()
+            found = plain(compute())
+            self._results.put(key, found)
+            self.seconds["sections"][name] = round(time.monotonic() - began, 3)
+        return found
+
+    def address(self, name: str) -> str:
+        """Return the address of something that the whole model has one of."""
+        import hashlib
+
+        identity = json_text({"model": self._digest, "section": name, "settings": dict(self._settings)}, None)
+        return hashlib.sha256(identity.encode("ascii")).hexdigest()
+
+    def done(self, job: Job) -> bool:
+        """Tell whether a job is done."""
+        return self._results.has(job.key(self._digest, self._settings))
+
+    def keep(self, job: Job, searched: Searched) -> None:
+        """Keep what a job found: its pictures first, the result that names them last."""
+        folder = self._links[job.aim.tensor]
+        pictures = []
+        for unit, (content, (width, height)) in zip(job.units, searched.pictures, strict=False):
+            place = f"units/{folder}/{unit}.png"
+            self._write(place, content)
+            pictures.append({"file": place, "width": width, "height": height})
+        key = job.key(self._digest, self._settings)
+        self._results.put(
+            key,
+            {
+                "targets": job.targets,
+                "units": job.units if searched.rows else [],
+                "rows": searched.rows,
+                "pictures": pictures,
+                "is_chart": searched.is_chart,
+                "message": searched.message,
+            },
+        )
+        self.seconds["jobs"][key] = {"tensor": job.aim.tensor, "units": len(job.units), "seconds": searched.seconds}
+
+    def tensor(self, aim: Aim, planned: Sequence[Job], about: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the page of a tensor shows.
+
+        Parameters
+        ----------
+        aim : Aim
+            The tensor.
+        planned : sequence of Job
+            Its jobs, done or not.
+        about : mapping
+            What is known of it without a search.
+        """
+        units, messages, is_chart = [], [], False
+        for job in planned:
+            found = self._results.get(job.key(self._digest, self._settings))
+            if found is None:
+                continue
+            is_chart = is_chart or found["is_chart"]
+            if found["message"] and found["message"] not in messages:
+                messages.append(found["message"])
+            units += [
+                unit_entry(unit, row, picture, self._command)
+                for unit, row, picture in zip(found["units"], found["rows"], found["pictures"], strict=True)
+            ]
+        units.sort(key=lambda entry: entry["unit"])
+        return {
+            **about,
+            "wanted": sum(len(job.units) for job in planned),
+            "of": aim.count,
+            "chart": is_chart,
+            "messages": messages,
+            "units": units,
+        }
+
+    def write_tensor(self, name: str, tensor: dict[str, Any]) -> None:
+        """Write the data of a tensor's page."""
+        link = self._links[name]
+        self._write(f"data/{link}.js", (script_data(tensor, link) + "\n").encode("ascii"))
+
+    def due(self) -> bool:
+        """Tell whether the first page should be written again."""
+        return time.monotonic() - self._written >= _REFRESH
+
+    def write_page(self, page: Page, single: bool = False) -> None:
+        """Write the first page and what its script must know; with `single` all of the report in one file as well."""
+        self._write("data/report.js", (script_data(page.index, "report") + "\n").encode("ascii"))
+        self._write("index.html", page.html().encode("utf-8"))
+        if single:
+            self._write("report.html", page.single_file(self.read).encode("utf-8"))
+        self._written = time.monotonic()
+
+    def write_seconds(self, versions: Mapping[str, str]) -> None:
+        """Write how long everything took: apart from the content, which is the same however fast it was made."""
+        jobs = self.seconds["jobs"].values()
+        told = {
+            "units": sum(job["units"] for job in jobs),
+            "searching": round(sum(job["seconds"] for job in jobs), 1),
+            "sections": self.seconds["sections"],
+            "versions": dict(versions),
+        }
+        self._write(_SECONDS, (json_text(self.seconds) + "\n").encode("ascii"))
+        self._write("data/seconds.js", (script_data(told, "seconds") + "\n").encode("ascii"))
+
+    def read(self, place: str) -> bytes:
+        """Return the bytes of a file of the report."""
+        return self._folder.file(place).read_bytes()
+
+    def _write(self, place: str, content: bytes) -> None:
+        with atomic_file(self._folder.file(place)) as file:
+            file.write(content)
+
+
+class LazyTensors(Mapping[str, dict[str, Any]]):
+    """What the pages of all tensors show, each read from the folder when it is asked for.
+
+    Parameters
+    ----------
+    look : mapping of str to callable
+        From a name in links to what returns that tensor's data.
+    """
+
+    def __init__(self, look: Mapping[str, Callable[[], dict[str, Any]]]) -> None:
+        self._look = look
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        return self._look[key]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._look)
+
+    def __len__(self) -> int:
+        return len(self._look)
+
+
+def overview(tensor: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the first page shows of a tensor: a few of its units, evenly chosen."""
+    units = tensor["units"]
+    count = min(THUMBNAILS, len(units))
+    chosen = [units[place * len(units) // count] for place in range(count)]
+    kept = ("name", "link", "operator", "shape", "output", "wanted", "of", "chart", "messages")
+    return {
+        **{key: tensor[key] for key in kept},
+        "done": len(units),
+        "units": [
+            {key: unit[key] for key in ("unit", "target", "label", "shown", "verdict")} | {"panel": unit["panels"][0]}
+            for unit in chosen
+        ],
+    }

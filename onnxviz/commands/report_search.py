@@ -1,0 +1,146 @@
+"""One job of a report: units of a tensor, searched, scored by ONNX Runtime and drawn, in this process or in another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxviz.commands.report_plan import Job
+from onnxviz.commands.terminal import Terminal
+from onnxviz.errors import OnnxvizError
+
+if TYPE_CHECKING:
+    from onnxviz.model.graph import Model
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a job found.
+
+    Attributes
+    ----------
+    rows : list of dict
+        For each unit what `maximize --json` tells of it; empty where the tensor cannot be searched.
+    pictures : list of (bytes, (int, int))
+        For each unit a PNG file, and its width and height.
+    is_chart : bool
+        Whether the pictures are charts, with words in them, rather than pictures pixel by pixel.
+    message : str
+        Why nothing was found; "" where all went well.
+    seconds : float
+        How long it took.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    pictures: list[tuple[bytes, tuple[int, int]]] = field(default_factory=list)
+    is_chart: bool = False
+    message: str = ""
+    seconds: float = 0.0
+
+
+def run_job(job: Job, options: dict[str, Any]) -> Searched:
+    """Search the units of a job; a function of its arguments alone, so that any process may call it.
+
+    Parameters
+    ----------
+    job : Job
+        What is searched.
+    options : dict
+        As `maximize` takes them; the targets are the job's.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it was interrupted: half a job counts for nothing.
+    """
+    from onnxviz.commands.climb import climb
+    from onnxviz.commands.drawing import draw
+    from onnxviz.commands.maximization_record import record
+    from onnxviz.commands.maximization_task import prepare
+    from onnxviz.formats.pictures import picture_bytes, trim
+
+    began = time.monotonic()
+    model = _open(Path(options["model_path"]))
+    try:
+        task = prepare(Terminal(quiet=True), {**options, "targets": job.targets}, model)
+        todo = list(zip(task.objectives, task.climbed, strict=True))
+        rows, pictures = [], []
+        for one in climb(task, todo, _unheard):
+            if one.found.outcome.status == "interrupted":
+                raise KeyboardInterrupt
+            rows.append(
+                record(task, one.objective, one.found, one.findings, one.measure, one.trust, None, "", one.window)
+            )
+            best, every = one.findings.array, one.findings.every
+            inside = one.window or (slice(None),) * best.ndim
+            windowed = (slice(None), *inside)
+            drawn = draw(task, one.findings, best[inside], "", "", every[windowed])
+            if not task.drawing.is_picture:
+                drawn = trim(drawn)  # the page says what a chart's head would
+            pictures.append((picture_bytes(drawn), (drawn.shape[1], drawn.shape[0])))
+    except OnnxvizError as error:
+        return Searched(message=str(error), seconds=time.monotonic() - began)
+    finally:
+        model.close_sessions()
+    return Searched(rows, pictures, not task.drawing.is_picture, "", time.monotonic() - began)
+
+
+@lru_cache(maxsize=1)
+def _open(path: Path) -> Model:
+    """Load a model once for each process."""
+    import onnxviz
+
+    return onnxviz.load(path)
+
+
+def _unheard(done: int, words: str) -> None:
+    """Tell nobody of the steps of one job; the report counts jobs."""
+
+
+class SerialExecutor(Executor):
+    """Runs each call when it is submitted, in this process."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run a function and return what it gave as a future that is done."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def gather(
+    executor: Executor, todo: Iterator[Job], options: dict[str, Any], at_once: int = 1
+) -> Iterator[tuple[Job, Searched]]:
+    """Hand jobs to an executor and yield what they found, as they finish.
+
+    Parameters
+    ----------
+    executor : Executor
+        Whoever runs them; what is found does not depend on it.
+    todo : iterator of Job
+        Asked for the next one only when there is room for it.
+    options : dict
+        As `run_job` takes them.
+    at_once : int
+        How many jobs may be with the executor.
+    """
+    running: dict[Future[Searched], Job] = {}
+    for job in todo:
+        running[executor.submit(run_job, job, options)] = job
+        while len(running) >= at_once:
+            yield from _finished(running)
+    while running:
+        yield from _finished(running)
+
+
+def _finished(running: dict[Future[Searched], Job]) -> Iterator[tuple[Job, Searched]]:
+    done, _ = wait(running, return_when=FIRST_COMPLETED)
+    for future in sorted(done, key=lambda one: running[one].key("", {})):
+        yield running.pop(future), future.result()

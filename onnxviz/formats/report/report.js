@@ -1,0 +1,299 @@
+"use strict";
+/* The report's page: data arrive by onnxvizReport(key, value), the address after # says what is shown.
+   Every text from the model is set as text, never as markup. */
+(function () {
+  const values = new Map();
+  const waiting = new Map();
+  const overview = document.getElementById("overview");
+  const view = document.getElementById("tensor");
+  const list = document.getElementById("tensors");
+  const found = document.getElementById("found");
+  const search = document.getElementById("search");
+  let shown = null;
+  let order = "unit";
+
+  window.onnxvizReport = function (key, value) {
+    values.set(key, value);
+    const ready = waiting.get(key);
+    waiting.delete(key);
+    if (ready) ready(value);
+    if (key === "report") { listTensors(); route(); }
+    if (key === "seconds") showSeconds(value);
+  };
+
+  function make(tag, attributes, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+    }
+    element.append(...children.filter((child) => child !== null && child !== ""));
+    return element;
+  }
+
+  function image(panel, large) {
+    return make("img", {
+      src: panel.file, width: panel.width, height: panel.height, alt: panel.alt,
+      loading: large ? null : "lazy", decoding: "async", class: Math.max(panel.width, panel.height) <= 64 ? "small" : null,
+    });
+  }
+
+  /* The theme: the system's, unless the button was used. */
+  function themed(name) { document.documentElement.dataset.theme = name; }
+  try { const kept = localStorage.getItem("onnxviz-theme"); if (kept) themed(kept); } catch (error) { /* no storage here */ }
+  document.getElementById("theme").addEventListener("click", () => {
+    const current = document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+    const next = current === "dark" ? "light" : "dark";
+    themed(next);
+    try { localStorage.setItem("onnxviz-theme", next); } catch (error) { /* as above */ }
+  });
+
+  /* The list of tensors, and the search in it. */
+  const MOST = 60;
+  function listTensors() {
+    const every = values.get("report").tensors;
+    const words = search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const fits = (one) => words.every((word) => (one.name + " " + one.operator).toLowerCase().includes(word));
+    const rows = words.length ? every.filter(fits) : every.filter((one) => one.shown);
+    rows.sort((one, other) => Number(other.shown) - Number(one.shown));
+    list.replaceChildren(...rows.slice(0, MOST).map((one) =>
+      make("li", {}, make("a", { href: "#" + one.link, title: one.name + " (" + one.operator + ")", "data-link": one.link },
+        make("span", { class: "name" }, one.name), make("span", { class: "count" }, one.shown ? String(one.done) : "–")))));
+    const more = rows.length - MOST;
+    found.textContent = words.length ? rows.length + (rows.length === 1 ? " tensor fits" : " tensors fit") + (more > 0 ? ", " + MOST + " listed" : "")
+      : more > 0 ? more + " more: search" : "";
+    mark();
+  }
+  search.addEventListener("input", () => { if (values.has("report")) listTensors(); });
+  search.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") { const first = list.querySelector("a"); if (first) { location.hash = first.getAttribute("href"); search.blur(); } }
+    if (event.key === "ArrowDown") { const first = list.querySelector("a"); if (first) { first.focus(); event.preventDefault(); } }
+  });
+
+  function mark() {
+    const place = where();
+    for (const link of document.querySelectorAll(".side a")) {
+      const here = link.dataset.link ? link.dataset.link === place.link : link.getAttribute("href") === "#section:" + place.section;
+      if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+    }
+  }
+
+  /* The address: #section:NAME, #TENSOR or #TENSOR/UNIT. */
+  function where() {
+    let text = location.hash.slice(1);
+    try { text = decodeURIComponent(text); } catch (error) { /* taken as it is */ }
+    if (text.startsWith("section:")) return { section: text.slice(8) };
+    const [link, unit] = text.split("/");
+    return link ? { link, unit: unit === undefined ? null : Number(unit) } : {};
+  }
+
+  function route() {
+    const place = where();
+    if (!values.has("report")) return;
+    const known = place.link && values.get("report").tensors.find((one) => one.link === place.link);
+    if (!known) {
+      overview.hidden = false;
+      view.hidden = true;
+      shown = null;
+      document.title = values.get("report").title + " – what it has learned";
+      const target = place.section && document.getElementById("section:" + place.section);
+      if (target) target.scrollIntoView();
+      mark();
+      return;
+    }
+    overview.hidden = true;
+    view.hidden = false;
+    document.title = known.name + " – " + values.get("report").title;
+    mark();
+    if (!known.shown) { showUnsearched(known); return; }
+    load(known.link, (tensor) => { if (where().link === known.link) showTensor(tensor, where().unit); });
+  }
+  window.addEventListener("hashchange", route);
+
+  function load(key, ready) {
+    if (values.has(key)) { ready(values.get(key)); return; }
+    waiting.set(key, ready);
+    view.replaceChildren(crumbs(), make("p", { class: "quiet", role: "status" }, "Loading …"));
+    const script = make("script", { src: "data/" + encodeURIComponent(key) + ".js" });
+    script.addEventListener("error", () => {
+      waiting.delete(key);
+      view.replaceChildren(crumbs(), make("p", { class: "note" }, "The data of this tensor are not in the folder: " + script.getAttribute("src")));
+    });
+    document.body.append(script);
+  }
+
+  function crumbs() {
+    return make("p", { class: "crumbs" }, make("a", { href: "#section:units" }, "← " + values.get("report").title));
+  }
+
+  function showUnsearched(known) {
+    shown = null;
+    const command = values.get("report").command + " --tensors '" + known.name.replaceAll("'", "'\\''") + "' -o DIR --resume";
+    view.replaceChildren(crumbs(), make("h1", {}, make("code", {}, known.name)),
+      make("p", { class: "quiet" }, known.operator + ", " + known.shape),
+      known.reason ? make("p", { class: "note" }, "No gradient reaches the input from here: " + known.reason + ".") : "",
+      make("p", {}, "None of its units is in this report. To add some:"), make("pre", { tabindex: "0" }, make("code", {}, command)));
+    scrollTo(0, 0);
+  }
+
+  const ORDERS = {
+    unit: (one, other) => one.unit - other.unit,
+    score: (one, other) => (other.score ?? -Infinity) - (one.score ?? -Infinity),
+    verdict: (one, other) => one.verdict.localeCompare(other.verdict) || one.unit - other.unit,
+  };
+
+  /* Of a tensor with thousands of units the first stand at once, the others while nothing else is to be done. */
+  const AT_ONCE = 150;
+  function fillLater(what) {
+    if (what !== shown || what.filled >= what.units.length) return;
+    (window.requestIdleCallback || setTimeout)(() => { if (what === shown) { what.more(); fillLater(what); } });
+  }
+
+  function card(tensor, one) {
+    return make("li", {}, make("a", { class: "unit", href: "#" + tensor.link + "/" + one.unit, "data-unit": one.unit },
+      image(one.panels[0], false),
+      make("span", { class: "caption" }, make("b", {}, one.label || String(one.unit)), " " + one.shown + " ",
+        one.verdict === "ok" ? "" : make("i", { class: "verdict" }, one.verdict))));
+  }
+
+  function showTensor(tensor, unit) {
+    if (!shown || shown.tensor !== tensor || shown.order !== order) {
+      const units = [...tensor.units].sort(ORDERS[order]);
+      shown = { tensor, units, order };
+      const select = make("select", {}, ...[["unit", "number"], ["score", "score"], ["verdict", "verdict"]].map(([value, text]) =>
+        make("option", { value, selected: value === order }, text)));
+      select.addEventListener("change", () => { order = select.value; showTensor(tensor, where().unit); });
+      const grid = make("ul", { class: "units" + (tensor.chart ? " charts" : ""), "aria-label": "Units" });
+      shown.more = () => {
+        const part = units.slice(shown.filled, shown.filled + AT_ONCE);
+        shown.filled += part.length;
+        grid.append(...part.map((one) => card(tensor, one)));
+      };
+      shown.filled = 0;
+      shown.more();
+      fillLater(shown);
+      const left = tensor.wanted - tensor.units.length;
+      view.replaceChildren(crumbs(), make("h1", {}, make("code", {}, tensor.name)),
+        make("div", { class: "about" },
+          make("p", { class: "quiet" }, tensor.operator + ", " + tensor.dtype + " " + tensor.shape + "; " + tensor.units.length + " of " + tensor.of + (tensor.of === 1 ? " unit" : " units") +
+            (tensor.axis ? "; " + tensor.axis : "")),
+          make("label", { class: "sort" }, "Sorted by ", select)),
+        ...tensor.messages.map((text) => make("p", { class: "note" }, text)),
+        left > 0 && !tensor.messages.length ? make("p", { class: "note" }, "Left out for want of time: " + left + " units; --resume goes on from here.") : "",
+        make("div", { class: "units-view" + (tensor.chart ? " charts" : "") }, grid, make("aside", { class: "detail", hidden: true, "aria-label": "The unit", tabindex: "-1" })));
+      if (unit === null) scrollTo(0, 0);
+    }
+    showUnit(unit);
+  }
+
+  function showUnit(number) {
+    const detail = view.querySelector(".detail");
+    const one = shown.units.find((other) => other.unit === number);
+    for (const link of view.querySelectorAll(".unit[aria-current]")) link.removeAttribute("aria-current");
+    detail.hidden = !one;
+    view.querySelector(".units-view").classList.toggle("open", Boolean(one));
+    if (!one) return;
+    const place = shown.units.indexOf(one);
+    while (shown.filled <= place) shown.more();
+    const step = (by, text, label) => {
+      const other = shown.units[place + by];
+      const button = make("button", { type: "button", disabled: !other, "aria-label": label }, text);
+      if (other) button.addEventListener("click", () => { location.hash = shown.tensor.link + "/" + other.unit; });
+      return button;
+    };
+    const close = make("button", { type: "button", "aria-label": "Close (Escape)" }, "×");
+    close.addEventListener("click", () => { location.hash = shown.tensor.link; });
+    detail.replaceChildren(
+      make("div", { class: "row" }, make("span", {}, step(-1, "←", "The unit before"), " ", step(1, "→", "The next unit")), close),
+      make("h2", {}, make("code", {}, one.target), one.label ? " " + one.label : ""),
+      ...one.panels.map((panel) => make("figure", {}, image(panel, true), make("figcaption", {}, panel.title))),
+      make("dl", { class: "told" }, ...one.told.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])),
+      make("p", { class: "quiet" }, "Again, with its arrays:"), make("pre", { tabindex: "0" }, make("code", {}, one.command + " -o DIR")));
+    detail.scrollTop = 0;
+    const link = view.querySelector('.unit[data-unit="' + one.unit + '"]');
+    link.setAttribute("aria-current", "true");
+    if (matchMedia("(max-width: 60rem)").matches) detail.scrollIntoView({ block: "start" }); else link.scrollIntoView({ block: "nearest" });
+  }
+
+  /* Keys: / searches, Escape goes back, arrows go from unit to unit. */
+  document.addEventListener("keydown", (event) => {
+    const typing = /^(input|select|textarea)$/i.test(event.target.tagName);
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "/" && !typing) { event.preventDefault(); search.focus(); search.select(); return; }
+    if (event.key === "Escape") {
+      const place = where();
+      if (typing) { search.value = ""; listTensors(); event.target.blur(); }
+      else if (place.link) location.hash = place.unit === null ? "section:units" : place.link;
+      return;
+    }
+    if (typing || !shown || !shown.units.length || event.target.closest(".side")) return;
+    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!by || (event.key.length > 9 ? false : where().unit === null && /Up|Down/.test(event.key))) return;
+    const place = shown.units.findIndex((one) => one.unit === where().unit);
+    const next = shown.units[place < 0 ? 0 : Math.min(Math.max(place + by, 0), shown.units.length - 1)];
+    event.preventDefault();
+    location.hash = shown.tensor.link + "/" + next.unit;
+  });
+
+  /* The graph: scrolled as anything else, dragged, and larger or smaller. */
+  const frame = document.querySelector(".graph-frame");
+  if (frame) {
+    const drawing = frame.querySelector("svg");
+    const [width, height] = [Number(drawing.getAttribute("width")), Number(drawing.getAttribute("height"))];
+    let scale = 1;
+    const zoom = (next, x, y) => {
+      next = Math.min(4, Math.max(0.02, next));
+      const [left, top] = [(frame.scrollLeft + x) / scale, (frame.scrollTop + y) / scale];
+      scale = next;
+      drawing.setAttribute("width", width * scale);
+      drawing.setAttribute("height", height * scale);
+      frame.scrollTo({ left: left * scale - x, top: top * scale - y, behavior: "instant" });
+    };
+    const center = () => [frame.clientWidth / 2, frame.clientHeight / 2];
+    const fits = () => Math.min(frame.clientWidth / width, frame.clientHeight / height, 1);
+    const start = () => { zoom(Math.max(0.55, Math.min(1, frame.clientWidth / width)), 0, 0); frame.scrollLeft = (width * scale - frame.clientWidth) / 2; };
+    for (const button of document.querySelectorAll("[data-zoom]")) {
+      button.addEventListener("click", () => {
+        const how = button.dataset.zoom;
+        if (how === "fit") { if (scale > fits() * 1.01) zoom(fits(), 0, 0); else start(); } else zoom(scale * (how === "in" ? 1.3 : 1 / 1.3), ...center());
+      });
+    }
+    frame.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      const box = frame.getBoundingClientRect();
+      zoom(scale * Math.exp(-event.deltaY / 300), event.clientX - box.left, event.clientY - box.top);
+    }, { passive: false });
+    let held = null;
+    frame.addEventListener("pointerdown", (event) => { if (event.pointerType === "mouse" && event.button === 0) held = { x: event.clientX, y: event.clientY, left: frame.scrollLeft, top: frame.scrollTop, moved: false }; });
+    window.addEventListener("pointermove", (event) => {
+      if (!held) return;
+      if (Math.abs(event.clientX - held.x) + Math.abs(event.clientY - held.y) > 4) { held.moved = true; frame.classList.add("held"); }
+      if (held.moved) frame.scrollTo({ left: held.left - event.clientX + held.x, top: held.top - event.clientY + held.y, behavior: "instant" });
+    });
+    window.addEventListener("pointerup", () => { const moved = held && held.moved; held = null; frame.classList.remove("held"); if (moved) frame.addEventListener("click", (event) => event.preventDefault(), { once: true, capture: true }); });
+    frame.addEventListener("dragstart", (event) => event.preventDefault());
+    start();
+  }
+
+  /* The filters, sorted another way. */
+  const sorted = document.getElementById("filter-sort");
+  if (sorted) {
+    sorted.addEventListener("change", () => {
+      const box = document.getElementById("filters");
+      const rows = [...box.children].sort((one, other) => Number(one.dataset[sorted.value]) - Number(other.dataset[sorted.value]) || Number(one.dataset.place) - Number(other.dataset.place));
+      box.replaceChildren(...rows);
+    });
+  }
+
+  for (const picture of document.querySelectorAll(".strip img")) {
+    if (Math.max(picture.width, picture.height) && Math.max(Number(picture.getAttribute("width")), Number(picture.getAttribute("height"))) <= 64) picture.classList.add("small");
+  }
+
+  function showSeconds(value) {
+    const box = document.getElementById("seconds");
+    if (!box) return;
+    const rows = Object.entries(value.versions).map(([name, text]) => name + " " + text).join(", ");
+    const parts = Object.entries(value.sections).map(([name, seconds]) => name + " " + seconds + " s").join(", ");
+    box.replaceChildren(make("p", {}, value.units + " units were searched in " + value.searching + " s" + (parts ? "; " + parts : "") + "."), make("p", { class: "quiet" }, rows + "."));
+  }
+})();

@@ -1,0 +1,186 @@
+"""The report as a page: sections filled into Jinja2 templates, numbers and names as scripts that only assign data.
+
+Every name comes from a file that anybody may have written. Templates escape whatever they are given, scripts hold JSON in which no
+"<" is left, and a Content-Security-Policy keeps the page from asking for anything outside of its own folder.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from onnxviz.formats.captions import number_text
+from onnxviz.formats.json_documents import json_text
+
+_TEMPLATES = Path(__file__).with_name("report")
+_STYLE, _SCRIPT = "report.css", "report.js"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page.
+
+    Attributes
+    ----------
+    anchor : str
+        One word, by which it is linked to.
+    title : str
+        Its heading.
+    template : str
+        The name of its template, without the ending, in the folder ``report``.
+    content : mapping
+        What the template is filled with.
+    message : str
+        Why the section is empty; "" where it is not.
+    """
+
+    anchor: str
+    title: str
+    template: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report, ready to be written.
+
+    Attributes
+    ----------
+    title : str
+        The model's name.
+    sections : tuple of Section
+        In order.
+    index : dict
+        What the page's script must know at once: every tensor, by its name in links.
+    tensors : mapping of str to dict
+        From a name in links to what the page of that tensor shows; may be a lazy mapping.
+    language : str
+        Of the words.
+    """
+
+    title: str
+    sections: tuple[Section, ...]
+    index: dict[str, Any]
+    tensors: Mapping[str, dict[str, Any]]
+    language: str = "en"
+
+    def html(self) -> str:
+        """Return ``index.html`` for a folder that holds `assets`, ``data`` and the pictures."""
+        policy = (
+            "default-src 'none'; img-src 'self' file: data:; style-src 'self' file:; script-src 'self' file:; "
+            "base-uri 'none'; form-action 'none'"
+        )
+        return self._filled(policy, single=False, picture=_as_it_is)
+
+    def single_file(self, picture: Callable[[str], bytes]) -> str:
+        """Return all of the report as one HTML file.
+
+        Parameters
+        ----------
+        picture : callable
+            Gives a picture's bytes, PNG, by its place in the folder.
+        """
+        style, script = (_asset(name) for name in (_STYLE, _SCRIPT))
+        scripts = [script_data(self.index, "report"), *(script_data(one, key) for key, one in self._embedded(picture))]
+        allowed = " ".join(f"'sha256-{_digest(text)}'" for text in (script, *scripts))
+        policy = (
+            f"default-src 'none'; img-src data:; style-src 'sha256-{_digest(style)}'; script-src {allowed}; "
+            "base-uri 'none'; form-action 'none'"
+        )
+        return self._filled(
+            policy,
+            single=True,
+            picture=lambda place: _data_uri(picture(place)),
+            style=style,
+            script=script,
+            data=scripts,
+        )
+
+    def _embedded(self, picture: Callable[[str], bytes]) -> list[tuple[str, dict[str, Any]]]:
+        found = []
+        for key, tensor in self.tensors.items():
+            units = [
+                {**unit, "panels": [{**panel, "file": _data_uri(picture(panel["file"]))} for panel in unit["panels"]]}
+                for unit in tensor["units"]
+            ]
+            found.append((key, {**tensor, "units": units}))
+        return found
+
+    def _filled(self, policy: str, *, single: bool, picture: Callable[[str], str], **inline: Any) -> str:
+        template = _environment().get_template("page.html.jinja")
+        text: str = template.render(
+            page=self,
+            policy=policy,
+            single=single,
+            picture=picture,
+            **{"style": "", "script": "", "data": [], **inline},
+        )
+        return text
+
+
+def script_data(value: Any, key: str) -> str:
+    r"""Return a script that does nothing but hand a value to the page under a key.
+
+    Examples
+    --------
+    >>> script_data({"name": "</script>"}, "report")
+    'onnxvizReport("report",{"name": "\\u003c/script\\u003e"});'
+    """
+    text = ",".join(json_text(part, None) for part in (key, value))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return f"onnxvizReport({text});"
+
+
+def assets() -> dict[str, bytes]:
+    """Return the files that every report holds in its folder ``assets``."""
+    return {name: _asset(name).encode("utf-8") for name in (_STYLE, _SCRIPT)}
+
+
+@cache
+def _asset(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _as_it_is(place: str) -> str:
+    return place
+
+
+def _data_uri(content: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+@cache
+def _environment() -> Any:
+    import jinja2
+
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["number"] = _number
+    found.filters["shape"] = _shape
+    return found
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else number_text(value, digits)
+
+
+def _shape(sizes: Sequence[Any] | None) -> str:
+    if sizes is None:
+        return "unknown"
+    return " × ".join("?" if size is None else str(size) for size in sizes) or "scalar"

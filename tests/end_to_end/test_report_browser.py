@@ -1,0 +1,224 @@
+"""The report in a real browser: it is found one's way in by mouse, keys and links, in both themes, and asks for nothing from outside.
+
+Needs Playwright for Python and a chromium: Debian's, or the one that CHROMIUM names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium was found: apt install chromium, or CHROMIUM=/path"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # the browser's pipes are closed late
+]
+NAME = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+
+
+CONTRAST = """() => {
+  const linear = (x) => (x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+  const light = (color) => {
+    const [r, g, b] = color.match(/[\\d.]+/g).map((x) => linear(x / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const back = light(getComputedStyle(document.body).backgroundColor);
+  const words = [...document.querySelectorAll("p, a, dt, dd, h2, td")].filter((one) => one.offsetParent && one.textContent.trim());
+  return words.map((one) => {
+    const ink = light(getComputedStyle(one).color);
+    return (Math.max(ink, back) + 0.05) / (Math.min(ink, back) + 0.05);
+  });
+}"""
+"""The contrast of every word with the page, as WCAG 2.2 defines it."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def reports(cli, samples, tmp_path_factory) -> Path:
+    """A report of pictures, and one of a model whose names hold HTML and script; both as folders and as single files."""
+    folder = tmp_path_factory.mktemp("reports")
+    graph = onnx.parser.parse_graph("agree (float[N, 3] x) => (float[N, 4] y) { y = MatMul(x, w) }")
+    graph.node[0].output[0] = graph.output[0].name = NAME
+    graph.initializer.append(onnx.numpy_helper.from_array(np.arange(12, dtype=np.float32).reshape(3, 4), "w"))
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8),
+        folder / "hostile.onnx",
+    )
+    for name, path in (("digits", samples / "digits.onnx"), ("hostile", folder / "hostile.onnx")):
+        words = ("--steps", 3, "--units", 10, "--restarts", 1, "--single-file", "-o", folder / name)
+        patterns = ("--tensors", "logits", "--tensors", "relu?") if name == "digits" else ()
+        assert cli("report", path, *words, *patterns).code == 0
+    return folder
+
+
+class Visit:
+    """A page, and all that it said and asked for."""
+
+    def __init__(self, page: sync_api.Page, place: Path) -> None:
+        self.page = page
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.goto(place.as_uri())
+
+    def check(self, folder: Path) -> None:
+        assert self.said == []
+        inside = folder.resolve().as_uri()
+        assert [url for url in self.asked if not url.startswith((inside, "data:"))] == []
+
+
+@pytest.fixture
+def visit(browser, reports) -> Iterator:
+    """Open a report; when the test is over, nothing may have been complained of or asked for from outside."""
+    made: list[tuple[Visit, Path]] = []
+
+    def open_page(name: str, file: str = "index.html", **context) -> sync_api.Page:
+        page = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context}).new_page()
+        made.append((Visit(page, reports / name / file), reports / name))
+        return page
+
+    yield open_page
+    for one, folder in made:
+        one.check(folder)
+        one.page.context.close()
+
+
+def address(page: sync_api.Page) -> str:
+    return str(page.evaluate("decodeURIComponent(location.hash)"))
+
+
+@pytest.mark.parametrize("file", ["index.html", "report.html"])
+def test_from_the_overview_to_a_unit_and_back(visit, file: str) -> None:
+    page = visit("digits", file)
+    page.locator(".tensor-row .strip a").first.click()
+    assert address(page) == "#logits/0"
+    page.locator(".detail h2", has_text="logits[0]").wait_for()
+    picture = page.locator(".detail img")
+    assert "logits[0]" in picture.get_attribute("alt")
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    assert page.locator(".unit").count() == 10
+    page.keyboard.press("ArrowRight")
+    assert address(page) == "#logits/1"
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert address(page) == "#logits/0"
+    page.keyboard.press("Escape")
+    assert address(page) == "#logits"
+    assert page.locator(".detail").is_hidden()
+    page.keyboard.press("Escape")
+    assert page.locator("#overview").is_visible()
+
+
+def test_a_deep_link_opens_its_unit(visit, reports) -> None:
+    page = visit("digits", "index.html")
+    page.goto((reports / "digits" / "index.html").as_uri() + "#relu2/16")
+    page.reload()
+    page.locator(".detail h2", has_text="relu2[16]").wait_for()
+    assert page.title().startswith("relu2")
+
+
+def test_units_are_sorted_by_score(visit) -> None:
+    page = visit("digits")
+    page.locator("#tensors a", has_text="logits").click()
+    page.locator(".about select").select_option("score")
+    scores = page.locator(".unit .caption").evaluate_all(
+        "all => all.map(one => parseFloat(one.childNodes[1].textContent.trim().replace('−', '-')))"
+    )
+    assert len(scores) == 10
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_the_slash_searches_every_tensor(visit) -> None:
+    page = visit("digits")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "search"
+    page.keyboard.type("conv3")
+    assert page.locator("#tensors a").all_inner_texts()[0].startswith("conv3")
+    page.keyboard.press("Enter")
+    # It was not asked for: the page says how to add it.
+    assert "--tensors 'conv3'" in page.locator("#tensor pre").inner_text()
+    page.keyboard.press("/")
+    page.keyboard.press("Escape")
+    assert page.locator("#search").input_value() == ""
+    assert {text.split()[0] for text in page.locator("#tensors a").all_inner_texts()} == {
+        "logits",
+        "relu1",
+        "relu2",
+        "relu3",
+    }
+
+
+def test_a_node_of_the_graph_leads_to_its_tensor(visit) -> None:
+    page = visit("digits")
+    page.locator(".drawing a").filter(has=page.locator("text", has_text="Relu")).first.click()
+    assert address(page) == "#relu1"
+    page.go_back()
+    before = float(page.locator(".drawing").get_attribute("width"))
+    page.locator("[data-zoom=in]").click()
+    assert float(page.locator(".drawing").get_attribute("width")) > before
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_themes_are_read_well(visit, scheme: str) -> None:
+    page = visit("digits", color_scheme=scheme)
+    first = page.evaluate(CONTRAST)
+    assert min(first) >= 4.5  # WCAG 2.2, level AA
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.locator("#theme").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+    assert min(page.evaluate(CONTRAST)) >= 4.5
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_wider_than_the_window_and_nothing_jumps(visit, width: int) -> None:
+    page = visit("digits", viewport={"width": width, "height": 800})
+    for place in ("", "#logits", "#logits/3"):
+        page.evaluate("place => { location.hash = place }", place)
+        page.wait_for_timeout(200)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # Every picture has its place before it is there.
+    assert page.evaluate(
+        "[...document.images].every(one => one.hasAttribute('width') && one.hasAttribute('height') && one.alt)"
+    )
+
+
+@pytest.mark.parametrize("file", ["index.html", "report.html"])
+def test_names_that_hold_html_are_words(visit, file: str) -> None:
+    page = visit("hostile", file)
+    page.locator("#tensors a").first.click()
+    page.locator("h1", has_text=NAME).wait_for()
+    page.locator(".unit").first.click()
+    page.locator(".detail h2", has_text=NAME).wait_for()
+    assert page.title().startswith(NAME)
+    assert page.locator("img[src=x]").count() == 0
+    page.keyboard.press("/")
+    page.keyboard.type("<img")
+    assert page.locator("#tensors a").count() == 1
+
+
+def test_a_reader_of_the_screen_finds_its_way(visit) -> None:
+    page = visit("digits")
+    for role in ("banner", "navigation", "main"):
+        assert page.get_by_role(role).count() == 1
+    assert page.get_by_role("heading", level=1).count() == 1
+    assert page.get_by_role("searchbox", name="Search tensors").count() == 1
+    nameless = page.locator("a, button").evaluate_all(
+        "all => all.filter(one => !(one.textContent.trim() || one.getAttribute('aria-label'))).length"
+    )
+    assert nameless == 0
