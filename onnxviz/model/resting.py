@@ -12,7 +12,7 @@ from onnxviz.model.inputs import contract
 from onnxviz.model.sample_inputs import settled_shape
 from onnxviz.model.tensor_info import TensorInfo
 
-_WORKING_SET = 2 << 30
+_WORKING_SET = 1 << 30
 """Bytes that one batch's activations may take, forward and backward."""
 
 _MOST_AT_ONCE = 512
