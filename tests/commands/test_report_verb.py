@@ -127,7 +127,18 @@ def test_a_report_that_was_killed_is_resumed_to_the_same_bytes(cli, samples, tmp
 
 
 def test_nothing_is_computed_twice(cli, samples, tmp_path, counted) -> None:
-    words = ("report", samples / "digits.onnx", "--steps", 3, "--tensors", "relu2", "--units", 4, "-o", tmp_path / "out")
+    words = (
+        "report",
+        samples / "digits.onnx",
+        "--steps",
+        3,
+        "--tensors",
+        "relu2",
+        "--units",
+        4,
+        "-o",
+        tmp_path / "out",
+    )
     assert cli(*words).code == 0
     first = len(counted)
     assert first > 0
