@@ -14,11 +14,11 @@ from onnx import TensorProto, helper
 import onnxviz
 from onnxviz import cli as door
 
-VERBS = ("inspect", "verify", "filters", "maximize", "activations", "examples", "embed", "attribute")
+VERBS = ("inspect", "verify", "filters", "maximize", "activations", "examples", "embed", "attribute", "report")
 
 
 @pytest.fixture(scope="module")
-def cases(samples):
+def cases(samples, tmp_path_factory):
     """One working call of every verb."""
     return {
         "inspect": ["inspect", samples / "digits.onnx"],
@@ -29,6 +29,10 @@ def cases(samples):
         "examples": ["examples", samples / "wine.onnx", samples / "wine.csv", "-t", "logits[*]"],
         "embed": ["embed", samples / "wine.onnx", samples / "wine.csv", "-t", "relu1", "--method", "pca"],
         "attribute": ["attribute", samples / "wine.onnx", samples / "wine_class_1.csv", "-m", "gradient"],
+        "report": [
+            *("report", samples / "wine.onnx", "--tensors", "logits", "--steps", "2", "--restarts", "1"),
+            *("--overwrite", "-o", tmp_path_factory.mktemp("reports") / "wine"),
+        ],
     }
 
 

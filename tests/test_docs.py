@@ -125,7 +125,7 @@ def test_every_verb_has_an_example() -> None:
 def test_an_example_of_the_help_runs(cli, monkeypatch, tmp_path, line: str) -> None:
     monkeypatch.chdir(REPOSITORY)
     words, place = placed(shlex.split(line)[1:], tmp_path)
-    outcome = cli(*words, *(["--steps", "2"] if words[0] == "maximize" else []))
+    outcome = cli(*words, *(["--steps", "2"] if words[0] in ("maximize", "report") else []))
     assert outcome.code == 0, outcome.err
     assert outcome.out
     assert place is None or any(Path(place[0]).rglob("*.png"))

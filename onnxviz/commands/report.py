@@ -98,9 +98,9 @@ def report(terminal: Terminal, /, **options: Any) -> int:
 
     began = time.monotonic()
     check_output(options["output"], options["overwrite"], options["resume"])
+    book = open_book(options)
     if options["output"] is None:
         raise UsageError("a report is a folder: say where with -o DIR")
-    book = open_book(options)
     folder = OutputFolder(
         options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=book.settings
     )
@@ -120,7 +120,7 @@ def report(terminal: Terminal, /, **options: Any) -> int:
     document = {
         **found,
         "seconds": round(time.monotonic() - began, 3),
-        "files": [str(folder.path / name) for name in ["index.html", *["report.html"] * options["single_file"]]],
+        "files": [str(options["output"] / name) for name in ["index.html", *["report.html"] * options["single_file"]]],
     }
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -49,6 +49,10 @@ _UNASKED = {
 """What `maximize` takes and a report leaves at its default."""
 
 
+_Look = tuple[str, str, str, Callable[[], dict[str, Any]]]
+"""A section's anchor, title and template, and what fills it."""
+
+
 @dataclass
 class Book:
     """Everything about one report.
@@ -90,6 +94,8 @@ class Book:
         self._overviews: dict[str, dict[str, Any]] = {}
         self._sections: list[Section] = []
         self._calls: list[dict[str, Any]] = []
+        self._outputs: set[str] = set()
+        self._cost: dict[str, int] = {}
         self.report: ReportFolder
         self.jobs: list[Job] = []
 
@@ -139,23 +145,28 @@ class Book:
         from onnxviz.model.resting import activation_elements
 
         self.report = ReportFolder(folder, self.model.digest, self.settings, self.links, self._command("maximize"))
+        # From the first second on there is a page to be opened.
+        self._sections = [look.guarded(*one) for one in self._known()]
+        self.write()
         units, patterns = self.options["units"], list(self.options["patterns"])
         plan = self.report.plan(dict.fromkeys(self.names, units), {"tensors": patterns, "units": units})
         self._calls = plan["calls"]
         wanted = {name: count for name, count in plan["tensors"].items() if name in self.model.tensors}
-        outputs = set(output_tensors(self.model, self.moving)) if self.moving else set()
+        self._outputs = outputs = set(output_tensors(self.model, self.moving)) if self.moving else set()
         order = {name: place for place, name in enumerate(self.model.tensors)}
         names = sorted(wanted, key=lambda name: (name not in outputs, order[name]))
         self._aims = aims(self.model, names, self.fed)
-        self._outputs = outputs
         size = _FEW if self._large else _MANY
         self._planned = {aim.tensor: jobs(aim, wanted[aim.tensor], size) for aim in self._aims}
         self.jobs = in_turn(list(self._planned.values()), sum(aim.tensor in outputs for aim in self._aims))
         shape = self.fed[self.moving].shape if self.moving else ()
         self._cost = {aim.tensor: activation_elements(self.model, [aim.tensor], [], shape) for aim in self._aims}
-        self._sections = self._looked_at()
         for aim in self._aims:
             self._show(aim)
+        for one in self._looked_at():
+            self._sections.append(look.guarded(*one))
+            if self.report.due():
+                self.write()
         self.write()
 
     def keep(self, job: Job, searched: Searched) -> None:
@@ -173,10 +184,10 @@ class Book:
     def seconds_of(self, job: Job) -> float | None:
         """Return how long a job may take, from those that are done; None where none is."""
         done = self.report.seconds["jobs"].values()
-        own = [one["seconds"] / one["units"] for one in done if one["tensor"] == job.aim.tensor]
+        own: list[float] = [one["seconds"] / one["units"] for one in done if one["tensor"] == job.aim.tensor]
         if own:
-            return float(len(job.units) * statistics.median(own))
-        rates = [
+            return len(job.units) * statistics.median(own)
+        rates: list[float] = [
             one["seconds"] / one["units"] / self._cost[one["tensor"]] for one in done if one["tensor"] in self._cost
         ]
         return len(job.units) * self._cost[job.aim.tensor] * statistics.median(rates) if rates else None
@@ -230,31 +241,31 @@ class Book:
         }
         return self.report.tensor(aim, self._planned[aim.tensor], about)
 
-    def _looked_at(self) -> list[Section]:
-        """Look at the model as a whole, once for each way to look at it."""
+    def _known(self) -> list[_Look]:
+        """Name the sections that only read what is known already."""
+        document, name = self.description, self.model.name
+        return [
+            ("facts", "The file", "facts", partial(look.facts, document, name)),
+            ("inputs", "What it expects", "inputs", partial(look.inputs, document, self.expected)),
+        ]
+
+    def _looked_at(self) -> list[_Look]:
+        """Name the sections that take time, each with what looks at the model."""
         from onnxviz.commands.report_graph import graph_drawing
         from onnxviz.model.labels import class_names
         from onnxviz.model.support import reach
 
-        document, report, model = self.description, self.report, self.model
+        report, model = self.report, self.model
         shown = [aim.tensor for aim in self._aims]
         drawn = partial(graph_drawing, model, reach(model), shown, self.links)
         kernels = partial(look.filters, model, self.moving or None, self.expected, report.keep_picture)
         checked = partial(look.verification, model, self.fed, self.options["device"])
+        given = partial(look.outputs, self.description, class_names(model.original), self.links)
         return [
-            look.guarded("facts", "The file", "facts", partial(look.facts, document, model.name)),
-            look.guarded("inputs", "What it expects", "inputs", partial(look.inputs, document, self.expected)),
-            look.guarded("graph", "The graph", "graph", drawn),
-            look.guarded("filters", "The first layer", "filters", partial(report.once, "filters", kernels)),
-            look.guarded(
-                "verification", "Is the copy the model?", "verification", partial(report.once, "verification", checked)
-            ),
-            look.guarded(
-                "outputs",
-                "What it gives",
-                "outputs",
-                partial(look.outputs, document, class_names(model.original), self.links),
-            ),
+            ("graph", "The graph", "graph", drawn),
+            ("filters", "The first layer", "filters", partial(report.once, "filters", kernels)),
+            ("outputs", "What it gives", "outputs", given),
+            ("verification", "Is the copy the model?", "verification", partial(report.once, "verification", checked)),
         ]
 
     def _page(self) -> Page:
