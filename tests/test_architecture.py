@@ -94,3 +94,9 @@ def test_relative_imports_are_not_used() -> None:
 def test_every_module_says_what_it_is() -> None:
     for path in PACKAGE.rglob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """Pytest imports them by name alone, and takes the second for the first."""
+    files = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(files) == sorted(set(files))

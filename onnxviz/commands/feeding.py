@@ -227,7 +227,7 @@ def _signal(sample: Sample, wanted: Sequence[int | None], rate: int | None) -> n
     """Take as much of a sound as the input holds; a shorter one is followed by silence."""
     array = sample.array
     if rate is not None and sample.rate not in (None, rate):
-        from onnxviz.formats.resampling import resample
+        from onnxviz.formats.sound_rate import resample
 
         array = resample(array, sample.rate or rate, rate)
     if not 1 <= len(wanted) <= 2:

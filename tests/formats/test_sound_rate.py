@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnxviz.formats.resampling import resample
+from onnxviz.formats.sound_rate import resample
 from onnxviz.formats.signal_chart import spectrum
 
 
