@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnxviz.formats.sound_rate import resample
 from onnxviz.formats.signal_chart import spectrum
+from onnxviz.formats.sound_rate import resample
 
 
 def tone(frequency: float, rate: int) -> np.ndarray:
