@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import OnnxvizError
+from onnxviz.model.devices import full_precision
 
 Run = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
@@ -88,7 +89,7 @@ class Batched:
                 sample.shape, generator=torch.Generator().manual_seed(0)
             ).to(sample)
         one_row = frozenset(name for name, value in self.held.items() if value.ndim and value.shape[0] == 1)
-        with torch.no_grad():
+        with torch.no_grad(), full_precision():
             alone = [self({self.name: one}) for one in (sample, other)]
             for repeated in dict.fromkeys((frozenset[str](), one_row)):
                 self._repeated = repeated

@@ -34,7 +34,10 @@ class JoinedNetwork:
         """Compute the tensors; the vector is among them, as a term may read what moves."""
         others = {name: value for name, value in inputs.items() if name != self.name}
         vectors = inputs[self.name]
-        return {**self.network({**others, **self.split(vectors)}), self.name: vectors}
+        answer = self.network({**others, **self.split(vectors)})
+        # Where the network's device is another than the vector's, its terms meet on the network's.
+        device = next((value.device for value in answer.values()), vectors.device)
+        return {**answer, self.name: vectors.to(device)}
 
     def replacing(self, functions: Mapping[str, Callable[..., Any]]) -> JoinedNetwork:
         """Return the same with other functions for some operators."""

@@ -12,6 +12,7 @@ import torch
 
 from onnxviz.errors import AllocationError, OnnxvizError, UsageError
 from onnxviz.methods.batching import Batched
+from onnxviz.methods.captured import Captured
 from onnxviz.methods.consistency import Consistency, consistency
 from onnxviz.methods.maximization import Ascent, maximize
 from onnxviz.methods.objectives import Objective
@@ -21,6 +22,7 @@ from onnxviz.methods.runs import Run
 from onnxviz.methods.space import Space as Space
 from onnxviz.methods.transforms import SMALL, Crops, Transform, standard_transform
 from onnxviz.methods.windows import WindowedTransform
+from onnxviz.model.devices import tensor_cores
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,8 @@ def search(
     at_once = batch_size if batched.batchable else 1
     waiting = deque(_groups(objectives, settings, at_once))
     done, total = 0, settings.steps * len(objectives)
-    climb = _Climb(batched, waking, space, settings, device, at_once)
+    recorded = Captured(batched) if device.type == "cuda" else None
+    climb = _Climb(batched, waking, recorded, space, settings, device, at_once)
     while waiting:
         chosen = waiting.popleft()
 
@@ -239,6 +242,8 @@ class _Climb:
     ----------
     network, waking : Batched
         The network, and the same with rectifiers that let the gradient pass where they are dead.
+    recorded : Captured or None
+        The network as a GPU replays it.
     space, settings, device
         As in `search`.
     at_once : int
@@ -247,6 +252,7 @@ class _Climb:
 
     network: Batched
     waking: Batched | None
+    recorded: Captured | None
     space: Space
     settings: Settings
     device: torch.device
@@ -271,27 +277,30 @@ class _Climb:
         with torch.no_grad():
             beginnings = start.realize().cpu().numpy()
         moving = settings.robust and space.spectral and not chosen[0].stands_still
-        ascents = maximize(
-            self.network,
-            space.name,
-            [objective for objective, count in zip(chosen, counts, strict=True) for _ in range(count)],
-            start,
-            movers,
-            transform=_transform(space, start, len(runs)) if moving else None,
-            sets=[
-                range(first, first + count)
-                for objective, first, count in zip(chosen, firsts, counts, strict=True)
-                if objective.compares
-            ],
-            steps=settings.steps,
-            rate=settings.rate,
-            optimizer=settings.optimizer,  # type: ignore[arg-type]  # `search` has refused "cma"
-            looks=settings.looks,
-            batch_size=self.at_once,
-            redirected=self.waking,
-            frame_every=settings.frame_every,
-            progress=told,
-        )
+        # A recording holds one forward pass at a time: all samples at once, and a single look at them.
+        once = len(runs) <= self.at_once and (settings.looks == 1 or not moving)
+        with tensor_cores(self.device):
+            ascents = maximize(
+                self.recorded if self.recorded is not None and once else self.network,
+                space.name,
+                [objective for objective, count in zip(chosen, counts, strict=True) for _ in range(count)],
+                start,
+                movers,
+                transform=_transform(space, start, len(runs)) if moving else None,
+                sets=[
+                    range(first, first + count)
+                    for objective, first, count in zip(chosen, firsts, counts, strict=True)
+                    if objective.compares
+                ],
+                steps=settings.steps,
+                rate=settings.rate,
+                optimizer=settings.optimizer,  # type: ignore[arg-type]  # `search` has refused "cma"
+                looks=settings.looks,
+                batch_size=self.at_once,
+                redirected=self.waking,
+                frame_every=settings.frame_every,
+                progress=told,
+            )
         found = []
         for objective, first, count in zip(chosen, firsts, counts, strict=True):
             places = slice(first, first + count)

@@ -49,6 +49,7 @@ class _Fusion:
     steps: list[Step]
     arguments: list[Any]
     keywords: dict[str, Any]
+    host_numbers: bool = False
 
     def step(self) -> Step:
         last = self.steps[-1]
@@ -71,6 +72,7 @@ class _Fusion:
             variadic=True,
             attributes={},
             takes_node=False,
+            host_numbers=self.host_numbers,
         )
         label = f"{self.operator} at {tensor}"
         return Step(declaration, node, label, self.arguments, self.keywords, {}, last.outputs)
@@ -333,7 +335,8 @@ def _attention(graph: _Graph, step: Step) -> _Fusion | None:
     computed = [(factor, divides) for factor, divides in factors if isinstance(factor, Slot)]
     arguments = [query, key, last.arguments[1], mask, *(factor for factor, _ in computed)]
     divided = tuple(divides for _, divides in computed)
-    return _Fusion("Attention", attention_of_parts, steps, arguments, {"scale": scale, "divided": divided})
+    keywords = {"scale": scale, "divided": divided}
+    return _Fusion("Attention", attention_of_parts, steps, arguments, keywords, host_numbers=True)
 
 
 def _without_factor(graph: _Graph, value: Any, factors: list[tuple[Any, bool]], steps: list[Step]) -> Any:

@@ -15,7 +15,8 @@ from onnxviz.model.operators.declaration import Declaration, Node
 _REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, NotImplementedError, ZeroDivisionError, OverflowError)
 
 _HOST_ELEMENTS = 1024
-"""Integer tensors of at most one axis and this many elements stay on the CPU: they are shapes and indices, soon Python numbers."""
+"""Integer tensors of at most one axis and this many elements stay on the CPU: they are shapes and indices, soon Python numbers.
+So do single floats, which may be what a shape is scaled by; beside a tensor of the device they go there, once."""
 
 
 @dataclass
@@ -109,8 +110,9 @@ class Step:
         if redirect is not None:
             function = redirect(self.declaration) or function
         try:
-            if device.type != "cpu":
-                arguments = _together(arguments, device)
+            if device.type != "cpu" and len(_places(arguments)) > 1:
+                self.settle(device)
+                arguments = _together(arguments, device, self.declaration.host_numbers)
             value = function(*arguments, **keywords)
             return _to_bfloat16(value) if self.rounded else value
         except OnnxvizError as error:
@@ -125,6 +127,14 @@ class Step:
             located = EvaluationError(f"{self.label} refuses its inputs ({shapes}): {reason}")
             located.located = True  # type: ignore[attr-defined]  # as above
             raise located from error
+
+    def settle(self, device: torch.device) -> None:
+        """Move the constants to a device for good, since a copy at each run makes the host wait for the device."""
+        slots = {place for place, _, _ in self.reads}
+        self.arguments = [
+            argument if place in slots else _placed(argument, device, self.declaration.host_numbers)
+            for place, argument in enumerate(self.arguments)
+        ]
 
 
 Redirect = Callable[[Declaration], Callable[..., Any] | None]
@@ -201,7 +211,7 @@ class Plan:
         return tuple(environment[result.position] if isinstance(result, Slot) else result for result in self.results)
 
     def to(self, device: torch.device) -> None:
-        """Move the constants; small integer ones stay on the CPU, where they are read."""
+        """Move the constants; small ones stay on the CPU until they stand beside a tensor of the device."""
         self.device = device
         self.results = [_moved(result, device) for result in self.results]
         for step in self.steps:
@@ -266,14 +276,15 @@ def _bodies(step: Step) -> Iterator[Body]:
 def _moved(value: Any, device: torch.device) -> Any:
     if not isinstance(value, torch.Tensor):
         return value
-    if device.type != "cpu" and not value.is_floating_point() and value.ndim <= 1 and value.numel() <= _HOST_ELEMENTS:
+    most = 1 if value.is_floating_point() else _HOST_ELEMENTS
+    if device.type != "cpu" and value.ndim <= 1 and value.numel() <= most:
         return value
     return value.to(device)
 
 
-def _together(arguments: list[Any], device: torch.device) -> list[Any]:
-    """Bring tensors onto one device where an operator has some on each."""
-    return [_placed(argument, device) for argument in arguments] if len(_places(arguments)) > 1 else arguments
+def _together(arguments: list[Any], device: torch.device, numbers_stay: bool = False) -> list[Any]:
+    """Bring tensors onto one device; but for single floats of the host, if they may stay."""
+    return [_placed(argument, device, numbers_stay) for argument in arguments]
 
 
 def _places(values: list[Any]) -> set[str]:
@@ -287,10 +298,13 @@ def _places(values: list[Any]) -> set[str]:
     return places
 
 
-def _placed(value: Any, device: torch.device) -> Any:
+def _placed(value: Any, device: torch.device, number_stays: bool = False) -> Any:
     if isinstance(value, list):
         return [_placed(one, device) for one in value]
-    return value.to(device) if isinstance(value, torch.Tensor) else value
+    if not isinstance(value, torch.Tensor):
+        return value
+    stays = number_stays and value.numel() == 1 and value.is_floating_point() and not value.requires_grad
+    return value if stays else value.to(device)
 
 
 def _to_bfloat16(value: Any) -> Any:

@@ -117,6 +117,15 @@ def test_attention_becomes_one_step(body: str) -> None:
     agree(model)
 
 
+@pytest.mark.parametrize("body", [ATTENTION, SCALED_BOTH, SCALE_OF_SHAPE])
+def test_attention_on_a_device_reads_no_number_back(body: str) -> None:
+    """The meta device has no numbers to read; on a GPU each would make the host wait, and forbid a recording."""
+    network = written(body, HEADS).network(device="meta")
+    inputs = {name: torch.empty(shape, device="meta") for name, shape in (("q", (2, 3, 5, 4)), ("k", (2, 3, 6, 4)))}
+    answer = network({**inputs, "v": torch.empty(2, 3, 6, 2, device="meta"), "mask": torch.empty(5, 6, device="meta")})
+    assert (answer["y"].device.type, tuple(answer["y"].shape)) == ("meta", (2, 3, 5, 2))
+
+
 @pytest.mark.parametrize("hidden", [-np.inf, -1e9])
 def test_a_row_that_is_hidden_whole_is_what_the_parts_make_of_it(hidden: float) -> None:
     model = written(MASKED, HEADS)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+from onnx import parser
 
-from onnxviz.model.plan import _together
+import onnxviz
+from onnxviz.model.plan import Step, _together
 
 
 def test_tensors_of_sequences_are_brought_together_too() -> None:
@@ -17,6 +20,16 @@ def test_tensors_of_sequences_are_brought_together_too() -> None:
     assert both[1].device.type == "meta"
 
 
-def test_what_lies_together_stays() -> None:
-    arguments = [[torch.ones(2)], torch.ones(2), None]
-    assert _together(arguments, torch.device("meta")) is arguments
+@pytest.fixture
+def step() -> Step:
+    text = '<ir_version: 8, opset_import: ["" : 17]> add (float[2] x) => (float[2] y) <float[2] c = {1, 2}> { y = Add(x, c) }'
+    (only,) = onnxviz.load(parser.parse_model(text)).network(["y"]).plan.steps
+    return only
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_constants_go_where_the_values_beside_them_lie_and_stay(step: Step, device: str) -> None:
+    (place,) = [place for place, argument in enumerate(step.arguments) if isinstance(argument, torch.Tensor)]
+    for _ in range(2):
+        made = step.call([torch.ones(2, device=device), None], torch.device("meta"), None)
+        assert made.device.type == step.arguments[place].device.type == device

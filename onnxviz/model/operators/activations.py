@@ -133,7 +133,7 @@ def swiglu(A: Tensor, B: Tensor, *, alpha: float = 1.0) -> Tensor:
     return swish(A, alpha=alpha) * B
 
 
-@operator("Clip", since=11)
+@operator("Clip", since=11, host_numbers=True)
 def clip(input: Tensor, min: Tensor | None = None, max: Tensor | None = None) -> Tensor:
     """Limit values to an interval; where it is empty, to its upper bound."""
     if min is None and max is None:

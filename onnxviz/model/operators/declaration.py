@@ -146,6 +146,8 @@ class Declaration:
         Whether equal inputs give equal outputs, so that it may be folded.
     ignored : frozenset of str
         Attributes that change nothing here.
+    host_numbers : bool
+        Whether single floats of the host stay there beside tensors of a device.
     converters : tuple
         For each positional parameter, how a tensor becomes Python numbers, or None.
     variadic : bool
@@ -154,6 +156,8 @@ class Declaration:
         The attributes that `function` names, with its defaults (`inspect.Parameter.empty` where it has none).
     takes_node : bool
         Whether `function` wants the `Node`.
+    host_numbers : bool
+        Whether single floats of the host stay there beside tensors of a device: `function` reads them as numbers.
     """
 
     domain: str
@@ -170,6 +174,7 @@ class Declaration:
     variadic: bool
     attributes: Mapping[str, Any]
     takes_node: bool
+    host_numbers: bool = False
 
     def covers(self, version: int) -> bool:
         """Whether the function has the operator's meaning at an opset version."""
@@ -190,6 +195,7 @@ def operator(
     gradient: Gradient = Gradient.SMOOTH,
     deterministic: bool = True,
     ignored: tuple[str, ...] = (),
+    host_numbers: bool = False,
 ) -> Callable[[Function], Function]:
     """Declare a torch function as an ONNX operator; the decorator returns the function unchanged.
 
@@ -210,7 +216,7 @@ def operator(
     """
 
     def declare(function: Function) -> Function:
-        declaration = _describe(function, name, since, until, domain, gradient, deterministic, ignored)
+        declaration = _describe(function, name, since, until, domain, gradient, deterministic, ignored, host_numbers)
         others = _registry.setdefault((domain, name), [])
         for other in others:
             if (other.until is None or since <= other.until) and (until is None or other.since <= until):
@@ -230,6 +236,7 @@ def _describe(
     gradient: Gradient,
     deterministic: bool,
     ignored: tuple[str, ...],
+    host_numbers: bool,
 ) -> Declaration:
     hints = typing.get_type_hints(function, include_extras=True)
     names: list[str] = []
@@ -267,6 +274,7 @@ def _describe(
         variadic,
         attributes,
         takes_node,
+        host_numbers,
     )
 
 

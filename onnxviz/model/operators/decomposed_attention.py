@@ -43,6 +43,8 @@ def attention_of_parts(
         return F.scaled_dot_product_attention(query, transposed_key.mT, value, attn_mask=mask, scale=scale)
     scores = torch.matmul(query * scale, transposed_key)
     for factor, inverse in zip(factors, divided, strict=True):
+        # Without axes, so that a number of the host may stand beside a tensor of a device.
+        factor = factor.reshape(()) if factor.numel() == 1 else factor
         scores = scores / factor if inverse else scores * factor
     if mask is not None:
         scores = scores + mask

@@ -64,7 +64,8 @@ def run_fused(
 
 
 def _states(state: State) -> State | Tensor:
-    return state if len(state) == 2 else state[0]
+    whole = tuple(part.contiguous() for part in state)  # as cuDNN insists
+    return whole if len(whole) == 2 else whole[0]
 
 
 def _weights(kernel: str, w: Tensor, r: Tensor, b: Tensor | None) -> list[Tensor]:
