@@ -79,7 +79,7 @@ def conv(
             pads,
             auto_pad,
         )
-    if begins != ends:
+    if begins != ends or any(begin < 0 for begin in begins):
         padded = F.pad(X, around(begins, ends))
         return _of_rank(_CONVOLUTIONS, rank, "Conv")(padded, W, B, strides or 1, 0, dilations or 1, group)
     return _of_rank(_CONVOLUTIONS, rank, "Conv")(X, W, B, strides or 1, begins or 0, dilations or 1, group)
