@@ -10,9 +10,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from torch import Tensor
+
 from onnxviz.errors import EvaluationError
+from onnxviz.model.operators.allocation import allowed
 
 Sizes = tuple[int, ...]
+
+_NARROW = 64
+"""Padding up to which nobody counts what it adds."""
 
 
 class Windows(NamedTuple):
@@ -61,6 +67,19 @@ def around(begins: Sequence[int], ends: Sequence[int]) -> list[int]:
     [2, 4, 1, 3]
     """
     return [side for pair in zip(reversed(begins), reversed(ends), strict=True) for side in pair]
+
+
+def allowed_margins(values: Tensor, begins: Sequence[int], ends: Sequence[int], what: str) -> None:
+    """Check that a tensor with padding around its spatial axes is of a sane size; padding of a few pixels always is.
+
+    Raises
+    ------
+    AllocationError
+        If it is not.
+    """
+    if max((*begins, *ends), default=0) > _NARROW:
+        padded = (n + b + e for n, b, e in zip(values.shape[2:], begins, ends, strict=True))
+        allowed((*values.shape[:2], *padded), what)
 
 
 def per_axis(values: Sequence[int], rank: int, default: int, what: str) -> Sizes:
