@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, GraphProto, NodeProto, SparseTensorProto, TensorProto
+from onnx import AttributeProto, GraphProto, NodeProto, SequenceProto, SparseTensorProto, TensorProto
 
-from onnxviz.errors import AllocationError, ModelError
+from onnxviz.errors import AllocationError, ExternalDataError, ModelError
 from onnxviz.model import external_data
 
 Weight = TensorProto | SparseTensorProto
@@ -187,6 +188,32 @@ def read_array(weight: Weight, folder: Path | None, what: str) -> np.ndarray:
         return array
     except (ValueError, TypeError, IndexError, KeyError) as error:
         raise ModelError(f"{what} cannot be read ({error}); the file is damaged") from None
+
+
+def from_proto(value: Any, what: str) -> Any:
+    """Return a value that ONNX's own test data give, as numpy has it: an array, or a list of them for a sequence.
+
+    Parameters
+    ----------
+    value : object
+        A TensorProto, SparseTensorProto or SequenceProto of them; anything else is returned as it is.
+    what : str
+        Whose value it is, for messages: "the value of 'image'".
+
+    Raises
+    ------
+    AllocationError, ExternalDataError, ModelError
+        As `read_array`; a value has no folder that its numbers could lie in.
+    """
+    if isinstance(value, SequenceProto):
+        return [from_proto(part, what) for part in (*value.tensor_values, *value.sparse_tensor_values)]
+    if not isinstance(value, Weight):
+        return value
+    if any(external_data.is_external(part) for part in named_parts(what, value)):
+        raise ExternalDataError(
+            f"{what} points to a file beside it, which is not read; give one that holds its numbers"
+        )
+    return read_array(value, None, what)
 
 
 def _dense(values: np.ndarray, indices: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -17,6 +17,7 @@ from onnxviz.model import structure
 from onnxviz.model.attributes import attribute_value
 from onnxviz.model.batch_norm import absorb
 from onnxviz.model.constants import Weight, read_array
+from onnxviz.model.equal_classes import settle_equal_classes
 from onnxviz.model.expansion import expand, schema_of
 from onnxviz.model.fake_quantization import ROUNDING
 from onnxviz.model.fusion import fuse
@@ -171,6 +172,7 @@ class _Builder:
             self.size,
         )
         fuse(plan)
+        settle_equal_classes(plan)
         plan.finish()
         return plan
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError, UnsupportedOperators, UsageError
+from onnxviz.model.constants import from_proto
 from onnxviz.model.conversion import MISSING, Conversion
 from onnxviz.model.operators.declaration import Declaration
 from onnxviz.model.operators.element_types import carrier, from_numpy
@@ -136,7 +137,7 @@ class Network:
         Parameters
         ----------
         inputs : mapping of str to Tensor or ndarray
-            At least what `inputs` names.
+            At least what `inputs` names; a TensorProto or SequenceProto, as ONNX's test data hold them, will do.
 
         Returns
         -------
@@ -160,12 +161,13 @@ class Network:
     def _feed(self, name: str, inputs: Mapping[str, Any]) -> Any:
         if name not in inputs:
             raise UsageError(f"{self.model.name} needs the input '{name}'; give it, with --set on the command line")
-        value = inputs[name]
+        value = from_proto(inputs[name], f"the value of '{name}'")
         if isinstance(value, (list, tuple)):
             return [self._tensor(name, part) for part in value]
         return self._tensor(name, value) if value is not None else None
 
     def _tensor(self, name: str, value: Any) -> Tensor:
+        value = from_proto(value, f"the value of '{name}'")
         if not isinstance(value, Tensor):
             value = from_numpy(np.asarray(value))
         rank = self._ranks[name]

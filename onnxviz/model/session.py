@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from onnx import ModelProto, TensorProto
+from onnx.helper import make_node, make_tensor_value_info, tensor_dtype_to_np_dtype
 
 from onnxviz.errors import EvaluationError, UsageError
+from onnxviz.model.constants import from_proto
 
 if TYPE_CHECKING:
     from onnxviz.model.graph import Model
@@ -28,6 +31,12 @@ _NUMPY = {
     "tensor(bool)": "bool",
     "tensor(string)": "object",
 }
+
+_STORED = {
+    f"tensor({name.lower()})": getattr(TensorProto, name)
+    for name in ("BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ")
+}
+"""Types that numpy lacks, with ONNX's element type: they are handed to ONNX Runtime as bytes, and given back as float32."""
 
 
 class Session:
@@ -71,8 +80,10 @@ class Session:
             name: model.weight(name) for name in self.tensors if name in model.constants and name not in fed
         }
         computed = [name for name in self.tensors if name not in fed and name not in self._constant]
-        self.untouched = model.whole and all(name in own for name in computed) and not wrt
         self._computed = list(dict.fromkeys(computed))
+        # ONNX Runtime computes tensors of these types but cannot hand them over.
+        self._cast = [name for name in self._computed if model.tensors[name].element_type in _STORED.values()]
+        self.untouched = model.whole and all(name in own for name in computed) and not wrt and not self._cast
         self.inputs: dict[str, tuple[str, tuple[Any, ...]]] = {}
         self._session: Any = None
         for name in self._passed:
@@ -90,6 +101,7 @@ class Session:
             content = str(model.path)
         else:
             proto = model.original if self.untouched else model.cut(self._computed, wrt).to_proto()
+            _widen(proto, self._cast)
             content = _serialize(proto, model)
             if model.source.folder is not None:
                 options.add_session_config_entry(
@@ -109,12 +121,12 @@ class Session:
         Parameters
         ----------
         inputs : mapping of str to ndarray
-            At least what `inputs` names; cast to the model's own types.
+            At least what `inputs` names; cast to the model's own types. A TensorProto or SequenceProto will do.
 
         Returns
         -------
         dict of str to ndarray
-            The tensors, by name (lists for sequences).
+            The tensors, by name (lists for sequences); bfloat16 and 8-bit floats as float32.
 
         Raises
         ------
@@ -132,7 +144,10 @@ class Session:
         answer.update(self._constant)
         if self._session is not None:
             try:
-                values = self._session.run(self._computed, {name: arrays[name] for name in self._fed})
+                values = self._session.run(
+                    [_wide(name) if name in self._cast else name for name in self._computed],
+                    {name: _held(arrays[name], self.inputs[name][0]) for name in self._fed},
+                )
             except Exception as error:  # as above
                 raise EvaluationError(
                     f"ONNX Runtime does not run {self.model.name} on this input: {_sentence(error)}"
@@ -142,12 +157,34 @@ class Session:
 
     def _array(self, name: str, value: Any, dtype: str) -> Any:
         """Return a value in the type that ONNX Runtime wants; lists, and types that numpy does not know, as they are."""
-        if dtype not in _NUMPY.values():
-            return value
+        value = from_proto(value, f"the value of '{name}'")
         try:
-            return np.asarray(value, dtype)
+            if dtype in _STORED:
+                return np.asarray(value).astype(tensor_dtype_to_np_dtype(_STORED[dtype])).astype(np.float32)
+            return np.asarray(value, dtype) if dtype in _NUMPY.values() else value
         except (ValueError, TypeError) as error:
             raise EvaluationError(f"{name} takes {dtype}, which the value given is not: {error}") from None
+
+
+def _held(value: Any, dtype: str) -> Any:
+    """Return an array as ONNX Runtime takes it; one of a type that numpy lacks by its bytes."""
+    if dtype not in _STORED:
+        return value
+    from onnxruntime import OrtValue
+
+    array = value.astype(tensor_dtype_to_np_dtype(_STORED[dtype]))
+    return OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(f"u{array.itemsize}"), _STORED[dtype])
+
+
+def _wide(name: str) -> str:
+    return f"{name}\0float"
+
+
+def _widen(proto: ModelProto, names: Sequence[str]) -> None:
+    """Let a model give some of its outputs as float32 as well."""
+    for name in names:
+        proto.graph.node.append(make_node("Cast", [name], [_wide(name)], to=TensorProto.FLOAT))
+        proto.graph.output.append(make_tensor_value_info(_wide(name), TensorProto.FLOAT, None))
 
 
 def _serialize(proto: Any, model: Model) -> bytes:

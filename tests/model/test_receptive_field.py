@@ -41,6 +41,7 @@ GRAPHS = {
     "max pool ceil": "{ y = MaxPool <kernel_shape = [2, 3], strides = [2, 2], ceil_mode = 1> (x) }",
     "max pool dilated": "{ y = MaxPool <kernel_shape = [2, 3], dilations = [2, 3]> (x) }",
     "average pool": "{ y = AveragePool <kernel_shape = [3, 2], strides = [2, 1], pads = [1, 0, 1, 1]> (x) }",
+    "lp pool same, short": '{ y = LpPool <kernel_shape = [1, 2], strides = [4, 5], auto_pad = "SAME_UPPER"> (x) }',
     "average pool same": '{ y = AveragePool <kernel_shape = [3, 2], strides = [2, 2], auto_pad = "SAME_UPPER"> (x) }',
     "lp pool": "{ y = LpPool <kernel_shape = [2, 2], strides = [2, 1]> (x) }",
     "transposed": "{ y = ConvTranspose <strides = [2, 3], pads = [1, 0, 0, 1]> (x, w3) }",

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.helper as oh
 import onnx.parser
 import pytest
+from onnx import TensorProto
 
 import onnxviz
-from onnxviz.errors import EvaluationError
+from onnxviz.errors import EvaluationError, ExternalDataError
 
 HEADER = '<ir_version: 8, opset_import: ["" : 17, "elsewhere" : 1]>'
 TEXT = "g (float[N, 3] x, int64[N] i) => (float[N, 3] y, float[N] z) { h = Relu(x) y = Neg(h) z = Cast <to = 1> (i) }"
@@ -65,3 +67,54 @@ def test_what_onnx_runtime_refuses_is_told_in_one_line() -> None:
         model.session()
     assert "\n" not in str(caught.value)
     assert "ONNXRuntimeError" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float8e4m3fn", "float8e5m2fnuz"])
+def test_floats_that_numpy_lacks_are_fed_and_given_as_float32(kind: str) -> None:
+    text = f"g ({kind}[4] x) => ({kind}[4] y) {{ w = Cast <to = 1> (x) d = Add(w, w) y = CastLike(d, x) }}"
+    model = onnxviz.load(onnx.parser.parse_model('<ir_version: 10, opset_import: ["" : 21]>' + text))
+    x = np.array([0.1, -0.75, 3, 16], np.float32)
+    session = model.session(["x", "d", "y"])
+    answer = session({"x": x})
+    assert all(value.dtype == np.float32 for value in answer.values())
+    np.testing.assert_array_equal(answer["x"], answer["d"] / 2)
+    np.testing.assert_array_equal(answer["y"], answer["d"])
+    np.testing.assert_allclose(answer["x"], x, rtol=0.13)
+    assert answer["x"][0] != x[0]
+    assert not model.session().untouched
+    np.testing.assert_array_equal(model.session()({"x": x})["y"], answer["y"])
+
+
+TYPES = ["FLOAT", "FLOAT16", "BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E5M2", "DOUBLE", "INT8", "UINT8", "INT64", "BOOL"]
+
+
+@pytest.mark.parametrize("name", [*TYPES, "INT4", "UINT4"])
+def test_values_may_be_those_of_onnx_s_own_test_data(name: str) -> None:
+    kind = getattr(TensorProto, name)
+    node = oh.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)
+    ends = [oh.make_tensor_value_info("x", kind, [2, 2])], [oh.make_tensor_value_info("y", TensorProto.FLOAT, [2, 2])]
+    proto = oh.make_model(oh.make_graph([node], "g", *ends), opset_imports=[oh.make_opsetid("", 21)], ir_version=10)
+    model = onnxviz.load(proto)
+    value = oh.make_tensor("x", kind, [2, 2], [0, 1, 1, 0])
+    want = [[0, 1], [1, 0]]
+    assert model.network()({"x": value})["y"].tolist() == want
+    if name in TYPES:
+        assert model.session()({"x": value})["y"].tolist() == want
+
+
+def test_a_sequence_may_be_that_of_onnx_s_own_test_data() -> None:
+    text = "g (seq(float[2]) s) => (float y) { c = ConcatFromSequence <axis = 0> (s)  y = Neg(c) }"
+    model = onnxviz.load(onnx.parser.parse_model(HEADER + text))
+    parts = [np.array([1, 2], np.float32), np.array([3, 4], np.float32)]
+    value = onnx.numpy_helper.from_list(parts)
+    assert model.session()({"s": value})["y"].tolist() == [-1, -2, -3, -4]
+    assert model.network()({"s": value})["y"].tolist() == [-1, -2, -3, -4]
+
+
+def test_a_value_reads_no_file() -> None:
+    model = onnxviz.load(onnx.parser.parse_model(HEADER + TEXT))
+    value = TensorProto(name="x", data_type=TensorProto.FLOAT, dims=[1, 3], data_location=TensorProto.EXTERNAL)
+    value.external_data.add(key="location", value="/etc/passwd")
+    for run in (model.session(), model.network()):
+        with pytest.raises(ExternalDataError, match="the value of 'x' points to a file beside it, which is not read"):
+            run({"x": value, "i": np.array([1])})

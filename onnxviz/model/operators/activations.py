@@ -48,7 +48,7 @@ def parametric_relu_of_channels(X: Tensor, slope: Tensor) -> Tensor:
 @operator("ThresholdedRelu")
 def thresholded_relu(X: Tensor, *, alpha: float = 1.0) -> Tensor:
     """Return the input where it is above a threshold, else zero. Before opset 10 it was an experiment of the same meaning."""
-    return F.threshold(X, alpha, 0.0)
+    return torch.where(alpha < X, X, 0.0)
 
 
 @operator("Elu", ignored=_OVERWRITING)

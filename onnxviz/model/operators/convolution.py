@@ -12,7 +12,7 @@ from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import Ints, operator
 from onnxviz.model.operators.fused_activations import activate
-from onnxviz.model.operators.windows import around, halves, padding, per_axis
+from onnxviz.model.operators.windows import allowed_margins, around, halves, padding, per_axis
 
 _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 _TRANSPOSED: dict[int, Callable[..., Tensor]] = {
@@ -66,6 +66,8 @@ def conv(
     ------
     EvaluationError
         For more than three spatial axes, or attributes that do not fit the input.
+    AllocationError
+        If `pads` are absurd.
     """
     rank = W.ndim - 2
     if auto_pad == "NOTSET":
@@ -79,7 +81,8 @@ def conv(
             pads,
             auto_pad,
         )
-    if begins != ends:
+    allowed_margins(X, begins or (0,) * rank, ends or (0,) * rank, "Conv")
+    if begins != ends or any(begin < 0 for begin in begins):
         padded = F.pad(X, around(begins, ends))
         return _of_rank(_CONVOLUTIONS, rank, "Conv")(padded, W, B, strides or 1, 0, dilations or 1, group)
     return _of_rank(_CONVOLUTIONS, rank, "Conv")(X, W, B, strides or 1, begins or 0, dilations or 1, group)
@@ -161,23 +164,24 @@ def conv_transpose(
     EvaluationError
         For more than three spatial axes, or attributes that do not fit the input.
     AllocationError
-        If `output_shape` is absurd.
+        If `output_shape`, `strides` or `dilations` are absurd.
     """
     rank = W.ndim - 2
     convolve = _of_rank(_TRANSPOSED, rank, "ConvTranspose")
-    explicit = auto_pad in ("NOTSET", "VALID", "")
-    if explicit and not output_shape and (not pads or pads[:rank] == pads[rank:] or auto_pad == "VALID"):
-        symmetric = pads[:rank] if auto_pad != "VALID" else ()
-        steps = zip(per_axis(strides, rank, 1, "strides"), per_axis(dilations, rank, 1, "dilations"), strict=True)
-        # torch refuses an output padding that no window can reach.
-        if not any(output_padding) or all(o < max(step) for o, step in zip(output_padding, steps, strict=True)):
-            return convolve(X, W, B, strides or 1, symmetric or 0, output_padding or 0, group, dilations or 1)
     strides, dilations = per_axis(strides, rank, 1, "strides"), per_axis(dilations, rank, 1, "dilations")
-    extra = per_axis(output_padding, rank, 0, "output_padding")
     sizes = X.shape[2:]
     full = tuple(
         (n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(sizes, strides, W.shape[2:], dilations, strict=True)
     )
+    allowed((X.shape[0], W.shape[1] * group, *full), "ConvTranspose")
+    explicit = auto_pad in ("NOTSET", "VALID", "")
+    if explicit and not output_shape and (not pads or pads[:rank] == pads[rank:] or auto_pad == "VALID"):
+        symmetric = pads[:rank] if auto_pad != "VALID" else ()
+        # torch refuses an output padding that no window can reach.
+        steps = zip(strides, dilations, strict=True)
+        if not any(output_padding) or all(o < max(step) for o, step in zip(output_padding, steps, strict=True)):
+            return convolve(X, W, B, strides, symmetric or 0, output_padding or 0, group, dilations)
+    extra = per_axis(output_padding, rank, 0, "output_padding")
     if output_shape or not explicit:
         # Where a stride exceeds the kernel ONNX Runtime adds nothing to reach `n * s`, as the specification would.
         natural = (min(n * s, f + e) for n, s, f, e in zip(sizes, strides, full, extra, strict=True))
@@ -265,6 +269,7 @@ def _causal(
     if activation not in ("none", "", "silu", "swish"):
         raise EvaluationError(f"CausalConvWithState has the activation {activation!r}; none, silu and swish are known")
     history = (weight.shape[-1] - 1) * dilation
+    allowed((*input.shape[:-1], input.shape[-1] + history), "CausalConvWithState")
     sequence = F.pad(input, (history, 0)) if past is None else torch.cat((past, input), -1)
     output = torch.conv1d(sequence, weight, bias, 1, 0, dilation, weight.shape[0])
     state = sequence[..., sequence.shape[-1] - history :]

@@ -101,8 +101,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
         array = array.astype(np.int64)
     elif array.dtype.kind not in "fiubc":
         raise EvaluationError(
-            f"an array of type {array.dtype} has no counterpart in torch; give numbers in an ndarray "
-            "(onnx.numpy_helper.to_array makes one of a TensorProto)"
+            f"an array of type {array.dtype} has no counterpart in torch; give numbers in an ndarray or a TensorProto"
         )
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
+from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import Node, operator
 
 
@@ -287,7 +288,13 @@ def lrn(X: Tensor, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: 
         How many channels are summed over.
     alpha, beta, bias : float
         The divisor is ``(bias + alpha / size * sum of squares) ** beta``.
+
+    Raises
+    ------
+    AllocationError
+        If `size` is absurd.
     """
+    allowed((X.shape[0], X.shape[1] + size - 1, *X.shape[2:]), "LRN")
     squares = (X * X).reshape(X.shape[0], 1, X.shape[1], -1)
     # Of an even number of neighbors the odd one comes after: torch's local_response_norm has it before.
     squares = F.pad(squares, (0, 0, (size - 1) // 2, size // 2))

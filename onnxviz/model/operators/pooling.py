@@ -13,7 +13,7 @@ from torch import Tensor
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Node, operator
 from onnxviz.model.operators.vertical_tangents import flattened
-from onnxviz.model.operators.windows import Windows, windows
+from onnxviz.model.operators.windows import Windows, allowed_margins, windows
 
 Pool = Callable[..., Tensor]
 _AVERAGE: dict[int, Pool] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -69,10 +69,13 @@ def average_pool(
     ------
     EvaluationError
         For more than three spatial axes, or attributes that do not fit the input.
+    AllocationError
+        If `pads` are absurd.
     """
     rank = _rank(X, "AveragePool")
     sizes = tuple(X.shape[2:])
     placed = windows(sizes, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
+    allowed_margins(X, placed.begins, placed.ends, "AveragePool")
     dilated = any(d != 1 for d in placed.dilations)
     if placed.native and not dilated:
         return _AVERAGE[rank](
@@ -150,7 +153,7 @@ def max_pool(
 
     Raises
     ------
-    EvaluationError
+    EvaluationError, AllocationError
         As `average_pool`.
     """
     if not X.is_floating_point():
@@ -170,6 +173,7 @@ def max_pool(
     rank = _rank(X, "MaxPool")
     sizes = tuple(X.shape[2:])
     placed = windows(sizes, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
+    allowed_margins(X, placed.begins, placed.ends, "MaxPool")
     begins, ceil = placed.begins, bool(ceil_mode)
     padded = X
     if not placed.native:
@@ -229,11 +233,12 @@ def lp_pool(
 
     Raises
     ------
-    EvaluationError
+    EvaluationError, AllocationError
         As `average_pool`.
     """
     _rank(X, "LpPool")
     placed = windows(tuple(X.shape[2:]), kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
+    allowed_margins(X, placed.begins, placed.ends, "LpPool")
     powers = X * X if p == 2 else X.abs() if p == 1 else X.abs() ** p
     sums = _window_sums(powers, placed)
     return sums if p == 1 else flattened(lambda s: s ** (1 / p), sums, sums <= 0, 1.0)

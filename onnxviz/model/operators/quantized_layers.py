@@ -17,7 +17,7 @@ from onnxviz.model.operators.exact_sums import centered
 from onnxviz.model.operators.pooling import average_pool, max_pool
 from onnxviz.model.operators.quantization import quantized, quantized_type
 from onnxviz.model.operators.softmax import over_trailing_axes
-from onnxviz.model.operators.windows import windows
+from onnxviz.model.operators.windows import allowed_margins, windows
 
 MICROSOFT = "com.microsoft"
 
@@ -199,6 +199,7 @@ def qlinear_average_pool(
         # Unlike AveragePool, ONNX Runtime divides by the whole kernel here, even where a window overhangs the padding.
         sizes = tuple(real.shape[2:])
         placed = windows(sizes, kernel_shape, strides, (), pads, auto_pad, ceil_mode)
+        allowed_margins(real, placed.begins, placed.ends, "QLinearAveragePool")
         means = average_pool(F.pad(real, placed.margins(sizes)), kernel_shape=kernel_shape, strides=strides)
     else:
         means = average_pool(

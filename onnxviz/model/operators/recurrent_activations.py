@@ -13,7 +13,8 @@ from onnxviz.errors import EvaluationError
 Activation = Callable[[Tensor], Tensor]
 
 # (default alpha, default beta): the defaults of the operator of that name. A missing pair is a function without the parameter; None is
-# a parameter without a default: ONNX has none for Affine and ScaledTanh, and ONNX Runtime then multiplies by zero.
+# a parameter without a default that all agree on: ONNX has none for Affine and ScaledTanh, where ONNX Runtime multiplies by zero, and
+# 1 for ThresholdedRelu, where ONNX Runtime takes 0.
 _Default = tuple[float | None, ...]
 _PARAMETERS: dict[str, _Default] = {
     "relu": (),
@@ -22,7 +23,7 @@ _PARAMETERS: dict[str, _Default] = {
     "softsign": (),
     "softplus": (),
     "leakyrelu": (0.01,),
-    "thresholdedrelu": (1.0,),
+    "thresholdedrelu": (None,),
     "elu": (1.0,),
     "hardsigmoid": (0.2, 0.5),
     "affine": (None, 0.0),
@@ -82,7 +83,9 @@ def activations_of(
         for rest, what, default in zip(remaining, ("alpha", "beta"), _PARAMETERS[name]):  # noqa: B905 # defaults may be fewer
             value = rest.pop(0) if rest else default
             if value is None:
-                raise EvaluationError(f"the activation {name} has no activation_{what}; it has no default, so give one")
+                raise EvaluationError(
+                    f"the activation {name} has no activation_{what}; no default is agreed on, so give one"
+                )
             values.append(value)
         functions.append(_function(name, *values))
     return tuple(functions)

@@ -214,7 +214,13 @@ def max_roi_pool(X: Tensor, rois: Floats, *, pooled_shape: tuple[int, ...], spat
     Returns
     -------
     (region, channel, *pooled_shape)
+
+    Raises
+    ------
+    AllocationError
+        If `pooled_shape` is absurd.
     """
+    allowed((len(rois) // 5, X.shape[1], *pooled_shape), "MaxRoiPool")
     if not rois:
         return X.new_zeros(0, X.shape[1], *pooled_shape)
     pooled = []

@@ -37,8 +37,8 @@ def nearest(X: Tensor) -> Tensor:
 
 @operator("Sign", since=9, gradient=Gradient.ZERO)
 def sign(input: Tensor) -> Tensor:
-    """Return -1, 0 or 1."""
-    return torch.sign(input)
+    """Return -1, 0 or 1, and of what is no number the same."""
+    return torch.where(input.isnan(), input, torch.sign(input)) if input.is_floating_point() else torch.sign(input)
 
 
 def passing(declaration: Declaration) -> Declaration:

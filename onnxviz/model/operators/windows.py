@@ -10,9 +10,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from torch import Tensor
+
 from onnxviz.errors import EvaluationError
+from onnxviz.model.operators.allocation import allowed
 
 Sizes = tuple[int, ...]
+
+_NARROW = 64
+"""Padding up to which nobody counts what it adds."""
 
 
 class Windows(NamedTuple):
@@ -63,6 +69,19 @@ def around(begins: Sequence[int], ends: Sequence[int]) -> list[int]:
     return [side for pair in zip(reversed(begins), reversed(ends), strict=True) for side in pair]
 
 
+def allowed_margins(values: Tensor, begins: Sequence[int], ends: Sequence[int], what: str) -> None:
+    """Check that a tensor with padding around its spatial axes is of a sane size; padding of a few pixels always is.
+
+    Raises
+    ------
+    AllocationError
+        If it is not.
+    """
+    if max((*begins, *ends), default=0) > _NARROW:
+        padded = (n + b + e for n, b, e in zip(values.shape[2:], begins, ends, strict=True))
+        allowed((*values.shape[:2], *padded), what)
+
+
 def per_axis(values: Sequence[int], rank: int, default: int, what: str) -> Sizes:
     """Return an attribute with one value per spatial axis, or the default for each.
 
@@ -78,16 +97,24 @@ def per_axis(values: Sequence[int], rank: int, default: int, what: str) -> Sizes
     return tuple(values)
 
 
-def same_padding(size: int, kernel: int, stride: int, dilation: int, lower: bool) -> tuple[int, int]:
+def same_padding(size: int, kernel: int, stride: int, dilation: int, lower: bool, pool: bool) -> tuple[int, int]:
     """Return the padding before and after that gives ``ceil(size / stride)`` windows (auto_pad SAME_UPPER, SAME_LOWER).
+
+    Negative where the windows, being shorter than their stride, do not reach the input's ends: what they leave out is shared
+    between both ends as ONNX Runtime does it, in one way for pools and in another for convolutions.
 
     Examples
     --------
-    >>> same_padding(5, kernel=2, stride=1, dilation=1, lower=False)
+    >>> same_padding(5, kernel=2, stride=1, dilation=1, lower=False, pool=False)
     (0, 1)
+    >>> same_padding(8, kernel=1, stride=4, dilation=1, lower=False, pool=True)
+    (-1, -2)
     """
-    total = max((math.ceil(size / stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
-    return halves(total, lower)
+    total = (math.ceil(size / stride) - 1) * stride + (kernel - 1) * dilation + 1 - size
+    if total >= 0:
+        return halves(total, lower)
+    before = -max((-total - lower - (not pool)) // 2, 0)
+    return before, total - before
 
 
 def halves(total: int, lower: bool) -> tuple[int, int]:
@@ -98,7 +125,7 @@ def halves(total: int, lower: bool) -> tuple[int, int]:
 
 @lru_cache(maxsize=4096)
 def padding(
-    sizes: Sizes, kernel: Sizes, strides: Sizes, dilations: Sizes, pads: Sizes, auto_pad: str
+    sizes: Sizes, kernel: Sizes, strides: Sizes, dilations: Sizes, pads: Sizes, auto_pad: str, *, pool: bool = False
 ) -> tuple[Sizes, Sizes]:
     """Return a node's padding before and after each spatial axis, as `pads` or `auto_pad` say.
 
@@ -109,6 +136,8 @@ def padding(
     pads : tuple of int
         The attribute: all begins, then all ends; empty for none.
     auto_pad : {"NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"}
+    pool : bool
+        Whether the node is a pool rather than a convolution; see `same_padding`.
 
     Raises
     ------
@@ -127,7 +156,7 @@ def padding(
     if auto_pad not in ("SAME_UPPER", "SAME_LOWER"):
         raise EvaluationError(f"auto_pad is {auto_pad!r}; ONNX knows NOTSET, VALID, SAME_UPPER and SAME_LOWER")
     both = [
-        same_padding(size, k, s, d, auto_pad == "SAME_LOWER")
+        same_padding(size, k, s, d, auto_pad == "SAME_LOWER", pool)
         for size, k, s, d in zip(sizes, kernel, strides, dilations, strict=True)
     ]
     return tuple(b for b, _ in both), tuple(e for _, e in both)
@@ -165,7 +194,7 @@ def windows(
     strides = per_axis(strides, rank, 1, "strides")
     dilations = per_axis(dilations, rank, 1, "dilations")
     # The specification dilates the kernel for SAME_UPPER and SAME_LOWER, ONNX Runtime's pools do not.
-    begins, ends = padding(sizes, kernel, strides, (1,) * rank, pads, auto_pad)
+    begins, ends = padding(sizes, kernel, strides, (1,) * rank, pads, auto_pad, pool=True)
     outputs = []
     for size, k, s, d, b, e in zip(sizes, kernel, strides, dilations, begins, ends, strict=True):
         span = size + b + e - (k - 1) * d - 1
@@ -178,5 +207,5 @@ def windows(
                 "give a larger input"
             )
         outputs.append(count)
-    native = begins == ends and all(2 * b <= k for b, k in zip(begins, kernel, strict=True))
+    native = begins == ends and all(0 <= 2 * b <= k for b, k in zip(begins, kernel, strict=True))
     return Windows(kernel, strides, dilations, begins, ends, tuple(outputs), native)

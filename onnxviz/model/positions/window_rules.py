@@ -31,7 +31,7 @@ def _windows(step: Step, place: int, output: int, track: Track) -> Track | None:
         return None
     k, s, d = geometry
     length = len(track.low)
-    begin, end = _padding(step, axis - 2, rank - 2, length, (k, s, 1 if pool else d))
+    begin, end = _padding(step, axis - 2, rank - 2, length, (k, s, 1 if pool else d), bool(pool))
     span = length + begin + end - (k - 1) * d - 1
     ceil = pool and step.attribute("ceil_mode", 0)
     count = (-(-span // s) if ceil else span // s) + 1
@@ -52,10 +52,12 @@ def _geometry(step: Step, place: int, rank: int, kernel: Any) -> tuple[int, int,
     return found if min(found) > 0 else None
 
 
-def _padding(step: Step, place: int, rank: int, length: int, geometry: tuple[int, int, int]) -> tuple[int, int]:
+def _padding(
+    step: Step, place: int, rank: int, length: int, geometry: tuple[int, int, int], pool: bool = False
+) -> tuple[int, int]:
     auto = step.attribute("auto_pad", "NOTSET")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
-        return same_padding(length, *geometry, auto == "SAME_LOWER")
+        return same_padding(length, *geometry, auto == "SAME_LOWER", pool)
     pads = step.attribute("pads", None) or ()
     if auto == "VALID" or len(pads) != 2 * rank:
         return 0, 0

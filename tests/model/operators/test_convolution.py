@@ -56,6 +56,17 @@ def test_convolution_is_that_of_onnx_runtime(call: str, inputs: dict[str, np.nda
     compare(written(call, inputs, 22), inputs)
 
 
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+@pytest.mark.parametrize("length", [4, 7, 8, 9, 10])
+def test_kernels_shorter_than_their_stride_leave_out_what_onnx_runtime_leaves_out(
+    length: int, kernel: int, auto_pad: str, compare: Compare
+) -> None:
+    inputs = {"x": normal(1, 2, length), "w": normal(3, 2, kernel)}
+    for stride in (3, 4, 5):
+        compare(written(f'y = Conv<strides=[{stride}], auto_pad="{auto_pad}">(x, w)', inputs, 22), inputs)
+
+
 @pytest.mark.parametrize("opset", [1, 11])
 def test_convolution_of_old_files_is_that_of_onnx_runtime(opset: int, compare: Compare) -> None:
     compare(written('y = Conv<auto_pad="SAME_LOWER">(x, w)', PLANE, opset), PLANE)

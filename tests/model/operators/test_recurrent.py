@@ -253,6 +253,11 @@ REFUSALS = [
     ('activations=["Sine", "Tanh", "Tanh"]', {}, "activations names 'sine'; a recurrent operator knows relu"),
     ('activations=["Tanh"]', {}, r"activations has 1 names; 1 direction\(s\) need 3"),
     ('activations=["Affine", "Tanh", "Tanh"]', {}, "the activation affine has no activation_alpha"),
+    (
+        'activations=["ThresholdedRelu", "Tanh", "Tanh"]',
+        {},
+        "thresholdedrelu has no activation_alpha; no default is agreed on",
+    ),
     ('activations=["Tanh", "ScaledTanh", "Tanh"], activation_alpha=[2.0]', {}, "scaledtanh has no activation_beta"),
     ("", {"l": np.array([7, 1, 1], np.int32)}, "each must lie between 0 and the 6 steps of X"),
     ("", {"l": np.array([1, 1], np.int32)}, "sequence_lens has 2 lengths for a batch of 3"),

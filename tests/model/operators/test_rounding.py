@@ -17,6 +17,7 @@ X = np.array([-2.5, -1.5, -0.5, -0.2, 0.0, 0.5, 1.5, 2.5, 3.7], np.float32)
 def test_onnx_runtime_agrees_and_no_gradient_passes(compare, operator):
     model = written(f"y = {operator}(x)", {"x": X})
     compare(model, {"x": X})
+    compare(model, {"x": np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1, 2, 3, 4], np.float32)})
     declaration = find("", operator, 21)
     assert declaration is not None
     assert declaration.gradient is Gradient.ZERO
