@@ -69,6 +69,11 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
 @click.option(
     "--single-file", is_flag=True, help="Write all of it into one HTML file as well, report.html in the folder."
 )
+@click.option(
+    "--label",
+    metavar="COLUMN",
+    help="A column of DATA, or an archive's array, that names the samples' classes and is no feature.",
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Steps of each ascent. [default: as maximize]")
 @click.option("--restarts", type=click.IntRange(min=1), help="Random starts of each unit. [default: as maximize]")
 @wrt_option
@@ -110,7 +115,7 @@ def report(terminal: Terminal, /, **options: Any) -> int:
             for sentence in book.notes:
                 terminal.note(sentence)
             try:
-                _search(terminal, book, began, options["budget"])
+                _look(terminal, book, began, options["budget"])
             finally:
                 book.write(single=options["single_file"])
             found = book.document()
@@ -124,6 +129,15 @@ def report(terminal: Terminal, /, **options: Any) -> int:
     }
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
+
+
+def _look(terminal: Terminal, book: Book, began: float, budget: float) -> None:
+    """Share the budget: the data take half of what is left at most, and at the end what the search leaves over."""
+    half = (time.monotonic() - began + budget) / 2
+    book.look_at_data(terminal, lambda: time.monotonic() - began < half)
+    _search(terminal, book, began, budget)
+    if time.monotonic() - began < budget:
+        book.look_at_data(terminal, lambda: time.monotonic() - began < budget)
 
 
 def _search(terminal: Terminal, book: Book, began: float, budget: float) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 import statistics
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +17,10 @@ import numpy as np
 from onnxviz.commands import report_sections as look
 from onnxviz.commands.description import describe
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
+from onnxviz.commands.report_data import RealData, open_data
 from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
 from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors
-from onnxviz.commands.terminal import shape_text
+from onnxviz.commands.terminal import Terminal, shape_text
 from onnxviz.errors import OnnxvizError
 from onnxviz.formats.report_page import Page, Section
 
@@ -35,8 +38,8 @@ _FEW, _MANY = 2, 16
 _SHORT = {"steps": 64, "restarts": 1}
 """How a large input without neighbors (an array of frames, say) is searched: as a picture is, for time's sake."""
 
-_SEARCHED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes", "data", "steps", "restarts")
-"""Options that a result depends on; the model, the input and the seed are named apart."""
+_SEARCHED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes", "steps", "restarts")
+"""Options that a result depends on; the model, the input, the seed and a table's ranges are named apart."""
 
 _UNASKED = {
     **dict.fromkeys(
@@ -85,6 +88,8 @@ class Book:
     names: list[str]
     fed: dict[str, np.ndarray]
     notes: list[str] = field(default_factory=list)
+    real: RealData | None = None
+    """The data, where there are some."""
     searching: int = 1
     """How many jobs the executor may have at once."""
 
@@ -96,6 +101,7 @@ class Book:
         self._calls: list[dict[str, Any]] = []
         self._outputs: set[str] = set()
         self._cost: dict[str, int] = {}
+        self._said_of_data = ""
         self.report: ReportFolder
         self.jobs: list[Job] = []
 
@@ -110,14 +116,22 @@ class Book:
             "seed": options["seed"],
             "device": options["device"],
             **{key: str(options[key]) for key in _SEARCHED if options[key]},
+            **({} if self._table is None else {"data": str(self._table)}),
         }
 
     @property
     def search(self) -> dict[str, Any]:
         """The options of every search, as `maximize` takes them."""
         named = ("model_path", "seed", "device", *_SEARCHED)
-        asked = {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving}
+        asked = {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving, "data": self._table}
         return {**asked, **{key: value for key, value in self._short.items() if asked[key] is None}}
+
+    @property
+    def _table(self) -> Path | None:
+        """Where a vector's ranges and means are read; what else the data tell is looked up in one pass over them."""
+        data = self.options["data"]
+        vector = self.expected is not None and self.expected.kind == "vector"
+        return data if data is not None and vector and data.is_file() else None
 
     @property
     def _large(self) -> bool:
@@ -161,6 +175,9 @@ class Book:
         self.jobs = in_turn(list(self._planned.values()), sum(aim.tensor in outputs for aim in self._aims))
         shape = self.fed[self.moving].shape if self.moving else ()
         self._cost = {aim.tensor: activation_elements(self.model, [aim.tensor], [], shape) for aim in self._aims}
+        if self.real is not None:
+            planned = {aim: [unit for job in self._planned[aim.tensor] for unit in job.units] for aim in self._aims}
+            self._said_of_data = _refusal(partial(self.real.plan, self.report, planned))
         for aim in self._aims:
             self._show(aim)
         for one in self._looked_at():
@@ -175,6 +192,27 @@ class Book:
         self._show(job.aim)
         if self.report.due():
             self.write()
+
+    def look_at_data(self, terminal: Terminal, going: Callable[[], bool]) -> None:
+        """Score the samples of the data for every unit, as long as there is time, and show what was found.
+
+        Parameters
+        ----------
+        terminal : Terminal
+            Shows how far it is.
+        going : callable
+            Tells whether there is time left.
+        """
+        if self.real is None or self.real.complete or self._said_of_data:
+            return
+        began = time.monotonic()
+        self._said_of_data = _refusal(partial(self.real.run, terminal, self.report, going))
+        if self._said_of_data:
+            terminal.note(self._said_of_data)
+        self.report.took("data", time.monotonic() - began)
+        for aim in self._aims:
+            self._show(aim)
+        self.write()
 
     def write(self, single: bool = False) -> None:
         """Write the page over all that is there."""
@@ -203,6 +241,7 @@ class Book:
             "seed": self.options["seed"],
             "wrt": self.moving or None,
             "message": self.obstacle,
+            "data": self._of_data(),
             "tensors": [
                 {
                     "name": one["name"],
@@ -268,6 +307,12 @@ class Book:
             ("verification", "Is the copy the model?", "verification", partial(report.once, "verification", checked)),
         ]
 
+    def _of_data(self) -> dict[str, Any] | None:
+        """Return what is said of the data as a whole; None where there are none."""
+        if self.real is None:
+            return None
+        return {**self.real.summary(self.report), "message": self._said_of_data}
+
     def _page(self) -> Page:
         done, wanted = (sum(one[key] for one in self._overviews.values()) for key in ("done", "wanted"))
         left = [one for one in self._overviews.values() if one["done"] < one["wanted"]]
@@ -292,6 +337,9 @@ class Book:
         )
         before = [one for one in self._sections if one.anchor in ("facts", "inputs", "graph", "filters")]
         after = [one for one in self._sections if one not in before]
+        found = self._of_data()
+        if found is not None:
+            before.append(Section("data", "The data", "data", found, found["message"]))
         look_at = {self.links[aim.tensor]: partial(self._tensor, aim) for aim in self._aims}
         return Page(self.model.name, (*before, units, *after, made), self._index(), LazyTensors(look_at))
 
@@ -331,8 +379,10 @@ class Book:
         for key in ("layout", "channels", "steps", "restarts"):
             if (options if verb == "report" else settled)[key] is not None:
                 words += [f"--{key}", str(settled[key])]
-        if options["data"] is not None:
-            words += [*(["--data"] if verb == "maximize" else []), options["data"].name]
+        if verb == "maximize" and self._table is not None:
+            words += ["--data", self._table.name]
+        if verb == "report" and options["data"] is not None:
+            words.append(options["data"].name)
         return [*words, "--seed", str(options["seed"])]
 
     def _commands(self) -> list[str]:
@@ -380,7 +430,18 @@ def open_book(options: dict[str, Any]) -> Book:
         notes.append(str(error))
     model.close_sessions()
     notes += [f"{moving}: {sentence}" for sentence in expected.evidence]
-    return Book(model, options, moving, expected, "", choose_tensors(model, moving, options["patterns"]), fed, notes)
+    names = choose_tensors(model, moving, options["patterns"])
+    real = open_data(model, options, moving) if options["data"] is not None else None
+    return Book(model, options, moving, expected, "", names, fed, notes, real)
+
+
+def _refusal(look: Callable[[], object]) -> str:
+    """Do something with the data; return why it could not be done, or ""."""
+    try:
+        look()
+    except OnnxvizError as error:
+        return str(error)
+    return ""
 
 
 def _moving(
