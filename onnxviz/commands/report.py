@@ -70,6 +70,13 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
     "--single-file", is_flag=True, help="Write all of it into one HTML file as well, report.html in the folder."
 )
 @click.option(
+    "--input",
+    "inputs",
+    metavar="FILE",
+    multiple=True,
+    help="A sample input, FILE or a row of one as FILE#7: what it does inside, and what drives the answer; several times.",
+)
+@click.option(
     "--label",
     metavar="COLUMN",
     help="A column of DATA, or an archive's array, that names the samples' classes and is no feature.",
@@ -132,11 +139,13 @@ def report(terminal: Terminal, /, **options: Any) -> int:
 
 
 def _look(terminal: Terminal, book: Book, began: float, budget: float) -> None:
-    """Share the budget: the data take half of what is left at most, and at the end what the search leaves over."""
+    """Share the budget: sample inputs and data take half of what is left at most, and at the end what the search leaves over."""
     half = (time.monotonic() - began + budget) / 2
+    book.look_at_inputs(terminal, lambda: time.monotonic() - began < half)
     book.look_at_data(terminal, lambda: time.monotonic() - began < half)
     _search(terminal, book, began, budget)
     if time.monotonic() - began < budget:
+        book.look_at_inputs(terminal, lambda: time.monotonic() - began < budget)
         book.look_at_data(terminal, lambda: time.monotonic() - began < budget)
 
 

@@ -19,6 +19,7 @@ from onnxviz.commands.description import describe
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.report_data import RealData, open_data
 from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
+from onnxviz.commands.report_inputs import GivenInputs, open_inputs
 from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors
 from onnxviz.commands.terminal import Terminal, shape_text
 from onnxviz.errors import OnnxvizError
@@ -90,6 +91,8 @@ class Book:
     notes: list[str] = field(default_factory=list)
     real: RealData | None = None
     """The data, where there are some."""
+    given: GivenInputs | None = None
+    """The sample inputs, where there are some."""
     searching: int = 1
     """How many jobs the executor may have at once."""
 
@@ -128,10 +131,7 @@ class Book:
 
     @property
     def _table(self) -> Path | None:
-        """Where a vector's ranges and means are read; what else the data tell is looked up in one pass over them."""
-        data = self.options["data"]
-        vector = self.expected is not None and self.expected.kind == "vector"
-        return data if data is not None and vector and data.is_file() else None
+        return _table(self.options, self.expected)
 
     @property
     def _large(self) -> bool:
@@ -178,6 +178,10 @@ class Book:
         if self.real is not None:
             planned = {aim: [unit for job in self._planned[aim.tensor] for unit in job.units] for aim in self._aims}
             self._said_of_data = _refusal(partial(self.real.plan, self.report, planned))
+        if self.given is not None:
+            last = [name for name in order if name in outputs]
+            names = [*last, *(name for name in names if name not in outputs)]
+            self.given.plan(self.report, aims(self.model, names, self.fed))
         for aim in self._aims:
             self._show(aim)
         for one in self._looked_at():
@@ -214,6 +218,12 @@ class Book:
             self._show(aim)
         self.write()
 
+    def look_at_inputs(self, terminal: Terminal, going: Callable[[], bool]) -> None:
+        """Look at the sample inputs, as long as there is time, and show what was found; parameters as `look_at_data`."""
+        if self.given is not None and any(row["left"] for row in self.given.summary(self.report)):
+            self.given.run(terminal, self.report, going)
+            self.write()
+
     def write(self, single: bool = False) -> None:
         """Write the page over all that is there."""
         self.report.write_seconds(_versions())
@@ -242,6 +252,9 @@ class Book:
             "wrt": self.moving or None,
             "message": self.obstacle,
             "data": self._of_data(),
+            "inputs": [
+                {"name": row["name"], "sha256": row["digest"], "left": row["left"]} for row in self._of_inputs()
+            ],
             "tensors": [
                 {
                     "name": one["name"],
@@ -313,6 +326,9 @@ class Book:
             return None
         return {**self.real.summary(self.report), "message": self._said_of_data}
 
+    def _of_inputs(self) -> list[dict[str, Any]]:
+        return self.given.summary(self.report) if self.given is not None and self.jobs else []
+
     def _page(self) -> Page:
         done, wanted = (sum(one[key] for one in self._overviews.values()) for key in ("done", "wanted"))
         left = [one for one in self._overviews.values() if one["done"] < one["wanted"]]
@@ -326,6 +342,7 @@ class Book:
                 "wanted": wanted,
                 "left": left,
                 "moving": self.moving,
+                "real": any(unit["best"] for one in self._overviews.values() for unit in one["units"]),
             },
             self.obstacle,
         )
@@ -340,6 +357,9 @@ class Book:
         found = self._of_data()
         if found is not None:
             before.append(Section("data", "The data", "data", found, found["message"]))
+        inputs = self._of_inputs()
+        if inputs:
+            after.insert(0, Section("given", "On sample inputs", "given", {"inputs": inputs}))
         look_at = {self.links[aim.tensor]: partial(self._tensor, aim) for aim in self._aims}
         return Page(self.model.name, (*before, units, *after, made), self._index(), LazyTensors(look_at))
 
@@ -383,6 +403,9 @@ class Book:
             words += ["--data", self._table.name]
         if verb == "report" and options["data"] is not None:
             words.append(options["data"].name)
+        if verb == "report":
+            words += [word for source in options["inputs"] for word in ("--input", Path(source).name)]
+            words += ["--label", options["label"]] if options["label"] is not None else []
         return [*words, "--seed", str(options["seed"])]
 
     def _commands(self) -> list[str]:
@@ -432,7 +455,15 @@ def open_book(options: dict[str, Any]) -> Book:
     notes += [f"{moving}: {sentence}" for sentence in expected.evidence]
     names = choose_tensors(model, moving, options["patterns"])
     real = open_data(model, options, moving) if options["data"] is not None else None
-    return Book(model, options, moving, expected, "", names, fed, notes, real)
+    given = open_inputs(model, options, moving, _table(options, expected)) if options["inputs"] else None
+    return Book(model, options, moving, expected, "", names, fed, notes, real, given)
+
+
+def _table(options: Mapping[str, Any], expected: InputContract | None) -> Path | None:
+    """Return where a vector's ranges and means are read; what else the data tell is looked up in one pass over them."""
+    data: Path | None = options["data"]
+    vector = expected is not None and expected.kind == "vector"
+    return data if data is not None and vector and data.is_file() else None
 
 
 def _refusal(look: Callable[[], object]) -> str:

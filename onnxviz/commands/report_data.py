@@ -313,21 +313,41 @@ def open_data(model: Model, options: Mapping[str, Any], moving: str) -> RealData
     DataError
         If it holds nothing for the model's inputs.
     """
-    from onnxviz.commands.data_feed import prepare_feed
-
     source = str(options["data"])
-    if not Path(source.partition("#")[0].partition("[")[0]).exists():
-        raise UsageError(f"{source}: no such file or folder")
-    listener = _Listener(quiet=True)
-    chosen = {**options, "label": options["label"], "strict": False, "input_name": options["wrt"] and moving}
-    try:
-        feed = prepare_feed(listener, model, chosen, (source,))
-    except UsageError:
-        # Several inputs, and nothing tells which: that which is searched.
-        feed = prepare_feed(listener, model, {**chosen, "input_name": moving}, (source,))
-    listener.heard.clear()  # the page tells of the inputs elsewhere
+    feed = real_feed(model, options, moving, (source,))
     settings = {key: str(options[key]) for key in (*_SETTLED, "label") if options[key]}
     return RealData(model, source, feed, feed.open(source), settings)
+
+
+def real_feed(model: Model, options: Mapping[str, Any], moving: str, sources: tuple[str, ...]) -> Feed:
+    """Return what brings real samples to the model's inputs.
+
+    Parameters
+    ----------
+    model, options, moving
+        As `open_data` takes them.
+    sources : tuple of str
+        Files or folders.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    """
+    from onnxviz.commands.data_feed import prepare_feed
+
+    for source in sources:
+        if not any(Path(source.partition(mark)[0]).exists() for mark in ("#", "[", "\0")):
+            raise UsageError(f"{source}: no such file or folder")
+    listener = _Listener(quiet=True)
+    chosen = {**options, "strict": False, "input_name": options["wrt"] and moving}
+    try:
+        feed = prepare_feed(listener, model, chosen, sources)
+    except UsageError:
+        # Several inputs, and nothing tells which: that which is searched.
+        feed = prepare_feed(listener, model, {**chosen, "input_name": moving}, sources)
+    listener.heard.clear()  # the page tells of the inputs elsewhere
+    return feed
 
 
 def standing_of(real: Mapping[str, Any], score: float | None) -> str:

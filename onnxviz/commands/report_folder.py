@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.commands.report_plan import Aim, Job
-from onnxviz.commands.report_units import examples_of, unit_entry
+from onnxviz.commands.report_units import best_of, examples_of, unit_entry
 from onnxviz.formats.atomic_file import atomic_file
 from onnxviz.formats.json_documents import json_text, read_json
 from onnxviz.formats.report_page import Page, assets, script_data
@@ -92,8 +92,18 @@ class ReportFolder:
         save_picture(self._folder.file(place), picture)
         return {"file": place, "width": picture.shape[1], "height": picture.shape[0]}
 
-    def once(self, name: str, compute: Callable[[], Any]) -> Any:
-        """Return something that depends on the model and the settings alone: kept, or else computed and kept."""
+    def once(self, name: str, compute: Callable[[], Any], told: str = "") -> Any:
+        """Return something that depends on its name, the model and the settings alone: kept, or else computed and kept.
+
+        Parameters
+        ----------
+        name : str
+            What tells it from all else of the model.
+        compute : callable
+            Called where nothing is kept.
+        told : str
+            What the time that it took counts for; its name, if nothing else is said.
+        """
         from onnxviz.formats.json_documents import plain
 
         key = self.address(name)
@@ -102,8 +112,16 @@ class ReportFolder:
             began = time.monotonic()
             found = plain(compute())
             self._results.put(key, found)
-            self.seconds["sections"][name] = round(time.monotonic() - began, 3)
+            self.took(told or name, time.monotonic() - began)
         return found
+
+    def kept(self, name: str) -> Any:
+        """Return what `once` kept under a name; None where it has not computed it yet."""
+        return self._results.get(self.address(name))
+
+    def link(self, tensor: str) -> str:
+        """Return a tensor's name in links and files."""
+        return self._links[tensor]
 
     def took(self, name: str, seconds: float) -> None:
         """Add to the time that something took."""
@@ -269,7 +287,11 @@ def overview(tensor: Mapping[str, Any]) -> dict[str, Any]:
         **{key: tensor[key] for key in kept},
         "done": len(units),
         "units": [
-            {key: unit[key] for key in ("unit", "target", "label", "shown", "verdict")} | {"panel": unit["panels"][0]}
+            {
+                **{key: unit[key] for key in ("unit", "target", "label", "shown", "verdict")},
+                "panel": unit["panels"][0],
+                "best": best_of(unit, tensor["seen"]["looks"]) if "seen" in tensor else [],
+            }
             for unit in chosen
         ],
     }

@@ -36,15 +36,13 @@ class Looks:
         How arrays of the input are drawn.
     write : callable
         Takes a place in the report and bytes.
+    folder : str
+        Where in the report pictures go.
     """
 
     drawing: Drawing
     write: Callable[[str, bytes], None]
-
-    @property
-    def kind(self) -> str:
-        """What the input's samples are called on the page."""
-        return self.drawing.expected.kind
+    folder: str = "samples"
 
     def __call__(self, identity: str, sample: np.ndarray) -> dict[str, Any]:
         """Return how the page shows a sample.
@@ -97,7 +95,7 @@ class Looks:
     def _file(self, kind: str, identity: str, picture: Picture) -> dict[str, Any]:
         made: PagePicture = page_picture(picture)
         name = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        place = f"samples/{name}{made.suffix}"
+        place = f"{self.folder}/{name}{made.suffix}"
         self.write(place, made.content)
         return {"kind": kind, "file": place, "width": made.width, "height": made.height}
 

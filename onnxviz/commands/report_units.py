@@ -74,6 +74,52 @@ def examples_of(real: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*real["highest"], *real["lowest"]]
 
 
+def best_of(unit: Mapping[str, Any], looks: Mapping[str, Any], count: int = 3) -> list[dict[str, Any]]:
+    """Return the pictures of the samples that drive a unit most, for the first page; none where samples are no pictures.
+
+    Parameters
+    ----------
+    unit : mapping
+        As `unit_entry` returns it.
+    looks : mapping of str to mapping
+        How each sample is shown.
+    count : int
+        So many at most.
+
+    Returns
+    -------
+    list of dict
+        "file", "width", "height", "alt" and "box": of a unit that sees less than half of the input what it sees at its
+        maximum, (x, y, width, height) in pixels; else None.
+    """
+    shown = [one for one in unit.get("real", {}).get("highest", ())[:count] if one["id"] in looks]
+    shown = [one for one in shown if looks[one["id"]]["kind"] == "picture"]
+    boxes = [_box(one["window"], looks[one["id"]]) for one in shown]
+    narrow = all(
+        box is None or box[2] * box[3] < 0.5 * look["width"] * look["height"]
+        for box, look in ((box, looks[one["id"]]) for box, one in zip(boxes, shown, strict=True))
+    )
+    return [
+        {
+            **{key: looks[one["id"]][key] for key in ("file", "width", "height")},
+            "alt": f"{one['id']} drives {unit['target']} to {one['shown']}.",
+            "box": box if narrow else None,
+        }
+        for one, box in zip(shown, boxes, strict=True)
+    ]
+
+
+def _box(window: Any, look: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    """Return a window in the pixels of a picture; None where it is none of a plane."""
+    if not window or len(window) != 2 or not look["framed"] or any(first >= last for first, last in window):
+        return None
+    (top, bottom), (left, right) = window
+    width, height = look["width"], look["height"]
+    sides = (left * width, top * height, (right - left) * width, (bottom - top) * height)
+    x, y, wide, tall = (round(side, 2) for side in sides)
+    return x, y, wide, tall
+
+
 def _real(real: Mapping[str, Any], stands: str) -> dict[str, Any]:
     """Return what the page shows of a unit's scores over the data."""
     known = real["statistics"]

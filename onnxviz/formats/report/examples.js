@@ -39,8 +39,13 @@ window.onnxvizExamples = function (make, source) {
     return draw("svg", { class: "patch", viewBox: [x, y, width, height].join(" "), role: "img", "aria-label": "The part of " + one.id + " that drives " + target + " to " + one.shown },
       draw("image", { href: source(look.file), width: look.width, height: look.height, class: "small" }));
   }
-  const small = (one, look) => look && look.framed && one.window && one.window.length === 2 && one.score !== 0 &&
-    (one.window[0][1] - one.window[0][0]) * (one.window[1][1] - one.window[1][0]) < 0.5 && one.window.every(([from, to]) => to > from);
+  const cut = (one, look) => look && look.framed && one.window && one.window.length === 2 && one.window.every(([from, to]) => to > from);
+  const share = (one) => (one.window[0][1] - one.window[0][0]) * (one.window[1][1] - one.window[1][0]);
+  /* Samples whose patches are worth showing: of a unit that sees half of the input they are the input again. */
+  function narrow(list, seen) {
+    const known = list.filter((one) => cut(one, seen.looks[one.id]));
+    return known.every((one) => share(one) < 0.5) ? known : [];
+  }
 
   function wave(target, one, look, limit) {
     const [width, height] = [look.lines[0][0].length, 60];
@@ -75,7 +80,7 @@ window.onnxvizExamples = function (make, source) {
           const first = before && kind !== before;
           before = kind;
           return make("tr", { class: first ? "apart" : null }, make("td", { class: "number score" }, one.shown), labeled ? make("td", {}, one.label) : "",
-            ...seen.looks[one.id].values.map((value, place) => make("td", { class: shade(value, place) }, brief(value))), make("td", { class: "quiet" }, one.id));
+            ...seen.looks[one.id].values.map((value, place) => make("td", { class: shade(value, place) }, brief(value))), make("td", { class: "quiet" }, one.id.startsWith(seen.data + "#") ? one.id.slice(seen.data.length) : one.id));
         }))));
   }
 
@@ -141,7 +146,7 @@ window.onnxvizExamples = function (make, source) {
       const tiles = (list) => make("ul", { class: "samples" + (list.length && seen.looks[list[0].id].kind === "wave" ? " waves" : "") }, ...list.map((one) =>
         make("li", {}, make("figure", {}, whole(unit.target, one, seen.looks[one.id], limit), make("figcaption", { title: one.id }, make("b", {}, one.shown), one.label && !one.id.startsWith(one.label + "/") ? " " + one.label : "", make("span", { class: "id" }, one.id))))));
       if (highest.length) found.push(heading("Samples that drive it most"), tiles(highest));
-      const patches = highest.filter((one) => small(one, seen.looks[one.id]));
+      const patches = narrow(highest, seen);
       if (patches.length) found.push(heading("What it sees of them at its maximum"), make("ul", { class: "patches" }, ...patches.map((one) => make("li", { title: one.id + ", " + words(one) }, patch(unit.target, one, seen.looks[one.id])))));
       if (lowest.length) found.push(heading("Samples that drive it least"), tiles(lowest));
     }
@@ -155,9 +160,10 @@ window.onnxvizExamples = function (make, source) {
     const best = unit.real ? unit.real.highest.filter((one) => seen.looks[one.id] && seen.looks[one.id].kind !== "row").slice(0, count) : [];
     if (!best.length) return "";
     const limit = limitOf(seen.looks);
+    const patches = narrow(best, seen);
     return make("span", { class: "best" + (seen.looks[best[0].id].kind === "wave" ? " waves" : "") }, ...best.map((one) => {
       const look = seen.looks[one.id];
-      return small(one, look) ? patch(unit.target, one, look) : whole(unit.target, { ...one, window: null }, look, limit);
+      return patches.includes(one) ? patch(unit.target, one, look) : whole(unit.target, { ...one, window: null }, look, limit);
     }));
   }
 
