@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,14 +139,21 @@ def report(terminal: Terminal, /, **options: Any) -> int:
 
 
 def _look(terminal: Terminal, book: Book, began: float, budget: float) -> None:
-    """Share the budget: sample inputs and data take half of what is left at most, and at the end what the search leaves over."""
-    half = (time.monotonic() - began + budget) / 2
-    book.look_at_inputs(terminal, lambda: time.monotonic() - began < half)
-    book.look_at_data(terminal, lambda: time.monotonic() - began < half)
+    """Share the budget: the data have a third of it at most, then the sample inputs go on to its half, and the rest is the search's.
+
+    What the search leaves over is theirs again.
+    """
+
+    def until(share: float) -> Callable[[], bool]:
+        return lambda: time.monotonic() - began < share * budget
+
+    book.look_at_inputs(terminal, until(1 / 3), ("activations",))
+    book.look_at_data(terminal, until(1 / 3))
+    book.look_at_inputs(terminal, until(1 / 2))
     _search(terminal, book, began, budget)
-    if time.monotonic() - began < budget:
-        book.look_at_inputs(terminal, lambda: time.monotonic() - began < budget)
-        book.look_at_data(terminal, lambda: time.monotonic() - began < budget)
+    if until(1)():
+        book.look_at_data(terminal, until(1))
+        book.look_at_inputs(terminal, until(1))
 
 
 def _search(terminal: Terminal, book: Book, began: float, budget: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +19,7 @@ from onnxviz.commands.description import describe
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.report_data import RealData, open_data
 from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
-from onnxviz.commands.report_inputs import GivenInputs, open_inputs
+from onnxviz.commands.report_inputs import LOOKS, GivenInputs, open_inputs
 from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors
 from onnxviz.commands.terminal import Terminal, shape_text
 from onnxviz.errors import OnnxvizError
@@ -218,10 +218,18 @@ class Book:
             self._show(aim)
         self.write()
 
-    def look_at_inputs(self, terminal: Terminal, going: Callable[[], bool]) -> None:
-        """Look at the sample inputs, as long as there is time, and show what was found; parameters as `look_at_data`."""
+    def look_at_inputs(self, terminal: Terminal, going: Callable[[], bool], looks: Sequence[str] = LOOKS) -> None:
+        """Look at the sample inputs, as long as there is time, and show what was found.
+
+        Parameters
+        ----------
+        terminal, going
+            As `look_at_data` takes them.
+        looks : sequence of str
+            In which ways.
+        """
         if self.given is not None and any(row["left"] for row in self.given.summary(self.report)):
-            self.given.run(terminal, self.report, going)
+            self.given.run(terminal, self.report, going, looks)
             self.write()
 
     def write(self, single: bool = False) -> None:

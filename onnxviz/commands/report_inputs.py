@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from onnxviz.commands.data_feed import Batch, Feed
     from onnxviz.commands.report_folder import ReportFolder
     from onnxviz.commands.report_plan import Aim
+    from onnxviz.formats.pictures import Picture
     from onnxviz.model.graph import Model
 
 MAPS = 24
 """So many feature maps of a tensor are shown, the strongest."""
+
+LOOKS = ("activations", "attribution")
+"""The ways in which an input is looked at; the second takes longer."""
 
 _STRONGEST = 6
 _PLACE = "inputs.json"
@@ -96,8 +100,10 @@ class GivenInputs:
             self._listed.setdefault(one.digest, {"name": one.name, "label": one.batch.labels[0]})
         report.write(_PLACE, (json_text(self._listed) + "\n").encode("ascii"))
 
-    def run(self, terminal: Terminal, report: ReportFolder, going: Callable[[], bool]) -> None:
-        """Look at what was not looked at yet, as long as there is time; the first in any case.
+    def run(
+        self, terminal: Terminal, report: ReportFolder, going: Callable[[], bool], looks: Sequence[str] = LOOKS
+    ) -> None:
+        """Look at what was not looked at yet, as long as there is time; at the activations of one input in any case.
 
         Parameters
         ----------
@@ -107,12 +113,15 @@ class GivenInputs:
             Keeps what is found.
         going : callable
             Tells whether there is time left.
+        looks : sequence of str
+            In which ways.
         """
-        steps = [(one, name) for name in ("activations", "attribution") for one in self.given]
+        steps = [(one, name) for name in looks for one in self.given]
         todo = [(one, name) for one, name in steps if report.kept(self._key(one.digest, name)) is None]
+        begun = any(report.kept(self._key(one.digest, LOOKS[0])) is not None for one in self.given)
         with terminal.progress("sample inputs", len(todo) or 1) as told:
             for number, (one, name) in enumerate(todo):
-                if number and not going():
+                if (number or begun) and not going():
                     return
                 told(number, f"{one.name}: {name}")
                 look = self._activations if name == "activations" else self._attribution
@@ -123,7 +132,7 @@ class GivenInputs:
         """Return what the page shows of each input."""
         found = []
         for digest, about in self._listed.items():
-            parts = {name: report.kept(self._key(digest, name)) for name in ("activations", "attribution")}
+            parts = {name: report.kept(self._key(digest, name)) for name in LOOKS}
             left = [name for name, part in parts.items() if part is None]
             found.append({"digest": digest, **about, **parts, "left": left})
         return found
@@ -148,9 +157,10 @@ class GivenInputs:
         folder = f"inputs/{one.digest[:12]}"
         look = Looks(drawing, report.write, folder)("input", np.asarray(sample))
         columns = list(drawing.names)
-        if look["kind"] == "wave" or (look["kind"] == "row" and len(columns) != len(look["values"])):
-            chart = drawing.draw(np.asarray(sample))
-            look = {"kind": "map", **report.keep_picture(f"{folder}/input.png", chart)}
+        if look["kind"] == "wave":
+            look = {"kind": "map", **report.keep_picture(f"{folder}/input.png", _wave(look["lines"]))}
+        elif look["kind"] == "row" and len(columns) != len(look["values"]):
+            columns = [f"[{place}]" for place in range(len(look["values"]))]
         answers = Forward(self.feed, [aim.tensor for aim in self._aims], loose=True)(one.batch.arrays)
         rows = []
         for aim in self._aims:
@@ -225,6 +235,15 @@ class GivenInputs:
                 np.save(place, array[0])
                 written.append(f"{name}={place}")
             yield tuple(written)
+
+
+def _wave(lines: list[list[list[float]]]) -> Picture:
+    """Draw the envelopes of a few signals."""
+    from onnxviz.formats.thumbnails import wave
+
+    extremes = np.asarray(lines)  # (line, lowest or highest, column)
+    signals = np.stack([extremes[:, 0], extremes[:, 1]], axis=2).reshape(len(lines), -1)
+    return wave(signals, float(np.abs(signals).max()))
 
 
 def _told(

@@ -64,7 +64,7 @@ class Looks:
         if self.drawing.is_picture:
             return {**self._file("picture", identity, self.drawing.draw(sample)), "framed": self._has_frames}
         flat = values.ndim <= 1 or values.size == max(values.shape)
-        if flat and expected.kind != "signal" and values.size <= _FEATURES:
+        if flat and "time" not in expected.axes and values.size <= _FEATURES:
             return {"kind": "row", "values": [float(f"{value:.6g}") for value in values.reshape(-1).tolist()]}
         lines = self._lines(values, flat)
         if lines is not None:
@@ -72,8 +72,8 @@ class Looks:
         from onnxviz.formats.pictures import diverging
 
         plane = values.reshape(-1, values.shape[-1]).astype(np.float64)
-        # Time runs to the right, whatever the file's order.
-        plane = plane.T if expected.axes == ("time", "feature") else plane
+        # Time runs to the right and features upward, whatever the file's order, as in charts.
+        plane = plane.T[::-1] if expected.axes == ("time", "feature") else plane
         return self._file("map", identity, diverging(_thinned(plane - float(np.median(plane)))))
 
     @property

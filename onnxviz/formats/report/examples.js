@@ -49,8 +49,9 @@ window.onnxvizExamples = function (make, source) {
 
   function wave(target, one, look, limit) {
     const [width, height] = [look.lines[0][0].length, 60];
+    const [least, most] = limit;
+    const y = (value) => (height * (0.96 - 0.92 * (most > least ? (value - least) / (most - least) : 0.5))).toFixed(2);
     const lines = look.lines.map(([low, high], number) => {
-      const y = (value) => (height / 2 - value / (limit || 1) * height * 0.47).toFixed(2);
       // Where the extremes meet a line is still to be seen.
       const upper = high.map((value, place) => place + 0.5 + " " + y(value));
       const lower = low.map((value, place) => place + 0.5 + " " + y(value)).reverse();
@@ -59,7 +60,7 @@ window.onnxvizExamples = function (make, source) {
     const edges = one.window && one.window.length === 1 ? one.window[0] : null;
     return draw("svg", { class: "wave-box", viewBox: "0 0 " + width + " " + height, preserveAspectRatio: "none", role: "img", "aria-label": sight(target, one) + (edges ? "; shaded: what the unit sees at its maximum" : "") },
       ...(edges ? [draw("rect", { class: "seen", x: edges[0] * width, y: 0, width: Math.max(0.8, (edges[1] - edges[0]) * width), height })] : []),
-      draw("path", { class: "zero", d: "M0 " + height / 2 + "H" + width, "vector-effect": "non-scaling-stroke" }), ...lines);
+      ...(least <= 0 && most >= 0 ? [draw("path", { class: "zero", d: "M0 " + y(0) + "H" + width, "vector-effect": "non-scaling-stroke" })] : []), ...lines);
   }
 
   /* Samples that are rows of a table: each feature shaded by how far it lies from the mean of the rows that the tensor's page shows. */
@@ -94,9 +95,12 @@ window.onnxvizExamples = function (make, source) {
     });
   }
 
+  /* All waves of a tensor's page share one scale: silence shall look like it. */
   function limitOf(looks) {
-    let limit = 0;
-    for (const look of Object.values(looks)) if (look.kind === "wave") for (const line of look.lines) for (const part of line) for (const value of part) limit = Math.max(limit, Math.abs(value));
+    const limit = [Infinity, -Infinity];
+    for (const look of Object.values(looks)) {
+      if (look.kind === "wave") for (const value of look.lines.flat(2)) { limit[0] = Math.min(limit[0], value); limit[1] = Math.max(limit[1], value); }
+    }
     return limit;
   }
 
