@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +122,9 @@ def report(terminal: Terminal, /, **options: Any) -> int:
             for sentence in book.notes:
                 terminal.note(sentence)
             try:
-                _look(terminal, book, began, options["budget"])
+                book.look(terminal, began, options["budget"], before=True)
+                _search(terminal, book, began, options["budget"])
+                book.look(terminal, began, options["budget"], before=False)
             finally:
                 book.write(single=options["single_file"])
             found = book.document()
@@ -136,24 +138,6 @@ def report(terminal: Terminal, /, **options: Any) -> int:
     }
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
-
-
-def _look(terminal: Terminal, book: Book, began: float, budget: float) -> None:
-    """Share the budget: the data have a third of it at most, then the sample inputs go on to its half, and the rest is the search's.
-
-    What the search leaves over is theirs again.
-    """
-
-    def until(share: float) -> Callable[[], bool]:
-        return lambda: time.monotonic() - began < share * budget
-
-    book.look_at_inputs(terminal, until(1 / 3), ("activations",))
-    book.look_at_data(terminal, until(1 / 3))
-    book.look_at_inputs(terminal, until(1 / 2))
-    _search(terminal, book, began, budget)
-    if until(1)():
-        book.look_at_data(terminal, until(1))
-        book.look_at_inputs(terminal, until(1))
 
 
 def _search(terminal: Terminal, book: Book, began: float, budget: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -17,10 +17,9 @@ import numpy as np
 from onnxviz.commands import report_sections as look
 from onnxviz.commands.description import describe
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
-from onnxviz.commands.report_data import RealData, open_data
 from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
-from onnxviz.commands.report_inputs import LOOKS, GivenInputs, open_inputs
 from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors
+from onnxviz.commands.report_seen import Seen, open_seen, table_of
 from onnxviz.commands.terminal import Terminal, shape_text
 from onnxviz.errors import OnnxvizError
 from onnxviz.formats.report_page import Page, Section
@@ -89,10 +88,8 @@ class Book:
     names: list[str]
     fed: dict[str, np.ndarray]
     notes: list[str] = field(default_factory=list)
-    real: RealData | None = None
-    """The data, where there are some."""
-    given: GivenInputs | None = None
-    """The sample inputs, where there are some."""
+    seen: Seen = field(default_factory=Seen)
+    """The data and the sample inputs, where there are some."""
     searching: int = 1
     """How many jobs the executor may have at once."""
 
@@ -104,7 +101,6 @@ class Book:
         self._calls: list[dict[str, Any]] = []
         self._outputs: set[str] = set()
         self._cost: dict[str, int] = {}
-        self._said_of_data = ""
         self.report: ReportFolder
         self.jobs: list[Job] = []
 
@@ -131,7 +127,7 @@ class Book:
 
     @property
     def _table(self) -> Path | None:
-        return _table(self.options, self.expected)
+        return table_of(self.options, self.expected)
 
     @property
     def _large(self) -> bool:
@@ -175,13 +171,9 @@ class Book:
         self.jobs = in_turn(list(self._planned.values()), sum(aim.tensor in outputs for aim in self._aims))
         shape = self.fed[self.moving].shape if self.moving else ()
         self._cost = {aim.tensor: activation_elements(self.model, [aim.tensor], [], shape) for aim in self._aims}
-        if self.real is not None:
-            planned = {aim: [unit for job in self._planned[aim.tensor] for unit in job.units] for aim in self._aims}
-            self._said_of_data = _refusal(partial(self.real.plan, self.report, planned))
-        if self.given is not None:
-            last = [name for name in order if name in outputs]
-            names = [*last, *(name for name in names if name not in outputs)]
-            self.given.plan(self.report, aims(self.model, names, self.fed))
+        planned = {aim: [unit for job in self._planned[aim.tensor] for unit in job.units] for aim in self._aims}
+        names = [*sorted(outputs, key=order.__getitem__), *(name for name in names if name not in outputs)]
+        self.seen.plan(self.report, planned, aims(self.model, names, self.fed) if self.seen.given else [])
         for aim in self._aims:
             self._show(aim)
         for one in self._looked_at():
@@ -197,39 +189,25 @@ class Book:
         if self.report.due():
             self.write()
 
-    def look_at_data(self, terminal: Terminal, going: Callable[[], bool]) -> None:
-        """Score the samples of the data for every unit, as long as there is time, and show what was found.
+    def look(self, terminal: Terminal, began: float, budget: float, before: bool) -> None:
+        """Look at the data and the sample inputs, and show what was found.
 
         Parameters
         ----------
         terminal : Terminal
             Shows how far it is.
-        going : callable
-            Tells whether there is time left.
+        began, budget : float
+            When the report was begun, on the monotonic clock, and how long it may take, in seconds.
+        before : bool
+            Whether the search is still to come.
         """
-        if self.real is None or self.real.complete or self._said_of_data:
-            return
-        began = time.monotonic()
-        self._said_of_data = _refusal(partial(self.real.run, terminal, self.report, going))
-        if self._said_of_data:
-            terminal.note(self._said_of_data)
-        self.report.took("data", time.monotonic() - began)
-        for aim in self._aims:
-            self._show(aim)
-        self.write()
 
-    def look_at_inputs(self, terminal: Terminal, going: Callable[[], bool], looks: Sequence[str] = LOOKS) -> None:
-        """Look at the sample inputs, as long as there is time, and show what was found.
+        def until(share: float) -> Callable[[], bool]:
+            return lambda: time.monotonic() - began < share * budget
 
-        Parameters
-        ----------
-        terminal, going
-            As `look_at_data` takes them.
-        looks : sequence of str
-            In which ways.
-        """
-        if self.given is not None and any(row["left"] for row in self.given.summary(self.report)):
-            self.given.run(terminal, self.report, going, looks)
+        if self.seen.look(terminal, self.report, until, before):
+            for aim in self._aims:
+                self._show(aim)
             self.write()
 
     def write(self, single: bool = False) -> None:
@@ -259,10 +237,7 @@ class Book:
             "seed": self.options["seed"],
             "wrt": self.moving or None,
             "message": self.obstacle,
-            "data": self._of_data(),
-            "inputs": [
-                {"name": row["name"], "sha256": row["digest"], "left": row["left"]} for row in self._of_inputs()
-            ],
+            **self.seen.document(self.report),
             "tensors": [
                 {
                     "name": one["name"],
@@ -328,15 +303,6 @@ class Book:
             ("verification", "Is the copy the model?", "verification", partial(report.once, "verification", checked)),
         ]
 
-    def _of_data(self) -> dict[str, Any] | None:
-        """Return what is said of the data as a whole; None where there are none."""
-        if self.real is None:
-            return None
-        return {**self.real.summary(self.report), "message": self._said_of_data}
-
-    def _of_inputs(self) -> list[dict[str, Any]]:
-        return self.given.summary(self.report) if self.given is not None and self.jobs else []
-
     def _page(self) -> Page:
         done, wanted = (sum(one[key] for one in self._overviews.values()) for key in ("done", "wanted"))
         left = [one for one in self._overviews.values() if one["done"] < one["wanted"]]
@@ -362,14 +328,11 @@ class Book:
         )
         before = [one for one in self._sections if one.anchor in ("facts", "inputs", "graph", "filters")]
         after = [one for one in self._sections if one not in before]
-        found = self._of_data()
-        if found is not None:
-            before.append(Section("data", "The data", "data", found, found["message"]))
-        inputs = self._of_inputs()
-        if inputs:
-            after.insert(0, Section("given", "On sample inputs", "given", {"inputs": inputs}))
+        data, inputs = (find(self.report) for find in (self.seen.of_data, self.seen.of_inputs))
         look_at = {self.links[aim.tensor]: partial(self._tensor, aim) for aim in self._aims}
-        return Page(self.model.name, (*before, units, *after, made), self._index(), LazyTensors(look_at))
+        return Page(
+            self.model.name, (*before, *data, units, *inputs, *after, made), self._index(), LazyTensors(look_at)
+        )
 
     def _index(self) -> dict[str, Any]:
         rows = []
@@ -462,25 +425,8 @@ def open_book(options: dict[str, Any]) -> Book:
     model.close_sessions()
     notes += [f"{moving}: {sentence}" for sentence in expected.evidence]
     names = choose_tensors(model, moving, options["patterns"])
-    real = open_data(model, options, moving) if options["data"] is not None else None
-    given = open_inputs(model, options, moving, _table(options, expected)) if options["inputs"] else None
-    return Book(model, options, moving, expected, "", names, fed, notes, real, given)
-
-
-def _table(options: Mapping[str, Any], expected: InputContract | None) -> Path | None:
-    """Return where a vector's ranges and means are read; what else the data tell is looked up in one pass over them."""
-    data: Path | None = options["data"]
-    vector = expected is not None and expected.kind == "vector"
-    return data if data is not None and vector and data.is_file() else None
-
-
-def _refusal(look: Callable[[], object]) -> str:
-    """Do something with the data; return why it could not be done, or ""."""
-    try:
-        look()
-    except OnnxvizError as error:
-        return str(error)
-    return ""
+    seen = open_seen(model, options, moving, expected)
+    return Book(model, options, moving, expected, "", names, fed, notes, seen)
 
 
 def _moving(
