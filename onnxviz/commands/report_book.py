@@ -139,6 +139,13 @@ class Book:
         return _SHORT if self._large and not spectral else {}
 
     @cached_property
+    def _device(self) -> str:
+        from onnxviz.model.devices import choose_device
+
+        asked: str = self.options["device"]
+        return str(choose_device(asked)) if asked == "auto" else asked
+
+    @cached_property
     def links(self) -> dict[str, str]:
         """From each tensor that is no weight to its name in links and files."""
         from onnxviz.formats.file_names import safe_names
@@ -324,7 +331,12 @@ class Book:
             "made",
             "How this was made",
             "made",
-            {"calls": self._commands(), "seed": self.options["seed"], "unit": " ".join(self._command("maximize"))},
+            {
+                "calls": self._commands(),
+                "seed": self.options["seed"],
+                "device": self._device,
+                "unit": " ".join(self._command("maximize")),
+            },
         )
         before = [one for one in self._sections if one.anchor in ("facts", "inputs", "graph", "filters")]
         after = [one for one in self._sections if one not in before]

@@ -222,10 +222,20 @@ class ReportFolder:
             "units": sum(job["units"] for job in jobs),
             "searching": round(sum(job["seconds"] for job in jobs), 1),
             "sections": self.seconds["sections"],
+            "tensors": self._seconds_of_tensors(),
             "versions": dict(versions),
         }
         self.write(_SECONDS, (json_text(self.seconds) + "\n").encode("ascii"))
         self.write("data/seconds.js", (script_data(told, "seconds") + "\n").encode("ascii"))
+
+    def _seconds_of_tensors(self) -> list[dict[str, Any]]:
+        """Return for each tensor how many units were searched, and in how many seconds."""
+        rows: dict[str, dict[str, Any]] = {}
+        for job in self.seconds["jobs"].values():
+            row = rows.setdefault(job["tensor"], {"name": job["tensor"], "units": 0, "seconds": 0.0})
+            row["units"] += job["units"]
+            row["seconds"] = round(row["seconds"] + job["seconds"], 3)
+        return list(rows.values())
 
     def place(self, name: str) -> Path:
         """Return where a file stands that is no part of the page."""

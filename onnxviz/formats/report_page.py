@@ -90,8 +90,9 @@ class Page:
         style, scripts = _asset(_STYLE), [_asset(name) for name in _SCRIPTS]
         tensors = dict(self.tensors)
         kept = {place: _data_uri(place, picture) for place in _pictures(tensors)}
-        data = [script_data(kept, "pictures"), script_data(self.index, "report")]
-        data += [script_data(one, key) for key, one in tensors.items()]
+        # The index comes last: with it the page shows what its address asks for.
+        data = [script_data(kept, "pictures"), *(script_data(one, key) for key, one in tensors.items())]
+        data.append(script_data(self.index, "report"))
         allowed = " ".join(f"'sha256-{_digest(text)}'" for text in (*scripts, *data))
         policy = (
             f"default-src 'none'; img-src data:; style-src 'sha256-{_digest(style)}'; script-src {allowed}; "

@@ -2,7 +2,7 @@
 /* What the page of a tensor shows of real data: samples as pictures, waves or rows, what the unit sees of them, and how scores lie.
    make(tag, attributes, ...children) and source(file) come from the page's script; texts are set as text. */
 window.onnxvizExamples = function (make, source) {
-  const SVG = "http://www.w3.org/2000/svg";
+  const SVG = document.getElementById("drawing-space").namespaceURI;
   function draw(tag, attributes, ...children) {
     const element = document.createElementNS(SVG, tag);
     for (const [name, value] of Object.entries(attributes)) if (value !== null && value !== undefined) element.setAttribute(name, String(value));
@@ -32,12 +32,22 @@ window.onnxvizExamples = function (make, source) {
     return box;
   }
 
+  /* Show a part of a picture, in its pixels, in the place of all of it: the page's policy forbids styles in the text. */
+  function crop(picture, x, y, width, height) {
+    const percent = (value) => (value * 100).toFixed(3) + "%";
+    picture.parentElement.style.aspectRatio = width + " / " + height;
+    Object.assign(picture.style, { position: "absolute", maxWidth: "none", height: "auto", objectFit: "fill", borderRadius: "0",
+      width: percent(picture.getAttribute("width") / width), left: percent(-x / width), top: percent(-y / height) });
+  }
+
   /* What the unit sees there, alone. */
   function patch(target, one, look) {
     const [[top, bottom], [left, right]] = one.window;
-    const [x, y, width, height] = [left * look.width, top * look.height, (right - left) * look.width, (bottom - top) * look.height];
-    return draw("svg", { class: "patch", viewBox: [x, y, width, height].join(" "), role: "img", "aria-label": "The part of " + one.id + " that drives " + target + " to " + one.shown },
-      draw("image", { href: source(look.file), width: look.width, height: look.height, class: "small" }));
+    const picture = make("img", { src: source(look.file), width: look.width, height: look.height, loading: "lazy", decoding: "async",
+      alt: "The part of " + one.id + " that drives " + target + " to " + one.shown + ".", class: Math.max(look.width, look.height) <= 96 ? "small" : null });
+    const box = make("span", { class: "patch" }, picture);
+    crop(picture, left * look.width, top * look.height, (right - left) * look.width, (bottom - top) * look.height);
+    return box;
   }
   const cut = (one, look) => look && look.framed && one.window && one.window.length === 2 && one.window.every(([from, to]) => to > from);
   const share = (one) => (one.window[0][1] - one.window[0][0]) * (one.window[1][1] - one.window[1][0]);
@@ -171,5 +181,6 @@ window.onnxvizExamples = function (make, source) {
     }));
   }
 
+  for (const picture of document.querySelectorAll("[data-box]")) crop(picture, ...picture.dataset.box.split(" ").map(Number));
   return { parts, strip };
 };
