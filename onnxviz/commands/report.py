@@ -181,7 +181,8 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     data = document["data"]
     if data is not None:
         more = "" if data["complete"] else " so far; --resume --budget 10m goes on"
-        said = data["message"] or f"{data['samples']} samples of {data['name']} scored for {data['units']} units{more}"
+        count = f"{data['samples']} sample" + ("" if data["samples"] == 1 else "s")
+        said = data["message"] or f"{count} of {data['name']} scored for {data['units']} units{more}"
         console.print(f"  {visible(said)}")
     for row in document["inputs"]:
         more = f": left out: {' and '.join(row['left'])}; --resume --budget 10m goes on" if row["left"] else ""

@@ -125,9 +125,9 @@ class Book:
         asked = {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving, "data": self._table}
         return {**asked, **{key: value for key, value in self._short.items() if asked[key] is None}}
 
-    @property
+    @cached_property
     def _table(self) -> Path | None:
-        return table_of(self.options, self.expected)
+        return table_of(self.model, self.options, self.expected)
 
     @property
     def _large(self) -> bool:

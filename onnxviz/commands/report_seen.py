@@ -125,11 +125,15 @@ class Seen:
         return [Section("given", "On sample inputs", "given", {"inputs": inputs})] if inputs else []
 
 
-def table_of(options: Mapping[str, Any], expected: InputContract | None) -> Path | None:
+def table_of(model: Model, options: Mapping[str, Any], expected: InputContract | None) -> Path | None:
     """Return where a vector's ranges and means are read; what else the data tell is looked up in one pass over them."""
+    from onnxviz.model.embedding import find_embedding
+
     data: Path | None = options["data"]
-    vector = expected is not None and expected.kind == "vector"
-    return data if data is not None and vector and data.is_file() else None
+    if data is None or expected is None or expected.kind != "vector" or not data.is_file():
+        return None
+    # Numbers that the graph looks up are tokens, which have no ranges.
+    return data if find_embedding(model, expected.name) is None else None
 
 
 def open_seen(model: Model, options: Mapping[str, Any], moving: str, expected: InputContract | None) -> Seen:
@@ -154,7 +158,7 @@ def open_seen(model: Model, options: Mapping[str, Any], moving: str, expected: I
         If it holds nothing for the model's inputs.
     """
     real = open_data(model, options, moving) if options["data"] is not None else None
-    given = open_inputs(model, options, moving, table_of(options, expected)) if options["inputs"] else None
+    given = open_inputs(model, options, moving, table_of(model, options, expected)) if options["inputs"] else None
     return Seen(real, given)
 
 

@@ -328,3 +328,20 @@ def test_a_window_of_everything_is_none() -> None:
     assert window_share([[-3, 20], [0, 16]], (16, 16)) is None
     assert window_share(None, (16, 16)) is None
     assert window_share([[-2, 4]], (16,)) == [[0.0, 0.25]]
+
+
+def test_numbers_that_are_looked_up_have_no_ranges_and_are_searched_all_the_same(cli, written, tmp_path) -> None:
+    path = written(
+        """agree (float[N, 4] x) => (float[N, 3] y) {
+          i = Cast <to = 7> (x)
+          e = Gather (w, i)
+          y = ReduceMean <axes = [1], keepdims = 0> (e)
+        }""",
+        w=np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32),
+    )
+    np.save(tmp_path / "ids.npy", np.random.default_rng(1).integers(0, 10, (12, 4)).astype(np.float32))
+    outcome = cli("report", path, tmp_path / "ids.npy", "--steps", 2, "--budget", "none", "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    found = data(tmp_path / "out", "y")
+    assert found["messages"] == []
+    assert [unit["real"]["count"] for unit in found["units"]] == [12, 12, 12]
