@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from onnxviz.commands.activation_answers import Answer
     from onnxviz.commands.drawing import Drawing
     from onnxviz.formats.pictures import Picture
     from onnxviz.methods.activity import Activity
@@ -17,36 +17,9 @@ _OVERLAYS = 4
 _TRACES = 12
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What one target answers to one sample.
-
-    Attributes
-    ----------
-    target : str
-        As it is written.
-    values : ndarray
-        What the target picks, without the batch.
-    axes : tuple of str
-        Of `values`.
-    units : list of Activity
-        The strongest first; empty where no axis counts units.
-    labels : tuple of str
-        The classes' names, where the units are classes.
-    """
-
-    target: str
-    values: np.ndarray
-    axes: tuple[str, ...]
-    units: list[Activity]
-    labels: tuple[str, ...] = ()
-
-    def unit(self, index: int) -> str:
-        """Name a unit."""
-        return self.labels[index] if self.labels else str(index)
-
-
-def answer_picture(answer: Answer, drawing: Drawing, sample: np.ndarray, rate: int | None, name: str) -> Picture | None:
+def answer_picture(
+    answer: Answer, drawing: Drawing, sample: np.ndarray, rate: int | None, name: str, most: int = _MOST_MAPS
+) -> Picture | None:
     """Draw what a target answers.
 
     Parameters
@@ -61,6 +34,8 @@ def answer_picture(answer: Answer, drawing: Drawing, sample: np.ndarray, rate: i
         Of sound, in samples per second.
     name : str
         The sample's identity.
+    most : int, optional
+        So many maps at most, the strongest.
 
     Returns
     -------
@@ -72,7 +47,7 @@ def answer_picture(answer: Answer, drawing: Drawing, sample: np.ndarray, rate: i
     space = [axis for axis in answer.axes if axis in ("height", "width", "depth")]
     title, subtitle = answer.target, f"on {name}; computed by ONNX Runtime"
     if len(space) >= 2:
-        return _maps(answer, drawing, sample, title, subtitle)
+        return _maps(answer, drawing, sample, title, subtitle, most)
     values = np.nan_to_num(answer.values.astype(np.float64))
     if values.ndim == 0 or values.size == 1:
         return None
@@ -96,7 +71,7 @@ def _plane(values: np.ndarray) -> np.ndarray:
     return np.asarray(stack[np.nan_to_num(np.abs(stack)).max(axis=(1, 2)).argmax()])
 
 
-def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subtitle: str) -> Picture:
+def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subtitle: str, most: int) -> Picture:
     from onnxviz.formats.heat_overlay import heat_overlay
     from onnxviz.formats.pictures import diverging, sequential
     from onnxviz.formats.sheet import ColorBar, Sheet, Tile
@@ -130,19 +105,19 @@ def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subt
             if one.strength > 0 and min(plane.shape) > 1:
                 over = heat_overlay(shown, plane)
                 tiles.append(Tile(over, answer.unit(one.index), _extremes(one), "over the input", False))
-    for one in answer.units[:_MOST_MAPS]:
+    for one in answer.units[:most]:
         plane = _plane(maps[one.index])
         largest = max(abs(one.low), abs(one.high))
         picture = diverging(plane, largest) if signed else sequential(plane, 0.0, largest or 1.0)
-        tiles.append(Tile(picture, answer.unit(one.index), _extremes(one), _section(count), _sharp(plane)))
+        tiles.append(Tile(picture, answer.unit(one.index), _extremes(one), _section(count, most), _sharp(plane)))
     said = "Each map in its own scale; beneath it its lowest and highest value. Over the input: red above zero, blue below."
     bar = ColorBar("diverging" if signed else "sequential", 0.0, 1.0, "activation / the map's largest")
     return Sheet(tiles, title, subtitle, said if shown is not None else said.partition(" Over")[0], bar).draw()
 
 
-def _section(count: int) -> str:
-    if count > _MOST_MAPS:
-        return f"the {_MOST_MAPS} strongest of {count} channels, by root mean square"
+def _section(count: int, most: int) -> str:
+    if count > most:
+        return f"the {most} strongest of {count} channels, by root mean square"
     return "channels, the strongest first (root mean square)"
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
-    from onnxviz.commands.activation_pictures import Answer
+    from onnxviz.commands.activation_answers import Answer
     from onnxviz.commands.data_feed import Batch, Feed
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.model.graph import Model
@@ -188,38 +188,11 @@ class _Work:
     def _target(
         self, target: Target, values: np.ndarray, identity: str, sample: np.ndarray, rate: int | None
     ) -> dict[str, Any]:
-        import numpy as np
+        from onnxviz.commands.activation_answers import answer_of, answer_row
 
-        answer = self._answer(target, values)
-        picked = np.asarray(answer.values, np.float64)
-        size = picked.size
-        finite = picked[np.isfinite(picked)]
-        row: dict[str, Any] = {
-            "target": answer.target,
-            "tensor": target.tensor,
-            "shape": list(picked.shape),
-            "axes": list(answer.axes),
-            "value": float(picked.mean()) if size else None,
-            "min": float(finite.min()) if finite.size else None,
-            "max": float(finite.max()) if finite.size else None,
-            "std": float(picked.std()) if size else None,
-            "zeros": float((picked == 0).mean()) if size else None,
-            "not_finite": int(size - finite.size),
-            "strongest": [
-                {
-                    "index": one.index,
-                    "label": answer.labels[one.index] if answer.labels else "",
-                    "mean": one.mean,
-                    "strength": one.strength,
-                    "min": one.low,
-                    "max": one.high,
-                    "position": list(one.position),
-                }
-                for one in answer.units[: self.top]
-            ],
-            "files": [],
-        }
-        if not size or values.ndim == 0:
+        answer = answer_of(self.model, target, values, self.labels)
+        row = answer_row(answer, target.tensor, self.top)
+        if not answer.values.size or values.ndim == 0:
             row["label"] = self.labels[int(values)] if self._is_class(values) else ""
         if self.folder is not None:
             row["files"] = self._draw(answer, identity, sample, rate)
@@ -227,38 +200,6 @@ class _Work:
 
     def _is_class(self, values: np.ndarray) -> bool:
         return values.ndim == 0 and values.dtype.kind in "iu" and 0 <= int(values) < len(self.labels)
-
-    def _answer(self, target: Target, values: np.ndarray) -> Answer:
-        """Pick what the target names, and measure its units."""
-        import numpy as np
-
-        from onnxviz.commands.activation_pictures import Answer
-        from onnxviz.methods.activity import unit_activity
-        from onnxviz.model.tensor_axes import tensor_axes
-
-        target.check(values.shape)
-        axes = list(tensor_axes(self.model, target.tensor, values.ndim))
-        whole = ("unit", "channel", "feature")
-        names, kept = [], []
-        index: list[Any] = list(target.index)
-        if Ellipsis in index:
-            at = index.index(Ellipsis)
-            index[at : at + 1] = [slice(None)] * (values.ndim - len(index) + 1)
-        index += [slice(None)] * (values.ndim - len(index))
-        for entry, axis in zip(index, axes, strict=True):
-            if not isinstance(entry, int):
-                names.append(axis)
-                kept.append(entry)
-        picked = values[tuple(index)]
-        # A map of one place is a number: 1000 channels of 1x1 are 1000 classes.
-        spare = tuple(place for place, name in enumerate(names) if name not in whole and picked.shape[place] == 1)
-        picked = np.squeeze(picked, spare)
-        names, kept = ([one for place, one in enumerate(part) if place not in spare] for part in (names, kept))
-        # Of a part of the units, a unit's number is not its place.
-        counted = [axis for axis, entry in zip(names, kept, strict=True) if axis in whole and entry == slice(None)]
-        units = unit_activity(picked, names.index(counted[0])) if counted and picked.size else []
-        classes = picked.ndim == 1 and bool(counted) and len(picked) == len(self.labels)
-        return Answer(str(target), picked, tuple(names), units, self.labels if classes else ())
 
     def _draw(self, answer: Answer, identity: str, sample: np.ndarray, rate: int | None) -> list[str]:
         from onnxviz.commands.activation_pictures import answer_picture

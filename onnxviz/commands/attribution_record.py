@@ -205,6 +205,14 @@ def explain(
     workshop: Workshop, aim: Aim, folder: OutputFolder | None, name: str, progress: Callable[[int, str], None]
 ) -> dict[str, Any]:
     """Explain one target by all of its methods, write what was found, and return its row."""
+    row, found = explained(workshop, aim, progress)
+    if folder is not None:
+        _write(workshop, aim, found, row, folder, name)
+    return row
+
+
+def explained(workshop: Workshop, aim: Aim, progress: Callable[[int, str], None]) -> tuple[dict[str, Any], list[Found]]:
+    """Explain one target by all of its methods; return its row, and what each method found."""
     import torch
 
     from onnxviz.methods.attribution.faithfulness import faithfulness
@@ -243,9 +251,7 @@ def explain(
         "methods": [_method_row(task, one) for one in found],
         "files": [],
     }
-    if folder is not None:
-        _write(workshop, aim, found, row, folder, name)
-    return row
+    return row, found
 
 
 def _contradiction(aim: Aim, asked: float, explained: float) -> str:

@@ -93,8 +93,17 @@ class Task:
         return f"{token}"
 
 
-def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
+def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = None) -> Task:
     """Settle everything, and tell on stderr what was found or assumed.
+
+    Parameters
+    ----------
+    terminal : Terminal
+        Where it is told.
+    options : dict
+        As `attribute` takes them.
+    model : Model, optional
+        The model of ``options["model_path"]``, where it is open already.
 
     Raises
     ------
@@ -104,7 +113,7 @@ def prepare(terminal: Terminal, options: dict[str, Any]) -> Task:
     import onnxviz
     from onnxviz.model.devices import choose_device
 
-    model = onnxviz.load(options["model_path"])
+    model = onnxviz.load(options["model_path"]) if model is None else model
     fed = read_inputs(terminal, model, options)
     features = _features(model, fed, options)
     baselines, text = _baselines(fed, features, options["baseline"])

@@ -159,7 +159,7 @@ class Drawing:
             given |= {"drops": vector.drops(), "reference": vector.reference}
             if vector.neighbors is not None:
                 given |= {"rows": vector.neighbor_rows, "row_names": vector.row_names()}
-                subtitle += vector.distance_text()
+                subtitle = (subtitle + vector.distance_text()).removeprefix(" · ")
         return vector_chart(
             FeatureVector(values, units="" if self.std is not None else "model units", **given), title, subtitle
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,8 @@ class ExemplarPass:
     ----------
     feed : Feed or None
         What the samples were brought to, once `run` was called.
+    complete : bool
+        Whether the last `run` came to the end of the data.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class ExemplarPass:
         self._classes = class_names(model.original)
         self.terminal, self.model, self.highest = terminal, model, highest
         self.feed: Feed | None = None
+        self.complete = False
         self._written: list[Target | Objective] = []
         for text in dict.fromkeys(texts):
             one: Target | Objective = Target.parse(text, model.tensors) if text.strip() else Target.parse(text)
@@ -92,21 +95,41 @@ class ExemplarPass:
         self._fields: dict[str, ReceptiveField | None] = {}
         self._windows: dict[tuple[str, tuple[int, ...]], list[list[int]]] = {}
 
-    def run(self, feed: Feed, data: DataSet, store: ScoreStore) -> tuple[Tally, int]:
-        """Score the samples that the store does not know yet; return what was passed over and how many were read."""
+    def run(
+        self, feed: Feed, data: DataSet, store: ScoreStore, going: Callable[[], bool] | None = None
+    ) -> tuple[Tally, int]:
+        """Score the samples that the store does not know yet.
+
+        Parameters
+        ----------
+        feed, data, store
+            What brings the samples, where they are, and what keeps their scores.
+        going : callable, optional
+            Asked before each batch but the first; the pass ends where it says no. As it ends between two batches, one
+            that is taken up again meets the same batches as one that never ended.
+
+        Returns
+        -------
+        tally : Tally
+            What was passed over.
+        read : int
+            How many samples were read.
+        """
         from onnxviz.commands.data_feed import Tally
         from onnxviz.commands.forward import Forward
 
-        self.feed = feed
-        self._settle(store)
+        self.take_up(feed, store)
         forward = Forward(feed, self.tensors)
         tally, read = Tally(), 0
+        self.complete = False
         total = data.count()
         with (
             self.terminal.progress("samples", total or 1) as told,
             closing(feed.batches(data, forward.at_once, tally, store.known)) as batches,
         ):
             for batch in batches:
+                if read and going is not None and not going():
+                    return tally, read
                 answers = forward(batch.arrays)
                 if not self._columns:
                     self._settle(store, {name: tuple(array.shape[1:]) for name, array in answers.items()})
@@ -114,7 +137,19 @@ class ExemplarPass:
                 read += len(batch)
                 told(read + tally.unchanged, f"{read + tally.unchanged} samples")
         store.keep_only(store.seen)
+        self.complete = True
         return tally, read
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The targets, one for each column of the scores, once they are settled."""
+        return tuple(name for columns in self._columns for name in columns.names)
+
+    def take_up(self, feed: Feed, store: ScoreStore) -> None:
+        """Settle the targets from what a store holds already, so that `rows` can tell of it without a pass."""
+        self.feed = feed
+        self._columns = []
+        self._settle(store)
 
     def _settle(self, store: ScoreStore, shapes: dict[str, tuple[int, ...]] | None = None) -> None:
         """Learn the targets from the tensors' shapes: those met, or those that the store's samples had."""

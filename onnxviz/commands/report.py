@@ -69,6 +69,18 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
 @click.option(
     "--single-file", is_flag=True, help="Write all of it into one HTML file as well, report.html in the folder."
 )
+@click.option(
+    "--input",
+    "inputs",
+    metavar="FILE",
+    multiple=True,
+    help="A sample input, FILE or a row of one as FILE#7: what it does inside, and what drives the answer; several times.",
+)
+@click.option(
+    "--label",
+    metavar="COLUMN",
+    help="A column of DATA, or an archive's array, that names the samples' classes and is no feature.",
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Steps of each ascent. [default: as maximize]")
 @click.option("--restarts", type=click.IntRange(min=1), help="Random starts of each unit. [default: as maximize]")
 @wrt_option
@@ -85,13 +97,15 @@ def report(terminal: Terminal, /, **options: Any) -> int:
     """Make one page of what MODEL has learned: index.html in the folder of -o, which opens without a network.
 
     It holds the file's facts, what the input expects, the graph, the first layer's filters, units of the outputs and of
-    layers from input to output with the inputs that drive them most, and how far torch agrees with ONNX Runtime. With DATA each
-    score stands among those of real samples. What does not fit into --budget is listed; --resume goes on from there.
+    layers from input to output with the inputs that drive them most, and how far torch agrees with ONNX Runtime. With DATA (a
+    folder of pictures or sounds, an array, a table) each unit has the samples that drive it most and least and a histogram of
+    its scores; with --input what a sample does inside. What does not fit into --budget is listed; --resume goes on from there.
 
     \b
     Examples:
       onnxviz report sample_models/digits.onnx -o digits_report
       onnxviz report sample_models/wine.onnx sample_models/wine.csv --budget 30s -o wine_report
+      onnxviz report sample_models/digits.onnx sample_models/digits_held_out.npy --input sample_models/digits_seven.png -o seen
     """
     from onnxviz.commands.report_book import open_book
     from onnxviz.formats.output_folder import OutputFolder
@@ -110,7 +124,9 @@ def report(terminal: Terminal, /, **options: Any) -> int:
             for sentence in book.notes:
                 terminal.note(sentence)
             try:
+                book.look(terminal, began, options["budget"], before=True)
                 _search(terminal, book, began, options["budget"])
+                book.look(terminal, began, options["budget"], before=False)
             finally:
                 book.write(single=options["single_file"])
             found = book.document()
@@ -162,6 +178,15 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         console.print(
             f"  torch and ONNX Runtime agree in {checked['agree']} of {checked['compared']} tensors", style="dim"
         )
+    data = document["data"]
+    if data is not None:
+        more = "" if data["complete"] else " so far; --resume --budget 10m goes on"
+        count = f"{data['samples']} sample" + ("" if data["samples"] == 1 else "s")
+        said = data["message"] or f"{count} of {data['name']} scored for {data['units']} units{more}"
+        console.print(f"  {visible(said)}")
+    for row in document["inputs"]:
+        more = f": left out: {' and '.join(row['left'])}; --resume --budget 10m goes on" if row["left"] else ""
+        console.print(f"  {visible(row['name'])}{more}")
     left = document["left_out"]
     if left["units"]:
         more = "" if left["seconds"] is None else f", in about {left['seconds']:.0f} s"

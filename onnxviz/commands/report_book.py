@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 import statistics
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,8 @@ from onnxviz.commands.description import describe
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
 from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors
-from onnxviz.commands.terminal import shape_text
+from onnxviz.commands.report_seen import Seen, open_seen, table_of
+from onnxviz.commands.terminal import Terminal, shape_text
 from onnxviz.errors import OnnxvizError
 from onnxviz.formats.report_page import Page, Section
 
@@ -35,8 +38,8 @@ _FEW, _MANY = 2, 16
 _SHORT = {"steps": 64, "restarts": 1}
 """How a large input without neighbors (an array of frames, say) is searched: as a picture is, for time's sake."""
 
-_SEARCHED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes", "data", "steps", "restarts")
-"""Options that a result depends on; the model, the input and the seed are named apart."""
+_SEARCHED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes", "steps", "restarts")
+"""Options that a result depends on; the model, the input, the seed and a table's ranges are named apart."""
 
 _UNASKED = {
     **dict.fromkeys(
@@ -85,6 +88,8 @@ class Book:
     names: list[str]
     fed: dict[str, np.ndarray]
     notes: list[str] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen)
+    """The data and the sample inputs, where there are some."""
     searching: int = 1
     """How many jobs the executor may have at once."""
 
@@ -110,14 +115,19 @@ class Book:
             "seed": options["seed"],
             "device": options["device"],
             **{key: str(options[key]) for key in _SEARCHED if options[key]},
+            **({} if self._table is None else {"data": str(self._table)}),
         }
 
     @property
     def search(self) -> dict[str, Any]:
         """The options of every search, as `maximize` takes them."""
         named = ("model_path", "seed", "device", *_SEARCHED)
-        asked = {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving}
+        asked = {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving, "data": self._table}
         return {**asked, **{key: value for key, value in self._short.items() if asked[key] is None}}
+
+    @cached_property
+    def _table(self) -> Path | None:
+        return table_of(self.model, self.options, self.expected)
 
     @property
     def _large(self) -> bool:
@@ -127,6 +137,13 @@ class Book:
     def _short(self) -> dict[str, int]:
         spectral = self.expected is not None and self.expected.kind in ("image", "signal")
         return _SHORT if self._large and not spectral else {}
+
+    @cached_property
+    def _device(self) -> str:
+        from onnxviz.model.devices import choose_device
+
+        asked: str = self.options["device"]
+        return str(choose_device(asked)) if asked == "auto" else asked
 
     @cached_property
     def links(self) -> dict[str, str]:
@@ -161,6 +178,9 @@ class Book:
         self.jobs = in_turn(list(self._planned.values()), sum(aim.tensor in outputs for aim in self._aims))
         shape = self.fed[self.moving].shape if self.moving else ()
         self._cost = {aim.tensor: activation_elements(self.model, [aim.tensor], [], shape) for aim in self._aims}
+        planned = {aim: [unit for job in self._planned[aim.tensor] for unit in job.units] for aim in self._aims}
+        names = [*sorted(outputs, key=order.__getitem__), *(name for name in names if name not in outputs)]
+        self.seen.plan(self.report, planned, aims(self.model, names, self.fed) if self.seen.given else [])
         for aim in self._aims:
             self._show(aim)
         for one in self._looked_at():
@@ -174,6 +194,27 @@ class Book:
         self.report.keep(job, searched)
         self._show(job.aim)
         if self.report.due():
+            self.write()
+
+    def look(self, terminal: Terminal, began: float, budget: float, before: bool) -> None:
+        """Look at the data and the sample inputs, and show what was found.
+
+        Parameters
+        ----------
+        terminal : Terminal
+            Shows how far it is.
+        began, budget : float
+            When the report was begun, on the monotonic clock, and how long it may take, in seconds.
+        before : bool
+            Whether the search is still to come.
+        """
+
+        def until(share: float) -> Callable[[], bool]:
+            return lambda: time.monotonic() - began < share * budget
+
+        if self.seen.look(terminal, self.report, until, before):
+            for aim in self._aims:
+                self._show(aim)
             self.write()
 
     def write(self, single: bool = False) -> None:
@@ -203,6 +244,7 @@ class Book:
             "seed": self.options["seed"],
             "wrt": self.moving or None,
             "message": self.obstacle,
+            **self.seen.document(self.report),
             "tensors": [
                 {
                     "name": one["name"],
@@ -281,6 +323,7 @@ class Book:
                 "wanted": wanted,
                 "left": left,
                 "moving": self.moving,
+                "real": any(unit["best"] for one in self._overviews.values() for unit in one["units"]),
             },
             self.obstacle,
         )
@@ -288,12 +331,20 @@ class Book:
             "made",
             "How this was made",
             "made",
-            {"calls": self._commands(), "seed": self.options["seed"], "unit": " ".join(self._command("maximize"))},
+            {
+                "calls": self._commands(),
+                "seed": self.options["seed"],
+                "device": self._device,
+                "unit": " ".join(self._command("maximize")),
+            },
         )
         before = [one for one in self._sections if one.anchor in ("facts", "inputs", "graph", "filters")]
         after = [one for one in self._sections if one not in before]
+        data, inputs = (find(self.report) for find in (self.seen.of_data, self.seen.of_inputs))
         look_at = {self.links[aim.tensor]: partial(self._tensor, aim) for aim in self._aims}
-        return Page(self.model.name, (*before, units, *after, made), self._index(), LazyTensors(look_at))
+        return Page(
+            self.model.name, (*before, *data, units, *inputs, *after, made), self._index(), LazyTensors(look_at)
+        )
 
     def _index(self) -> dict[str, Any]:
         rows = []
@@ -331,8 +382,13 @@ class Book:
         for key in ("layout", "channels", "steps", "restarts"):
             if (options if verb == "report" else settled)[key] is not None:
                 words += [f"--{key}", str(settled[key])]
-        if options["data"] is not None:
-            words += [*(["--data"] if verb == "maximize" else []), options["data"].name]
+        if verb == "maximize" and self._table is not None:
+            words += ["--data", self._table.name]
+        if verb == "report" and options["data"] is not None:
+            words.append(options["data"].name)
+        if verb == "report":
+            words += [word for source in options["inputs"] for word in ("--input", Path(source).name)]
+            words += ["--label", options["label"]] if options["label"] is not None else []
         return [*words, "--seed", str(options["seed"])]
 
     def _commands(self) -> list[str]:
@@ -380,7 +436,9 @@ def open_book(options: dict[str, Any]) -> Book:
         notes.append(str(error))
     model.close_sessions()
     notes += [f"{moving}: {sentence}" for sentence in expected.evidence]
-    return Book(model, options, moving, expected, "", choose_tensors(model, moving, options["patterns"]), fed, notes)
+    names = choose_tensors(model, moving, options["patterns"])
+    seen = open_seen(model, options, moving, expected)
+    return Book(model, options, moving, expected, "", names, fed, notes, seen)
 
 
 def _moving(

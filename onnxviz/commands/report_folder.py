@@ -7,11 +7,12 @@ it, and every file takes its name in one step. What the content depends on is in
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.commands.report_plan import Aim, Job
-from onnxviz.commands.report_units import unit_entry
+from onnxviz.commands.report_units import best_of, examples_of, unit_entry
 from onnxviz.formats.atomic_file import atomic_file
 from onnxviz.formats.json_documents import json_text, read_json
 from onnxviz.formats.report_page import Page, assets, script_data
@@ -67,7 +68,7 @@ class ReportFolder:
         if folder.done(_SECONDS):
             self.seconds = read_json(folder.partial / _SECONDS)
         for name, content in assets().items():
-            self._write(f"assets/{name}", content)
+            self.write(f"assets/{name}", content)
 
     def plan(self, tensors: Mapping[str, int], call: dict[str, Any]) -> dict[str, Any]:
         """Add to what is wanted, and return all of it: from "tensors" to how many units of each, and the "calls" that asked.
@@ -81,7 +82,7 @@ class ReportFolder:
             document["tensors"][name] = max(units, document["tensors"].get(name, 0))
         if call not in document["calls"]:
             document["calls"].append(call)
-        self._write("plan.json", (json_text(document) + "\n").encode("ascii"))
+        self.write("plan.json", (json_text(document) + "\n").encode("ascii"))
         return document
 
     def keep_picture(self, place: str, picture: Picture) -> dict[str, Any]:
@@ -91,8 +92,18 @@ class ReportFolder:
         save_picture(self._folder.file(place), picture)
         return {"file": place, "width": picture.shape[1], "height": picture.shape[0]}
 
-    def once(self, name: str, compute: Callable[[], Any]) -> Any:
-        """Return something that depends on the model and the settings alone: kept, or else computed and kept."""
+    def once(self, name: str, compute: Callable[[], Any], told: str = "") -> Any:
+        """Return something that depends on its name, the model and the settings alone: kept, or else computed and kept.
+
+        Parameters
+        ----------
+        name : str
+            What tells it from all else of the model.
+        compute : callable
+            Called where nothing is kept.
+        told : str
+            What the time that it took counts for; its name, if nothing else is said.
+        """
         from onnxviz.formats.json_documents import plain
 
         key = self.address(name)
@@ -101,8 +112,20 @@ class ReportFolder:
             began = time.monotonic()
             found = plain(compute())
             self._results.put(key, found)
-            self.seconds["sections"][name] = round(time.monotonic() - began, 3)
+            self.took(told or name, time.monotonic() - began)
         return found
+
+    def kept(self, name: str) -> Any:
+        """Return what `once` kept under a name; None where it has not computed it yet."""
+        return self._results.get(self.address(name))
+
+    def link(self, tensor: str) -> str:
+        """Return a tensor's name in links and files."""
+        return self._links[tensor]
+
+    def took(self, name: str, seconds: float) -> None:
+        """Add to the time that something took."""
+        self.seconds["sections"][name] = round(self.seconds["sections"].get(name, 0.0) + seconds, 3)
 
     def address(self, name: str) -> str:
         """Return the address of something that the whole model has one of."""
@@ -121,7 +144,7 @@ class ReportFolder:
         pictures = []
         for unit, (content, (width, height)) in zip(job.units, searched.pictures, strict=False):
             place = f"units/{folder}/{unit}.png"
-            self._write(place, content)
+            self.write(place, content)
             pictures.append({"file": place, "width": width, "height": height})
         key = job.key(self._digest, self._settings)
         self._results.put(
@@ -150,6 +173,7 @@ class ReportFolder:
             What is known of it without a search.
         """
         units, messages, is_chart = [], [], False
+        real = self.document(self.data_place(aim.tensor)) or {"units": {}}
         for job in planned:
             found = self._results.get(job.key(self._digest, self._settings))
             if found is None:
@@ -158,10 +182,12 @@ class ReportFolder:
             if found["message"] and found["message"] not in messages:
                 messages.append(found["message"])
             units += [
-                unit_entry(unit, row, picture, self._command)
+                unit_entry(unit, row, picture, self._command, real["units"].get(str(unit)))
                 for unit, row, picture in zip(found["units"], found["rows"], found["pictures"], strict=True)
             ]
         units.sort(key=lambda entry: entry["unit"])
+        used = {one["id"] for entry in units if "real" in entry for one in examples_of(entry["real"])}
+        seen = {key: real[key] for key in ("data", "samples", "complete", "columns") if key in real}
         return {
             **about,
             "wanted": sum(len(job.units) for job in planned),
@@ -169,12 +195,13 @@ class ReportFolder:
             "chart": is_chart,
             "messages": messages,
             "units": units,
+            **({"seen": {**seen, "looks": {key: real["looks"][key] for key in sorted(used)}}} if seen else {}),
         }
 
     def write_tensor(self, name: str, tensor: dict[str, Any]) -> None:
         """Write the data of a tensor's page."""
         link = self._links[name]
-        self._write(f"data/{link}.js", (script_data(tensor, link) + "\n").encode("ascii"))
+        self.write(f"data/{link}.js", (script_data(tensor, link) + "\n").encode("ascii"))
 
     def due(self) -> bool:
         """Tell whether the first page should be written again."""
@@ -182,10 +209,10 @@ class ReportFolder:
 
     def write_page(self, page: Page, single: bool = False) -> None:
         """Write the first page and what its script must know; with `single` all of the report in one file as well."""
-        self._write("data/report.js", (script_data(page.index, "report") + "\n").encode("ascii"))
-        self._write("index.html", page.html().encode("utf-8"))
+        self.write("data/report.js", (script_data(page.index, "report") + "\n").encode("ascii"))
+        self.write("index.html", page.html().encode("utf-8"))
         if single:
-            self._write("report.html", page.single_file(self.read).encode("utf-8"))
+            self.write("report.html", page.single_file(self.read).encode("utf-8"))
         self._written = time.monotonic()
 
     def write_seconds(self, versions: Mapping[str, str]) -> None:
@@ -195,16 +222,45 @@ class ReportFolder:
             "units": sum(job["units"] for job in jobs),
             "searching": round(sum(job["seconds"] for job in jobs), 1),
             "sections": self.seconds["sections"],
+            "tensors": self._seconds_of_tensors(),
             "versions": dict(versions),
         }
-        self._write(_SECONDS, (json_text(self.seconds) + "\n").encode("ascii"))
-        self._write("data/seconds.js", (script_data(told, "seconds") + "\n").encode("ascii"))
+        self.write(_SECONDS, (json_text(self.seconds) + "\n").encode("ascii"))
+        self.write("data/seconds.js", (script_data(told, "seconds") + "\n").encode("ascii"))
+
+    def _seconds_of_tensors(self) -> list[dict[str, Any]]:
+        """Return for each tensor how many units were searched, and in how many seconds."""
+        rows: dict[str, dict[str, Any]] = {}
+        for job in self.seconds["jobs"].values():
+            row = rows.setdefault(job["tensor"], {"name": job["tensor"], "units": 0, "seconds": 0.0})
+            row["units"] += job["units"]
+            row["seconds"] = round(row["seconds"] + job["seconds"], 3)
+        return list(rows.values())
+
+    def place(self, name: str) -> Path:
+        """Return where a file stands that is no part of the page."""
+        return self._folder.file(name)
+
+    def document(self, place: str) -> Any:
+        """Return a JSON document of the report; None where it is not there yet."""
+        return read_json(self._folder.file(place)) if self._folder.done(place) else None
+
+    def data_place(self, tensor: str) -> str:
+        """Return where that stands which the samples of the data tell of a tensor."""
+        return f"samples/{self._links[tensor]}.json"
+
+    def keep_only(self, folder: str, places: Collection[str]) -> None:
+        """Delete what else a folder of the report holds."""
+        for file in self._folder.file(f"{folder}/any").parent.iterdir():
+            if f"{folder}/{file.name}" not in places:
+                file.unlink()
 
     def read(self, place: str) -> bytes:
         """Return the bytes of a file of the report."""
         return self._folder.file(place).read_bytes()
 
-    def _write(self, place: str, content: bytes) -> None:
+    def write(self, place: str, content: bytes) -> None:
+        """Write a file of the report in one step."""
         with atomic_file(self._folder.file(place)) as file:
             file.write(content)
 
@@ -241,7 +297,11 @@ def overview(tensor: Mapping[str, Any]) -> dict[str, Any]:
         **{key: tensor[key] for key in kept},
         "done": len(units),
         "units": [
-            {key: unit[key] for key in ("unit", "target", "label", "shown", "verdict")} | {"panel": unit["panels"][0]}
+            {
+                **{key: unit[key] for key in ("unit", "target", "label", "shown", "verdict")},
+                "panel": unit["panels"][0],
+                "best": best_of(unit, tensor["seen"]["looks"]) if "seen" in tensor else [],
+            }
             for unit in chosen
         ],
     }

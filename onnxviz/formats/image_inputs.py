@@ -256,7 +256,10 @@ def _resized(image: NDArray[Any], height: int, width: int, resize: str, sample: 
     size = (width, height)
     if resize == "fit":
         scale = min(there_width / width, there_height / height)
-        left, top = (there_width - width * scale) / 2, (there_height - height * scale) / 2
+        # Rounding must not lead out of the picture.
+        left, top = (
+            max(0.0, (there - here * scale) / 2) for there, here in ((there_width, width), (there_height, height))
+        )
         box = (left, top, there_width - left, there_height - top)
     elif resize == "pad":
         scale = max(there_width / width, there_height / height)

@@ -18,7 +18,8 @@ from onnxviz.formats.captions import number_text
 from onnxviz.formats.json_documents import json_text
 
 _TEMPLATES = Path(__file__).with_name("report")
-_STYLE, _SCRIPT = "report.css", "report.js"
+_STYLE, _SCRIPTS = "report.css", ("examples.js", "report.js")
+_TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,15 @@ class Page:
         Parameters
         ----------
         picture : callable
-            Gives a picture's bytes, PNG, by its place in the folder.
+            Gives a picture's bytes, PNG or JPEG, by its place in the folder.
         """
-        style, script = (_asset(name) for name in (_STYLE, _SCRIPT))
-        scripts = [script_data(self.index, "report"), *(script_data(one, key) for key, one in self._embedded(picture))]
-        allowed = " ".join(f"'sha256-{_digest(text)}'" for text in (script, *scripts))
+        style, scripts = _asset(_STYLE), [_asset(name) for name in _SCRIPTS]
+        tensors = dict(self.tensors)
+        kept = {place: _data_uri(place, picture) for place in _pictures(tensors)}
+        # The index comes last: with it the page shows what its address asks for.
+        data = [script_data(kept, "pictures"), *(script_data(one, key) for key, one in tensors.items())]
+        data.append(script_data(self.index, "report"))
+        allowed = " ".join(f"'sha256-{_digest(text)}'" for text in (*scripts, *data))
         policy = (
             f"default-src 'none'; img-src data:; style-src 'sha256-{_digest(style)}'; script-src {allowed}; "
             "base-uri 'none'; form-action 'none'"
@@ -96,21 +101,11 @@ class Page:
         return self._filled(
             policy,
             single=True,
-            picture=lambda place: _data_uri(picture(place)),
+            picture=lambda place: _data_uri(place, picture),
             style=style,
-            script=script,
-            data=scripts,
+            scripts=scripts,
+            data=data,
         )
-
-    def _embedded(self, picture: Callable[[str], bytes]) -> list[tuple[str, dict[str, Any]]]:
-        found = []
-        for key, tensor in self.tensors.items():
-            units = [
-                {**unit, "panels": [{**panel, "file": _data_uri(picture(panel["file"]))} for panel in unit["panels"]]}
-                for unit in tensor["units"]
-            ]
-            found.append((key, {**tensor, "units": units}))
-        return found
 
     def _filled(self, policy: str, *, single: bool, picture: Callable[[str], str], **inline: Any) -> str:
         template = _environment().get_template("page.html.jinja")
@@ -119,7 +114,7 @@ class Page:
             policy=policy,
             single=single,
             picture=picture,
-            **{"style": "", "script": "", "data": [], **inline},
+            **{"style": "", "scripts": [], "data": [], **inline},
         )
         return text
 
@@ -140,7 +135,7 @@ def script_data(value: Any, key: str) -> str:
 
 def assets() -> dict[str, bytes]:
     """Return the files that every report holds in its folder ``assets``."""
-    return {name: _asset(name).encode("utf-8") for name in (_STYLE, _SCRIPT)}
+    return {name: _asset(name).encode("utf-8") for name in (_STYLE, *_SCRIPTS)}
 
 
 @cache
@@ -152,8 +147,18 @@ def _as_it_is(place: str) -> str:
     return place
 
 
-def _data_uri(content: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+def _data_uri(place: str, picture: Callable[[str], bytes]) -> str:
+    kind = _TYPES[Path(place).suffix]
+    return f"data:{kind};base64,{base64.b64encode(picture(place)).decode('ascii')}"
+
+
+def _pictures(tensors: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return the places of all pictures that the pages of tensors show, each once."""
+    places = []
+    for tensor in tensors.values():
+        places += [panel["file"] for unit in tensor["units"] for panel in unit["panels"]]
+        places += [look["file"] for look in tensor.get("seen", {}).get("looks", {}).values() if "file" in look]
+    return list(dict.fromkeys(places))
 
 
 def _digest(text: str) -> str:

@@ -87,7 +87,7 @@ class ScoreStore:
         scores: NDArray[np.float32],
         places: NDArray[np.uint64],
     ) -> None:
-        """Keep the scores of a batch; those of a sample that is there already are replaced.
+        """Keep the scores of a batch, all of them or none; those of a sample that is there already are replaced.
 
         Parameters
         ----------
@@ -104,6 +104,29 @@ class ScoreStore:
             (identity, stamp, label, batch, place)
             for place, (identity, stamp, label) in enumerate(zip(identities, stamps, labels, strict=True))
         ]
+        if not self._file.in_transaction:
+            self._file.execute("begin")
+        self._file.execute("savepoint batch")
+        try:
+            self._insert(batch, rows, scores, places)
+        except BaseException:
+            # An interruption in here must not leave samples without their scores.
+            self._file.execute("rollback to batch")
+            raise
+        finally:
+            self._file.execute("release batch")
+        self._stamps.update(zip(identities, stamps, strict=True))
+        self.seen.update(identities)
+        if time.monotonic() - self._committed > _PATIENCE:
+            self.commit()
+
+    def _insert(
+        self,
+        batch: int,
+        rows: list[tuple[str, str, str, int, int]],
+        scores: NDArray[np.float32],
+        places: NDArray[np.uint64],
+    ) -> None:
         self._file.executemany("insert or replace into samples values (?, ?, ?, ?, ?)", rows)
         for part, start in enumerate(range(0, scores.shape[1], _WIDTH)):
             own = np.ascontiguousarray(scores[:, start : start + _WIDTH], "<f4")
@@ -114,10 +137,6 @@ class ScoreStore:
                 "insert or replace into scores values (?, ?, ?, ?, ?)",
                 (part, batch, len(own), own.tobytes(), small.tobytes()),
             )
-        self._stamps.update(zip(identities, stamps, strict=True))
-        self.seen.update(identities)
-        if time.monotonic() - self._committed > _PATIENCE:
-            self.commit()
 
     def commit(self) -> None:
         """Put on disk what was added."""

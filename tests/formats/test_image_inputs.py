@@ -118,6 +118,13 @@ def test_one_color_stays_one_color_at_every_size(resize, height, width):
     np.testing.assert_allclose(fitted, np.broadcast_to(image[0, 0], (8, 5, 3)), atol=1e-3)
 
 
+@pytest.mark.parametrize("side", [1411, 370, 49, 131])
+def test_rounding_never_leads_out_of_the_picture(side):
+    """Of some sizes a scale times the input's side is a hair more than the picture's."""
+    there = next(n for n in range(side, 4 * side) if 352 * (n / 352) > n)
+    assert fit_image(picture(np.full((there, there, 3), 128, np.uint8)), (1, 3, 352, 352)).shape == (1, 3, 352, 352)
+
+
 def test_fitting_crops_the_middle():
     image = random_picture(8, 20)
     fitted = fit_image(picture(image), (4, 4, 3), "hwc", high=255)

@@ -60,7 +60,7 @@ def test_hostile_names_are_text(single: bool) -> None:
     text = page(HOSTILE).single_file(lambda place: b"png") if single else page(HOSTILE).html()
     seen = Tags(text)
     assert "img" not in [tag for tag, _ in seen.tags]
-    assert len([tag for tag, _ in seen.tags if tag == "script"]) == 3
+    assert len([tag for tag, _ in seen.tags if tag == "script"]) == (5 if single else 4)
     assert not [key for _, attributes in seen.tags for key in attributes if key.startswith("on")]
     assert sum(HOSTILE in word for word in seen.words) >= 4
 
@@ -86,6 +86,19 @@ def test_one_file_needs_no_other() -> None:
         if tag in ("script", "link") and (a.get("src") or "assets" in (a.get("href") or ""))
     ]
     assert "data:image/png;base64,dW5pdHMvYS8wLnBuZw==" in text
+
+
+def test_a_picture_that_several_samples_share_is_held_once() -> None:
+    units = [{"panels": [{"file": f"units/a/{number}.png"}]} for number in range(3)]
+    looks = {name: {"kind": "picture", "file": "samples/one.jpg"} for name in ("a", "b", "c")}
+    held = Page("m", (), {"title": "m", "tensors": []}, {"t": {"units": units, "seen": {"looks": looks}}})
+    text = held.single_file(lambda place: place.encode())
+    assert text.count("data:image/jpeg;base64,") == 1
+    assert text.count("data:image/png;base64,") == 3
+    # The index comes after all that an address may ask for.
+    assert (
+        text.index('onnxvizReport("pictures"') < text.index('onnxvizReport("t"') < text.index('onnxvizReport("report"')
+    )
 
 
 def test_assets_ask_for_nothing() -> None:

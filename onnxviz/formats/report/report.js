@@ -30,9 +30,13 @@
     return element;
   }
 
+  /* In a single file pictures stand in a table of their own, each once. */
+  function source(file) { const kept = values.get("pictures"); return (kept && kept[file]) || file; }
+  const examples = window.onnxvizExamples(make, source);
+
   function image(panel, large) {
     return make("img", {
-      src: panel.file, width: panel.width, height: panel.height, alt: panel.alt,
+      src: source(panel.file), width: panel.width, height: panel.height, alt: panel.alt,
       loading: large ? null : "lazy", decoding: "async", class: Math.max(panel.width, panel.height) <= 64 ? "small" : null,
     });
   }
@@ -150,7 +154,7 @@
 
   function card(tensor, one) {
     return make("li", {}, make("a", { class: "unit", href: "#" + tensor.link + "/" + one.unit, "data-unit": one.unit },
-      image(one.panels[0], false),
+      image(one.panels[0], false), tensor.seen ? examples.strip(one, tensor.seen, 3) : "",
       make("span", { class: "caption" }, make("b", {}, one.label || String(one.unit)), " " + one.shown + " ",
         one.verdict === "ok" ? "" : make("i", { class: "verdict" }, one.verdict))));
   }
@@ -206,6 +210,7 @@
       make("div", { class: "row" }, make("span", {}, step(-1, "←", "The unit before"), " ", step(1, "→", "The next unit")), close),
       make("h2", {}, make("code", {}, one.target), one.label ? " " + one.label : ""),
       ...one.panels.map((panel) => make("figure", {}, image(panel, true), make("figcaption", {}, panel.title))),
+      ...(shown.tensor.seen ? examples.parts(one, shown.tensor.seen) : []),
       make("dl", { class: "told" }, ...one.told.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])),
       make("p", { class: "quiet" }, "Again, with its arrays:"), make("pre", { tabindex: "0" }, make("code", {}, one.command + " -o DIR")));
     detail.scrollTop = 0;
@@ -292,8 +297,14 @@
   function showSeconds(value) {
     const box = document.getElementById("seconds");
     if (!box) return;
-    const rows = Object.entries(value.versions).map(([name, text]) => name + " " + text).join(", ");
-    const parts = Object.entries(value.sections).map(([name, seconds]) => name + " " + seconds + " s").join(", ");
-    box.replaceChildren(make("p", {}, value.units + " units were searched in " + value.searching + " s" + (parts ? "; " + parts : "") + "."), make("p", { class: "quiet" }, rows + "."));
+    const brief = (seconds) => Number(seconds.toPrecision(3)) + " s";
+    const versions = Object.entries(value.versions).map(([name, text]) => name + " " + text).join(", ");
+    const parts = Object.entries(value.sections).map(([name, seconds]) => name + " " + brief(seconds)).join(", ");
+    const cell = (tag, text, number) => make(tag, { class: number ? "number" : null, scope: tag === "th" ? "col" : null }, text);
+    box.replaceChildren(make("p", {}, value.units + " units were searched in " + brief(value.searching) + (parts ? "; " + parts : "") + "."),
+      value.tensors.length ? make("details", {}, make("summary", {}, "Seconds of each tensor"), make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Seconds" }, make("table", {},
+        make("thead", {}, make("tr", {}, cell("th", "tensor"), cell("th", "units", true), cell("th", "seconds", true))),
+        make("tbody", {}, ...value.tensors.map((row) => make("tr", {}, make("td", {}, make("code", {}, row.name)), cell("td", String(row.units), true), cell("td", String(Number(row.seconds.toPrecision(3))), true))))))) : "",
+      make("p", { class: "quiet" }, versions + "."));
   }
 })();
