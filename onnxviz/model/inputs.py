@@ -13,12 +13,14 @@ from onnx import TensorProto
 
 from onnxviz.errors import UsageError
 from onnxviz.model.batch_statistics import from_batch_statistics
+from onnxviz.model.channel_order import from_channel_means
 from onnxviz.model.graph import Model
 from onnxviz.model.input_contract import InputContract as InputContract
 from onnxviz.model.input_range import assumed, from_metadata, from_normalization, from_quantization, from_type
 from onnxviz.model.labels import metadata
 from onnxviz.model.tabular_range import from_support_vectors, from_trees
 from onnxviz.model.tensor_info import TensorInfo
+from onnxviz.model.whole_numbers import holds_whole_numbers
 
 
 def default_input(model: Model, wrt: str | None = None) -> TensorInfo:
@@ -89,7 +91,8 @@ def contract(model: Model, name: str) -> InputContract:
         if found.bounded or (found.kind != "image" and found.mean):
             break
         found = look(model, found)
-    return found if found.bounded or found.kind != "image" else assumed(model, found)
+    found = found if found.bounded or found.kind != "image" else assumed(model, found)
+    return from_channel_means(model, found)
 
 
 def _kind(model: Model, info: TensorInfo) -> InputContract:
@@ -100,6 +103,9 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
         return InputContract(
             name, shape, "tokens", ("time",)[: max(rank - 1, 0)], evidence=("whole numbers: read as tokens",)
         )
+    if info.is_float and rank == 2 and shape[1] != 1 and holds_whole_numbers(model, name):
+        note = "fed as floating-point numbers, and cast to whole ones before anything else: read as tokens"
+        return InputContract(name, shape, "tokens", ("time",), evidence=(note,))
     properties = metadata(model.original)
     told = _denoted(model, info)
     if told is not None:
