@@ -143,11 +143,15 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     from onnxviz.model.labels import class_names
     from onnxviz.model.range_probe import probe_range
     from onnxviz.model.resting import rest
+    from onnxviz.model.runnable_sizes import runnable_sizes
 
     model = onnxviz.load(options["model_path"]) if model is None else model
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
-    moving = choose_moving(model, options["wrt"])
+    moving = choose_moving(model, options["wrt"], options["targets"])
+    sized = ""
+    if moving.inputs and moving.joined is None:
+        (dims, shapes), sized = runnable_sizes(model, moving.name, held, dims, shapes)
     for name in (moving.name, *moving.inputs, *([moving.embedding.ids] if moving.embedding else [])):
         if name in held:
             raise UsageError(f"--set {name}=…: it is the tensor that moves; hold another, or move another by --wrt")
@@ -194,6 +198,8 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
         if options["data"] is not None and samples is None:
             samples = SampleBatches(options["data"], expected, shape, features.rows)
     settings = _settings(space, expected, optimizer, options)
+    for sentence in filter(None, (moving.remark, sized)):
+        terminal.note(f"{moving.name}: {sentence}")
     for sentence in (*expected.evidence, *features.notes) if tokens is None else tokens.notes:
         terminal.note(f"{tokens.embedding.ids if tokens else moving.name}: {sentence}")
     if inside and not tokens and not space.spectral:

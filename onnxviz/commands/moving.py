@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,12 +33,15 @@ class Moving:
         Where several inputs move as one vector.
     embedding : Embedding or None
         Where the tensor is what token ids become.
+    remark : str
+        Why it is this one, where others could have been chosen.
     """
 
     name: str
     inputs: tuple[str, ...]
     joined: JoinedInputs | None = None
     embedding: Embedding | None = None
+    remark: str = ""
 
     @property
     def stops(self) -> list[str]:
@@ -125,12 +128,13 @@ class Moving:
         return values.shape, np.asarray(values.mean(), np.float32), scale
 
 
-def choose_moving(model: Model, wrt: str | None) -> Moving:
+def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = ()) -> Moving:
     """Return what moves, by --wrt or where there is one natural choice.
 
     Several names, separated by commas, move together. An input of whole numbers stands for the embedding that it indexes.
-    Without --wrt it is the only float input; all float inputs where each is one number, as tables are exported; and the
-    tokens where a model reads nothing but them.
+    Without --wrt it is the only float input; all float inputs where each is one number, as tables are exported; the
+    tokens where a model reads nothing but them; and of several inputs the first that the targets depend on, states that a
+    model hands to itself last, if targets are given.
 
     Raises
     ------
@@ -161,5 +165,28 @@ def choose_moving(model: Model, wrt: str | None) -> Moving:
                 f"--wrt {wrt}: it holds {model.inputs[wrt].dtype} and indexes no embedding (a Gather from a constant table "
                 "of floats, or a OneHot); name a float tensor that depends on it"
             )
+    if wrt is None and targets and len(floats) > 1:
+        chosen = _main_input(model, floats, targets)
+        if chosen is not None:
+            return chosen
     info = default_input(model, wrt)
     return Moving(info.name, (info.name,) if info.name in model.inputs else ())
+
+
+_STATES = ("state", "cache", "hidden", "cell", "init", "past", "memory", "mask")
+"""Words in the names of what a model hands to itself, or is told beside what it looks at."""
+
+
+def _main_input(model: Model, floats: list[str], targets: Sequence[str]) -> Moving | None:
+    """Return the first of several float inputs that the targets depend on, states last; None where there is none."""
+    from onnxviz.methods.objectives import Objective
+
+    read = {name for text in targets for name in Objective.parse(text, model.tensors, floats[0]).tensors}
+    counting = model.cut([name for name in read if name in model.tensors]).inputs
+    reaching = [name for name in floats if name in counting and len(model.inputs[name].shape or (0, 0)) > 1]
+    if not reaching:
+        return None
+    chosen = min(reaching, key=lambda name: any(word in name.lower() for word in _STATES))
+    listed = ", ".join(name for name in reaching if name != chosen)
+    why = f"it moves; so could {listed}, by --wrt" if listed else "the only input that the target depends on: it moves"
+    return Moving(chosen, (chosen,), remark=why)
