@@ -197,7 +197,14 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
         space, drawing, features = search_space(model, moving, expected, shape, center, spread, rate, options)
         if options["data"] is not None and samples is None:
             samples = SampleBatches(options["data"], expected, shape, features.rows)
-    settings = _settings(space, expected, optimizer, options)
+    count = len(model.cut(moving.in_graph(name for one in climbed for name in one.tensors), moving.stops).nodes)
+    costly = not space.spectral and optimizer != "cma" and (np.prod(shape[1:]) > LARGE or count > LONG)
+    settings = _settings(space, expected, optimizer, bool(costly), options)
+    if costly and None in (options["steps"], options["restarts"]):
+        why = f"{np.prod(shape[1:])} numbers" if np.prod(shape[1:]) > LARGE else f"{count} operators up to the target"
+        terminal.note(f"{moving.name}: {why}: one start and 64 steps where --restarts and --steps say nothing else")
+    if optimizer == "lbfgs" and space.spectral and not options["no_transforms"]:
+        terminal.note("lbfgs climbs without random moves, which would make its target another at each step")
     for sentence in filter(None, (moving.remark, sized)):
         terminal.note(f"{moving.name}: {sentence}")
     for sentence in (*expected.evidence, *features.notes) if tokens is None else tokens.notes:
@@ -245,19 +252,28 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     )
 
 
+LARGE = 4096
+"""Inputs of more numbers than this, unless neighbors move together, are searched from one start and in fewer steps."""
+
+LONG = 512
+"""So are graphs of more operators than this, of which each step runs all, forward and back."""
+
 MACO_LOOKS = 6
 """How many crops are averaged at each step where only phases move: the least that was published."""
 
 
-def _settings(space: Space, expected: InputContract, optimizer: OptimizerName, options: dict[str, Any]) -> Settings:
-    """Return how the search goes: as asked, else as was measured to suit the kind of input."""
+def _settings(
+    space: Space, expected: InputContract, optimizer: OptimizerName, costly: bool, options: dict[str, Any]
+) -> Settings:
+    """Return how the search goes: as asked, else as was measured to suit the kind of input and what a step costs."""
     from onnxviz.methods.search import Settings
 
-    robust = not options["no_transforms"]
+    robust = not options["no_transforms"] and optimizer != "lbfgs"
+    plane = space.spectral and expected.kind in ("image", "spectrogram")
     maco = space.parameterization == "maco"
     return Settings(
-        options["steps"] or (256 if maco or not space.spectral else 64),
-        options["restarts"] or (1 if space.spectral and expected.kind == "image" else 5),
+        options["steps"] or (256 if maco or not (space.spectral or costly) else 64),
+        options["restarts"] or (1 if plane or costly else 5),
         options["seed"],
         options["rate"] or (1.0 if maco else 0.4 if space.spectral else 0.1),
         optimizer,

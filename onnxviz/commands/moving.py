@@ -139,7 +139,7 @@ def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = ()) ->
     Raises
     ------
     TargetError, UsageError
-        If the name is unknown or cannot move, or there is no natural choice.
+        If a name is unknown or cannot move, or there is no natural choice.
     """
     from onnxviz.model.embedding import embedded_input, find_embedding
     from onnxviz.model.inputs import default_input
@@ -181,8 +181,8 @@ def _main_input(model: Model, floats: list[str], targets: Sequence[str]) -> Movi
     """Return the first of several float inputs that the targets depend on, states last; None where there is none."""
     from onnxviz.methods.objectives import Objective
 
-    read = {name for text in targets for name in Objective.parse(text, model.tensors, floats[0]).tensors}
-    counting = model.cut([name for name in read if name in model.tensors]).inputs
+    read = [(name, text) for text in targets for name in Objective.parse(text, model.tensors, floats[0]).tensors]
+    counting = model.cut([model.require(name, text).name for name, text in read]).inputs
     reaching = [name for name in floats if name in counting and len(model.inputs[name].shape or (0, 0)) > 1]
     if not reaching:
         return None

@@ -91,8 +91,11 @@ class Objective:
         >>> str(Objective.parse("conv5[3]-.25*total_variation(input)", ["conv5", "data"], moving="data"))
         'conv5[3] - 0.25*total_variation(data)'
         """
-        if text.strip() in names:
-            return cls.of(Target(text.strip()))
+        for whole in (text, text.strip()):
+            if whole in names:
+                return cls.of(Target(whole))
+        if not text.strip():
+            raise TargetError("the target is empty; write a tensor's name, as in 'logits[281]'")
         ordered = sorted(names, key=len, reverse=True)
         terms: list[tuple[float, Term]] = []
         rest = text.strip()

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from onnx import TensorProto
 
-from onnxviz.errors import UsageError
+from onnxviz.errors import OnnxvizError, UsageError
 from onnxviz.model.batch_statistics import from_batch_statistics
 from onnxviz.model.channel_order import from_channel_means
+from onnxviz.model.first_layer import first_layer
 from onnxviz.model.graph import Model
 from onnxviz.model.input_contract import InputContract as InputContract
 from onnxviz.model.input_range import assumed, from_metadata, from_normalization, from_quantization, from_type
@@ -91,6 +92,9 @@ def contract(model: Model, name: str) -> InputContract:
         if found.bounded or (found.kind != "image" and found.mean):
             break
         found = look(model, found)
+    if found.kind == "signal" and not found.bounded:
+        note = "nothing in the file tells the range: -1 to 1 is assumed, as of sound; give --range"
+        return found.with_note(note, low=(-1.0,), high=(1.0,))
     found = found if found.bounded or found.kind != "image" else assumed(model, found)
     return from_channel_means(model, found)
 
@@ -145,7 +149,13 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
                 name, shape, "image", ("height", "width", "channel"), evidence=("the metadata names a pixel format",)
             )
         sizes3 = shape[1:]
-        if all(isinstance(size, int) and size >= 16 for size in sizes3):
+        wide = all(isinstance(size, int) and size >= 16 for size in sizes3)
+        if wide and first == "Conv" and _slides_both_ways(model, name):
+            note = (
+                "three axes, both large, and the first convolution slides along both: a spectrogram, time by frequency"
+            )
+            return InputContract(name, shape, "spectrogram", ("time", "feature"), evidence=(note,))
+        if wide:
             return InputContract(
                 name, shape, "array", ("time", "feature"), evidence=("three axes, both large: time by feature",)
             )
@@ -243,6 +253,15 @@ def _first_operator(model: Model, name: str) -> str:
         ):
             return "Conv" if "Conv" in node.op_type else node.op_type
     return ""
+
+
+def _slides_both_ways(model: Model, name: str) -> bool:
+    """Whether the first convolution's kernels are longer than 1 along two axes."""
+    try:
+        kernels = first_layer(model, name).kernels
+    except OnnxvizError:  # not in the file
+        return False
+    return sum(size > 1 for size in kernels.shape[2:]) == 2
 
 
 def _flips_channels(model: Model, name: str) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 import onnxviz
 from onnxviz.commands.moving import choose_moving
-from onnxviz.errors import UsageError
+from onnxviz.errors import TargetError, UsageError
 
 MODEL = onnxviz.load(
     onnx.parser.parse_model(
@@ -40,7 +40,12 @@ def test_the_first_input_that_the_targets_depend_on_moves(targets: list[str], na
     assert choose_moving(MODEL, "goal", targets).inputs == ("goal",)
 
 
-@pytest.mark.parametrize("targets", [(), ["later"], ["none[3]"]])
+def test_a_target_that_is_none_is_told_first() -> None:
+    with pytest.raises(TargetError, match=r"none\[3\]: no tensor of that name"):
+        choose_moving(MODEL, None, ["none[3]"])
+
+
+@pytest.mark.parametrize("targets", [(), ["later"]])
 def test_where_nothing_tells_the_choice_is_left_to_the_user(targets: list[str]) -> None:
     with pytest.raises(UsageError, match="choose one with --wrt"):
         choose_moving(MODEL, None, targets)
