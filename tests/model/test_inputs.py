@@ -269,3 +269,20 @@ def test_a_normalization_of_the_input_itself_tells_the_range() -> None:
     features = contract(model(["N", 3], layer, **dict(zip(names, weights, strict=True))), "x")
     np.testing.assert_allclose(features.mean, np.array(MEAN) * 255, rtol=1e-5)
     np.testing.assert_allclose(features.scale, np.array(STD) * 255, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kernel", "kind"), [((4, 1, 3, 3), "spectrogram"), ((4, 1, 3, 1), "array")])
+def test_kernels_that_slide_both_ways_tell_a_spectrogram(kernel: tuple[int, ...], kind: str) -> None:
+    nodes = (node("Unsqueeze", "x a", "u"), node("Conv", "u w"))
+    found = contract(model(["N", 40, 30], *nodes, a=np.array([1]), w=np.ones(kernel, np.float32)), "x")
+    assert (found.kind, found.layout) == (kind, "NTF")
+
+
+def test_a_signal_of_unknown_range_is_assumed_to_be_sound() -> None:
+    kernels = np.ones((2, 1, 9), np.float32)
+    found = contract(model(["N", 1, 100], node("Conv", "x w"), w=kernels), "x")
+    assert (found.low, found.high) == ((-1.0,), (1.0,))
+    assert "assumed" in found.evidence[-1]
+    told = contract(model(["N", 1, 100], node("Conv", "x w"), metadata={"input_range": "[-3, 3]"}, w=kernels), "x")
+    assert (told.low, told.high) == ((-3.0,), (3.0,))
+    assert "assumed" not in told.evidence[-1]
