@@ -97,12 +97,11 @@ class Task:
         through = self.straight_through
         wanted = self.moving.in_graph(tensors)
         made = self.model.network(wanted, self.moving.stops, device=self.device, straight_through=through)
-        joined = self.moving.joined
-        if joined is None:
+        if self.moving.joined is None and not self.moving.whole:
             return made
         from onnxviz.methods.joined_network import JoinedNetwork
 
-        return JoinedNetwork(made, self.wrt, joined.inputs, joined.split)
+        return JoinedNetwork(made, self.wrt, self.moving.inputs, self.moving.fed)
 
     def session(self, tensors: list[str]) -> Any:
         """Return the part of the model that ONNX Runtime scores; for tokens it begins at their ids."""
@@ -161,6 +160,11 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     )
     written = parse_aims(terminal, model, options["targets"], moving)
     check_like(written, options["like"])
+    if moving.whole and any(one.asks for one in written):
+        asking = next(one for one in written if one.asks)
+        raise UsageError(
+            f"{asking}: {moving.name} has no batch ({moving.whole}); sums of plain targets can be maximized"
+        )
     original = model
     if options["size"] is not None:
         model, shapes = resized_model(model, moving.name, expected, inside, dims, shapes, options["size"])
@@ -177,7 +181,7 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
 
         measured = tuple(dict.fromkeys(name for one in written for name in one.tensors))
         check_sized(model, original, measured, moving.name, shape, feed(model, held, dims, shapes, options["seed"]))
-    if not inside and moving.joined is None:
+    if not inside and moving.joined is None and not moving.whole:
         outside = rest(model, [name for name in model.inputs if name != moving.name], held, dims, shapes)
         expected = probe_range(model, expected, shape, outside)
     objectives, sizes = expand_aims(model, written, moving, shape, held, dims, shapes, options["seed"])
@@ -216,10 +220,14 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
         remark = size_remark(original, moving.name, shape)
         terminal.note(f"{moving.name}: {remark}")
     space = refined(terminal, space, expected, shape, moving, samples, options)
-    windows = seen_windows(terminal, model, objectives, moving.name, shape, expected)
-    for objective, other in zip(objectives[:1], climbed[:1], strict=True):
-        if objective != other:
-            terminal.note(f"climbing {other}, before the squashing; the score is that of {objective}")
+    windows = (
+        (None,) * len(objectives)
+        if moving.whole
+        else seen_windows(terminal, model, objectives, moving.name, shape, expected)
+    )
+    squashed = [(one, other) for one, other in zip(objectives, climbed, strict=True) if one != other]
+    for objective, other in squashed[:1]:
+        terminal.note(f"climbing {other}, before the squashing; the score is that of {objective}")
     resting = _resting(terminal, model, moving, (*objectives, *climbed), held, dims, shapes)
     if any(one.asks for one in objectives):
         example = options["like"] and read_example(options["like"], expected, shape, tokens)
@@ -305,7 +313,7 @@ def _resting(
     resting = rest(model, [name for name in asked if name not in (moving.name, *moving.inputs)], held, dims, shapes)
     for name in counting:
         if name in resting and name not in held:
-            terminal.note(
-                f"{name}: held at rest ({shape_text(resting[name].shape)}); --set {name}=… holds it elsewhere"
-            )
+            values = resting[name]
+            single = f"{values.flat[0]:g}" if values.size and (values == values.flat[0]).all() else "rest"
+            terminal.note(f"{name}: held at {single} ({shape_text(values.shape)}); --set {name}=… holds it elsewhere")
     return resting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -132,7 +133,8 @@ class Space:
             runs,
             self.shape,
             radius=self.norm,
-            surface=not self.tokens,
+            # A single number has no sphere to move along, only its two ends.
+            surface=not self.tokens and math.prod(self.shape) > 1,
             mean=self.mean,
             scale=self.scale,
             first=2 if self.tokens else 1,

@@ -189,7 +189,7 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
         shape,
         "array" if rank != 1 else "vector",
         tuple(f"axis {axis}" for axis in range(1, rank)),
-        evidence=(f"{rank} axes",),
+        evidence=({0: "a single number", 1: "one axis"}.get(rank, f"{rank} axes"),),
     )
 
 

@@ -333,7 +333,7 @@ def test_of_several_inputs_the_first_moves_and_the_others_are_named(cli, written
     assert outcome.code == 0
     assert outcome.document["runs"][0]["wrt"] == "x"
     assert "x: it moves; so could z, by --wrt" in outcome.err
-    assert "z: held at rest" in outcome.err
+    assert "z: held at 0 (1x3)" in outcome.err
     assert cli("maximize", path, "-t", "y[0]", "--steps", 3, "--wrt", "z", "--json").document["runs"][0]["wrt"] == "z"
 
 
@@ -633,3 +633,33 @@ def test_an_empty_target_and_one_with_a_line_break_are_told_apart(cli, tmp_path)
     empty = cli("maximize", tmp_path / "strange.onnx", "-t", " ")
     assert empty.code == 2
     assert "the target is empty" in empty.err
+
+
+SERIES = """agraph (float[5, 1, 2] x) => (float[5, 1, 1, 1] y)
+<float[1, 4, 2] w = {0.9, -0.4, 0.3, 0.8, -0.2, 0.5, 0.7, 0.6}, float[1, 4, 1] r = {0.3, 0.1, -0.5, 0.4}>
+{ y, h, c = LSTM<hidden_size = 1>(x, w, r) }"""
+
+
+def test_a_series_without_a_batch_moves_whole(cli, written, tmp_path, onnx_runtime) -> None:
+    path = written(SERIES)
+    outcome = cli("maximize", path, "-t", "y", "--range", "-1,1", "-o", tmp_path / "out", "--json")
+    (row,) = outcome.document["runs"]
+    assert "LSTM steps along its first axis" in outcome.err
+    found = saved(tmp_path / "out", "y")
+    assert found.shape == (5, 1, 2)
+    assert row["ort_score"] == pytest.approx(float(onnx_runtime(path, "y", {"x": found}).mean()), rel=1e-5)
+    assert row["score"] == pytest.approx(row["ort_score"], rel=1e-4)
+    # Five copies of the best single step are one of the series that could be found.
+    steps = np.stack(np.meshgrid(*[np.linspace(-1, 1, 5)] * 2), -1).reshape(-1, 1, 1, 2).astype(np.float32)
+    copied = [float(onnx_runtime(path, "y", {"x": step.repeat(5, 0)}).mean()) for step in steps]
+    assert row["ort_score"] >= max(copied) - 1e-3
+
+
+def test_a_single_number_without_a_batch_rises_inside_its_ball(cli, written, tmp_path) -> None:
+    path = written("agraph (float[1] x) => (float[1] y) { y = Neg(x) }")
+    (row,) = cli("maximize", path, "-t", "y", "-o", tmp_path / "out", "--json").document["runs"]
+    assert row["ort_score"] == pytest.approx(1, abs=1e-3)
+    assert saved(tmp_path / "out", "y").shape == (1,)
+    refused = cli("maximize", path, "-t", "y - 0.1*l2(input)")
+    assert refused.code == 2
+    assert "has no batch" in refused.err
