@@ -70,7 +70,8 @@ def expand_aims(
     from onnxviz.model.target import EACH
 
     wrt = moving.name
-    sizes: dict[str, tuple[Any, ...]] = {} if moving.joined is None else {wrt: shape[1:]}
+    sizes: dict[str, tuple[Any, ...]] = {wrt: shape[1:]} if moving.joined or moving.whole else {}
+    own = shape[1:] if moving.whole else shape
     for objective in written:
         for target in objective.targets:
             name = target.tensor
@@ -79,7 +80,7 @@ def expand_aims(
             known = model.tensors[name].shape
             needed = EACH in target.index or objective.asks
             if known is None or (needed and not all(isinstance(size, int) for size in known[1:])):
-                fed = feed(model, held, dims, {**shapes, wrt: shape} if wrt in model.inputs else shapes, seed)
+                fed = feed(model, held, dims, {**shapes, wrt: own} if wrt in model.inputs else shapes, seed)
                 known = tuple(np.asarray(model.session([name])(fed)[name]).shape)
             sizes[name] = tuple(size if isinstance(size, int) else None for size in known[1:])
     for objective in written:

@@ -86,6 +86,9 @@ class Drawing:
             from onnxviz.formats.signal_chart import signal_chart
 
             return signal_chart(array, self.rate, title=title, subtitle=subtitle)
+        if expected.axes == ("time", "batch", "feature") and array.ndim == 3 and array.shape[1] == 1:
+            array, restarts = array[:, 0], None if restarts is None else restarts[:, :, 0]
+            return self._steps(array, title, subtitle, restarts)
         if expected.axes == ("time", "feature") and array.ndim == 2:
             return self._steps(array, title, subtitle, restarts)
         if array.ndim <= 1 or (array.ndim == 2 and 1 in array.shape):

@@ -120,7 +120,7 @@ class Inquiry:
         best_probe : float
             The highest score of inputs that nobody chose.
         """
-        findings = self._findings(objective, found)
+        findings = replace(self._findings(objective, found), remark=self._rows(objective))
         stopped = found.ascent.status in ("interrupted", "not_finite")
         if objective == found.objective or objective.members or self.check is None or stopped:
             return found, findings
@@ -133,7 +133,14 @@ class Inquiry:
             return found, findings
         other = "its start" if end < start else "a random input"
         remark = f"{found.objective} rose and left {objective} below {other}, so {objective} itself was climbed"
-        return literal, replace(again, remark=remark)
+        return literal, replace(again, remark="; ".join(filter(None, (remark, findings.remark))))
+
+    def _rows(self, objective: Objective) -> str:
+        """Say where one sample makes several rows of what the target reads, as a detector's boxes of all places."""
+        counted = {name: self.score.rows[name] for name in objective.tensors if name in self.score.rows}
+        return "; ".join(
+            f"one input makes {count} rows of {name}: their mean counts" for name, count in counted.items()
+        )
 
     def _findings(self, objective: Objective, found: Found) -> Findings:
         task = self.task

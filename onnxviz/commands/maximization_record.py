@@ -81,14 +81,14 @@ def record(
 
     dtype = own_type(task)
     arrays = {
-        "input": chosen.astype(dtype),
+        "input": (chosen[0] if task.moving.whole else chosen).astype(dtype),
         "restarts": findings.every.astype(dtype),
         "scores": np.asarray([one.score for one in found.ascents], np.float64),
         "history": np.stack([_padded(one.history, task.settings.steps) for one in found.ascents]),
     }
     own = ["time"] if task.tokens else [axis.replace(" ", "_") for axis in task.space.axes]
     axes = {
-        "input": " ".join(("batch", *own)),
+        "input": " ".join(own if task.moving.whole else ("batch", *own)),
         "restarts": " ".join(("restart", *own)),
         "history": "restart step",
     }

@@ -97,12 +97,11 @@ class Task:
         through = self.straight_through
         wanted = self.moving.in_graph(tensors)
         made = self.model.network(wanted, self.moving.stops, device=self.device, straight_through=through)
-        joined = self.moving.joined
-        if joined is None:
+        if self.moving.joined is None and not self.moving.whole:
             return made
         from onnxviz.methods.joined_network import JoinedNetwork
 
-        return JoinedNetwork(made, self.wrt, joined.inputs, joined.split)
+        return JoinedNetwork(made, self.wrt, self.moving.inputs, self.moving.fed)
 
     def session(self, tensors: list[str]) -> Any:
         """Return the part of the model that ONNX Runtime scores; for tokens it begins at their ids."""
@@ -143,11 +142,15 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     from onnxviz.model.labels import class_names
     from onnxviz.model.range_probe import probe_range
     from onnxviz.model.resting import rest
+    from onnxviz.model.runnable_sizes import runnable_sizes
 
     model = onnxviz.load(options["model_path"]) if model is None else model
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
-    moving = choose_moving(model, options["wrt"])
+    moving = choose_moving(model, options["wrt"], options["targets"])
+    sized = ""
+    if moving.inputs and moving.joined is None:
+        (dims, shapes), sized = runnable_sizes(model, moving.name, held, dims, shapes)
     for name in (moving.name, *moving.inputs, *([moving.embedding.ids] if moving.embedding else [])):
         if name in held:
             raise UsageError(f"--set {name}=…: it is the tensor that moves; hold another, or move another by --wrt")
@@ -157,6 +160,11 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     )
     written = parse_aims(terminal, model, options["targets"], moving)
     check_like(written, options["like"])
+    if moving.whole and any(one.asks for one in written):
+        asking = next(one for one in written if one.asks)
+        raise UsageError(
+            f"{asking}: {moving.name} has no batch ({moving.whole}); sums of plain targets can be maximized"
+        )
     original = model
     if options["size"] is not None:
         model, shapes = resized_model(model, moving.name, expected, inside, dims, shapes, options["size"])
@@ -173,7 +181,7 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
 
         measured = tuple(dict.fromkeys(name for one in written for name in one.tensors))
         check_sized(model, original, measured, moving.name, shape, feed(model, held, dims, shapes, options["seed"]))
-    if not inside and moving.joined is None:
+    if not inside and moving.joined is None and not moving.whole:
         outside = rest(model, [name for name in model.inputs if name != moving.name], held, dims, shapes)
         expected = probe_range(model, expected, shape, outside)
     objectives, sizes = expand_aims(model, written, moving, shape, held, dims, shapes, options["seed"])
@@ -193,7 +201,16 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
         space, drawing, features = search_space(model, moving, expected, shape, center, spread, rate, options)
         if options["data"] is not None and samples is None:
             samples = SampleBatches(options["data"], expected, shape, features.rows)
-    settings = _settings(space, expected, optimizer, options)
+    count = len(model.cut(moving.in_graph(name for one in climbed for name in one.tensors), moving.stops).nodes)
+    costly = not space.spectral and optimizer != "cma" and (np.prod(shape[1:]) > LARGE or count > LONG)
+    settings = _settings(space, expected, optimizer, bool(costly), options)
+    if costly and None in (options["steps"], options["restarts"]):
+        why = f"{np.prod(shape[1:])} numbers" if np.prod(shape[1:]) > LARGE else f"{count} operators up to the target"
+        terminal.note(f"{moving.name}: {why}: one start and 64 steps where --restarts and --steps say nothing else")
+    if optimizer == "lbfgs" and space.spectral and not options["no_transforms"]:
+        terminal.note("lbfgs climbs without random moves, which would make its target another at each step")
+    for sentence in filter(None, (moving.remark, sized)):
+        terminal.note(f"{moving.name}: {sentence}")
     for sentence in (*expected.evidence, *features.notes) if tokens is None else tokens.notes:
         terminal.note(f"{tokens.embedding.ids if tokens else moving.name}: {sentence}")
     if inside and not tokens and not space.spectral:
@@ -203,10 +220,14 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
         remark = size_remark(original, moving.name, shape)
         terminal.note(f"{moving.name}: {remark}")
     space = refined(terminal, space, expected, shape, moving, samples, options)
-    windows = seen_windows(terminal, model, objectives, moving.name, shape, expected)
-    for objective, other in zip(objectives[:1], climbed[:1], strict=True):
-        if objective != other:
-            terminal.note(f"climbing {other}, before the squashing; the score is that of {objective}")
+    windows = (
+        (None,) * len(objectives)
+        if moving.whole
+        else seen_windows(terminal, model, objectives, moving.name, shape, expected)
+    )
+    squashed = [(one, other) for one, other in zip(objectives, climbed, strict=True) if one != other]
+    for objective, other in squashed[:1]:
+        terminal.note(f"climbing {other}, before the squashing; the score is that of {objective}")
     resting = _resting(terminal, model, moving, (*objectives, *climbed), held, dims, shapes)
     if any(one.asks for one in objectives):
         example = options["like"] and read_example(options["like"], expected, shape, tokens)
@@ -239,19 +260,28 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     )
 
 
+LARGE = 4096
+"""Inputs of more numbers than this, unless neighbors move together, are searched from one start and in fewer steps."""
+
+LONG = 512
+"""So are graphs of more operators than this, of which each step runs all, forward and back."""
+
 MACO_LOOKS = 6
 """How many crops are averaged at each step where only phases move: the least that was published."""
 
 
-def _settings(space: Space, expected: InputContract, optimizer: OptimizerName, options: dict[str, Any]) -> Settings:
-    """Return how the search goes: as asked, else as was measured to suit the kind of input."""
+def _settings(
+    space: Space, expected: InputContract, optimizer: OptimizerName, costly: bool, options: dict[str, Any]
+) -> Settings:
+    """Return how the search goes: as asked, else as was measured to suit the kind of input and what a step costs."""
     from onnxviz.methods.search import Settings
 
-    robust = not options["no_transforms"]
+    robust = not options["no_transforms"] and optimizer != "lbfgs"
+    plane = space.spectral and expected.kind in ("image", "spectrogram")
     maco = space.parameterization == "maco"
     return Settings(
-        options["steps"] or (256 if maco or not space.spectral else 64),
-        options["restarts"] or (1 if space.spectral and expected.kind == "image" else 5),
+        options["steps"] or (256 if maco or not (space.spectral or costly) else 64),
+        options["restarts"] or (1 if plane or costly else 5),
         options["seed"],
         options["rate"] or (1.0 if maco else 0.4 if space.spectral else 0.1),
         optimizer,
@@ -283,7 +313,7 @@ def _resting(
     resting = rest(model, [name for name in asked if name not in (moving.name, *moving.inputs)], held, dims, shapes)
     for name in counting:
         if name in resting and name not in held:
-            terminal.note(
-                f"{name}: held at rest ({shape_text(resting[name].shape)}); --set {name}=… holds it elsewhere"
-            )
+            values = resting[name]
+            single = f"{values.flat[0]:g}" if values.size and (values == values.flat[0]).all() else "rest"
+            terminal.note(f"{name}: held at {single} ({shape_text(values.shape)}); --set {name}=… holds it elsewhere")
     return resting

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,12 +33,18 @@ class Moving:
         Where several inputs move as one vector.
     embedding : Embedding or None
         Where the tensor is what token ids become.
+    remark : str
+        Why it is this one, where others could have been chosen.
+    whole : str
+        Why its first axis is no batch, so that all of it is one sample; "" where it is the batch.
     """
 
     name: str
     inputs: tuple[str, ...]
     joined: JoinedInputs | None = None
     embedding: Embedding | None = None
+    remark: str = ""
+    whole: str = ""
 
     @property
     def stops(self) -> list[str]:
@@ -59,6 +65,10 @@ class Moving:
         """Return what ONNX Runtime is fed for (batch, *shape) samples; for tokens these are ids, (batch, time)."""
         if self.embedding is not None:
             return {self.embedding.ids: samples}
+        if self.whole:
+            if len(samples) != 1:
+                raise UsageError(f"{self.name} has no batch: it takes one sample at a time, not {len(samples)}")
+            return {self.name: samples[0]}
         return self.joined.split(samples) if self.joined is not None else {self.name: samples}
 
     def in_graph(self, tensors: Iterable[str]) -> list[str]:
@@ -69,6 +79,8 @@ class Moving:
         """Return what the moving tensor expects; several inputs as one vector, with their ranges where all have one."""
         from onnxviz.model.inputs import InputContract, contract
 
+        if self.whole:
+            return self._whole_contract(contract(model, self.name))
         if self.joined is None:
             return contract(model, self.name)
         parts = [contract(model, name) for name in self.inputs]
@@ -81,6 +93,14 @@ class Moving:
                 ends[key] = tuple(np.concatenate(wide).tolist())
         note = f"{len(parts)} inputs move together, as one vector of {count}; --wrt moves some of them"
         return InputContract(self.name, (None, count), "vector", ("feature",), evidence=(note,), **ends)  # type: ignore[arg-type]  # names of fields alone
+
+    def _whole_contract(self, found: InputContract) -> InputContract:
+        """Return a contract in which the first axis is one of the sample's own."""
+        axes = ("time", "batch", *found.axes[1:]) if len(found.shape) > 1 else ("feature",)
+        note = (
+            f"{self.whole}: all of it is one sample; of what the target picks, the mean along its own first axis counts"
+        )
+        return replace(found, shape=(None, *found.shape), axes=axes, evidence=(*found.evidence, note))
 
     def shape(
         self,
@@ -104,6 +124,8 @@ class Moving:
             return (1, sum(self.joined.widths)), None, None
         if self.inputs:
             shape = settled_shape(model, name, dims, shapes)
+            if self.whole:
+                return (1, *shape), None, None
             if len(shape) < 2:
                 raise UsageError(f"{name} has the shape {shape_text(shape)}; a batch and one more axis are wanted")
             if 0 in shape:
@@ -125,17 +147,18 @@ class Moving:
         return values.shape, np.asarray(values.mean(), np.float32), scale
 
 
-def choose_moving(model: Model, wrt: str | None) -> Moving:
+def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = ()) -> Moving:
     """Return what moves, by --wrt or where there is one natural choice.
 
     Several names, separated by commas, move together. An input of whole numbers stands for the embedding that it indexes.
-    Without --wrt it is the only float input; all float inputs where each is one number, as tables are exported; and the
-    tokens where a model reads nothing but them.
+    Without --wrt it is the only float input; all float inputs where each is one number, as tables are exported; the
+    tokens where a model reads nothing but them; and of several inputs the first that the targets depend on, states that a
+    model hands to itself last, if targets are given.
 
     Raises
     ------
     TargetError, UsageError
-        If the name is unknown or cannot move, or there is no natural choice.
+        If a name is unknown or cannot move, or there is no natural choice.
     """
     from onnxviz.model.embedding import embedded_input, find_embedding
     from onnxviz.model.inputs import default_input
@@ -161,5 +184,35 @@ def choose_moving(model: Model, wrt: str | None) -> Moving:
                 f"--wrt {wrt}: it holds {model.inputs[wrt].dtype} and indexes no embedding (a Gather from a constant table "
                 "of floats, or a OneHot); name a float tensor that depends on it"
             )
+    if wrt is None and targets and len(floats) > 1:
+        chosen = _main_input(model, floats, targets)
+        if chosen is not None:
+            return chosen
     info = default_input(model, wrt)
-    return Moving(info.name, (info.name,) if info.name in model.inputs else ())
+    return _moving(model, info.name)
+
+
+_STATES = ("state", "cache", "hidden", "cell", "init", "past", "memory", "mask")
+"""Words in the names of what a model hands to itself, or is told beside what it looks at."""
+
+
+def _main_input(model: Model, floats: list[str], targets: Sequence[str]) -> Moving | None:
+    """Return the first of several float inputs that the targets depend on, states last; None where there is none."""
+    from onnxviz.methods.objectives import Objective
+
+    read = [(name, text) for text in targets for name in Objective.parse(text, model.tensors, floats[0]).tensors]
+    counting = model.cut([model.require(name, text).name for name, text in read]).inputs
+    reaching = [name for name in floats if name in counting and len(model.inputs[name].shape or (0, 0)) > 1]
+    if not reaching:
+        return None
+    chosen = min(reaching, key=lambda name: any(word in name.lower() for word in _STATES))
+    listed = ", ".join(name for name in reaching if name != chosen)
+    why = f"it moves; so could {listed}, by --wrt" if listed else "the only input that the target depends on: it moves"
+    return replace(_moving(model, chosen), remark=why)
+
+
+def _moving(model: Model, name: str) -> Moving:
+    """Return one tensor as what moves: an input, with its batch or whole, or a tensor inside the graph."""
+    from onnxviz.model.first_axis import lacks_batch
+
+    return Moving(name, (name,), whole=lacks_batch(model, name)) if name in model.inputs else Moving(name, ())

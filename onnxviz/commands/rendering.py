@@ -33,7 +33,7 @@ def sized_shape(text: str, expected: InputContract, shape: tuple[int, ...]) -> t
         If the text is no size, or the input has no spatial axes.
     """
     places = [place for place, axis in enumerate(expected.axes, 1) if axis != "channel"]
-    if expected.kind not in ("image", "signal") or len(expected.axes) != len(shape) - 1:
+    if expected.kind not in ("image", "signal", "spectrogram") or len(expected.axes) != len(shape) - 1:
         raise UsageError(f"--size {text}: it is for pictures and signals; {expected.name} is a {expected.kind}")
     parts = text.lower().replace("×", "x").split("x")
     if not all(part.isdecimal() and int(part) > 0 for part in parts) or len(parts) not in (1, len(places)):

@@ -50,7 +50,7 @@ def measurement(task: Task, session: Any, network: Any) -> Measure:
             answers = {task.wrt: batch, **session(fed)}
             theirs.append({name: torch.tensor(np.asarray(value, np.float64)) for name, value in answers.items()})
         scores = [
-            objective({name: _joined(one, name) for name in objective.tensors}).cpu().numpy()
+            objective({name: _joined(one, name, task.copies) for name in objective.tensors}, len(samples)).cpu().numpy()
             for one in (ours, theirs)
             if one
         ]
@@ -59,11 +59,13 @@ def measurement(task: Task, session: Any, network: Any) -> Measure:
     return measure
 
 
-def _joined(answers: list[dict[str, Any]], name: str) -> Any:
-    """Return what each sample gave, along the batch; of a batch that the file fixes the first counts."""
+def _joined(answers: list[dict[str, Any]], name: str, copies: int) -> Any:
+    """Return what each sample gave, along the batch; of a batch that the file fixes what the first copy gave counts."""
     import torch
 
-    return torch.cat([one[name][:1] if one[name].ndim else one[name].reshape(1) for one in answers])
+    from onnxviz.methods.rows import first_rows
+
+    return torch.cat([first_rows(one[name], copies) if one[name].ndim else one[name].reshape(1) for one in answers])
 
 
 def torch_copy(task: Task, tensors: list[str]) -> Any:

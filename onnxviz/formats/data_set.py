@@ -127,7 +127,7 @@ class DataSet:
         taken = {*_ARRAYS}
         if "image" in kinds:
             taken |= {*PICTURES}
-        if kinds & {"signal", "sequence", "array"}:
+        if kinds & {"signal", "spectrogram", "sequence", "array"}:
             taken |= {".wav"}
         if "image" not in kinds:
             taken |= {*TABLES}

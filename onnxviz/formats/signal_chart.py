@@ -287,17 +287,37 @@ def _draw_line(axes: Axes, values: NDArray[np.float64], scale: float, color: str
     axes.fill_between(starts * scale, low, high, color=color, linewidth=width / 2)
 
 
+_SMALLEST = 1e-4
+"""The share of the strongest amplitude that the spectrum's lower edge stands for."""
+
+
 def _draw_spectrum(axes: Axes, values: NDArray[np.float64], rate: float | None) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+
     frequency, amplitude = spectrum(values, rate)
     scale, label = (1.0, "cycles per sample") if rate is None else (1.0, "Hz") if rate < 20000 else (1e-3, "kHz")
     if len(frequency) > _MOST_POINTS:  # of neighbors the strongest one
-        starts = np.linspace(1, len(frequency), _MOST_POINTS // 2, endpoint=False).astype(np.intp)
+        starts = np.unique(np.geomspace(1, len(frequency) - 1, _MOST_POINTS // 2).astype(np.intp))
         frequency = np.concatenate([frequency[:1], frequency[starts]])
         amplitude = np.concatenate([amplitude[:1], np.maximum.reduceat(amplitude, starts)])
-    axes.fill_between(frequency[1:] * scale, amplitude[1:], color=BLUE, alpha=0.25, linewidth=0)
-    axes.plot(frequency[1:] * scale, amplitude[1:], color=BLUE, linewidth=1.0)
+    frequency, amplitude = frequency[1:] * scale, amplitude[1:]
+    floor = float(amplitude.max(initial=0)) * _SMALLEST
+    if len(frequency) > 2 and floor > 0:
+        # Amplitudes fall as 1/f: on even axes all but the lowest few would lie on the axis.
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlim(float(frequency[0]), float(frequency[-1]))
+        axes.set_ylim(floor, 1.5 * floor / _SMALLEST)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
+            axis.set_minor_locator(NullLocator())
+        amplitude = np.maximum(amplitude, floor)
+    else:
+        axes.set_xlim(0, max(float(frequency[-1]) if len(frequency) else 0, 1e-12))
+        axes.set_ylim(bottom=0)
+        axes.locator_params(axis="y", nbins=4)
+    axes.fill_between(frequency, floor, amplitude, color=BLUE, alpha=0.25, linewidth=0)
+    axes.plot(frequency, amplitude, color=BLUE, linewidth=1.0)
     axes.grid()
-    axes.set_xlim(0, max(float(frequency[-1]), 1e-12) * scale)
-    axes.set_ylim(bottom=0)
     axes.set_xlabel(label)
-    axes.locator_params(axis="y", nbins=4)

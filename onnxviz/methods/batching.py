@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import OnnxvizError
+from onnxviz.methods.rows import first_rows
 from onnxviz.model.devices import full_precision
 
 Run = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
@@ -36,6 +37,8 @@ class Batched:
     ----------
     batchable : bool
         Whether several samples at once give what each gives alone.
+    rows : dict of str to int
+        How many rows of each tensor one sample makes, where that is not 1.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Batched:
         self.held = dict(held)
         self.copies = copies
         self._repeated: frozenset[str] = frozenset()
+        self.rows: dict[str, int] = {}
         self.batchable = self._try(sample, other)
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -61,7 +65,7 @@ class Batched:
         if self.copies > 1:
             repeated = {name: value.expand(self.copies, *value.shape[1:]) for name, value in inputs.items()}
             answer = self.network({**self.held, **repeated})
-            return {name: value[:1] if value.ndim else value for name, value in answer.items()}
+            return {name: first_rows(value, self.copies) if value.ndim else value for name, value in answer.items()}
         count = moving.shape[0]
         held = {
             name: value.expand(count, *value.shape[1:]) if name in self._repeated and count > 1 else value
@@ -91,6 +95,11 @@ class Batched:
         one_row = frozenset(name for name, value in self.held.items() if value.ndim and value.shape[0] == 1)
         with torch.no_grad(), full_precision():
             alone = [self({self.name: one}) for one in (sample, other)]
+            self.rows = {
+                name: len(value)
+                for name, value in alone[0].items()
+                if isinstance(value, Tensor) and value.ndim and len(value) > 1
+            }
             for repeated in dict.fromkeys((frozenset[str](), one_row)):
                 self._repeated = repeated
                 try:

@@ -15,6 +15,7 @@ from torch import Tensor
 from onnxviz.errors import DifferentiationError, UsageError
 from onnxviz.methods.optimizers import LBFGS, Adam, NAdam, Optimizer, all_finite, largest
 from onnxviz.methods.parameterizations import Parameterization
+from onnxviz.methods.rows import rows_of
 from onnxviz.methods.runs import Run
 from onnxviz.methods.transforms import Transform
 
@@ -41,8 +42,8 @@ class Scored(Protocol):
         """The names it reads."""
         ...
 
-    def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Return (batch,) scores."""
+    def __call__(self, tensors: Mapping[str, Tensor], samples: int | None = None) -> Tensor:
+        """Return (batch,) scores; `samples` tells how many there are where one may make several rows of a tensor."""
         ...
 
 
@@ -279,8 +280,11 @@ class _Scores:
         for objective, places in self._groups:
             index = torch.tensor(places, device=inputs.device)
             whole = len(places) == len(inputs)
-            own = {name: tensors[name] if whole else tensors[name][index] for name in objective.tensors}
-            score = objective(own)
+            own = {
+                name: tensors[name] if whole else rows_of(tensors[name], index, len(inputs))
+                for name in objective.tensors
+            }
+            score = objective(own, len(places))
             if score.shape != (len(places),):
                 raise UsageError(f"{objective}: gives {tuple(score.shape)} numbers for {len(places)} samples")
             scores.append(score.float())

@@ -13,6 +13,7 @@ from onnxviz.errors import TargetError
 from onnxviz.methods.directions import Direction, Inversion, Likeness
 from onnxviz.methods.notation import Call, number_text, take_call, take_known
 from onnxviz.methods.regularizers import L1, L2, Blur, TotalVariation
+from onnxviz.methods.rows import by_sample
 from onnxviz.methods.sets import Alignment, Diversity, Interpolation
 from onnxviz.methods.surroundings import Surroundings
 from onnxviz.methods.terms import Activation as Activation
@@ -90,8 +91,11 @@ class Objective:
         >>> str(Objective.parse("conv5[3]-.25*total_variation(input)", ["conv5", "data"], moving="data"))
         'conv5[3] - 0.25*total_variation(data)'
         """
-        if text.strip() in names:
-            return cls.of(Target(text.strip()))
+        for whole in (text, text.strip()):
+            if whole in names:
+                return cls.of(Target(whole))
+        if not text.strip():
+            raise TargetError("the target is empty; write a tensor's name, as in 'logits[281]'")
         ordered = sorted(names, key=len, reverse=True)
         terms: list[tuple[float, Term]] = []
         rest = text.strip()
@@ -207,9 +211,20 @@ class Objective:
             )
         )
 
-    def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Return the (batch,) scores of the samples."""
+    def __call__(self, tensors: Mapping[str, Tensor], samples: int | None = None) -> Tensor:
+        """Return the (batch,) scores of the samples.
+
+        Parameters
+        ----------
+        tensors : mapping of str to Tensor
+            Each with the batch first.
+        samples : int, optional
+            How many there are, where one may make several rows of a tensor, as of a detector's boxes: a term is then the
+            mean over the rows.
+        """
         scores = [weight * term(tensors) for weight, term in self.terms]
+        if samples is not None:
+            scores = [by_sample(score, samples) for score in scores]
         total = scores[0]
         for score in scores[1:]:
             total = total + score

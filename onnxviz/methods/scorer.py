@@ -45,6 +45,11 @@ class Scorer:
         The batch that the file fixes; it is filled with copies of one sample.
     batch_size : int
         The most samples at once.
+
+    Attributes
+    ----------
+    rows : dict of str to int
+        How many rows of each tensor one sample makes, where that is not 1; a score is the mean over them.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Scorer:
         run = partial(_run, session, name, feed)
         unlike = None if other is None else torch.as_tensor(other)[None]
         self._batched = Batched(run, name, others, torch.as_tensor(sample)[None], copies, other=unlike)
+        self.rows = self._batched.rows
         self.batch_size = batch_size if self._batched.batchable else 1
 
     def alone(self, objective: Objective, inputs: NDArray[Any]) -> NDArray[np.float64]:
@@ -91,7 +97,7 @@ class Scorer:
             answers = dict(self._batched({self._name: part}))
             # An objective may read the input itself.
             answers.setdefault(self._name, part.double())
-            parts.append(torch.stack([objective(answers).double().reshape(-1) for objective in objectives]))
+            parts.append(torch.stack([objective(answers, len(part)).double().reshape(-1) for objective in objectives]))
         scores: NDArray[np.float64] = torch.cat(parts, 1).numpy()
         return scores
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,7 +30,7 @@ class Space:
     axes : tuple of str
         Its axes' names.
     kind : str
-        "image" and "signal" are parameterized by their spectrum; everything else element by element.
+        "image", "signal" and "spectrogram" are parameterized by their spectrum; everything else element by element.
     colors : str, ndarray or None
         "rgb" or "bgr" where three channels are colors; or a root of the channels' covariance.
     low, high : ndarray or None
@@ -72,7 +73,7 @@ class Space:
     @property
     def spectral(self) -> bool:
         """Whether neighbors belong together, so that random moves suit the input."""
-        return self.kind in ("image", "signal") or self.parameterization in ("fourier", "maco")
+        return self.kind in ("image", "signal", "spectrogram") or self.parameterization in ("fourier", "maco")
 
     @property
     def spatial(self) -> tuple[int, ...]:
@@ -132,7 +133,8 @@ class Space:
             runs,
             self.shape,
             radius=self.norm,
-            surface=not self.tokens,
+            # A single number has no sphere to move along, only its two ends.
+            surface=not self.tokens and math.prod(self.shape) > 1,
             mean=self.mean,
             scale=self.scale,
             first=2 if self.tokens else 1,

@@ -35,6 +35,10 @@ class Swapped:
     looks: int
 
 
+_RISE = 1e-6
+"""A rise by a smaller share of the score is rounding."""
+
+
 def greedy_swaps(
     score: Score, start: NDArray[Any], propose: Callable[[NDArray[Any]], NDArray[Any]], *, rounds: int = 64
 ) -> Swapped:
@@ -61,7 +65,7 @@ def greedy_swaps(
         looks += len(candidates)
         scores = np.where(np.isnan(scores), -np.inf, scores)
         place = int(scores.argmax())
-        if not scores[place] > best:
+        if not scores[place] > best + _RISE * abs(best):
             break
         point, best = candidates[place], float(scores[place])
         done += 1

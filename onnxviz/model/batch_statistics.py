@@ -38,7 +38,7 @@ def from_batch_statistics(model: Model, found: InputContract) -> InputContract:
     found : InputContract
         Of a picture in color or gray; anything else is returned as it is.
     """
-    read = _statistics(model, found) if found.kind == "image" and found.color else None
+    read = remembered(model, found) if found.kind == "image" and found.color else None
     if read is None:
         return found
     kernels, bias, mean, variance = read
@@ -85,8 +85,22 @@ def _misfit(ours: np.ndarray, our_variance: np.ndarray, theirs: np.ndarray, thei
     return float(np.median((ours - theirs) ** 2 / variance + ratio**2))
 
 
-def _statistics(model: Model, found: InputContract) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return kernels, biases and what the batch normalization behind them remembers; None where there is no such thing."""
+def remembered(model: Model, found: InputContract) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return the first convolution, and what the batch normalization behind it remembers of its answers.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    found : InputContract
+        Of the input.
+
+    Returns
+    -------
+    tuple of ndarray, or None
+        The kernels, (filter, channel, height, width); their biases, and the answers' means and variances, (filter,).
+        None where there is no such thing.
+    """
     try:
         layer = first_layer(model, found.name)
         convolution = model.producers[layer.layer]

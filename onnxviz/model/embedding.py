@@ -9,6 +9,7 @@ from onnx import NodeProto
 
 from onnxviz.errors import OnnxvizError
 from onnxviz.model.graph import Model
+from onnxviz.model.whole_numbers import holds_whole_numbers
 
 # A OneHot's table is the identity: beyond this depth it is not written out.
 _MOST_ONE_HOT = 4096
@@ -72,17 +73,9 @@ def find_embedding(model: Model, ids: str) -> Embedding | None:
 
 def embedded_input(model: Model) -> Embedding | None:
     """Return the embedding of the input that holds a model's tokens: the one with the longest table."""
-    inputs = [info.name for info in model.inputs.values() if not info.is_float or _is_cast(model, info.name)]
+    inputs = [info.name for info in model.inputs.values() if not info.is_float or holds_whole_numbers(model, info.name)]
     found = [one for one in (find_embedding(model, name) for name in inputs) if one is not None]
     return max(found, key=lambda one: len(one.rows), default=None)
-
-
-def _is_cast(model: Model, name: str) -> bool:
-    """Tell whether nothing but a Cast to whole numbers reads a float input."""
-    readers = [node for node in model.nodes if name in node.input]
-    return bool(readers) and all(
-        node.op_type == "Cast" and model.tensors[node.output[0]].dtype.startswith(("int", "uint")) for node in readers
-    )
 
 
 def _constant(model: Model, name: str) -> np.ndarray | None:

@@ -150,6 +150,13 @@ def leading_affine(model: Model, found: InputContract) -> tuple[np.ndarray, np.n
                 gain, shift = (gain, -constant) if first else (-gain, constant)
             else:
                 break
+        elif node.op_type == "BatchNormalization":
+            statistics = _running_statistics(model, node)
+            if statistics is None or statistics[0].size != size:
+                break
+            # What it remembers of the data is their center and spread; gain and shift of its own come after.
+            gain = 1.0 / np.sqrt(statistics[1])
+            shift = -statistics[0] * gain
         elif node.op_type in ("Cast", "Identity", "Transpose", "Dropout"):
             name = node.output[0]
             continue
@@ -157,8 +164,20 @@ def leading_affine(model: Model, found: InputContract) -> tuple[np.ndarray, np.n
             break
         factor, offset = factor * gain, offset * gain + shift
         chain.append(node.op_type)
+        if node.op_type == "BatchNormalization":
+            break
         name = node.output[0]
     return factor, offset, chain
+
+
+def _running_statistics(model: Model, node: NodeProto) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the mean and the variance, no less than its epsilon, that a batch normalization remembers."""
+    epsilon = next((attribute.f for attribute in node.attribute if attribute.name == "epsilon"), 1e-5)
+    try:
+        mean, variance = (np.asarray(model.weight(name)).astype(np.float64).reshape(-1) for name in node.input[3:5])
+    except (OnnxvizError, ValueError):  # computed from the input, or missing
+        return None
+    return mean, np.maximum(variance, 0.0) + epsilon
 
 
 def _per_channel(model: Model, node: NodeProto, name: str, size: object) -> np.ndarray | None:
@@ -188,7 +207,14 @@ def assumed(model: Model, found: InputContract) -> InputContract:
             low=(0.0,),
             high=(255.0,),
         )
-    if model.original.producer_name == "pytorch" and found.color == "rgb" and _classifies(model):
+    classifier = model.original.producer_name == "pytorch" and found.color == "rgb" and _classifies(model)
+    if classifier and _is_small(found):
+        note = (
+            f"assumed -1 to 1: PyTorch's classifiers of pictures under {_SMALL} pixels a side are trained on such, "
+            "and ImageNet's photographs are larger; give --range"
+        )
+        return found.with_note(note, low=(-1.0,), high=(1.0,))
+    if classifier:
         low = tuple((0 - mean) / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True))
         high = tuple((1 - mean) / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True))
         note = (
@@ -199,6 +225,16 @@ def assumed(model: Model, found: InputContract) -> InputContract:
     return found.with_note(
         "nothing in the file tells the range: 0 to 1 is assumed; give --range", low=(0.0,), high=(1.0,)
     )
+
+
+_SMALL = 64
+"""Pixels a side: fewer than of any picture of ImageNet that is in use."""
+
+
+def _is_small(found: InputContract) -> bool:
+    """Whether both sides of a picture are known to be small."""
+    sides = [size for axis, size in zip(found.axes, found.shape[1:], strict=True) if axis != "channel"]
+    return all(isinstance(size, int) and size < _SMALL for size in sides)
 
 
 def _classifies(model: Model) -> bool:

@@ -11,14 +11,17 @@ from collections.abc import Sequence
 
 from onnx import TensorProto
 
-from onnxviz.errors import UsageError
+from onnxviz.errors import OnnxvizError, UsageError
 from onnxviz.model.batch_statistics import from_batch_statistics
+from onnxviz.model.channel_order import from_channel_means
+from onnxviz.model.first_layer import first_layer
 from onnxviz.model.graph import Model
 from onnxviz.model.input_contract import InputContract as InputContract
 from onnxviz.model.input_range import assumed, from_metadata, from_normalization, from_quantization, from_type
 from onnxviz.model.labels import metadata
 from onnxviz.model.tabular_range import from_support_vectors, from_trees
 from onnxviz.model.tensor_info import TensorInfo
+from onnxviz.model.whole_numbers import holds_whole_numbers
 
 
 def default_input(model: Model, wrt: str | None = None) -> TensorInfo:
@@ -89,7 +92,11 @@ def contract(model: Model, name: str) -> InputContract:
         if found.bounded or (found.kind != "image" and found.mean):
             break
         found = look(model, found)
-    return found if found.bounded or found.kind != "image" else assumed(model, found)
+    if found.kind == "signal" and not found.bounded:
+        note = "nothing in the file tells the range: -1 to 1 is assumed, as of sound; give --range"
+        return found.with_note(note, low=(-1.0,), high=(1.0,))
+    found = found if found.bounded or found.kind != "image" else assumed(model, found)
+    return from_channel_means(model, found)
 
 
 def _kind(model: Model, info: TensorInfo) -> InputContract:
@@ -100,6 +107,9 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
         return InputContract(
             name, shape, "tokens", ("time",)[: max(rank - 1, 0)], evidence=("whole numbers: read as tokens",)
         )
+    if info.is_float and rank == 2 and shape[1] != 1 and holds_whole_numbers(model, name):
+        note = "fed as floating-point numbers, and cast to whole ones before anything else: read as tokens"
+        return InputContract(name, shape, "tokens", ("time",), evidence=(note,))
     properties = metadata(model.original)
     told = _denoted(model, info)
     if told is not None:
@@ -139,7 +149,13 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
                 name, shape, "image", ("height", "width", "channel"), evidence=("the metadata names a pixel format",)
             )
         sizes3 = shape[1:]
-        if all(isinstance(size, int) and size >= 16 for size in sizes3):
+        wide = all(isinstance(size, int) and size >= 16 for size in sizes3)
+        if wide and first == "Conv" and _slides_both_ways(model, name):
+            note = (
+                "three axes, both large, and the first convolution slides along both: a spectrogram, time by frequency"
+            )
+            return InputContract(name, shape, "spectrogram", ("time", "feature"), evidence=(note,))
+        if wide:
             return InputContract(
                 name, shape, "array", ("time", "feature"), evidence=("three axes, both large: time by feature",)
             )
@@ -173,7 +189,7 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
         shape,
         "array" if rank != 1 else "vector",
         tuple(f"axis {axis}" for axis in range(1, rank)),
-        evidence=(f"{rank} axes",),
+        evidence=({0: "a single number", 1: "one axis"}.get(rank, f"{rank} axes"),),
     )
 
 
@@ -237,6 +253,15 @@ def _first_operator(model: Model, name: str) -> str:
         ):
             return "Conv" if "Conv" in node.op_type else node.op_type
     return ""
+
+
+def _slides_both_ways(model: Model, name: str) -> bool:
+    """Whether the first convolution's kernels are longer than 1 along two axes."""
+    try:
+        kernels = first_layer(model, name).kernels
+    except OnnxvizError:  # not in the file
+        return False
+    return sum(size > 1 for size in kernels.shape[2:]) == 2
 
 
 def _flips_channels(model: Model, name: str) -> bool:

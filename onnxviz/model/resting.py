@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from onnxviz.errors import OnnxvizError
 from onnxviz.model.graph import Model
 from onnxviz.model.inputs import contract
 from onnxviz.model.sample_inputs import settled_shape
@@ -21,6 +22,8 @@ _MOST_AT_ONCE = 512
 def resting_input(model: Model, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Return the middle of an input's range, or 0 where it has none; true for conditions, 1 for masks, 0, 1, 2, … for positions.
 
+    A whole number that the graph compares with a constant, as a rate or a mode, is held at that.
+
     Parameters
     ----------
     model : Model
@@ -34,6 +37,9 @@ def resting_input(model: Model, name: str, shape: tuple[int, ...]) -> np.ndarray
     if info.dtype == "bool":
         return np.ones(shape, np.bool_)
     if not info.is_float:
+        compared = _compared(model, name)
+        if compared is not None:
+            return np.full(shape, compared, np.int64)
         # What whole numbers mean, only their name tells: a mask of zeros would hide every token.
         if "position" in name.lower() and shape:
             counted: np.ndarray = np.broadcast_to(np.arange(shape[-1], dtype=np.int64), shape).copy()
@@ -49,6 +55,25 @@ def resting_input(model: Model, name: str, shape: tuple[int, ...]) -> np.ndarray
     elif expected.mean and len(expected.mean) in (1, shape[-1] if shape else 1):
         middle = (middle + np.asarray(expected.mean)).astype(np.float32)
     return middle
+
+
+def _compared(model: Model, name: str) -> int | None:
+    """Return the first constant whole number that an input is asked to be equal to."""
+    reached = {name}
+    for node in model.nodes:
+        if reached.isdisjoint(node.input):
+            continue
+        if node.op_type in ("Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape"):
+            reached.update(node.output)
+        elif node.op_type == "Equal":
+            (other,) = [one for one in node.input if one not in reached] or [""]
+            try:
+                value = np.asarray(model.weight(other)).reshape(-1)
+            except OnnxvizError:  # computed, or another input
+                continue
+            if value.size == 1 and value.dtype.kind in "iuf" and float(value[0]).is_integer():
+                return int(value[0])
+    return None
 
 
 def rest(

@@ -11,6 +11,7 @@ from onnx import TensorProto
 from onnxviz.errors import UsageError
 from onnxviz.model.graph import Model
 from onnxviz.model.inputs import contract, settle
+from onnxviz.model.whole_numbers import holds_whole_numbers
 
 _INTEGERS: dict[int, type[np.integer[Any]]] = {
     TensorProto.INT64: np.int64,
@@ -58,7 +59,7 @@ def random_input(model: Model, name: str, shape: tuple[int, ...], seed: int = 0)
         return generator.integers(0, top, shape).astype(_INTEGERS[kind])
     if kind and kind not in _FLOATS and kind != TensorProto.BFLOAT16:
         raise UsageError(f"{name} holds {info.dtype}; give its values with --set {name}=FILE.npy")
-    if _counts(model, name):
+    if holds_whole_numbers(model, name):
         return generator.integers(0, _bound(model, name), shape).astype(_FLOATS.get(kind, np.float32))
     expected = contract(model, name)
     if expected.bounded:
@@ -109,14 +110,6 @@ def _bound(model: Model, name: str) -> int:
         if node.op_type in ("Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Where", "Clip"):
             reached.update(node.output)
     return 2
-
-
-def _counts(model: Model, name: str) -> bool:
-    """Whether a floating-point input is cast to whole numbers before anything else reads it: bytes or tokens, fed as floats."""
-    readers = [node for node in model.nodes if name in node.input]
-    return bool(readers) and all(
-        node.op_type == "Cast" and model.tensors[node.output[0]].element_type in _INTEGERS for node in readers
-    )
 
 
 def feed(

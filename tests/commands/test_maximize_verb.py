@@ -6,6 +6,8 @@ import json
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
+import onnx.parser
 import onnx.utils
 import pytest
 from PIL import Image
@@ -325,11 +327,14 @@ def test_a_target_that_does_not_depend_on_the_input_is_refused(cli, written) -> 
     assert "unexpected" not in outcome.err
 
 
-def test_several_inputs_without_a_choice_are_wrong_usage(cli, written) -> None:
-    path = written("agraph (float[N, 3] x, float[N, 3] z) => (float[N, 3] y) { y = Mul(x, z) }")
-    outcome = cli("maximize", path, "-t", "y[0]")
-    assert outcome.code == 2
-    assert "--wrt" in outcome.err
+def test_of_several_inputs_the_first_moves_and_the_others_are_named(cli, written) -> None:
+    path = written("agraph (float[N, 3] x, float[N, 3] z) => (float[N, 3] y) { y = Add(x, z) }")
+    outcome = cli("maximize", path, "-t", "y[0]", "--steps", 3, "--json")
+    assert outcome.code == 0
+    assert outcome.document["runs"][0]["wrt"] == "x"
+    assert "x: it moves; so could z, by --wrt" in outcome.err
+    assert "z: held at 0 (1x3)" in outcome.err
+    assert cli("maximize", path, "-t", "y[0]", "--steps", 3, "--wrt", "z", "--json").document["runs"][0]["wrt"] == "z"
 
 
 def test_the_tensor_that_moves_cannot_be_held(cli, written) -> None:
@@ -568,3 +573,93 @@ def test_a_map_of_probabilities_is_aimed_at_by_the_tensor_before_it(cli, tmp_pat
     assert (row["target"], row["label"]) == ("p[1]", "sun")
     assert "ZipMap" in outcome.err
     assert row["ort_score"] == pytest.approx(1 / (1 + np.exp(-3)), rel=1e-3)
+
+
+def test_lbfgs_climbs_a_picture_without_random_moves(cli, samples) -> None:
+    words = ["-t", "logits[7]", "--optimizer", "lbfgs", "--steps", 8]
+    outcome = cli("maximize", samples / "digits.onnx", *words, "--json")
+    assert outcome.code == 0
+    assert "without random moves" in outcome.err
+    (row,) = outcome.document["runs"]
+    (same,) = cli("maximize", samples / "digits.onnx", *words, "--no-transforms", "--json").document["runs"]
+    assert row["ort_score"] == same["ort_score"] > row["initial_ort_score"]
+
+
+BOXES = """<ir_version: 8, opset_import: ["" : 17]>
+agraph (float[N, 3] x) => (float[M, 2] boxes) <int64[2] s = {-1, 1}> { column = Reshape(x, s)
+boxes = MatMul(column, w) }"""
+
+
+def test_rows_of_one_sample_are_averaged_and_told(cli, tmp_path, onnx_runtime) -> None:
+    proto = onnx.parser.parse_model(BOXES)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array([[1, -2]], np.float32), "w"))
+    onnx.save(proto, tmp_path / "boxes.onnx")
+    words = ["-t", "boxes[1]", "--range", "-1,1", "--steps", 60, "-o", tmp_path / "out", "--json"]
+    outcome = cli("maximize", tmp_path / "boxes.onnx", *words)
+    (row,) = outcome.document["runs"]
+    assert "3 rows of boxes" in row["message"]
+    answer = onnx_runtime(tmp_path / "boxes.onnx", "boxes", {"x": saved(tmp_path / "out", "boxes[1]")})
+    assert row["ort_score"] == pytest.approx(float(answer[:, 1].mean()), rel=1e-5)
+    assert row["ort_score"] == pytest.approx(2, abs=0.05)
+    assert row["score"] == pytest.approx(row["ort_score"], rel=1e-5)
+
+
+def test_a_large_input_without_neighbors_is_searched_from_one_start(cli, tmp_path) -> None:
+    proto = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> agraph (float[N, 5000] x) => (float[N, 5000] y) { y = Neg(x) }'
+    )
+    onnx.save(proto, tmp_path / "large.onnx")
+    outcome = cli("maximize", tmp_path / "large.onnx", "-t", "y[3]", "--json")
+    (row,) = outcome.document["runs"]
+    assert row["restarts"] == 1
+    assert row["steps"] <= 64
+    assert "5000 numbers" in outcome.err
+    (asked,) = cli("maximize", tmp_path / "large.onnx", "-t", "y[3]", "--restarts", 2, "--json").document["runs"]
+    assert asked["restarts"] == 2
+
+
+def test_an_empty_target_and_one_with_a_line_break_are_told_apart(cli, tmp_path) -> None:
+    strange = "\x1b[31mred<b>\n"
+    proto = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> agraph (float[N, 3] x) => (float[N, 3] y) { y = Neg(x) }'
+    )
+    proto.graph.node[0].output[0] = proto.graph.output[0].name = strange
+    onnx.save(proto, tmp_path / "strange.onnx")
+    words = ["--steps", 2, "--restarts", 1, "-o", tmp_path / "out"]
+    outcome = cli("maximize", tmp_path / "strange.onnx", "-t", strange, *words)
+    assert outcome.code == 0
+    assert "\x1b" not in outcome.out + outcome.err
+    assert all("\n" not in path.name and "<" not in path.name for path in (tmp_path / "out").iterdir())
+    empty = cli("maximize", tmp_path / "strange.onnx", "-t", " ")
+    assert empty.code == 2
+    assert "the target is empty" in empty.err
+
+
+SERIES = """agraph (float[5, 1, 2] x) => (float[5, 1, 1, 1] y)
+<float[1, 4, 2] w = {0.9, -0.4, 0.3, 0.8, -0.2, 0.5, 0.7, 0.6}, float[1, 4, 1] r = {0.3, 0.1, -0.5, 0.4}>
+{ y, h, c = LSTM<hidden_size = 1>(x, w, r) }"""
+
+
+def test_a_series_without_a_batch_moves_whole(cli, written, tmp_path, onnx_runtime) -> None:
+    path = written(SERIES)
+    outcome = cli("maximize", path, "-t", "y", "--range", "-1,1", "-o", tmp_path / "out", "--json")
+    (row,) = outcome.document["runs"]
+    assert "LSTM steps along its first axis" in outcome.err
+    found = saved(tmp_path / "out", "y")
+    assert found.shape == (5, 1, 2)
+    assert row["ort_score"] == pytest.approx(float(onnx_runtime(path, "y", {"x": found}).mean()), rel=1e-5)
+    assert row["score"] == pytest.approx(row["ort_score"], rel=1e-4)
+    # Five copies of the best single step are one of the series that could be found.
+    steps = np.stack(np.meshgrid(*[np.linspace(-1, 1, 5)] * 2), -1).reshape(-1, 1, 1, 2).astype(np.float32)
+    copied = [float(onnx_runtime(path, "y", {"x": step.repeat(5, 0)}).mean()) for step in steps]
+    assert row["ort_score"] >= max(copied) - 1e-3
+
+
+def test_a_single_number_without_a_batch_rises_inside_its_ball(cli, written, tmp_path) -> None:
+    path = written("agraph (float[1] x) => (float[1] y) { y = Neg(x) }")
+    (row,) = cli("maximize", path, "-t", "y", "-o", tmp_path / "out", "--json").document["runs"]
+    assert row["ort_score"] == pytest.approx(1, abs=1e-3)
+    assert saved(tmp_path / "out", "y").shape == (1,)
+    refused = cli("maximize", path, "-t", "y - 0.1*l2(input)")
+    assert refused.code == 2
+    assert "has no batch" in refused.err

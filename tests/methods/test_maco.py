@@ -59,7 +59,7 @@ def bright(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 class Mean:
     tensors = ("y",)
 
-    def __call__(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+    def __call__(self, tensors: dict[str, torch.Tensor], samples: int | None = None) -> torch.Tensor:
         return tensors["y"].mean(1)
 
 

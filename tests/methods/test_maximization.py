@@ -185,7 +185,7 @@ def test_samples_of_one_objective_are_seen_together() -> None:
     class Counting:
         tensors = ("y",)
 
-        def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        def __call__(self, tensors: Mapping[str, Tensor], samples: int | None = None) -> Tensor:
             met.append(len(tensors["y"]))
             return tensors["y"][:, 0]
 
