@@ -126,7 +126,8 @@ def _features(model: Model, fed: Fed, options: dict[str, Any]) -> Features:
         if options["names"] is not None or options["data"] is not None:
             raise UsageError(f"--names and --data are for vectors; {first.name} is a {first.expected.kind}")
         return Features()
-    return read_features(first.places.count, feature_names(model.original), None, options["names"], options["data"])
+    known = feature_names(model.original) or fed.columns.get(first.name, ())
+    return read_features(first.places.count, known, None, options["names"], options["data"])
 
 
 def _vocabulary(fed: Fed, path: Path | None) -> tuple[str, ...]:
