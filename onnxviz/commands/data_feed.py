@@ -163,9 +163,9 @@ class Feed:
         DataError
             A sample cannot be read and `strict` is set.
         """
-        from onnxviz.formats.prefetch import prefetch
+        from onnxviz.formats.prefetch import cores, prefetch
 
-        threads = max(1, min(8, os.cpu_count() or 1))
+        threads = min(8, cores())
         reader = _Reader(self, known)
         waiting: list[Batch] = []
         for batch, notes, problems, unchanged in prefetch(reader, data.pieces(wanted), threads, threads + _AHEAD):

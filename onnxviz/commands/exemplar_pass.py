@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from onnxviz.errors import OnnxvizError, UsageError
 
 if TYPE_CHECKING:
-    from onnxviz.commands.data_feed import Feed, Tally
+    from onnxviz.commands.data_feed import Batch, Feed, Tally
     from onnxviz.commands.terminal import Terminal
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.score_store import ScoreStore
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from onnxviz.model.graph import Model
     from onnxviz.model.receptive_field import ReceptiveField
     from onnxviz.model.target import Target
+
+Scored = tuple["Batch", tuple[np.ndarray, np.ndarray]]
+"""Samples with their scores and the places of their maxima, each (sample, column)."""
+
+_MOST_RUNS = 8
+"""Batches that are computed side by side at most: each takes memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,21 +103,30 @@ class ExemplarPass:
         """Score the samples that the store does not know yet; return what was passed over and how many were read."""
         from onnxviz.commands.data_feed import Tally
         from onnxviz.commands.forward import Forward
+        from onnxviz.formats.prefetch import cores
 
         self.feed = feed
         self._settle(store)
-        forward = Forward(feed, self.tensors)
         tally, read = Tally(), 0
         total = data.count()
+        runs = max(1, min(_MOST_RUNS, cores(), total or _MOST_RUNS))
+        forward = Forward(feed, self.tensors, runs=runs)
+        # A small data set is shared out among the runs as well.
+        size = min(forward.at_once, -(-total // runs)) if total else forward.at_once
+
+        def scored(batch: Batch) -> Scored:
+            answers = forward(batch.arrays)
+            if not self._columns:
+                self._settle(store, {name: tuple(array.shape[1:]) for name, array in answers.items()})
+            return batch, self._scored(answers)
+
         with (
             self.terminal.progress("samples", total or 1) as told,
-            closing(feed.batches(data, forward.at_once, tally, store.known)) as batches,
+            closing(feed.batches(data, size, tally, store.known)) as batches,
+            closing(_first_alone(scored, batches, runs)) as done,
         ):
-            for batch in batches:
-                answers = forward(batch.arrays)
-                if not self._columns:
-                    self._settle(store, {name: tuple(array.shape[1:]) for name, array in answers.items()})
-                store.add(batch.identities, batch.stamps, batch.labels, *self._scored(answers))
+            for batch, scores in done:
+                store.add(batch.identities, batch.stamps, batch.labels, *scores)
                 read += len(batch)
                 told(read + tally.unchanged, f"{read + tally.unchanged} samples")
         store.keep_only(store.seen)
@@ -213,6 +229,20 @@ class ExemplarPass:
                 except OnnxvizError as error:  # without it samples are shown whole
                     self.terminal.note(f"{tensor}: its receptive field is not known ({error})")
         return self._fields[tensor]
+
+
+def _first_alone(
+    make: Callable[[Batch], Scored], batches: Generator[Batch, None, None], threads: int
+) -> Generator[Scored, None, None]:
+    """Score two samples, by which all is settled, and then batches side by side, in their order."""
+    from onnxviz.formats.prefetch import prefetch
+
+    first = next(batches, None)
+    if first is None:
+        return
+    yield make(first.part(0, 2))
+    rest = [first.part(2, len(first))] if len(first) > 2 else []
+    yield from prefetch(make, chain(rest, batches), threads, threads + 1)
 
 
 def _tensors(one: Target | Objective) -> tuple[str, ...]:

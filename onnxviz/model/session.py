@@ -42,6 +42,8 @@ class Session:
         these tensors, with them as outputs, for marking a tensor as an output keeps ONNX Runtime from fusing across it.
     wrt : sequence of str
         Tensors inside the graph that are fed instead of computed.
+    threads : int, optional
+        How many threads a run takes; by default as many as ONNX Runtime finds cores.
 
     Attributes
     ----------
@@ -56,7 +58,9 @@ class Session:
         If ONNX Runtime refuses the model.
     """
 
-    def __init__(self, model: Model, tensors: Sequence[str], wrt: Sequence[str] = ()) -> None:
+    def __init__(
+        self, model: Model, tensors: Sequence[str], wrt: Sequence[str] = (), threads: int | None = None
+    ) -> None:
         import onnxruntime
 
         self.model = model
@@ -85,6 +89,7 @@ class Session:
             return
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        options.intra_op_num_threads = threads or 0
         content: str | bytes
         if self.untouched and model.path is not None:
             content = str(model.path)
