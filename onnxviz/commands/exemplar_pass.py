@@ -76,10 +76,9 @@ class ExemplarPass:
     """
 
     def __init__(self, terminal: Terminal, model: Model, texts: Sequence[str], highest: bool) -> None:
-        from onnxviz.model.labels import class_names
         from onnxviz.model.target import Target
+        from onnxviz.model.zipped import unzipped
 
-        self._classes = class_names(model.original)
         self.terminal, self.model, self.highest = terminal, model, highest
         self.feed: Feed | None = None
         self._written: list[Target | Objective] = []
@@ -89,6 +88,8 @@ class ExemplarPass:
                 from onnxviz.methods.objectives import Objective
 
                 one = Objective.parse(text, model.tensors)
+            elif isinstance(one, Target):
+                one = unzipped(model, one) or one
             for name in _tensors(one):
                 info = model.require(name, text)
                 if info.container != "tensor" or info.dtype in ("string", "complex64", "complex128"):
@@ -198,9 +199,12 @@ class ExemplarPass:
 
     def _label(self, scores: UnitScores, target: Target) -> str:
         """Return the class that a target picks, where the model's metadata names as many as it has."""
-        if not scores.shape or scores.shape[0] != len(self._classes) or scores.free:
+        from onnxviz.model.zipped import class_labels
+
+        labels = class_labels(self.model, target.tensor)
+        if not scores.shape or scores.shape[0] != len(labels) or scores.free:
             return ""
-        return self._classes[target.index[0]] if target.index and isinstance(target.index[0], int) else ""
+        return labels[target.index[0]] if target.index and isinstance(target.index[0], int) else ""
 
     def _place(self, columns: _Columns, unit: int, packed: int) -> dict[str, Any]:
         """Return where a unit's maximum lies, and what of the input it sees there."""

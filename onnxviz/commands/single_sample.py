@@ -122,7 +122,7 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
             )
         sample = block.parts[slot.name]
         return SingleSample(replace(sample, array=sample.array[:1]), block.stacked, tuple(notes), data.columns)
-    raise DataError(f"{text}: has no such row" if picked else f"{text}: has no rows")
+    raise DataError(f"{text}: has no rows")
 
 
 def _whole(sample: Sample, slot: Slot) -> SingleSample:

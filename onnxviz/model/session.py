@@ -140,10 +140,19 @@ class Session:
                 values = self._session.run(self._computed, {name: arrays[name] for name in self._fed})
             except Exception as error:  # as above
                 raise EvaluationError(
-                    f"ONNX Runtime does not run {self.model.name} on this input: {_sentence(error)}"
+                    f"ONNX Runtime does not run {self.model.name} on this input: {_sentence(error)}{self._open_sizes(arrays)}"
                 ) from None
             answer.update(zip(self._computed, values, strict=True))
         return {name: answer[name] for name in self.tensors}
+
+    def _open_sizes(self, arrays: Mapping[str, Any]) -> str:
+        """Say which inputs' sizes the file leaves open: it may be that not every size will do."""
+        told = [
+            f"{name} ({'x'.join(map(str, np.shape(arrays[name])))})"
+            for name, (_, shape) in self.inputs.items()
+            if any(not isinstance(size, int) for size in shape[1:])
+        ]
+        return f"; the file leaves sizes of {', '.join(told)} open, and --shape settles them" if told else ""
 
     def _array(self, name: str, value: Any, dtype: str) -> Any:
         """Return a value in the type that ONNX Runtime wants; lists, and types that numpy does not know, as they are."""
