@@ -100,7 +100,9 @@ def pictures(folder: Path, count: int, kind: str) -> Path:
         if rows is not None:
             rows[number] = image
         else:
-            Image.fromarray(np.moveaxis(image, 0, 2)).save(place / f"{number:06}.{kind}", **({"quality": 90} if kind == "jpeg" else {}))
+            Image.fromarray(np.moveaxis(image, 0, 2)).save(
+                place / f"{number:06}.{kind}", **({"quality": 90} if kind == "jpeg" else {})
+            )
     return place
 
 
