@@ -53,14 +53,14 @@ def compare(name: str, folder: Path) -> dict[str, float]:
     generator = torch.Generator().manual_seed(1)
     x, zero = torch.randn(1, 3, 224, 224, generator=generator), torch.zeros(1, 3, 224, 224)
     best = int(module(x).argmax())
-    aim = Objective.of(Target("logits", (best,)))
-    network = model.network(["logits"])
+    aim = Objective.of(Target("output", (best,)))
+    network = model.network(["output"])
     score = Scores(network, aim, ["input"], [x], {}, at_once=16)
     leaf = x.clone().requires_grad_()
     layer = last_places(model)
-    upper = model.network(["logits"], [layer])
+    upper = model.network(["output"], [layer])
     activation = torch.as_tensor(model.session([layer])({"input": x.numpy()})[layer])
-    measured = Scores(through_arrays(model.session(["logits"])), aim, ["input"], [x], {}, at_once=16)
+    measured = Scores(through_arrays(model.session(["output"])), aim, ["input"], [x], {}, at_once=16)
     places = Places((3, 224, 224), ("channel", "height", "width"))
 
     pairs = {
@@ -107,7 +107,7 @@ def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 def _gap(path: Path, x: torch.Tensor, best: int, folder: Path) -> float:
     np.save(folder / "x.npy", x.numpy())
-    words = ["-q", "attribute", str(path), str(folder / "x.npy"), "-t", f"logits[{best}]", "--baseline", "zero"]
+    words = ["-q", "attribute", str(path), str(folder / "x.npy"), "-t", f"output[{best}]", "--baseline", "zero"]
     out = folder / path.stem
     with contextlib.redirect_stdout(io.StringIO()):
         if run([*words, "-o", str(out)]):

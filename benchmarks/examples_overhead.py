@@ -1,6 +1,6 @@
 """One pass of `examples` beside bare forward passes of ONNX Runtime over the same pictures, as ratios of time.
 
-Usage: python benchmarks/examples_overhead.py [--samples 256] [--files png|npy] [--model MODEL.onnx --targets A,B,C]
+Usage: python benchmarks/examples_overhead.py [--samples 256] [--files png|jpeg|npy] [--model MODEL.onnx --targets A,B,C]
 
 The network is a ResNet-18 with random weights, written here; the targets are all units of three of its tensors. The bare
 passes run the untouched file on batches that are in memory already; the pass of `examples` reads and decodes its pictures,
@@ -82,7 +82,7 @@ def resnet18(path: Path) -> list[str]:
 
 
 def pictures(folder: Path, count: int, kind: str) -> Path:
-    """Write pictures of 224 px with the spectrum of photographs: PNG files, or one array of bytes."""
+    """Write pictures of 224 px with the spectrum of photographs: PNG or JPEG files, or one array of bytes."""
     random = np.random.default_rng(1)
     frequency = np.hypot(np.fft.fftfreq(224)[:, None], np.fft.rfftfreq(224)[None])
     place = folder / "pictures"
@@ -100,7 +100,9 @@ def pictures(folder: Path, count: int, kind: str) -> Path:
         if rows is not None:
             rows[number] = image
         else:
-            Image.fromarray(np.moveaxis(image, 0, 2)).save(place / f"{number:06}.png")
+            Image.fromarray(np.moveaxis(image, 0, 2)).save(
+                place / f"{number:06}.{kind}", **({"quality": 90} if kind == "jpeg" else {})
+            )
     return place
 
 
@@ -114,7 +116,7 @@ def main() -> None:
     """Print the ratios of some rounds, and their median."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=256)
-    parser.add_argument("--files", choices=["png", "npy"], default="png")
+    parser.add_argument("--files", choices=["png", "jpeg", "npy"], default="png")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--targets", default="")
     parser.add_argument("--rounds", type=int, default=_ROUNDS)

@@ -50,9 +50,9 @@ NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
 
 
 def export(name: str, folder: Path) -> tuple[torch.nn.Module, Path]:
-    """Write a seeded network to ONNX; return both."""
+    """Write a seeded network to ONNX, one of `NETWORKS` or another of torchvision's; return both."""
     torch.manual_seed(0)
-    module = NETWORKS[name]().eval()
+    module = NETWORKS.get(name, getattr(torchvision.models, name, None))().eval()
     path = folder / f"{name}.onnx"
     # Frozen only afterwards: of a frozen network the exporter meets attention kernels that it cannot write.
     with warnings.catch_warnings():

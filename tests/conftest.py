@@ -89,3 +89,24 @@ def onnx_runtime() -> Callable[..., np.ndarray]:
         return np.asarray(session.run([output], inputs)[0])
 
     return evaluate
+
+
+@pytest.fixture
+def zipped(tmp_path: Path) -> Path:
+    """Write a classifier of three features that ends, as classic ones do, in a map from labels to scores."""
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 3])
+    key = onnx.TypeProto()
+    key.map_type.key_type = onnx.TensorProto.STRING
+    key.map_type.value_type.CopyFrom(onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, []))
+    y = onnx.helper.make_value_info("y", onnx.helper.make_sequence_type_proto(key))
+    weights = onnx.numpy_helper.from_array(np.array([[1, 0], [-2, 1], [3, -1]], np.float32), "w")
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "w"], ["l"]),
+        onnx.helper.make_node("Softmax", ["l"], ["p"]),
+        onnx.helper.make_node("ZipMap", ["p"], ["y"], domain="ai.onnx.ml", classlabels_strings=["small", "large"]),
+    ]
+    opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("ai.onnx.ml", 1)]
+    graph = onnx.helper.make_graph(nodes, "g", [x], [y], [weights])
+    path = tmp_path / "zipped.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path

@@ -106,13 +106,14 @@ def _targets(model: Model, texts: tuple[str, ...]) -> list[Target]:
     from onnxviz.model.target import EACH, Target
 
     if not texts:
-        outputs = [name for name, info in model.outputs.items() if info.container == "tensor"]
+        plain = dict.fromkeys(_plain(model, Target(name)).tensor for name in model.outputs)
+        outputs = [name for name in plain if model.tensors[name].container == "tensor"]
         if not outputs:
             raise UsageError(f"{model.name} has no tensor among its outputs; name one inside with -t")
         return [Target(name) for name in outputs]
     targets = []
     for text in texts:
-        target = Target.parse(text, model.tensors)
+        target = _plain(model, Target.parse(text, model.tensors))
         info = model.require(target.tensor, text)
         if info.container != "tensor":
             raise UsageError(f"{text}: {target.tensor} is a {info.container}, not a tensor")
@@ -120,6 +121,13 @@ def _targets(model: Model, texts: tuple[str, ...]) -> list[Target]:
             target = Target(target.tensor)  # every unit: the whole tensor
         targets.append(Target(target.tensor, tuple(slice(None) if one is EACH else one for one in target.index)))
     return list(dict.fromkeys(targets))
+
+
+def _plain(model: Model, target: Target) -> Target:
+    """Return the tensor that a ZipMap makes maps of in their place."""
+    from onnxviz.model.zipped import unzipped
+
+    return unzipped(model, target) or target
 
 
 @dataclass
@@ -137,14 +145,15 @@ class _Work:
         from onnxviz.commands.drawing import Drawing
         from onnxviz.commands.forward import Forward
         from onnxviz.formats.file_names import safe_names
-        from onnxviz.model.labels import class_names, feature_names
+        from onnxviz.model.labels import feature_names
+        from onnxviz.model.zipped import class_labels
 
         self.rows: list[dict[str, Any]] = []
         self.problems: list[tuple[str, str]] = []
         self.places: dict[str, str] = {}
         self.kept: dict[str, list[tuple[str, np.ndarray]]] = {}
         self.forward = Forward(self.feed, [one.tensor for one in self.targets], loose=True)
-        self.labels = class_names(self.model.original)
+        self.labels = {one.tensor: class_labels(self.model, one.tensor) for one in self.targets}
         expected = self.feed.contracts[self.feed.main]
         self.drawing = Drawing(expected, feature_names(self.model.original))
         self.names = safe_names([str(one) for one in self.targets])
@@ -190,16 +199,15 @@ class _Work:
     ) -> dict[str, Any]:
         from onnxviz.commands.activation_answers import answer_of, answer_row
 
-        answer = answer_of(self.model, target, values, self.labels)
+        labels = self.labels[target.tensor]
+        answer = answer_of(self.model, target, values, labels)
         row = answer_row(answer, target.tensor, self.top)
         if not answer.values.size or values.ndim == 0:
-            row["label"] = self.labels[int(values)] if self._is_class(values) else ""
+            row["label"] = labels[int(values)] if _is_class(values, labels) else ""
         if self.folder is not None:
             row["files"] = self._draw(answer, identity, sample, rate)
         return row
 
-    def _is_class(self, values: np.ndarray) -> bool:
-        return values.ndim == 0 and values.dtype.kind in "iu" and 0 <= int(values) < len(self.labels)
 
     def _draw(self, answer: Answer, identity: str, sample: np.ndarray, rate: int | None) -> list[str]:
         from onnxviz.commands.activation_pictures import answer_picture
@@ -241,6 +249,10 @@ class _Work:
         Result(arrays, axes, document, provenance=provenance).save(self.folder.partial)
         drawn = [file for row in self.rows for one in row["targets"] for file in one["files"]]
         return [*drawn, *(str(self.folder.path / name) for name in ("arrays.npz", "result.json"))]
+
+
+def _is_class(values: np.ndarray, labels: tuple[str, ...]) -> bool:
+    return values.ndim == 0 and values.dtype.kind in "iu" and 0 <= int(values) < len(labels)
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ def parse_aims(terminal: Terminal, model: Model, texts: tuple[str, ...], moving:
 
     parsed = []
     for text in texts:
-        objective = _unzipped(terminal, model, Objective.parse(text, model.tensors, moving.name))
+        objective = unzip(terminal, model, Objective.parse(text, model.tensors, moving.name))
         for name in moving.in_graph(objective.tensors):
             info = model.require(name, text)
             if not info.is_float:
@@ -38,7 +38,7 @@ def parse_aims(terminal: Terminal, model: Model, texts: tuple[str, ...], moving:
     return tuple(parsed)
 
 
-def _unzipped(terminal: Terminal, model: Model, objective: Objective) -> Objective:
+def unzip(terminal: Terminal, model: Model, objective: Objective) -> Objective:
     """Aim at the tensor before a ZipMap where a term names the maps that it makes."""
     from onnxviz.methods.objectives import Activation
     from onnxviz.model.zipped import unzipped

@@ -18,6 +18,7 @@ from onnxviz.commands.options import (
     device_option,
     dim_option,
     json_option,
+    label_option,
     model_argument,
     output_options,
     seed_option,
@@ -104,6 +105,7 @@ _DECIDING = (
     type=click.Path(path_type=Path),
     help="The tokens' names, one a line, the first that of token 0.",
 )
+@label_option
 @set_option
 @dim_option
 @shape_option
@@ -116,7 +118,8 @@ _DECIDING = (
 def attribute(terminal: Terminal, /, **options: Any) -> int:
     """Tell which parts of INPUT drive a target of MODEL.
 
-    INPUT is a picture, an array, a table (its first row counts) or a sound; several inputs take a file each, as NAME=FILE.
+    INPUT is a picture, a sound, an array or a table, of which the first row counts, or the one that FILE#7 picks; several
+    inputs take a file each, as NAME=FILE.
     Each result states how the score falls as the most important parts are deleted, and rises as they are inserted, by
     ONNX Runtime on the untouched model, beside the same for chance. With -o a picture, arrays.npz and result.json are written.
 

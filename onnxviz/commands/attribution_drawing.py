@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,13 +106,14 @@ def _over_pixels(one: Explained, panels: list[Panel], title: str, subtitle: str)
 
 def _over_time(task: Task, one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:
     from onnxviz.formats.attribution_waves import attribution_waves
-    from onnxviz.formats.samples import read_sample
 
-    source = task.fed.sources.get(one.name, "")
-    rate = read_sample(source).rate if Path(source).suffix.lower() == ".wav" else None
     moved = np.moveaxis(one.sample[0], one.places.axes.index("time"), -1)
     return attribution_waves(
-        moved.reshape(-1, moved.shape[-1]), [_flat(panel) for panel in panels], rate, title, subtitle
+        moved.reshape(-1, moved.shape[-1]),
+        [_flat(panel) for panel in panels],
+        task.fed.rates.get(one.name),
+        title,
+        subtitle,
     )
 
 

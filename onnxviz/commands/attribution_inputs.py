@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.commands.feeding import read_input
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
+from onnxviz.commands.single_sample import SingleSample, read_single
 from onnxviz.commands.terminal import Terminal, shape_text
 from onnxviz.errors import UsageError
 
@@ -68,12 +68,18 @@ class Fed:
         The batch that the file fixes; 1 where it is open.
     sources : dict of str to str
         The file that feeds each input that has one.
+    rates : dict of str to int
+        Of the sounds among them, as they are fed, in samples per second.
+    columns : dict of str to tuple of str
+        Of the tables among them, the names of the columns that are fed.
     """
 
     explained: tuple[Explained, ...]
     feeds: dict[str, np.ndarray]
     copies: int
     sources: dict[str, str]
+    rates: dict[str, int] = field(default_factory=dict)
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def stops(self) -> list[str]:
@@ -96,23 +102,38 @@ def read_inputs(terminal: Terminal, model: Model, options: dict[str, Any]) -> Fe
     DataError
         If a file cannot be read, or does not fit its input.
     """
+    from onnxviz.formats.column_matching import Slot
+    from onnxviz.model.labels import feature_names, sample_rate
     from onnxviz.model.range_probe import probe_range
     from onnxviz.model.resting import rest
     from onnxviz.model.sample_inputs import settled_shape
 
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
+    told = sample_rate(model.original)
+    rate = None if told is None else round(told)
     files = _assign(model, options["inputs"], options["wrt"], held)
     contracts: dict[str, InputContract] = {}
     arrays: dict[str, np.ndarray] = {}
+    rates: dict[str, int] = {}
+    columns: dict[str, tuple[str, ...]] = {}
     copies = 1
     for place, (name, path) in enumerate(files.items()):
         given = [options[key] if place == 0 else None for key in _CONTRACT]
         expected = refine_contract(_contract(model, name), *given)
+        declared = model.inputs[name].shape or ()
+        sizes = shapes.get(name, declared)[1:]
+        features = feature_names(model.original) if len(files) == 1 else ()
+        slot = Slot(
+            name, tuple(size if isinstance(size, int) else None for size in sizes), expected.kind, tuple(features)
+        )
+        single = read_single(path, slot, options.get("label"))
+        columns[name] = single.columns
+        for note in single.notes:
+            terminal.note(note)
         if name not in shapes:
             # Other inputs may share the names of sizes that this file settles.
-            found = _open_sizes(model, expected, path)
-            declared = model.inputs[name].shape or ()
+            found = _open_sizes(model, expected, single)
             dims = {**{str(declared[place]): size for place, size in found.items() if declared[place]}, **dims}
             whole = settled_shape(model, name, dims, shapes)
             shapes = {**shapes, name: tuple(found.get(place, size) for place, size in enumerate(whole))}
@@ -122,7 +143,11 @@ def read_inputs(terminal: Terminal, model: Model, options: dict[str, Any]) -> Fe
         for sentence in expected.evidence:
             terminal.note(f"{name}: {sentence}")
         contracts[name] = expected
-        arrays[name] = read_input(path, expected, shape)
+        arrays[name], said = single.fitted(expected, _wanted(expected, single, shape), rate)
+        for sentence in said:
+            terminal.note(f"{name}: {sentence}")
+        if single.sample.kind == "audio" and (rate or single.sample.rate):
+            rates[name] = rate or single.sample.rate or 0
         copies = max(copies, shape[0] if shape and model.inputs[name].shape else 1)
     others = [one for one in model.inputs if one not in arrays]
     resting = rest(model, others, held, dims, shapes)
@@ -133,7 +158,7 @@ def read_inputs(terminal: Terminal, model: Model, options: dict[str, Any]) -> Fe
             )
     feeds = {**resting, **{name: np.repeat(array, copies, axis=0) for name, array in arrays.items()}}
     explained = _explained(terminal, model, options["wrt"], arrays, contracts, feeds, copies)
-    return Fed(explained, feeds, copies, {name: str(path) for name, path in files.items()})
+    return Fed(explained, feeds, copies, {name: str(path) for name, path in files.items()}, rates, columns)
 
 
 def _assign(model: Model, given: Sequence[str], wrt: str | None, held: dict[str, np.ndarray]) -> dict[str, Path]:
@@ -171,19 +196,12 @@ def _contract(model: Model, name: str) -> InputContract:
     return found
 
 
-def _open_sizes(model: Model, expected: InputContract, path: Path) -> dict[int, int]:
+def _open_sizes(model: Model, expected: InputContract, single: SingleSample) -> dict[int, int]:
     """Return the sizes that a file settles, by axis: of an array as many axes as the input has, of a sound its length."""
-    from onnxviz.formats.samples import read_sample
-
     shape = model.inputs[expected.name].shape or ()
     if expected.kind == "image" or all(isinstance(size, int) for size in shape[1:]):
         return {}
-    sample = read_sample(path)
-    own = tuple(sample.array.shape)
-    if sample.kind == "table":
-        own = own[1:]
-    if sample.kind == "audio":
-        own = own[-1:]
+    own = single.own
     if len(own) == len(shape):
         own = own[1:]
     first = len(shape) - len(own)
@@ -192,6 +210,17 @@ def _open_sizes(model: Model, expected: InputContract, path: Path) -> dict[int, 
         if first < 1
         else {place: own[place - first] for place in range(first, len(shape)) if not isinstance(shape[place], int)}
     )
+
+
+def _wanted(expected: InputContract, single: SingleSample, shape: tuple[int, ...]) -> list[int | None]:
+    """Return the sizes that a sample is brought to; an input of any size takes a picture at its own."""
+    wanted: list[int | None] = list(shape[1:])
+    if single.sample.kind == "image" and expected.kind == "image":
+        for axis in ("height", "width"):
+            place = expected.axes.index(axis)
+            if not isinstance(expected.shape[1 + place], int):
+                wanted[place] = None
+    return wanted
 
 
 def _explained(

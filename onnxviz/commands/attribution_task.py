@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.commands.aims import unzip
 from onnxviz.commands.attribution_inputs import Explained, Fed, read_inputs
 from onnxviz.commands.terminal import Terminal, shape_text
 from onnxviz.errors import DataError, DifferentiationError, UsageError
@@ -135,7 +136,8 @@ def _features(model: Model, fed: Fed, options: dict[str, Any]) -> Features:
         if options["names"] is not None or options["data"] is not None:
             raise UsageError(f"--names and --data are for vectors; {first.name} is a {first.expected.kind}")
         return Features()
-    return read_features(first.places.count, feature_names(model.original), None, options["names"], options["data"])
+    known = feature_names(model.original) or fed.columns.get(first.name, ())
+    return read_features(first.places.count, known, None, options["names"], options["data"])
 
 
 def _vocabulary(fed: Fed, path: Path | None) -> tuple[str, ...]:
@@ -212,7 +214,7 @@ def _objectives(terminal: Terminal, model: Model, fed: Fed, options: dict[str, A
     texts = options["targets"] or (_default_target(terminal, model, fed),)
     written = []
     for text in texts:
-        objective = Objective.parse(text, model.tensors)
+        objective = unzip(terminal, model, Objective.parse(text, model.tensors))
         for name in objective.tensors:
             info = model.require(name, text)
             if info.container != "tensor" or info.dtype == "string":
@@ -378,9 +380,10 @@ def _layers(model: Model, fed: Fed, explained: Objective, given: str | None) -> 
 
 def _label(model: Model, objective: Objective) -> str:
     """Return the name of the class that a target picks, where the file names as many as it has."""
-    from onnxviz.model.labels import class_names
+    from onnxviz.model.zipped import class_labels
 
-    labels, target = class_names(model.original), objective.target
+    target = objective.target
+    labels = () if target is None else class_labels(model, target.tensor)
     if target is None or not labels or len(target.index) != 1 or not isinstance(target.index[0], int):
         return ""
     units = model.tensors[target.tensor].units

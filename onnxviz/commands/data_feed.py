@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Generator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from onnxviz.model.inputs import InputContract
 
 _SHOWN = 5
+_LOOKED_AT = 64
+"""Files of a folder that tell what kind of data it holds."""
 _AHEAD = 4
 """Pieces that wait beside those that are being read."""
 
@@ -163,9 +166,9 @@ class Feed:
         DataError
             A sample cannot be read and `strict` is set.
         """
-        from onnxviz.formats.prefetch import prefetch
+        from onnxviz.formats.prefetch import cores, prefetch
 
-        threads = max(1, min(8, os.cpu_count() or 1))
+        threads = min(8, cores())
         reader = _Reader(self, known)
         waiting: list[Batch] = []
         for batch, notes, problems, unchanged in prefetch(reader, data.pieces(wanted), threads, threads + _AHEAD):
@@ -359,8 +362,13 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
 
 def _kind_of(sources: tuple[str, ...]) -> str:
     """Tell by their extensions which kind of input pictures and sounds are for."""
-    suffixes = {Path(source).suffix.lower() for source in sources}
-    return "signal" if suffixes == {".wav"} else "image" if suffixes <= {*PICTURES} else ""
+    suffixes: set[str] = set()
+    for path in map(Path, sources):
+        inside = (
+            islice((file for file in path.rglob("*.*") if file.is_file()), _LOOKED_AT) if path.is_dir() else (path,)
+        )
+        suffixes |= {file.suffix.lower() for file in inside} & {".wav", *PICTURES}
+    return "signal" if suffixes == {".wav"} else "image" if suffixes and suffixes <= {*PICTURES} else ""
 
 
 def _fitting(model: Model, names: list[str], sources: tuple[str, ...]) -> list[str]:

@@ -150,10 +150,12 @@ def embed(terminal: Terminal, /, **options: Any) -> int:
 
 def _target(model: Model, texts: tuple[str, ...]) -> Target:
     from onnxviz.model.target import EACH, Target
+    from onnxviz.model.zipped import unzipped
 
     if len(texts) > 1:
         raise UsageError("embed shows one tensor: give one -t")
     target = Target.parse(texts[0], model.tensors)
+    target = unzipped(model, target) or target
     info = model.require(target.tensor, texts[0])
     if info.container != "tensor":
         raise UsageError(f"{texts[0]}: {target.tensor} is a {info.container}, not a tensor")

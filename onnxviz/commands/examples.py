@@ -191,7 +191,9 @@ def _written(one: dict[str, Any]) -> str:
 def _show(console: Console, document: dict[str, Any]) -> None:
     known = f", {document['known']} of them known" if document["known"] else ""
     skipped = f", {len(document['skipped'])} passed over" if document["skipped"] else ""
-    console.print(f"{document['samples']} samples of {visible(document['data'])}{known}{skipped}", style="bold")
+    count = document["samples"]
+    said = f"{count} sample{'' if count == 1 else 's'} of {visible(document['data'])}"
+    console.print(f"{said}{known}{skipped}", style="bold")
     console.print()
     cells = []
     for row in document["runs"][:_LISTED]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import numpy as np
 from onnxviz.errors import OnnxvizError, UsageError
 
 if TYPE_CHECKING:
-    from onnxviz.commands.data_feed import Feed, Tally
+    from onnxviz.commands.data_feed import Batch, Feed, Tally
     from onnxviz.commands.terminal import Terminal
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.score_store import ScoreStore
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from onnxviz.model.graph import Model
     from onnxviz.model.receptive_field import ReceptiveField
     from onnxviz.model.target import Target
+
+Scored = tuple["Batch", tuple[np.ndarray, np.ndarray]]
+"""Samples with their scores and the places of their maxima, each (sample, column)."""
+
+_MOST_RUNS = 8
+"""Batches that are computed side by side at most: each takes memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +77,9 @@ class ExemplarPass:
     """
 
     def __init__(self, terminal: Terminal, model: Model, texts: Sequence[str], highest: bool) -> None:
-        from onnxviz.model.labels import class_names
         from onnxviz.model.target import Target
+        from onnxviz.model.zipped import unzipped
 
-        self._classes = class_names(model.original)
         self.terminal, self.model, self.highest = terminal, model, highest
         self.feed: Feed | None = None
         self.complete = False
@@ -85,6 +90,8 @@ class ExemplarPass:
                 from onnxviz.methods.objectives import Objective
 
                 one = Objective.parse(text, model.tensors)
+            elif isinstance(one, Target):
+                one = unzipped(model, one) or one
             for name in _tensors(one):
                 info = model.require(name, text)
                 if info.container != "tensor" or info.dtype in ("string", "complex64", "complex128"):
@@ -117,23 +124,37 @@ class ExemplarPass:
         """
         from onnxviz.commands.data_feed import Tally
         from onnxviz.commands.forward import Forward
+        from onnxviz.formats.prefetch import cores, prefetch
 
         self.take_up(feed, store)
-        forward = Forward(feed, self.tensors)
         tally, read = Tally(), 0
         self.complete = False
         total = data.count()
+        runs = max(1, min(_MOST_RUNS, cores(), total or _MOST_RUNS))
+        forward = Forward(feed, self.tensors, runs=runs)
+        # A small data set is shared out among the runs as well.
+        size = min(forward.at_once, -(-total // runs)) if total else forward.at_once
+
+        def scored(batch: Batch) -> Scored:
+            return batch, self._scored(forward(batch.arrays))
+
+        def settled(batches: Iterator[Batch]) -> Iterator[Batch]:
+            """Learn the targets from two samples before batches go side by side; scored with their batch like any other."""
+            for batch in batches:
+                if not self._columns:
+                    answers = forward(batch.part(0, 2).arrays)
+                    self._settle(store, {name: tuple(array.shape[1:]) for name, array in answers.items()})
+                yield batch
+
         with (
             self.terminal.progress("samples", total or 1) as told,
-            closing(feed.batches(data, forward.at_once, tally, store.known)) as batches,
+            closing(feed.batches(data, size, tally, store.known)) as batches,
+            closing(prefetch(scored, settled(batches), runs, runs + 1)) as done,
         ):
-            for batch in batches:
+            for batch, scores in done:
                 if read and going is not None and not going():
                     return tally, read
-                answers = forward(batch.arrays)
-                if not self._columns:
-                    self._settle(store, {name: tuple(array.shape[1:]) for name, array in answers.items()})
-                store.add(batch.identities, batch.stamps, batch.labels, *self._scored(answers))
+                store.add(batch.identities, batch.stamps, batch.labels, *scores)
                 read += len(batch)
                 told(read + tally.unchanged, f"{read + tally.unchanged} samples")
         store.keep_only(store.seen)
@@ -217,9 +238,12 @@ class ExemplarPass:
 
     def _label(self, scores: UnitScores, target: Target) -> str:
         """Return the class that a target picks, where the model's metadata names as many as it has."""
-        if not scores.shape or scores.shape[0] != len(self._classes) or scores.free:
+        from onnxviz.model.zipped import class_labels
+
+        labels = class_labels(self.model, target.tensor)
+        if not scores.shape or scores.shape[0] != len(labels) or scores.free:
             return ""
-        return self._classes[target.index[0]] if target.index and isinstance(target.index[0], int) else ""
+        return labels[target.index[0]] if target.index and isinstance(target.index[0], int) else ""
 
     def _place(self, columns: _Columns, unit: int, packed: int) -> dict[str, Any]:
         """Return where a unit's maximum lies, and what of the input it sees there."""

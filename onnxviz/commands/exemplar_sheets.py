@@ -198,8 +198,9 @@ class Sheets:
         return heat_map(
             scaled,
             "feature",
-            f"rows of the table, from the highest score to the lowest: {counts}",
+            f"rows of the table and their scores, from the highest to the lowest: {counts}",
             row_names=names if len(names) <= _NAMED else (),
+            column_names=[f"#{one['id'].rpartition('#')[2]}: {one['score']:.3g}" for one in present],
             scale="diverging",
             limits=(-2.5, 2.5),
             label="deviations from the mean",

@@ -33,6 +33,9 @@ class Forward:
         What is computed.
     loose : bool
         Whether a tensor whose first axis does not count the samples is taken whole, for one sample at a time.
+    runs : int
+        How many calls may run side by side, each with its share of the cores: many samples take less time so than one
+        call after the other on all cores. The first call has to be over before others begin.
 
     Attributes
     ----------
@@ -40,18 +43,19 @@ class Forward:
         How many samples a call takes.
     """
 
-    def __init__(self, feed: Feed, tensors: Sequence[str], loose: bool = False) -> None:
+    def __init__(self, feed: Feed, tensors: Sequence[str], loose: bool = False, runs: int = 1) -> None:
+        from onnxviz.formats.prefetch import cores
         from onnxviz.model.resting import samples_at_once
 
         self.feed = feed
         self.tensors = tuple(dict.fromkeys(tensors))
-        self.session: Session = feed.model.session(self.tensors)
+        self.session: Session = feed.model.session(self.tensors, threads=max(1, cores() // runs) if runs > 1 else None)
         self._fixed = feed.fixed
         self._loose = loose
         self._checked = self._fixed is not None
         shape = (1, *(size or 256 for size in feed.shapes[feed.main]))
         room = samples_at_once(feed.model, list(self.tensors), [], shape)
-        self.at_once = self._fixed or max(1, min(_MOST_AT_ONCE, room, _ROOM // self._bytes(math.prod(shape))))
+        self.at_once = self._fixed or max(1, min(_MOST_AT_ONCE, room // runs, _ROOM // self._bytes(math.prod(shape))))
 
     def __call__(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Compute the tensors.

@@ -131,15 +131,17 @@ _OUTPUT = (
 )
 
 
+label_option = click.option(
+    "--label",
+    "--color",
+    "label",
+    metavar="COLUMN",
+    help="A table's column, or an archive's array, that names the samples' classes and is no feature.",
+)
+
 _DATA = (
     click.option("--input", "input_name", metavar="NAME", help="Which input the data is for, where there are several."),
-    click.option(
-        "--label",
-        "--color",
-        "label",
-        metavar="COLUMN",
-        help="A table's column, or an archive's array, that names the samples' classes and is no feature.",
-    ),
+    label_option,
     click.option(
         "--strict", is_flag=True, help="Stop at the first sample that cannot be read, instead of passing it over."
     ),

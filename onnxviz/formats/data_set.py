@@ -93,17 +93,24 @@ class DataSet:
         ------
         DataError
             The data set is one file, and it cannot be opened.
+        UsageError
+            It has no row of those that were picked.
         """
+        found = False
         for file in self._files:
             name = file.relative_to(self.path).as_posix() if self.path.is_dir() else file.name
             if wanted is not None and not self._may_hold(name, wanted):
                 continue
             try:
-                yield from self._file(file, name, wanted)
+                for piece in self._file(file, name, wanted):
+                    found = True
+                    yield piece
             except DataError as error:
                 if not self.path.is_dir():
                     raise
                 yield Piece((name,), ProblemReader(name, str(error)))
+        if self.rows is not None and not found and wanted is None:
+            raise UsageError(f"{self.path}#{self.rows.start}: it has no such row; the first is {self.path}#0")
 
     def count(self) -> int | None:
         """Return about how many samples there are; None where only reading them would tell."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 11.0
 _MOST_NAMES = 40
+_UPRIGHT = 0.75  # inches more, for names that stand on end
 
 
 def heat_map(
@@ -27,6 +28,7 @@ def heat_map(
     row_range: tuple[float, float] | None = None,
     column_range: tuple[float, float] | None = None,
     row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
     scale: Literal["diverging", "sequential"] | None = None,
     limits: tuple[float, float] | None = None,
     label: str = "",
@@ -44,8 +46,8 @@ def heat_map(
         What the axes are, with their units: "frequency (Hz)".
     row_range, column_range : (float, float), optional
         The places of the first and the last row or column, in those units; by default their numbers.
-    row_names : sequence of str
-        Names in place of the rows' numbers, where there are at most 40.
+    row_names, column_names : sequence of str
+        Names in place of the rows' or the columns' numbers, where there are at most 40.
     scale : {"diverging", "sequential"}, optional
         By default diverging where there are values on both sides of zero.
     limits : (low, high), optional
@@ -70,7 +72,19 @@ def heat_map(
     with house_style():
         return render(
             heat_figure(
-                array, rows, columns, row_range, column_range, row_names, scale, limits, label, upward, title, subtitle
+                array,
+                rows,
+                columns,
+                row_range,
+                column_range,
+                row_names,
+                column_names,
+                scale,
+                limits,
+                label,
+                upward,
+                title,
+                subtitle,
             )
         )
 
@@ -82,6 +96,7 @@ def heat_figure(
     row_range: tuple[float, float] | None = None,
     column_range: tuple[float, float] | None = None,
     row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
     scale: Literal["diverging", "sequential"] | None = None,
     limits: tuple[float, float] | None = None,
     label: str = "",
@@ -95,6 +110,8 @@ def heat_figure(
         raise DataError(f"an array of shape {plane.shape} cannot be drawn; (row, column) with some finite values can")
     if row_names and len(row_names) != len(plane):
         raise DataError(f"{len(row_names)} names were given for {len(plane)} rows")
+    if column_names and len(column_names) != plane.shape[1]:
+        raise DataError(f"{len(column_names)} names were given for {plane.shape[1]} columns")
     finite = plane[np.isfinite(plane)]
     low, high = limits if limits is not None else (float(finite.min()), float(finite.max()))
     if not -np.inf < low <= high < np.inf:
@@ -109,11 +126,12 @@ def heat_figure(
 
     top = header_height(title, subtitle) + 0.2
     height = float(np.clip(len(plane) * 0.25, 2.2, 6.0))
+    named = 0 < len(column_names) <= _MOST_NAMES
     left = MARGIN + (1.75 if row_names and len(row_names) <= _MOST_NAMES else 0.75)
     with house_style():
         from matplotlib.colors import ListedColormap, Normalize
 
-        figure = new_figure(_WIDTH, top + height + 0.85, title, subtitle)
+        figure = new_figure(_WIDTH, top + height + 0.85 + (_UPRIGHT if named else 0.0), title, subtitle)
         wide = _WIDTH - left - MARGIN - 1.25
         axes = panel(figure, left, top, wide, height)
         colors = (diverging_colors() if scale == "diverging" else sequential_colors()) / 255
@@ -131,6 +149,10 @@ def heat_figure(
             first, last = row_range or (0.0, len(plane) - 1.0)
             places = np.linspace(first, last, len(plane))
             axes.set_yticks(places, [shorten(name, 9.0, 1.4) for name in row_names], color=INK)
+        if named:
+            first, last = column_range or (0.0, plane.shape[1] - 1.0)
+            places = np.linspace(first, last, plane.shape[1])
+            axes.set_xticks(places, [shorten(name, 9.0, 1.0) for name in column_names], color=INK, rotation=90)
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
         bar = figure.colorbar(drawn, cax=panel(figure, left + wide + 0.25, top, 0.16, height))

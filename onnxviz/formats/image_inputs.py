@@ -189,7 +189,8 @@ def _from_bytes(
     table = np.broadcast_to(unit * factor + offset, (256, image.shape[2])).astype(np.float32)
     values = np.empty((image.shape[2], *image.shape[:2]), np.float32)
     for channel, plane in enumerate(values):
-        np.take(table[:, channel], color[:, :, channel], out=plane)
+        # Bytes are never out of the table's bounds; with mode="raise" NumPy would fill a buffer first.
+        np.take(table[:, channel], color[:, :, channel], out=plane, mode="clip")
     return np.moveaxis(values, 0, 2)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +12,13 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-def prefetch(make: Callable[[Item], Made], items: Iterable[Item], threads: int, ahead: int) -> Iterator[Made]:
+def cores() -> int:
+    """Return how many threads can run at a time."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+
+
+def prefetch(make: Callable[[Item], Made], items: Iterable[Item], threads: int, ahead: int) -> Generator[Made, None, None]:
     """Apply a function to items in threads, while the results before are being used.
 
     Parameters

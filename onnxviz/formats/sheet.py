@@ -243,10 +243,14 @@ def _fitted(tile: Tile, box: tuple[int, int]) -> Picture:
     picture = np.ascontiguousarray(tile.picture)
     height, width = picture.shape[:2]
     factor = min(box[0] // width, box[1] // height)
-    if tile.is_sharp and factor >= 1:
-        return enlarge(picture, factor)
     scale = min(box[0] / width, box[1] / height)
+    # Whole steps alone would leave a map of 111 pixels small in a box of 208; from that size on its pixels may be uneven.
+    fine = max(height, width) > _SMALL and factor < 0.75 * scale
+    if tile.is_sharp and factor >= 1 and not fine:
+        return enlarge(picture, factor)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     if size == (width, height):
         return picture
+    if tile.is_sharp and factor >= 1:
+        return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))

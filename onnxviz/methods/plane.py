@@ -70,7 +70,9 @@ def project(codes: np.ndarray, method: Method, seed: int = 0) -> Plane:
     """
     codes = np.asarray(codes, np.float64)
     if len(codes) < 3:
-        raise DataError(f"{len(codes)} samples make no map; three or more are wanted")
+        raise DataError(
+            f"a map wants three samples or more, and there {'is 1' if len(codes) == 1 else f'are {len(codes)}'}"
+        )
     if not available(method):
         package = {"tsne": "scikit-learn", "umap": "umap-learn"}[method]
         raise UsageError(f"--method {method} needs {package}: pip install {package}, or take --method pca")

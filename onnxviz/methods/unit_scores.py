@@ -100,8 +100,9 @@ class UnitScores:
         if self.highest:
             scores = np.take_along_axis(flat, places[:, :, None], 2)[:, :, 0]
         else:
-            # As a product with a vector: one pass at the memory's speed.
-            scores = (flat.reshape(-1, count) @ np.full(count, 1 / count, np.float32)).reshape(len(values), units)
+            # One pass at the memory's speed; a product by BLAS would set threads spinning that take the processor from the model.
+            shares = np.full(count, 1 / count, np.float32)
+            scores = np.einsum("ij,j->i", flat.reshape(-1, count), shares).reshape(len(values), units)
         return scores, _packed(places, free)
 
     def position(self, unit: int, packed: int) -> tuple[int, ...]:

@@ -60,7 +60,7 @@ class Model:
         self.constants = constants
         self.original = original
         self.whole = whole
-        self._sessions: dict[tuple[tuple[str, ...], tuple[str, ...]], Session] = {}
+        self._sessions: dict[tuple[tuple[str, ...], tuple[str, ...], int | None], Session] = {}
 
     @property
     def name(self) -> str:
@@ -263,7 +263,9 @@ class Model:
             name += "'"
         return name
 
-    def session(self, tensors: Sequence[str] | None = None, wrt: Sequence[str] = ()) -> Session:
+    def session(
+        self, tensors: Sequence[str] | None = None, wrt: Sequence[str] = (), threads: int | None = None
+    ) -> Session:
         """Return the part of the model up to some tensors, run by ONNX Runtime; the same session for the same names.
 
         Parameters
@@ -272,6 +274,8 @@ class Model:
             What to compute; by default the model's outputs.
         wrt : sequence of str
             Tensors that become inputs.
+        threads : int, optional
+            How many threads a run takes; by default as many as ONNX Runtime finds cores.
 
         Raises
         ------
@@ -283,9 +287,9 @@ class Model:
         from onnxviz.model.session import Session
 
         names = tuple(self.outputs if tensors is None else tensors)
-        key = (names, tuple(wrt))
+        key = (names, tuple(wrt), threads)
         if key not in self._sessions:
-            self._sessions[key] = Session(self, names, wrt)
+            self._sessions[key] = Session(self, names, wrt, threads)
         return self._sessions[key]
 
     def close_sessions(self) -> None:

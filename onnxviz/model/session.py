@@ -51,6 +51,8 @@ class Session:
         these tensors, with them as outputs, for marking a tensor as an output keeps ONNX Runtime from fusing across it.
     wrt : sequence of str
         Tensors inside the graph that are fed instead of computed.
+    threads : int, optional
+        How many threads a run takes; by default as many as ONNX Runtime finds cores.
 
     Attributes
     ----------
@@ -65,7 +67,9 @@ class Session:
         If ONNX Runtime refuses the model.
     """
 
-    def __init__(self, model: Model, tensors: Sequence[str], wrt: Sequence[str] = ()) -> None:
+    def __init__(
+        self, model: Model, tensors: Sequence[str], wrt: Sequence[str] = (), threads: int | None = None
+    ) -> None:
         import onnxruntime
 
         self.model = model
@@ -96,6 +100,7 @@ class Session:
             return
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        options.intra_op_num_threads = threads or 0
         content: str | bytes
         if self.untouched and model.path is not None:
             content = str(model.path)
@@ -150,10 +155,19 @@ class Session:
                 )
             except Exception as error:  # as above
                 raise EvaluationError(
-                    f"ONNX Runtime does not run {self.model.name} on this input: {_sentence(error)}"
+                    f"ONNX Runtime does not run {self.model.name} on this input: {_sentence(error)}{self._open_sizes(arrays)}"
                 ) from None
             answer.update(zip(self._computed, values, strict=True))
         return {name: answer[name] for name in self.tensors}
+
+    def _open_sizes(self, arrays: Mapping[str, Any]) -> str:
+        """Say which inputs' sizes the file leaves open: it may be that not every size will do."""
+        told = [
+            f"{name} ({'x'.join(map(str, np.shape(arrays[name])))})"
+            for name, (_, shape) in self.inputs.items()
+            if any(not isinstance(size, int) for size in shape[1:])
+        ]
+        return f"; the file leaves sizes of {', '.join(told)} open, and --shape settles them" if told else ""
 
     def _array(self, name: str, value: Any, dtype: str) -> Any:
         """Return a value in the type that ONNX Runtime wants; lists, and types that numpy does not know, as they are."""

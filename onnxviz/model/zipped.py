@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from onnxviz.model.graph import Model
+from onnxviz.model.labels import class_names
 from onnxviz.model.target import Target
 
 
@@ -32,3 +33,9 @@ def zipped_labels(model: Model, tensor: str) -> tuple[str, ...]:
                 if attribute.ints:
                     return tuple(map(str, attribute.ints))
     return ()
+
+
+def class_labels(model: Model, tensor: str) -> tuple[str, ...]:
+    """Return the names of a tensor's classes: a ZipMap's, else those of the model's metadata; none where they are but numbers."""
+    labels = zipped_labels(model, tensor) or class_names(model.original)
+    return () if labels == tuple(map(str, range(len(labels)))) else labels

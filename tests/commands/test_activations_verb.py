@@ -190,3 +190,14 @@ def test_a_batch_that_the_file_fixes_is_filled_up(cli, written, tmp_path) -> Non
 @pytest.mark.parametrize("words", [["-t", "nothing"], ["-t", "conv1[99]"], ["--input", "nothing"], ["--limit", "0"]])
 def test_wrong_words_are_refused(cli, samples, words) -> None:
     assert cli("activations", samples / "digits.onnx", samples / "digits_seven.npy", *words).code == 2
+
+
+def test_of_a_classic_classifier_the_scores_are_shown_by_default(cli, zipped, tmp_path) -> None:
+    np.save(tmp_path / "x.npy", np.array([[1, 2, -4]], np.float32))
+    outcome = cli("activations", zipped, tmp_path / "x.npy", "--json")
+    assert outcome.code == 0, outcome.err
+    ((target,),) = (row["targets"] for row in outcome.document["samples"])
+    assert target["tensor"] == "p"
+    logits = np.array([1.0, 2.0, -4.0]) @ [[1, 0], [-2, 1], [3, -1]]
+    best = target["strongest"][0]
+    assert (best["label"], best["mean"]) == ("large", pytest.approx(1 / (1 + np.exp(logits[0] - logits[1])), rel=1e-5))

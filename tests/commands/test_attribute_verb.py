@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import wave
 
 import numpy as np
 import onnx
 import onnx.parser
 import pytest
 from PIL import Image
+
+from onnxviz.formats.audio_files import read_wav
 
 ROW_KEYS = {"target", "explained", "label", "wrt", "score", "ort_score", "ort_baseline_score", "methods", "files"}
 METHOD_KEYS = {"method", "signed", "unit", "evaluations", "completeness", "faithfulness", "strongest", "message"}
@@ -284,3 +287,62 @@ def test_grad_cam_passes_over_a_mask_that_only_training_draws(cli, tmp_path, sav
     outcome = cli("attribute", tmp_path / "dropout.onnx", file, *words)
     assert outcome.code == 0, outcome.err
     assert outcome.document["runs"][0]["layer"] in ("d", "r")
+
+
+def table(path, species: str = "species"):
+    rows = ["length,width,height," + species, "1,2,-4,a", "0.5,-1,2,b", "3,0,1,a"]
+    path.write_text("\n".join(rows) + "\n", "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("pick", "row"), [("", [1, 2, -4]), ("#1", [0.5, -1, 2]), ("#2", [3, 0, 1])])
+def test_a_row_is_picked_by_number_and_its_columns_name_the_bars(cli, written, tmp_path, pick: str, row) -> None:
+    words = ["-t", "y[1]", "-m", "input-x-gradient", "--baseline", "zero", "--label", "species", "-o", tmp_path / "out"]
+    outcome = cli("attribute", written(LINEAR, w=WEIGHTS), f"{table(tmp_path / 'rows.csv')}{pick}", *words, "--json")
+    assert outcome.code == 0, outcome.err
+    found = arrays(tmp_path / "out", "y[1]")
+    np.testing.assert_allclose(found["input-x-gradient"], np.array(row) * WEIGHTS[:, 1], rtol=1e-5)
+    strongest = outcome.document["runs"][0]["methods"][0]["strongest"]
+    products = dict(zip(("length", "width", "height"), np.array(row) * WEIGHTS[:, 1], strict=True))
+    assert strongest[0]["name"] == max(products, key=lambda name: abs(products[name]))
+    assert ("#7 picks another" in outcome.err) == (not pick)
+
+
+@pytest.mark.parametrize(
+    ("pick", "more", "code", "said"),
+    [
+        ("#9", [], 2, "no such row"),
+        ("#0:2", [], 1, "#0"),
+        ("", ["--label", "nope"], 2, "no column of that name"),
+        ("", ["--label", "width"], 1, "2 columns of numbers"),
+    ],
+)
+def test_a_row_or_column_that_is_missing_is_told(cli, written, tmp_path, pick, more, code: int, said: str) -> None:
+    outcome = cli("attribute", written(LINEAR, w=WEIGHTS), f"{table(tmp_path / 'rows.csv')}{pick}", *more)
+    assert (outcome.code, outcome.out) == (code, "")
+    assert said in outcome.err
+
+
+def test_sound_is_brought_to_the_model_s_rate_and_each_step_is_told(cli, samples, tmp_path) -> None:
+    rate, sound = read_wav(samples / "tones_rising_chirp.wav")[1], read_wav(samples / "tones_rising_chirp.wav")[0]
+    doubled = np.repeat(sound[0], 2)
+    with wave.open(str(tmp_path / "doubled.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(2 * rate)
+        file.writeframes((doubled * 32767).astype("<i2").tobytes())
+    words = ["-t", "logits[2]", "-m", "gradient", "--json"]
+    plain = cli("attribute", samples / "tones.onnx", samples / "tones_rising_chirp.wav", *words)
+    other = cli("attribute", samples / "tones.onnx", tmp_path / "doubled.wav", *words)
+    assert other.code == 0, other.err
+    assert f"resampled to {rate} Hz" in other.err
+    assert "resampled" not in plain.err
+    # Cut off at its half, without resampling, it would be another sound.
+    scores = [outcome.document["runs"][0]["ort_score"] for outcome in (plain, other)]
+    assert scores[1] == pytest.approx(scores[0], rel=0.25)
+
+
+def test_the_maps_of_a_classic_classifier_are_explained_at_the_tensor_before_them(cli, zipped, tmp_path) -> None:
+    words = ["-t", "y[1]", "-m", "gradient", "--literal", "--json"]
+    (row,) = cli("attribute", zipped, f"{table(tmp_path / 'rows.csv')}#1", *words).document["runs"]
+    assert (row["target"], row["label"]) == ("p[1]", "large")

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from onnxviz.commands.forward import Forward
+from onnxviz.formats.score_store import ScoreStore
 
 
 def is_blank(path) -> bool:
@@ -157,27 +157,25 @@ def test_an_interrupted_pass_keeps_what_is_done_and_goes_on(cli, samples, tmp_pa
         "-o",
         folder,
     ]
-    calls = []
+    added: list[int] = []
+    add = ScoreStore.add
 
-    class Interrupted(Forward):
-        def __init__(self, *given, **more):
-            super().__init__(*given, **more)
-            self.at_once = 50
-
-        def __call__(self, arrays):
-            calls.append(len(arrays["image"]))
-            if len(calls) == 4:
-                raise KeyboardInterrupt
-            return super().__call__(arrays)
+    def interrupted(store, identities, *scores):
+        if sum(added) >= 100:
+            raise KeyboardInterrupt
+        add(store, identities, *scores)
+        added.append(len(identities))
 
     with monkeypatch.context() as patched:
-        patched.setattr("onnxviz.commands.forward.Forward", Interrupted)
+        patched.setattr("onnxviz.commands.forward._MOST_AT_ONCE", 50)
+        patched.setattr(ScoreStore, "add", interrupted)
         outcome = cli(*words)
     assert outcome.code == 130
     assert "--resume" in outcome.err
     assert not folder.exists()
     resumed = cli(*words, "--resume").document
-    assert (resumed["read"], resumed["known"]) == (210, 150)
+    assert 100 <= sum(added) < 360
+    assert (resumed["read"], resumed["known"]) == (360 - sum(added), sum(added))
     whole = cli(*words[:-2]).document
     assert [[one["id"] for one in row["highest"]] for row in resumed["runs"]] == [
         [one["id"] for one in row["highest"]] for row in whole["runs"]
@@ -209,3 +207,40 @@ def test_a_dead_unit_is_called_one(cli, samples) -> None:
 )
 def test_wrong_words_are_refused(cli, samples, words) -> None:
     assert cli("examples", samples / "digits.onnx", samples / "digits_held_out.npy", *words).code == 2
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_batches_side_by_side_give_what_one_after_another_gives(cli, digits, samples, monkeypatch, count: int) -> None:
+    monkeypatch.setattr("onnxviz.formats.prefetch.cores", lambda: count)
+    words = ["-t", "conv1[*]", "-t", "logits[*]", "--at", "max", "-k", 3, "--json"]
+    outcome = cli("examples", samples / "digits.onnx", samples / "digits_held_out.npy", *words)
+    assert outcome.code == 0, outcome.err
+    held_out = np.load(samples / "digits_held_out.npy").astype(np.float32)
+    session = onnxruntime.InferenceSession(samples / "digits.onnx", providers=["CPUExecutionProvider"])
+    logits = np.concatenate([session.run(["logits"], {"image": row[None]})[0] for row in held_out])
+    rows = {row["target"]: row for row in outcome.document["runs"]}
+    for place in range(10):
+        shown = [one["score"] for one in rows[f"logits[{place}]"]["highest"]]
+        np.testing.assert_allclose(shown, np.sort(logits[:, place])[::-1][:3], rtol=1e-4)
+
+
+def test_maps_are_ranked_by_the_tensor_before_them_with_their_labels(cli, zipped, tmp_path) -> None:
+    rows = np.random.default_rng(0).standard_normal((30, 3)).astype(np.float32)
+    np.save(tmp_path / "x.npy", rows)
+    outcome = cli("examples", zipped, tmp_path / "x.npy", "-t", "y[*]", "-k", 1, "--json")
+    assert outcome.code == 0, outcome.err
+    assert [(row["target"], row["label"]) for row in outcome.document["runs"]] == [("p[0]", "small"), ("p[1]", "large")]
+    differences = rows @ np.array([1, -3, 4])
+    assert outcome.document["runs"][0]["highest"][0]["id"] == f"x.npy#{differences.argmax()}"
+
+
+def test_a_folder_of_sounds_feeds_the_signal_of_several_inputs(cli, written, samples, tmp_path) -> None:
+    mean = "ReduceMean <axes = [1], keepdims = 1>"
+    inputs = "float[1, length] wave, float[1, 4] state"
+    graph = f"g ({inputs}) => (float[1, 1] y) {{ a = {mean}(wave) b = {mean}(state) y = Add(a, b) }}"
+    (tmp_path / "sounds").mkdir()
+    for name in "ab":
+        shutil.copy(samples / "tones_rising_chirp.wav", tmp_path / "sounds" / f"{name}.wav")
+    outcome = cli("examples", written(graph), tmp_path / "sounds", "-t", "y[0]", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.document["samples"] == 2

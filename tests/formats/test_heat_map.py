@@ -81,3 +81,10 @@ def test_every_size_can_be_drawn(shape):
 def test_what_does_not_fit_is_told(given, message):
     with pytest.raises(DataError, match=message):
         heat_map(**given)
+
+
+def test_columns_can_have_names():
+    figure = heat_figure(np.eye(2), column_names=["#7: 1", "#3: 0"])
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["#7: 1", "#3: 0"]
+    with pytest.raises(DataError, match="3 names were given for 2 columns"):
+        heat_figure(np.eye(2), column_names=["a", "b", "c"])

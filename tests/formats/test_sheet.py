@@ -84,6 +84,14 @@ def test_sharpness_can_be_asked_for():
     assert colors[0] == 2 < colors[1]
 
 
+def test_a_map_fills_its_box_beside_a_larger_picture():
+    red = np.broadcast_to(np.array([255, 0, 0], np.uint8), (111, 111, 3))
+    blue = np.broadcast_to(np.array([0, 0, 255], np.uint8), (224, 224, 3))
+    sheet = Sheet([Tile(blue, sharp=False), *[Tile(red, sharp=True)] * 64]).draw()
+    areas = [int((sheet == color).all(axis=2).sum()) for color in (blue[0, 0], red[0, 0])]
+    assert areas[1] >= 64 * areas[0] * 0.75**2
+
+
 def test_sections_come_in_order_with_their_own_rows():
     mixed = [Tile(tile.picture, tile.caption, section="ab"[number % 2]) for number, tile in enumerate(tiles(14))]
     plain, headed = blocks(Sheet(tiles(14)).draw()), blocks(Sheet(mixed).draw())
