@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from onnxviz.commands.description import describe
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
 from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors
+from onnxviz.commands.report_search import versions
 from onnxviz.commands.terminal import shape_text
 from onnxviz.errors import OnnxvizError
 from onnxviz.formats.report_page import Page, Section
@@ -85,11 +84,11 @@ class Book:
     names: list[str]
     fed: dict[str, np.ndarray]
     notes: list[str] = field(default_factory=list)
-    searching: int = 1
-    """How many jobs the executor may have at once."""
 
     def __post_init__(self) -> None:
         self._aims: list[Aim] = []
+        # A tensor's data are read from all of its results: with the page, not after every job.
+        self._unshown: dict[str, Aim] = {}
         self._planned: dict[str, list[Job]] = {}
         self._overviews: dict[str, dict[str, Any]] = {}
         self._sections: list[Section] = []
@@ -115,8 +114,11 @@ class Book:
     @property
     def search(self) -> dict[str, Any]:
         """The options of every search, as `maximize` takes them."""
+        import torch
+
         named = ("model_path", "seed", "device", *_SEARCHED)
-        asked = {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving}
+        threads = torch.get_num_threads()
+        asked = {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving, "threads": threads}
         return {**asked, **{key: value for key, value in self._short.items() if asked[key] is None}}
 
     @property
@@ -172,13 +174,15 @@ class Book:
     def keep(self, job: Job, searched: Searched) -> None:
         """Keep what a job found, and show it."""
         self.report.keep(job, searched)
-        self._show(job.aim)
+        self._unshown[job.aim.tensor] = job.aim
         if self.report.due():
             self.write()
 
     def write(self, single: bool = False) -> None:
         """Write the page over all that is there."""
-        self.report.write_seconds(_versions())
+        while self._unshown:
+            self._show(self._unshown.popitem()[1])
+        self.report.write_seconds(versions())
         self.report.write_page(self._page(), single)
 
     def seconds_of(self, job: Job) -> float | None:
@@ -400,15 +404,3 @@ def _moving(
     largest = max(free, key=lambda name: fed[name].size)
     several = [f"{largest} is searched, the largest of {len(free)} float inputs; --wrt chooses another"]
     return largest, several if len(free) > 1 else []
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in ("onnxviz", "onnxruntime", "torch", "onnx", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            import onnxviz
-
-            found[package] = onnxviz.__version__ if package == "onnxviz" else "unknown"
-    return found

@@ -78,6 +78,16 @@ class Model:
         return self.source.digest
 
     @cached_property
+    def beside(self) -> dict[str, Path]:
+        """The files that hold weights outside of the model's own, by their names as the model writes them."""
+        parts = preparation.every_tensor(self.original, self.constants)
+        return {
+            external_data.written(part): external_data.locate(part, self.source.folder).file
+            for part in parts
+            if external_data.is_external(part)
+        }
+
+    @cached_property
     def nodes(self) -> tuple[NodeProto, ...]:
         """The nodes, in an order in which they can run."""
         return tuple(self.graph.node)
