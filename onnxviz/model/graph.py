@@ -350,6 +350,12 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.name!r}, {len(self.nodes)} nodes)"
 
+    def _repr_html_(self) -> str:
+        """Show the model in a notebook."""
+        from onnxviz.model.notebook import model_html
+
+        return model_html(self)
+
 
 def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Model:
     """Open a model; reads, never runs.
