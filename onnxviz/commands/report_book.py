@@ -15,7 +15,7 @@ from onnxviz.commands.description import describe
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
 from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors
-from onnxviz.commands.report_search import versions
+from onnxviz.commands.report_search import opened, versions
 from onnxviz.commands.terminal import shape_text
 from onnxviz.errors import OnnxvizError
 from onnxviz.formats.report_page import Page, Section
@@ -362,13 +362,12 @@ def open_book(options: dict[str, Any]) -> Book:
     UsageError, DataError, ModelError
         As the parts do.
     """
-    import onnxviz
     from onnxviz.model.inputs import contract
     from onnxviz.model.range_probe import probe_range
     from onnxviz.model.resting import rest
     from onnxviz.model.sample_inputs import feed
 
-    model = onnxviz.load(options["model_path"])
+    model = opened(options["model_path"])
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
     fed = feed(model, held, dims, shapes, options["seed"])

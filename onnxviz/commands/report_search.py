@@ -82,7 +82,7 @@ def _searched(job: Job, options: dict[str, Any]) -> Searched:
     from onnxviz.formats.pictures import picture_bytes, trim
 
     began = time.monotonic()
-    model = _open(Path(options["model_path"]))
+    model = opened(Path(options["model_path"]))
     try:
         task = prepare(Terminal(quiet=True), {**options, "targets": job.targets}, model)
         todo = list(zip(task.objectives, task.climbed, strict=True))
@@ -107,9 +107,23 @@ def _searched(job: Job, options: dict[str, Any]) -> Searched:
     return Searched(rows, pictures, not task.drawing.is_picture, "", time.monotonic() - began)
 
 
+def opened(path: Path) -> Model:
+    """Load a model once for each process, for as long as its file stays what it is.
+
+    Raises
+    ------
+    UsageError, ModelError
+        As `onnxviz.load` does.
+    """
+    try:
+        state = path.stat()
+    except OSError:
+        return _loaded(path)
+    return _loaded(path, state.st_mtime_ns, state.st_size, state.st_ino)
+
+
 @lru_cache(maxsize=1)
-def _open(path: Path) -> Model:
-    """Load a model once for each process."""
+def _loaded(path: Path, *state: int) -> Model:
     import onnxviz
 
     return onnxviz.load(path)
