@@ -9,6 +9,7 @@
     ├── DifferentiationError        no gradient can reach the tensor that should move
     ├── EvaluationError             an operator or ONNX Runtime refuses these values
     ├── AllocationError             a declared size is larger than is allowed
+    ├── ClusterError                other machines cannot be reached, or were lost
     ├── DataError                   a sample, a table or a result cannot be read, or does not fit the model
     └── UsageError                  what was asked for does not exist or contradicts itself; exit code 2
         └── TargetError             no such tensor, or an index outside it
@@ -50,6 +51,10 @@ class AllocationError(OnnxvizError):
 
 class DataError(OnnxvizError):
     """A sample, a table or a result cannot be read, or does not fit the model."""
+
+
+class ClusterError(OnnxvizError):
+    """Other machines cannot be reached, do not fit, or were lost."""
 
 
 class UsageError(OnnxvizError):

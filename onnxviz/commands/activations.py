@@ -208,7 +208,6 @@ class _Work:
             row["files"] = self._draw(answer, identity, sample, rate)
         return row
 
-
     def _draw(self, answer: Answer, identity: str, sample: np.ndarray, rate: int | None) -> list[str]:
         from onnxviz.commands.activation_pictures import answer_picture
         from onnxviz.formats.file_names import safe_name

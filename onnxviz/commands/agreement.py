@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from onnxviz.model.graph import Model
 
 
+_AT_ONCE = 1 << 28
+"""Bytes of tensors that are compared at once; both sides hold as many."""
+
+
 def agreements(
     model: Model, inputs: dict[str, Any], targets: tuple[str, ...], limit: float, place: Any
 ) -> tuple[list[Agreement], tuple[Any, ...]]:
@@ -49,8 +53,11 @@ def agreements(
     names, unsupported = _names(model, targets)
     rows: list[Agreement] = []
     if names:
-        session = model.session(names)
-        rows = compare(model.network(names, device=place), session, inputs, names, limit)
+        # All at once as long as that is little: each portion runs the model anew, on both sides.
+        for part in _portions(model, names, inputs):
+            rows += compare(model.network(part, device=place), model.session(part), inputs, part, limit)
+            if len(part) < len(names):
+                model.close_sessions()
         if not all(row.ok for row in rows):
             rows = _explain(model, rows, inputs, limit, place, whole=not targets)
         if not targets:
@@ -106,6 +113,24 @@ def agreement_document(
         ],
         "first_divergence": first,
     }
+
+
+def _portions(model: Model, names: list[str], inputs: dict[str, Any]) -> list[list[str]]:
+    """Divide tensors, in order, so that the values of those that are compared at once do not fill the memory."""
+    from onnxviz.model.resting import elements
+
+    sizes = [size for value in inputs.values() for size in value.shape[1:]]
+    batch = max((value.shape[0] for value in inputs.values() if value.ndim), default=1)
+    portions: list[list[str]] = []
+    room = 0
+    for name in names:
+        size = elements(model.tensors[name], max(sizes, default=1)) * batch * 4
+        if not portions or size > room:
+            portions.append([])
+            room = _AT_ONCE
+        portions[-1].append(name)
+        room -= size
+    return portions
 
 
 def _explain(

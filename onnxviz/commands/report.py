@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,8 @@ from onnxviz.commands.terminal import Terminal, visible
 from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from rich.console import Console
 
     from onnxviz.commands.report_book import Book
@@ -43,6 +47,15 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
     if found is None:
         raise click.BadParameter(f"'{value}' is no time such as 90s, 2m, 1h or none", ctx, param)
     return float(found[1]) * _UNITS[found[2]]
+
+
+def _scheduler(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Return the address of a scheduler, checked."""
+    if value is not None and not re.fullmatch(
+        r"(?:(?:tcp|tls|wss?|ucx)://)?(?:\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+):\d{1,5}", value
+    ):
+        raise click.BadParameter(f"'{value}' is no address such as tcp://host:8786", ctx, param)
+    return value
 
 
 @click.command()
@@ -80,6 +93,12 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
     "--label",
     metavar="COLUMN",
     help="A column of DATA, or an archive's array, that names the samples' classes and is no feature.",
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    callback=_scheduler,
+    help="Let the workers of a Dask cluster search, as in tcp://host:8786; pip install 'onnxviz[cluster]'.",
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Steps of each ascent. [default: as maximize]")
 @click.option("--restarts", type=click.IntRange(min=1), help="Random starts of each unit. [default: as maximize]")
@@ -119,13 +138,13 @@ def report(terminal: Terminal, /, **options: Any) -> int:
         options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=book.settings
     )
     try:
-        with folder:
+        with _hands(terminal, book) as hands, folder:
             book.begin(folder)
             for sentence in book.notes:
                 terminal.note(sentence)
             try:
                 book.look(terminal, began, options["budget"], before=True)
-                _search(terminal, book, began, options["budget"])
+                _search(terminal, book, hands, began, options["budget"])
                 book.look(terminal, began, options["budget"], before=False)
             finally:
                 book.write(single=options["single_file"])
@@ -142,28 +161,66 @@ def report(terminal: Terminal, /, **options: Any) -> int:
     return 0
 
 
-def _search(terminal: Terminal, book: Book, began: float, budget: float) -> None:
+@dataclass(frozen=True)
+class _Hands:
+    """Who runs the jobs.
+
+    Attributes
+    ----------
+    executor : Executor
+        Takes them.
+    room : callable
+        Tells how many to hand over at once.
+    ahead : int
+        How many of those wait for one another.
+    """
+
+    executor: Executor
+    room: Callable[[], int]
+    ahead: int
+
+
+@contextmanager
+def _hands(terminal: Terminal, book: Book) -> Iterator[_Hands]:
+    """Give who runs the jobs: this process, or the workers of --cluster."""
+    address = book.options["cluster"]
+    if address is None:
+        from onnxviz.commands.report_search import SerialExecutor
+
+        with SerialExecutor() as here:
+            yield _Hands(here, lambda: 1, 1)
+        return
+    from onnxviz.commands.report_cluster import ClusterExecutor
+    from onnxviz.commands.report_parcel import pack
+
+    with ClusterExecutor(address, pack(book.model, book.search)) as there:
+        terminal.note(f"{there.workers} workers at {address}")
+        yield _Hands(there, there.room, 2)
+
+
+def _search(terminal: Terminal, book: Book, hands: _Hands, began: float, budget: float) -> None:
     """Do the jobs that are not done, in turn, as long as the budget lasts."""
-    from onnxviz.commands.report_search import SerialExecutor, gather
+    from onnxviz.commands.report_search import gather
 
     todo = [job for job in book.jobs if not book.report.done(job)]
     if not todo:
         return
     total = sum(len(job.units) for job in todo)
     done = 0
-    with terminal.progress(f"{total} units", total) as told, SerialExecutor() as executor:
-        for job, searched in gather(executor, _affordable(book, todo, began, budget), book.search, book.searching):
+    with terminal.progress(f"{total} units", total) as told:
+        affordable = _affordable(book, todo, began, budget, hands.ahead)
+        for job, searched in gather(hands.executor, affordable, book.search, hands.room):
             book.keep(job, searched)
             done += len(job.units)
             told(done, job.aim.tensor)
 
 
-def _affordable(book: Book, todo: Sequence[Job], began: float, budget: float) -> Iterator[Job]:
+def _affordable(book: Book, todo: Sequence[Job], began: float, budget: float, ahead: int) -> Iterator[Job]:
     """Yield the jobs that are thought to end within the budget; the first in any case, for only doing it tells what jobs cost."""
     started = False
     for job in todo:
         thought = book.seconds_of(job)
-        if started and time.monotonic() - began + (thought or 0.0) > budget:
+        if started and time.monotonic() - began + (thought or 0.0) * ahead > budget:
             continue
         started = True
         yield job

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from onnxviz.commands.description import describe
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
 from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors
+from onnxviz.commands.report_search import opened, versions
 from onnxviz.commands.report_seen import Seen, open_seen, table_of
 from onnxviz.commands.terminal import Terminal, shape_text
 from onnxviz.errors import OnnxvizError
@@ -90,11 +89,11 @@ class Book:
     notes: list[str] = field(default_factory=list)
     seen: Seen = field(default_factory=Seen)
     """The data and the sample inputs, where there are some."""
-    searching: int = 1
-    """How many jobs the executor may have at once."""
 
     def __post_init__(self) -> None:
         self._aims: list[Aim] = []
+        # A tensor's data are read from all of its results: with the page, not after every job.
+        self._unshown: dict[str, Aim] = {}
         self._planned: dict[str, list[Job]] = {}
         self._overviews: dict[str, dict[str, Any]] = {}
         self._sections: list[Section] = []
@@ -121,8 +120,11 @@ class Book:
     @property
     def search(self) -> dict[str, Any]:
         """The options of every search, as `maximize` takes them."""
+        import torch
+
         named = ("model_path", "seed", "device", *_SEARCHED)
-        asked = {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving, "data": self._table}
+        settled = {"wrt": self.moving, "data": self._table, "threads": torch.get_num_threads()}
+        asked = {**_UNASKED, **{key: self.options[key] for key in named}, **settled}
         return {**asked, **{key: value for key, value in self._short.items() if asked[key] is None}}
 
     @cached_property
@@ -192,7 +194,7 @@ class Book:
     def keep(self, job: Job, searched: Searched) -> None:
         """Keep what a job found, and show it."""
         self.report.keep(job, searched)
-        self._show(job.aim)
+        self._unshown[job.aim.tensor] = job.aim
         if self.report.due():
             self.write()
 
@@ -219,7 +221,9 @@ class Book:
 
     def write(self, single: bool = False) -> None:
         """Write the page over all that is there."""
-        self.report.write_seconds(_versions())
+        while self._unshown:
+            self._show(self._unshown.popitem()[1])
+        self.report.write_seconds(versions())
         self.report.write_page(self._page(), single)
 
     def seconds_of(self, job: Job) -> float | None:
@@ -414,13 +418,12 @@ def open_book(options: dict[str, Any]) -> Book:
     UsageError, DataError, ModelError
         As the parts do.
     """
-    import onnxviz
     from onnxviz.model.inputs import contract
     from onnxviz.model.range_probe import probe_range
     from onnxviz.model.resting import rest
     from onnxviz.model.sample_inputs import feed
 
-    model = onnxviz.load(options["model_path"])
+    model = opened(options["model_path"])
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
     fed = feed(model, held, dims, shapes, options["seed"])
@@ -458,15 +461,3 @@ def _moving(
     largest = max(free, key=lambda name: fed[name].size)
     several = [f"{largest} is searched, the largest of {len(free)} float inputs; --wrt chooses another"]
     return largest, several if len(free) > 1 else []
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in ("onnxviz", "onnxruntime", "torch", "onnx", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            import onnxviz
-
-            found[package] = onnxviz.__version__ if package == "onnxviz" else "unknown"
-    return found

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from platform import python_version
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.commands.report_plan import Job
@@ -51,13 +53,28 @@ def run_job(job: Job, options: dict[str, Any]) -> Searched:
     job : Job
         What is searched.
     options : dict
-        As `maximize` takes them; the targets are the job's.
+        As `maximize` takes them; the targets are the job's. "threads" is how many compute: the more share a sum, the
+        otherwise it is rounded, so that the number must be the same wherever jobs run.
 
     Raises
     ------
     KeyboardInterrupt
         If it was interrupted: half a job counts for nothing.
     """
+    import torch
+
+    from onnxviz.model.session import session_threads
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(options["threads"])
+    try:
+        with session_threads(options["threads"]):
+            return _searched(job, options)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _searched(job: Job, options: dict[str, Any]) -> Searched:
     from onnxviz.commands.climb import climb
     from onnxviz.commands.drawing import draw
     from onnxviz.commands.maximization_record import record
@@ -65,7 +82,7 @@ def run_job(job: Job, options: dict[str, Any]) -> Searched:
     from onnxviz.formats.pictures import picture_bytes, trim
 
     began = time.monotonic()
-    model = _open(Path(options["model_path"]))
+    model = opened(Path(options["model_path"]))
     try:
         task = prepare(Terminal(quiet=True), {**options, "targets": job.targets}, model)
         todo = list(zip(task.objectives, task.climbed, strict=True))
@@ -90,9 +107,23 @@ def run_job(job: Job, options: dict[str, Any]) -> Searched:
     return Searched(rows, pictures, not task.drawing.is_picture, "", time.monotonic() - began)
 
 
+def opened(path: Path) -> Model:
+    """Load a model once for each process, for as long as its file stays what it is.
+
+    Raises
+    ------
+    UsageError, ModelError
+        As `onnxviz.load` does.
+    """
+    try:
+        state = path.stat()
+    except OSError:
+        return _loaded(path)
+    return _loaded(path, state.st_mtime_ns, state.st_size, state.st_ino)
+
+
 @lru_cache(maxsize=1)
-def _open(path: Path) -> Model:
-    """Load a model once for each process."""
+def _loaded(path: Path, *state: int) -> Model:
     import onnxviz
 
     return onnxviz.load(path)
@@ -116,7 +147,7 @@ class SerialExecutor(Executor):
 
 
 def gather(
-    executor: Executor, todo: Iterator[Job], options: dict[str, Any], at_once: int = 1
+    executor: Executor, todo: Iterator[Job], options: dict[str, Any], room: Callable[[], int] = lambda: 1
 ) -> Iterator[tuple[Job, Searched]]:
     """Hand jobs to an executor and yield what they found, as they finish.
 
@@ -128,13 +159,13 @@ def gather(
         Asked for the next one only when there is room for it.
     options : dict
         As `run_job` takes them.
-    at_once : int
-        How many jobs may be with the executor.
+    room : callable
+        Tells how many jobs may be with the executor now.
     """
     running: dict[Future[Searched], Job] = {}
     for job in todo:
         running[executor.submit(run_job, job, options)] = job
-        while len(running) >= at_once:
+        while len(running) >= room():
             yield from _finished(running)
     while running:
         yield from _finished(running)
@@ -144,3 +175,17 @@ def _finished(running: dict[Future[Searched], Job]) -> Iterator[tuple[Job, Searc
     done, _ = wait(running, return_when=FIRST_COMPLETED)
     for future in sorted(done, key=lambda one: running[one].key("", {})):
         yield running.pop(future), future.result()
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return what results depend on besides the processor."""
+    import onnxviz
+
+    found = {"python": python_version(), "onnxviz": onnxviz.__version__}
+    for package in ("onnxruntime", "torch", "onnx", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found

@@ -18,7 +18,9 @@ def cores() -> int:
     return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
 
-def prefetch(make: Callable[[Item], Made], items: Iterable[Item], threads: int, ahead: int) -> Generator[Made, None, None]:
+def prefetch(
+    make: Callable[[Item], Made], items: Iterable[Item], threads: int, ahead: int
+) -> Generator[Made, None, None]:
     """Apply a function to items in threads, while the results before are being used.
 
     Parameters

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from onnxviz.errors import DataError
 from onnxviz.formats.array_files import read_npz, write_npz
 from onnxviz.formats.atomic_file import atomic_file
-from onnxviz.formats.captions import quoted
+from onnxviz.formats.captions import number_text, quoted
 from onnxviz.formats.file_names import safe_names
 from onnxviz.formats.json_documents import json_text, plain, read_json
 
@@ -134,6 +135,25 @@ class Result:
         result._check_axes()
         return result
 
+    def _repr_html_(self) -> str:
+        """Show the result in a notebook: its status, what it says in words and numbers, and a line for each array."""
+        told = [
+            (key, value)
+            for key, value in plain(self.summary).items()
+            if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != ""
+        ]
+        arrays = []
+        for name, values in self.arrays.items():
+            axes, shape = self.axes.get(name, ""), " × ".join(map(str, np.shape(values))) or "scalar"
+            arrays.append((name, axes, shape, str(np.asarray(values).dtype), _extent(values)))
+        status = f"{self.status}: {self.message}" if self.message else self.status
+        return (
+            f"<div><b>{escape(status)}</b>"
+            + _table(("", ""), told)
+            + _table(("array", "axes", "shape", "type", "from, to"), arrays)
+            + "</div>"
+        )
+
     def _check_axes(self) -> None:
         for name, words in self.axes.items():
             if name not in self.arrays:
@@ -142,6 +162,26 @@ class Result:
                 raise DataError(
                     f"{quoted(name)} has the shape {np.shape(self.arrays[name])}, its axes are {quoted(words)}"
                 )
+
+
+def _extent(values: NDArray[Any]) -> str:
+    found = np.asarray(values)
+    if not found.size or found.dtype.kind not in "biuf":
+        return ""
+    finite = found[np.isfinite(found)]
+    return (
+        f"{number_text(float(finite.min()), 4)}, {number_text(float(finite.max()), 4)}" if finite.size else "not finite"
+    )
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return rows as a table in HTML, every cell escaped; nothing where there are none."""
+    if not rows:
+        return ""
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    cells = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _entry(document: Mapping[str, Any], name: str, kind: type, folder: Path) -> Any:

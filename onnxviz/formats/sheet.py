@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from onnxviz.errors import DataError
 from onnxviz.formats.captions import elide_to_width, font, number_text, printable
 from onnxviz.formats.colors import BACKGROUND, HAIRLINE, INK, MUTED
-from onnxviz.formats.pictures import Picture, diverging, enlarge, sequential, to_rgb
+from onnxviz.formats.pictures import Picture, diverging, enlarge, picture_bytes, sequential, to_rgb
 from onnxviz.formats.sheet_layout import Layout, arrange
 
 _BAR_WIDTH, _BAR_HEIGHT = 321, 20  # odd, so that there is a middle
@@ -138,6 +138,10 @@ class Sheet:
             top += -(-len(tiles) // layout.columns) * layout.pitch
         self._draw_footer(canvas, pen, layout)
         return np.asarray(canvas)
+
+    def _repr_png_(self) -> bytes:
+        """Show the sheet in a notebook."""
+        return picture_bytes(self.draw())
 
     def _sections(self) -> dict[str, list[Tile]]:
         if not self.tiles:

@@ -118,5 +118,6 @@ def _same(together: Tensor, first: Tensor, second: Tensor) -> bool:
     apart = torch.cat((first, second))
     if not together.is_floating_point():
         return bool(torch.equal(together, apart))
-    spread = float(apart.abs().max()) if apart.numel() else 0.0
-    return torch.allclose(together, apart, rtol=1e-3, atol=1e-4 * spread + 1e-7)
+    finite = apart[apart.isfinite()]
+    spread = float(finite.abs().max()) if finite.numel() else 0.0
+    return torch.allclose(together, apart, rtol=1e-3, atol=1e-4 * spread + 1e-7, equal_nan=True)

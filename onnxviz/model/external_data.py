@@ -51,6 +51,11 @@ def is_external(tensor: TensorProto) -> bool:
     return tensor.data_location == TensorProto.EXTERNAL
 
 
+def written(tensor: TensorProto) -> str:
+    """Return the file of a tensor's bytes as the model names it; "" where it names none."""
+    return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+
+
 def locate(tensor: TensorProto, folder: Path | None) -> Location:
     """Return where a tensor's bytes lie, having checked that they may be read.
 

@@ -78,6 +78,16 @@ class Model:
         return self.source.digest
 
     @cached_property
+    def beside(self) -> dict[str, Path]:
+        """The files that hold weights outside of the model's own, by their names as the model writes them."""
+        parts = preparation.every_tensor(self.original, self.constants)
+        return {
+            external_data.written(part): external_data.locate(part, self.source.folder).file
+            for part in parts
+            if external_data.is_external(part)
+        }
+
+    @cached_property
     def nodes(self) -> tuple[NodeProto, ...]:
         """The nodes, in an order in which they can run."""
         return tuple(self.graph.node)
@@ -343,6 +353,12 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, {len(self.nodes)} nodes)"
+
+    def _repr_html_(self) -> str:
+        """Show the model in a notebook."""
+        from onnxviz.model.notebook import model_html
+
+        return model_html(self)
 
 
 def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Model:

@@ -261,7 +261,7 @@ def _slides_both_ways(model: Model, name: str) -> bool:
         kernels = first_layer(model, name).kernels
     except OnnxvizError:  # not in the file
         return False
-    return sum(size > 1 for size in kernels.shape[2:]) == 2
+    return bool(sum(size > 1 for size in kernels.shape[2:]) == 2)
 
 
 def _flips_channels(model: Model, name: str) -> bool:

@@ -110,13 +110,11 @@ def activation_elements(model: Model, tensors: list[str], wrt: list[str], shape:
     """Return how many numbers the activations of one sample are; the parameters are those of `samples_at_once`."""
     part = model.cut(tensors, wrt)
     open_size = max(shape[1:], default=1)
-    elements = math.prod(shape[1:])
-    for name in part.producers:
-        elements += _elements(part.tensors[name], open_size)
-    return elements
+    return math.prod(shape[1:]) + sum(elements(part.tensors[name], open_size) for name in part.producers)
 
 
-def _elements(info: TensorInfo, open_size: int) -> int:
+def elements(info: TensorInfo, open_size: int) -> int:
+    """Return how many numbers one sample of a tensor is; `open_size` stands for sizes that are not known, 0 for an unknown shape."""
     if info.shape is None:
         return 0
     return math.prod(size if isinstance(size, int) else min(open_size, 256) for size in info.shape[1:])

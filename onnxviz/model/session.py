@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +39,20 @@ _STORED = {
     for name in ("BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ")
 }
 """Types that numpy lacks, with ONNX's element type: they are handed to ONNX Runtime as bytes, and given back as float32."""
+
+
+_THREADS: ContextVar[int] = ContextVar("threads", default=0)
+"""How many threads a new session takes; 0 for as many as ONNX Runtime likes."""
+
+
+@contextmanager
+def session_threads(count: int) -> Iterator[None]:
+    """Let every session that is made inside the block compute in so many threads."""
+    token = _THREADS.set(count)
+    try:
+        yield
+    finally:
+        _THREADS.reset(token)
 
 
 class Session:
@@ -100,7 +116,7 @@ class Session:
             return
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        options.intra_op_num_threads = threads or 0
+        options.intra_op_num_threads = threads or _THREADS.get()
         content: str | bytes
         if self.untouched and model.path is not None:
             content = str(model.path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import onnx
 import pytest
 from PIL import Image
 
+import onnxviz
 from onnxviz.commands import report_search
 from onnxviz.commands.report_plan import Aim, jobs, spread_order
 from onnxviz.errors import EvaluationError
@@ -266,3 +269,22 @@ def test_few_units_lie_evenly_and_more_begin_with_the_same(count: int) -> None:
         part, whole = jobs(aim, wanted, 4), jobs(aim, wanted + 9, 4)
         assert part == whole[: len(part)]
         assert sum(len(job.units) for job in part) >= min(wanted, count)
+
+
+def test_a_model_is_loaded_once_and_again_when_its_file_is_another(cli, samples, tmp_path, monkeypatch) -> None:
+    loaded = []
+    real = onnxviz.load
+
+    def counting(path):
+        loaded.append(path)
+        return real(path)
+
+    monkeypatch.setattr(onnxviz, "load", counting)
+    path = tmp_path / "model.onnx"
+    for name in ("wine", "tones"):
+        shutil.copy(samples / f"{name}.onnx", path)
+        outcome = cli("report", path, *SMALL, "--tensors", "logits", "-o", tmp_path / name, "--json")
+        assert outcome.code == 0, outcome.err
+        (digest,) = {outcome.document["model"]["sha256"]}
+        assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert len(loaded) == 2

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from onnxviz.commands import agreement
 from onnxviz.methods import verification
 
 
@@ -131,3 +132,21 @@ def test_rounding_that_is_amplified_is_told_but_no_divergence(cli, written, monk
     # A tensor that is asked for alone is judged by what lies before it as well.
     (row,) = cli("verify", path, *options, "-t", "y", "--json").document["tensors"]
     assert (row["name"], row["amplified"]) == ("y", True)
+
+
+def test_tensors_compared_in_portions_are_those_compared_at_once(cli, samples, monkeypatch) -> None:
+    whole = cli("verify", samples / "digits.onnx", "--json").document
+    sizes = []
+    real = verification.verify
+
+    def counting(network, session, inputs, names, tolerance):
+        sizes.append(len(names))
+        return real(network, session, inputs, names, tolerance)
+
+    monkeypatch.setattr(verification, "verify", counting)
+    monkeypatch.setattr(agreement, "_AT_ONCE", 8000)
+    parts = cli("verify", samples / "digits.onnx", "--json").document
+    assert len(sizes) > 2
+    assert max(sizes) < len(whole["tensors"])
+    assert [row["name"] for row in parts["tensors"]] == [row["name"] for row in whole["tensors"]]
+    assert parts["ok"]

@@ -14,6 +14,9 @@ import numpy as np
 import onnx
 import pytest
 
+from onnxviz.formats.pictures import picture_bytes
+from onnxviz.formats.report_page import Page, assets, script_data
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -222,3 +225,80 @@ def test_a_reader_of_the_screen_finds_its_way(visit) -> None:
         "all => all.filter(one => !(one.textContent.trim() || one.getAttribute('aria-label'))).length"
     )
     assert nameless == 0
+
+
+MANY = 5000
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Path:
+    """The page of a tensor with thousands of units, each with a picture of its own."""
+    folder = tmp_path_factory.mktemp("many")
+    units = []
+    for number in range(MANY):
+        place = f"units/fc/{number}.png"
+        save(folder / place, picture_bytes(np.full((8, 8, 3), number % 256, np.uint8)))
+        panel = {"title": "maximizing input", "alt": f"unit {number}", "file": place, "width": 8, "height": 8}
+        about = {"unit": number, "target": f"fc[{number}]", "label": "", "score": -number, "shown": f"{-number}"}
+        units.append({**about, "verdict": "ok", "told": [["score", "1"]], "command": "onnxviz", "panels": [panel]})
+    about = {"name": "fc", "link": "fc", "operator": "Gemm", "shape": "Nx5000"}
+    tensor = {**about, "dtype": "float32", "axis": "", "wanted": MANY, "of": MANY, "chart": False, "messages": []}
+    index = {"title": "many", "command": "onnxviz", "tensors": [{**about, "reason": "", "done": MANY, "shown": True}]}
+    seconds = {"units": MANY, "searching": 1, "sections": {}, "versions": {}}
+    for name, content in assets().items():
+        save(folder / "assets" / name, content)
+    for key, value in (("report", index), ("fc", {**tensor, "units": units}), ("seconds", seconds)):
+        save(folder / "data" / f"{key}.js", script_data(value, key).encode("ascii"))
+    save(folder / "index.html", Page("many", (), index, {}).html().encode("utf-8"))
+    return folder
+
+
+def save(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def crowd(browser, many) -> Iterator[Visit]:
+    visit = Visit(browser.new_context(viewport={"width": 1280, "height": 800}).new_page(), many / "index.html")
+    yield visit
+    visit.check(many)
+    visit.page.context.close()
+
+
+def test_of_thousands_of_units_those_near_the_reader_are_there(crowd) -> None:
+    page = crowd.page
+    page.evaluate("location.hash = 'fc'")
+    page.locator(".unit").first.wait_for()
+    page.wait_for_timeout(300)
+    assert page.locator(".unit").count() < 400
+    assert page.evaluate("document.querySelectorAll('*').length") < 3000
+    assert page.locator(".unit img:not([loading=lazy])").count() == 0
+    # Pictures far below the window are not even asked for.
+    assert len([url for url in crowd.asked if url.endswith(".png")]) < 400
+    before = page.locator(".unit").count()
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_function("before => document.querySelectorAll('.unit').length > before", arg=before)
+    page.wait_for_timeout(300)
+    assert before < page.locator(".unit").count() < MANY / 2
+
+
+def test_one_of_thousands_is_reached_by_its_address_by_order_and_by_keys(crowd) -> None:
+    page = crowd.page
+    page.evaluate("location.hash = 'fc/3210'")
+    page.locator(".detail h2", has_text="fc[3210]").wait_for()
+    assert page.locator(".unit[aria-current]").get_attribute("data-unit") == "3210"
+    page.keyboard.press("ArrowRight")
+    page.locator(".detail h2", has_text="fc[3211]").wait_for()
+    page.keyboard.press("Escape")
+    page.locator(".about select").select_option("score")
+    assert page.locator(".unit").first.get_attribute("data-unit") == "0"
+    assert page.locator(".unit").count() < 400
+
+
+def test_on_paper_every_unit_stands(crowd) -> None:
+    page = crowd.page
+    page.evaluate("location.hash = 'fc'")
+    page.locator(".unit").first.wait_for()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".unit").count() == MANY

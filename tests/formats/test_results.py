@@ -142,3 +142,26 @@ def test_damage_is_told(tmp_path, damage, message):
     damage(tmp_path)
     with pytest.raises(DataError, match=message):
         Result.load(tmp_path)
+
+
+def test_a_result_shows_itself_in_a_notebook_as_words_alone():
+    hostile = "<script>alert(1)</script>&amp;"
+    result = Result(
+        {hostile: np.array([[0.5, -2.0, np.nan]], np.float32), "names": np.array([hostile]), "none": np.zeros((0, 2))},
+        {hostile: "batch feature"},
+        {"score": 1.5, "target": hostile, "runs": [hostile]},
+        "no_progress",
+        hostile,
+    )
+    text = result._repr_html_()
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;&amp;amp;") == 3
+    for told in ("no_progress", "batch feature", "1 × 3", "float32", "−2, 0.5", "1.5", "0 × 2"):
+        assert told in text
+
+
+@settings(max_examples=60)
+@given(st.dictionaries(st.text(), arrays, max_size=4), summaries, st.text())
+def test_any_result_shows_itself(content, summary, message):
+    text = Result(content, {}, summary, "ok", message)._repr_html_()
+    assert text.count("<table>") == text.count("</table>")

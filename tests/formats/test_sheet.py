@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
-from PIL import ImageColor
+from PIL import Image, ImageColor
 
 from onnxviz.errors import DataError
 from onnxviz.formats.colors import BACKGROUND
@@ -166,3 +168,9 @@ def test_a_sheet_without_pictures_is_refused():
 def test_what_is_no_picture_is_refused(array):
     with pytest.raises(DataError, match=r"is no picture; a tile needs \(height, width, 3\) uint8"):
         Sheet([Tile(array)]).draw()
+
+
+def test_a_sheet_shows_itself_in_a_notebook():
+    sheet = Sheet([Tile(np.full((8, 8, 3), 7, np.uint8), "<b>a</b>")], title="one")
+    with Image.open(io.BytesIO(sheet._repr_png_())) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), sheet.draw())

@@ -94,6 +94,15 @@ def test_rounding_alone_does_not_forbid_a_batch() -> None:
     assert Batched(lambda inputs: {"y": 1e6 * (inputs["x"] @ weight)}, "x", {}, SAMPLE).batchable
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_compared_like_others(value: float) -> None:
+    def overflowing(inputs):
+        return {"y": torch.cat((inputs["x"], torch.full_like(inputs["x"], value)), 1)}
+
+    assert Batched(overflowing, "x", {}, SAMPLE).batchable
+    assert not Batched(lambda inputs: {"y": inputs["x"].sum(0, keepdim=True) * value}, "x", {}, SAMPLE).batchable
+
+
 def test_what_the_network_tells_of_gradients_is_handed_on() -> None:
     class Telling:
         def __call__(self, inputs):

@@ -11,6 +11,7 @@ import onnxviz
 from onnxviz.model.graph import Model
 from onnxviz.model.inputs import InputContract, contract
 from onnxviz.model.range_probe import probe_range
+from onnxviz.model.session import Session
 
 SHAPE = (1, 3, 16, 16)
 
@@ -44,6 +45,22 @@ def test_the_range_is_the_one_in_which_pictures_differ(width: float, top: float)
     expected = contract(opened, "x")
     assert "assumed" in expected.evidence[-1]
     assert probe_range(opened, expected, SHAPE, {}).high == (top,)
+
+
+def test_a_model_is_asked_once_for_each_shape_and_setting(monkeypatch) -> None:
+    opened = model(255.0)
+    runs = []
+    real = Session.__call__
+    monkeypatch.setattr(Session, "__call__", lambda self, inputs: runs.append(1) or real(self, inputs))
+    expected = contract(opened, "x")
+    first = probe_range(opened, expected, SHAPE, {})
+    once = len(runs)
+    assert probe_range(opened, expected, SHAPE, {}) == first
+    assert len(runs) == once > 0
+    probe_range(opened, expected, SHAPE, {"other": np.zeros(1)})
+    assert len(runs) == 2 * once
+    probe_range(model(255.0), expected, SHAPE, {})
+    assert len(runs) == 3 * once
 
 
 def test_what_the_file_says_is_left_alone() -> None:

@@ -145,12 +145,17 @@
     verdict: (one, other) => one.verdict.localeCompare(other.verdict) || one.unit - other.unit,
   };
 
-  /* Of a tensor with thousands of units the first stand at once, the others while nothing else is to be done. */
+  /* Of a tensor with thousands of units the first stand at once, the others as the reader comes near them, or prints. */
   const AT_ONCE = 150;
-  function fillLater(what) {
-    if (what !== shown || what.filled >= what.units.length) return;
-    (window.requestIdleCallback || setTimeout)(() => { if (what === shown) { what.more(); fillLater(what); } });
-  }
+  const NEAR = "2000px";
+  const near = new IntersectionObserver((seen) => {
+    if (!seen.some((one) => one.isIntersecting) || !shown) return;
+    shown.more();
+    /* Still in sight after that? Only looking anew tells. */
+    near.unobserve(shown.end);
+    if (shown.filled < shown.units.length) near.observe(shown.end);
+  }, { rootMargin: NEAR + " 0px" });
+  window.addEventListener("beforeprint", () => { while (shown && shown.filled < shown.units.length) shown.more(); });
 
   function card(tensor, one) {
     return make("li", {}, make("a", { class: "unit", href: "#" + tensor.link + "/" + one.unit, "data-unit": one.unit },
@@ -174,7 +179,9 @@
       };
       shown.filled = 0;
       shown.more();
-      fillLater(shown);
+      shown.end = make("div", { class: "end" });
+      near.disconnect();
+      if (shown.filled < units.length) near.observe(shown.end);
       const left = tensor.wanted - tensor.units.length;
       view.replaceChildren(crumbs(), make("h1", {}, make("code", {}, tensor.name)),
         make("div", { class: "about" },
@@ -183,7 +190,7 @@
           make("label", { class: "sort" }, "Sorted by ", select)),
         ...tensor.messages.map((text) => make("p", { class: "note" }, text)),
         left > 0 && !tensor.messages.length ? make("p", { class: "note" }, "Left out for want of time: " + left + " units; --resume goes on from here.") : "",
-        make("div", { class: "units-view" + (tensor.chart ? " charts" : "") }, grid, make("aside", { class: "detail", hidden: true, "aria-label": "The unit", tabindex: "-1" })));
+        make("div", { class: "units-view" + (tensor.chart ? " charts" : "") }, make("div", {}, grid, shown.end), make("aside", { class: "detail", hidden: true, "aria-label": "The unit", tabindex: "-1" })));
       if (unit === null) scrollTo(0, 0);
     }
     showUnit(unit);

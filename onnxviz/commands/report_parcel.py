@@ -1,0 +1,112 @@
+"""The files that the jobs of a report read, packed once for machines that share no disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxviz.errors import DataError
+
+if TYPE_CHECKING:
+    from onnxviz.model.graph import Model
+
+LARGEST_DATA = 1 << 28
+"""DATA of more bytes, and folders, are not sent: they must lie where every machine finds them."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """Files, and where they were written of in a job's options.
+
+    Attributes
+    ----------
+    files : mapping of str to bytes
+        From a place inside the parcel to the content.
+    places : mapping of str to str
+        From a path as the options have it to the place of its file.
+    shared : tuple of str
+        Paths that are not in the parcel.
+    """
+
+    files: Mapping[str, bytes]
+    places: Mapping[str, str]
+    shared: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many bytes the files are."""
+        return sum(map(len, self.files.values()))
+
+    def unpack(self, folder: Path) -> None:
+        """Write the files into a folder, which becomes theirs alone.
+
+        Raises
+        ------
+        OSError
+            If the disk does not take them.
+        """
+        shutil.rmtree(folder, ignore_errors=True)
+        for place, content in self.files.items():
+            file = folder / place
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+
+
+def pack(model: Model, options: Mapping[str, Any]) -> Parcel:
+    """Pack the model, the weights beside it, the arrays of --set and the data.
+
+    Parameters
+    ----------
+    model : Model
+        Loaded from ``options["model_path"]``.
+    options : mapping
+        As `maximize` takes them.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read.
+    """
+    written = Path(options["model_path"])
+    # Weights beside the model are found from its folder: below one folder they all keep their places.
+    inside = {f"model/{written.name}": written, **{f"model/{name}": file for name, file in model.beside.items()}}
+    places = {str(written): f"model/{written.name}"}
+    for number, (_, text) in enumerate(options["held"]):
+        path = Path(text.partition("::")[0])
+        if path.is_file():
+            places[str(path)] = f"held/{number}/{path.name}"
+            inside[places[str(path)]] = path
+    shared: tuple[str, ...] = ()
+    data = options["data"]
+    if data is not None:
+        if data.is_file() and data.stat().st_size <= LARGEST_DATA:
+            places[str(data)] = f"data/{data.name}"
+            inside[places[str(data)]] = data
+        else:
+            shared = (str(data),)
+    try:
+        return Parcel({place: file.read_bytes() for place, file in inside.items()}, places, shared)
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror or error}") from error
+
+
+def relocated(options: Mapping[str, Any], places: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    """Return a job's options with every path in the parcel led to the folder that it was unpacked into."""
+
+    def place(value: Any) -> Any:
+        if isinstance(value, Path):
+            return folder / places[str(value)] if str(value) in places else value
+        return value
+
+    def text(value: str) -> str:
+        path, mark, member = value.partition("::")
+        found = places.get(str(Path(path)))
+        return value if found is None else f"{folder / found}{mark}{member}"
+
+    return {
+        **{key: place(value) for key, value in options.items()},
+        "held": tuple((name, text(value)) for name, value in options["held"]),
+    }

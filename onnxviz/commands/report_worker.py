@@ -1,0 +1,82 @@
+"""What a worker of a cluster does for a report: it unpacks the files once, and runs one job at a time."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from distributed import WorkerPlugin, get_worker
+
+from onnxviz.commands.report_parcel import Parcel, relocated
+from onnxviz.commands.report_search import versions
+from onnxviz.errors import ClusterError
+
+_ONE_AT_A_TIME = Lock()
+"""A model's sessions and torch's threads belong to a process: workers with several threads run one job, too."""
+
+
+class Unpacking(WorkerPlugin):
+    """Unpacks a parcel on each worker, now or when it joins, and clears it away at the end.
+
+    Parameters
+    ----------
+    parcel : Parcel
+        The files.
+    name : str
+        A name for the folder that no other run has.
+    """
+
+    def __init__(self, parcel: Parcel, name: str) -> None:
+        self.parcel: Parcel | None = parcel
+        self.name = name
+        self.folder = Path()
+
+    def setup(self, worker: Any) -> None:
+        """Write the files into the worker's own folder; from then on they are not held in memory."""
+        self.folder = Path(worker.local_directory) / self.name
+        if self.parcel is not None:
+            self.parcel.unpack(self.folder)
+        self.parcel = None
+
+    def teardown(self, worker: Any) -> None:
+        """Clear the files away."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def on_worker(name: str, wanted: dict[str, str], payload: bytes) -> Any:
+    """Run a job on the worker that this is.
+
+    Parameters
+    ----------
+    name : str
+        Of the parcel.
+    wanted : dict of str to str
+        The versions that the report's own machine has.
+    payload : bytes
+        The function, the job, its options, and the parcel's places and shared paths.
+
+    Raises
+    ------
+    ClusterError
+        If this machine has other versions, or lacks a file that was not sent.
+    """
+    worker = get_worker()
+    found = versions()
+    other = next((package for package in wanted if found.get(package) != wanted[package]), None)
+    if other is not None:
+        raise ClusterError(
+            f"the worker {worker.address} has {other} {found.get(other)}, this machine {wanted[other]}: "
+            "only the same versions everywhere give the same results"
+        )
+    function, job, options, places, shared = pickle.loads(payload)
+    for path in shared:
+        if not Path(path).exists():
+            raise ClusterError(
+                f"the worker {worker.address} does not find {path}: folders and large files of data are not sent; "
+                "put them on a disk that all machines have at the same path"
+            )
+    with _ONE_AT_A_TIME:
+        return function(job, relocated(options, places, worker.plugins[name].folder))
