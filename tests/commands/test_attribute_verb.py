@@ -360,3 +360,14 @@ def test_a_picture_keeps_its_size_unless_one_is_settled(cli, written, tmp_path, 
     assert outcome.code == 0, outcome.err
     assert arrays(tmp_path / "out", "y[0]")["input"].shape == (1, 3, *size)
     assert ("resized to fill 20x12" in outcome.err) == bool(words)
+
+
+def test_a_baseline_may_be_a_row_of_the_same_table(cli, written, tmp_path) -> None:
+    rows = table(tmp_path / "rows.csv")
+    words = ["-t", "y[1]", "-m", "input-x-gradient", "--label", "species", "--baseline", f"{rows}#1"]
+    outcome = cli("attribute", written(LINEAR, w=WEIGHTS), f"{rows}#2", *words, "-o", tmp_path / "out", "--json")
+    assert outcome.code == 0, outcome.err
+    found = arrays(tmp_path / "out", "y[1]")
+    np.testing.assert_allclose(
+        found["input-x-gradient"], (np.array([3, 0, 1]) - [0.5, -1, 2]) * WEIGHTS[:, 1], rtol=1e-5
+    )
