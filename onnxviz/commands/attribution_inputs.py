@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.commands.data_feed import open_sizes
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.single_sample import SingleSample, read_single
 from onnxviz.commands.terminal import Terminal, shape_text
@@ -131,7 +132,8 @@ def read_inputs(terminal: Terminal, model: Model, options: dict[str, Any]) -> Fe
         columns[name] = single.columns
         for note in single.notes:
             terminal.note(note)
-        if name not in shapes:
+        settled, given_dims = name in shapes, dims
+        if not settled:
             # Other inputs may share the names of sizes that this file settles.
             found = _open_sizes(model, expected, single)
             dims = {**{str(declared[place]): size for place, size in found.items() if declared[place]}, **dims}
@@ -143,7 +145,7 @@ def read_inputs(terminal: Terminal, model: Model, options: dict[str, Any]) -> Fe
         for sentence in expected.evidence:
             terminal.note(f"{name}: {sentence}")
         contracts[name] = expected
-        arrays[name], said = single.fitted(expected, _wanted(expected, single, shape), rate)
+        arrays[name], said = single.fitted(expected, _wanted(model, name, single, shape, given_dims, settled), rate)
         for sentence in said:
             terminal.note(f"{name}: {sentence}")
         if single.sample.kind == "audio" and (rate or single.sample.rate):
@@ -212,15 +214,11 @@ def _open_sizes(model: Model, expected: InputContract, single: SingleSample) -> 
     )
 
 
-def _wanted(expected: InputContract, single: SingleSample, shape: tuple[int, ...]) -> list[int | None]:
-    """Return the sizes that a sample is brought to; an input of any size takes a picture at its own."""
-    wanted: list[int | None] = list(shape[1:])
-    if single.sample.kind == "image" and expected.kind == "image":
-        for axis in ("height", "width"):
-            place = expected.axes.index(axis)
-            if not isinstance(expected.shape[1 + place], int):
-                wanted[place] = None
-    return wanted
+def _wanted(
+    model: Model, name: str, single: SingleSample, shape: tuple[int, ...], dims: dict[str, int], settled: bool
+) -> tuple[int | None, ...]:
+    """Return the sizes that a sample is brought to; a picture keeps its own where neither the file nor the user settles one."""
+    return open_sizes(model, name, shape, dims, settled) if single.sample.kind == "image" else shape[1:]
 
 
 def _explained(

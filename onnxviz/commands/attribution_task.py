@@ -167,7 +167,7 @@ def _baselines(fed: Fed, features: Features, given: str | None) -> tuple[tuple[n
     """Return what stands for absence, and a sentence about it."""
     arrays, words = [], []
     for place, one in enumerate(fed.explained):
-        array, text = _baseline(one, features if place == 0 else None, given)
+        array, text = _baseline(fed, one, features if place == 0 else None, given)
         arrays.append(np.asarray(array, one.sample.dtype).reshape(one.sample.shape))
         words.append(text)
     if len(set(words)) > 1:
@@ -175,7 +175,7 @@ def _baselines(fed: Fed, features: Features, given: str | None) -> tuple[tuple[n
     return tuple(arrays), "; ".join(dict.fromkeys(words))
 
 
-def _baseline(one: Explained, features: Features | None, given: str | None) -> tuple[np.ndarray, str]:
+def _baseline(fed: Fed, one: Explained, features: Features | None, given: str | None) -> tuple[np.ndarray, str]:
     from onnxviz.methods.attribution.baselines import blurred_baseline, mean_baseline
 
     sample = one.sample[0]
@@ -193,11 +193,14 @@ def _baseline(one: Explained, features: Features | None, given: str | None) -> t
     if choice == "blur":
         return blurred_baseline(sample, one.places), "the input blurred by a sixteenth of its size"
     if choice != "mean":
-        from onnxviz.commands.feeding import read_input
+        from onnxviz.commands.single_sample import read_single
+        from onnxviz.formats.column_matching import Slot
 
-        if not Path(choice).exists():
+        if not any(Path(text).exists() for text in (choice, choice.rpartition("#")[0] or choice)):
             raise UsageError(f"--baseline {choice}: neither zero, mean nor blur, nor a file that exists")
-        return read_input(Path(choice), one.expected, one.sample.shape)[0], choice
+        slot = Slot(one.name, sample.shape, one.expected.kind, fed.columns.get(one.name, ()))
+        array, _ = read_single(Path(choice), slot).fitted(one.expected, sample.shape, fed.rates.get(one.name))
+        return array[0], choice
     if known is not None:
         return np.broadcast_to(known[0], sample.shape), known[1]
     if vector:

@@ -313,7 +313,7 @@ def prepare_feed(terminal: Terminal, model: Model, options: dict[str, Any], sour
         if len(names) == 1:
             expected = probe_range(model, expected, settled, outside)
         contracts[name] = expected
-        wanted[name] = _open_sizes(model, name, settled, dims, name in shapes)
+        wanted[name] = open_sizes(model, name, settled, dims, name in shapes)
         for sentence in expected.evidence:
             terminal.note(f"{name}: {sentence}")
     needed = [name for name in outside if name not in held]
@@ -384,7 +384,7 @@ def _fitting(model: Model, names: list[str], sources: tuple[str, ...]) -> list[s
     return [name for name in names if sizes[name] and (fits(shape[1:], sizes[name]) or fits(shape, sizes[name]))]
 
 
-def _open_sizes(
+def open_sizes(
     model: Model, name: str, settled: tuple[int, ...], dims: dict[str, int], whole: bool
 ) -> tuple[int | None, ...]:
     """Return the sizes after the batch; None where neither file nor user says, and every sample has its own."""

@@ -79,6 +79,28 @@ def map_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
+def copy_rows(array: NDArray[Any], first: int, last: int) -> NDArray[Any]:
+    """Copy some rows of an array; of a mapped one through a mapping of their own, which takes its pages with it when it goes.
+
+    Parameters
+    ----------
+    array : (row, …) ndarray
+        As `map_npy` gives it, or in memory.
+    first, last : int
+        The first row and the one behind the last.
+
+    Returns
+    -------
+    (row, …) ndarray
+        In the array's own byte order.
+    """
+    if isinstance(array, np.memmap) and array.flags.c_contiguous and array.filename is not None:
+        width = array.dtype.itemsize * math.prod(array.shape[1:])
+        start = array.offset + first * width
+        return np.array(np.memmap(array.filename, array.dtype, "r", start, (last - first, *array.shape[1:])))
+    return np.array(array[first:last])
+
+
 def stream_npz(path: str | os.PathLike[str], member: str, rows: int) -> Iterator[NDArray[Any]]:
     """Read an array of a .npz archive some rows at a time, unpacking it as it goes.
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.array_files import copy_rows
 from onnxviz.formats.samples import Sample, read_sample
 
 Known = Callable[[str, str], bool]
@@ -118,10 +119,10 @@ class RowsReader:
     def __call__(self, known: Known) -> Block:
         """Read the samples that are not known."""
         rows = [place - self.start for place in self.places]
-        index: Any = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] + 1 == len(rows) else rows
+        together = rows[-1] - rows[0] + 1 == len(rows)
         parts, finite = {}, np.ones(len(rows), np.bool_)
         for key, array in self.arrays.items():
-            part = np.asarray(array[index])
+            part = copy_rows(array, rows[0], rows[-1] + 1) if together else np.asarray(array[rows])
             part = part.astype(part.dtype.newbyteorder("="), copy=False)
             if part.dtype.kind == "f":
                 finite &= np.isfinite(part).reshape(len(rows), -1).all(axis=1)

@@ -260,6 +260,8 @@ def _take_unknown(rest: str, text: str) -> tuple[str, str]:
     """Split off an unknown name: up to the next sign that stands apart, so that the message can repeat it."""
     match = re.match(r"(.+?)\s*(?=\s[+-]\s|$)", rest)
     if not match:
+        if not text.strip():
+            raise TargetError("the target is empty; write a tensor's name, as in 'logits[281]'")
         raise TargetError(f"{text}: a target is missing at the end; write it as in 'logits[281] - 0.5*logits[285]'")
     return match.group(1), rest[match.end() :].lstrip()
 

@@ -346,3 +346,28 @@ def test_the_maps_of_a_classic_classifier_are_explained_at_the_tensor_before_the
     words = ["-t", "y[1]", "-m", "gradient", "--literal", "--json"]
     (row,) = cli("attribute", zipped, f"{table(tmp_path / 'rows.csv')}#1", *words).document["runs"]
     assert (row["target"], row["label"]) == ("p[1]", "large")
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [([], (30, 40)), (["--shape", "x=1x3x12x20"], (12, 20)), (["--dim", "height=12", "--dim", "width=20"], (12, 20))],
+)
+def test_a_picture_keeps_its_size_unless_one_is_settled(cli, written, tmp_path, words, size) -> None:
+    graph = "agraph (float[N, 3, height, width] x) => (float[N, 3, 1, 1] y) { y = GlobalAveragePool(x) }"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)).save(tmp_path / "noise.png")
+    more = ["-t", "y[0]", "-m", "gradient", "-o", tmp_path / "out", *words]
+    outcome = cli("attribute", written(graph), tmp_path / "noise.png", *more)
+    assert outcome.code == 0, outcome.err
+    assert arrays(tmp_path / "out", "y[0]")["input"].shape == (1, 3, *size)
+    assert ("resized to fill 20x12" in outcome.err) == bool(words)
+
+
+def test_a_baseline_may_be_a_row_of_the_same_table(cli, written, tmp_path) -> None:
+    rows = table(tmp_path / "rows.csv")
+    words = ["-t", "y[1]", "-m", "input-x-gradient", "--label", "species", "--baseline", f"{rows}#1"]
+    outcome = cli("attribute", written(LINEAR, w=WEIGHTS), f"{rows}#2", *words, "-o", tmp_path / "out", "--json")
+    assert outcome.code == 0, outcome.err
+    found = arrays(tmp_path / "out", "y[1]")
+    np.testing.assert_allclose(
+        found["input-x-gradient"], (np.array([3, 0, 1]) - [0.5, -1, 2]) * WEIGHTS[:, 1], rtol=1e-5
+    )

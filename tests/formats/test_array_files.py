@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from onnxviz.errors import DataError
 from onnxviz.formats import array_files
-from onnxviz.formats.array_files import member_names, read_npy, read_npz, write_npz
+from onnxviz.formats.array_files import copy_rows, map_npy, member_names, read_npy, read_npz, write_npz
 
 arrays = hnp.arrays(
     st.sampled_from(["<f4", ">f4", "<f8", "<f2", "<i8", ">u2", "|u1", "|b1", "<c8", "<U3"]),
@@ -160,3 +160,16 @@ def test_what_cannot_be_stored_is_refused_before_anything_is_written(tmp_path, a
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_npy(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["<f4", ">i2"])
+def test_rows_of_a_mapped_array_are_copied_and_leave_the_mapping_alone(tmp_path, order, kind):
+    array = np.asarray(np.random.default_rng(0).integers(0, 99, (40, 3, 5)), dtype=kind, order=order)
+    np.save(tmp_path / "a.npy", array)
+    mapped = map_npy(tmp_path / "a.npy")
+    for first, last in ((0, 40), (7, 8), (11, 30)):
+        rows = copy_rows(mapped, first, last)
+        assert not isinstance(rows, np.memmap)
+        np.testing.assert_array_equal(rows, array[first:last])
+    np.testing.assert_array_equal(copy_rows(array, 3, 9), array[3:9])
