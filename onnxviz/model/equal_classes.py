@@ -73,15 +73,16 @@ def _position(step: Step) -> int:
 
 def _axis_of_equals(step: Step) -> int | None:
     """Return the axis along which a layer's output cannot differ, as all of its filters are the same; None if there is none."""
-    if step.node.domain or step.rounded or len(step.arguments) < 2:
+    if step.node.domain not in ("", "com.microsoft") or step.rounded or len(step.arguments) < 2:
         return None
     operator, weight = step.node.operator, step.arguments[1]
     bias = step.arguments[2] if len(step.arguments) > 2 else None
     if not isinstance(weight, Tensor) or not (bias is None or isinstance(bias, Tensor)):
         return None
-    if operator == "Conv" and step.keywords.get("group", 1) == 1:
+    # What is added to a fused convolution may differ between the classes; its activation cannot make them differ.
+    if operator in ("Conv", "FusedConv") and step.keywords.get("group", 1) == 1 and len(step.arguments) < 4:
         filters, axis = weight, 1
-    elif operator == "Gemm" and weight.ndim == 2:
+    elif operator in ("Gemm", "FusedGemm") and weight.ndim == 2:
         filters, axis = weight if step.keywords.get("transB") else weight.t(), 1
     elif operator == "Linear":
         filters, axis = weight, -1

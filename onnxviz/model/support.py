@@ -19,6 +19,7 @@ _CATALOG = Path(__file__).with_name("operators") / "catalog.json"
 
 ZERO = "zero"
 _CONSTANT = "it is constant"
+_HINT = "; --straight-through (in Python straight_through=True) lets it pass as if nothing were rounded"
 
 
 @dataclass(frozen=True)
@@ -132,12 +133,15 @@ def reach(model: Model, sources: Iterable[str] | None = None, *, straight_throug
                 told = sorted(before, key=lambda entry: (not entry.stopped, entry.reason == _CONSTANT))
                 table[name] = replace(told[0], converted=True) if told else Reach(True, False, _CONSTANT)
             else:
-                why = _stop(model, node, name, found, [one for one in read_by(node) if table[one].differentiable])
+                moving_here = [one for one in read_by(node) if table[one].differentiable]
+                why = _stop(model, node, name, found, moving_here) or _stop_inside(
+                    model, node, name, set(moving_here), straight_through
+                )
                 if why and node.op_type in ROUNDING and not node.domain:
                     if straight_through or name in model.fake_quantized:
                         why = ""
                     else:
-                        why += "; --straight-through (in Python straight_through=True) lets it pass as if nothing were rounded"
+                        why += _HINT
                 table[name] = Reach(True, not why, why, bool(why))
     return table
 
@@ -155,3 +159,41 @@ def _stop(model: Model, node: NodeProto, name: str, found: Support, moving: Sequ
     if quantized or (found.gradient == "straight-through" and not casting):
         return ""
     return f"{node.op_type} at {name} gives {info.dtype}, which carries no gradient"
+
+
+_FIRST_OUTPUT = {"If": 0, "Loop": 1, "Scan": 0, "SequenceMap": 0}
+"""Which output of a body the node's own first output is: a Loop's body tells first whether to go on."""
+
+
+def _stop_inside(model: Model, node: NodeProto, name: str, moving: set[str], straight_through: bool) -> str:
+    """Return why no gradient passes through the bodies of If, Loop and Scan to an output, "" if it does in one of them."""
+    if node.domain or node.op_type not in _FIRST_OUTPUT:
+        return ""
+    place = list(node.output).index(name) + _FIRST_OUTPUT[node.op_type]
+    reasons = []
+    for body in subgraphs(node):
+        # Whatever the node reads may come in by any of the body's inputs.
+        open_names = {*moving, *(value.name for value in body.input)}
+        stops: dict[str, str] = {}
+        for inner in body.node:
+            before = read_by(inner)
+            reason = next((stops[one] for one in before if one in stops), _CONSTANT)
+            passes = any(one in open_names for one in before)
+            if passes:
+                found = support(inner, model.opsets.get(inner.domain, 1), model.opsets)
+                rounding = inner.op_type in ROUNDING and not inner.domain
+                for made in inner.output:
+                    if found.gradient == ZERO and not (rounding and (straight_through or made in model.fake_quantized)):
+                        stops[made] = f"{inner.op_type} at {made} inside {node.op_type} at {name} passes no gradient"
+                        stops[made] += _HINT if rounding else ""
+                        open_names.discard(made)
+                    else:
+                        open_names.add(made)
+            else:
+                stops.update(dict.fromkeys(inner.output, reason))
+        given = body.output[place].name if place < len(body.output) else ""
+        if given in open_names or not given:
+            return ""
+        reasons.append(stops.get(given, _CONSTANT))
+    told = sorted(reasons, key=lambda reason: reason == _CONSTANT)
+    return told[0] if told and told[0] != _CONSTANT else ""

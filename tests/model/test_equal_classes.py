@@ -13,6 +13,7 @@ import onnxviz
 from onnxviz.model.graph import Model
 
 CLASSES = 1000
+MICROSOFT = "com.microsoft"
 RANDOM = np.random.default_rng(0)
 
 
@@ -24,7 +25,9 @@ def classifier(nodes: list[NodeProto], shape: list[int], weights: dict[str, np.n
         [oh.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [nh.from_array(value.astype(np.float32), name) for name, value in weights.items()],
     )
-    return onnxviz.load(oh.make_model(graph, opset_imports=[oh.make_opsetid("", opset)], ir_version=8))
+    return onnxviz.load(
+        oh.make_model(graph, opset_imports=[oh.make_opsetid("", opset), oh.make_opsetid(MICROSOFT, 1)], ir_version=8)
+    )
 
 
 def same(*kernel: int) -> np.ndarray:
@@ -48,6 +51,22 @@ CASES = {
         [*CONVOLVED, *chained("Relu", "GlobalAveragePool", "Softmax", axis=1)],
         [2, 5, 4, 3],
         same(5, 1, 1),
+    ),
+    "fused convolution": (
+        [
+            oh.make_node("FusedConv", ["x", "w", "b"], ["s"], domain=MICROSOFT, activation="Relu"),
+            *chained("Softmax", axis=1),
+        ],
+        [2, 5, 1, 1],
+        same(5, 1, 1),
+    ),
+    "fused gemm": (
+        [
+            oh.make_node("FusedGemm", ["x", "w", "b"], ["s"], domain=MICROSOFT, activation="Relu"),
+            *chained("Softmax", axis=1),
+        ],
+        [2, 64],
+        same(64).T,
     ),
     "gemm": ([oh.make_node("Gemm", ["x", "w", "b"], ["s"], transB=1), *chained("Softmax", axis=-1)], [2, 64], same(64)),
     "gemm, turned": ([oh.make_node("Gemm", ["x", "w", "b"], ["s"]), *chained("Softmax", axis=1)], [2, 64], same(64).T),
@@ -88,21 +107,25 @@ def test_before_opset_13_the_other_axes_count_as_classes() -> None:
     np.testing.assert_allclose(y.sum(), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("what", ["filter", "bias", "groups", "pool along the classes"])
+@pytest.mark.parametrize("what", ["filter", "bias", "groups", "sum", "pool along the classes"])
 def test_classes_that_may_differ_are_left_alone(what: str) -> None:
     weight, bias, nodes, shape = same(4, 1, 1) / 1e9, np.zeros(CLASSES), [*CONVOLVED], [1, 4, 1, 1]
+    more: dict[str, np.ndarray] = {}
     last = chained("Softmax", axis=1)
     if what == "filter":
         weight[700] *= 2
     elif what == "bias":
         bias[700] = 1
+    elif what == "sum":
+        names, more = ["x", "w", "b", "z"], {"z": RANDOM.standard_normal((1, CLASSES, 1, 1))}
+        nodes = [oh.make_node("FusedConv", names, ["s"], domain=MICROSOFT, activation="Tanh")]
     elif what == "groups":
         weight, nodes = weight[:, :2], [oh.make_node("Conv", ["x", "w", "b"], ["s"], group=2)]
     else:
         weight, nodes, shape = weight[:, :, 0, 0].T, MULTIPLIED, [1, 2, 4]
         pool = oh.make_node("AveragePool", ["s"], ["p"], kernel_shape=[3], pads=[1, 1], count_include_pad=1)
         last = [pool, oh.make_node("Softmax", ["p"], ["y"], axis=-1)]
-    model = classifier([*nodes, *last], shape, {"w": weight, "b": bias})
+    model = classifier([*nodes, *last], shape, {"w": weight, "b": bias, **more})
     x = torch.tensor(RANDOM.standard_normal(shape), dtype=torch.float32, requires_grad=True)
     y = model.network(["y"])({"x": x})["y"]
     np.testing.assert_allclose(y.detach(), model.session(["y"])({"x": x.detach().numpy()})["y"], rtol=1e-4, atol=1e-7)

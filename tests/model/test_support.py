@@ -179,3 +179,37 @@ def test_what_is_asked_for_straight_through_is_told_so() -> None:
     assert told["scaled"].differentiable
     assert not told["picked"].differentiable
     assert model.network(["scaled"], straight_through=True).obstacle("x") == ""
+
+
+LOOP = (
+    "y = Loop(n, , x) <body = b (int64 i, bool c, float[2, 3] v) => (bool go, float[2, 3] w) {{ go = Identity(c) {} }}>"
+)
+IF = "y = If(f) <then_branch = t () => (float z) {{ {} }}, else_branch = e () => (float z) {{ {} }}>"
+SCAN = "last, y = Scan(x, x) <num_scan_inputs = 1, body = b (float[2, 3] s, float[3] v) => (float[2, 3] t, float[3] w) {{ {} }}>"
+BODIES = {
+    "Floor at w inside Loop at y passes no gradient; --straight-through": LOOP.format("w = Floor(v)"),
+    "Sign at r inside Loop at y passes no gradient": LOOP.format("r = Sign(v) w = Exp(r)"),
+    "Hardmax at z inside If at y passes no gradient": IF.format("z = Hardmax(x)", "s = Shape(x) z = Cast <to = 1> (s)"),
+    "Round at w inside Scan at y passes no gradient": SCAN.format("t = Identity(s) w = Round(v)"),
+    "": IF.format("z = Sign(x)", "z = Relu(x)"),
+    " ": LOOP.format("r = Sign(v) w = Add(r, v)"),
+    "  ": LOOP.format("r = Sign(v) w = Add(r, x)"),
+    "   ": SCAN.format("t = Round(s) w = Exp(v)"),
+}
+
+
+@pytest.mark.parametrize("sentence", BODIES)
+def test_an_operator_inside_a_body_is_named_where_no_way_leads_around_it(sentence: str) -> None:
+    text = f'<ir_version: 8, opset_import: ["" : 17]> g (float[2, 3] x, int64 n, bool f) => (float y) {{ {BODIES[sentence]} }}'
+    model = onnxviz.load(onnx.parser.parse_model(text))
+    told = reach(model, ["x"])["y"]
+    assert told.reason.startswith(sentence.strip())
+    x = torch.tensor([[0.2, -0.7, 1.4], [1.1, 2.3, -0.4]], requires_grad=True)
+    moves = []
+    for flag in (True, False):
+        y = model.network(["y"])({"x": x, "n": np.array(2), "f": np.array(flag)})["y"]
+        gradient = torch.autograd.grad(y.sum(), x)[0] if y.requires_grad else torch.zeros(1)
+        moves.append(bool(gradient.any()))
+    assert told.differentiable == any(moves) == (not sentence.strip())
+    if "Floor" in sentence or "Sign" in sentence:
+        assert reach(model, ["x"], straight_through=True)["y"].differentiable
