@@ -81,3 +81,10 @@ def test_every_size_can_be_drawn(shape):
 def test_what_does_not_fit_is_told(given, message):
     with pytest.raises(DataError, match=message):
         heat_map(**given)
+
+
+def test_ticks_of_counted_cells_are_whole_numbers():
+    figure = heat_figure(np.zeros((3, 4)))
+    axes = figure.axes[0]
+    for places in (axes.get_xticks(), axes.get_yticks()):
+        np.testing.assert_array_equal(places, np.round(places))
