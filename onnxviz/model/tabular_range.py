@@ -155,10 +155,11 @@ def _table(model: Model, name: str) -> np.ndarray | None:
     node = _made_by(model, name)
     try:
         if node is not None and node.op_type == "Gather":
-            return np.asarray(model.weight(node.input[0]), np.float64).reshape(-1)
-        return np.asarray(model.weight(name), np.float64).reshape(-1)
+            name = node.input[0]
+        numbers: np.ndarray = np.asarray(model.weight(name), np.float64).reshape(-1)
     except (OnnxvizError, ValueError):  # computed from the input, or no numbers
         return None
+    return numbers
 
 
 def _picked(model: Model, name: str, given: set[str]) -> np.ndarray | None:
@@ -182,5 +183,6 @@ def _picked(model: Model, name: str, given: set[str]) -> np.ndarray | None:
         matrix = matrix.T if turned else matrix
         if matrix.ndim != 2 or not ((matrix == 1).sum(0) == 1).all() or np.abs(matrix).sum() != matrix.shape[1]:
             return None
-        return np.argmax(matrix, 0).astype(np.float64)
+        chosen: np.ndarray = np.argmax(matrix, 0).astype(np.float64)
+        return chosen
     return None
