@@ -191,7 +191,7 @@ def _contract(model: Model, name: str) -> InputContract:
     from onnxviz.model.inputs import contract
 
     found = contract(model, name)
-    if found.kind != "tokens" and model.inputs[name].is_float and find_embedding(model, name) is not None:
+    if model.inputs[name].is_float and find_embedding(model, name) is not None:
         return found.with_note(
             "the graph looks its values up: tokens", kind="tokens", axes=("token",) * len(found.axes)
         )

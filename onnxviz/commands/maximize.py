@@ -114,12 +114,12 @@ _SEARCHED = (
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
-    help="Steps of gradient ascent, or generations without. [default: 256; 64 for pictures and signals]",
+    help="Steps of gradient ascent, or generations without. [default: 256; 64 for pictures, signals and what is large]",
 )
 @click.option(
     "--restarts",
     type=click.IntRange(min=1),
-    help="Random starts of each target. [default: 5; 1 for pictures; 4 or 6 for a set]",
+    help="Random starts of each target. [default: 5; 1 for pictures and what is large; 4 or 6 for a set]",
 )
 @click.option(
     "--rate",

@@ -295,6 +295,11 @@ def refine_contract(
         if len(found.shape) not in (0, 4):
             raise UsageError(f"--layout {layout}: {found.name} has {len(found.shape)} axes, not 4")
         size = found.shape[1 + axes.index("channel")] if found.shape else None
+        if isinstance(size, int) and len(found.low) not in (0, 1, size):
+            raise UsageError(
+                f"--layout {layout}: {found.name} would have {size} channels, but its range has {len(found.low)} numbers, one "
+                "for each channel; check the layout, or give --range"
+            )
         color = {1: "gray", 3: "rgb"}.get(size) if isinstance(size, int) else None
         found = found.with_note(f"--layout: {layout.lower()}", kind="image", axes=axes, color=color)
     if channels is not None:

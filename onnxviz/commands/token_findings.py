@@ -21,7 +21,7 @@ _MOST_POSITIONS = 128
 # So many of the starts are swapped, the best ones; a start may end in a dead end that another passes.
 _SWAPPED = 2
 # A candidate costs about as much as its tokens: of long sequences fewer are tried.
-_MOST_TOKENS = 1 << 22
+_MOST_TOKENS = 1 << 21
 
 
 @dataclass(frozen=True, eq=False)

@@ -130,6 +130,7 @@ def heat_figure(
     left = MARGIN + (1.75 if row_names and len(row_names) <= _MOST_NAMES else 0.75)
     with house_style():
         from matplotlib.colors import ListedColormap, Normalize
+        from matplotlib.ticker import MaxNLocator
 
         figure = new_figure(_WIDTH, top + height + 0.85 + (_UPRIGHT if named else 0.0), title, subtitle)
         wide = _WIDTH - left - MARGIN - 1.25
@@ -145,6 +146,10 @@ def heat_figure(
         )
         axes.set_xlabel(shorten(columns, 9.5, wide))
         axes.set_ylabel(shorten(rows, 9.5, height))
+        # Where cells are counted, there is none between two of them.
+        for axis, span in ((axes.xaxis, column_range), (axes.yaxis, row_range)):
+            if span is None:
+                axis.set_major_locator(MaxNLocator(integer=True, nbins="auto", min_n_ticks=1))
         if row_names and len(row_names) <= _MOST_NAMES:
             first, last = row_range or (0.0, len(plane) - 1.0)
             places = np.linspace(first, last, len(plane))

@@ -19,7 +19,7 @@ from onnxviz.model.graph import Model
 from onnxviz.model.input_contract import InputContract as InputContract
 from onnxviz.model.input_range import assumed, from_metadata, from_normalization, from_quantization, from_type
 from onnxviz.model.labels import metadata
-from onnxviz.model.tabular_range import from_support_vectors, from_trees
+from onnxviz.model.tabular_range import from_comparisons, from_support_vectors, from_trees
 from onnxviz.model.tensor_info import TensorInfo
 from onnxviz.model.whole_numbers import holds_whole_numbers
 
@@ -65,6 +65,7 @@ _LOOKS = (
     from_batch_statistics,
     from_trees,
     from_support_vectors,
+    from_comparisons,
 )
 """Where a range is looked for, the surest evidence first."""
 
@@ -261,7 +262,7 @@ def _slides_both_ways(model: Model, name: str) -> bool:
         kernels = first_layer(model, name).kernels
     except OnnxvizError:  # not in the file
         return False
-    return bool(sum(size > 1 for size in kernels.shape[2:]) == 2)
+    return len([size for size in kernels.shape[2:] if size > 1]) == 2
 
 
 def _flips_channels(model: Model, name: str) -> bool:

@@ -82,6 +82,8 @@ def _others(
 ) -> Iterator[tuple[int, ...]]:
     for first in firsts:
         yield (first, *shape[1:])
+    for first in firsts if places else ():
+        yield tuple(first if place in (0, *places) else size for place, size in enumerate(shape))
     for side in sides if places else ():
         yield tuple(side if place in places else size for place, size in enumerate(shape))
 

@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, helper, numpy_helper
 
+from onnxviz.errors import OnnxvizError
 from onnxviz.model.graph import Model
 from onnxviz.model.input_contract import InputContract
 
 _DOMAIN = "ai.onnx.ml"
 _HANDED_ON = {"Cast", "Identity", "Imputer", "FeatureVectorizer"}
+_COMPARISONS = ("Less", "LessOrEqual", "Greater", "GreaterOrEqual")
+_ARRANGED = ("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "ReduceSum")
+_UNBOUNDED = 1e30
+"""A threshold beyond this stands for none, as trees that are padded have."""
+
 _MEMBER = 6
 """The number that TreeEnsemble-5 gives BRANCH_MEMBER, which compares with a set instead of a threshold."""
 
@@ -22,8 +28,38 @@ def from_trees(model: Model, found: InputContract) -> InputContract:
     A quarter of the distance between a feature's outermost thresholds is added at either end, so that both of their
     sides are within. A feature that no tree looks at stays at 0.
     """
-    count = _features(found)
     pairs = [pair for node in _readers(model, found.name) for pair in _thresholds(node)]
+    return _within_thresholds(found, pairs, "a little beyond the outermost thresholds of its trees")
+
+
+def from_comparisons(model: Model, found: InputContract) -> InputContract:
+    """Return the range in which a graph compares single features with constants, as trees written as tensors do.
+
+    Seen are a feature picked by Gather, GatherElements, a OneHot mask or a one-hot matrix, and a threshold that is constant or
+    gathered from constants; where both are gathered, the two tables belong together place by place.
+    """
+    comparisons = [node for node in model.nodes if node.op_type in _COMPARISONS and not node.domain]
+    if not comparisons or not _features(found):
+        return found
+    given = {name for name in model.tensors if name == found.name}
+    for node in model.nodes:
+        if node.op_type in ("Cast", "Identity", "Unsqueeze") and node.input[0] in given:
+            given.update(node.output)
+    pairs: list[tuple[int, float]] = []
+    for node in comparisons:
+        for value, bound in (node.input, node.input[::-1]):
+            features, thresholds = _picked(model, value, given), _table(model, bound)
+            if features is not None and thresholds is not None and features.size == thresholds.size:
+                usable = np.isfinite(thresholds) & (np.abs(thresholds) < _UNBOUNDED)
+                pairs += zip(features[usable].astype(int).tolist(), thresholds[usable].tolist(), strict=True)
+    return _within_thresholds(
+        found, pairs, "a little beyond the outermost numbers that the graph compares features with"
+    )
+
+
+def _within_thresholds(found: InputContract, pairs: list[tuple[int, float]], words: str) -> InputContract:
+    """Return the range that reaches a quarter beyond each feature's outermost thresholds."""
+    count = _features(found)
     if not count or not pairs or max(feature for feature, _ in pairs) >= count:
         return found
     low, high, mean = np.zeros(count), np.zeros(count), np.zeros(count)
@@ -33,9 +69,9 @@ def from_trees(model: Model, found: InputContract) -> InputContract:
         low[place], high[place], mean[place] = values[0] - margin, values[-1] + margin, np.median(values)
     unused = int((low == high).sum())
     outermost = f"{low.min():.4g} to {high.max():.4g}"
-    note = f"a little beyond the outermost thresholds of its trees, {outermost}; --data or --bounds tell real ranges"
+    note = f"{words}, {outermost}; --data or --bounds tell real ranges"
     if unused:
-        note += f"; {unused} of {count} features that no tree looks at stay at 0"
+        note += f"; {unused} of {count} features that none looks at stay at 0"
     return found.with_note(note, low=tuple(low.tolist()), high=tuple(high.tolist()), mean=tuple(mean.tolist()))
 
 
@@ -103,3 +139,50 @@ def _attributes(node: NodeProto) -> dict[str, Any]:
         value = helper.get_attribute_value(attribute)
         found[attribute.name] = numpy_helper.to_array(value) if attribute.type == attribute.TENSOR else value
     return found
+
+
+def _made_by(model: Model, name: str) -> NodeProto | None:
+    """Return the node that computes a tensor's numbers, past those that only arrange them."""
+    node = model.producers.get(name)
+    while node is not None and node.op_type in _ARRANGED and node.input:
+        name = node.input[0]
+        node = model.producers.get(name)
+    return node
+
+
+def _table(model: Model, name: str) -> np.ndarray | None:
+    """Return the constant numbers that a tensor is, or is gathered from, (n,); None where it is neither."""
+    node = _made_by(model, name)
+    try:
+        if node is not None and node.op_type == "Gather":
+            name = node.input[0]
+        numbers: np.ndarray = np.asarray(model.weight(name), np.float64).reshape(-1)
+    except (OnnxvizError, ValueError):  # computed from the input, or no numbers
+        return None
+    return numbers
+
+
+def _picked(model: Model, name: str, given: set[str]) -> np.ndarray | None:
+    """Return which features of the input a tensor holds, (n,); None where it is no choice of them."""
+    node = _made_by(model, name)
+    if node is None or len(node.input) < 2:
+        return None
+    data, other = node.input[0], node.input[1]
+    if node.op_type in ("Gather", "GatherElements") and data in given:
+        axis = next((one.i for one in node.attribute if one.name == "axis"), 0)
+        return _table(model, other) if axis in (1, -1) else None
+    if node.op_type == "Mul" and (data in given or other in given):
+        mask = _made_by(model, other if data in given else data)
+        return _table(model, mask.input[0]) if mask is not None and mask.op_type == "OneHot" else None
+    if node.op_type in ("MatMul", "Gemm") and data in given:
+        try:
+            matrix = np.asarray(model.weight(other), np.float64)
+        except OnnxvizError:  # computed from the input
+            return None
+        turned = any(one.name == "transB" and one.i for one in node.attribute)
+        matrix = matrix.T if turned else matrix
+        if matrix.ndim != 2 or not ((matrix == 1).sum(0) == 1).all() or np.abs(matrix).sum() != matrix.shape[1]:
+            return None
+        chosen: np.ndarray = np.argmax(matrix, 0).astype(np.float64)
+        return chosen
+    return None

@@ -45,7 +45,7 @@ def test_of_a_linear_model_the_best_tokens_are_found_and_scored_on_the_file(
     assert row["ort_score"] == pytest.approx(float(answer[0]), rel=1e-5)
     assert row["ort_score"] == pytest.approx(row["score"], rel=1e-4)
     assert row["tokens"]["swapped_score"] >= row["tokens"]["rounded_score"]
-    assert "attention_mask: held at rest" in said
+    assert "attention_mask: held at 1" in said
     # What a position contributes: its value less the mean of a few others'.
     others = np.unique(np.linspace(0, 11, 8).astype(int))
     expected = VALUES.max(0) - VALUES[others].mean(0)

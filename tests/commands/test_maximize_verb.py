@@ -663,3 +663,12 @@ def test_a_single_number_without_a_batch_rises_inside_its_ball(cli, written, tmp
     refused = cli("maximize", path, "-t", "y - 0.1*l2(input)")
     assert refused.code == 2
     assert "has no batch" in refused.err
+
+
+def test_a_layout_that_contradicts_the_range_is_wrong_usage(cli, written) -> None:
+    path = written("agraph (float[1, 3, 8, 9] x) => (float[1, 3, 8, 9] y) { y = Neg(x) }")
+    words = ["maximize", path, "-t", "y", "--mean", "0.5,0.4,0.3", "--std", "0.2,0.2,0.2", "--layout", "nhwc"]
+    outcome = cli(*words)
+    assert outcome.code == 2
+    assert "--layout nhwc" in outcome.err
+    assert "9 channels" in outcome.err

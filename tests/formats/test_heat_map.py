@@ -88,3 +88,10 @@ def test_columns_can_have_names():
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["#7: 1", "#3: 0"]
     with pytest.raises(DataError, match="3 names were given for 2 columns"):
         heat_figure(np.eye(2), column_names=["a", "b", "c"])
+
+
+def test_ticks_of_counted_cells_are_whole_numbers():
+    figure = heat_figure(np.zeros((3, 4)))
+    axes = figure.axes[0]
+    for places in (axes.get_xticks(), axes.get_yticks()):
+        np.testing.assert_array_equal(places, np.round(places))

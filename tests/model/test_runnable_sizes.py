@@ -30,6 +30,13 @@ def test_a_batch_that_only_an_output_declares_is_taken() -> None:
     assert "2x3x8x8" in said
 
 
+def test_an_output_s_size_may_be_that_of_every_open_axis() -> None:
+    opened = model("g (float[S, B, 5] x) => (float[7, B, 5] y) <int64[3] s = {7, 7, 5}> { y = Reshape(x, s) }")
+    (_, shapes), said = runnable_sizes(opened, "x", {}, {}, {})
+    assert shapes == {"x": (7, 7, 5)}
+    assert "7x7x5" in said
+
+
 def test_a_length_in_use_is_taken_where_the_usual_one_does_not_run() -> None:
     (_, shapes), said = runnable_sizes(model(HIDDEN_LENGTH), "x", {}, {}, {})
     assert shapes == {"x": (1, 512)}

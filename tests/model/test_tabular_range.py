@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx.parser
 import pytest
 from onnx import TensorProto, helper
 
@@ -83,3 +84,55 @@ def test_support_vectors_are_samples() -> None:
     assert (expected.low, expected.high) == ((0.0, 5.0), (2.0, 9.0))
     np.testing.assert_allclose(expected.mean, vectors.mean(0))
     np.testing.assert_allclose(expected.scale, vectors.std(0))
+
+
+COMPARED = {
+    "gathered features": """p = Gather<axis = 1>(x, places)
+    y = Less(p, bounds)""",
+    "the other way round": """p = Gather<axis = 1>(x, places)
+    y = Greater(bounds, p)""",
+    "a one-hot matrix": """p = MatMul(x, choice)
+    y = GreaterOrEqual(p, bounds)""",
+    "tables gathered together": """i = Gather<axis = 0>(places, step)
+    f = Reshape(i, flat)
+    t = Gather<axis = 0>(bounds, step)
+    p = GatherElements<axis = 1>(x, f)
+    y = Less(p, t)""",
+    "a mask": """i = Gather<axis = 0>(places, step)
+    t = Gather<axis = 0>(bounds, step)
+    h = OneHot(i, depth, ends)
+    u = Unsqueeze(x, last)
+    m = Mul(u, h)
+    p = ReduceSum(m, axis)
+    y = Less(p, t)""",
+}
+
+
+@pytest.mark.parametrize("nodes", COMPARED.values(), ids=COMPARED)
+def test_comparisons_with_constants_tell_what_trees_as_tensors_split_at(nodes: str) -> None:
+    opened = onnxviz.load(
+        onnx.parser.parse_model(
+            f"""<ir_version: 8, opset_import: ["" : 17]> g (float[N, 3] x) => (bool[N, M] y)
+            <int64[4] places = {{0, 2, 2, 0}}, float[4] bounds = {{1, -4, 8, 5}}, int64[2] step = {{0, 1}}, int64[2] flat = {{1, -1}},
+            float[3, 4] choice = {{1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 0}}, int64 depth = {{3}}, float[2] ends = {{0, 1}},
+            int64[1] last = {{2}}, int64[1] axis = {{1}}> {{ {nodes} }}"""
+        )
+    )
+    found = contract(opened, "x")
+    # A quarter of 1 to 5 and of -4 to 8 beyond them; the middle feature is never compared.
+    assert found.low == (0.0, 0.0, -7.0)
+    assert found.high == (6.0, 0.0, 11.0)
+    assert "compares features with" in found.evidence[-1]
+
+
+@pytest.mark.parametrize(
+    "nodes", ["h = MatMul(x, mixed)\ny = Less(h, two)", "y = Less(x, x)", "n = Neg(x)\ny = Less(n, two)"]
+)
+def test_comparisons_of_anything_else_tell_nothing(nodes: str) -> None:
+    opened = onnxviz.load(
+        onnx.parser.parse_model(
+            f"""<ir_version: 8, opset_import: ["" : 17]> g (float[N, 2] x) => (bool[N, 2] y)
+            <float[2, 2] mixed = {{1, 2, 0.5, -1}}, float[2] two = {{1, 3}}> {{ {nodes} }}"""
+        )
+    )
+    assert not contract(opened, "x").bounded
