@@ -281,7 +281,7 @@ class Book:
             if aim.known
             else f"nothing tells which axis holds channels: units lie along axis {aim.axis + 1}",
         }
-        return self.report.tensor(aim, self._planned[aim.tensor], about)
+        return self.report.tensor(aim, self._planned[aim.tensor], about, self.seen.values(self.report, aim.tensor))
 
     def _known(self) -> list[_Look]:
         """Name the sections that only read what is known already."""

@@ -105,6 +105,10 @@ class Seen:
         self.given.run(terminal, report, going, looks)
         return True
 
+    def values(self, report: ReportFolder, tensor: str) -> list[tuple[str, list[float]]]:
+        """Return what each unit of a tensor is on each sample input, with the input's name."""
+        return self.given.values(report, tensor) if self.given is not None else []
+
     def document(self, report: ReportFolder) -> dict[str, Any]:
         """Return what `report --json` says of them."""
         given = self.given.summary(report) if self.given is not None else []
