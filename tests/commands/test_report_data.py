@@ -227,6 +227,12 @@ def test_data_may_come_later_and_a_data_set_may_grow(cli, samples, tmp_path, dig
         shown = {look["file"] for look in found["seen"]["looks"].values()}
         # Pictures of samples that are no longer among the highest are gone.
         assert {f"samples/{file.name}" for file in (tmp_path / "out" / "samples").glob("*.png")} == shown
+    # A call without them leaves what is known of them.
+    before = content(tmp_path / "out")
+    assert cli("report", samples / "digits.onnx", *short, "--resume").code == 0
+    after = content(tmp_path / "out")
+    assert {name for name in before if before[name] != after.get(name)} == {"index.html", "data/report.js"}  # the call
+    assert "90 samples" in (tmp_path / "out" / "index.html").read_text("utf-8")
 
 
 def test_what_cannot_be_read_is_passed_over_and_told(cli, samples, tmp_path, digits) -> None:
