@@ -266,6 +266,15 @@ def test_a_tensor_that_no_sample_can_be_told_apart_in_is_named(cli, written, tmp
     assert data(tmp_path / "out", "y")["units"][0]["real"]["count"] == 9
 
 
+def test_where_nothing_is_searched_data_are_not_looked_at_and_this_is_said(cli, written, tmp_path) -> None:
+    path = written("agree (int64[N, 5] x) => (int64[N, 5] y) { y = Abs(x) }")
+    np.save(tmp_path / "rows.npy", np.ones((3, 5), np.int64))
+    outcome = cli("report", path, tmp_path / "rows.npy", "-o", tmp_path / "out", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.document["data"] is None
+    assert "not looked at" in outcome.err
+
+
 def test_missing_data_are_wrong_usage(cli, samples, tmp_path) -> None:
     outcome = cli("report", samples / "wine.onnx", tmp_path / "none.csv", "-o", tmp_path / "out")
     assert outcome.code == 2
