@@ -285,7 +285,7 @@ class Book:
             if aim.known
             else f"nothing tells which axis holds channels: units lie along axis {aim.axis + 1}",
         }
-        return self.report.tensor(aim, self._planned[aim.tensor], about)
+        return self.report.tensor(aim, self._planned[aim.tensor], about, self.seen.values(self.report, aim.tensor))
 
     def _known(self) -> list[_Look]:
         """Name the sections that only read what is known already."""
@@ -429,7 +429,11 @@ def open_book(options: dict[str, Any]) -> Book:
     fed = feed(model, held, dims, shapes, options["seed"])
     moving, notes = _moving(model, options["wrt"], fed, held)
     if not moving:
-        return Book(model, options, "", None, notes[0], [], fed, [notes[0]])
+        if options["data"] is not None or options["inputs"]:
+            notes.append(
+                "nothing is searched, so data and sample inputs are not looked at: examples, activations and attribute do"
+            )
+        return Book(model, options, "", None, notes[0], [], fed, notes)
     given = (options[key] for key in ("value_range", "mean", "std", "layout", "channels"))
     expected = refine_contract(contract(model, moving), *given)
     try:

@@ -38,7 +38,9 @@ _RANKS = 1001
 _MENTIONED = 20
 """So many of the samples that were passed over are named."""
 
-_PLACE = "data.json"
+DATA = "data.json"
+"""Where it stands what was settled of the data, and what is said of them as a whole."""
+
 _SETTLED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
 
 
@@ -108,7 +110,7 @@ class RealData:
             for aim, units in wanted.items()
             for unit in sorted(units)
         }
-        document = report.document(_PLACE)
+        document = report.document(DATA)
         same = document is not None and document["name"] == self.name and document["settings"] == self.settings
         self._groups = document["groups"] if document is not None and same else []
         self._refused = document["refused"] if document is not None and same else {}
@@ -121,7 +123,7 @@ class RealData:
             self._groups.append([target for target in fresh if self._units[target][0] not in self._refused])
             if not self._groups[-1]:
                 self._groups.pop()
-        report.write(_PLACE, self._document())
+        self._keep(report)
 
     def run(self, terminal: Terminal, report: ReportFolder, going: Callable[[], bool]) -> int:
         """Score what is not scored, as long as there is time for it, and draw what was found.
@@ -166,6 +168,7 @@ class RealData:
         drawn = all(one and (one["samples"], one["complete"]) == (count, self.complete) for one in documents)
         if total or not drawn:
             self._draw(report, rows, count)
+        self._keep(report, self.summary(report))
         return total
 
     def summary(self, report: ReportFolder) -> dict[str, Any]:
@@ -180,8 +183,8 @@ class RealData:
             "skipped": [{"id": identity, "message": said} for identity, said in self._problems.items()][:_MENTIONED],
             "passed_over": len(self._problems),
             "refused": [{"tensor": name, "message": said} for name, said in self._refused.items()],
-            "notes": list(self.feed.terminal.heard) if isinstance(self.feed.terminal, _Listener) else [],
-            "kind": self.feed.contracts[self.feed.main].kind,
+            # What is said of single samples depends on which of them had to be read again.
+            "notes": list(self.data.notes),
         }
 
     def _written(self, target: str) -> str:
@@ -189,14 +192,16 @@ class RealData:
 
         return str(Target.parse(target, self.model.tensors))
 
-    def _document(self) -> bytes:
+    def _keep(self, report: ReportFolder, summary: Mapping[str, Any] | None = None) -> None:
+        """Write what was settled, and once there is something to be said of the data what that is."""
         document = {
             "name": self.name,
             "settings": self.settings,
             "groups": self._groups,
             "refused": self._refused,
+            "summary": summary,
         }
-        return (json_text(document) + "\n").encode("ascii")
+        report.write(DATA, (json_text(document) + "\n").encode("ascii"))
 
     def _store(self, report: ReportFolder, group: Sequence[str]) -> ScoreStore:
         from onnxviz.formats.score_store import ScoreStore

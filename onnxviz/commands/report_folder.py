@@ -160,7 +160,13 @@ class ReportFolder:
         )
         self.seconds["jobs"][key] = {"tensor": job.aim.tensor, "units": len(job.units), "seconds": searched.seconds}
 
-    def tensor(self, aim: Aim, planned: Sequence[Job], about: Mapping[str, Any]) -> dict[str, Any]:
+    def tensor(
+        self,
+        aim: Aim,
+        planned: Sequence[Job],
+        about: Mapping[str, Any],
+        values: Sequence[tuple[str, Sequence[float]]] = (),
+    ) -> dict[str, Any]:
         """Return what the page of a tensor shows.
 
         Parameters
@@ -171,6 +177,8 @@ class ReportFolder:
             Its jobs, done or not.
         about : mapping
             What is known of it without a search.
+        values : sequence of (str, sequence of float)
+            What its units are on sample inputs, with the inputs' names.
         """
         units, messages, is_chart = [], [], False
         real = self.document(self.data_place(aim.tensor)) or {"units": {}}
@@ -182,7 +190,14 @@ class ReportFolder:
             if found["message"] and found["message"] not in messages:
                 messages.append(found["message"])
             units += [
-                unit_entry(unit, row, picture, self._command, real["units"].get(str(unit)))
+                unit_entry(
+                    unit,
+                    row,
+                    picture,
+                    self._command,
+                    real["units"].get(str(unit)),
+                    [(name, each[unit]) for name, each in values],
+                )
                 for unit, row, picture in zip(found["units"], found["rows"], found["pictures"], strict=True)
             ]
         units.sort(key=lambda entry: entry["unit"])

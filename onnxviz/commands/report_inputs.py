@@ -54,11 +54,14 @@ class GivenInput:
         The sample, in the model's own units.
     digest : str
         SHA-256 of its arrays.
+    columns : tuple of str
+        The names of a table's columns.
     """
 
     source: str
     batch: Batch
     digest: str
+    columns: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -137,6 +140,15 @@ class GivenInputs:
             found.append({"digest": digest, **about, **parts, "left": left})
         return found
 
+    def values(self, report: ReportFolder, tensor: str) -> list[tuple[str, list[float]]]:
+        """Return what each unit of a tensor is on each input, with the input's name."""
+        return [
+            (row["name"], one["means"])
+            for row in self.summary(report)
+            for one in (row["activations"] or {}).get("rows", ())
+            if one["tensor"] == tensor and one["means"]
+        ]
+
     def _key(self, digest: str, name: str) -> str:
         """Name what is found of an input: its activations depend on which tensors are shown."""
         tensors = [aim.tensor for aim in self._aims] if name == "activations" else []
@@ -156,7 +168,7 @@ class GivenInputs:
         sample = one.batch.arrays[self.feed.main][0]
         folder = f"inputs/{one.digest[:12]}"
         look = Looks(drawing, report.write, folder)("input", np.asarray(sample))
-        columns = list(drawing.names)
+        columns = list(drawing.names or one.columns)
         if look["kind"] == "wave":
             look = {"kind": "map", **report.keep_picture(f"{folder}/input.png", _wave(look["lines"]))}
         elif look["kind"] == "row" and len(columns) != len(look["values"]):
@@ -173,6 +185,7 @@ class GivenInputs:
                     **{key: row[key] for key in ("tensor", "shape", "min", "max", "zeros", "strongest")},
                     "link": report.link(aim.tensor),
                     "counted": answer.values.ndim == 1,
+                    "means": _means(answers[aim.tensor][0], aim),
                     "picture": None if drawn is None else report.keep_picture(place, drawn),
                 }
             )
@@ -237,6 +250,14 @@ class GivenInputs:
             yield tuple(written)
 
 
+def _means(values: np.ndarray, aim: Aim) -> list[float]:
+    """Return each unit's own value: its mean over its places; nothing where the tensor is not what was measured."""
+    if values.ndim != aim.rank or (aim.rank and values.shape[aim.axis] != aim.count):
+        return []
+    others = tuple(axis for axis in range(values.ndim) if axis != aim.axis)
+    return [float(f"{value:.7g}") for value in np.atleast_1d(values.mean(axis=others, dtype=np.float64)).tolist()]
+
+
 def _wave(lines: list[list[list[float]]]) -> Picture:
     """Draw the envelopes of a few signals."""
     from onnxviz.formats.thumbnails import wave
@@ -284,12 +305,13 @@ def open_inputs(model: Model, options: Mapping[str, Any], moving: str, table: Pa
     given = []
     for source in sources:
         tally = Tally()
-        with closing(feed.batches(feed.open(source), 1, tally)) as batches:
+        data = feed.open(source)
+        with closing(feed.batches(data, 1, tally)) as batches:
             batch = next(batches, None)
         if batch is None:
             raise DataError(tally.problems[0][1] if tally.problems else f"{source}: holds no sample")
         digest = hashlib.sha256()
         for name, array in batch.arrays.items():
             digest.update(name.encode("utf-8", "surrogatepass") + np.ascontiguousarray(array).tobytes())
-        given.append(GivenInput(source, batch, digest.hexdigest()))
+        given.append(GivenInput(source, batch, digest.hexdigest(), data.columns))
     return GivenInputs(model, options, feed, given, table)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnxviz.commands.report_data import RealData, open_data
+from onnxviz.commands.report_data import DATA, RealData, open_data
 from onnxviz.commands.report_inputs import LOOKS, GivenInputs, open_inputs
 from onnxviz.errors import OnnxvizError
 from onnxviz.formats.report_page import Section
@@ -105,6 +105,10 @@ class Seen:
         self.given.run(terminal, report, going, looks)
         return True
 
+    def values(self, report: ReportFolder, tensor: str) -> list[tuple[str, list[float]]]:
+        """Return what each unit of a tensor is on each sample input, with the input's name."""
+        return self.given.values(report, tensor) if self.given is not None else []
+
     def document(self, report: ReportFolder) -> dict[str, Any]:
         """Return what `report --json` says of them."""
         given = self.given.summary(report) if self.given is not None else []
@@ -114,10 +118,12 @@ class Seen:
         }
 
     def of_data(self, report: ReportFolder) -> list[Section]:
-        """Return the section about the data; none where there are no data."""
-        if self.real is None:
-            return []
-        return [Section("data", "The data", "data", {**self.real.summary(report), "message": self.said}, self.said)]
+        """Return the section about the data, those of an earlier call where this one has none; none where there are none."""
+        if self.real is not None:
+            return [Section("data", "The data", "data", {**self.real.summary(report), "message": self.said}, self.said)]
+        earlier = report.document(DATA)
+        known = earlier and earlier["summary"]
+        return [Section("data", "The data", "data", {**known, "message": ""})] if known else []
 
     def of_inputs(self, report: ReportFolder) -> list[Section]:
         """Return the section about the sample inputs; none where there are none."""

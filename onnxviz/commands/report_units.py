@@ -17,6 +17,7 @@ def unit_entry(
     picture: dict[str, Any],
     words: Sequence[str],
     real: Mapping[str, Any] | None = None,
+    values: Sequence[tuple[str, float]] = (),
 ) -> dict[str, Any]:
     """Return one unit as the page's script takes it.
 
@@ -32,6 +33,8 @@ def unit_entry(
         The command that makes it again, without the target.
     real : mapping, optional
         How its scores lie over the data, and the samples that drive it most and least.
+    values : sequence of (str, float)
+        What it is on sample inputs, with their names.
     """
     score = _number(row["ort_score"])
     named = f"{row['target']}" + (f" ({row['label']})" if row["label"] else "")
@@ -45,6 +48,7 @@ def unit_entry(
         ("starts", row["consistency"]["statement"] if row["restarts"] > 1 else "one"),
         ("when moved", f"{short['if moved']} of the score is left" if short["if moved"] != "-" else ""),
         ("real data", stands or (row["data"]["statement"] if row["data"] else "")),
+        *((f"on {name}", _on(value, real)) for name, value in values),
         ("climbed", row["climbed"] if row["climbed"] != row["target"] else ""),
         ("search", f"{row['optimizer']}, {row['steps']} steps; {row['units']}"),
         ("remark", row["message"]),
@@ -134,6 +138,12 @@ def _real(real: Mapping[str, Any], stands: str) -> dict[str, Any]:
         "histogram": known["histogram"],
         **{name: [{**one, "shown": _number(one["score"])} for one in real[name]] for name in ("highest", "lowest")},
     }
+
+
+def _on(value: float, real: Mapping[str, Any] | None) -> str:
+    """Return a unit's value on an input, and where it stands among the samples of the data."""
+    stands = standing_of(real, value) if real is not None else ""
+    return _number(value) + (f", {stands}" if stands else "")
 
 
 def _number(value: float | None) -> str:

@@ -227,6 +227,12 @@ def test_data_may_come_later_and_a_data_set_may_grow(cli, samples, tmp_path, dig
         shown = {look["file"] for look in found["seen"]["looks"].values()}
         # Pictures of samples that are no longer among the highest are gone.
         assert {f"samples/{file.name}" for file in (tmp_path / "out" / "samples").glob("*.png")} == shown
+    # A call without them leaves what is known of them.
+    before = content(tmp_path / "out")
+    assert cli("report", samples / "digits.onnx", *short, "--resume").code == 0
+    after = content(tmp_path / "out")
+    assert {name for name in before if before[name] != after.get(name)} == {"index.html", "data/report.js"}  # the call
+    assert "90 samples" in (tmp_path / "out" / "index.html").read_text("utf-8")
 
 
 def test_what_cannot_be_read_is_passed_over_and_told(cli, samples, tmp_path, digits) -> None:
@@ -258,6 +264,15 @@ def test_a_tensor_that_no_sample_can_be_told_apart_in_is_named(cli, written, tmp
     assert outcome.document["data"]["samples"] == 9
     assert "does not count them" in (tmp_path / "out" / "index.html").read_text("utf-8")
     assert data(tmp_path / "out", "y")["units"][0]["real"]["count"] == 9
+
+
+def test_where_nothing_is_searched_data_are_not_looked_at_and_this_is_said(cli, written, tmp_path) -> None:
+    path = written("agree (int64[N, 5] x) => (int64[N, 5] y) { y = Abs(x) }")
+    np.save(tmp_path / "rows.npy", np.ones((3, 5), np.int64))
+    outcome = cli("report", path, tmp_path / "rows.npy", "-o", tmp_path / "out", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.document["data"] is None
+    assert "not looked at" in outcome.err
 
 
 def test_missing_data_are_wrong_usage(cli, samples, tmp_path) -> None:

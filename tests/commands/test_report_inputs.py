@@ -60,6 +60,22 @@ def test_an_input_says_what_activations_and_attribute_say(cli, samples, tmp_path
     assert any(why["target"] in alt for *_, alt in pictures)
 
 
+def test_a_unit_says_what_it_is_on_an_input(cli, samples, tmp_path, onnx_runtime) -> None:
+    digits = np.load(samples / "digits_held_out.npy")
+    given = f"{samples / 'digits_held_out.npy'}#7"
+    words = ("--input", given, *SHORT, "--tensors", "relu1", "-o", tmp_path / "out")
+    assert cli("report", samples / "digits.onnx", samples / "digits_held_out.npy", *words).code == 0
+    text = (tmp_path / "out" / "data" / "relu1.js").read_text("ascii").strip()
+    tensor = json.loads("[" + text.removeprefix("onnxvizReport(").removesuffix(");") + "]")[1]
+    document = cli("activations", samples / "digits.onnx", given, "-t", "relu1", "--top", 99, "--json").document
+    means = {one["index"]: one["mean"] for one in document["samples"][0]["targets"][0]["strongest"]}
+    assert len(digits) == tensor["seen"]["samples"]
+    for unit in tensor["units"]:
+        value, _, stands = dict(unit["told"])["on digits_held_out.npy#7"].partition(", ")
+        assert float(value.replace("−", "-")) == pytest.approx(means[unit["unit"]], rel=1e-3, abs=1e-6)
+        assert "of 360 samples" in stands or "all 360 samples" in stands
+
+
 def test_a_row_of_an_array_is_an_input(cli, samples, tmp_path) -> None:
     digits = np.load(samples / "digits_held_out.npy")
     np.save(tmp_path / "one.npy", digits[7])

@@ -41,6 +41,9 @@
     });
   }
 
+  /* A chart's words are read in its own size: there it leads, but from a single file, whose pictures have no address. */
+  function whole(panel) { return source(panel.file) === panel.file ? make("a", { href: panel.file }, image(panel, true)) : image(panel, true); }
+
   /* The theme: the system's, unless the button was used. */
   function themed(name) { document.documentElement.dataset.theme = name; }
   try { const kept = localStorage.getItem("onnxviz-theme"); if (kept) themed(kept); } catch (error) { /* no storage here */ }
@@ -216,7 +219,7 @@
     detail.replaceChildren(
       make("div", { class: "row" }, make("span", {}, step(-1, "←", "The unit before"), " ", step(1, "→", "The next unit")), close),
       make("h2", {}, make("code", {}, one.target), one.label ? " " + one.label : ""),
-      ...one.panels.map((panel) => make("figure", {}, image(panel, true), make("figcaption", {}, panel.title))),
+      ...one.panels.map((panel) => make("figure", {}, whole(panel), make("figcaption", {}, panel.title))),
       ...(shown.tensor.seen ? examples.parts(one, shown.tensor.seen) : []),
       make("dl", { class: "told" }, ...one.told.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])),
       make("p", { class: "quiet" }, "Again, with its arrays:"), make("pre", { tabindex: "0" }, make("code", {}, one.command + " -o DIR")));
