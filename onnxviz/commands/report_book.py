@@ -116,9 +116,12 @@ class Book:
         """The options of every search, as `maximize` takes them."""
         import torch
 
-        named = ("model_path", "seed", "device", *_SEARCHED)
-        threads = torch.get_num_threads()
-        asked = {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving, "threads": threads}
+        from onnxviz.model.devices import choose_device
+
+        named = ("model_path", "seed", *_SEARCHED)
+        # Settled here, so that a job computes alike on whatever machine it lands.
+        settled = {"device": str(choose_device(self.options["device"])), "threads": torch.get_num_threads()}
+        asked = {**_UNASKED, **{key: self.options[key] for key in named}, "wrt": self.moving, **settled}
         return {**asked, **{key: value for key, value in self._short.items() if asked[key] is None}}
 
     @property
