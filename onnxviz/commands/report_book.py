@@ -122,8 +122,16 @@ class Book:
         """The options of every search, as `maximize` takes them."""
         import torch
 
-        named = ("model_path", "seed", "device", *_SEARCHED)
-        settled = {"wrt": self.moving, "data": self._table, "threads": torch.get_num_threads()}
+        from onnxviz.model.devices import choose_device
+
+        named = ("model_path", "seed", *_SEARCHED)
+        settled = {
+            "wrt": self.moving,
+            "data": self._table,
+            # Settled here, so that a job computes alike on whatever machine it lands.
+            "device": str(choose_device(self.options["device"])),
+            "threads": torch.get_num_threads(),
+        }
         asked = {**_UNASKED, **{key: self.options[key] for key in named}, **settled}
         return {**asked, **{key: value for key, value in self._short.items() if asked[key] is None}}
 

@@ -173,7 +173,8 @@ def gather(
 
 def _finished(running: dict[Future[Searched], Job]) -> Iterator[tuple[Job, Searched]]:
     done, _ = wait(running, return_when=FIRST_COMPLETED)
-    for future in sorted(done, key=lambda one: running[one].key("", {})):
+    # What was found is kept before what failed ends the run.
+    for future in sorted(done, key=lambda one: (one.exception() is not None, running[one].key("", {}))):
         yield running.pop(future), future.result()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from onnxviz.commands import report_parcel, report_search
 from onnxviz.commands.report_book import open_book
 from onnxviz.commands.report_parcel import pack, relocated
 from onnxviz.commands.report_plan import Aim, Job
+from onnxviz.commands.report_search import Searched
+from onnxviz.errors import ClusterError
+from onnxviz.model.devices import choose_device
 from onnxviz.model.session import Session
 
 OPTIONS = {
@@ -125,3 +129,28 @@ def test_what_is_no_address_is_wrong_usage(cli, samples, tmp_path, address: str)
     assert outcome.code == 2
     assert address in outcome.err
     assert "tcp://host:8786" in outcome.err
+
+
+def test_what_was_found_is_kept_before_what_failed_ends_the_run() -> None:
+    made: list[Future] = []
+
+    class Late(Executor):
+        def submit(self, fn, /, *args, **kwargs) -> Future:
+            made.append(Future())
+            if len(made) == 3:  # all are over before the first is looked at
+                made[0].set_exception(ClusterError("lost"))
+                made[1].set_result(Searched(message="one"))
+                made[2].set_result(Searched(message="two"))
+            return made[-1]
+
+    todo = iter(Job(Aim("t", 0, 1, 3), number, (number,)) for number in range(3))
+    gathered = report_search.gather(Late(), todo, {}, lambda: 3)
+    found = [next(gathered)[1].message, next(gathered)[1].message]
+    with pytest.raises(ClusterError, match="lost"):
+        next(gathered)
+    assert set(found) == {"one", "two"}
+
+
+def test_a_job_computes_where_the_report_was_begun(samples) -> None:
+    search = open_book({**OPTIONS, "model_path": samples / "wine.onnx", "device": "auto"}).search
+    assert search["device"] == str(choose_device("auto"))
