@@ -95,7 +95,13 @@ window.onnxvizExamples = function (make, source) {
         }))));
   }
 
-  function spreadOf(looks) {
+  /* What all samples of a page have in common is computed once. */
+  function once(compute) {
+    const kept = new WeakMap();
+    return (looks) => { if (!kept.has(looks)) kept.set(looks, compute(looks)); return kept.get(looks); };
+  }
+
+  const spreadOf = once((looks) => {
     const every = Object.values(looks).filter((look) => look.kind === "row");
     if (!every.length) return [];
     return every[0].values.map((_, place) => {
@@ -103,16 +109,16 @@ window.onnxvizExamples = function (make, source) {
       const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
       return [mean, Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length)];
     });
-  }
+  });
 
   /* All waves of a tensor's page share one scale: silence shall look like it. */
-  function limitOf(looks) {
+  const limitOf = once((looks) => {
     const limit = [Infinity, -Infinity];
     for (const look of Object.values(looks)) {
       if (look.kind === "wave") for (const value of look.lines.flat(2)) { limit[0] = Math.min(limit[0], value); limit[1] = Math.max(limit[1], value); }
     }
     return limit;
-  }
+  });
 
   /* How the scores lie, and where that of the input that was found stands. */
   function histogram(unit) {
