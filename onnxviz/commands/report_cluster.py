@@ -53,7 +53,7 @@ class ClusterExecutor(Executor):
         except ImportError:
             raise ClusterError("--cluster needs distributed: pip install 'onnxviz[cluster]'") from None
         from onnxviz.commands.report_search import versions
-        from onnxviz.commands.report_worker import Unpacking
+        from onnxviz.commands.report_worker import unpacking
 
         self.address = address
         self._parcel = parcel
@@ -73,7 +73,7 @@ class ClusterExecutor(Executor):
             raise ClusterError(f"--cluster {address}: no scheduler answers there ({_sentence(error)})") from None
         try:
             self._client.wait_for_workers(1, timeout=_PATIENCE)
-            self._client.register_plugin(Unpacking(parcel, self._name), name=self._name)
+            self._client.register_plugin(unpacking(parcel, self._name), name=self._name)
             self.workers = len(self._client.nthreads())
         except Exception as error:
             self.shutdown()

@@ -8,8 +8,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from distributed import WorkerPlugin, get_worker
-
 from onnxviz.commands.report_parcel import Parcel, relocated
 from onnxviz.commands.report_search import versions
 from onnxviz.errors import ClusterError
@@ -18,8 +16,8 @@ _ONE_AT_A_TIME = Lock()
 """A model's sessions and torch's threads belong to a process: workers with several threads run one job, too."""
 
 
-class Unpacking(WorkerPlugin):
-    """Unpacks a parcel on each worker, now or when it joins, and clears it away at the end.
+def unpacking(parcel: Parcel, name: str) -> Any:
+    """Return a plugin that unpacks a parcel on each worker, now or when it joins, and clears it away at the end.
 
     Parameters
     ----------
@@ -28,22 +26,25 @@ class Unpacking(WorkerPlugin):
     name : str
         A name for the folder that no other run has.
     """
+    from distributed import WorkerPlugin
 
-    def __init__(self, parcel: Parcel, name: str) -> None:
-        self.parcel: Parcel | None = parcel
-        self.name = name
-        self.folder = Path()
+    class Unpacking(WorkerPlugin):
+        # The class travels with what its functions close over: the files are an argument, and not held by it.
+        def __init__(self, parcel: Parcel, name: str) -> None:
+            self.parcel: Parcel | None = parcel
+            self.name = name
+            self.folder = Path()
 
-    def setup(self, worker: Any) -> None:
-        """Write the files into the worker's own folder; from then on they are not held in memory."""
-        self.folder = Path(worker.local_directory) / self.name
-        if self.parcel is not None:
-            self.parcel.unpack(self.folder)
-        self.parcel = None
+        def setup(self, worker: Any) -> None:
+            self.folder = Path(worker.local_directory) / self.name
+            if self.parcel is not None:
+                self.parcel.unpack(self.folder)
+            self.parcel = None  # from now on the files are on the disk, and not in memory as well
 
-    def teardown(self, worker: Any) -> None:
-        """Clear the files away."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        def teardown(self, worker: Any) -> None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    return Unpacking(parcel, name)
 
 
 def on_worker(name: str, wanted: dict[str, str], payload: bytes) -> Any:
@@ -63,6 +64,8 @@ def on_worker(name: str, wanted: dict[str, str], payload: bytes) -> Any:
     ClusterError
         If this machine has other versions, or lacks a file that was not sent.
     """
+    from distributed import get_worker
+
     worker = get_worker()
     found = versions()
     other = next((package for package in wanted if found.get(package) != wanted[package]), None)
