@@ -23,7 +23,8 @@ from onnxviz.model.devices import choose_device
 from onnxviz.model.session import Session
 
 OPTIONS = {
-    **dict.fromkeys(("data", "wrt", "value_range", "mean", "std", "layout", "channels", "steps", "cluster")),
+    **dict.fromkeys(("data", "wrt", "value_range", "mean", "std", "layout", "channels", "steps", "cluster", "label")),
+    "inputs": (),
     "held": (),
     "dims": (),
     "shapes": (),

@@ -54,7 +54,7 @@ def test_tsne_keeps_groups_apart_and_a_seed_its_result(codes) -> None:
 
 
 def test_what_makes_no_map_is_refused(codes, monkeypatch) -> None:
-    with pytest.raises(DataError, match="three or more"):
+    with pytest.raises(DataError, match="three samples or more"):
         project(codes[:2], "pca")
     with pytest.raises(DataError, match="the same code"):
         project(np.ones((5, 4)), "pca")
