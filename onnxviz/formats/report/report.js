@@ -139,7 +139,7 @@
       make("p", { class: "quiet" }, known.operator + ", " + known.shape),
       known.reason ? make("p", { class: "note" }, "No gradient reaches the input from here: " + known.reason + ".") : "",
       make("p", {}, "None of its units is in this report. To add some:"), make("pre", { tabindex: "0" }, make("code", {}, command)));
-    scrollTo(0, 0);
+    scrollTo({ top: 0, behavior: "instant" });
   }
 
   const ORDERS = {
@@ -194,7 +194,7 @@
         ...tensor.messages.map((text) => make("p", { class: "note" }, text)),
         left > 0 && !tensor.messages.length ? make("p", { class: "note" }, "Left out for want of time: " + left + " units; --resume goes on from here.") : "",
         make("div", { class: "units-view" + (tensor.chart ? " charts" : "") }, make("div", {}, grid, shown.end), make("aside", { class: "detail", hidden: true, "aria-label": "The unit", tabindex: "-1" })));
-      if (unit === null) scrollTo(0, 0);
+      if (unit === null) scrollTo({ top: 0, behavior: "instant" });
     }
     showUnit(unit);
   }

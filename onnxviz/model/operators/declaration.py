@@ -236,7 +236,7 @@ def _describe(
     gradient: Gradient,
     deterministic: bool,
     ignored: tuple[str, ...],
-    host_numbers: bool,
+    host_numbers: bool = False,
 ) -> Declaration:
     hints = typing.get_type_hints(function, include_extras=True)
     names: list[str] = []
