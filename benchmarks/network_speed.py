@@ -53,6 +53,8 @@ def export(name: str, folder: Path) -> tuple[torch.nn.Module, Path]:
     """Write a seeded network to ONNX, one of `NETWORKS` or another of torchvision's; return both."""
     torch.manual_seed(0)
     module = NETWORKS.get(name, getattr(torchvision.models, name, None))().eval()
+    if hasattr(module, "heads"):  # torchvision's transformers begin with a last layer of zeros
+        torch.nn.init.normal_(module.heads[-1].weight, std=0.02)
     path = folder / f"{name}.onnx"
     # Frozen only afterwards: of a frozen network the exporter meets attention kernels that it cannot write.
     with warnings.catch_warnings():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -212,14 +213,25 @@ def finish(task: Task, folder: OutputFolder, document: dict[str, Any]) -> None:
     shown = [row for row in document["runs"] if folder.done(names[row["target"]])]
     if len(shown) > 1:
         tiles = []
+        tensor = _common_tensor(task, [row["target"] for row in shown])
         for row in shown:
             picture = _picture(folder.partial / names[row["target"]] / "picture.png")
-            caption = row["label"] or row["target"]
+            caption = row["label"] or row["target"].removeprefix(tensor) or tensor
             tiles.append(Tile(picture, caption, _detail(row), sharp=False if max(picture.shape[:2]) > _SMALL else None))
         subtitle = f"{len(shown)} targets, each as high as it will go; by ONNX Runtime"
-        save_picture(folder.file("sheet.png"), Sheet(tiles, task.model.name, subtitle).draw())
+        title = f"{tensor} of {task.model.name}" if tensor else task.model.name
+        save_picture(folder.file("sheet.png"), Sheet(tiles, title, subtitle).draw())
     with atomic_file(folder.file("result.json")) as file:
         file.write(json_text(document).encode("utf-8"))
+
+
+def _common_tensor(task: Task, shown: Sequence[str]) -> str:
+    """Return the tensor that all the targets are units of, which a sheet need say only once; "" if they differ."""
+    targets = [one.target for one in task.objectives if str(one) in shown]
+    tensors = {
+        "" if target is None or not str(target).startswith(target.tensor) else target.tensor for target in targets
+    }
+    return tensors.pop() if len(tensors) == 1 else ""
 
 
 def _detail(row: dict[str, Any]) -> str:
