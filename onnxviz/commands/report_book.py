@@ -429,12 +429,12 @@ def open_book(options: dict[str, Any]) -> Book:
     from onnxviz.model.inputs import contract
     from onnxviz.model.range_probe import probe_range
     from onnxviz.model.resting import rest
-    from onnxviz.model.sample_inputs import feed
+    from onnxviz.model.runnable_sizes import runnable_feed
 
     model = opened(options["model_path"])
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
-    fed = feed(model, held, dims, shapes, options["seed"])
+    fed, (dims, shapes), sized = runnable_feed(model, held, dims, shapes, options["seed"])
     moving, notes = _moving(model, options["wrt"], fed, held)
     if not moving:
         if options["data"] is not None or options["inputs"]:
@@ -450,6 +450,7 @@ def open_book(options: dict[str, Any]) -> Book:
     except OnnxvizError as error:
         notes.append(str(error))
     model.close_sessions()
+    notes += [sized] if sized else []
     notes += [f"{moving}: {sentence}" for sentence in expected.evidence]
     names = choose_tensors(model, moving, options["patterns"])
     seen = open_seen(model, options, moving, expected)

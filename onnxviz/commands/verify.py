@@ -71,13 +71,15 @@ def verify(
     """
     import onnxviz
     from onnxviz.model.devices import choose_device
-    from onnxviz.model.sample_inputs import feed
+    from onnxviz.model.runnable_sizes import runnable_feed
 
     if tolerance is not None and math.isnan(tolerance):
         raise UsageError("--tolerance nan: write a number of 0 or more, such as 0.001")
     model = onnxviz.load(model_path)
     settled, whole = read_sizes(dims, shapes, model)
-    inputs = feed(model, read_held(held, model, settled, whole), settled, whole, seed)
+    inputs, _, sized = runnable_feed(model, read_held(held, model, settled, whole), settled, whole, seed)
+    if sized:
+        terminal.note(sized)
     limit = tolerance if tolerance is not None else default_tolerance(model)
     rows, unsupported = agreements(model, inputs, targets, limit, choose_device(device))
     document = agreement_document(model, rows, unsupported, limit)

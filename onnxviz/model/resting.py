@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from onnxviz.errors import OnnxvizError
+from onnxviz.model.compared import compared_number
 from onnxviz.model.graph import Model
 from onnxviz.model.inputs import contract
 from onnxviz.model.sample_inputs import settled_shape
@@ -37,7 +37,7 @@ def resting_input(model: Model, name: str, shape: tuple[int, ...]) -> np.ndarray
     if info.dtype == "bool":
         return np.ones(shape, np.bool_)
     if not info.is_float:
-        compared = _compared(model, name)
+        compared = compared_number(model, name)
         if compared is not None:
             return np.full(shape, compared, np.int64)
         # What whole numbers mean, only their name tells: a mask of zeros would hide every token.
@@ -55,25 +55,6 @@ def resting_input(model: Model, name: str, shape: tuple[int, ...]) -> np.ndarray
     elif expected.mean and len(expected.mean) in (1, shape[-1] if shape else 1):
         middle = (middle + np.asarray(expected.mean)).astype(np.float32)
     return middle
-
-
-def _compared(model: Model, name: str) -> int | None:
-    """Return the first constant whole number that an input is asked to be equal to."""
-    reached = {name}
-    for node in model.nodes:
-        if reached.isdisjoint(node.input):
-            continue
-        if node.op_type in ("Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape"):
-            reached.update(node.output)
-        elif node.op_type == "Equal":
-            (other,) = [one for one in node.input if one not in reached] or [""]
-            try:
-                value = np.asarray(model.weight(other)).reshape(-1)
-            except OnnxvizError:  # computed, or another input
-                continue
-            if value.size == 1 and value.dtype.kind in "iuf" and float(value[0]).is_integer():
-                return int(value[0])
-    return None
 
 
 def rest(

@@ -9,6 +9,7 @@ import numpy as np
 from onnx import TensorProto
 
 from onnxviz.errors import UsageError
+from onnxviz.model.compared import compared_number
 from onnxviz.model.graph import Model
 from onnxviz.model.inputs import contract, settle
 from onnxviz.model.whole_numbers import holds_whole_numbers
@@ -33,6 +34,8 @@ _FLOATS: dict[int, type[np.floating[Any]]] = {
 def random_input(model: Model, name: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     """Return seeded values for one input: uniform over its range, or standard normal where it has none.
 
+    A whole number that the graph compares with a constant is that constant.
+
     Parameters
     ----------
     model : Model
@@ -55,6 +58,9 @@ def random_input(model: Model, name: str, shape: tuple[int, ...], seed: int = 0)
     if kind == TensorProto.BOOL:
         return np.ones(shape, np.bool_)
     if kind in _INTEGERS:
+        compared = compared_number(model, name)
+        if compared is not None:
+            return np.full(shape, compared, _INTEGERS[kind])
         top = 256 if kind == TensorProto.UINT8 else _bound(model, name)
         return generator.integers(0, top, shape).astype(_INTEGERS[kind])
     if kind and kind not in _FLOATS and kind != TensorProto.BFLOAT16:
