@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from onnxviz.model.inputs import InputContract
 
+_MOST_CHANNELS = 2
+"""More rows than this are no loudspeakers that one sound could be played on."""
+
 
 def read_input(path: Path, expected: InputContract, shape: tuple[int, ...]) -> np.ndarray:
     """Return a file's content as one sample for an input.
@@ -234,6 +237,11 @@ def _signal(sample: Sample, wanted: Sequence[int | None], rate: int | None) -> n
         raise DataError(f"{sample.source}: a sound does not fit an input of shape {_sizes(wanted)}; give a .npy file")
     channels = 1 if len(wanted) == 1 else array.shape[0] if wanted[0] is None else wanted[0]
     length = array.shape[1] if wanted[-1] is None else wanted[-1]
+    if array.shape[0] != channels and channels > _MOST_CHANNELS:
+        raise DataError(
+            f"{sample.source}: a sound of {array.shape[0]} channel{'s' * (array.shape[0] > 1)} does not fit an input of "
+            f"{_sizes(wanted)}, which takes features made of sound; give them as a .npy file"
+        )
     if array.shape[0] != channels:
         array = np.repeat(array.mean(0, keepdims=True), channels, axis=0)
     fitted = np.zeros((channels, length), np.float32)

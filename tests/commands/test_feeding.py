@@ -117,6 +117,15 @@ def test_an_input_of_any_size_takes_a_picture_at_its_own() -> None:
     assert found.shape == (1, 1, 5, 9)
 
 
+def test_a_sound_is_not_taken_for_the_features_that_some_models_make_of_it() -> None:
+    expected = InputContract("x", (None, 900, 120), "spectrogram", ("time", "frequency"))
+    sound = Sample(np.zeros((1, 500), np.float32), (), "a.wav", "audio", rate=8000)
+    with pytest.raises(
+        DataError, match=r"a\.wav: a sound of 1 channel does not fit an input of 900x120, which takes features"
+    ):
+        fit_sample(sound, expected, [900, 120])
+
+
 def test_sound_is_cut_filled_mixed_and_resampled() -> None:
     expected = InputContract("w", (None, 1, 100), "signal", ("channel", "time"), None, (-1.0,), (1.0,))
     stereo = np.stack([np.ones(150), np.zeros(150)]).astype(np.float32)

@@ -19,7 +19,7 @@ Inputs = Sequence[Tensor]
 GAP = 0.01
 """The share of the difference that an integral may be off by."""
 
-_FIRST, _POINTS, _MOST_POINTS = 4, 8, 1024
+_FIRST, _POINTS, _MOST_POINTS = 4, 8, 4096
 
 
 def gradient(score: Score, inputs: Inputs) -> Attribution:
@@ -113,7 +113,7 @@ def integrated_gradients(
         How many points of the line fit into memory.
     steps : int, optional
         Points on the whole line (Gauss–Legendre). By default the line is cut where the sum over a piece misses the rise of the score
-        over it most, with 8 points on each piece, until the whole is within 1 % of the difference or 1024 points were spent.
+        over it most, with 8 points on each piece, until the whole is within 1 % of the difference or 4096 points were spent.
 
     Returns
     -------
