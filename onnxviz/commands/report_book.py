@@ -34,9 +34,6 @@ _LARGE = 4096
 
 _FEW, _MANY = 2, 16
 
-_SHORT = {"steps": 64, "restarts": 1}
-"""How a large input without neighbors (an array of frames, say) is searched: as a picture is, for time's sake."""
-
 _SEARCHED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes", "steps", "restarts")
 """Options that a result depends on; the model, the input, the seed and a table's ranges are named apart."""
 
@@ -132,8 +129,7 @@ class Book:
             "device": str(choose_device(self.options["device"])),
             "threads": torch.get_num_threads(),
         }
-        asked = {**_UNASKED, **{key: self.options[key] for key in named}, **settled}
-        return {**asked, **{key: value for key, value in self._short.items() if asked[key] is None}}
+        return {**_UNASKED, **{key: self.options[key] for key in named}, **settled}
 
     @cached_property
     def _table(self) -> Path | None:
@@ -142,11 +138,6 @@ class Book:
     @property
     def _large(self) -> bool:
         return bool(self.moving) and self.fed[self.moving].size > _LARGE
-
-    @property
-    def _short(self) -> dict[str, int]:
-        spectral = self.expected is not None and self.expected.kind in ("image", "signal")
-        return _SHORT if self._large and not spectral else {}
 
     @cached_property
     def _device(self) -> str:
@@ -390,10 +381,9 @@ class Book:
         for key, option in (("value_range", "--range"), ("mean", "--mean"), ("std", "--std")):
             if options[key] is not None:
                 words += [option, ",".join(f"{number:g}" for number in options[key])]
-        settled = {**options, **{key: value for key, value in self._short.items() if options[key] is None}}
         for key in ("layout", "channels", "steps", "restarts"):
-            if (options if verb == "report" else settled)[key] is not None:
-                words += [f"--{key}", str(settled[key])]
+            if options[key] is not None:
+                words += [f"--{key}", str(options[key])]
         if verb == "maximize" and self._table is not None:
             words += ["--data", self._table.name]
         if verb == "report" and options["data"] is not None:
