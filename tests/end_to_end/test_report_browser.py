@@ -123,8 +123,11 @@ def test_from_the_overview_to_a_unit_and_back(visit, file: str) -> None:
     assert address(page) == "#logits/0"
     page.keyboard.press("Escape")
     assert address(page) == "#logits"
+    # The address changes at once, the page with the event that follows.
+    page.locator(".detail").wait_for(state="hidden")
     assert page.locator(".detail").is_hidden()
     page.keyboard.press("Escape")
+    page.locator("#overview").wait_for()
     assert page.locator("#overview").is_visible()
 
 
