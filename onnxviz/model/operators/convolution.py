@@ -70,22 +70,38 @@ def conv(
         If `pads` are absurd.
     """
     rank = W.ndim - 2
-    if auto_pad == "NOTSET":
-        begins, ends = pads[:rank], pads[rank:]
-    else:
-        begins, ends = padding(
-            tuple(X.shape[2:]),
-            tuple(W.shape[2:]),
-            per_axis(strides, rank, 1, "strides"),
-            per_axis(dilations, rank, 1, "dilations"),
-            pads,
-            auto_pad,
-        )
+    begins, ends = margins(X, W, strides=strides, pads=pads, dilations=dilations, auto_pad=auto_pad)
     allowed_margins(X, begins or (0,) * rank, ends or (0,) * rank, "Conv")
     if begins != ends or any(begin < 0 for begin in begins):
         padded = F.pad(X, around(begins, ends))
         return _of_rank(_CONVOLUTIONS, rank, "Conv")(padded, W, B, strides or 1, 0, dilations or 1, group)
     return _of_rank(_CONVOLUTIONS, rank, "Conv")(X, W, B, strides or 1, begins or 0, dilations or 1, group)
+
+
+def margins(
+    X: Tensor,
+    W: Tensor,
+    *,
+    strides: tuple[int, ...] = (),
+    pads: tuple[int, ...] = (),
+    dilations: tuple[int, ...] = (),
+    auto_pad: str = "NOTSET",
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the padding before and after each spatial axis; both empty for none.
+
+    The parameters are those of `conv`, and so is what is raised.
+    """
+    rank = W.ndim - 2
+    if auto_pad == "NOTSET":
+        return pads[:rank], pads[rank:]
+    return padding(
+        tuple(X.shape[2:]),
+        tuple(W.shape[2:]),
+        per_axis(strides, rank, 1, "strides"),
+        per_axis(dilations, rank, 1, "dilations"),
+        pads,
+        auto_pad,
+    )
 
 
 # kernel_shape repeats the weight's own shape.
