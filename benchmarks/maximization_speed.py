@@ -23,10 +23,8 @@ from maximization_peer import Front, render
 
 import onnxviz
 from onnxviz.methods.objectives import Objective
-from onnxviz.methods.optimizers import Adam
 from onnxviz.methods.runs import Run
 from onnxviz.methods.search import Settings, Space, search
-from onnxviz.methods.transforms import standard_transform
 from onnxviz.model.target import Target
 
 TENSOR, INPUT, SIZE = "pool5_1", "data_0", 224
@@ -73,39 +71,29 @@ def crossing(found: Any, unit: int, wanted: float, score: Callable[[np.ndarray, 
     return None
 
 
-def median(run: Callable[[], object], rounds: int = 7) -> float:
-    """Time something a few times."""
-    run()
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+def step_cost(network: Any, units: Sequence[int], rounds: int = 5) -> tuple[float, float]:
+    """Return the seconds of a step of the whole search, and of a bare forward and backward pass of the same network.
 
-
-def step_cost(network: Any, batch: int) -> tuple[float, float]:
-    """Return the seconds of a step of the loop, and of a bare forward and backward pass of the same network."""
-    runs = [Run(f"unit {place}") for place in range(batch)]
-    start = SPACE.start(runs, torch.device("cpu"))
-    transform = standard_transform((batch, *SPACE.shape), start.spatial)
-    generators = [run.generator("transform") for run in runs]
-    climber, going = Adam(start), torch.ones(batch, dtype=torch.bool)
+    A search and as many bare passes take turns; the median of all is told. Half of the steps see a moved input, half a still one.
+    """
+    runs = [Run(f"unit {place}") for place in range(len(units))]
     with torch.no_grad():
-        still = start.realize()
+        still = SPACE.start(runs, torch.device("cpu")).realize()
 
-    def bare() -> None:
+    def bare() -> float:
         leaf = still.clone().requires_grad_()
+        began = time.perf_counter()
         torch.autograd.grad(network({INPUT: leaf})[TENSOR].mean(), leaf)
+        return time.perf_counter() - began
 
-    def step(progress: float) -> None:
-        inputs = start.realize()
-        seen = transform(inputs, start.middle, start.span, generators, progress) if transform else inputs
-        values = network({INPUT: seen})[TENSOR].mean((1, 2, 3))
-        climber.step(values.detach(), torch.autograd.grad(values.sum(), start.variables), going, 0.0)
-
-    # Half of the steps see a moved input and half a still one.
-    return (median(lambda: step(0.0)) + median(lambda: step(0.5))) / 2, median(bare)
+    climb(network, units, None), bare()
+    steps: list[float] = []
+    passes: list[float] = []
+    for _ in range(rounds):
+        times = climb(network, units, None)[1]
+        steps += np.diff(times).tolist()
+        passes += [bare() for _ in range(len(times))]
+    return statistics.median(steps), statistics.median(passes)
 
 
 def main() -> None:
@@ -153,9 +141,11 @@ def main() -> None:
     if ratios:
         single, batched = (statistics.geometric_mean(column) for column in zip(*ratios, strict=True))
         print(f"geometric means over {len(ratios)} of {len(units)} units: {single:.1f} alone, {batched:.1f} in a batch")
-    for batch in (1, len(units)):
-        cost, bare = step_cost(network, batch)
-        print(f"batch {batch}: a step {cost * 1e3:.0f} ms, a bare pass {bare * 1e3:.0f} ms, ratio {cost / bare:.2f}")
+    for some in (units[:1], units):
+        cost, bare = step_cost(network, some)
+        print(
+            f"batch {len(some)}: a step {cost * 1e3:.1f} ms, a bare pass {bare * 1e3:.1f} ms, ratio {cost / bare:.2f}"
+        )
     if options.picture:
         from PIL import Image
 

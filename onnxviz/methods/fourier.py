@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import UsageError
+from onnxviz.methods.painting import Painted
 from onnxviz.methods.parameterizations import Values, fit, size
 from onnxviz.methods.runs import Run, normal
 
@@ -50,8 +51,8 @@ class Fourier:
     channels : bool
         Whether the input has a channel axis at all.
     middle, span : Tensor
-        Broadcastable to the shape of a sample: the middle and the length of the range; mean and standard deviation
-        where there is no range.
+        Of the shape of a sample: the middle and the length of the range; mean and standard deviation where there is no
+        range.
     bounded : bool
         Whether there is a range.
     text : str
@@ -139,7 +140,7 @@ class Fourier:
             lower, upper = fit(low, "range", shape, device), fit(high, "range", shape, device)
             if not bool((torch.isfinite(upper - lower) & (lower < upper)).all()):
                 raise UsageError("range: the lower end must be a finite number below the upper end")
-            middle, span = (lower + upper) / 2, upper - lower
+            middle, span = _collapsed((lower + upper) / 2), _collapsed(upper - lower)
             extent = f"values {float(lower.min()):.4g} to {float(upper.max()):.4g}"
         else:
             middle, span = fit(mean, "mean", shape, device), fit(std, "std", shape, device)
@@ -167,6 +168,11 @@ class Fourier:
         return tuple(axis for axis, source in enumerate(self.order) if source > 1)
 
     @property
+    def inverse(self) -> tuple[int, ...]:
+        """How the input's layout is permuted to (batch, channel, *spatial)."""
+        return tuple(self.order.index(axis) for axis in range(len(self.order)))
+
+    @property
     def floor(self) -> float:
         """Three thousandths.
 
@@ -187,24 +193,28 @@ class Fourier:
 
     def realize(self) -> Tensor:
         """Return the input, (batch, *shape)."""
+        if self.bounded:
+            return self._painted(self.variables[0], self.filter)
         return self.paint(torch.view_as_complex(self.variables[0] * self.filter))
 
     def paint(self, spectrum: Tensor) -> Tensor:
         """Return the input of a spectrum, (batch, channel, *frequencies) complex: transformed, colored, in its range."""
+        if self.bounded:
+            return self._painted(torch.view_as_real(spectrum), None)
         waves = torch.fft.irfftn(spectrum, s=self.sizes, dim=tuple(range(2, 2 + len(self.sizes))))
         if self.colors is not None:
             waves = (self.colors @ waves.flatten(2)).reshape(waves.shape)
-        if self.bounded:
-            # A sigmoid about 0; half of it lies on either side of the middle.
-            unit = torch.sigmoid(waves)
-            low = self.middle - self.span / 2
-            return torch.addcmul(low, self.span, unit.permute(self.order) if self.channels else unit.squeeze(1))
         # Soft ceilings on the contrast of the whole, which is that of the data, and of each element. Without them the
         # score would only tell how many steps were taken, or hang on a few dots that no data have.
         power = waves.flatten(1).square().mean(1).reshape(-1, *[1] * (waves.ndim - 1))
         unit = PEAK * torch.tanh(waves * torch.rsqrt(1 + power) / PEAK)
         unit = unit.permute(self.order) if self.channels else unit.squeeze(1)
         return self.middle + self.span * unit
+
+    def _painted(self, parts: Tensor, factors: Tensor | None) -> Tensor:
+        """Return the input, in its range, of real and imaginary parts that are multiplied with some factors."""
+        painted: Tensor = Painted.apply(parts, factors, self)  # type: ignore[no-untyped-call]  # torch has no types here
+        return painted
 
     def standardize(self, inputs: Tensor) -> Tensor:
         """Return (input - middle) / span: -.5 to .5 over a range."""
@@ -225,12 +235,7 @@ class Fourier:
             (batch, channel, *frequencies) complex64.
         """
         unit = (inputs - self.middle) / self.span
-        # The inverse of the permutation to the input's layout.
-        unit = (
-            unit.permute([self.order.index(axis) for axis in range(len(self.order))])
-            if self.channels
-            else unit[:, None]
-        )
+        unit = unit.permute(self.inverse) if self.channels else unit[:, None]
         if self.bounded:
             waves = torch.logit((unit + 0.5).clamp(INSIDE, 1 - INSIDE))
         else:
@@ -253,6 +258,12 @@ class Fourier:
     def tangent(self, directions: Sequence[Tensor]) -> list[Tensor]:
         """Return the directions: every spectrum is allowed."""
         return list(directions)
+
+
+def _collapsed(values: Tensor) -> Tensor:
+    """Return equal numbers as one that is spread out."""
+    first = values.flatten()[0]
+    return first.expand(values.shape) if bool((values == first).all()) else values
 
 
 def spectral_filter(sizes: Sequence[int], slope: float) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from onnxviz.errors import DifferentiationError, UsageError
 from onnxviz.methods.optimizers import LBFGS, Adam, NAdam, Optimizer, all_finite, largest
 from onnxviz.methods.parameterizations import Parameterization
-from onnxviz.methods.rows import rows_of
+from onnxviz.methods.rows import shares
 from onnxviz.methods.runs import Run
 from onnxviz.methods.transforms import Transform
 
@@ -213,9 +213,11 @@ def maximize(
                 record.settle(step)
             elif step % LOOK_EVERY == 0 and step > 0:
                 record.look(*look_still())
-            idle = largest(parameterization.tangent(gradients)) == 0
+            followed = parameterization.tangent(gradients)
+            unbound = all(one is other for one, other in zip(followed, gradients, strict=True))
+            idle = (sizes if unbound else largest(followed)) == 0
             share = (1 + math.cos(math.pi * step / steps)) / 2 if decay else 1.0
-            going = climber.step(scores.detach(), gradients, record.going, rate * share)
+            going = climber.step(scores.detach(), gradients, record.going, rate * share, sizes)
             record.advance(scores.detach(), sizes, idle, going)
             if frame_every and (step + 1) % frame_every == 0:
                 record.keep(step + 1, parameterization.realize().detach())
@@ -247,6 +249,8 @@ class _Scores:
         for place, objective in enumerate(objectives):
             groups.setdefault(id(objective), (objective, []))[1].append(place)
         self._groups = list(groups.values())
+        self._order = [place for _, places in self._groups for place in places]
+        self._in_order = self._order == sorted(self._order)
         self._names = {tensor for objective, _ in self._groups for tensor in objective.tensors} - {name}
 
     @property
@@ -264,6 +268,9 @@ class _Scores:
     def tensors(self, inputs: Tensor, instead: Network | None = None) -> dict[str, Tensor]:
         """Return what the network, or another one, makes of the inputs: all that the objectives read."""
         network = instead or self._network
+        if len(inputs) <= self._batch_size:
+            found = network({**self._held, self._name: inputs})
+            return {tensor: found[tensor] for tensor in self._names}
         parts = [network({**self._held, self._name: part}) for part in torch.split(inputs, self._batch_size)]
         return {tensor: torch.cat([part[tensor] for part in parts]) for tensor in self._names}
 
@@ -275,21 +282,16 @@ class _Scores:
     def judge(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         """Return (batch,) float32 scores; whoever reads the input by its name meets these inputs."""
         tensors = {**tensors, self._name: inputs}
+        names = {name for objective, _ in self._groups for name in objective.tensors}
+        own = {name: shares(tensors[name], [places for _, places in self._groups], len(inputs)) for name in names}
         scores: list[Tensor] = []
-        order: list[int] = []
-        for objective, places in self._groups:
-            index = torch.tensor(places, device=inputs.device)
-            whole = len(places) == len(inputs)
-            own = {
-                name: tensors[name] if whole else rows_of(tensors[name], index, len(inputs))
-                for name in objective.tensors
-            }
-            score = objective(own, len(places))
+        for group, (objective, places) in enumerate(self._groups):
+            score = objective({name: own[name][group] for name in objective.tensors}, len(places))
             if score.shape != (len(places),):
                 raise UsageError(f"{objective}: gives {tuple(score.shape)} numbers for {len(places)} samples")
             scores.append(score.float())
-            order.extend(places)
-        return torch.cat(scores)[torch.tensor(order, device=inputs.device).argsort()]
+        found = torch.cat(scores)
+        return found if self._in_order else found[torch.tensor(self._order, device=inputs.device).argsort()]
 
 
 class _Record:
@@ -315,8 +317,11 @@ class _Record:
         better = torch.isfinite(values) & ((values >= best) | ~torch.isfinite(best)) & all_finite([inputs])
         for places in self._sets:
             better[places] = better[places].all()
-        self.inputs = torch.where(better.reshape(-1, *[1] * (inputs.ndim - 1)), inputs, self.inputs)
-        self.scores = torch.where(better, scores, self.scores)
+        if bool(better.all()):
+            self.inputs, self.scores = inputs, scores
+        elif bool(better.any()):
+            self.inputs = torch.where(better.reshape(-1, *[1] * (inputs.ndim - 1)), inputs, self.inputs)
+            self.scores = torch.where(better, scores, self.scores)
 
     def settle(self, step: int) -> None:
         """Find, every `WINDOW` steps of a still input, the samples whose scores no longer grow."""

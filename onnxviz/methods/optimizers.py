@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.methods.parameterizations import Parameterization
+from onnxviz.methods.portions import portions
 
 MOST = 1e18
 """How many times its first gradient a gradient may be; its square is still a float32."""
@@ -22,7 +23,9 @@ MOST = 1e18
 class Optimizer(Protocol):
     """What an ascent asks of an optimizer."""
 
-    def step(self, values: Tensor, gradients: Sequence[Tensor], going: Tensor, rate: float) -> Tensor:
+    def step(
+        self, values: Tensor, gradients: Sequence[Tensor], going: Tensor, rate: float, sizes: Tensor | None = None
+    ) -> Tensor:
         """Move the variables of the samples that are going; return which of them should go on.
 
         Parameters
@@ -35,6 +38,8 @@ class Optimizer(Protocol):
             (batch,) bool.
         rate : float
             The learning rate of this step.
+        sizes : Tensor, optional
+            (batch,): `largest` of the gradients, where that is known.
         """
         ...
 
@@ -63,47 +68,56 @@ class Adam:
         self._steps = 0
 
     @torch.no_grad()
-    def step(self, values: Tensor, gradients: Sequence[Tensor], going: Tensor, rate: float) -> Tensor:
+    def step(
+        self, values: Tensor, gradients: Sequence[Tensor], going: Tensor, rate: float, sizes: Tensor | None = None
+    ) -> Tensor:
         """Take one step; a sample whose value or gradient is not finite stays where it is, for good."""
-        going = going & torch.isfinite(values) & all_finite(gradients)
+        sizes = largest(gradients) if sizes is None else sizes
+        going = going & torch.isfinite(values) & torch.isfinite(sizes)
         self._steps += 1
-        # What a moment lacks because it began at 0.
-        lag = 1 - self._decay**self._steps
         variables = self._parameterization.variables
         directions = self._parameterization.tangent(gradients)
-        sizes = torch.where(going, largest(directions), 0)
+        if any(direction is not gradient for direction, gradient in zip(directions, gradients, strict=True)):
+            sizes = largest(directions)
+        sizes = torch.where(going, sizes, 0)
         self._unit = torch.where(self._unit > 0, self._unit, sizes)
         units = torch.where(self._unit > 0, self._unit, 1)
         every, within = bool(going.all()), bool((sizes <= MOST * units).all())
-        peak = torch.zeros_like(units)
-        aims = []
-        for first, second, direction in zip(self._first, self._second, directions, strict=True):
-            gradient = direction / _beside(units, direction)
-            gradient = gradient if every else torch.where(_beside(going, gradient), gradient, 0)
-            gradient = gradient if within else gradient.clamp(-MOST, MOST)
-            first.lerp_(gradient, 1 - self._momentum)
-            second.mul_(self._decay).addcmul_(gradient, gradient, value=1 - self._decay)
-            peak = torch.maximum(peak, largest([second]))
-            aims.append(self._aim(first, gradient))
-        floor = self._parameterization.floor * peak.sqrt() + torch.finfo(torch.float32).tiny
-        share = torch.where(going, rate * math.sqrt(lag), 0.0).to(units)
-        for variable, aim, second in zip(variables, aims, self._second, strict=True):
-            size = second.sqrt().add_(_beside(floor, second))
-            variable.addcmul_(aim / size, _beside(share, aim))
+        for some in portions(max(variables, key=torch.numel)):
+            peak = torch.zeros_like(units[some])
+            aims = []
+            for first, second, direction in zip(self._first, self._second, directions, strict=True):
+                gradient = direction[some] / _beside(units[some], direction)
+                gradient = gradient if every else torch.where(_beside(going[some], gradient), gradient, 0)
+                gradient = gradient if within else gradient.clamp(-MOST, MOST)
+                first[some].lerp_(gradient, 1 - self._momentum)
+                second[some].mul_(self._decay).addcmul_(gradient, gradient, value=1 - self._decay)
+                peak = torch.maximum(peak, second[some].flatten(1).amax(1))
+                aims.append(self._aim(first[some], gradient))
+            floor = self._parameterization.floor * peak.sqrt() + torch.finfo(torch.float32).tiny
+            # What the second moment lacks because it began at 0.
+            share = rate * math.sqrt(1 - self._decay**self._steps)
+            for variable, (aim, factor), second in zip(variables, aims, self._second, strict=True):
+                size = second[some].sqrt().add_(_beside(floor, second))
+                if every:
+                    variable[some].addcdiv_(aim, size, value=share * factor)
+                else:
+                    moves = torch.where(going[some], share * factor, 0.0)
+                    variable[some].addcmul_(aim / size, _beside(moves, aim))
         self._parameterization.project()
         return going
 
-    def _aim(self, first: Tensor, gradient: Tensor) -> Tensor:
-        """Return where to go, before it is measured by the second moment."""
-        return first / (1 - self._momentum**self._steps)
+    def _aim(self, first: Tensor, gradient: Tensor) -> tuple[Tensor, float]:
+        """Return where to go, before it is measured by the second moment, and what to multiply it with."""
+        return first, 1 / (1 - self._momentum**self._steps)
 
 
 class NAdam(Adam):
     """Adam that looks a step ahead: Dozat, "Incorporating Nesterov Momentum into Adam" (2016), at a constant momentum."""
 
-    def _aim(self, first: Tensor, gradient: Tensor) -> Tensor:
+    def _aim(self, first: Tensor, gradient: Tensor) -> tuple[Tensor, float]:
         lead, ahead = 1 - self._momentum**self._steps, 1 - self._momentum ** (self._steps + 1)
-        return self._momentum / ahead * first + (1 - self._momentum) / lead * gradient
+        return self._momentum / ahead * first + (1 - self._momentum) / lead * gradient, 1.0
 
 
 class LBFGS:
@@ -132,7 +146,9 @@ class LBFGS:
         self._started = False
 
     @torch.no_grad()
-    def step(self, values: Tensor, gradients: Sequence[Tensor], going: Tensor, rate: float) -> Tensor:
+    def step(
+        self, values: Tensor, gradients: Sequence[Tensor], going: Tensor, rate: float, sizes: Tensor | None = None
+    ) -> Tensor:
         """Accept or refuse where each sample stands, and move it to its next look; the first reaches `rate` far."""
         here, slopes = self._present(), _flat(gradients)
         finite = torch.isfinite(values) & all_finite(gradients)
@@ -224,7 +240,8 @@ def largest(tensors: Sequence[Tensor]) -> Tensor:
     """Return each sample's largest absolute value over all of the tensors: (batch,); NaN where there is one."""
     # Two passes: torch's own aminmax along an axis takes ten times as long as both.
     flat = [tensor.reshape(len(tensor), -1) for tensor in tensors]
-    return torch.stack([torch.maximum(one.amax(1), -one.amin(1)) for one in flat]).amax(0)
+    each = [torch.maximum(one.amax(1), -one.amin(1)) for one in flat]
+    return each[0] if len(each) == 1 else torch.stack(each).amax(0)
 
 
 def all_finite(tensors: Sequence[Tensor]) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 
@@ -32,6 +35,37 @@ def rows_of(values: Tensor, places: Tensor, samples: int) -> Tensor:
         return values[places]
     picked: Tensor = values.reshape(samples, -1, *values.shape[1:])[places].flatten(0, 1)
     return picked
+
+
+def shares(values: Tensor, groups: Sequence[Sequence[int]], samples: int) -> list[Tensor]:
+    """Return for each group of samples the rows that they make.
+
+    All rows are split at once where they can be, so that a gradient fills the whole tensor once and not once for each group.
+
+    Parameters
+    ----------
+    values : (row, ...) Tensor
+        Of all samples, as for `rows_of`.
+    groups : sequence of sequences of int
+        The samples of each group; together all, each once.
+    samples : int
+        How many there are.
+
+    Examples
+    --------
+    >>> import torch
+    >>> [part.tolist() for part in shares(torch.tensor([1, 2, 3]), [[0, 2], [1]], 3)]
+    [[1, 3], [2]]
+    """
+    if len(groups) == 1 and len(groups[0]) == samples and list(groups[0]) == list(range(samples)):
+        return [values]
+    order = [place for group in groups for place in group]
+    if len(values) % samples:
+        return [rows_of(values, torch.tensor(group, device=values.device), samples) for group in groups]
+    if order != list(range(samples)):
+        values = rows_of(values, torch.tensor(order, device=values.device), samples)
+    each = len(values) // samples
+    return list(torch.split(values, [each * len(group) for group in groups]))
 
 
 def by_sample(scores: Tensor, samples: int) -> Tensor:

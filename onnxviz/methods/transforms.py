@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from onnxviz.methods.runs import normal, uniform
 
@@ -76,16 +77,16 @@ class Shift:
             How much of the ascent is done; `Fading` is for moves that heed it.
         """
         draws = uniform(generators, (len(self.reach) + 1,))
-        contrast = inputs - middle
         reach = torch.tensor([most for _, most in self.reach])
+        moved = inputs
         if bool((reach > 0).any()):
             # Each of the 2 reach + 1 shifts is as likely as the others.
             steps = (draws[:, :-1] * (reach + 0.5)).round().clamp(-reach, reach).long()
-            contrast = shift(contrast, [axis for axis, _ in self.reach], steps)
+            moved = shift(inputs, [axis for axis, _ in self.reach], steps, middle)
         if self.gain:
             gains = 1 + self.gain * draws[:, -1].to(inputs.device)
-            contrast = contrast * gains.reshape(-1, *[1] * (inputs.ndim - 1))
-        return _add_noise(middle + contrast, self.noise, span, generators)
+            moved = middle + (moved - middle) * gains.reshape(-1, *[1] * (inputs.ndim - 1))
+        return _add_noise(moved, self.noise, span, generators)
 
     def weakened(self, share: float) -> Shift:
         """Return the same moves, each by a share of its reach."""
@@ -253,29 +254,61 @@ class Crops:
         return _add_noise(resample(inputs, matrices, self.axes, middle), self.noise, span, generators)
 
 
-def shift(contrast: Tensor, axes: Sequence[int], steps: Tensor) -> Tensor:
-    """Move each sample along some axes by its own numbers of elements; zeros come in.
+def shift(inputs: Tensor, axes: Sequence[int], steps: Tensor, middle: Tensor) -> Tensor:
+    """Move each sample along some axes by its own numbers of elements.
 
     Parameters
     ----------
-    contrast : Tensor
+    inputs : Tensor
         (batch, *shape).
     axes : sequence of int
         Batch counted.
     steps : Tensor
         (batch, axis) int64; positive moves towards higher indices.
+    middle : Tensor
+        What comes in from outside; broadcastable to the shape of a sample.
     """
-    moved = []
-    for sample, own in zip(contrast, steps.tolist(), strict=True):
-        margins = [0] * (2 * sample.ndim)
-        for axis, step in zip(axes, own, strict=True):
-            length = sample.shape[axis - 1]
-            step = max(-length, min(length, step))
-            sample = sample.narrow(axis - 1, max(0, -step), length - abs(step))
-            # Pads are counted from the last axis: before, after.
-            margins[2 * (sample.ndim - axis) + (step < 0)] = abs(step)
-        moved.append(F.pad(sample, margins))
-    return torch.stack(moved)
+    moved: Tensor = _Shifted.apply(inputs, tuple(axes), steps.tolist(), middle)  # type: ignore[no-untyped-call]  # torch has no types here
+    return moved
+
+
+class _Shifted(torch.autograd.Function):
+    """Samples moved by whole elements: what stays inside is copied once, forward and back."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, axes: tuple[int, ...], steps: list[list[int]], middle: Tensor) -> Tensor:
+        """Copy what stays inside, and fill up."""
+        ctx.given = axes, steps
+        moved = torch.empty_like(inputs)
+        for sample, source, own in zip(moved, inputs, steps, strict=True):
+            _move(sample, source, axes, own, middle)
+        return moved
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        """Move the gradient back; what came in from outside takes none of it."""
+        axes, steps = ctx.given
+        back = torch.empty_like(gradients[0])
+        nothing = back.new_zeros(())
+        for sample, source, own in zip(back, gradients[0], steps, strict=True):
+            _move(sample, source, axes, [-step for step in own], nothing)
+        return back, None, None, None
+
+
+def _move(target: Tensor, source: Tensor, axes: Sequence[int], steps: Sequence[int], middle: Tensor) -> None:
+    """Copy a sample to where it is moved to, and fill the rest of the target."""
+    middle = middle.expand(target.shape)
+    for axis, step in zip(axes, steps, strict=True):
+        # Batch is not counted here.
+        length = target.shape[axis - 1]
+        step = max(-length, min(length, step))
+        kept, first = length - abs(step), max(0, step)
+        for start, count in ((0, first), (first + kept, length - first - kept)):
+            target.narrow(axis - 1, start, count).copy_(middle.narrow(axis - 1, start, count))
+        target, middle = (one.narrow(axis - 1, first, kept) for one in (target, middle))
+        source = source.narrow(axis - 1, max(0, -step), kept)
+    target.copy_(source)
 
 
 def resample(pictures: Tensor, matrices: Tensor, axes: tuple[int, int], middle: Tensor) -> Tensor:

@@ -215,3 +215,37 @@ def test_what_stands_at_an_end_of_the_range_is_placed_a_little_inside() -> None:
     realized = picture.realize().detach()
     assert bool(((realized > 0) & (realized < 1)).all())
     assert float(realized.min()) == pytest.approx(0.005, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "given"),
+    [
+        ((3, 8, 10), "channel height width", {"colors": "rgb", "low": 0.0, "high": 255.0}),
+        ((9, 7, 3), "height width channel", {"colors": "bgr", "low": [0.0, 1.0, 2.0], "high": [3.0, 4.0, 9.0]}),
+        ((13,), "length", {"low": -1.0, "high": 1.0}),
+        ((2, 5, 6, 4), "channel depth height width", {"low": -1.0, "high": 1.0}),
+        ((1, 4, 2), "channel height width", {"low": -1.0, "high": 1.0}),
+    ],
+)
+def test_painting_and_its_gradient_are_those_of_the_parts(
+    shape: tuple[int, ...], axes: str, given: dict[str, object]
+) -> None:
+    frame = Fourier.start([Run("a"), Run("b"), Run("c")], shape, axes, **given)  # type: ignore[arg-type]  # told one by one
+    (variable,) = frame.variables
+    waves = torch.fft.irfftn(
+        torch.view_as_complex(variable.double() * frame.filter.double()),
+        s=frame.sizes,
+        dim=tuple(range(2, 2 + len(frame.sizes))),
+    )
+    if frame.colors is not None:
+        waves = torch.einsum("cd,bd...->bc...", frame.colors.double(), waves)
+    unit = torch.sigmoid(waves)
+    unit = unit.permute(frame.order) if frame.channels else unit.squeeze(1)
+    wanted = frame.middle - frame.span / 2 + frame.span * unit
+    painted = frame.realize()
+    # As a network with its channels last would leave it.
+    direction = torch.randn_like(painted).transpose(1, -1).contiguous().transpose(1, -1)
+    (gradient,) = torch.autograd.grad(painted, variable, direction)
+    (expected,) = torch.autograd.grad(wanted, variable, direction.double())
+    assert torch.allclose(painted.double(), wanted, rtol=1e-5, atol=1e-5 * float(frame.span.max()))
+    assert torch.allclose(gradient, expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))

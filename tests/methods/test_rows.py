@@ -10,7 +10,7 @@ from torch import Tensor
 from onnxviz.methods.maximization import maximize
 from onnxviz.methods.objectives import Objective
 from onnxviz.methods.parameterizations import Direct
-from onnxviz.methods.rows import by_sample, first_rows, rows_of
+from onnxviz.methods.rows import by_sample, first_rows, rows_of, shares
 from onnxviz.methods.runs import Run
 from onnxviz.methods.scorer import Scorer
 from onnxviz.model.target import Target
@@ -65,3 +65,19 @@ def test_climbing_rows_climbs_their_mean() -> None:
         # A linear score is highest in the corner that the signs of its slope point to.
         corner = torch.sign(torch.autograd.functional.jacobian(lambda v, row=place % 2: by_hand(v)[row], x)[0, 0])
         torch.testing.assert_close(x[0], corner, atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("groups", [[[0, 1, 2]], [[0], [1, 2]], [[2], [0], [1]], [[1, 2], [0]]])
+@pytest.mark.parametrize("rows", [3, 6, 4])
+def test_shares_are_the_rows_of_each_group(groups: list[list[int]], rows: int) -> None:
+    values = torch.arange(float(2 * rows)).reshape(rows, 2).requires_grad_()
+    parts = shares(values, groups, 3)
+    wanted = [rows_of(values, torch.tensor(group), 3) for group in groups]
+    # One group that holds all samples has all rows, those that nobody can be said to make included.
+    wanted = [values] if len(groups) == 1 else wanted
+    assert len(parts) == len(groups)
+    assert all(torch.equal(part, other) for part, other in zip(parts, wanted, strict=True))
+    weights = [torch.rand_like(part) for part in parts]
+    (gradient,) = torch.autograd.grad(parts, values, weights)
+    (expected,) = torch.autograd.grad(wanted, values, weights)
+    assert torch.equal(gradient, expected)

@@ -113,7 +113,7 @@ def test_the_gradient_of_a_resampling_is_its_adjoint() -> None:
 
 def test_shifts_move_each_sample_by_its_own() -> None:
     signal = pictures(3, 2, 10)
-    moved = shift(signal, [2], torch.tensor([[0], [3], [-4]]))
+    moved = shift(signal, [2], torch.tensor([[0], [3], [-4]]), torch.tensor(0.0))
     assert torch.equal(moved[0], signal[0])
     assert torch.equal(moved[1, :, 3:], signal[1, :, :7])
     assert torch.equal(moved[2, :, :6], signal[2, :, 4:])
