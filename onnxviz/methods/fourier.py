@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import UsageError
-from onnxviz.methods.painting import Painted
+from onnxviz.methods.painting import Painted, mirrors
 from onnxviz.methods.parameterizations import Values, fit, size
 from onnxviz.methods.runs import Run, normal
 
@@ -42,6 +42,8 @@ class Fourier:
         Real and imaginary parts, (batch, channel, *frequencies, 2).
     filter : Tensor
         What each coefficient is multiplied with, (*frequencies, 2): the same for both parts, so that it is one pass.
+    mirrored : Tensor
+        The filter times how often a coefficient counts, of the same shape.
     sizes : tuple of int
         Of the spatial axes, in the order of the axes.
     colors : Tensor or None
@@ -61,6 +63,7 @@ class Fourier:
 
     variables: tuple[Tensor]
     filter: Tensor
+    mirrored: Tensor
     sizes: tuple[int, ...]
     colors: Tensor | None
     order: tuple[int, ...]
@@ -150,6 +153,7 @@ class Fourier:
         return cls(
             (spectrum.requires_grad_(),),
             factors,
+            factors * mirrors(sizes, device),
             sizes,
             None if colors is None else _matrix(colors, count, device),
             order,
@@ -194,13 +198,14 @@ class Fourier:
     def realize(self) -> Tensor:
         """Return the input, (batch, *shape)."""
         if self.bounded:
-            return self._painted(self.variables[0], self.filter)
+            return self._painted(self.variables[0], self.filter, self.mirrored)
         return self.paint(torch.view_as_complex(self.variables[0] * self.filter))
 
     def paint(self, spectrum: Tensor) -> Tensor:
         """Return the input of a spectrum, (batch, channel, *frequencies) complex: transformed, colored, in its range."""
         if self.bounded:
-            return self._painted(torch.view_as_real(spectrum), None)
+            mirrored = mirrors(self.sizes, spectrum.device)
+            return self._painted(torch.view_as_real(spectrum), None, mirrored)
         waves = torch.fft.irfftn(spectrum, s=self.sizes, dim=tuple(range(2, 2 + len(self.sizes))))
         if self.colors is not None:
             waves = (self.colors @ waves.flatten(2)).reshape(waves.shape)
@@ -211,9 +216,9 @@ class Fourier:
         unit = unit.permute(self.order) if self.channels else unit.squeeze(1)
         return self.middle + self.span * unit
 
-    def _painted(self, parts: Tensor, factors: Tensor | None) -> Tensor:
+    def _painted(self, parts: Tensor, factors: Tensor | None, mirrored: Tensor) -> Tensor:
         """Return the input, in its range, of real and imaginary parts that are multiplied with some factors."""
-        painted: Tensor = Painted.apply(parts, factors, self)  # type: ignore[no-untyped-call]  # torch has no types here
+        painted: Tensor = Painted.apply(parts, factors, mirrored, self)  # type: ignore[no-untyped-call]  # torch has no types here
         return painted
 
     def standardize(self, inputs: Tensor) -> Tensor:
