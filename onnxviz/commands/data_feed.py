@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -30,6 +30,17 @@ _LOOKED_AT = 64
 """Files of a folder that tell what kind of data it holds."""
 _AHEAD = 4
 """Pieces that wait beside those that are being read."""
+
+
+class Source(Protocol):
+    """A data set, or a part of one."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about how it is read."""
+
+    def pieces(self, wanted: Collection[str] | None = None) -> Iterator[Piece]:
+        """Go through its samples once, or through those that are wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,18 +151,19 @@ class Feed:
 
     def batches(
         self,
-        data: DataSet,
+        data: Source,
         size: int,
         tally: Tally,
         known: Known | None = None,
         wanted: Collection[str] | None = None,
+        threads: int | None = None,
     ) -> Generator[Batch, None, None]:
         """Read a data set once, some files ahead, and bring it to the inputs.
 
         Parameters
         ----------
-        data : DataSet
-            As `open` gives it.
+        data : Source
+            As `open` gives it, or a part of that.
         size : int
             Samples in a batch; fewer where their sizes differ and at the end.
         tally : Tally
@@ -160,6 +172,8 @@ class Feed:
             Tells which samples need not be read.
         wanted : collection of str, optional
             Only these identities.
+        threads : int, optional
+            How many read; by default one for each core, and not more than eight.
 
         Raises
         ------
@@ -168,7 +182,7 @@ class Feed:
         """
         from onnxviz.formats.prefetch import cores, prefetch
 
-        threads = min(8, cores())
+        threads = threads or min(8, cores())
         reader = _Reader(self, known)
         waiting: list[Batch] = []
         for batch, notes, problems, unchanged in prefetch(reader, data.pieces(wanted), threads, threads + _AHEAD):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from onnxviz.errors import OnnxvizError
 from onnxviz.formats.report_page import Page, Section
 
 if TYPE_CHECKING:
+    from onnxviz.commands.report_jobs import Hands
     from onnxviz.commands.report_search import Searched
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.model.graph import Model
@@ -202,13 +203,15 @@ class Book:
         if self.report.due():
             self.write()
 
-    def look(self, terminal: Terminal, began: float, budget: float, before: bool) -> None:
+    def look(self, terminal: Terminal, hands: Hands, began: float, budget: float, before: bool) -> None:
         """Look at the data and the sample inputs, and show what was found.
 
         Parameters
         ----------
         terminal : Terminal
             Shows how far it is.
+        hands : Hands
+            Who scores shards of the data.
         began, budget : float
             When the report was begun, on the monotonic clock, and how long it may take, in seconds.
         before : bool
@@ -218,7 +221,7 @@ class Book:
         def until(share: float) -> Callable[[], bool]:
             return lambda: time.monotonic() - began < share * budget
 
-        if self.seen.look(terminal, self.report, until, before):
+        if self.seen.look(terminal, self.report, hands, until, before):
             for aim in self._aims:
                 self._show(aim)
             self.write()

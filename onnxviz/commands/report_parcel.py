@@ -108,5 +108,5 @@ def relocated(options: Mapping[str, Any], places: Mapping[str, str], folder: Pat
 
     return {
         **{key: place(value) for key, value in options.items()},
-        "held": tuple((name, text(value)) for name, value in options["held"]),
+        "held": tuple((name, text(value)) for name, value in options.get("held", ())),
     }

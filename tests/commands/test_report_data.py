@@ -127,7 +127,7 @@ def test_a_pass_that_was_stopped_goes_on_to_the_same_bytes(cli, samples, tmp_pat
         samples, "digits", samples / "digits_held_out.npy", "relu[12]", "--input", samples / "digits_seven.png"
     )
     assert cli(*call, "-o", tmp_path / "whole").code == 0
-    real = exemplar_pass.ExemplarPass._scored
+    real = exemplar_pass.ExemplarPass.scored
     for stop in (0, 1):
         batches = itertools.count()
 
@@ -136,11 +136,11 @@ def test_a_pass_that_was_stopped_goes_on_to_the_same_bytes(cli, samples, tmp_pat
                 raise KeyboardInterrupt
             return real(self, answers)
 
-        monkeypatch.setattr(exemplar_pass.ExemplarPass, "_scored", stopped)
+        monkeypatch.setattr(exemplar_pass.ExemplarPass, "scored", stopped)
         outcome = cli(*call, "-o", tmp_path / "parts", "--resume")
         assert outcome.code == 130
         assert (tmp_path / "parts.partial" / "index.html").exists()
-    monkeypatch.setattr(exemplar_pass.ExemplarPass, "_scored", real)
+    monkeypatch.setattr(exemplar_pass.ExemplarPass, "scored", real)
     assert cli(*call, "-o", tmp_path / "parts", "--resume").code == 0
     assert content(tmp_path / "parts") == content(tmp_path / "whole")
 
@@ -180,13 +180,13 @@ def test_a_pass_that_is_killed_goes_on_to_the_same_bytes(cli, samples, tmp_path,
 
 def test_a_pass_is_made_once(cli, samples, tmp_path, monkeypatch) -> None:
     seen: list[int] = []
-    real = exemplar_pass.ExemplarPass._scored
+    real = exemplar_pass.ExemplarPass.scored
 
     def counting(self, answers):
         seen.append(len(self.names))
         return real(self, answers)
 
-    monkeypatch.setattr(exemplar_pass.ExemplarPass, "_scored", counting)
+    monkeypatch.setattr(exemplar_pass.ExemplarPass, "scored", counting)
     call = words(samples, "wine", samples / "wine.csv", "logits")
     assert cli(*call, "-o", tmp_path / "out").code == 0
     assert set(seen) == {3}
