@@ -123,11 +123,12 @@ class FileReader:
         ClusterError
             If the file is another one here than where this was pickled.
         """
-        if self.sent is not None and self._stamp_or_none() != self.sent:
-            found = "another file" if self._stamp_or_none() else "no file"
+        here = self._stamp_or_none() if self.sent is not None else None
+        if here != self.sent:
+            found = "is another file than" if here else "is missing, unlike"
             raise ClusterError(
-                f"{self.file}: {found} is there, with regard to the machine that has the report; files of data are not sent: "
-                "put the folder on a disk that all machines have at the same path, or copy it with its times, as rsync -a does"
+                f"{self.file}: {found} on the machine that has the report; files of data are not sent: put the folder on "
+                "a disk that all machines have at the same path, or copy it with its times, as rsync -a does"
             )
         try:
             stamp = self._stamp()

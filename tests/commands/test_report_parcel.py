@@ -13,7 +13,7 @@ import onnx
 import pytest
 import torch
 
-from onnxviz.commands import report_parcel, report_search
+from onnxviz.commands import report_jobs, report_parcel, report_search
 from onnxviz.commands.report_book import open_book
 from onnxviz.commands.report_parcel import pack, relocated
 from onnxviz.commands.report_plan import Aim, Job
@@ -144,12 +144,10 @@ def test_what_was_found_is_kept_before_what_failed_ends_the_run() -> None:
                 made[2].set_result(Searched(message="two"))
             return made[-1]
 
-    todo = iter(Job(Aim("t", 0, 1, 3), number, (number,)) for number in range(3))
-    gathered = report_search.gather(Late(), todo, {}, lambda: 3)
-    found = [next(gathered)[1].message, next(gathered)[1].message]
+    gathered = report_jobs.gather(report_jobs.Hands(Late(), lambda: 3, 1), iter("abc"), str, {})
+    assert [next(gathered), next(gathered)] == [("b", Searched(message="one")), ("c", Searched(message="two"))]
     with pytest.raises(ClusterError, match="lost"):
         next(gathered)
-    assert set(found) == {"one", "two"}
 
 
 def test_a_job_computes_where_the_report_was_begun(samples) -> None:
