@@ -96,13 +96,14 @@ class DataPass:
         ClusterError
             If other machines were lost, or have other data; what is done is kept.
         """
-        division = self._division(feed)
+        total = self._data.count()
+        division = self._division(feed, total)
         options = {
             "model_path": self._model_path,
             "scoring": scoring_of(self._work, feed, division, self._threads),
         }
         stream = shards(self._data.pieces(), division.shard)
-        with terminal.progress("samples", self._data.count() or 1) as told:
+        with terminal.progress("samples", total or 1) as told:
             while not self._ended:
                 for job, found in gather(hands, self._affordable(stream, going), score_shard, options):
                     if found.identities:
@@ -136,7 +137,7 @@ class DataPass:
             begun = begun or len(job.known) < len(shard.identities)
             yield job
 
-    def _division(self, feed: Feed) -> Division:
+    def _division(self, feed: Feed, total: int | None) -> Division:
         """Return how the data set is divided: as it was when the store's first samples were scored."""
         noted = self._store.about(_DIVISION)
         if noted:
@@ -146,7 +147,7 @@ class DataPass:
             )
         tally = Tally()
         try:
-            division = divide(self._work, feed, self._data, self._threads, tally)
+            division = divide(self._work, feed, self._data, self._threads, tally, total)
         except OnnxvizError:
             self._problems[0] = tuple(tally.problems)
             raise

@@ -27,8 +27,14 @@ if TYPE_CHECKING:
     from onnxviz.model.graph import Model
     from onnxviz.model.input_contract import InputContract
 
-_WORK = 1 << 28
-"""Numbers that a shard's activations are at most: a second or two of one core."""
+_WORK = 1 << 30
+"""Numbers that a shard's activations are at most: some seconds of one core."""
+
+_LITTLE = 1 << 26
+"""Numbers that are too few to be divided any further."""
+
+_PARTS = 16
+"""A small data set has about so many shards, for as many cores."""
 
 _BYTES = 16 << 20
 """Bytes that a shard's scores, or its rows, take at most: they travel."""
@@ -167,7 +173,9 @@ def shares(threads: int) -> tuple[int, int]:
     return count, threads // count
 
 
-def divide(work: ExemplarPass, feed: Feed, data: DataSet, threads: int, tally: Tally) -> Division:
+def divide(
+    work: ExemplarPass, feed: Feed, data: DataSet, threads: int, tally: Tally, total: int | None = None
+) -> Division:
     """Settle how a data set is divided, by the first two samples that can be read and by what a sample costs.
 
     Parameters
@@ -180,6 +188,8 @@ def divide(work: ExemplarPass, feed: Feed, data: DataSet, threads: int, tally: T
         How many compute a shard.
     tally : Tally
         Told of what cannot be read before them.
+    total : int or None
+        About how many samples there are, where that is known.
 
     Raises
     ------
@@ -200,9 +210,11 @@ def divide(work: ExemplarPass, feed: Feed, data: DataSet, threads: int, tally: T
     work.settle(shapes)
     shape = (1, *(size or 256 for size in feed.shapes[feed.main]))
     sample = sum(math.prod(array.shape[1:]) * array.itemsize for array in arrays.values())
+    elements = activation_elements(feed.model, list(work.tensors), [], shape)
     most = min(
         _MOST,
-        _WORK // activation_elements(feed.model, list(work.tensors), [], shape),
+        _WORK // elements,
+        max(_LITTLE // elements, -(-(total or _PARTS * _MOST) // _PARTS)),
         _BYTES // max(1, sample),
         _BYTES // (_SCORE * len(work.names)),
     )

@@ -112,8 +112,10 @@ class FileReader:
     name: str
     label: str
     slot: str
-    sent: str | None = None
-    """The file's stamp where this was pickled, "" where there was none; None in the process that found the file."""
+    place: Path | None = None
+    """Where the file lay when this was pickled, from the root on; None in the process that found it."""
+    sent: str = ""
+    """The file's stamp then; "" where there was none."""
 
     def __call__(self, known: Known) -> Block:
         """Read the samples that are not known.
@@ -123,41 +125,33 @@ class FileReader:
         ClusterError
             If the file is another one here than where this was pickled.
         """
-        here = self._stamp_or_none() if self.sent is not None else None
-        if here != self.sent:
+        path = self.place or self.file
+        here = _stamp(path)
+        if self.place is not None and here != self.sent:
             found = "is another file than" if here else "is missing, unlike"
             raise ClusterError(
-                f"{self.file}: {found} on the machine that has the report; files of data are not sent: put the folder on "
+                f"{path}: {found} on the machine that has the report; files of data are not sent: put the folder on "
                 "a disk that all machines have at the same path, or copy it with its times, as rsync -a does"
             )
+        if here and known(self.name, here):
+            return Block(unchanged=1)
         try:
-            stamp = self._stamp()
-            if known(self.name, stamp):
-                return Block(unchanged=1)
-            sample = read_sample(self.file)
+            sample = replace(read_sample(path), source=str(self.file))
         except OSError as error:
             return Block(problems=((self.name, f"{self.file}: cannot be read: {error.strerror or error}"),))
         except (DataError, UsageError) as error:
-            return Block(problems=((self.name, str(error)),))
-        return Block((self.name,), (stamp,), (self.label,), {self.slot: sample})
+            return Block(problems=((self.name, str(error).replace(str(path), str(self.file))),))
+        return Block((self.name,), (here,), (self.label,), {self.slot: sample})
 
     def part(self, first: int, last: int) -> FileReader:
         """Return itself: a file is one sample."""
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        sent = self._stamp_or_none() if self.sent is None else self.sent
-        return FileReader, (self.file, self.name, self.label, self.slot, sent)
-
-    def _stamp(self) -> str:
-        state = self.file.stat()
-        return f"{state.st_size}-{state.st_mtime_ns}"
-
-    def _stamp_or_none(self) -> str:
-        try:
-            return self._stamp()
-        except OSError:
-            return ""
+        place, sent = self.place, self.sent
+        if place is None:
+            place, sent = self.file.absolute(), _stamp(self.file)
+        return FileReader, (self.file, self.name, self.label, self.slot, place, sent)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,6 +227,15 @@ class TableReader:
         parts = {key: part[first:last] for key, part in self.parts.items()}
         problems = () if first else self.problems
         return TableReader(self.identities[first:last], self.labels[first:last], parts, problems, self.source)
+
+
+def _stamp(file: Path) -> str:
+    """Return what changes when a file does; "" where there is none."""
+    try:
+        state = file.stat()
+    except OSError:
+        return ""
+    return f"{state.st_size}-{state.st_mtime_ns}"
 
 
 def _fresh(

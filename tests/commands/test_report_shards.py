@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Condition, Thread
 
 import numpy as np
 import pytest
@@ -39,26 +39,31 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 class Shuffled(Executor):
-    """Hands results back in any order, and what goes in and out as pickles do."""
+    """Hands results back in any order but theirs, and what goes in and out as pickles do."""
+
+    room = 6
 
     def __init__(self, seed: int) -> None:
         self.random = np.random.default_rng(seed)
-        self.held: list[tuple[Future, object]] = []
+        self.held: list[tuple[Future, object, object]] = []
         self.order: list[int] = []
-        self.lock = Lock()
+        self.lock = Condition()
 
     def submit(self, fn, /, *args, **kwargs) -> Future:
         job, options = pickle.loads(pickle.dumps(args))
         found = pickle.loads(pickle.dumps(fn(job, options)))
         future: Future = Future()
-        self.held.append((future, job, found))
+        with self.lock:
+            self.held.append((future, job, found))
+            self.lock.notify_all()
         Thread(target=self.release).start()
         return future
 
     def release(self) -> None:
-        time.sleep(0.02)
         with self.lock:
-            future, job, found = self.held.pop(self.random.integers(len(self.held)))
+            self.lock.wait_for(lambda: len(self.held) >= self.room, timeout=0.3)
+            place = self.random.integers(1, len(self.held)) if len(self.held) > 1 else 0
+            future, job, found = self.held.pop(place)
             self.order.append(job.shard.number)
         future.set_result(found)
 
@@ -113,7 +118,7 @@ def test_the_order_in_which_shards_come_back_changes_no_byte(
 
     @contextmanager
     def hands(count: int) -> Iterator[Hands]:
-        yield Hands(made, lambda: 6, 1)
+        yield Hands(made, lambda: made.room, 1)
 
     monkeypatch.setattr(report_jobs, "side_by_side", hands)
     other = cli(*call, "-o", tmp_path / "other")
@@ -297,6 +302,10 @@ def test_a_shard_is_whole_batches_and_costs_what_it_may(samples, monkeypatch, na
         assert limit != "_MOST" or found.shard <= 7
         assert limit != "_BYTES" or found.shard * 12 * len(work.names) <= 4000 or found.shard == 1
         assert least != 1 or found.shard == 1
-        assert {key: len(shape) for key, shape in found.shapes.items()} == {
-            key: len(model.tensors[key].shape) - 1 for key in tensors
-        }
+        shape = {key: len(shape) for key, shape in found.shapes.items()}
+        assert shape == {key: len(model.tensors[key].shape) - 1 for key in tensors}
+    alone = report_shards.divide(work, feed, feed.open(samples / source), 1, Tally(), 320)
+    monkeypatch.setattr(report_shards, "_LITTLE", 1)
+    shared = report_shards.divide(work, feed, feed.open(samples / source), 1, Tally(), 320)
+    assert shared.shard == 20 <= alone.shard  # a small data set is for several cores as well, if that pays
+    assert shared.shapes == alone.shapes

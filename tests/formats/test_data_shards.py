@@ -104,6 +104,22 @@ def test_pictures_are_read_where_the_folder_is_the_same(tmp_path) -> None:
     assert [name for name, _ in whole[3]] == ["torn.png"]
 
 
+def test_a_folder_is_found_from_any_working_directory_and_named_as_it_was(tmp_path, monkeypatch) -> None:
+    folder = folder_of(tmp_path)
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "gray.png")
+    monkeypatch.chdir(tmp_path)
+    found = list(shards(DataSet("photos", (PICTURE,)).pieces(), 3))
+    here = read(piece for shard in found for piece in shard.pieces())
+    sent = pickle.dumps(found)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    there = read(piece for shard in pickle.loads(sent) for piece in shard.pieces())
+    same(there, here)
+    assert str(tmp_path) not in str(there[3])
+    (block,) = (piece.read(never) for piece in pickle.loads(sent)[0].pieces({"0.png"}))
+    assert block.parts["image"].source == "photos/0.png"
+
+
 @pytest.mark.parametrize("change", ["gone", "later", "other"])
 def test_another_folder_at_the_same_path_is_refused(tmp_path, change: str) -> None:
     folder = folder_of(tmp_path)
