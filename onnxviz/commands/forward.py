@@ -169,5 +169,5 @@ def _same(alone: np.ndarray, together: np.ndarray) -> bool:
     if not alone.size:
         return True
     first, second = np.asarray(alone, np.float64), np.asarray(together, np.float64)
-    span = float(np.nanmax(np.abs(first))) or 1.0
+    span = float(np.abs(first[np.isfinite(first)]).max(initial=0.0)) or 1.0
     return bool(np.allclose(first, second, rtol=0, atol=_TOLERANCE * span, equal_nan=True))
