@@ -167,7 +167,7 @@ def _hands(terminal: Terminal, book: Book) -> Iterator[tuple[Hands, Hands]]:
         from onnxviz.commands.report_jobs import one_by_one, side_by_side
         from onnxviz.commands.report_shards import shares
 
-        with one_by_one() as searching, side_by_side(shares(book.search["threads"])[0]) as scoring:
+        with one_by_one() as searching, side_by_side(shares()[0]) as scoring:
             yield searching, scoring
         return
     from onnxviz.commands.report_cluster import ClusterExecutor

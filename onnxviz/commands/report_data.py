@@ -334,14 +334,12 @@ def open_data(model: Model, options: Mapping[str, Any], moving: str) -> RealData
     DataError
         If it holds nothing for the model's inputs.
     """
-    import torch
-
     from onnxviz.commands.report_shards import shares
 
     source = str(options["data"])
     feed = real_feed(model, options, moving, (source,))
     settings = {key: str(options[key]) for key in (*_SETTLED, "label") if options[key]}
-    _, threads = shares(torch.get_num_threads())
+    _, threads = shares()
     return RealData(model, source, feed, feed.open(source), settings, options["model_path"], threads)
 
 

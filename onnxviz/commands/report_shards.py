@@ -49,7 +49,7 @@ _SIDE_BY_SIDE = 8
 """Shards that one process scores at a time, at most: each takes the memory of a batch."""
 
 _RUNS = 2
-"""A batch is made for so many side by side, however many there are: on it hang the last digits of the scores."""
+"""A batch is made for so many side by side, however many there are: on its size hang the last digits of the scores."""
 
 _preparing = Lock()
 """Shards that are scored side by side share a session."""
@@ -80,6 +80,8 @@ class Scoring:
 
     Attributes
     ----------
+    key : str
+        A digest of all that follows: two of the same key are the same.
     targets : tuple of str
         A column of the scores for each.
     division : Division
@@ -90,15 +92,14 @@ class Scoring:
         As `Feed` has them.
     """
 
+    key: str
     targets: tuple[str, ...] = field(compare=False)
     division: Division = field(compare=False)
-    threads: int
+    threads: int = field(compare=False)
     contracts: dict[str, InputContract] = field(compare=False)
     shapes: dict[str, tuple[int | None, ...]] = field(compare=False)
     held: dict[str, np.ndarray] = field(compare=False)
-    rate: int | None
-    key: str = ""
-    """Tells one from another."""
+    rate: int | None = field(compare=False)
 
 
 def scoring_of(work: ExemplarPass, feed: Feed, division: Division, threads: int) -> Scoring:
@@ -116,7 +117,7 @@ def scoring_of(work: ExemplarPass, feed: Feed, division: Division, threads: int)
         How many compute a shard.
     """
     given = (work.texts, division, threads, feed.contracts, feed.shapes, feed.held, feed.rate)
-    return Scoring(*given, key=hashlib.sha256(pickle.dumps(given)).hexdigest())
+    return Scoring(hashlib.sha256(pickle.dumps(given)).hexdigest(), *given)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,14 +162,23 @@ class ScoredShard:
     problems: tuple[tuple[str, str], ...]
 
 
-def shares(threads: int) -> tuple[int, int]:
+def shares(threads: int | None = None) -> tuple[int, int]:
     """Return how many shards one process scores at a time, and how many threads compute each.
+
+    Parameters
+    ----------
+    threads : int, optional
+        How many may compute; by default as many as torch takes.
 
     Examples
     --------
     >>> shares(1), shares(4), shares(32)
     ((1, 1), (4, 1), (8, 4))
     """
+    if threads is None:
+        import torch
+
+        threads = torch.get_num_threads()
     count = min(_SIDE_BY_SIDE, threads)
     return count, threads // count
 
