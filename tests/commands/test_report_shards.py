@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import time
 from collections.abc import Callable, Iterator
@@ -254,6 +255,44 @@ def test_a_lost_cluster_ends_the_run_keeps_what_is_done_and_is_resumed_to_the_sa
     monkeypatch.setattr(report_data_pass, "score_shard", real)
     assert cli(*call, "-o", tmp_path / "parts", "--resume").code == 0
     assert sum(counted) == whole
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
+def test_a_machine_with_another_folder_ends_the_run_and_scores_nothing_of_it(
+    cli, samples, tmp_path, digits, monkeypatch
+) -> None:
+    monkeypatch.setattr(report_shards, "_MOST", 2)
+    folder = photos(tmp_path / "photos", digits, range(8))
+    call = words(samples, folder)
+    assert cli(*call, "-o", tmp_path / "whole").code == 0
+
+    class Elsewhere(Executor):
+        """Runs a job where 5.png is another picture of the same size."""
+
+        def submit(self, fn, /, *args, **kwargs) -> Future:
+            sent = pickle.dumps(args)
+            file, future = folder / "5.png", Future()
+            state, content = file.stat(), file.read_bytes()
+            file.write_bytes(content[::-1])
+            try:
+                future.set_result(fn(*pickle.loads(sent)))
+            except ClusterError as error:
+                future.set_exception(error)
+            finally:
+                file.write_bytes(content)
+                os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+            return future
+
+    @contextmanager
+    def hands(count: int) -> Iterator[Hands]:
+        yield Hands(Elsewhere(), lambda: 1, 1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(report_jobs, "side_by_side", hands)
+        outcome = cli(*call, "-o", tmp_path / "parts")
+    assert outcome.code == 1
+    assert f"{folder / '5.png'}: is another file than on the machine that has the report" in outcome.err
+    assert cli(*call, "-o", tmp_path / "parts", "--resume").code == 0
     assert content(tmp_path / "parts") == content(tmp_path / "whole")
 
 

@@ -44,7 +44,7 @@ class Cluster:
             one.wait()
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 120.0) -> None:
+def wait_for(true: Callable[[], bool], seconds: float = 300.0) -> None:
     began = time.monotonic()
     while not true():
         assert time.monotonic() - began < seconds
