@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from onnxviz.formats.column_matching import Slot
     from onnxviz.formats.data_blocks import Block, Known, Piece
     from onnxviz.formats.data_set import DataSet
+    from onnxviz.formats.data_shards import Source
     from onnxviz.model.graph import Model
     from onnxviz.model.inputs import InputContract
 
@@ -30,17 +31,6 @@ _LOOKED_AT = 64
 """Files of a folder that tell what kind of data it holds."""
 _AHEAD = 4
 """Pieces that wait beside those that are being read."""
-
-
-class Source(Protocol):
-    """A data set, or a part of one."""
-
-    @property
-    def notes(self) -> list[str]:
-        """Sentences about how it is read."""
-
-    def pieces(self, wanted: Collection[str] | None = None) -> Iterator[Piece]:
-        """Go through its samples once, or through those that are wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -358,9 +348,8 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
     names = [name for name in model.inputs if name not in held]
     if not names:
         raise UsageError(f"{model.name}: --set holds every input, so none is left for the data")
-    several = {Path(source.partition("#")[0]).suffix.lower() for source in sources} <= {
-        *(".npz", ".csv", ".tsv", ".parquet")
-    }
+    suffixes = {Path(source.partition("#")[0]).suffix.lower() for source in sources}
+    several = suffixes <= {".npz", ".csv", ".tsv", ".parquet"}
     if len(names) == 1 or several:
         return names
     floats = [name for name in names if model.inputs[name].is_float]

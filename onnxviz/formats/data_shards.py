@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from onnxviz.formats.data_blocks import Piece
+
+
+class Source(Protocol):
+    """A data set, or a part of one."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about how it is read."""
+
+    def pieces(self, wanted: Collection[str] | None = None) -> Iterator[Piece]:
+        """Go through its samples once, or through those that are wanted."""
 
 
 @dataclass(frozen=True, eq=False)
