@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from onnxviz.formats.column_matching import Slot
     from onnxviz.formats.data_blocks import Block, Known, Piece
     from onnxviz.formats.data_set import DataSet
+    from onnxviz.formats.data_shards import Source
     from onnxviz.model.graph import Model
     from onnxviz.model.inputs import InputContract
 
@@ -140,18 +141,19 @@ class Feed:
 
     def batches(
         self,
-        data: DataSet,
+        data: Source,
         size: int,
         tally: Tally,
         known: Known | None = None,
         wanted: Collection[str] | None = None,
+        threads: int | None = None,
     ) -> Generator[Batch, None, None]:
         """Read a data set once, some files ahead, and bring it to the inputs.
 
         Parameters
         ----------
-        data : DataSet
-            As `open` gives it.
+        data : Source
+            As `open` gives it, or a part of that.
         size : int
             Samples in a batch; fewer where their sizes differ and at the end.
         tally : Tally
@@ -160,6 +162,8 @@ class Feed:
             Tells which samples need not be read.
         wanted : collection of str, optional
             Only these identities.
+        threads : int, optional
+            How many read; by default one for each core, and not more than eight.
 
         Raises
         ------
@@ -168,7 +172,7 @@ class Feed:
         """
         from onnxviz.formats.prefetch import cores, prefetch
 
-        threads = min(8, cores())
+        threads = threads or min(8, cores())
         reader = _Reader(self, known)
         waiting: list[Batch] = []
         for batch, notes, problems, unchanged in prefetch(reader, data.pieces(wanted), threads, threads + _AHEAD):
@@ -344,9 +348,8 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
     names = [name for name in model.inputs if name not in held]
     if not names:
         raise UsageError(f"{model.name}: --set holds every input, so none is left for the data")
-    several = {Path(source.partition("#")[0]).suffix.lower() for source in sources} <= {
-        *(".npz", ".csv", ".tsv", ".parquet")
-    }
+    suffixes = {Path(source.partition("#")[0]).suffix.lower() for source in sources}
+    several = suffixes <= {".npz", ".csv", ".tsv", ".parquet"}
     if len(names) == 1 or several:
         return names
     floats = [name for name in names if model.inputs[name].is_float]

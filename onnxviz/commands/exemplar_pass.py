@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 Scored = tuple["Batch", tuple[np.ndarray, np.ndarray]]
 """Samples with their scores and the places of their maxima, each (sample, column)."""
+
+_SHAPES = "shapes"
+"""Under this name a store notes the tensors' shapes."""
 
 _MOST_RUNS = 8
 """Batches that are computed side by side at most: each takes memory."""
@@ -63,10 +67,12 @@ class ExemplarPass:
 
     Attributes
     ----------
+    texts : tuple of str
+        The targets, as written.
+    tensors : tuple of str
+        What has to be computed for them.
     feed : Feed or None
-        What the samples were brought to, once `run` was called.
-    complete : bool
-        Whether the last `run` came to the end of the data.
+        What the samples were brought to, once `run` or `take_up` was called.
 
     Raises
     ------
@@ -82,9 +88,9 @@ class ExemplarPass:
 
         self.terminal, self.model, self.highest = terminal, model, highest
         self.feed: Feed | None = None
-        self.complete = False
+        self.texts = tuple(dict.fromkeys(texts))
         self._written: list[Target | Objective] = []
-        for text in dict.fromkeys(texts):
+        for text in self.texts:
             one: Target | Objective = Target.parse(text, model.tensors) if text.strip() else Target.parse(text)
             if isinstance(one, Target) and one.tensor not in model.tensors:
                 from onnxviz.methods.objectives import Objective
@@ -102,18 +108,13 @@ class ExemplarPass:
         self._fields: dict[str, ReceptiveField | None] = {}
         self._windows: dict[tuple[str, tuple[int, ...]], list[list[int]]] = {}
 
-    def run(
-        self, feed: Feed, data: DataSet, store: ScoreStore, going: Callable[[], bool] | None = None
-    ) -> tuple[Tally, int]:
+    def run(self, feed: Feed, data: DataSet, store: ScoreStore) -> tuple[Tally, int]:
         """Score the samples that the store does not know yet.
 
         Parameters
         ----------
         feed, data, store
             What brings the samples, where they are, and what keeps their scores.
-        going : callable, optional
-            Asked before each batch but the first; the pass ends where it says no. As it ends between two batches, one
-            that is taken up again meets the same batches as one that never ended.
 
         Returns
         -------
@@ -128,7 +129,6 @@ class ExemplarPass:
 
         self.take_up(feed, store)
         tally, read = Tally(), 0
-        self.complete = False
         total = data.count()
         runs = max(1, min(_MOST_RUNS, cores(), total or _MOST_RUNS))
         forward = Forward(feed, self.tensors, runs=runs)
@@ -136,14 +136,14 @@ class ExemplarPass:
         size = min(forward.at_once, -(-total // runs)) if total else forward.at_once
 
         def scored(batch: Batch) -> Scored:
-            return batch, self._scored(forward(batch.arrays))
+            return batch, self.scored(forward(batch.arrays))
 
         def settled(batches: Iterator[Batch]) -> Iterator[Batch]:
             """Learn the targets from two samples before batches go side by side; scored with their batch like any other."""
             for batch in batches:
                 if not self._columns:
                     answers = forward(batch.part(0, 2).arrays)
-                    self._settle(store, {name: tuple(array.shape[1:]) for name, array in answers.items()})
+                    self.settle({name: array.shape[1:] for name, array in answers.items()}, store)
                 yield batch
 
         with (
@@ -152,13 +152,10 @@ class ExemplarPass:
             closing(prefetch(scored, settled(batches), runs, runs + 1)) as done,
         ):
             for batch, scores in done:
-                if read and going is not None and not going():
-                    return tally, read
                 store.add(batch.identities, batch.stamps, batch.labels, *scores)
                 read += len(batch)
                 told(read + tally.unchanged, f"{read + tally.unchanged} samples")
         store.keep_only(store.seen)
-        self.complete = True
         return tally, read
 
     @property
@@ -170,22 +167,26 @@ class ExemplarPass:
         """Settle the targets from what a store holds already, so that `rows` can tell of it without a pass."""
         self.feed = feed
         self._columns = []
-        self._settle(store)
+        noted = store.about(_SHAPES)
+        if noted:
+            self.settle({name: tuple(shape) for name, shape in json.loads(noted).items()})
 
-    def _settle(self, store: ScoreStore, shapes: dict[str, tuple[int, ...]] | None = None) -> None:
-        """Learn the targets from the tensors' shapes: those met, or those that the store's samples had."""
-        import json
+    def settle(self, shapes: Mapping[str, tuple[int, ...]], store: ScoreStore | None = None) -> None:
+        """Learn the targets from the shapes that the tensors have after the batch.
 
-        if shapes is None:
-            noted = store.about("shapes")
-            if not noted:
-                return
-            shapes = {name: tuple(shape) for name, shape in json.loads(noted).items()}
-        else:
-            store.about("shapes", json.dumps(shapes))
+        Parameters
+        ----------
+        shapes : mapping of str to tuple of int
+            For each of `tensors`.
+        store : ScoreStore, optional
+            Notes them.
+        """
         from onnxviz.methods.unit_scores import UnitScores
         from onnxviz.model.target import Target
 
+        self._columns = []
+        if store is not None:
+            store.about(_SHAPES, json.dumps(dict(shapes)))
         for one in self._written:
             if isinstance(one, Target):
                 scores = UnitScores(one, shapes[one.tensor], self.highest)
@@ -193,10 +194,11 @@ class ExemplarPass:
                 labels = tuple(self._label(scores, target) for target in targets)
                 self._columns.append(_Columns(tuple(map(str, targets)), labels, scores))
             else:
-                sums = one.expand(shapes)
+                sums = one.expand(dict(shapes))
                 self._columns.append(_Columns(tuple(map(str, sums)), ("",) * len(sums), sums=sums))
 
-    def _scored(self, answers: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def scored(self, answers: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the scores of samples and the places of their maxima, each (sample, column), from the tensors' values."""
         scores, places = [], []
         for columns in self._columns:
             own, where = columns(answers)

@@ -36,6 +36,10 @@ class Forward:
     runs : int
         How many calls may run side by side, each with its share of the cores: many samples take less time so than one
         call after the other on all cores. The first call has to be over before others begin.
+    threads : int, optional
+        How many threads a call takes; by default its share of the cores.
+    at_once : int, optional
+        What `at_once` was of another one for the same model: it is not tried out again.
 
     Attributes
     ----------
@@ -43,16 +47,28 @@ class Forward:
         How many samples a call takes.
     """
 
-    def __init__(self, feed: Feed, tensors: Sequence[str], loose: bool = False, runs: int = 1) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        tensors: Sequence[str],
+        loose: bool = False,
+        runs: int = 1,
+        threads: int | None = None,
+        at_once: int | None = None,
+    ) -> None:
         from onnxviz.formats.prefetch import cores
         from onnxviz.model.resting import samples_at_once
 
         self.feed = feed
         self.tensors = tuple(dict.fromkeys(tensors))
-        self.session: Session = feed.model.session(self.tensors, threads=max(1, cores() // runs) if runs > 1 else None)
+        share = max(1, cores() // runs) if runs > 1 else None
+        self.session: Session = feed.model.session(self.tensors, threads=threads or share)
         self._fixed = feed.fixed
         self._loose = loose
-        self._checked = self._fixed is not None
+        self._checked = self._fixed is not None or at_once is not None
+        if at_once is not None:
+            self.at_once = at_once
+            return
         shape = (1, *(size or 256 for size in feed.shapes[feed.main]))
         room = samples_at_once(feed.model, list(self.tensors), [], shape)
         self.at_once = self._fixed or max(1, min(_MOST_AT_ONCE, room // runs, _ROOM // self._bytes(math.prod(shape))))
@@ -153,5 +169,5 @@ def _same(alone: np.ndarray, together: np.ndarray) -> bool:
     if not alone.size:
         return True
     first, second = np.asarray(alone, np.float64), np.asarray(together, np.float64)
-    span = float(np.nanmax(np.abs(first))) or 1.0
+    span = float(np.abs(first[np.isfinite(first)]).max(initial=0.0)) or 1.0
     return bool(np.allclose(first, second, rtol=0, atol=_TOLERANCE * span, equal_nan=True))

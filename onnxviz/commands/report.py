@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +28,10 @@ from onnxviz.commands.terminal import Terminal, visible
 from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from rich.console import Console
 
     from onnxviz.commands.report_book import Book
+    from onnxviz.commands.report_jobs import Hands
     from onnxviz.commands.report_plan import Job
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -98,7 +96,7 @@ def _scheduler(ctx: click.Context, param: click.Parameter, value: str | None) ->
     "--cluster",
     metavar="ADDRESS",
     callback=_scheduler,
-    help="Let the workers of a Dask cluster search, as in tcp://host:8786; pip install 'onnxviz[cluster]'.",
+    help="Let the workers of a Dask cluster search and score DATA, as in tcp://host:8786; pip install 'onnxviz[cluster]'.",
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Steps of each ascent. [default: as maximize]")
 @click.option("--restarts", type=click.IntRange(min=1), help="Random starts of each unit. [default: as maximize]")
@@ -138,14 +136,14 @@ def report(terminal: Terminal, /, **options: Any) -> int:
         options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=book.settings
     )
     try:
-        with _hands(terminal, book) as hands, folder:
+        with _hands(terminal, book) as (searching, scoring), folder:
             book.begin(folder)
             for sentence in book.notes:
                 terminal.note(sentence)
             try:
-                book.look(terminal, began, options["budget"], before=True)
-                _search(terminal, book, hands, began, options["budget"])
-                book.look(terminal, began, options["budget"], before=False)
+                book.look(terminal, scoring, began, options["budget"], before=True)
+                _search(terminal, book, searching, began, options["budget"])
+                book.look(terminal, scoring, began, options["budget"], before=False)
             finally:
                 book.write(single=options["single_file"])
             found = book.document()
@@ -161,46 +159,31 @@ def report(terminal: Terminal, /, **options: Any) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class _Hands:
-    """Who runs the jobs.
-
-    Attributes
-    ----------
-    executor : Executor
-        Takes them.
-    room : callable
-        Tells how many to hand over at once.
-    ahead : int
-        How many of those wait for one another.
-    """
-
-    executor: Executor
-    room: Callable[[], int]
-    ahead: int
-
-
 @contextmanager
-def _hands(terminal: Terminal, book: Book) -> Iterator[_Hands]:
-    """Give who runs the jobs: this process, or the workers of --cluster."""
+def _hands(terminal: Terminal, book: Book) -> Iterator[tuple[Hands, Hands]]:
+    """Give who searches units, and who scores shards of the data: this process, or the workers of --cluster."""
     address = book.options["cluster"]
     if address is None:
-        from onnxviz.commands.report_search import SerialExecutor
+        from onnxviz.commands.report_jobs import one_by_one, side_by_side
+        from onnxviz.commands.report_shards import shares
 
-        with SerialExecutor() as here:
-            yield _Hands(here, lambda: 1, 1)
+        with one_by_one() as searching, side_by_side(shares()[0]) as scoring:
+            yield searching, scoring
         return
     from onnxviz.commands.report_cluster import ClusterExecutor
+    from onnxviz.commands.report_jobs import Hands
     from onnxviz.commands.report_parcel import pack
 
     with ClusterExecutor(address, pack(book.model, book.search)) as there:
         terminal.note(f"{there.workers} workers at {address}")
-        yield _Hands(there, there.room, 2)
+        hands = Hands(there, there.room, 2)
+        yield hands, hands
 
 
-def _search(terminal: Terminal, book: Book, hands: _Hands, began: float, budget: float) -> None:
+def _search(terminal: Terminal, book: Book, hands: Hands, began: float, budget: float) -> None:
     """Do the jobs that are not done, in turn, as long as the budget lasts."""
-    from onnxviz.commands.report_search import gather
+    from onnxviz.commands.report_jobs import gather
+    from onnxviz.commands.report_search import run_job
 
     todo = [job for job in book.jobs if not book.report.done(job)]
     if not todo:
@@ -209,7 +192,7 @@ def _search(terminal: Terminal, book: Book, hands: _Hands, began: float, budget:
     done = 0
     with terminal.progress(f"{total} units", total) as told:
         affordable = _affordable(book, todo, began, budget, hands.ahead)
-        for job, searched in gather(hands.executor, affordable, book.search, hands.room):
+        for job, searched in gather(hands, affordable, run_job, book.search):
             book.keep(job, searched)
             done += len(job.units)
             told(done, job.aim.tensor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,8 +15,9 @@ import numpy as np
 from onnxviz.commands import report_sections as look
 from onnxviz.commands.description import describe
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
+from onnxviz.commands.report_command_lines import CommandLines
 from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
-from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors
+from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, moving_input, output_tensors
 from onnxviz.commands.report_search import opened, versions
 from onnxviz.commands.report_seen import Seen, open_seen, table_of
 from onnxviz.commands.terminal import Terminal, shape_text
@@ -24,6 +25,7 @@ from onnxviz.errors import OnnxvizError
 from onnxviz.formats.report_page import Page, Section
 
 if TYPE_CHECKING:
+    from onnxviz.commands.report_jobs import Hands
     from onnxviz.commands.report_search import Searched
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.model.graph import Model
@@ -132,6 +134,10 @@ class Book:
         return {**_UNASKED, **{key: self.options[key] for key in named}, **settled}
 
     @cached_property
+    def _lines(self) -> CommandLines:
+        return CommandLines(self.model.name, self.options, self._table)
+
+    @cached_property
     def _table(self) -> Path | None:
         return table_of(self.model, self.options, self.expected)
 
@@ -162,7 +168,7 @@ class Book:
         """Settle what is wanted, look at the model as a whole, and write the page with what is there."""
         from onnxviz.model.resting import activation_elements
 
-        self.report = ReportFolder(folder, self.model.digest, self.settings, self.links, self._command("maximize"))
+        self.report = ReportFolder(folder, self.model.digest, self.settings, self.links, self._lines.words("maximize"))
         # From the first second on there is a page to be opened.
         self._sections = [look.guarded(*one) for one in self._known()]
         self.write()
@@ -197,13 +203,15 @@ class Book:
         if self.report.due():
             self.write()
 
-    def look(self, terminal: Terminal, began: float, budget: float, before: bool) -> None:
+    def look(self, terminal: Terminal, hands: Hands, began: float, budget: float, before: bool) -> None:
         """Look at the data and the sample inputs, and show what was found.
 
         Parameters
         ----------
         terminal : Terminal
             Shows how far it is.
+        hands : Hands
+            Who scores shards of the data.
         began, budget : float
             When the report was begun, on the monotonic clock, and how long it may take, in seconds.
         before : bool
@@ -213,7 +221,7 @@ class Book:
         def until(share: float) -> Callable[[], bool]:
             return lambda: time.monotonic() - began < share * budget
 
-        if self.seen.look(terminal, self.report, until, before):
+        if self.seen.look(terminal, self.report, hands, until, before):
             for aim in self._aims:
                 self._show(aim)
             self.write()
@@ -314,93 +322,22 @@ class Book:
         ]
 
     def _page(self) -> Page:
-        done, wanted = (sum(one[key] for one in self._overviews.values()) for key in ("done", "wanted"))
-        left = [one for one in self._overviews.values() if one["done"] < one["wanted"]]
-        units = Section(
-            "units",
-            "What drives it",
-            "units",
-            {
-                "tensors": list(self._overviews.values()),
-                "done": done,
-                "wanted": wanted,
-                "left": left,
-                "moving": self.moving,
-                "real": any(unit["best"] for one in self._overviews.values() for unit in one["units"]),
-            },
-            self.obstacle,
-        )
-        made = Section(
-            "made",
-            "How this was made",
-            "made",
-            {
-                "calls": self._commands(),
-                "seed": self.options["seed"],
-                "device": self._device,
-                "unit": " ".join(self._command("maximize")),
-            },
-        )
+        shown = list(self._overviews.values())
+        units = Section("units", "What drives it", "units", look.units(shown, self.moving), self.obstacle)
+        unit = " ".join(self._lines.words("maximize"))
+        made = look.made(self._lines.calls(self._calls), self.options["seed"], self._device, unit)
         before = [one for one in self._sections if one.anchor in ("facts", "inputs", "graph", "filters")]
         after = [one for one in self._sections if one not in before]
         data, inputs = (find(self.report) for find in (self.seen.of_data, self.seen.of_inputs))
+        last = Section("made", "How this was made", "made", made)
+        index = {
+            "title": self.model.name,
+            "command": " ".join(self._lines.words("report")),
+            "tensors": look.searched(self.description, self.links, self._overviews),
+        }
         look_at = {self.links[aim.tensor]: partial(self._tensor, aim) for aim in self._aims}
-        return Page(
-            self.model.name, (*before, *data, units, *inputs, *after, made), self._index(), LazyTensors(look_at)
-        )
-
-    def _index(self) -> dict[str, Any]:
-        rows = []
-        for row in self.description["tensors"]:
-            name = row["name"]
-            if name in self.model.constants:
-                continue
-            shown = self._overviews.get(name)
-            rows.append(
-                {
-                    "link": self.links[name],
-                    "name": name,
-                    "operator": row["operator"],
-                    "shape": shape_text(row["shape"]),
-                    "reason": "" if row["differentiable"] else row["reason"],
-                    "done": shown["done"] if shown else 0,
-                    "shown": shown is not None,
-                }
-            )
-        return {"title": self.model.name, "command": " ".join(self._command("report")), "tensors": rows}
-
-    def _command(self, verb: str) -> list[str]:
-        """Return what is typed for the same again, as far as every call had it in common."""
-        options = self.options
-        words = ["onnxviz", verb, self.model.name]
-        if options["wrt"] is not None:
-            words += ["--wrt", options["wrt"]]
-        for key, option in (("held", "--set"), ("dims", "--dim"), ("shapes", "--shape")):
-            for name, text in options[key]:
-                words += [option, f"{name}={text}"]
-        for key, option in (("value_range", "--range"), ("mean", "--mean"), ("std", "--std")):
-            if options[key] is not None:
-                words += [option, ",".join(f"{number:g}" for number in options[key])]
-        for key in ("layout", "channels", "steps", "restarts"):
-            if options[key] is not None:
-                words += [f"--{key}", str(options[key])]
-        if verb == "maximize" and self._table is not None:
-            words += ["--data", self._table.name]
-        if verb == "report" and options["data"] is not None:
-            words.append(options["data"].name)
-        if verb == "report":
-            words += [word for source in options["inputs"] for word in ("--input", Path(source).name)]
-            words += ["--label", options["label"]] if options["label"] is not None else []
-        return [*words, "--seed", str(options["seed"])]
-
-    def _commands(self) -> list[str]:
-        import shlex
-
-        found = []
-        for call in self._calls:
-            chosen = [word for pattern in call["tensors"] for word in ("--tensors", pattern)]
-            found.append(shlex.join([*self._command("report"), *chosen, "--units", str(call["units"]), "-o", "DIR"]))
-        return found
+        sections = (*before, *data, units, *inputs, *after, last)
+        return Page(self.model.name, sections, index, LazyTensors(look_at))
 
 
 def open_book(options: dict[str, Any]) -> Book:
@@ -425,7 +362,7 @@ def open_book(options: dict[str, Any]) -> Book:
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
     fed, (dims, shapes), sized = runnable_feed(model, held, dims, shapes, options["seed"])
-    moving, notes = _moving(model, options["wrt"], fed, held)
+    moving, notes = moving_input(model, options["wrt"], fed, held)
     if not moving:
         if options["data"] is not None or options["inputs"]:
             notes.append(
@@ -445,22 +382,3 @@ def open_book(options: dict[str, Any]) -> Book:
     names = choose_tensors(model, moving, options["patterns"])
     seen = open_seen(model, options, moving, expected)
     return Book(model, options, moving, expected, "", names, fed, notes, seen)
-
-
-def _moving(
-    model: Model, wrt: str | None, fed: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray]
-) -> tuple[str, list[str]]:
-    """Return the input that is searched, and what is to be said of the choice; "" where there is none."""
-    from onnxviz.model.inputs import default_input
-
-    if wrt is not None:
-        info = default_input(model, wrt)
-        if info.name in model.inputs:
-            return info.name, []
-        return "", [f"--wrt {wrt}: lies inside the graph; a report searches inputs, and maximize searches this"]
-    free = [name for name, info in model.inputs.items() if info.is_float and name not in held]
-    if not free:
-        return "", ["no floating-point input: nothing can be searched but tensors inside the graph, by maximize --wrt"]
-    largest = max(free, key=lambda name: fed[name].size)
-    several = [f"{largest} is searched, the largest of {len(free)} float inputs; --wrt chooses another"]
-    return largest, several if len(free) > 1 else []

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from onnxviz.commands.data_feed import Feed
     from onnxviz.commands.exemplar_pass import ExemplarPass
     from onnxviz.commands.report_folder import ReportFolder
+    from onnxviz.commands.report_jobs import Hands
     from onnxviz.commands.report_plan import Aim
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.score_store import ScoreStore
@@ -72,6 +73,10 @@ class RealData:
         Where they are.
     settings : dict
         What the scores depend on besides the model, the targets and the data.
+    model_path : Path
+        Where whoever scores a shard finds the model.
+    threads : int
+        How many compute a shard.
     """
 
     model: Model
@@ -79,6 +84,8 @@ class RealData:
     feed: Feed
     data: DataSet
     settings: dict[str, Any]
+    model_path: Path
+    threads: int
     _groups: list[list[str]] = field(default_factory=list)
     _units: dict[str, tuple[str, int]] = field(default_factory=dict)
     _refused: dict[str, str] = field(default_factory=dict)
@@ -125,7 +132,7 @@ class RealData:
                 self._groups.pop()
         self._keep(report)
 
-    def run(self, terminal: Terminal, report: ReportFolder, going: Callable[[], bool]) -> int:
+    def run(self, terminal: Terminal, report: ReportFolder, hands: Hands, going: Callable[[], bool]) -> int:
         """Score what is not scored, as long as there is time for it, and draw what was found.
 
         Parameters
@@ -134,8 +141,10 @@ class RealData:
             Shows how far it is.
         report : ReportFolder
             Keeps the scores, the pictures and what the page shows.
+        hands : Hands
+            Who scores shards of the data.
         going : callable
-            Tells whether there is time left; at least one batch is scored in any case.
+            Tells whether there is time left; at least one shard is scored in any case.
 
         Returns
         -------
@@ -146,8 +155,11 @@ class RealData:
         ------
         DataError
             If there is no sample that can be read.
+        ClusterError
+            If other machines were lost, or have other data.
         """
         from onnxviz.commands.exemplar_pass import ExemplarPass
+        from onnxviz.commands.report_data_pass import DataPass
 
         total, rows, counts = 0, [], []
         for number, group in enumerate(self._groups):
@@ -155,11 +167,15 @@ class RealData:
                 work = ExemplarPass(terminal, self.model, group, highest=False)
                 work.take_up(self.feed, store)
                 if number not in self._done and (going() or not total):
-                    tally, read = work.run(self.feed, self.data, store, going)
-                    self._problems |= dict(tally.problems)
-                    self.feed.close(tally, read)
-                    total += read
-                    self._done |= {number} if work.complete else set()
+                    made = DataPass(work, self.data, store, self.model_path, self.threads)
+                    try:
+                        made.run(terminal, self.feed, hands, going)
+                    finally:
+                        self.model.close_sessions()
+                        self._problems |= dict(made.tally.problems)
+                    self.feed.close(made.tally, made.read)
+                    total += made.read
+                    self._done |= {number} if made.complete else set()
                 found, count = _found(work, store)
                 rows += found
                 counts.append(count)
@@ -318,10 +334,13 @@ def open_data(model: Model, options: Mapping[str, Any], moving: str) -> RealData
     DataError
         If it holds nothing for the model's inputs.
     """
+    from onnxviz.commands.report_shards import shares
+
     source = str(options["data"])
     feed = real_feed(model, options, moving, (source,))
     settings = {key: str(options[key]) for key in (*_SETTLED, "label") if options[key]}
-    return RealData(model, source, feed, feed.open(source), settings)
+    _, threads = shares()
+    return RealData(model, source, feed, feed.open(source), settings, options["model_path"], threads)
 
 
 def real_feed(model: Model, options: Mapping[str, Any], moving: str, sources: tuple[str, ...]) -> Feed:

@@ -26,9 +26,9 @@ class Parcel:
     files : mapping of str to bytes
         From a place inside the parcel to the content.
     places : mapping of str to str
-        From a path as the options have it to the place of its file.
+        From a path as the options have it to the place of its file; of one that is not inside, to where it lies.
     shared : tuple of str
-        Paths that are not in the parcel.
+        Where files and folders lie that are not in the parcel.
     """
 
     files: Mapping[str, bytes]
@@ -86,7 +86,9 @@ def pack(model: Model, options: Mapping[str, Any]) -> Parcel:
             places[str(data)] = f"data/{data.name}"
             inside[places[str(data)]] = data
         else:
-            shared = (str(data),)
+            # Another process has another working directory.
+            shared = (str(data.absolute()),)
+            places[str(data)] = shared[0]
     try:
         return Parcel({place: file.read_bytes() for place, file in inside.items()}, places, shared)
     except OSError as error:
@@ -108,5 +110,5 @@ def relocated(options: Mapping[str, Any], places: Mapping[str, str], folder: Pat
 
     return {
         **{key: place(value) for key, value in options.items()},
-        "held": tuple((name, text(value)) for name, value in options["held"]),
+        "held": tuple((name, text(value)) for name, value in options.get("held", ())),
     }

@@ -221,6 +221,49 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
     return [name for name in aimable if name in outputs or name in layers]
 
 
+def moving_input(
+    model: Model, wrt: str | None, fed: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray]
+) -> tuple[str, list[str]]:
+    """Choose the input that is searched: the one that was named, else the largest that holds floats.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    wrt : str or None
+        As --wrt names it.
+    fed : mapping of str to ndarray
+        A value for every input, for its size.
+    held : mapping of str to ndarray
+        The inputs that --set holds.
+
+    Returns
+    -------
+    name : str
+        "" where there is none.
+    notes : list of str
+        What is to be said of the choice.
+
+    Raises
+    ------
+    TargetError
+        If there is no such tensor.
+    """
+    from onnxviz.model.inputs import default_input
+
+    if wrt is not None:
+        info = default_input(model, wrt)
+        if info.name in model.inputs:
+            return info.name, []
+        return "", [f"--wrt {wrt}: lies inside the graph; a report searches inputs, and maximize searches this"]
+    free = [name for name, info in model.inputs.items() if info.is_float and name not in held]
+    if not free:
+        return "", ["no floating-point input: nothing can be searched but tensors inside the graph, by maximize --wrt"]
+    largest = max(free, key=lambda name: fed[name].size)
+    several = [f"{largest} is searched, the largest of {len(free)} float inputs; --wrt chooses another"]
+    return largest, several if len(free) > 1 else []
+
+
 def output_tensors(model: Model, moving: str) -> list[str]:
     """Return the float outputs that depend on an input; in the place of a ZipMap's maps the tensor that it reads."""
     from onnxviz.model.target import Target

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -131,51 +129,6 @@ def _loaded(path: Path, *state: int) -> Model:
 
 def _unheard(done: int, words: str) -> None:
     """Tell nobody of the steps of one job; the report counts jobs."""
-
-
-class SerialExecutor(Executor):
-    """Runs each call when it is submitted, in this process."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run a function and return what it gave as a future that is done."""
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-def gather(
-    executor: Executor, todo: Iterator[Job], options: dict[str, Any], room: Callable[[], int] = lambda: 1
-) -> Iterator[tuple[Job, Searched]]:
-    """Hand jobs to an executor and yield what they found, as they finish.
-
-    Parameters
-    ----------
-    executor : Executor
-        Whoever runs them; what is found does not depend on it.
-    todo : iterator of Job
-        Asked for the next one only when there is room for it.
-    options : dict
-        As `run_job` takes them.
-    room : callable
-        Tells how many jobs may be with the executor now.
-    """
-    running: dict[Future[Searched], Job] = {}
-    for job in todo:
-        running[executor.submit(run_job, job, options)] = job
-        while len(running) >= room():
-            yield from _finished(running)
-    while running:
-        yield from _finished(running)
-
-
-def _finished(running: dict[Future[Searched], Job]) -> Iterator[tuple[Job, Searched]]:
-    done, _ = wait(running, return_when=FIRST_COMPLETED)
-    # What was found is kept before what failed ends the run.
-    for future in sorted(done, key=lambda one: (one.exception() is not None, running[one].key("", {}))):
-        yield running.pop(future), future.result()
 
 
 @cache

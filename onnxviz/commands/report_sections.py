@@ -5,13 +5,14 @@ A new section is one more such function, a template of its name in ``onnxviz/for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxviz.commands.first_kernels import kernel_colors, kernel_scale, matrix_picture, seen_by
+from onnxviz.commands.terminal import shape_text
 from onnxviz.errors import OnnxvizError
 from onnxviz.formats.report_page import Section
 
@@ -154,3 +155,40 @@ def outputs(document: dict[str, Any], labels: Sequence[str], links: dict[str, st
     """Return what the model gives."""
     rows = [{**row, "link": links.get(row["name"], "")} for row in document["outputs"]]
     return {"rows": rows, "labels": list(labels[:24]), "more": max(0, len(labels) - 24)}
+
+
+def units(overviews: Sequence[Mapping[str, Any]], moving: str) -> dict[str, Any]:
+    """Return what is known of the units, from the `overview` of each tensor."""
+    done, wanted = (sum(one[key] for one in overviews) for key in ("done", "wanted"))
+    return {
+        "tensors": list(overviews),
+        "done": done,
+        "wanted": wanted,
+        "left": [one for one in overviews if one["done"] < one["wanted"]],
+        "moving": moving,
+        "real": any(unit["best"] for one in overviews for unit in one["units"]),
+    }
+
+
+def made(calls: Sequence[str], seed: int, device: str, unit: str) -> dict[str, Any]:
+    """Return how all of it is made again: the calls, and what makes one unit."""
+    return {"calls": list(calls), "seed": seed, "device": device, "unit": unit}
+
+
+def searched(
+    document: dict[str, Any], links: Mapping[str, str], overviews: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return what the page's search knows of each tensor that is no weight, from the document of `describe`."""
+    return [
+        {
+            "link": links[row["name"]],
+            "name": row["name"],
+            "operator": row["operator"],
+            "shape": shape_text(row["shape"]),
+            "reason": "" if row["differentiable"] else row["reason"],
+            "done": overviews[row["name"]]["done"] if row["name"] in overviews else 0,
+            "shown": row["name"] in overviews,
+        }
+        for row in document["tensors"]
+        if row["name"] in links
+    ]

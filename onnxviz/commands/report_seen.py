@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from onnxviz.commands.report_data import DATA, RealData, open_data
 from onnxviz.commands.report_inputs import LOOKS, GivenInputs, open_inputs
-from onnxviz.errors import OnnxvizError
+from onnxviz.errors import ClusterError, OnnxvizError
 from onnxviz.formats.report_page import Section
 
 if TYPE_CHECKING:
     from onnxviz.commands.report_folder import ReportFolder
+    from onnxviz.commands.report_jobs import Hands
     from onnxviz.commands.report_plan import Aim
     from onnxviz.commands.terminal import Terminal
     from onnxviz.model.graph import Model
@@ -60,7 +61,9 @@ class Seen:
         if self.given is not None:
             self.given.plan(report, shown)
 
-    def look(self, terminal: Terminal, report: ReportFolder, until: Callable[[float], Going], before: bool) -> bool:
+    def look(
+        self, terminal: Terminal, report: ReportFolder, hands: Hands, until: Callable[[float], Going], before: bool
+    ) -> bool:
         """Look at the samples, as long as there is time.
 
         Parameters
@@ -69,6 +72,8 @@ class Seen:
             Shows how far it is.
         report : ReportFolder
             Keeps what is found.
+        hands : Hands
+            Who scores shards of the data.
         until : callable
             From a share of the budget to what tells whether it lasts.
         before : bool
@@ -79,21 +84,26 @@ class Seen:
         -------
         bool
             Whether anything was looked at.
+
+        Raises
+        ------
+        ClusterError
+            If other machines were lost, or have other data.
         """
         if before:
             looked = self._inputs(terminal, report, until(1 / 3), LOOKS[:1])
-            looked |= self._data(terminal, report, until(1 / 3))
+            looked |= self._data(terminal, report, hands, until(1 / 3))
             return self._inputs(terminal, report, until(1 / 2), LOOKS) or looked
         if not until(1)():
             return False
-        looked = self._data(terminal, report, until(1))
+        looked = self._data(terminal, report, hands, until(1))
         return self._inputs(terminal, report, until(1), LOOKS) or looked
 
-    def _data(self, terminal: Terminal, report: ReportFolder, going: Going) -> bool:
+    def _data(self, terminal: Terminal, report: ReportFolder, hands: Hands, going: Going) -> bool:
         if self.real is None or self.real.complete or self.said:
             return False
         began = time.monotonic()
-        self.said = _refusal(partial(self.real.run, terminal, report, going))
+        self.said = _refusal(partial(self.real.run, terminal, report, hands, going))
         if self.said:
             terminal.note(self.said)
         report.took("data", time.monotonic() - began)
@@ -172,6 +182,8 @@ def _refusal(look: Callable[[], object]) -> str:
     """Do something with the data; return why it could not be done, or ""."""
     try:
         look()
+    except ClusterError:
+        raise  # tells nothing of the data
     except OnnxvizError as error:
         return str(error)
     return ""

@@ -62,7 +62,7 @@ def on_worker(name: str, wanted: dict[str, str], payload: bytes) -> Any:
     Raises
     ------
     ClusterError
-        If this machine has other versions, or lacks a file that was not sent.
+        If this machine has other versions, or lacks a file that was not sent, or has another one.
     """
     from distributed import get_worker
 
@@ -82,4 +82,7 @@ def on_worker(name: str, wanted: dict[str, str], payload: bytes) -> Any:
                 "put them on a disk that all machines have at the same path"
             )
     with _ONE_AT_A_TIME:
-        return function(job, relocated(options, places, worker.plugins[name].folder))
+        try:
+            return function(job, relocated(options, places, worker.plugins[name].folder))
+        except ClusterError as error:
+            raise ClusterError(f"the worker {worker.address}: {error}") from None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxviz.errors import DataError, UsageError
+from onnxviz.errors import ClusterError, DataError, UsageError
 from onnxviz.formats.array_files import copy_rows
 from onnxviz.formats.samples import Sample, read_sample
 
@@ -50,20 +50,42 @@ class Block:
     unchanged: int = 0
 
 
+class Reader(Protocol):
+    """Reads samples, in any thread; pickled, in any process that has its files."""
+
+    def __call__(self, known: Known) -> Block:
+        """Read the samples that are not known."""
+
+    def part(self, first: int, last: int) -> Reader:
+        """Return what reads only some of the samples."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """A part of a data set that is read at once, in any thread.
+    """A part of a data set that is read at once.
+
+    The rows of arrays and tables go with it where it is pickled; of a file go its path and its state, and where another
+    file lies at that path it is not read.
 
     Attributes
     ----------
     identities : tuple of str
         Its samples.
-    read : callable
+    read : Reader
         Reads it, but for the samples that are known.
     """
 
     identities: tuple[str, ...]
-    read: Callable[[Known], Block]
+    read: Reader
+
+    def __len__(self) -> int:
+        return len(self.identities)
+
+    def part(self, first: int, last: int) -> Piece:
+        """Return some of the samples; what is told of no sample stays with the first."""
+        if first == 0 and last >= len(self):
+            return self
+        return Piece(self.identities[first:last], self.read.part(first, last))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +99,10 @@ class ProblemReader:
         """Read the samples that are not known."""
         return Block(problems=((self.name, self.said),))
 
+    def part(self, first: int, last: int) -> ProblemReader:
+        """Return itself: it stands for one sample."""
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class FileReader:
@@ -86,20 +112,46 @@ class FileReader:
     name: str
     label: str
     slot: str
+    place: Path | None = None
+    """Where the file lay when this was pickled, from the root on; None in the process that found it."""
+    sent: str = ""
+    """The file's stamp then; "" where there was none."""
 
     def __call__(self, known: Known) -> Block:
-        """Read the samples that are not known."""
+        """Read the samples that are not known.
+
+        Raises
+        ------
+        ClusterError
+            If the file is another one here than where this was pickled.
+        """
+        path = self.place or self.file
+        here = _stamp(path)
+        if self.place is not None and here != self.sent:
+            found = "is another file than" if here else "is missing, unlike"
+            raise ClusterError(
+                f"{path}: {found} on the machine that has the report; files of data are not sent: put the folder on "
+                "a disk that all machines have at the same path, or copy it with its times, as rsync -a does"
+            )
+        if here and known(self.name, here):
+            return Block(unchanged=1)
         try:
-            state = self.file.stat()
-            stamp = f"{state.st_size}-{state.st_mtime_ns}"
-            if known(self.name, stamp):
-                return Block(unchanged=1)
-            sample = read_sample(self.file)
+            sample = replace(read_sample(path), source=str(self.file))
         except OSError as error:
             return Block(problems=((self.name, f"{self.file}: cannot be read: {error.strerror or error}"),))
         except (DataError, UsageError) as error:
-            return Block(problems=((self.name, str(error)),))
-        return Block((self.name,), (stamp,), (self.label,), {self.slot: sample})
+            return Block(problems=((self.name, str(error).replace(str(path), str(self.file))),))
+        return Block((self.name,), (here,), (self.label,), {self.slot: sample})
+
+    def part(self, first: int, last: int) -> FileReader:
+        """Return itself: a file is one sample."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        place, sent = self.place, self.sent
+        if place is None:
+            place, sent = self.file.absolute(), _stamp(self.file)
+        return FileReader, (self.file, self.name, self.label, self.slot, place, sent)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,6 +185,25 @@ class RowsReader:
         problems = tuple((names[row], said) for row in np.flatnonzero(~finite))
         return _fresh(names, labels, parts, finite, problems, known, "array", self.source)
 
+    def part(self, first: int, last: int) -> RowsReader:
+        """Return what reads only some of the rows."""
+        return replace(self, places=self.places[first:last])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        first, last = self.places[0] - self.start, self.places[-1] - self.start + 1
+        arrays = {key: copy_rows(array, first, last) for key, array in self.arrays.items()}
+        texts = None if self.texts is None else self.texts[first:last]
+        return RowsReader, (
+            arrays,
+            self.places,
+            self.name,
+            self.label,
+            self.source,
+            self.many,
+            self.places[0],
+            texts,
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TableReader:
@@ -150,6 +221,21 @@ class TableReader:
         return _fresh(
             list(self.identities), list(self.labels), self.parts, whole, self.problems, known, "table", self.source
         )
+
+    def part(self, first: int, last: int) -> TableReader:
+        """Return what hands on only some of the rows."""
+        parts = {key: part[first:last] for key, part in self.parts.items()}
+        problems = () if first else self.problems
+        return TableReader(self.identities[first:last], self.labels[first:last], parts, problems, self.source)
+
+
+def _stamp(file: Path) -> str:
+    """Return what changes when a file does; "" where there is none."""
+    try:
+        state = file.stat()
+    except OSError:
+        return ""
+    return f"{state.st_size}-{state.st_mtime_ns}"
 
 
 def _fresh(

@@ -241,7 +241,8 @@ class DataSet:
                 f"{', '.join(slot.name for slot in self.slots)}; name the arrays so, or pick one: {file}[{spare[0] if spare else 'NAME'}]"
             )
         if len(self.slots) > 1:
-            self.notes.append(f"{file.name}: its arrays are taken in their order: {', '.join(spare)}")
+            note = f"{file.name}: its arrays are taken in their order: {', '.join(spare)}"
+            self.notes += [] if note in self.notes else [note]
         return {slot.name: member for slot, member in zip(self.slots, spare, strict=True)}
 
     def _table(self, file: Path, name: str, wanted: Collection[str] | None) -> Iterator[Piece]:

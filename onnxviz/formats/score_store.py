@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,10 @@ class ScoreStore:
             return False
         self.seen.add(identity)
         return True
+
+    def stamps(self, identities: Iterable[str]) -> dict[str, str]:
+        """Return the stamps of those samples whose scores are there."""
+        return {identity: self._stamps[identity] for identity in identities if identity in self._stamps}
 
     def about(self, name: str, value: str | None = None) -> str:
         """Return what is noted under a name, or note it."""

@@ -244,3 +244,17 @@ def test_a_folder_of_sounds_feeds_the_signal_of_several_inputs(cli, written, sam
     outcome = cli("examples", written(graph), tmp_path / "sounds", "-t", "y[0]", "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.document["samples"] == 2
+
+
+def test_a_tensor_that_is_no_number_for_any_sample_is_named_without_a_fuss(cli, written, tmp_path) -> None:
+    path = written(
+        """agree (float[N, 3] x) => (float[N, 3] y) {
+          a = Abs(x)
+          b = Neg(a)
+          y = Log(b)
+        }"""
+    )
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32))
+    outcome = cli("examples", path, tmp_path / "rows.npy", "-t", "y[*]", "--json")
+    assert outcome.code == 0, outcome.err
+    assert [row["status"] for row in outcome.document["runs"]] == ["not_finite"] * 3

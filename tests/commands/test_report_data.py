@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from onnxviz.commands import exemplar_pass
+from onnxviz.commands import exemplar_pass, report_shards
 from onnxviz.commands.report_data import standing_of
 from onnxviz.commands.report_looks import window_share
 from onnxviz.formats.page_pictures import MOST, envelope, page_picture
@@ -126,8 +126,9 @@ def test_a_pass_that_was_stopped_goes_on_to_the_same_bytes(cli, samples, tmp_pat
     call = words(
         samples, "digits", samples / "digits_held_out.npy", "relu[12]", "--input", samples / "digits_seven.png"
     )
+    monkeypatch.setattr(report_shards, "_MOST", 90)
     assert cli(*call, "-o", tmp_path / "whole").code == 0
-    real = exemplar_pass.ExemplarPass._scored
+    real = exemplar_pass.ExemplarPass.scored
     for stop in (0, 1):
         batches = itertools.count()
 
@@ -136,20 +137,21 @@ def test_a_pass_that_was_stopped_goes_on_to_the_same_bytes(cli, samples, tmp_pat
                 raise KeyboardInterrupt
             return real(self, answers)
 
-        monkeypatch.setattr(exemplar_pass.ExemplarPass, "_scored", stopped)
+        monkeypatch.setattr(exemplar_pass.ExemplarPass, "scored", stopped)
         outcome = cli(*call, "-o", tmp_path / "parts", "--resume")
         assert outcome.code == 130
         assert (tmp_path / "parts.partial" / "index.html").exists()
-    monkeypatch.setattr(exemplar_pass.ExemplarPass, "_scored", real)
+    monkeypatch.setattr(exemplar_pass.ExemplarPass, "scored", real)
     assert cli(*call, "-o", tmp_path / "parts", "--resume").code == 0
     assert content(tmp_path / "parts") == content(tmp_path / "whole")
 
 
 def test_a_pass_without_time_says_so_and_goes_on_to_the_same_bytes(cli, samples, tmp_path, monkeypatch) -> None:
     call = words(samples, "digits", samples / "digits_held_out.npy", "relu1")
+    monkeypatch.setattr(report_shards, "_MOST", 60)
     assert cli(*call, "-o", tmp_path / "whole").code == 0
     short = cli(*call, "--budget", "0s", "-o", tmp_path / "parts", "--json").document
-    assert 0 < short["data"]["samples"] < 360
+    assert short["data"]["samples"] == 60
     assert not short["data"]["complete"]
     page = (tmp_path / "parts" / "index.html").read_text("utf-8")
     assert 'id="data-left-out"' in page
@@ -180,13 +182,13 @@ def test_a_pass_that_is_killed_goes_on_to_the_same_bytes(cli, samples, tmp_path,
 
 def test_a_pass_is_made_once(cli, samples, tmp_path, monkeypatch) -> None:
     seen: list[int] = []
-    real = exemplar_pass.ExemplarPass._scored
+    real = exemplar_pass.ExemplarPass.scored
 
     def counting(self, answers):
         seen.append(len(self.names))
         return real(self, answers)
 
-    monkeypatch.setattr(exemplar_pass.ExemplarPass, "_scored", counting)
+    monkeypatch.setattr(exemplar_pass.ExemplarPass, "scored", counting)
     call = words(samples, "wine", samples / "wine.csv", "logits")
     assert cli(*call, "-o", tmp_path / "out").code == 0
     assert set(seen) == {3}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import sys
 from concurrent.futures import Executor, Future
@@ -13,12 +14,17 @@ import onnx
 import pytest
 import torch
 
-from onnxviz.commands import report_parcel, report_search
+from onnxviz.commands import report_jobs, report_parcel, report_search
+from onnxviz.commands.data_feed import Tally
+from onnxviz.commands.exemplar_pass import ExemplarPass
 from onnxviz.commands.report_book import open_book
 from onnxviz.commands.report_parcel import pack, relocated
 from onnxviz.commands.report_plan import Aim, Job
 from onnxviz.commands.report_search import Searched
+from onnxviz.commands.report_shards import ShardJob, divide, score_shard, scoring_of
+from onnxviz.commands.terminal import Terminal
 from onnxviz.errors import ClusterError
+from onnxviz.formats.data_shards import shards
 from onnxviz.model.devices import choose_device
 from onnxviz.model.session import Session
 
@@ -78,6 +84,32 @@ def test_a_job_does_with_the_parcel_alone(written_apart, tmp_path) -> None:
     assert replace(here, seconds=0.0) == replace(there, seconds=0.0)
 
 
+def test_a_shard_of_the_data_does_with_the_parcel_alone(written_apart, tmp_path) -> None:
+    book = open_book(options(written_apart))
+    real = book.seen.real
+    assert real is not None
+    work = ExemplarPass(Terminal(quiet=True), book.model, ["y[5]", "y[9]"], False)
+    division = divide(work, real.feed, real.data, 1, Tally())
+    given = {
+        "model_path": written_apart / "model.onnx",
+        "scoring": scoring_of(work, real.feed, division, 1),
+    }
+    (shard,) = shards(real.data.pieces(), 10)
+    there = score_shard(ShardJob(shard, {}), given)
+    rows = np.loadtxt(written_apart / "rows.csv", delimiter=",", skiprows=1)
+    weights = np.random.default_rng(0).normal(size=(4, 600))
+    np.testing.assert_allclose(there.scores, ((rows + np.arange(4)) @ weights)[:, [5, 9]], rtol=1e-5)
+    parcel = pack(book.model, book.search)
+    parcel.unpack(tmp_path / "elsewhere")
+    sent = pickle.dumps((ShardJob(shard, {"rows.csv#1": there.stamps[1]}), given))
+    shutil.rmtree(written_apart)
+    job, kept = pickle.loads(sent)
+    here = score_shard(job, relocated(kept, parcel.places, tmp_path / "elsewhere"))
+    assert here.unchanged == ("rows.csv#1",)
+    assert (here.identities, here.stamps) == (there.identities[::2], there.stamps[::2])
+    np.testing.assert_allclose(here.scores, there.scores[::2], rtol=1e-6)
+
+
 def test_folders_and_large_data_are_named_not_sent(written_apart, monkeypatch) -> None:
     book = open_book(options(written_apart))
     monkeypatch.setattr(report_parcel, "LARGEST_DATA", 10)
@@ -86,6 +118,10 @@ def test_folders_and_large_data_are_named_not_sent(written_apart, monkeypatch) -
     assert "data/rows.csv" not in parcel.files
     same = relocated(book.search, parcel.places, Path("elsewhere"))
     assert same["data"] == written_apart / "rows.csv"
+    monkeypatch.chdir(written_apart)  # where it is named otherwise, too
+    near = pack(book.model, {**book.search, "data": Path("rows.csv")})
+    assert near.shared == parcel.shared
+    assert relocated({"data": Path("rows.csv")}, near.places, Path("elsewhere"))["data"] == same["data"]
     assert same["held"] == (("shift", str(Path("elsewhere/held/0/shift.npy"))),)
 
 
@@ -144,12 +180,10 @@ def test_what_was_found_is_kept_before_what_failed_ends_the_run() -> None:
                 made[2].set_result(Searched(message="two"))
             return made[-1]
 
-    todo = iter(Job(Aim("t", 0, 1, 3), number, (number,)) for number in range(3))
-    gathered = report_search.gather(Late(), todo, {}, lambda: 3)
-    found = [next(gathered)[1].message, next(gathered)[1].message]
+    gathered = report_jobs.gather(report_jobs.Hands(Late(), lambda: 3, 1), iter("abc"), str, {})
+    assert [next(gathered), next(gathered)] == [("b", Searched(message="one")), ("c", Searched(message="two"))]
     with pytest.raises(ClusterError, match="lost"):
         next(gathered)
-    assert set(found) == {"one", "two"}
 
 
 def test_a_job_computes_where_the_report_was_begun(samples) -> None:
