@@ -200,7 +200,7 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
             shape, center, spread, samples = inner_space(terminal, model, moving.name, held, dims, shapes, options)
         space, drawing, features = search_space(model, moving, expected, shape, center, spread, rate, options)
         if options["data"] is not None and samples is None:
-            samples = SampleBatches(options["data"], expected, shape, features.rows)
+            samples = SampleBatches(options["data"], expected, shape, features.rows, rate=rate)
     count = len(model.cut(moving.in_graph(name for one in climbed for name in one.tensors), moving.stops).nodes)
     costly = not space.spectral and optimizer != "cma" and (np.prod(shape[1:]) > LARGE or count > LONG)
     settings = _settings(space, expected, optimizer, bool(costly), options)
@@ -219,7 +219,7 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     if model is not original:
         remark = size_remark(original, moving.name, shape)
         terminal.note(f"{moving.name}: {remark}")
-    space = refined(terminal, space, expected, shape, moving, samples, options)
+    space = refined(terminal, space, expected, shape, moving, samples, rate, options)
     windows = (
         (None,) * len(objectives)
         if moving.whole
@@ -230,7 +230,7 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
         terminal.note(f"climbing {other}, before the squashing; the score is that of {objective}")
     resting = _resting(terminal, model, moving, (*objectives, *climbed), held, dims, shapes)
     if any(one.asks for one in objectives):
-        example = options["like"] and read_example(options["like"], expected, shape, tokens)
+        example = options["like"] and read_example(options["like"], expected, shape, tokens, rate)
         settled = surroundings(model, objectives, space, shape, moving, sizes, resting, example)
         objectives, climbed = (tuple(one.settled(settled) for one in sums) for sums in (objectives, climbed))
     # ONNX Runtime searches on the CPU, whatever else there is.
