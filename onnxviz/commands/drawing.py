@@ -149,7 +149,8 @@ class Drawing:
         restarts: np.ndarray | None,
         vector: VectorFindings | None,
     ) -> Picture:
-        from onnxviz.formats.vector_chart import FeatureVector, vector_chart
+        from onnxviz.formats.feature_vector import FeatureVector
+        from onnxviz.formats.vector_chart import vector_chart
 
         given: dict[str, Any] = {"names": self.names if len(self.names) == values.size else ()}
         if self.mean is not None and self.std is not None:
