@@ -6,6 +6,7 @@ The verdict on its unit, what is left of its score when it is moved, and where t
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from onnxviz.commands.maximization_task import Task
     from onnxviz.methods.objectives import Objective
+    from onnxviz.methods.resemblance import Resemblance
     from onnxviz.methods.scorer import Scorer
     from onnxviz.methods.search import Found
 
@@ -34,19 +36,20 @@ class Trust:
     ----------
     task : Task
         What is searched.
-    score : Scorer
-        Measures the objectives themselves.
+    score, score_climbed : Scorer
+        Measure the objectives themselves, and what is climbed in their place.
     probes, samples : mapping of str to (sample,) ndarray
         The scores of each objective, by its text; those of samples may be empty.
     """
 
     task: Task
     score: Scorer
+    score_climbed: Scorer
     probes: dict[str, np.ndarray]
     samples: dict[str, np.ndarray]
 
     @classmethod
-    def measured(cls, task: Task, score: Scorer, objectives: list[Objective]) -> Trust:
+    def measured(cls, task: Task, score: Scorer, score_climbed: Scorer, objectives: list[Objective]) -> Trust:
         """Score the probes and the data.
 
         Raises
@@ -59,7 +62,7 @@ class Trust:
         # What compares restarts says nothing of one input; and between token ids nothing is near.
         objectives = [objective for objective in objectives if not objective.members and task.tokens is None]
         if not objectives:
-            return cls(task, score, {}, {})
+            return cls(task, score, score_climbed, {}, {})
         names = [str(objective) for objective in objectives]
         inputs = probes(task.space, _FEW_PROBES if np.prod(task.shape[1:]) > _LARGE else _PROBES, task.settings.seed)
         probed = score(objectives, task.settled(inputs))
@@ -72,12 +75,76 @@ class Trust:
                 if sum(part.shape[1] for part in parts) >= most:
                     break
             scores = np.concatenate(parts, 1)
-        return cls(task, score, dict(zip(names, probed, strict=True)), dict(zip(names, scores, strict=True)))
+        by_name = (dict(zip(names, values, strict=True)) for values in (probed, scores))
+        return cls(task, score, score_climbed, *by_name)
 
     def best_probe(self, objective: Objective) -> float:
         """Return the highest finite score of the probes; minus infinity where there is none."""
         scores = self.probes.get(str(objective), _NONE)
         return float(scores[np.isfinite(scores)].max(initial=-np.inf))
+
+    def agreement(self, objective: Objective, found: Found, every: np.ndarray) -> dict[str, Any]:
+        """Return how far the restarts of one target agree: in what they found, in its score, and to the network.
+
+        Parameters
+        ----------
+        objective : Objective
+            The target.
+        found : Found
+            What the search found for it.
+        every : (restart, *shape) ndarray
+            What is fed of each restart.
+        """
+        from onnxviz.methods.consistency import score_spread
+
+        plain, ascents = found.consistency, found.ascents
+        spread = score_spread([one.score for one in ascents], [one.initial_score for one in ascents])
+        # Between vectors' features or tokens nothing is shifted: what differs there differs.
+        asked = len(ascents) > 1 and self.task.space.spectral and not objective.members
+        kin = self._resemblance(found, every) if asked else None
+        words = [] if kin is None else [f"starts: {kin.statement}"]
+        words.append(plain.statement if kin is None else f"place by place {plain.agreeing} agree")
+        if spread is not None:
+            words.append(f"scores {_plus_minus(spread)} of the rise")
+        told = None if kin is None else {"tensors": kin.tensors, "channels": kin.channels, **asdict(kin.agreed)}
+        return {**asdict(plain), "score_spread": spread, "resemblance": told, "statement": "; ".join(words)}
+
+    def _resemblance(self, found: Found, every: np.ndarray) -> Resemblance | None:
+        """Compare the restarts by what the climbed tensors answer to them; None where their channels cannot tell."""
+        from onnxviz.methods.resemblance import resemblance
+        from onnxviz.methods.terms import Activation
+        from onnxviz.model.channel_axis import channel_axis
+
+        task, climbed = self.task, found.objective
+        score = self.score_climbed
+        if not np.isfinite(every).all():
+            return None
+        names = [name for name in climbed.tensors if name != task.wrt]
+        channels = {name: channel_axis(task.model, name) or 0 for name in names}
+        random = score.responses(channels, self._random)
+        answers = score.responses(channels, every)
+        kept = {name: np.ones(values.shape[1], bool) for name, values in answers.items()}
+        for _, term in climbed.terms:
+            target = term.target if isinstance(term, Activation) else None
+            shape = None if target is None else task.model.tensors[target.tensor].shape
+            if target is None or target.tensor not in kept or shape is None:
+                continue
+            own = target.entries(len(shape))[channels[target.tensor]]
+            if isinstance(own, int):
+                kept[target.tensor][own] = False
+        if not kept:
+            return None
+        ours, theirs = (
+            np.concatenate([values[name][:, kept[name]] for name in kept], 1) for values in (answers, random)
+        )
+        return resemblance(list(kept), [one.score for one in found.ascents], ours, theirs)
+
+    @cached_property
+    def _random(self) -> np.ndarray:
+        """(probe, *shape): inputs that nobody chose."""
+        from onnxviz.methods.probes import probes
+
+        return self.task.settled(probes(self.task.space, _FEW_PROBES, self.task.settings.seed))
 
     def row(
         self,
@@ -163,7 +230,7 @@ def in_short(row: dict[str, Any]) -> dict[str, str]:
     )
     starts = "1"
     if row["restarts"] > 1:
-        starts = f"{agreed['agreeing']} of {agreed['restarts']} agree"
+        starts = _agreeing(agreed)
     if row["set"]:
         starts = f"{row['restarts']} together"
     words = [row["message"] or row["status"]] if verdict is None else [verdict["word"]]
@@ -179,12 +246,26 @@ def in_short(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _agreeing(agreed: dict[str, Any]) -> str:
+    """Return how far restarts agree, in a few words; where all found one input, that says it of their scores too."""
+    kin = agreed["resemblance"]
+    told = f"{agreed['agreeing']} of {agreed['restarts']} agree"
+    if kin is not None:
+        told = f"{kin['agreeing']} of {kin['restarts']} alike"
+    elif agreed["agreeing"] == agreed["restarts"]:
+        return told
+    return told if agreed["score_spread"] is None else f"{told}, scores {_plus_minus(agreed['score_spread'])}"
+
+
+def _plus_minus(share: float) -> str:
+    return f"±{100 * share:.1f} %" if share < 0.0995 else f"±{100 * share:.0f} %"
+
+
 def caption(row: dict[str, Any]) -> str:
     """Return what a chart says of how far its score is to be trusted."""
     words = []
     if row["restarts"] > 1 and not row["set"]:
-        agreed = row["consistency"]
-        words.append(f"{agreed['agreeing']} of {agreed['restarts']} starts agree")
+        words.append(f"starts: {_agreeing(row['consistency'])}")
     if row["data"] is not None:
         words.append(row["data"]["statement"].partition(",")[0])
     if row["verdict"] is not None and row["verdict"]["word"] != "ok":

@@ -492,6 +492,29 @@ def test_each_row_says_how_far_it_is_to_be_trusted(cli, samples, onnx_runtime) -
     assert "starts" in row["consistency"]["statement"]
 
 
+def test_restarts_of_a_picture_agree_by_what_its_layer_answers(cli, samples) -> None:
+    words = ("maximize", samples / "photo_patches.onnx", "-t", "relu2[33]", "--restarts", 3, "--steps", 24)
+    (row,) = cli(*words, "--json").document["runs"]
+    agreed = row["consistency"]
+    assert 0 < agreed["score_spread"] < 0.2
+    seen = agreed["resemblance"]
+    assert seen["tensors"] == ["relu2"]
+    assert seen["channels"] == 47
+    # No two pixels agree, and all three show the same texture.
+    assert (agreed["agreeing"], seen["agreeing"]) == (1, 3)
+    assert agreed["cosine_mean"] < 0.5 < 0.9 < seen["cosine_min"]
+    assert agreed["statement"].startswith("starts: 3 of 3 alike to the 47 other channels of relu2, cosine ")
+    assert "; place by place 1 agree; scores ±" in agreed["statement"]
+    assert "3 of 3 alike, scores ±" in cli(*words).out
+
+
+def test_restarts_of_a_vector_agree_by_themselves(cli, samples) -> None:
+    words = ("maximize", samples / "wine.onnx", "-t", "logits[0]", "--steps", 100)
+    (row,) = cli(*words, "--json").document["runs"]
+    assert row["consistency"]["resemblance"] is None
+    assert "agree" in cli(*words).out
+
+
 VERDICTS = {
     # One unit of each kind beside one that lives.
     "dead": ("b = Add (a, c)\ny = Relu (b)", [0, -100]),
