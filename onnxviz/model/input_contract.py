@@ -42,6 +42,13 @@ class InputContract:
     evidence: tuple[str, ...] = ()
 
     @property
+    def noun(self) -> str:
+        """The kind with its article: "an image", "tokens"."""
+        if self.kind == "tokens":
+            return self.kind
+        return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"
+
+    @property
     def layout(self) -> str:
         """The axes as people write them: NCHW, NHWC, NCT, NF, …."""
         letters = {"channel": "C", "height": "H", "width": "W", "time": "T", "feature": "F", "depth": "D"}

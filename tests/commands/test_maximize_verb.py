@@ -508,6 +508,18 @@ def test_restarts_of_a_picture_agree_by_what_its_layer_answers(cli, samples) -> 
     assert "3 of 3 alike, scores ±" in cli(*words).out
 
 
+def test_what_holds_very_many_numbers_is_searched_in_half_the_steps(cli, samples, monkeypatch) -> None:
+    words = ("maximize", samples / "digits.onnx", "-t", "conv1[3]", "--json")
+    assert cli(*words).document["runs"][0]["steps"] > 32
+    monkeypatch.setattr("onnxviz.commands.maximization_task.VAST", 1000)
+    fewer = cli(*words)
+    assert fewer.document["runs"][0]["steps"] <= 32
+    assert "numbers up to the target: 32 steps where --steps says nothing else" in fewer.err
+    asked = cli(*words, "--steps", 3)
+    assert asked.document["runs"][0]["steps"] == 3
+    assert "numbers up to the target" not in asked.err
+
+
 def test_restarts_of_a_vector_agree_by_themselves(cli, samples) -> None:
     words = ("maximize", samples / "wine.onnx", "-t", "logits[0]", "--steps", 100)
     (row,) = cli(*words, "--json").document["runs"]

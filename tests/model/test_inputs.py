@@ -210,6 +210,11 @@ def test_open_sizes_are_settled() -> None:
         settle(["N", 3], {}, "vector", (5, 4))
 
 
+@pytest.mark.parametrize(("kind", "noun"), [("image", "an image"), ("vector", "a vector"), ("tokens", "tokens")])
+def test_a_kind_has_its_article(kind: str, noun: str) -> None:
+    assert InputContract("x", ("N", 3), kind, ()).noun == noun
+
+
 def test_a_note_leaves_the_contract_it_was_made_from() -> None:
     first = InputContract("x", (1, 3), "vector", ("feature",))
     second = first.with_note("told", low=(0.0,))
