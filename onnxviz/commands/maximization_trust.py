@@ -246,18 +246,20 @@ def in_short(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _agreeing(agreed: dict[str, Any]) -> str:
+def _agreeing(agreed: dict[str, Any], what: str = "") -> str:
     """Return how far restarts agree, in a few words; where all found one input, that says it of their scores too."""
     kin = agreed["resemblance"]
-    told = f"{agreed['agreeing']} of {agreed['restarts']} agree"
+    told = f"{agreed['agreeing']} of {agreed['restarts']} {what}agree"
     if kin is not None:
-        told = f"{kin['agreeing']} of {kin['restarts']} alike"
+        told = f"{kin['agreeing']} of {kin['restarts']} {what}alike"
     elif agreed["agreeing"] == agreed["restarts"]:
         return told
     return told if agreed["score_spread"] is None else f"{told}, scores {_plus_minus(agreed['score_spread'])}"
 
 
 def _plus_minus(share: float) -> str:
+    if share < 0.0005:
+        return "equal"
     return f"±{100 * share:.1f} %" if share < 0.0995 else f"±{100 * share:.0f} %"
 
 
@@ -265,7 +267,7 @@ def caption(row: dict[str, Any]) -> str:
     """Return what a chart says of how far its score is to be trusted."""
     words = []
     if row["restarts"] > 1 and not row["set"]:
-        words.append(f"starts: {_agreeing(row['consistency'])}")
+        words.append(_agreeing(row["consistency"], "starts ").partition(",")[0])
     if row["data"] is not None:
         words.append(row["data"]["statement"].partition(",")[0])
     if row["verdict"] is not None and row["verdict"]["word"] != "ok":

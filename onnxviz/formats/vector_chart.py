@@ -183,8 +183,10 @@ def _draw_drops(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -
     axes.axvline(0, color=MUTED, linewidth=1.0, zorder=3)
     axes.set_ylim(len(features) - 0.5, -0.5)
     ends = [float(drops[measured].min(initial=0)), float(drops[measured].max(initial=0))]
-    room = 0.28 * ((ends[1] - ends[0]) or 1.0)
-    axes.set_xlim(ends[0] - (room if ends[0] < 0 else 0), ends[1] + (room if ends[1] > 0 else 0) + 1e-30)
+    if ends[0] == ends[1]:  # nothing but zeros
+        ends[1] = 1.0
+    room = 0.28 * (ends[1] - ends[0])
+    axes.set_xlim(ends[0] - (room if ends[0] < 0 else 0), ends[1] + (room if ends[1] > 0 else 0))
     for place in measured:
         axes.annotate(
             number_text(float(drops[place]), 3),

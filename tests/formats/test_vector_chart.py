@@ -179,6 +179,12 @@ def test_contributions_stand_beside_their_features_the_largest_first():
     assert "zero" in figure.axes[1].get_xlabel()
 
 
+def test_contributions_of_nothing_have_an_axis_to_read():
+    axes = vector_figure(FeatureVector([1.0, 2.0], drops=[0.0, 0.0])).axes[1]
+    low, high = axes.get_xlim()
+    assert low <= 0 < 1 <= high
+
+
 def test_real_rows_are_marks_at_their_values():
     rows = np.array([[0.5, -0.5], [1.5, 0.0]])
     figure = vector_figure(FeatureVector([1.0, 2.0], rows=rows, row_names=["one", "two"]))
