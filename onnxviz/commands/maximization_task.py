@@ -287,7 +287,7 @@ def _settings(
     from onnxviz.methods.search import Settings
 
     robust = not options["no_transforms"] and optimizer != "lbfgs"
-    plane = space.spectral and expected.kind in ("image", "spectrogram")
+    plane = space.spectral and expected.kind in ("image", "spectrogram", "volume")
     maco = space.parameterization == "maco"
     return Settings(
         options["steps"] or (256 if maco or not (space.spectral or costly) else 64) // (2 if vast else 1),

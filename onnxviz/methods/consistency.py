@@ -68,9 +68,14 @@ def score_spread(scores: Sequence[float], starts: Sequence[float]) -> float | No
     """
     pairs = np.array([scores, starts], dtype=np.float64)
     ends, begun = pairs[:, np.isfinite(pairs).all(axis=0)]
-    rise = float(ends.mean() - begun.mean()) if len(ends) > 1 else 0.0
-    return float(ends.std()) / rise if rise > 0 else None
+    if len(ends) < 2:
+        return None
+    rise = float(ends.mean() - begun.mean())
+    return float(ends.std()) / rise if rise > LEAST_RISE * float(np.abs(ends).max()) else None
 
+
+LEAST_RISE = 1e-5
+"""A rise by less than this part of the score is none: it is as large as what rounding does."""
 
 _SAME = 0.9
 """Above this cosine two inputs are one finding."""

@@ -16,8 +16,8 @@ class InputContract:
     shape : tuple of (int, str or None)
         With the batch; () where not even the number of axes is known.
     kind : str
-        "image", "signal" (sampled evenly, one axis), "spectrogram" (time by frequency), "sequence" (steps of features),
-        "vector", "tokens" or "array".
+        "image", "signal" (sampled evenly, one axis), "spectrogram" (time by frequency), "volume", "sequence" (steps of
+        features), "vector", "tokens" or "array".
     axes : tuple of str
         The axes after the batch: "channel", "height", "width", "time", "feature", ….
     color : str or None

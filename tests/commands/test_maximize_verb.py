@@ -508,6 +508,31 @@ def test_restarts_of_a_picture_agree_by_what_its_layer_answers(cli, samples) -> 
     assert "3 of 3 alike, scores ±" in cli(*words).out
 
 
+def test_a_volume_moves_as_a_spectrum_and_is_drawn_slice_by_slice(cli, tmp_path) -> None:
+    kernels = np.zeros((2, 1, 3, 3, 3), np.float32)
+    kernels[0, 0, :, 1, 1] = [-1, 2, -1]
+    weights = ", ".join(map(str, kernels.ravel().tolist()))
+    text = f"""<ir_version: 8, opset_import: ["" : 17]> g (float[N, 1, 9, 9, 9] x) => (float[N, 2, 7, 7, 7] y)
+    <float[2, 1, 3, 3, 3] w = {{{weights}}}> {{ c = Conv(x, w) y = Relu(c) }}"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "volume.onnx")
+    outcome = cli("maximize", tmp_path / "volume.onnx", "-t", "y[0]", "--restarts", 2, "-o", tmp_path / "o", "--json")
+    assert outcome.code == 0, outcome.err
+    (row,) = outcome.document["runs"]
+    assert "spectrum" in row["units"]
+    assert row["verdict"]["word"] == "ok"
+    with Image.open(tmp_path / "o" / "y[0]" / "picture.png") as picture:
+        assert min(picture.size) > 400  # nine slices with captions
+
+
+def test_an_output_without_a_batch_can_be_driven(cli, tmp_path) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17]> g (float[N, 6] x) => (float y)
+    { y = ReduceMean<keepdims = 0>(x) }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "scalar.onnx")
+    outcome = cli("maximize", tmp_path / "scalar.onnx", "-t", "y", "--bounds", "-1,3", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.document["runs"][0]["ort_score"] == pytest.approx(3, rel=1e-3)
+
+
 def test_what_holds_very_many_numbers_is_searched_in_half_the_steps(cli, samples, monkeypatch) -> None:
     words = ("maximize", samples / "digits.onnx", "-t", "conv1[3]", "--json")
     assert cli(*words).document["runs"][0]["steps"] > 32

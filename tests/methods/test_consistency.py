@@ -68,6 +68,6 @@ def test_the_spread_of_scores_is_a_share_of_their_rise() -> None:
     assert score_spread([*scores, np.nan], [*starts, 0.0]) == pytest.approx(scores.std() / 10)
 
 
-@pytest.mark.parametrize("scores", [[], [3.0], [0.0, 1.0], [np.inf, 4.0]])
+@pytest.mark.parametrize("scores", [[], [3.0], [0.0, 1.0], [np.inf, 4.0], [1.0, 1.000001]])
 def test_without_a_rise_there_is_no_spread(scores: list[float]) -> None:
     assert score_spread(scores, [1.0] * len(scores)) is None

@@ -73,6 +73,12 @@ def test_a_convolution_tells_a_signal() -> None:
     assert (found.kind, found.layout) == ("signal", "NCT")
 
 
+def test_a_convolution_tells_a_volume() -> None:
+    kernels = np.ones((2, 1, 3, 3, 3), np.float32)
+    found = contract(model(["N", 1, 9, 9, 9], node("Conv", "x w"), w=kernels), "x")
+    assert (found.kind, found.layout) == ("volume", "NCDHW")
+
+
 def test_whole_numbers_are_tokens() -> None:
     assert contract(model(["N", 12], node("Cast", "x", to=1), kind=TensorProto.INT64), "x").kind == "tokens"
 
