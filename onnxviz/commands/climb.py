@@ -107,7 +107,8 @@ def climb(task: Task, todo: list[tuple[Objective, Objective]], told: Told) -> It
             for found in group:
                 objective = todo[done][0]
                 done += 1
-                result, findings = inquiry(objective, found, space, trust.best_probe(objective))
+                begin = partial(trust.probe, objective)
+                result, findings = inquiry(objective, found, space, trust.best_probe(objective), begin)
                 yield Climbed(objective, result, findings, measure, trust, space.window)
                 stopped = stopped or found.ascent.status == "interrupted"
         if stopped:

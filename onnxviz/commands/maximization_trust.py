@@ -83,6 +83,19 @@ class Trust:
         scores = self.probes.get(str(objective), _NONE)
         return float(scores[np.isfinite(scores)].max(initial=-np.inf))
 
+    def probe(self, objective: Objective) -> np.ndarray:
+        """Return the probe that scores highest, (*shape); of pictures and signals a smooth one if it is above the others' lowest."""
+        from onnxviz.methods.probes import probes
+
+        scores = np.nan_to_num(self.probes[str(objective)], nan=-np.inf, posinf=-np.inf)
+        # Every other one is noise, which an ascent would have to smooth away again.
+        smooth = scores[::2]
+        place = int(scores.argmax())
+        if self.task.space.spectral and smooth.max() > scores.min():
+            place = 2 * int(smooth.argmax())
+        found: np.ndarray = probes(self.task.space, len(scores), self.task.settings.seed)[place]
+        return found
+
     def agreement(self, objective: Objective, found: Found, every: np.ndarray) -> dict[str, Any]:
         """Return how far the restarts of one target agree: in what they found, in its score, and to the network.
 

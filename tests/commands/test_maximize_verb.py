@@ -508,6 +508,20 @@ def test_restarts_of_a_picture_agree_by_what_its_layer_answers(cli, samples) -> 
     assert "3 of 3 alike, scores ±" in cli(*words).out
 
 
+def test_a_unit_that_is_dead_at_every_start_is_climbed_from_where_it_lives(cli, tmp_path) -> None:
+    # In 0 to 1 a constant picture cannot wake it: what wakes it must vary from pixel to pixel.
+    text = """<ir_version: 8, opset_import: ["" : 17]> g (float[N, 1, 40, 40] x) => (float[N, 1, 40, 38] y)
+    <float[1, 1, 1, 3] w = {-1, 1.2, -1}> { c = Conv(x, w) y = Relu(c) }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "asleep.onnx")
+    outcome = cli("maximize", tmp_path / "asleep.onnx", "-t", "y[0]", "--json")
+    assert outcome.code == 0, outcome.err
+    (row,) = outcome.document["runs"]
+    assert "dead at its random starts, and climbed from a random input" in row["message"]
+    assert row["verdict"]["word"] == "ok", row["verdict"]
+    # Every other column at 1 gives 1.2 at half of the places; no input gives more on average.
+    assert 0.2 < row["ort_score"] <= 0.6 + 1e-6
+
+
 def test_a_volume_moves_as_a_spectrum_and_is_drawn_slice_by_slice(cli, tmp_path) -> None:
     kernels = np.zeros((2, 1, 3, 3, 3), np.float32)
     kernels[0, 0, :, 1, 1] = [-1, 2, -1]
