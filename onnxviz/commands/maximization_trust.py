@@ -134,8 +134,10 @@ class Trust:
             return None
         names = [name for name in climbed.tensors if name != task.wrt]
         channels = {name: channel_axis(task.model, name) or 0 for name in names}
-        random = score.responses(channels, self._random)
-        answers = score.responses(channels, every)
+        # Of all targets of a tensor the random inputs are the same.
+        if str(channels) not in self._to_random:
+            self._to_random[str(channels)] = score.responses(channels, self._random)
+        random, answers = self._to_random[str(channels)], score.responses(channels, every)
         kept = {name: np.ones(values.shape[1], bool) for name, values in answers.items()}
         for _, term in climbed.terms:
             target = term.target if isinstance(term, Activation) else None
@@ -151,6 +153,11 @@ class Trust:
             np.concatenate([values[name][:, kept[name]] for name in kept], 1) for values in (answers, random)
         )
         return resemblance(list(kept), [one.score for one in found.ascents], ours, theirs)
+
+    @cached_property
+    def _to_random(self) -> dict[str, dict[str, np.ndarray]]:
+        """What tensors answered to inputs that nobody chose, by the tensors and their channels' axes."""
+        return {}
 
     @cached_property
     def _random(self) -> np.ndarray:
