@@ -25,6 +25,9 @@ _LARGE = 4096
 _SCORES = 50_000_000
 """Scores that are held at once: of many targets, fewer samples."""
 
+_FEATURES = 16
+"""Where the climbed tensor cannot tell restarts apart, the nearest one before it that has so many channels is asked."""
+
 _NONE = np.empty(0, np.float32)
 
 
@@ -123,36 +126,81 @@ class Trust:
         return {**asdict(plain), "score_spread": spread, "resemblance": told, "statement": "; ".join(words)}
 
     def _resemblance(self, found: Found, every: np.ndarray) -> Resemblance | None:
-        """Compare the restarts by what the climbed tensors answer to them; None where their channels cannot tell."""
+        """Compare the restarts by what the climbed tensors answer to them, or where those cannot tell, one before them."""
         from onnxviz.methods.resemblance import resemblance
+        from onnxviz.model.channel_axis import channels_before
+
+        if not np.isfinite(every).all():
+            return None
+        task, scores = self.task, [one.score for one in found.ascents]
+        own = self._own_channels(found.objective)
+        channels = {name: axis for name, (axis, _) in own.items()}
+        random, answers = self._answers(self.score_climbed, channels, every)
+        kept = {name: np.delete(np.arange(values.shape[1]), own[name][1]) for name, values in answers.items()}
+        if kept:
+            ours, theirs = (
+                np.concatenate([values[name][:, kept[name]] for name in kept], 1) for values in (answers, random)
+            )
+            told = resemblance(list(kept), scores, ours, theirs)
+            if told is not None:
+                return told
+        names = [name for name in found.objective.tensors if name != task.wrt]
+        plain = task.moving.inputs and task.moving.joined is None and not task.moving.whole
+        before = channels_before(task.model, names, _FEATURES) if plain else None
+        if before is None or task.wrt not in task.model.cut([before[0]]).inputs:
+            return None
+        name, axis = before
+        random, answers = self._answers(self._scorer_of(name), {name: axis}, every)
+        return resemblance([name], scores, answers[name], random[name]) if name in answers else None
+
+    def _own_channels(self, climbed: Objective) -> dict[str, tuple[int, list[int]]]:
+        """Return of each climbed tensor the axis after the batch that holds channels, and which of them the target picks.
+
+        Where the graph does not tell, a single number in the target's index does; else a tensor is left out.
+        """
         from onnxviz.methods.terms import Activation
         from onnxviz.model.channel_axis import channel_axis
 
-        task, climbed = self.task, found.objective
-        score = self.score_climbed
-        if not np.isfinite(every).all():
-            return None
-        names = [name for name in climbed.tensors if name != task.wrt]
-        channels = {name: channel_axis(task.model, name) or 0 for name in names}
-        # Of all targets of a tensor the random inputs are the same.
-        if str(channels) not in self._to_random:
-            self._to_random[str(channels)] = score.responses(channels, self._random)
-        random, answers = self._to_random[str(channels)], score.responses(channels, every)
-        kept = {name: np.ones(values.shape[1], bool) for name, values in answers.items()}
+        model = self.task.model
+        found: dict[str, tuple[int, list[int]]] = {}
         for _, term in climbed.terms:
-            target = term.target if isinstance(term, Activation) else None
-            shape = None if target is None else task.model.tensors[target.tensor].shape
-            if target is None or target.tensor not in kept or shape is None:
-                continue
-            own = target.entries(len(shape))[channels[target.tensor]]
-            if isinstance(own, int):
-                kept[target.tensor][own] = False
-        if not kept:
-            return None
-        ours, theirs = (
-            np.concatenate([values[name][:, kept[name]] for name in kept], 1) for values in (answers, random)
-        )
-        return resemblance(list(kept), [one.score for one in found.ascents], ours, theirs)
+            for target in term.targets:
+                shape = model.tensors[target.tensor].shape if target.tensor != self.task.wrt else None
+                if shape is None:
+                    continue
+                picked = target.entries(len(shape)) if isinstance(term, Activation) else ()
+                numbers = [place for place, entry in enumerate(picked) if isinstance(entry, int)]
+                axis = channel_axis(model, target.tensor)
+                if axis is None and len(numbers) == 1:
+                    axis = numbers[0]
+                if axis is None:
+                    continue
+                _, own = found.setdefault(target.tensor, (axis, []))
+                own += [entry for entry in picked[axis : axis + 1] if isinstance(entry, int)]
+        return found
+
+    def _answers(
+        self, score: Scorer, channels: dict[str, int], every: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return what channels answer to random inputs, and to these."""
+        # Of all targets of a tensor the random inputs are the same.
+        key = str(channels)
+        if key not in self._to_random:
+            self._to_random[key] = score.responses(channels, self._random)
+        return self._to_random[key], score.responses(channels, every)
+
+    def _scorer_of(self, name: str) -> Scorer:
+        """Return what measures a tensor that no target reads."""
+        from onnxviz.commands.scoring import scorer
+
+        if name not in self._scorers:
+            self._scorers[name] = scorer(self.task, self.task.session([name]), self.score.batch_size)
+        return self._scorers[name]
+
+    @cached_property
+    def _scorers(self) -> dict[str, Scorer]:
+        """What measures tensors that no target reads, by their names."""
+        return {}
 
     @cached_property
     def _to_random(self) -> dict[str, dict[str, np.ndarray]]:

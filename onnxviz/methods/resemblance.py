@@ -25,9 +25,9 @@ class Resemblance:
     Attributes
     ----------
     tensors : tuple of str
-        That were climbed, and whose channels were asked.
+        Whose channels were asked.
     channels : int
-        How many; the target's own channel is left out, since all restarts drive it alike.
+        How many; the target's own is left out, since all restarts drive it alike.
     agreed : Consistency
         Of their answers as `consistency` measures inputs: cosines of the channels' means over all positions, each in
         standard deviations from its mean over random inputs. Two random inputs have a cosine near 0.
@@ -42,7 +42,7 @@ class Resemblance:
         """The same in words."""
         agreed = self.agreed
         cosine = "" if agreed.cosine_mean is None else f", cosine {agreed.cosine_mean:.2f}"
-        asked = f"{self.channels} other channels of {' and '.join(self.tensors)}"
+        asked = f"{self.channels} channels of {' and '.join(self.tensors)}"
         return f"{agreed.agreeing} of {agreed.restarts} alike to the {asked}{cosine}"
 
 

@@ -503,7 +503,7 @@ def test_restarts_of_a_picture_agree_by_what_its_layer_answers(cli, samples) -> 
     # No two pixels agree, and all three show the same texture.
     assert (agreed["agreeing"], seen["agreeing"]) == (1, 3)
     assert agreed["cosine_mean"] < 0.5 < 0.9 < seen["cosine_min"]
-    assert agreed["statement"].startswith("starts: 3 of 3 alike to the 47 other channels of relu2, cosine ")
+    assert agreed["statement"].startswith("starts: 3 of 3 alike to the 47 channels of relu2, cosine ")
     assert "; place by place 1 agree; scores ±" in agreed["statement"]
     assert "3 of 3 alike, scores ±" in cli(*words).out
 
@@ -557,6 +557,19 @@ def test_what_holds_very_many_numbers_is_searched_in_half_the_steps(cli, samples
     asked = cli(*words, "--steps", 3)
     assert asked.document["runs"][0]["steps"] == 3
     assert "numbers up to the target" not in asked.err
+
+
+def test_what_cannot_tell_restarts_apart_hands_them_to_the_layer_before(cli, tmp_path) -> None:
+    weights = np.random.default_rng(0).standard_normal(20 * 9).astype(np.float32)
+    text = f"""<ir_version: 8, opset_import: ["" : 17]> g (float[N, 1, 24, 24] x) => (float[N, 484, 1] y)
+    <float[20, 1, 3, 3] w = {{{", ".join(map(str, weights.tolist()))}}}, float[1, 20, 1, 1] v = {{{", ".join(["1.0"] * 20)}}},
+    int64[3] s = {{0, 484, 1}}>
+    {{ c = Conv(x, w) r = Relu(c) d = Conv(r, v) y = Reshape(d, s) }}"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "places.onnx")
+    (row,) = cli("maximize", tmp_path / "places.onnx", "-t", "y", "--restarts", 3, "--json").document["runs"]
+    seen = row["consistency"]["resemblance"]
+    # Its 484 rows are places and no channels; d has but one.
+    assert (seen["tensors"], seen["channels"]) == (["r"], 20)
 
 
 def test_restarts_of_a_vector_agree_by_themselves(cli, samples) -> None:

@@ -25,7 +25,7 @@ def test_shifted_copies_are_one_finding_though_no_place_agrees() -> None:
     assert seen is not None
     assert seen.agreed.cosine_min == pytest.approx(1)
     assert seen.agreed.agreeing == 5
-    assert "5 of 5 alike to the 24 other channels of relu, cosine 1.00" in seen.statement
+    assert "5 of 5 alike to the 24 channels of relu, cosine 1.00" in seen.statement
     assert consistency(np.ones(5), found).agreeing == 1
 
 
