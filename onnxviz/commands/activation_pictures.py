@@ -146,7 +146,8 @@ def _extremes(one: Activity) -> str:
 
 
 def _bars(answer: Answer, values: np.ndarray, title: str, subtitle: str) -> Picture:
-    from onnxviz.formats.vector_chart import FeatureVector, vector_chart
+    from onnxviz.formats.feature_vector import FeatureVector
+    from onnxviz.formats.vector_chart import vector_chart
 
     return vector_chart(FeatureVector(values, answer.labels, units="activation"), title, subtitle)
 

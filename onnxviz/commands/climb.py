@@ -79,8 +79,8 @@ def climb(task: Task, todo: list[tuple[Objective, Objective]], told: Told) -> It
     held = {name: torch.as_tensor(value) for name, value in task.held.items()}
     measure = measurement(task, session, check)
     score = scorer(task, session, at_once)
-    trust = Trust.measured(task, score, [objective for objective, _ in todo])
     climbed_score = score if measured == tensors else scorer(task, task.session(tensors), at_once)
+    trust = Trust.measured(task, score, climbed_score, [objective for objective, _ in todo])
     moving_score = search_scorer(task, tensors, at_once) if blind else None
     inquiry = Inquiry(task, network, check, score, climbed_score, moving_score, at_once)
     done, stopped = 0, False
@@ -107,7 +107,8 @@ def climb(task: Task, todo: list[tuple[Objective, Objective]], told: Told) -> It
             for found in group:
                 objective = todo[done][0]
                 done += 1
-                result, findings = inquiry(objective, found, space, trust.best_probe(objective))
+                begin = partial(trust.probe, objective)
+                result, findings = inquiry(objective, found, space, trust.best_probe(objective), begin)
                 yield Climbed(objective, result, findings, measure, trust, space.window)
                 stopped = stopped or found.ascent.status == "interrupted"
         if stopped:

@@ -86,6 +86,10 @@ class Drawing:
             from onnxviz.formats.signal_chart import signal_chart
 
             return signal_chart(array, self.rate, title=title, subtitle=subtitle)
+        if expected.kind == "volume" and array.ndim == 4:
+            from onnxviz.formats.volume_sheet import volume_sheet
+
+            return volume_sheet(array, title, subtitle, _UNITS)
         if expected.axes == ("time", "batch", "feature") and array.ndim == 3 and array.shape[1] == 1:
             array, restarts = array[:, 0], None if restarts is None else restarts[:, :, 0]
             return self._steps(array, title, subtitle, restarts)
@@ -149,7 +153,8 @@ class Drawing:
         restarts: np.ndarray | None,
         vector: VectorFindings | None,
     ) -> Picture:
-        from onnxviz.formats.vector_chart import FeatureVector, vector_chart
+        from onnxviz.formats.feature_vector import FeatureVector
+        from onnxviz.formats.vector_chart import vector_chart
 
         given: dict[str, Any] = {"names": self.names if len(self.names) == values.size else ()}
         if self.mean is not None and self.std is not None:

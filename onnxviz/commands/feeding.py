@@ -19,7 +19,7 @@ _MOST_CHANNELS = 2
 """More rows than this are no loudspeakers that one sound could be played on."""
 
 
-def read_input(path: Path, expected: InputContract, shape: tuple[int, ...]) -> np.ndarray:
+def read_input(path: Path, expected: InputContract, shape: tuple[int, ...], rate: float | None = None) -> np.ndarray:
     """Return a file's content as one sample for an input.
 
     Parameters
@@ -30,6 +30,8 @@ def read_input(path: Path, expected: InputContract, shape: tuple[int, ...]) -> n
         What the input expects.
     shape : tuple of int
         The input's shape, sizes settled, the batch included.
+    rate : float, optional
+        The samples per second that the model takes; sound of another rate is brought to it.
 
     Returns
     -------
@@ -43,6 +45,13 @@ def read_input(path: Path, expected: InputContract, shape: tuple[int, ...]) -> n
     DataError
         If it cannot be read, or does not fit the input.
     """
+    return read_enlarged(path, expected, shape, rate)[0]
+
+
+def read_enlarged(
+    path: Path, expected: InputContract, shape: tuple[int, ...], rate: float | None = None
+) -> tuple[np.ndarray, float]:
+    """Return what `read_input` returns, and how many times finer its grid is than the file's: 1 where it is no finer."""
     sample = read_sample(path)
     wanted: list[int | None] = list(shape[1:])
     if sample.kind == "image" and expected.kind == "image":
@@ -51,7 +60,18 @@ def read_input(path: Path, expected: InputContract, shape: tuple[int, ...]) -> n
             # An input of any size takes the picture at its own.
             if not isinstance(expected.shape[1 + place], int):
                 wanted[place] = None
-    return fit_sample(sample, expected, wanted)
+    whole = None if rate is None else round(rate)
+    fitted = fit_sample(sample, expected, wanted, whole)
+    if sample.kind == "audio" and whole is not None:
+        return fitted, max(1.0, whole / (sample.rate or whole))
+    array = sample.array
+    if sample.kind != "image" and (not _are_pixels(array, expected) or _fits(array.shape, wanted)):
+        return fitted, 1.0
+    picture = array if sample.kind == "image" else _channels_last(array)
+    sizes = dict(zip(expected.axes, fitted.shape[1:], strict=False))
+    sides = zip((sizes["height"], sizes["width"]), picture.shape[:2], strict=True)
+    # It is cut where its proportions are others, never squeezed: one factor serves both sides.
+    return fitted, max(1.0, *(here / there for here, there in sides))
 
 
 def fit_sample(

@@ -147,11 +147,14 @@ def _apply(
 
     from onnxviz.commands.feeding import read_input
     from onnxviz.errors import UsageError
+    from onnxviz.model.labels import sample_rate
     from onnxviz.model.sample_inputs import feed, settled_shape
 
     if expected is None or found.layer not in model.producers:
         raise UsageError(f"--apply: {found.weight} is not the first layer of an input; leave -t out")
-    array = read_input(applied, expected, settled_shape(model, expected.name, dims, shapes))
+    array = read_input(
+        applied, expected, settled_shape(model, expected.name, dims, shapes), sample_rate(model.original)
+    )
     session = model.session([found.layer])
     inputs = feed(model, {**held, expected.name: array}, dims, shapes, seed)
     answer = np.asarray(session(inputs)[found.layer], np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -103,11 +104,17 @@ class Inquiry:
     batch_size: int
 
     def __call__(
-        self, objective: Objective, found: Found, space: Space, best_probe: float = -np.inf
+        self,
+        objective: Objective,
+        found: Found,
+        space: Space,
+        best_probe: float = -np.inf,
+        probe: Callable[[], np.ndarray] | None = None,
     ) -> tuple[Found, Findings]:
-        """Return what is known of one result; and the result, which is another where climbing the logit did not pay.
+        """Return what is known of one result; and the result, which is another where the climb did not pay.
 
-        A logit may rise while its probability falls, as the others rise more: then the probability itself is climbed.
+        A logit may rise while its probability falls, as the others rise more: then the probability itself is climbed. A
+        unit may be dead at every start and alive elsewhere: then it is climbed from an input at which it is alive.
 
         Parameters
         ----------
@@ -119,7 +126,15 @@ class Inquiry:
             Where it was searched.
         best_probe : float
             The highest score of inputs that nobody chose.
+        probe : callable, optional
+            Gives one of them that scores high, (*shape).
         """
+        if probe is not None and self._asleep(objective, found, space, best_probe):
+            begun = self._climb(replace(space, beginning=probe()), found.objective, self.network, self.task.settings)
+            if begun.ascent.score > found.ascent.score:
+                findings = replace(self._findings(objective, begun), remark=self._rows(objective))
+                remark = "dead at its random starts, and climbed from a random input at which it is not"
+                return begun, replace(findings, remark="; ".join(filter(None, (remark, findings.remark))))
         findings = replace(self._findings(objective, found), remark=self._rows(objective))
         stopped = found.ascent.status in ("interrupted", "not_finite")
         if objective == found.objective or objective.members or self.check is None or stopped:
@@ -134,6 +149,16 @@ class Inquiry:
         other = "its start" if end < start else "a random input"
         remark = f"{found.objective} rose and left {objective} below {other}, so {objective} itself was climbed"
         return literal, replace(again, remark="; ".join(filter(None, (remark, findings.remark))))
+
+    def _asleep(self, objective: Objective, found: Found, space: Space, best_probe: float) -> bool:
+        """Whether no start gave a gradient, though a random input scores higher."""
+        from onnxviz.methods.maximization import DEAD
+
+        if self.network is None or objective.members or space.beginning is not None or self.task.tokens is not None:
+            return False
+        if any(ascent.message != DEAD for ascent in found.ascents):
+            return False
+        return bool(self.score.alone(objective, found.ascent.array[None])[0] < best_probe)
 
     def _rows(self, objective: Objective) -> str:
         """Say where one sample makes several rows of what the target reads, as a detector's boxes of all places."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +66,7 @@ def record(
         "message": "; ".join(text for text in (ascent.message, findings.remark, task.remark) if text),
         "start": task.start,
         "window": None if window is None else [[part.start, part.stop] for part in window],
-        "consistency": {**asdict(found.consistency), "statement": found.consistency.statement},
+        "consistency": trust.agreement(objective, found, findings.every),
         **trust.row(objective, found, findings.array, score, ort_score, begun),
         "optimizer": task.settings.optimizer,
         "differentiable": not task.stopped[task.objectives.index(objective)],

@@ -6,6 +6,7 @@ The verdict on its unit, what is left of its score when it is moved, and where t
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from onnxviz.commands.maximization_task import Task
     from onnxviz.methods.objectives import Objective
+    from onnxviz.methods.resemblance import Resemblance
     from onnxviz.methods.scorer import Scorer
     from onnxviz.methods.search import Found
 
@@ -22,6 +24,9 @@ _PROBES, _FEW_PROBES = 64, 16
 _LARGE = 4096
 _SCORES = 50_000_000
 """Scores that are held at once: of many targets, fewer samples."""
+
+_FEATURES = 16
+"""Where the climbed tensor cannot tell restarts apart, the nearest one before it that has so many channels is asked."""
 
 _NONE = np.empty(0, np.float32)
 
@@ -34,19 +39,20 @@ class Trust:
     ----------
     task : Task
         What is searched.
-    score : Scorer
-        Measures the objectives themselves.
+    score, score_climbed : Scorer
+        Measure the objectives themselves, and what is climbed in their place.
     probes, samples : mapping of str to (sample,) ndarray
         The scores of each objective, by its text; those of samples may be empty.
     """
 
     task: Task
     score: Scorer
+    score_climbed: Scorer
     probes: dict[str, np.ndarray]
     samples: dict[str, np.ndarray]
 
     @classmethod
-    def measured(cls, task: Task, score: Scorer, objectives: list[Objective]) -> Trust:
+    def measured(cls, task: Task, score: Scorer, score_climbed: Scorer, objectives: list[Objective]) -> Trust:
         """Score the probes and the data.
 
         Raises
@@ -59,7 +65,7 @@ class Trust:
         # What compares restarts says nothing of one input; and between token ids nothing is near.
         objectives = [objective for objective in objectives if not objective.members and task.tokens is None]
         if not objectives:
-            return cls(task, score, {}, {})
+            return cls(task, score, score_climbed, {}, {})
         names = [str(objective) for objective in objectives]
         inputs = probes(task.space, _FEW_PROBES if np.prod(task.shape[1:]) > _LARGE else _PROBES, task.settings.seed)
         probed = score(objectives, task.settled(inputs))
@@ -72,12 +78,141 @@ class Trust:
                 if sum(part.shape[1] for part in parts) >= most:
                     break
             scores = np.concatenate(parts, 1)
-        return cls(task, score, dict(zip(names, probed, strict=True)), dict(zip(names, scores, strict=True)))
+        by_name = (dict(zip(names, values, strict=True)) for values in (probed, scores))
+        return cls(task, score, score_climbed, *by_name)
 
     def best_probe(self, objective: Objective) -> float:
         """Return the highest finite score of the probes; minus infinity where there is none."""
         scores = self.probes.get(str(objective), _NONE)
         return float(scores[np.isfinite(scores)].max(initial=-np.inf))
+
+    def probe(self, objective: Objective) -> np.ndarray:
+        """Return the probe that scores highest, (*shape); of pictures and signals a smooth one if it is above the others' lowest."""
+        from onnxviz.methods.probes import probes
+
+        scores = np.nan_to_num(self.probes[str(objective)], nan=-np.inf, posinf=-np.inf)
+        # Every other one is noise, which an ascent would have to smooth away again.
+        smooth = scores[::2]
+        place = int(scores.argmax())
+        if self.task.space.spectral and smooth.max() > scores.min():
+            place = 2 * int(smooth.argmax())
+        found: np.ndarray = probes(self.task.space, len(scores), self.task.settings.seed)[place]
+        return found
+
+    def agreement(self, objective: Objective, found: Found, every: np.ndarray) -> dict[str, Any]:
+        """Return how far the restarts of one target agree: in what they found, in its score, and to the network.
+
+        Parameters
+        ----------
+        objective : Objective
+            The target.
+        found : Found
+            What the search found for it.
+        every : (restart, *shape) ndarray
+            What is fed of each restart.
+        """
+        from onnxviz.methods.consistency import score_spread
+
+        plain, ascents = found.consistency, found.ascents
+        spread = score_spread([one.score for one in ascents], [one.initial_score for one in ascents])
+        # Between vectors' features or tokens nothing is shifted: what differs there differs.
+        asked = len(ascents) > 1 and self.task.space.spectral and not objective.members
+        kin = self._resemblance(found, every) if asked else None
+        words = [] if kin is None else [f"starts: {kin.statement}"]
+        words.append(plain.statement if kin is None else f"place by place {plain.agreeing} agree")
+        if spread is not None:
+            words.append(f"scores {_plus_minus(spread)} of the rise")
+        told = None if kin is None else {"tensors": kin.tensors, "channels": kin.channels, **asdict(kin.agreed)}
+        return {**asdict(plain), "score_spread": spread, "resemblance": told, "statement": "; ".join(words)}
+
+    def _resemblance(self, found: Found, every: np.ndarray) -> Resemblance | None:
+        """Compare the restarts by what the climbed tensors answer to them, or where those cannot tell, one before them."""
+        from onnxviz.methods.resemblance import resemblance
+        from onnxviz.model.channel_axis import channels_before
+
+        if not np.isfinite(every).all():
+            return None
+        task, scores = self.task, [one.score for one in found.ascents]
+        own = self._own_channels(found.objective)
+        channels = {name: axis for name, (axis, _) in own.items()}
+        random, answers = self._answers(self.score_climbed, channels, every)
+        kept = {name: np.delete(np.arange(values.shape[1]), own[name][1]) for name, values in answers.items()}
+        if kept:
+            ours, theirs = (
+                np.concatenate([values[name][:, kept[name]] for name in kept], 1) for values in (answers, random)
+            )
+            told = resemblance(list(kept), scores, ours, theirs)
+            if told is not None:
+                return told
+        names = [name for name in found.objective.tensors if name != task.wrt]
+        plain = task.moving.inputs and task.moving.joined is None and not task.moving.whole
+        before = channels_before(task.model, names, _FEATURES) if plain else None
+        if before is None or task.wrt not in task.model.cut([before[0]]).inputs:
+            return None
+        name, axis = before
+        random, answers = self._answers(self._scorer_of(name), {name: axis}, every)
+        return resemblance([name], scores, answers[name], random[name]) if name in answers else None
+
+    def _own_channels(self, climbed: Objective) -> dict[str, tuple[int, list[int]]]:
+        """Return of each climbed tensor the axis after the batch that holds channels, and which of them the target picks.
+
+        Where the graph does not tell, a single number in the target's index does; else a tensor is left out.
+        """
+        from onnxviz.methods.terms import Activation
+        from onnxviz.model.channel_axis import channel_axis
+
+        model = self.task.model
+        found: dict[str, tuple[int, list[int]]] = {}
+        for _, term in climbed.terms:
+            for target in term.targets:
+                shape = model.tensors[target.tensor].shape if target.tensor != self.task.wrt else None
+                if shape is None:
+                    continue
+                picked = target.entries(len(shape)) if isinstance(term, Activation) else ()
+                numbers = [place for place, entry in enumerate(picked) if isinstance(entry, int)]
+                axis = channel_axis(model, target.tensor)
+                if axis is None and len(numbers) == 1:
+                    axis = numbers[0]
+                if axis is None:
+                    continue
+                _, own = found.setdefault(target.tensor, (axis, []))
+                own += [entry for entry in picked[axis : axis + 1] if isinstance(entry, int)]
+        return found
+
+    def _answers(
+        self, score: Scorer, channels: dict[str, int], every: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return what channels answer to random inputs, and to these."""
+        # Of all targets of a tensor the random inputs are the same.
+        key = str(channels)
+        if key not in self._to_random:
+            self._to_random[key] = score.responses(channels, self._random)
+        return self._to_random[key], score.responses(channels, every)
+
+    def _scorer_of(self, name: str) -> Scorer:
+        """Return what measures a tensor that no target reads."""
+        from onnxviz.commands.scoring import scorer
+
+        if name not in self._scorers:
+            self._scorers[name] = scorer(self.task, self.task.session([name]), self.score.batch_size)
+        return self._scorers[name]
+
+    @cached_property
+    def _scorers(self) -> dict[str, Scorer]:
+        """What measures tensors that no target reads, by their names."""
+        return {}
+
+    @cached_property
+    def _to_random(self) -> dict[str, dict[str, np.ndarray]]:
+        """What tensors answered to inputs that nobody chose, by the tensors and their channels' axes."""
+        return {}
+
+    @cached_property
+    def _random(self) -> np.ndarray:
+        """(probe, *shape): inputs that nobody chose."""
+        from onnxviz.methods.probes import probes
+
+        return self.task.settled(probes(self.task.space, _FEW_PROBES, self.task.settings.seed))
 
     def row(
         self,
@@ -163,7 +298,7 @@ def in_short(row: dict[str, Any]) -> dict[str, str]:
     )
     starts = "1"
     if row["restarts"] > 1:
-        starts = f"{agreed['agreeing']} of {agreed['restarts']} agree"
+        starts = _agreeing(agreed)
     if row["set"]:
         starts = f"{row['restarts']} together"
     words = [row["message"] or row["status"]] if verdict is None else [verdict["word"]]
@@ -179,12 +314,28 @@ def in_short(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _agreeing(agreed: dict[str, Any], what: str = "") -> str:
+    """Return how far restarts agree, in a few words; where all found one input, that says it of their scores too."""
+    kin = agreed["resemblance"]
+    told = f"{agreed['agreeing']} of {agreed['restarts']} {what}agree"
+    if kin is not None:
+        told = f"{kin['agreeing']} of {kin['restarts']} {what}alike"
+    elif agreed["agreeing"] == agreed["restarts"]:
+        return told
+    return told if agreed["score_spread"] is None else f"{told}, scores {_plus_minus(agreed['score_spread'])}"
+
+
+def _plus_minus(share: float) -> str:
+    if share < 0.0005:
+        return "equal"
+    return f"±{100 * share:.1f} %" if share < 0.0995 else f"±{100 * share:.0f} %"
+
+
 def caption(row: dict[str, Any]) -> str:
     """Return what a chart says of how far its score is to be trusted."""
     words = []
     if row["restarts"] > 1 and not row["set"]:
-        agreed = row["consistency"]
-        words.append(f"{agreed['agreeing']} of {agreed['restarts']} starts agree")
+        words.append(_agreeing(row["consistency"], "starts ").partition(",")[0])
     if row["data"] is not None:
         words.append(row["data"]["statement"].partition(",")[0])
     if row["verdict"] is not None and row["verdict"]["word"] != "ok":

@@ -114,7 +114,7 @@ _SEARCHED = (
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
-    help="Steps of gradient ascent, or generations without. [default: 256; 64 for pictures, signals and what is large]",
+    help="Steps of gradient ascent, or generations without. [default: 256; 64 for pictures, signals and what is large; 32 for vast ones]",
 )
 @click.option(
     "--restarts",

@@ -37,7 +37,9 @@ def check_like(objectives: tuple[Objective, ...], like: Path | None) -> None:
         raise UsageError(f"--like {like}: no target follows it; write like(TENSOR) or inversion(TENSOR)")
 
 
-def read_example(path: Path, expected: InputContract, shape: tuple[int, ...], tokens: Tokens | None) -> np.ndarray:
+def read_example(
+    path: Path, expected: InputContract, shape: tuple[int, ...], tokens: Tokens | None, rate: float | None = None
+) -> np.ndarray:
     """Return the real input of --like, (1, *shape); of tokens their ids, (1, time).
 
     Raises
@@ -49,7 +51,7 @@ def read_example(path: Path, expected: InputContract, shape: tuple[int, ...], to
 
     if tokens is not None:
         return tokens.read(path, shape[1])[None]
-    return read_input(path, replace(expected, shape=shape), shape)
+    return read_input(path, replace(expected, shape=shape), shape, rate)
 
 
 def surroundings(

@@ -74,7 +74,9 @@ def input_statistics(samples: SampleBatches, path: Path, expected: InputContract
     span = np.asarray(expected.high, np.float64) - np.asarray(expected.low) if expected.bounded else np.ones(1)
     if span.size > 1:
         span = span.reshape([-1 if axis == "channel" else 1 for axis in expected.axes])
-    found = natural_statistics((batch[0] for batch in samples.batches(1, MOST)), expected.axes, span)
+    found = natural_statistics(
+        ((batch[0], 0.5 / factors[0]) for batch, factors in samples.enlarged(1, MOST)), expected.axes, span
+    )
     if not np.trace(found.covariance) > 0:
         raise DataError(f"--data {path}: all of its samples are constant")
     return found
@@ -141,6 +143,7 @@ def refined(
     shape: tuple[int, ...],
     moving: Moving,
     samples: SampleBatches | InnerBatches | None,
+    rate: float | None,
     options: dict[str, Any],
 ) -> Space:
     """Put what --data tells of pictures and signals, and --start, into the space."""
@@ -157,13 +160,17 @@ def refined(
             space = replace(space, colors=color_root(found.covariance).numpy())
         if said:
             terminal.note(f"{space.name}: {' and '.join(said)}, of {found.count} samples of {options['data']}")
+        if found.band < 0.5:
+            reach = f"of the samples, which are enlarged, frequencies up to {found.band:.2g} cycles count"
+            spectrum = "" if found.slope is not None else ": too few to tell a slope, so 1 is taken"
+            terminal.note(f"{space.name}: {reach}{spectrum}")
         space = replace(space, slope=found.slope)
     if options["start"] is not None:
         path = Path(options["start"])
         beginning = space.beginning  # tokens have theirs already
         if beginning is None:
             kind = expected.kind if moving.inputs else "array"
-            beginning = read_input(path, replace(expected, shape=shape, kind=kind), shape)[0]
+            beginning = read_input(path, replace(expected, shape=shape, kind=kind), shape, rate)[0]
         kept = ": its phases alone, at nature's magnitudes" if space.parameterization == "maco" else ""
         terminal.note(f"{space.name}: starting from {path}{kept}")
         space = replace(space, beginning=np.asarray(beginning, np.float32))

@@ -34,7 +34,7 @@ def sized_shape(text: str, expected: InputContract, shape: tuple[int, ...]) -> t
     """
     places = [place for place, axis in enumerate(expected.axes, 1) if axis != "channel"]
     if expected.kind not in ("image", "signal", "spectrogram") or len(expected.axes) != len(shape) - 1:
-        raise UsageError(f"--size {text}: it is for pictures and signals; {expected.name} is a {expected.kind}")
+        raise UsageError(f"--size {text}: it is for pictures and signals; {expected.name} is {expected.noun}")
     parts = text.lower().replace("×", "x").split("x")
     if not all(part.isdecimal() and int(part) > 0 for part in parts) or len(parts) not in (1, len(places)):
         wanted = "x".join(expected.axes[place - 1].upper() for place in places)
@@ -162,7 +162,7 @@ def resized_model(
     if inside:
         raise UsageError(f"--size {text}: {name} lies inside the graph, where sizes follow from the input's")
     if name not in model.inputs:
-        raise UsageError(f"--size {text}: it is for pictures and signals; {name} is a {expected.kind}")
+        raise UsageError(f"--size {text}: it is for pictures and signals; {name} is {expected.noun}")
     shape = sized_shape(text, expected, settled_shape(model, name, dims, shapes))
     declared = model.inputs[name].shape or ()
     fits = all(not isinstance(own, int) or own == size for own, size in zip(declared, shape, strict=True))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnxviz.commands.feature_data import read_rows
-from onnxviz.commands.feeding import read_input
+from onnxviz.commands.feeding import read_enlarged, read_input
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
 from onnxviz.formats.samples import SUFFIXES, read_sample
@@ -37,6 +38,8 @@ class SampleBatches:
         What was read of a vector's table already.
     most : int
         Of more samples, so many are taken, evenly spaced.
+    rate : float, optional
+        The samples per second that the model takes.
 
     Raises
     ------
@@ -53,10 +56,12 @@ class SampleBatches:
         shape: tuple[int, ...],
         rows: np.ndarray | None = None,
         most: int = MOST,
+        rate: float | None = None,
     ) -> None:
         if not path.is_dir() and not Path(str(path).partition("[")[0]).exists():
             raise UsageError(f"--data {path}: no such file or folder")
-        self._expected, self._shape, self._path = expected, shape, path
+        # Of an input of any size all samples take the one that was settled.
+        self._expected, self._shape, self._path, self._rate = replace(expected, shape=shape), shape, path, rate
         self._files: list[Path] = []
         self._rows: np.ndarray = np.empty(0)
         if path.is_dir():
@@ -80,22 +85,30 @@ class SampleBatches:
         DataError
             If a file cannot be read or does not fit, or a value is not a finite number.
         """
+        for batch, _ in self.enlarged(size, most):
+            yield batch
+
+    def enlarged(self, size: int, most: int | None = None) -> Iterator[tuple[np.ndarray, list[float]]]:
+        """Yield what `batches` yields, and how many times finer each sample's grid is than that of its file.
+
+        Raises
+        ------
+        DataError
+            As `batches` does.
+        """
         chosen = self._places if most is None else self._places[_even(len(self), most)]
         for first in range(0, len(chosen), size):
             places = chosen[first : first + size]
+            factors = [1.0] * len(places)
             if self._files:
-                parts = [read_input(self._files[place], self._expected, self._shape) for place in places]
-                batch = np.concatenate(parts)
-                if batch.shape[1:] != self._shape[1:]:
-                    raise DataError(
-                        f"--data {self._path}: its files do not fit the input's size; settle it with --shape"
-                    )
+                read = [read_enlarged(self._files[one], self._expected, self._shape, self._rate) for one in places]
+                batch, factors = np.concatenate([part for part, _ in read]), [factor for _, factor in read]
             else:
                 batch = np.asarray(self._rows[places]).reshape(len(places), *self._shape[1:])
             batch = batch.astype(np.float32)
             if not np.isfinite(batch).all():
                 raise DataError(f"--data {self._path}: some values are not finite numbers; fill them in")
-            yield batch
+            yield batch, factors
 
     def _read(self, path: Path) -> np.ndarray:
         own = self._shape[1:]
@@ -106,7 +119,7 @@ class SampleBatches:
         else:
             sample = read_sample(path)
             if sample.kind in ("image", "audio"):
-                return read_input(path, self._expected, self._shape)
+                return read_input(path, self._expected, self._shape, self._rate)
             array = sample.array
         flat = array.ndim == 2 and array.shape[1] == int(np.prod(own))
         # Axes of one element may be left out; others are never reordered.

@@ -28,7 +28,7 @@ def signal_rate(model: Model, given: float | None, kind: str) -> float | None:
     from onnxviz.model.labels import sample_rate
 
     if given is not None and kind != "signal":
-        raise UsageError(f"--sample-rate is for signals; the input is a {kind}")
+        raise UsageError(f"--sample-rate is for signals; the input is of the kind {kind}")
     return given or (sample_rate(model.original) if kind == "signal" else None)
 
 
@@ -83,7 +83,7 @@ def search_space(
         data = options["data"] if moving.inputs else None
         features = read_features(own[0], known, options["bounds"], options["names"], data, options["kept"])
     elif any(options[key] not in (None, ()) for key in ("bounds", "names", "kept")):
-        raise UsageError(f"--bounds, --names and --keep are for vectors; {name} is a {expected.kind} (see --range)")
+        raise UsageError(f"--bounds, --names and --keep are for vectors; {name} is {expected.noun} (see --range)")
     low = features.low if features.low is not None else _along(expected.low, axes)
     high = features.high if features.high is not None else _along(expected.high, axes)
     if low is not None and options["norm"] is not None:

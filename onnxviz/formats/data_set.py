@@ -134,7 +134,7 @@ class DataSet:
         taken = {*_ARRAYS}
         if "image" in kinds:
             taken |= {*PICTURES}
-        if kinds & {"signal", "spectrogram", "sequence", "array"}:
+        if kinds & {"signal", "spectrogram", "volume", "sequence", "array"}:
             taken |= {".wav"}
         if "image" not in kinds:
             taken |= {*TABLES}

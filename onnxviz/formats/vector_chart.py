@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from onnxviz.errors import DataError
 from onnxviz.formats.captions import font, number_text
 from onnxviz.formats.colors import BLUE, GREEN, HAIRLINE, INK, MUTED, ORANGE, PURPLE, VERMILION
+from onnxviz.formats.feature_vector import FeatureVector
 from onnxviz.formats.figures import MARGIN, header_height, house_style, new_figure, panel, render, shorten
 from onnxviz.formats.pictures import Picture
 
@@ -20,106 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# A chart with more rows than this is no longer read; then only so many are shown.
-_MOST_ROWS, _SHOWN_ROWS = 40, 30
 _WIDTH, _NAMES, _NUMBERS, _ROW = 10.5, 2.6, 1.9, 0.27
+_BOUNDED_NUMBERS = 2.3
 _STRIP = 0.8
 _DROPS = 2.3
 # Real rows, told apart by shape as well as by color.
 _ROW_MARKS = (("^", GREEN), ("s", PURPLE), ("v", ORANGE))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FeatureVector:
-    """A vector input that was found, and what is known about its features.
-
-    Attributes
-    ----------
-    values : (feature,)
-        In the model's own units.
-    names : sequence of str
-        One per feature; numbers take their place where none are given.
-    mean, std : (feature,) or float, optional
-        Of real data, in the model's own units: bars then have the length ``(values - mean) / std``. A feature that
-        never varies (std 0) is measured in its own units.
-    start : (feature,) or float, optional
-        Where the search began.
-    low, high : (feature,) or float, optional
-        The bounds it had to stay in; infinite ones are none.
-    restarts : (restart, feature), optional
-        What every start ended in.
-    units : str
-        The units where no std is given.
-    drops : (feature,), optional
-        The score that is lost when a feature alone goes back to the reference; no number where it was not measured.
-        The features are then in this order, the largest loss first.
-    reference : (feature,), optional
-        Where it goes back to.
-    rows : (row, feature), optional
-        Real samples to draw beside the vector, three at most.
-    row_names : sequence of str
-        A few words for each.
-    """
-
-    values: ArrayLike
-    names: Sequence[str] = ()
-    mean: ArrayLike = 0.0
-    std: ArrayLike | None = None
-    start: ArrayLike | None = None
-    low: ArrayLike | None = None
-    high: ArrayLike | None = None
-    restarts: ArrayLike | None = None
-    units: str = ""
-    drops: ArrayLike | None = None
-    reference: ArrayLike | None = None
-    rows: ArrayLike | None = None
-    row_names: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        values = np.asarray(self.values, dtype=np.float64)
-        if values.ndim != 1 or not values.size:
-            raise DataError(f"an array of shape {values.shape} is no vector; (feature,) is")
-        if not np.isfinite(values).all():
-            raise DataError(
-                f"feature {int(np.argmin(np.isfinite(values)))} is not finite, so the vector cannot be drawn"
-            )
-        if self.names and len(self.names) != values.size:
-            raise DataError(f"{len(self.names)} names were given for {values.size} features")
-        for what in ("mean", "std", "start", "low", "high", "restarts", "drops", "reference", "rows"):
-            given = getattr(self, what)
-            if given is not None:
-                _check_part(what, np.asarray(given, dtype=np.float64), values.size)
-
-    def standardized(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Measure values, (feature,) or (restart, feature), in standard deviations from the mean, or in own units without std."""
-        spread = np.asarray(1.0 if self.std is None else self.std, dtype=np.float64)
-        distance = np.asarray(values, dtype=np.float64) - np.asarray(self.mean, dtype=np.float64)
-        return np.asarray(distance / np.where(spread > 0, spread, 1.0))
-
-    def shown(self) -> NDArray[np.intp]:
-        """Give the features that the chart shows: all of up to 40, 30 of more; those that contribute most or are farthest first."""
-        distance = np.abs(self.standardized(self.values))
-        order = np.argsort(-distance, kind="stable")
-        if self.drops is not None:
-            drops = np.asarray(self.drops, dtype=np.float64)[order]
-            # What was not measured comes after what was, the farthest first.
-            order = order[np.argsort(np.where(np.isnan(drops), np.inf, -np.abs(drops)), kind="stable")]
-        return order if order.size <= _MOST_ROWS else order[:_SHOWN_ROWS]
-
-    def name(self, feature: int) -> str:
-        """Give a feature's name, or its number."""
-        return str(self.names[feature]) if self.names else f"[{feature}]"
-
-
-def _check_part(what: str, part: NDArray[np.float64], count: int) -> None:
-    fits = part.ndim == 2 and len(part) > 0 if what in ("restarts", "rows") else part.ndim < 2
-    if not fits or part.shape[-1:] not in ((), (count,)):
-        raise DataError(f"{what} has the shape {part.shape}, the vector ({count},)")
-    wrong = np.isnan(part) if what in ("low", "high") else np.isinf(part) if what == "drops" else ~np.isfinite(part)
-    if wrong.any():
-        raise DataError(f"{what} has values that are not finite, so the vector cannot be drawn")
-    if what == "std" and (part < 0).any():
-        raise DataError("std has values below zero")
 
 
 def vector_chart(vector: FeatureVector, title: str = "", subtitle: str = "") -> Picture:
@@ -155,18 +60,19 @@ def vector_figure(vector: FeatureVector, title: str = "", subtitle: str = "") ->
     count, rows = np.size(vector.values), len(features)
     partial = rows < count
     if partial:
-        first = f"farthest from {'the mean' if vector.std is not None else 'zero'}"
+        first = f"farthest from {_place(vector)}"
         order = f"{rows} of {count} shown, the {first if vector.drops is None else 'largest contributions'} first"
         subtitle = f"{subtitle} · {order}" if subtitle else order
     names = [shorten(vector.name(int(feature)), 9.0, _NAMES) for feature in features]
     left = MARGIN + 0.1 + max(font(90).getlength(name) for name in names) / 720
     legend_rows = 1 + (vector.rows is not None)
+    numbers = _BOUNDED_NUMBERS if vector.scaled else _NUMBERS
     wide = _WIDTH + (_DROPS + 0.25 if vector.drops is not None else 0.0)
     top = header_height(title, subtitle) + 0.28 + 0.24 * legend_rows
     bottom = 0.85 + (_STRIP + 0.75 if partial else 0.0)
     with house_style():
         figure = new_figure(wide, top + rows * _ROW + bottom, title, subtitle)
-        axes = panel(figure, left, top, _WIDTH - left - MARGIN - _NUMBERS, rows * _ROW)
+        axes = panel(figure, left, top, _WIDTH - left - MARGIN - numbers, rows * _ROW)
         _draw_rows(axes, vector, features)
         axes.set_yticks(np.arange(rows), names, color=INK)
         _draw_numbers(axes, vector, features)
@@ -180,15 +86,19 @@ def vector_figure(vector: FeatureVector, title: str = "", subtitle: str = "") ->
 
 def _draw_rows(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -> None:
     places = np.arange(len(features))
-    lengths = vector.standardized(vector.values)[features]
+    origin = vector.origin()[features]
+    lengths = vector.standardized(vector.values)[features] - origin
     reach = _reach(vector, features)
     axes.set_xlim(*reach)
     axes.set_ylim(len(features) - 0.5, -0.5)
     axes.grid(axis="x")
     handles = _draw_bounds(axes, vector, features, reach)
     colors = [VERMILION if length >= 0 else BLUE for length in lengths]
-    axes.barh(places, lengths, height=0.56, color=colors, zorder=2)
-    axes.axvline(0, color=MUTED, linewidth=1.0, zorder=3)
+    axes.barh(places, lengths, height=0.56, left=origin, color=colors, zorder=2)
+    if vector.scaled:
+        axes.vlines(origin, places - 0.42, places + 0.42, color=MUTED, linewidth=1.0, zorder=3)
+    else:
+        axes.axvline(0, color=MUTED, linewidth=1.0, zorder=3)
     if vector.restarts is not None:
         dots = vector.standardized(vector.restarts)[:, features]
         rows = np.broadcast_to(places, dots.shape)
@@ -225,9 +135,12 @@ def _draw_rows(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) ->
                     fontsize=9,
                 )
             )
-    axes.set_xlabel(
-        "standard deviations from the mean" if vector.std is not None else vector.units or "in the model's own units"
-    )
+    if vector.scaled:
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["low", "", "middle", "", "high"])
+        axes.set_xlabel("between the bounds of each feature, each on a scale of its own")
+    else:
+        sigma = "standard deviations from the mean"
+        axes.set_xlabel(sigma if vector.std is not None else vector.units or "in the model's own units")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
 
@@ -270,8 +183,10 @@ def _draw_drops(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -
     axes.axvline(0, color=MUTED, linewidth=1.0, zorder=3)
     axes.set_ylim(len(features) - 0.5, -0.5)
     ends = [float(drops[measured].min(initial=0)), float(drops[measured].max(initial=0))]
-    room = 0.28 * ((ends[1] - ends[0]) or 1.0)
-    axes.set_xlim(ends[0] - (room if ends[0] < 0 else 0), ends[1] + (room if ends[1] > 0 else 0) + 1e-30)
+    if ends[0] == ends[1]:  # nothing but zeros
+        ends[1] = 1.0
+    room = 0.28 * (ends[1] - ends[0])
+    axes.set_xlim(ends[0] - (room if ends[0] < 0 else 0), ends[1] + (room if ends[1] > 0 else 0))
     for place in measured:
         axes.annotate(
             number_text(float(drops[place]), 3),
@@ -300,7 +215,7 @@ def _place(vector: FeatureVector) -> str:
 
 def _reach(vector: FeatureVector, features: NDArray[np.intp]) -> tuple[float, float]:
     """Give the ends of the axis: room for all that moves, and for the bounds where they are not far off."""
-    seen = [np.zeros(1), vector.standardized(vector.values)[features]]
+    seen = [vector.origin()[features], vector.standardized(vector.values)[features]]
     if vector.restarts is not None:
         seen.append(vector.standardized(vector.restarts)[:, features].ravel())
     if vector.rows is not None:
@@ -308,6 +223,8 @@ def _reach(vector: FeatureVector, features: NDArray[np.intp]) -> tuple[float, fl
     if vector.start is not None:
         seen.append(np.broadcast_to(vector.standardized(vector.start), np.shape(vector.values))[features])
     least, most = min(float(part.min()) for part in seen), max(float(part.max()) for part in seen)
+    if vector.scaled:
+        return min(least, 0.0) - 0.03, max(most, 1.0) + 0.03
     if most == least:  # nothing but zeros
         return -1.0, 1.0
     span = most - least
@@ -318,11 +235,8 @@ def _reach(vector: FeatureVector, features: NDArray[np.intp]) -> tuple[float, fl
 
 
 def _bounds(vector: FeatureVector, features: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    ends = []
-    for given, unbounded in ((vector.low, -np.inf), (vector.high, np.inf)):
-        end = vector.standardized(unbounded if given is None else given)
-        ends.append(np.broadcast_to(end, np.shape(vector.values))[features])
-    return ends[0], ends[1]
+    low, high = (vector.standardized(end)[features] for end in vector.ends())
+    return low, high
 
 
 def _draw_bounds(
@@ -344,7 +258,14 @@ def _draw_bounds(
 
 
 def _draw_numbers(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -> None:
-    """Write value and mean, or value and start where no mean is known, in columns right of the bars."""
+    """Write value and mean, or value and start where no mean is known, or bounds, in columns right of the bars."""
+    if vector.scaled:
+        low, high = vector.ends()
+        spans = [_span(float(low[feature]), float(high[feature])) for feature in features]
+        found = [number_text(float(np.asarray(vector.values)[feature]), 4) for feature in features]
+        _write_column(axes, 0.75, ["value", *found], INK)
+        _write_column(axes, _BOUNDED_NUMBERS - 0.05, ["bounds", *spans], MUTED)
+        return
     columns = [("value", np.asarray(vector.values, dtype=np.float64), INK)]
     if vector.std is not None:
         columns.append(
@@ -355,27 +276,36 @@ def _draw_numbers(axes: Axes, vector: FeatureVector, features: NDArray[np.intp])
             ("start", np.broadcast_to(np.asarray(vector.start, dtype=np.float64), np.shape(vector.values)), MUTED)
         )
     for number, (heading, values, color) in enumerate(columns):
-        right = (0.95 + 0.9 * number) * 72
         texts = [heading, *(number_text(float(values[feature]), 4) for feature in features)]
-        for row, text in enumerate(texts, -1):
-            axes.annotate(
-                text,
-                (1, row),
-                (right, 0),
-                ("axes fraction", "data"),
-                "offset points",
-                color=MUTED if row < 0 else color,
-                fontsize=9,
-                ha="right",
-                va="center",
-                annotation_clip=False,
-            )
+        _write_column(axes, 0.95 + 0.9 * number, texts, color)
+
+
+def _span(low: float, high: float) -> str:
+    return number_text(low, 3) if low == high else f"{number_text(low, 3)} to {number_text(high, 3)}"
+
+
+def _write_column(axes: Axes, right: float, texts: Sequence[str], color: str) -> None:
+    """Write a heading and a text beside each row, so many inches right of the bars."""
+    for row, text in enumerate(texts, -1):
+        axes.annotate(
+            text,
+            (1, row),
+            (right * 72, 0),
+            ("axes fraction", "data"),
+            "offset points",
+            color=MUTED if row < 0 else color,
+            fontsize=9,
+            ha="right",
+            va="center",
+            annotation_clip=False,
+        )
 
 
 def _draw_strip(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -> None:
-    lengths = vector.standardized(vector.values)
+    lengths = vector.standardized(vector.values) - vector.origin()
     colors = np.full(lengths.size, MUTED, dtype=object)
     colors[features] = [VERMILION if length >= 0 else BLUE for length in lengths[features]]
+    # On scales of their own bars stand on one line all the same: how far each went counts here, not between which bounds.
     axes.vlines(np.arange(lengths.size), 0, lengths, colors=list(colors), linewidth=max(0.6, 300 / lengths.size))
     axes.axhline(0, color=MUTED, linewidth=0.6)
     axes.set_xlim(-1, lengths.size)

@@ -65,13 +65,21 @@ class Batched:
         if self.copies > 1:
             repeated = {name: value.expand(self.copies, *value.shape[1:]) for name, value in inputs.items()}
             answer = self.network({**self.held, **repeated})
-            return {name: first_rows(value, self.copies) if value.ndim else value for name, value in answer.items()}
+            return {
+                name: first_rows(value, self.copies) if value.ndim else value.reshape(1)
+                for name, value in answer.items()
+            }
         count = moving.shape[0]
         held = {
             name: value.expand(count, *value.shape[1:]) if name in self._repeated and count > 1 else value
             for name, value in self.held.items()
         }
-        return self.network({**held, **inputs})
+        # A file may leave even the batch out of what it gives.
+        answer = self.network({**held, **inputs})
+        return {
+            name: value.reshape(1) if isinstance(value, Tensor) and not value.ndim else value
+            for name, value in answer.items()
+        }
 
     def running(self, network: Run) -> Batched:
         """Return another network with the same held inputs."""

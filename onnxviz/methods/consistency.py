@@ -48,6 +48,35 @@ class Consistency:
         return f"starts disagree: {self.clusters} different inputs, {scores}"
 
 
+def score_spread(scores: Sequence[float], starts: Sequence[float]) -> float | None:
+    """Return how far the restarts' scores lie apart: their standard deviation as a share of their mean rise.
+
+    Parameters
+    ----------
+    scores, starts : sequence of float
+        Of what was found and of where each search began, one per restart.
+
+    Returns
+    -------
+    float or None
+        None for fewer than two finite scores, or where they did not rise.
+
+    Examples
+    --------
+    >>> score_spread([9.0, 11.0], [0.0, 0.0])
+    0.1
+    """
+    pairs = np.array([scores, starts], dtype=np.float64)
+    ends, begun = pairs[:, np.isfinite(pairs).all(axis=0)]
+    if len(ends) < 2:
+        return None
+    rise = float(ends.mean() - begun.mean())
+    return float(ends.std()) / rise if rise > LEAST_RISE * float(np.abs(ends).max()) else None
+
+
+LEAST_RISE = 1e-5
+"""A rise by less than this part of the score is none: it is as large as what rounding does."""
+
 _SAME = 0.9
 """Above this cosine two inputs are one finding."""
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from onnxviz.methods.consistency import LEAST_RISE
 from onnxviz.methods.objectives import Objective
 from onnxviz.methods.runs import Run
 from onnxviz.methods.scorer import Score
@@ -102,7 +103,7 @@ def robustness(
         float(scores.std()),
         float(scores.min()),
         mean / clean if clean > 0 else None,
-        (mean - start) / (clean - start) if clean > start else None,
+        (mean - start) / (clean - start) if clean - start > LEAST_RISE * abs(clean) else None,
     )
 
 

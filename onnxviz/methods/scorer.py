@@ -77,6 +77,35 @@ class Scorer:
         scores: NDArray[np.float64] = self([objective], inputs)[0]
         return scores
 
+    def responses(self, channels: Mapping[str, int], inputs: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+        """Return what each channel of some tensors answers to inputs, on average over all positions.
+
+        Parameters
+        ----------
+        channels : mapping of str to int
+            The tensors, each with the axis after the batch that holds its channels.
+        inputs : (sample, *shape) ndarray
+            In the model's own units.
+
+        Returns
+        -------
+        dict of str to ndarray
+            (sample, channel) each; a tensor that does not share out its rows among the samples is left out.
+        """
+        parts: dict[str, list[Tensor]] = {name: [] for name in channels}
+        for first in range(0, len(inputs), self.batch_size):
+            part = torch.as_tensor(np.ascontiguousarray(inputs[first : first + self.batch_size]))
+            answers = self._batched({self._name: part})
+            for name, axis in channels.items():
+                answer = answers[name]
+                if answer.ndim < 2 or len(answer) % len(part):
+                    continue
+                means = (
+                    answer.movedim(min(1 + axis, answer.ndim - 1), 1).flatten(2).mean(2) if answer.ndim > 2 else answer
+                )
+                parts[name].append(means.reshape(len(part), -1, means.shape[1]).mean(1))
+        return {name: torch.cat(part).numpy() for name, part in parts.items() if part}
+
     def __call__(self, objectives: Sequence[Objective], inputs: NDArray[Any]) -> NDArray[np.float64]:
         """Score inputs.
 

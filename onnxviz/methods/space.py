@@ -30,7 +30,7 @@ class Space:
     axes : tuple of str
         Its axes' names.
     kind : str
-        "image", "signal" and "spectrogram" are parameterized by their spectrum; everything else element by element.
+        "image", "signal", "spectrogram" and "volume" are parameterized by their spectrum; everything else element by element.
     colors : str, ndarray or None
         "rgb" or "bgr" where three channels are colors; or a root of the channels' covariance.
     low, high : ndarray or None
@@ -73,7 +73,7 @@ class Space:
     @property
     def spectral(self) -> bool:
         """Whether neighbors belong together, so that random moves suit the input."""
-        return self.kind in ("image", "signal", "spectrogram") or self.parameterization in ("fourier", "maco")
+        return self.kind in ("image", "signal", "spectrogram", "volume") or self.parameterization in ("fourier", "maco")
 
     @property
     def spatial(self) -> tuple[int, ...]:

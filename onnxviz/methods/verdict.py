@@ -101,9 +101,7 @@ def judge(seen: Evidence) -> Verdict:
     if seen.found < seen.start - equal:
         return Verdict("weak", f"the search ended below its own start, {seen.start:.4g}")
     probes = seen.probes[np.isfinite(seen.probes)]
-    if not len(probes):
-        return Verdict("ok", "")
-    best = float(probes.max())
+    best = float(probes.max(initial=-math.inf))
     if best > seen.found + equal:
         return Verdict(
             "weak", f"one of {len(probes)} random inputs scores higher, {best:.4g}: the search ended below it"
@@ -111,7 +109,9 @@ def judge(seen: Evidence) -> Verdict:
     alike = int((probes >= seen.found - equal).sum())
     if alike:
         return Verdict("weak", f"{alike} of {len(probes)} random inputs score as high")
-    return Verdict("ok", f"above all {len(probes)} random inputs, which reach {best:.4g}")
+    if seen.found <= seen.start + equal:
+        return Verdict("weak", f"the search found nothing above its own start, {seen.start:.4g}")
+    return Verdict("ok", f"above all {len(probes)} random inputs, which reach {best:.4g}" if len(probes) else "")
 
 
 def _constant(seen: Evidence, tried: int) -> Verdict:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
+
 from onnxviz.model.graph import Model
 from onnxviz.model.inputs import contract
 
@@ -67,6 +70,39 @@ def channel_axis(model: Model, name: str) -> int | None:
         if before is None:
             return None
         name = before
+    return None
+
+
+def channels_before(model: Model, names: Sequence[str], least: int) -> tuple[str, int] | None:
+    """Return the nearest tensor on the way to some others whose channels the graph tells, and the axis that holds them.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    names : sequence of str
+        Where the way ends; they themselves are passed over.
+    least : int
+        How many channels it has at least.
+
+    Returns
+    -------
+    (str, int) or None
+        As `channel_axis` counts. Inputs are no answer.
+    """
+    reached, ahead = {*names}, deque(names)
+    while ahead:
+        node = model.producers.get(ahead.popleft())
+        for name in node.input if node is not None else ():
+            info = model.tensors.get(name)
+            if name in reached or name in model.constants or info is None or name not in model.producers:
+                continue
+            reached.add(name)
+            axis = channel_axis(model, name) if info.is_float and len(info.shape or ()) > 2 else None
+            size = None if axis is None or info.shape is None else info.shape[1 + axis]
+            if axis is not None and isinstance(size, int) and size >= least:
+                return name, axis
+            ahead.append(name)
     return None
 
 

@@ -16,8 +16,8 @@ class InputContract:
     shape : tuple of (int, str or None)
         With the batch; () where not even the number of axes is known.
     kind : str
-        "image", "signal" (sampled evenly, one axis), "spectrogram" (time by frequency), "sequence" (steps of features),
-        "vector", "tokens" or "array".
+        "image", "signal" (sampled evenly, one axis), "spectrogram" (time by frequency), "volume", "sequence" (steps of
+        features), "vector", "tokens" or "array".
     axes : tuple of str
         The axes after the batch: "channel", "height", "width", "time", "feature", ….
     color : str or None
@@ -40,6 +40,13 @@ class InputContract:
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     evidence: tuple[str, ...] = ()
+
+    @property
+    def noun(self) -> str:
+        """The kind with its article: "an image", "tokens"."""
+        if self.kind == "tokens":
+            return self.kind
+        return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"
 
     @property
     def layout(self) -> str:

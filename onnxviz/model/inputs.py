@@ -141,9 +141,11 @@ def _kind(model: Model, info: TensorInfo) -> InputContract:
             )
         return found
     if rank == 5:
-        return InputContract(
-            name, shape, "array", ("channel", "depth", "height", "width"), evidence=("five axes: a volume",)
-        )
+        deep = ("channel", "depth", "height", "width")
+        if first == "Conv":
+            note = "five axes before a convolution: channels by depth, height and width, a volume"
+            return InputContract(name, shape, "volume", deep, evidence=(note,))
+        return InputContract(name, shape, "array", deep, evidence=("five axes",))
     if rank == 3:
         if "Image.BitmapPixelFormat" in properties:
             return InputContract(

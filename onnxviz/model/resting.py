@@ -10,6 +10,7 @@ import numpy as np
 from onnxviz.model.compared import compared_number
 from onnxviz.model.graph import Model
 from onnxviz.model.inputs import contract
+from onnxviz.model.resized import resized
 from onnxviz.model.sample_inputs import settled_shape
 from onnxviz.model.tensor_info import TensorInfo
 
@@ -90,6 +91,10 @@ def samples_at_once(model: Model, tensors: list[str], wrt: list[str], shape: tup
 def activation_elements(model: Model, tensors: list[str], wrt: list[str], shape: tuple[int, ...]) -> int:
     """Return how many numbers the activations of one sample are; the parameters are those of `samples_at_once`."""
     part = model.cut(tensors, wrt)
+    moving = [name for name in wrt or part.inputs if name in part.inputs]
+    if len(moving) == 1 and len(part.inputs[moving[0]].shape or ()) == len(shape):
+        # Sizes that the file leaves open follow from the input's, as a detector's for pictures of any size.
+        part = resized(part, moving[0], shape)
     open_size = max(shape[1:], default=1)
     return math.prod(shape[1:]) + sum(elements(part.tensors[name], open_size) for name in part.producers)
 

@@ -228,8 +228,9 @@ def _serialize(proto: Any, model: Model) -> bytes:
 
 
 def _sentence(error: Exception) -> str:
-    """Return the first line of ONNX Runtime's message, without its own file names and status codes."""
+    """Return the first line of ONNX Runtime's message, and which sizes are wrong, without its own file names and status codes."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     text = re.sub(r"\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*[A-Z_]+\s*:\s*", "", lines[0])
     text = re.sub(r"^/\S+?:\d+ \S+.*?\) ", "", text)
+    text = "; ".join([text, *(line.strip() for line in lines[1:] if line.strip().startswith("index: "))])
     return text[:400]

@@ -36,7 +36,8 @@ def from_comparisons(model: Model, found: InputContract) -> InputContract:
     """Return the range in which a graph compares single features with constants, as trees written as tensors do.
 
     Seen are a feature picked by Gather, GatherElements, a OneHot mask or a one-hot matrix, and a threshold that is constant or
-    gathered from constants; where both are gathered, the two tables belong together place by place.
+    gathered from constants; where both are gathered, the two tables belong together place by place. Tables of trees that
+    are not all as deep are filled up with comparisons of feature 0 with 0, which split nothing.
     """
     comparisons = [node for node in model.nodes if node.op_type in _COMPARISONS and not node.domain]
     if not comparisons or not _features(found):
@@ -46,12 +47,19 @@ def from_comparisons(model: Model, found: InputContract) -> InputContract:
         if node.op_type in ("Cast", "Identity", "Unsqueeze") and node.input[0] in given:
             given.update(node.output)
     pairs: list[tuple[int, float]] = []
+    fillings: list[tuple[int, float]] = []
     for node in comparisons:
         for value, bound in (node.input, node.input[::-1]):
             features, thresholds = _picked(model, value, given), _table(model, bound)
             if features is not None and thresholds is not None and features.size == thresholds.size:
                 usable = np.isfinite(thresholds) & (np.abs(thresholds) < _UNBOUNDED)
+                filling = (features == 0) & (thresholds == 0)
+                if filling.sum() > 1:
+                    fillings = [(0, 0.0)]
+                    usable &= ~filling
                 pairs += zip(features[usable].astype(int).tolist(), thresholds[usable].tolist(), strict=True)
+    if all(feature for feature, _ in pairs):  # then they may as well be what they say
+        pairs += fillings
     return _within_thresholds(
         found, pairs, "a little beyond the outermost numbers that the graph compares features with"
     )

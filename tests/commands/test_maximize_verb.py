@@ -492,6 +492,93 @@ def test_each_row_says_how_far_it_is_to_be_trusted(cli, samples, onnx_runtime) -
     assert "starts" in row["consistency"]["statement"]
 
 
+def test_restarts_of_a_picture_agree_by_what_its_layer_answers(cli, samples) -> None:
+    words = ("maximize", samples / "photo_patches.onnx", "-t", "relu2[33]", "--restarts", 3, "--steps", 24)
+    (row,) = cli(*words, "--json").document["runs"]
+    agreed = row["consistency"]
+    assert 0 < agreed["score_spread"] < 0.2
+    seen = agreed["resemblance"]
+    assert seen["tensors"] == ["relu2"]
+    assert seen["channels"] == 47
+    # No two pixels agree, and all three show the same texture.
+    assert (agreed["agreeing"], seen["agreeing"]) == (1, 3)
+    assert agreed["cosine_mean"] < 0.5 < 0.9 < seen["cosine_min"]
+    assert agreed["statement"].startswith("starts: 3 of 3 alike to the 47 channels of relu2, cosine ")
+    assert "; place by place 1 agree; scores ±" in agreed["statement"]
+    assert "3 of 3 alike, scores ±" in cli(*words).out
+
+
+def test_a_unit_that_is_dead_at_every_start_is_climbed_from_where_it_lives(cli, tmp_path) -> None:
+    # In 0 to 1 a constant picture cannot wake it: what wakes it must vary from pixel to pixel.
+    text = """<ir_version: 8, opset_import: ["" : 17]> g (float[N, 1, 40, 40] x) => (float[N, 1, 40, 38] y)
+    <float[1, 1, 1, 3] w = {-1, 1.2, -1}> { c = Conv(x, w) y = Relu(c) }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "asleep.onnx")
+    outcome = cli("maximize", tmp_path / "asleep.onnx", "-t", "y[0]", "--json")
+    assert outcome.code == 0, outcome.err
+    (row,) = outcome.document["runs"]
+    assert "dead at its random starts, and climbed from a random input" in row["message"]
+    assert row["verdict"]["word"] == "ok", row["verdict"]
+    # Every other column at 1 gives 1.2 at half of the places; no input gives more on average.
+    assert 0.2 < row["ort_score"] <= 0.6 + 1e-6
+
+
+def test_a_volume_moves_as_a_spectrum_and_is_drawn_slice_by_slice(cli, tmp_path) -> None:
+    kernels = np.zeros((2, 1, 3, 3, 3), np.float32)
+    kernels[0, 0, :, 1, 1] = [-1, 2, -1]
+    weights = ", ".join(map(str, kernels.ravel().tolist()))
+    text = f"""<ir_version: 8, opset_import: ["" : 17]> g (float[N, 1, 9, 9, 9] x) => (float[N, 2, 7, 7, 7] y)
+    <float[2, 1, 3, 3, 3] w = {{{weights}}}> {{ c = Conv(x, w) y = Relu(c) }}"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "volume.onnx")
+    outcome = cli("maximize", tmp_path / "volume.onnx", "-t", "y[0]", "--restarts", 2, "-o", tmp_path / "o", "--json")
+    assert outcome.code == 0, outcome.err
+    (row,) = outcome.document["runs"]
+    assert "spectrum" in row["units"]
+    assert row["verdict"]["word"] == "ok"
+    with Image.open(tmp_path / "o" / "y[0]" / "picture.png") as picture:
+        assert min(picture.size) > 400  # nine slices with captions
+
+
+def test_an_output_without_a_batch_can_be_driven(cli, tmp_path) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17]> g (float[N, 6] x) => (float y)
+    { y = ReduceMean<keepdims = 0>(x) }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "scalar.onnx")
+    outcome = cli("maximize", tmp_path / "scalar.onnx", "-t", "y", "--bounds", "-1,3", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.document["runs"][0]["ort_score"] == pytest.approx(3, rel=1e-3)
+
+
+def test_what_holds_very_many_numbers_is_searched_in_half_the_steps(cli, samples, monkeypatch) -> None:
+    words = ("maximize", samples / "digits.onnx", "-t", "conv1[3]", "--json")
+    assert cli(*words).document["runs"][0]["steps"] > 32
+    monkeypatch.setattr("onnxviz.commands.maximization_task.VAST", 1000)
+    fewer = cli(*words)
+    assert fewer.document["runs"][0]["steps"] <= 32
+    assert "numbers up to the target: 32 steps where --steps says nothing else" in fewer.err
+    asked = cli(*words, "--steps", 3)
+    assert asked.document["runs"][0]["steps"] == 3
+    assert "numbers up to the target" not in asked.err
+
+
+def test_what_cannot_tell_restarts_apart_hands_them_to_the_layer_before(cli, tmp_path) -> None:
+    weights = np.random.default_rng(0).standard_normal(20 * 9).astype(np.float32)
+    text = f"""<ir_version: 8, opset_import: ["" : 17]> g (float[N, 1, 24, 24] x) => (float[N, 484, 1] y)
+    <float[20, 1, 3, 3] w = {{{", ".join(map(str, weights.tolist()))}}}, float[1, 20, 1, 1] v = {{{", ".join(["1.0"] * 20)}}},
+    int64[3] s = {{0, 484, 1}}>
+    {{ c = Conv(x, w) r = Relu(c) d = Conv(r, v) y = Reshape(d, s) }}"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "places.onnx")
+    (row,) = cli("maximize", tmp_path / "places.onnx", "-t", "y", "--restarts", 3, "--json").document["runs"]
+    seen = row["consistency"]["resemblance"]
+    # Its 484 rows are places and no channels; d has but one.
+    assert (seen["tensors"], seen["channels"]) == (["r"], 20)
+
+
+def test_restarts_of_a_vector_agree_by_themselves(cli, samples) -> None:
+    words = ("maximize", samples / "wine.onnx", "-t", "logits[0]", "--steps", 100)
+    (row,) = cli(*words, "--json").document["runs"]
+    assert row["consistency"]["resemblance"] is None
+    assert "agree" in cli(*words).out
+
+
 VERDICTS = {
     # One unit of each kind beside one that lives.
     "dead": ("b = Add (a, c)\ny = Relu (b)", [0, -100]),

@@ -9,6 +9,7 @@ from PIL import Image
 from onnxviz.commands.feature_data import read_rows
 from onnxviz.commands.sample_batches import SampleBatches
 from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.audio_files import write_wav
 from onnxviz.model.input_contract import InputContract
 
 VECTOR = InputContract("x", ("N", 3), "vector", ("feature",))
@@ -87,3 +88,28 @@ def test_what_is_missing_or_does_not_fit_is_told(tmp_path) -> None:
     (tmp_path / "cut.npy").write_bytes((tmp_path / "holes.npy").read_bytes()[:-8])
     with pytest.raises(DataError, match="cut off"):
         SampleBatches(tmp_path / "cut.npy", SIGNAL, (1, 1, 4))
+
+
+def test_how_far_each_picture_was_enlarged_is_known(tmp_path) -> None:
+    for name, size in {"a": (4, 4), "b": (2, 2), "c": (8, 2), "d": (16, 16)}.items():
+        Image.new("L", size, 80).save(tmp_path / f"{name}.png")
+    np.save(tmp_path / "e.npy", np.zeros((1, 1, 4, 4), np.float32))
+    found = [factor for _, factors in SampleBatches(tmp_path, PICTURE, (1, 1, 4, 4)).enlarged(3) for factor in factors]
+    assert found == [1, 2, 2, 1, 1]
+
+
+def test_pictures_of_all_sizes_come_at_the_one_that_an_open_input_has_settled(tmp_path) -> None:
+    for size in (3, 8):
+        Image.new("L", (size, size), 80).save(tmp_path / f"{size}.png")
+    anysize = InputContract("x", ("N", 1, "H", "W"), "image", PICTURE.axes, "gray", (0.0,), (2.0,))
+    assert collected(SampleBatches(tmp_path, anysize, (1, 1, 4, 4)), 2).shape == (2, 1, 4, 4)
+
+
+def test_sound_is_brought_to_the_models_rate(tmp_path) -> None:
+    wave = np.sin(2 * np.pi * 50 * np.arange(800) / 800).astype(np.float32)
+    write_wav(tmp_path / "a.wav", wave, 800)
+    taken = InputContract("x", ("N", 1600), "signal", ("time",))
+    (found, factors), *_ = SampleBatches(tmp_path, taken, (1, 1600), rate=1600).enlarged(1)
+    expected = np.sin(2 * np.pi * 50 * np.arange(1600) / 1600)
+    np.testing.assert_allclose(found[0, 100:-100], expected[100:-100], atol=0.02)
+    assert factors == [2]

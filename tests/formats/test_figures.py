@@ -11,10 +11,11 @@ import pytest
 from PIL import ImageColor
 
 from onnxviz.formats.colors import BACKGROUND
+from onnxviz.formats.feature_vector import FeatureVector
 from onnxviz.formats.figures import house_style, new_figure, render, shorten
 from onnxviz.formats.heat_map import heat_map
 from onnxviz.formats.signal_chart import signal_chart
-from onnxviz.formats.vector_chart import FeatureVector, vector_chart
+from onnxviz.formats.vector_chart import vector_chart
 
 CHARTS = {
     "vector": lambda: vector_chart(FeatureVector([1.0, -2.0], ["a", "b"], restarts=[[1.0, -1.0]]), "title", "subtitle"),
@@ -48,7 +49,8 @@ matplotlib.rcParams["font.size"] = 31
 before = matplotlib.rcParams.copy()
 from onnxviz.formats.heat_map import heat_map
 from onnxviz.formats.signal_chart import signal_chart
-from onnxviz.formats.vector_chart import FeatureVector, vector_chart
+from onnxviz.formats.feature_vector import FeatureVector
+from onnxviz.formats.vector_chart import vector_chart
 heat_map(numpy.eye(3)); signal_chart([1.0, 2.0, 0.0]); vector_chart(FeatureVector([1.0]))
 print("matplotlib.pyplot" in sys.modules, dict.__eq__(matplotlib.rcParams, before))
 """

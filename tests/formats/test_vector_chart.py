@@ -7,7 +7,8 @@ import pytest
 
 from onnxviz.errors import DataError
 from onnxviz.formats.colors import BLUE, VERMILION
-from onnxviz.formats.vector_chart import FeatureVector, vector_chart, vector_figure
+from onnxviz.formats.feature_vector import FeatureVector
+from onnxviz.formats.vector_chart import vector_chart, vector_figure
 
 RANDOM = np.random.default_rng(0)
 
@@ -93,6 +94,42 @@ def test_near_bounds_widen_the_axes():
     assert low < -1.5 < 1.5 < high
 
 
+def test_bounds_that_differ_give_each_feature_a_scale_of_its_own():
+    low, high = np.array([0.0, 1000.0, -1.0, 7.0]), np.array([0.001, 3000.0, 1.0, 7.0])
+    vector = FeatureVector([0.001, 1500.0, 0.0, 7.0], ["tiny", "huge", "unit", "fixed"], low=low, high=high)
+    figure = vector_figure(vector)
+    axes = figure.axes[0]
+    # Bars begin in the middle of each scale; what has no room has no bar.
+    np.testing.assert_allclose(bars(figure), [0.5, -0.25, 0, 0])
+    assert {patch.get_x() for patch in axes.patches} == {0.5}
+    assert axes.get_xlim()[0] < 0 < 1 < axes.get_xlim()[1]
+    assert {"bounds", "0 to 0.001", "1000 to 3000", "−1 to 1", "7"} <= set(texts(figure))
+    assert "on a scale of its own" in axes.get_xlabel()
+    # Values and their bounds share the scale.
+    np.testing.assert_allclose(vector.standardized(np.stack([low, high]))[:, :3], [[0] * 3, [1] * 3])
+
+
+def test_a_reference_is_where_bars_on_own_scales_begin():
+    vector = FeatureVector([2.0, 30.0], low=[0, 0], high=[4, 40], reference=[1.0, 40.0], drops=[1.0, 2.0])
+    patches = vector_figure(vector).axes[0].patches
+    np.testing.assert_allclose([(bar.get_x(), bar.get_width()) for bar in patches], [(1, -0.25), (0.25, 0.25)])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"low": -1.0, "high": 1.0},  # one range for all: in its own units
+        {"low": [-1.0, -2.0], "high": [1.0, 2.0], "std": 1.0},
+        {"low": [-1.0, -np.inf], "high": [1.0, 2.0]},
+        {"low": [-1.0, -2.0]},
+    ],
+)
+def test_else_all_features_share_an_axis(given):
+    vector = FeatureVector([0.5, 0.25], **given)
+    assert not vector.scaled
+    np.testing.assert_allclose(bars(vector_figure(vector)), [0.5, 0.25])
+
+
 def test_nothing_but_zeros_can_be_drawn():
     assert vector_figure(FeatureVector(np.zeros(3))).axes[0].get_xlim() == (-1, 1)
     assert vector_chart(FeatureVector([0.0])).shape[2] == 3
@@ -140,6 +177,12 @@ def test_contributions_stand_beside_their_features_the_largest_first():
     assert [patch.get_width() for patch in figure.axes[1].patches] == [-7, 2]
     assert {"−7", "2"} <= set(texts(figure))
     assert "zero" in figure.axes[1].get_xlabel()
+
+
+def test_contributions_of_nothing_have_an_axis_to_read():
+    axes = vector_figure(FeatureVector([1.0, 2.0], drops=[0.0, 0.0])).axes[1]
+    low, high = axes.get_xlim()
+    assert low <= 0 < 1 <= high
 
 
 def test_real_rows_are_marks_at_their_values():

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from onnxviz.methods.consistency import Consistency, consistency
+from onnxviz.methods.consistency import Consistency, consistency, score_spread
 
 
 def test_closed_form() -> None:
@@ -58,3 +58,16 @@ def test_one_finding_is_agreement_and_one_start_is_none() -> None:
     assert (consistency([1.0], np.ones((1, 3))).clusters, consistency([1.0], np.ones((1, 3))).agreeing) == (1, 1)
     assert "one start" in consistency([1.0], np.ones((1, 3))).statement
     assert "no start" in consistency([np.nan], np.ones((1, 3))).statement
+
+
+def test_the_spread_of_scores_is_a_share_of_their_rise() -> None:
+    scores, starts = np.array([9.0, 11.0, 10.0]), np.array([1.0, -1.0, 0.0])
+    assert score_spread(scores, starts) == pytest.approx(scores.std() / 10)
+    # Neither the zero of the scale nor its unit matters.
+    assert score_spread(5 * scores - 70, 5 * starts - 70) == pytest.approx(scores.std() / 10)
+    assert score_spread([*scores, np.nan], [*starts, 0.0]) == pytest.approx(scores.std() / 10)
+
+
+@pytest.mark.parametrize("scores", [[], [3.0], [0.0, 1.0], [np.inf, 4.0], [1.0, 1.000001]])
+def test_without_a_rise_there_is_no_spread(scores: list[float]) -> None:
+    assert score_spread(scores, [1.0] * len(scores)) is None

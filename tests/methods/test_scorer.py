@@ -89,3 +89,24 @@ def test_ids_are_tried_with_others_that_differ(mixed: bool) -> None:
     scorer = Scorer(Table(mixed), "ids", {}, ids[0], other=ids[1], batch_size=3)
     assert scorer.batch_size == (1 if mixed else 3)
     np.testing.assert_allclose(scorer.alone(AIMS[0], ids), WEIGHTS[ids].sum(1)[:, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("axis", [0, 2])
+def test_responses_are_the_means_of_each_channel_over_all_positions(axis: int, batch_size: int) -> None:
+    weights = np.random.default_rng(1).standard_normal((3, 4, 5, 6)).astype(np.float32)
+
+    def runtime(inputs):
+        return {"y": np.tensordot(inputs["x"], weights, 1)}
+
+    scorer = Scorer(runtime, "x", {}, INPUTS[0], batch_size=batch_size)
+    means = weights.mean(axis=tuple(place for place in (1, 2, 3) if place != axis + 1))
+    np.testing.assert_allclose(scorer.responses({"y": axis}, INPUTS)["y"], INPUTS @ means, rtol=1e-4, atol=1e-5)
+
+
+def test_responses_average_over_the_rows_that_a_sample_makes() -> None:
+    def runtime(inputs):
+        return {"y": np.stack([inputs["x"], 3 * inputs["x"]], 1).reshape(-1, 3)}
+
+    scorer = Scorer(runtime, "x", {}, INPUTS[0], batch_size=4)
+    np.testing.assert_allclose(scorer.responses({"y": 0}, INPUTS)["y"], 2 * INPUTS, rtol=1e-6)

@@ -41,6 +41,7 @@ CASES = {
     "torch says otherwise": ({"torch": 7.0}, "unconfirmed"),
     "torch was not asked": ({"torch": None}, "ok"),
     "the start was higher": ({"start": 5.5, "probes": np.empty(0)}, "weak"),
+    "the start was as high": ({"start": 5.0}, "weak"),
     "probes are not finite": ({"probes": np.full(64, np.nan)}, "ok"),
 }
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import onnxviz
-from onnxviz.model.channel_axis import channel_axis
+from onnxviz.model.channel_axis import channel_axis, channels_before
 
 PICTURE = """agraph (float[N, 6, 5, 3] x) => (float[N, 6, 5, 4] y) {
     first = Transpose <perm = [0, 3, 1, 2]> (x)
@@ -45,3 +45,15 @@ def test_a_linear_layer_over_steps_has_its_channels_last(written) -> None:
 @pytest.mark.parametrize(("name", "tensor"), [("wine", "relu1"), ("digits", "logits"), ("tones", "conv2")])
 def test_sample_models(samples, name: str, tensor: str) -> None:
     assert axes(samples / f"{name}.onnx", tensor) == [0]
+
+
+def test_the_nearest_tensor_with_enough_channels_is_found_on_the_way(written) -> None:
+    path = written(
+        PICTURE, w=np.ones((4, 3, 1, 1), np.float32), b=np.ones((4, 1, 1), np.float32), s=np.array([0, 4, 30])
+    )
+    model = onnxviz.load(path)
+    assert channels_before(model, ["flat"], 4) == ("sum", 0)
+    assert channels_before(model, ["turned"], 4) == ("y", 2)
+    # What is asked for is passed over, and so is an input.
+    assert channels_before(model, ["conv"], 3) == ("first", 0)
+    assert channels_before(model, ["flat"], 5) is None

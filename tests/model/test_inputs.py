@@ -73,6 +73,12 @@ def test_a_convolution_tells_a_signal() -> None:
     assert (found.kind, found.layout) == ("signal", "NCT")
 
 
+def test_a_convolution_tells_a_volume() -> None:
+    kernels = np.ones((2, 1, 3, 3, 3), np.float32)
+    found = contract(model(["N", 1, 9, 9, 9], node("Conv", "x w"), w=kernels), "x")
+    assert (found.kind, found.layout) == ("volume", "NCDHW")
+
+
 def test_whole_numbers_are_tokens() -> None:
     assert contract(model(["N", 12], node("Cast", "x", to=1), kind=TensorProto.INT64), "x").kind == "tokens"
 
@@ -208,6 +214,11 @@ def test_open_sizes_are_settled() -> None:
     assert settle([], {}, "array", (5, 3)) == (5, 3)
     with pytest.raises(UsageError, match=r"the shape 5x4 does not fit Nx3"):
         settle(["N", 3], {}, "vector", (5, 4))
+
+
+@pytest.mark.parametrize(("kind", "noun"), [("image", "an image"), ("vector", "a vector"), ("tokens", "tokens")])
+def test_a_kind_has_its_article(kind: str, noun: str) -> None:
+    assert InputContract("x", ("N", 3), kind, ()).noun == noun
 
 
 def test_a_note_leaves_the_contract_it_was_made_from() -> None:

@@ -69,6 +69,15 @@ def test_what_onnx_runtime_refuses_is_told_in_one_line() -> None:
     assert "ONNXRuntimeError" not in str(caught.value)
 
 
+def test_sizes_that_do_not_fit_are_told() -> None:
+    model = onnxviz.load(onnx.parser.parse_model(HEADER + TEXT))
+    with pytest.raises(
+        EvaluationError, match=r"Got invalid dimensions for input: x .* index: 1 Got: 2 Expected: 3"
+    ) as told:
+        model.session(["y"])({"x": np.ones((1, 2), np.float32), "i": np.ones(1, np.int64)})
+    assert "\n" not in str(told.value)
+
+
 @pytest.mark.parametrize("kind", ["bfloat16", "float8e4m3fn", "float8e5m2fnuz"])
 def test_floats_that_numpy_lacks_are_fed_and_given_as_float32(kind: str) -> None:
     text = f"g ({kind}[4] x) => ({kind}[4] y) {{ w = Cast <to = 1> (x) d = Add(w, w) y = CastLike(d, x) }}"

@@ -126,6 +126,26 @@ def test_comparisons_with_constants_tell_what_trees_as_tensors_split_at(nodes: s
 
 
 @pytest.mark.parametrize(
+    ("used", "low", "high"), [(0, (11.5, 0.0), (14.5, 2.0)), (1, (-1.0, 1 - 13 / 4), (1.0, 14 + 13 / 4))]
+)
+def test_what_fills_up_tables_of_trees_is_no_threshold(
+    used: int, low: tuple[float, ...], high: tuple[float, ...]
+) -> None:
+    opened = onnxviz.load(
+        onnx.parser.parse_model(
+            f"""<ir_version: 8, opset_import: ["" : 17]> g (float[N, 2] x) => (bool[N, M] y)
+            <int64[6] places = {{0, 0, {used}, {used}, 1, 0}}, float[6] bounds = {{0, -0.0, 12, 14, 1, 0}}>
+            {{ p = Gather<axis = 1>(x, places)
+            y = Less(p, bounds) }}"""
+        )
+    )
+    found = contract(opened, "x")
+    # Where feature 0 is compared with nothing else, 0 may be meant.
+    np.testing.assert_allclose(found.low, low)
+    np.testing.assert_allclose(found.high, high)
+
+
+@pytest.mark.parametrize(
     "nodes", ["h = MatMul(x, mixed)\ny = Less(h, two)", "y = Less(x, x)", "n = Neg(x)\ny = Less(n, two)"]
 )
 def test_comparisons_of_anything_else_tell_nothing(nodes: str) -> None:
