@@ -19,6 +19,8 @@ from onnxviz.formats.json_documents import json_text
 
 _TEMPLATES = Path(__file__).with_name("report")
 _STYLE, _SCRIPTS = "report.css", ("examples.js", "report.js")
+_LISTED = 60
+"""As many tensors as the script lists, so that nothing moves when it takes over."""
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
 
 
@@ -70,6 +72,11 @@ class Page:
     index: dict[str, Any]
     tensors: Mapping[str, dict[str, Any]]
     language: str = "en"
+
+    @property
+    def listed(self) -> list[dict[str, Any]]:
+        """The tensors that are named at the side at once: those with units, as the script lists them."""
+        return [one for one in self.index["tensors"] if one["shown"]][:_LISTED]
 
     def html(self) -> str:
         """Return ``index.html`` for a folder that holds `assets`, ``data`` and the pictures."""
