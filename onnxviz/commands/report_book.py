@@ -135,9 +135,14 @@ class Book:
     def _table(self) -> Path | None:
         return table_of(self.model, self.options, self.expected)
 
-    @property
+    @cached_property
     def _large(self) -> bool:
-        return bool(self.moving) and self.fed[self.moving].size > _LARGE
+        from onnxviz.model.embedding import find_embedding
+
+        if not self.moving:
+            return False
+        tokens = find_embedding(self.model, self.moving)
+        return self.fed[self.moving].size * (1 if tokens is None else tokens.rows.shape[1]) > _LARGE
 
     @cached_property
     def _device(self) -> str:
@@ -278,7 +283,7 @@ class Book:
             "link": self.links[aim.tensor],
             "operator": info.operator,
             "dtype": info.dtype,
-            "shape": shape_text(info.shape),
+            "shape": shape_text(info.shape if info.shape is not None else (None, *aim.sizes)),
             "output": aim.tensor in self._outputs,
             "axis": ""
             if aim.known
@@ -302,7 +307,9 @@ class Book:
 
         report, model = self.report, self.model
         shown = [aim.tensor for aim in self._aims]
-        drawn = partial(graph_drawing, model, reach(model), shown, self.links)
+        # Of token ids the gradient reaches the vectors that they become.
+        sources = [self.moving] if self.moving and not model.inputs[self.moving].is_float else None
+        drawn = partial(graph_drawing, model, reach(model, sources), shown, self.links)
         kernels = partial(look.filters, model, self.moving or None, self.expected, report.keep_picture)
         checked = partial(look.verification, model, self.fed, self.options["device"])
         given = partial(look.outputs, self.description, class_names(model.original), self.links)
@@ -451,14 +458,20 @@ def _moving(
     model: Model, wrt: str | None, fed: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray]
 ) -> tuple[str, list[str]]:
     """Return the input that is searched, and what is to be said of the choice; "" where there is none."""
+    from onnxviz.model.embedding import embedded_input
     from onnxviz.model.inputs import default_input
 
+    tokens = embedded_input(model)
+    if tokens is not None and wrt == tokens.ids:
+        return tokens.ids, []
     if wrt is not None:
         info = default_input(model, wrt)
         if info.name in model.inputs:
             return info.name, []
         return "", [f"--wrt {wrt}: lies inside the graph; a report searches inputs, and maximize searches this"]
     free = [name for name, info in model.inputs.items() if info.is_float and name not in held]
+    if not free and tokens is not None and tokens.ids not in held:
+        return tokens.ids, []  # token ids are searched by the vectors that they become
     if not free:
         return "", ["no floating-point input: nothing can be searched but tensors inside the graph, by maximize --wrt"]
     largest = max(free, key=lambda name: fed[name].size)

@@ -22,6 +22,9 @@ _LINES = 4
 _FEATURES = 40
 """A vector of more features is drawn as a line."""
 
+_TOKENS = 96
+"""So many tokens of a text are shown."""
+
 _STEPS = 8
 """A signal's channels, or features over time, of which more are drawn as colors."""
 
@@ -57,10 +60,12 @@ class Looks:
         Returns
         -------
         dict
-            "kind" is "picture" or "map", with a file; "wave", with its envelope; or "row", with its values.
+            "kind" is "picture" or "map", with a file; "wave", with its envelope; "row", with its values; or "tokens", with ids.
         """
         expected = self.drawing.expected
         values = np.asarray(sample)
+        if expected.kind == "tokens" and values.ndim == 1:
+            return {"kind": "tokens", "length": values.size, "ids": [int(one) for one in values[:_TOKENS].tolist()]}
         if self.drawing.is_picture:
             return {**self._file("picture", identity, self.drawing.draw(sample)), "framed": self._has_frames}
         flat = values.ndim <= 1 or values.size == max(values.shape)

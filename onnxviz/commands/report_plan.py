@@ -57,6 +57,8 @@ class Aim:
         How many units it has.
     known : bool
         Whether the graph tells that this axis holds channels; else it is the shortest.
+    sizes : tuple of int
+        How long its axes after the batch are.
     """
 
     tensor: str
@@ -64,6 +66,7 @@ class Aim:
     rank: int
     count: int
     known: bool = True
+    sizes: tuple[int, ...] = ()
 
     def target(self, unit: int) -> str:
         """Write a unit as -t takes it.
@@ -279,12 +282,12 @@ def aims(model: Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -
         if not sizes:
             found.append(Aim(name, 0, 0, 1))
             continue
-        axis = channel_axis(model, name)
+        axis = channel_axis(model, name, 1 + len(sizes))
         if axis is None:
             # Anchors and positions are many, what is told of each is little.
             several = [place for place, size in enumerate(sizes) if size > 1] or [0]
             shortest = min(several, key=lambda place: sizes[place])
-            found.append(Aim(name, shortest, len(sizes), sizes[shortest], known=False))
+            found.append(Aim(name, shortest, len(sizes), sizes[shortest], len(several) < 2, tuple(sizes)))
         else:
-            found.append(Aim(name, axis, len(sizes), sizes[axis]))
+            found.append(Aim(name, axis, len(sizes), sizes[axis], sizes=tuple(sizes)))
     return found

@@ -17,6 +17,7 @@ window.onnxvizExamples = function (make, source) {
   /* A sample whole, with a frame around what the unit sees where its score arises. */
   function whole(target, one, look, limit) {
     if (look.kind === "wave") return wave(target, one, look, limit);
+    if (look.kind === "tokens") return make("code", { class: "ids" }, look.ids.join(" ") + (look.length > look.ids.length ? " …" : ""));
     const picture = make("img", {
       src: source(look.file), width: look.width, height: look.height, loading: "lazy", decoding: "async",
       alt: sight(target, one) + (one.window ? "; framed: what the unit sees at its maximum" : "") + ".",
@@ -163,7 +164,7 @@ window.onnxvizExamples = function (make, source) {
       if (highest.length) found.push(heading("The rows that drive it most" + (lowest.length ? ", and least" : "")), rows(unit.target, [...highest.map((one) => ["highest", one]), ...lowest.map((one) => ["lowest", one])], seen, spread));
     } else {
       const limit = limitOf(seen.looks);
-      const tiles = (list) => make("ul", { class: "samples" + (list.length && seen.looks[list[0].id].kind === "wave" ? " waves" : "") }, ...list.map((one) =>
+      const tiles = (list) => make("ul", { class: "samples" + (list.length && seen.looks[list[0].id].kind !== "picture" ? " waves" : "") }, ...list.map((one) =>
         make("li", {}, make("figure", {}, whole(unit.target, one, seen.looks[one.id], limit), make("figcaption", { title: one.id }, make("b", {}, one.shown), one.label && !one.id.startsWith(one.label + "/") ? " " + one.label : "", make("span", { class: "id" }, one.id))))));
       if (highest.length) found.push(heading("Samples that drive it most"), tiles(highest));
       const patches = narrow(highest, seen);
@@ -177,7 +178,7 @@ window.onnxvizExamples = function (make, source) {
 
   /* The few samples beside a unit in the grid. */
   function strip(unit, seen, count) {
-    const best = unit.real ? unit.real.highest.filter((one) => seen.looks[one.id] && seen.looks[one.id].kind !== "row").slice(0, count) : [];
+    const best = unit.real ? unit.real.highest.filter((one) => seen.looks[one.id] && !["row", "tokens"].includes(seen.looks[one.id].kind)).slice(0, count) : [];
     if (!best.length) return "";
     const limit = limitOf(seen.looks);
     const patches = narrow(best, seen);
