@@ -108,9 +108,9 @@ def answer_tiles(
     maps = np.moveaxis(answer.values, answer.axes.index("channel"), 0)
     signed = bool(np.nanmin(maps) < 0)
     tiles: list[tuple[int | None, Tile]] = []
-    for one in answer.units[:_OVERLAYS] if shown is not None else ():
+    for one in answer.units[:_OVERLAYS]:
         plane = _plane(maps[one.index])
-        if one.strength > 0 and min(plane.shape) > 1:
+        if shown is not None and one.strength > 0 and min(plane.shape) > 1:
             over = Tile(heat_overlay(shown, plane), answer.unit(one.index), _extremes(one), OVER_INPUT, False)
             tiles.append((one.index, over))
     for one in answer.units[:most]:

@@ -285,9 +285,25 @@ def aims(model: Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -
         axis = channel_axis(model, name, 1 + len(sizes))
         if axis is None:
             # Anchors and positions are many, what is told of each is little.
-            several = [place for place, size in enumerate(sizes) if size > 1] or [0]
+            several = _only_channel(sizes) or [place for place, size in enumerate(sizes) if size > 1] or [0]
             shortest = min(several, key=lambda place: sizes[place])
             found.append(Aim(name, shortest, len(sizes), sizes[shortest], len(several) < 2, tuple(sizes)))
         else:
             found.append(Aim(name, axis, len(sizes), sizes[axis], sizes=tuple(sizes)))
     return found
+
+
+_SIDE = 32
+"""Two axes at least as long as this, beside one of length 1, are the sides of a picture."""
+
+
+def _only_channel(sizes: Sequence[int]) -> list[int]:
+    """Return the axis of length 1 where the two others look like the sides of a picture; else nothing.
+
+    Examples
+    --------
+    >>> _only_channel([1, 64, 64]), _only_channel([1, 200, 7]), _only_channel([1, 10])
+    ([0], [], [])
+    """
+    short, *sides = sorted(sizes) if len(sizes) == 3 else [0]
+    return [list(sizes).index(1)] if short == 1 and sides[0] >= _SIDE else []

@@ -65,7 +65,7 @@
     rows.sort((one, other) => Number(other.shown) - Number(one.shown));
     list.replaceChildren(...rows.slice(0, MOST).map((one) =>
       make("li", {}, make("a", { href: "#" + one.link, title: one.name + " (" + one.operator + ")", "data-link": one.link },
-        make("span", { class: "name" }, one.name), make("span", { class: "count" }, one.shown ? String(one.done) : "–")))));
+        make("span", { class: "name" }, make("bdi", {}, one.name)), make("span", { class: "count" }, one.shown ? String(one.done) : "–")))));
     const more = rows.length - MOST;
     found.textContent = words.length ? rows.length + (rows.length === 1 ? " tensor fits" : " tensors fit") + (more > 0 ? ", " + MOST + " listed" : "")
       : more > 0 ? more + " more: search" : "";
