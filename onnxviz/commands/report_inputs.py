@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.commands.report_data import real_feed
-from onnxviz.commands.report_looks import Looks, keep_small, map_rows
+from onnxviz.commands.report_looks import Looks, keep_chart, keep_small, map_rows
 from onnxviz.commands.terminal import Terminal
 from onnxviz.errors import DataError, OnnxvizError, UsageError
 from onnxviz.formats.json_documents import json_text
@@ -166,7 +166,6 @@ class GivenInputs:
         from onnxviz.commands.activation_pictures import answer_picture
         from onnxviz.commands.drawing import Drawing
         from onnxviz.commands.forward import Forward
-        from onnxviz.formats.pictures import trim
         from onnxviz.model.labels import class_names, feature_names
         from onnxviz.model.target import Target
 
@@ -195,7 +194,7 @@ class GivenInputs:
                     "counted": answer.values.ndim == 1,
                     "means": _means(answers[aim.tensor][0], aim),
                     "maps": maps,
-                    "picture": None if drawn is None else report.keep_picture(f"{place}.png", trim(drawn)),
+                    "picture": None if drawn is None else keep_chart(report.write, place, drawn),
                 }
             )
         return {"look": look, "columns": columns, "rows": rows}
@@ -271,11 +270,10 @@ def _explanation(
 ) -> dict[str, Any]:
     """Write what an attribution looks like: over a picture, with what its colors mean, or else as a chart."""
     from onnxviz.commands.attribution_drawing import draw, laid_over
-    from onnxviz.formats.pictures import trim
 
     over = laid_over(task, place, found[0])
     if over is None:
-        return {**report.keep_picture(f"{named}.png", trim(draw(task, aim, place, found, row))), "limit": None}
+        return {**keep_chart(report.write, named, draw(task, aim, place, found, row)), "limit": None}
     picture, shown = over
     return {
         **keep_small(report.write, named, picture),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.formats.page_pictures import PagePicture, envelope, page_picture
+from onnxviz.formats.page_pictures import PagePicture, envelope, page_chart, page_picture
 
 if TYPE_CHECKING:
     from onnxviz.commands.activation_answers import Answer
@@ -106,6 +106,15 @@ class Looks:
 def keep_small(write: Callable[[str, bytes], None], place: str, picture: Picture) -> dict[str, Any]:
     """Write a picture as a page shows it; return its place, with its ending, and its size."""
     made: PagePicture = page_picture(picture)
+    write(place + made.suffix, made.content)
+    return {"file": place + made.suffix, "width": made.width, "height": made.height}
+
+
+def keep_chart(write: Callable[[str, bytes], None], place: str, picture: Picture) -> dict[str, Any]:
+    """Write a chart as a page shows it, without empty margins; return its place, with its ending, and its size."""
+    from onnxviz.formats.pictures import trim
+
+    made = page_chart(trim(picture))
     write(place + made.suffix, made.content)
     return {"file": place + made.suffix, "width": made.width, "height": made.height}
 

@@ -15,6 +15,7 @@ from onnxviz.model.conversion import MISSING, Conversion
 from onnxviz.model.operators.declaration import Declaration
 from onnxviz.model.operators.element_types import carrier, from_numpy
 from onnxviz.model.plan import Plan, Redirect
+from onnxviz.model.segments import Segments
 from onnxviz.model.support import reach
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Network:
         if conversion.unsupported:
             raise UnsupportedOperators(list(conversion.unsupported.values()))
         _order_channels_last(self.plan)
+        self._segments = Segments(self.plan)
         if self.device.type != "cpu":
             self.plan.to(self.device)
 
@@ -155,7 +157,7 @@ class Network:
 
     def _run(self, inputs: Mapping[str, Tensor | np.ndarray], redirect: Redirect | None) -> dict[str, Tensor]:
         fed = [self._feed(name, inputs) for name in self.inputs]
-        answer = dict(zip(self.plan.outputs, self.plan.run(fed, (), redirect), strict=True))
+        answer = dict(zip(self.plan.outputs, self._segments.run(fed, redirect), strict=True))
         return {name: answer[name] for name in self.tensors}
 
     def _feed(self, name: str, inputs: Mapping[str, Any]) -> Any:

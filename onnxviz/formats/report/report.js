@@ -30,8 +30,12 @@
     return element;
   }
 
-  /* In a single file pictures stand in a table of their own, each once. */
-  function source(file) { const kept = values.get("pictures"); return (kept && kept[file]) || file; }
+  /* In a single file each picture stands once: in the overview, or else in a table of their own. */
+  const standing = new Map([...document.querySelectorAll("img[data-file]")].map((one) => [one.dataset.file, one]));
+  function source(file) {
+    const kept = values.get("pictures");
+    return standing.has(file) ? standing.get(file).src : (kept && kept[file]) || file;
+  }
   const examples = window.onnxvizExamples(make, source);
 
   function image(panel, large) {
