@@ -16,7 +16,7 @@ from onnxviz.commands import report_sections as look
 from onnxviz.commands.description import describe
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
-from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors
+from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors, vectors_of
 from onnxviz.commands.report_search import opened, versions
 from onnxviz.commands.report_seen import Seen, open_seen, table_of
 from onnxviz.commands.terminal import Terminal, shape_text
@@ -307,9 +307,8 @@ class Book:
 
         report, model = self.report, self.model
         shown = [aim.tensor for aim in self._aims]
-        # Of token ids the gradient reaches the vectors that they become.
-        sources = [self.moving] if self.moving and not model.inputs[self.moving].is_float else None
-        drawn = partial(graph_drawing, model, reach(model, sources), shown, self.links)
+        reached = reach(model, (vectors_of(model, self.moving) if self.moving else None) or None)
+        drawn = partial(graph_drawing, model, reached, shown, self.links)
         kernels = partial(look.filters, model, self.moving or None, self.expected, report.keep_picture)
         checked = partial(look.verification, model, self.fed, self.options["device"])
         given = partial(look.outputs, self.description, class_names(model.original), self.links)

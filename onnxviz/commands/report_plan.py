@@ -195,7 +195,7 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
     """
     from onnxviz.model.support import reach
 
-    reached = reach(model, [moving])
+    reached = reach(model, vectors_of(model, moving) or [moving])
     outputs = set(output_tensors(model, moving))
     aimable = [
         name
@@ -222,6 +222,14 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
     if len(layers) > LAYERS:
         layers = [layers[round(place * (len(layers) - 1) / (LAYERS - 1))] for place in range(LAYERS)]
     return [name for name in aimable if name in outputs or name in layers]
+
+
+def vectors_of(model: Model, moving: str) -> list[str]:
+    """Return what the ids of an input of tokens become, by which they are searched; nothing for other inputs."""
+    from onnxviz.model.embedding import find_embedding
+
+    tokens = find_embedding(model, moving)
+    return [] if tokens is None else [tokens.output]
 
 
 def output_tensors(model: Model, moving: str) -> list[str]:
