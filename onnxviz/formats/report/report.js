@@ -373,7 +373,7 @@
     const versions = Object.entries(value.versions).map(([name, text]) => name + " " + text).join(", ");
     const parts = Object.entries(value.sections).map(([name, seconds]) => name + " " + brief(seconds)).join(", ");
     const cell = (tag, text, number) => make(tag, { class: number ? "number" : null, scope: tag === "th" ? "col" : null }, text);
-    box.replaceChildren(make("p", {}, value.units + " units were searched in " + brief(value.searching) + (parts ? "; " + parts : "") + "."),
+    box.replaceChildren(make("p", {}, value.units + (value.units === 1 ? " unit was" : " units were") + " searched in " + brief(value.searching) + (parts ? "; " + parts : "") + "."),
       value.tensors.length ? make("details", {}, make("summary", {}, "Seconds of each tensor"), make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Seconds" }, make("table", {},
         make("thead", {}, make("tr", {}, cell("th", "tensor"), cell("th", "units", true), cell("th", "seconds", true))),
         make("tbody", {}, ...value.tensors.map((row) => make("tr", {}, make("td", {}, make("code", {}, row.name)), cell("td", String(row.units), true), cell("td", String(Number(row.seconds.toPrecision(3))), true))))))) : "",
