@@ -145,7 +145,7 @@ window.onnxvizExamples = function (make, source) {
       found.push(draw("path", { class: "found", d: "M" + place + " 16V" + base + (beyond ? "M" + (place - 4) + " " + (base - 30) + "l7 -4l-7 -4" : "") }),
         draw("text", { class: "found-text", x: place, y: 11, "text-anchor": place > width - 70 ? "end" : place < 70 ? "start" : "middle" }, "found " + unit.shown));
     }
-    const said = "How " + real.count + " samples score: " + brief(real.low) + " to " + brief(real.high) + ", mean " + real.mean + ". The input that was found for " + unit.target + " scores " + unit.shown + (real.stands ? ", " + real.stands : "") + ".";
+    const said = "How " + real.count + (real.count === 1 ? " sample scores: " : " samples score: ") + brief(real.low) + " to " + brief(real.high) + ", mean " + real.mean + ". The input that was found for " + unit.target + " scores " + unit.shown + (real.stands ? ", " + real.stands : "") + ".";
     return draw("svg", { class: "histogram", viewBox: "0 0 " + width + " " + height, role: "img", "aria-label": said },
       ...bars, draw("path", { class: "zero", d: "M10 " + base + "H" + (width - 10) }), ...marks, ...texts, ...found);
   }
@@ -171,7 +171,7 @@ window.onnxvizExamples = function (make, source) {
       if (patches.length) found.push(heading("What it sees of them at its maximum"), make("ul", { class: "patches" }, ...patches.map((one) => make("li", { title: one.id + ", " + words(one) }, patch(unit.target, one, seen.looks[one.id])))));
       if (lowest.length) found.push(heading("Samples that drive it least"), tiles(lowest));
     }
-    if (real.count) found.push(heading("How " + real.count.toLocaleString("en") + " samples of " + seen.data + " score"), histogram(unit),
+    if (real.count) found.push(heading("How " + real.count.toLocaleString("en") + (real.count === 1 ? " sample of " : " samples of ") + seen.data + (real.count === 1 ? " scores" : " score")), histogram(unit),
       make("p", { class: "quiet" }, "Mean " + real.mean + (real.zeros > 0 ? ", " + Math.round(real.zeros * 100) + " % exactly 0" : "") + (real.stands ? "; the input that was found: " + real.stands : "") + ". Ticks: the samples above." + (seen.complete ? "" : " So far: the pass over the data is not at its end.")));
     return found;
   }

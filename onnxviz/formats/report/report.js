@@ -244,9 +244,9 @@
         make("div", { class: "about" },
           make("p", { class: "quiet" }, tensor.operator + ", " + tensor.dtype + " " + tensor.shape + "; " + tensor.units.length + " of " + tensor.of + (tensor.of === 1 ? " unit" : " units") +
             (tensor.axis ? "; " + tensor.axis : "")),
-          make("label", { class: "sort" }, "Sorted by ", select)),
+          tensor.units.length > 1 ? make("label", { class: "sort" }, "Sorted by ", select) : ""),
         ...tensor.messages.map((text) => make("p", { class: "note" }, text)),
-        left > 0 && !tensor.messages.length ? make("p", { class: "note" }, "Left out for want of time: " + left + (left === 1 ? " unit" : " units") + "; --resume goes on from here.") : "",
+        left > 0 && !tensor.messages.length ? make("p", { class: "note" }, "Left out for want of time: " + left + (left === 1 ? " unit" : " units") + "; ", make("code", {}, "--resume"), " goes on from here.") : "",
         make("p", { class: "note absent", hidden: true, role: "status" }),
         make("div", { class: "units-view" + (tensor.chart ? " charts" : "") }, make("div", {}, head, grid, end), make("aside", { class: "detail", hidden: true, "aria-label": "The unit", tabindex: "-1" })));
       if (unit === null) { reach(0); scrollTo({ top: 0, behavior: "instant" }); }
