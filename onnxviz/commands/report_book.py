@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from onnxviz.commands import report_sections as look
 from onnxviz.commands.description import describe
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
-from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, output_tensors, vectors_of
+from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, moving_input, output_tensors
 from onnxviz.commands.report_search import opened, versions
 from onnxviz.commands.report_seen import Seen, open_seen, table_of
 from onnxviz.commands.terminal import Terminal, shape_text
@@ -302,6 +302,7 @@ class Book:
     def _looked_at(self) -> list[_Look]:
         """Name the sections that take time, each with what looks at the model."""
         from onnxviz.commands.report_graph import graph_drawing
+        from onnxviz.commands.report_plan import vectors_of
         from onnxviz.model.labels import class_names
         from onnxviz.model.support import reach
 
@@ -431,7 +432,7 @@ def open_book(options: dict[str, Any]) -> Book:
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
     fed, (dims, shapes), sized = runnable_feed(model, held, dims, shapes, options["seed"])
-    moving, notes = _moving(model, options["wrt"], fed, held)
+    moving, notes = moving_input(model, options["wrt"], fed, held)
     if not moving:
         if options["data"] is not None or options["inputs"]:
             notes.append(
@@ -451,28 +452,3 @@ def open_book(options: dict[str, Any]) -> Book:
     names = choose_tensors(model, moving, options["patterns"])
     seen = open_seen(model, options, moving, expected)
     return Book(model, options, moving, expected, "", names, fed, notes, seen)
-
-
-def _moving(
-    model: Model, wrt: str | None, fed: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray]
-) -> tuple[str, list[str]]:
-    """Return the input that is searched, and what is to be said of the choice; "" where there is none."""
-    from onnxviz.model.embedding import embedded_input
-    from onnxviz.model.inputs import default_input
-
-    tokens = embedded_input(model)
-    if tokens is not None and wrt == tokens.ids:
-        return tokens.ids, []
-    if wrt is not None:
-        info = default_input(model, wrt)
-        if info.name in model.inputs:
-            return info.name, []
-        return "", [f"--wrt {wrt}: lies inside the graph; a report searches inputs, and maximize searches this"]
-    free = [name for name, info in model.inputs.items() if info.is_float and name not in held]
-    if not free and tokens is not None and tokens.ids not in held:
-        return tokens.ids, []  # token ids are searched by the vectors that they become
-    if not free:
-        return "", ["no floating-point input: nothing can be searched but tensors inside the graph, by maximize --wrt"]
-    largest = max(free, key=lambda name: fed[name].size)
-    several = [f"{largest} is searched, the largest of {len(free)} float inputs; --wrt chooses another"]
-    return largest, several if len(free) > 1 else []

@@ -224,12 +224,53 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
     return [name for name in aimable if name in outputs or name in layers]
 
 
-def vectors_of(model: Model, moving: str) -> list[str]:
-    """Return what the ids of an input of tokens become, by which they are searched; nothing for other inputs."""
-    from onnxviz.model.embedding import find_embedding
+def moving_input(
+    model: Model, wrt: str | None, fed: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray]
+) -> tuple[str, list[str]]:
+    """Choose the input that is searched: the one that was named, the largest that holds floats, or token ids.
 
-    tokens = find_embedding(model, moving)
-    return [] if tokens is None else [tokens.output]
+    Parameters
+    ----------
+    model : Model
+        The model.
+    wrt : str or None
+        As --wrt names it.
+    fed : mapping of str to ndarray
+        A value for every input, for its size.
+    held : mapping of str to ndarray
+        The inputs that --set holds.
+
+    Returns
+    -------
+    name : str
+        "" where there is none.
+    notes : list of str
+        What is to be said of the choice.
+
+    Raises
+    ------
+    TargetError
+        If there is no such tensor.
+    """
+    from onnxviz.model.embedding import embedded_input
+    from onnxviz.model.inputs import default_input
+
+    tokens = embedded_input(model)
+    if tokens is not None and wrt == tokens.ids:
+        return tokens.ids, []
+    if wrt is not None:
+        info = default_input(model, wrt)
+        if info.name in model.inputs:
+            return info.name, []
+        return "", [f"--wrt {wrt}: lies inside the graph; a report searches inputs, and maximize searches this"]
+    free = [name for name, info in model.inputs.items() if info.is_float and name not in held]
+    if not free and tokens is not None and tokens.ids not in held:
+        return tokens.ids, []  # token ids are searched by the vectors that they become
+    if not free:
+        return "", ["no floating-point input: nothing can be searched but tensors inside the graph, by maximize --wrt"]
+    largest = max(free, key=lambda name: fed[name].size)
+    several = [f"{largest} is searched, the largest of {len(free)} float inputs; --wrt chooses another"]
+    return largest, several if len(free) > 1 else []
 
 
 def output_tensors(model: Model, moving: str) -> list[str]:
@@ -315,3 +356,11 @@ def _only_channel(sizes: Sequence[int]) -> list[int]:
     """
     short, *sides = sorted(sizes) if len(sizes) == 3 else [0]
     return [list(sizes).index(1)] if short == 1 and sides[0] >= _SIDE else []
+
+
+def vectors_of(model: Model, moving: str) -> list[str]:
+    """Return what the ids of an input of tokens become, by which they are searched; nothing for other inputs."""
+    from onnxviz.model.embedding import find_embedding
+
+    tokens = find_embedding(model, moving)
+    return [] if tokens is None else [tokens.output]
