@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     from onnxviz.commands.activation_answers import Answer
     from onnxviz.commands.drawing import Drawing
     from onnxviz.formats.pictures import Picture
+    from onnxviz.formats.sheet import Tile
     from onnxviz.methods.activity import Activity
+
+OVER_INPUT = "over the input"
+"""What the maps are headed by that are laid over the input."""
 
 _MOST_MAPS = 144
 _OVERLAYS = 4
@@ -44,9 +48,8 @@ def answer_picture(
     """
     if not answer.values.size or not np.isfinite(answer.values).any():
         return None
-    space = [axis for axis in answer.axes if axis in ("height", "width", "depth")]
     title, subtitle = answer.target, f"on {name}; computed by ONNX Runtime"
-    if len(space) >= 2:
+    if _has_places(answer):
         return _maps(answer, drawing, sample, title, subtitle, most)
     values = np.nan_to_num(answer.values.astype(np.float64))
     if values.ndim == 0 or values.size == 1:
@@ -71,48 +74,81 @@ def _plane(values: np.ndarray) -> np.ndarray:
     return np.asarray(stack[np.nan_to_num(np.abs(stack)).max(axis=(1, 2)).argmax()])
 
 
-def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subtitle: str, most: int) -> Picture:
+def answer_tiles(
+    answer: Answer, drawing: Drawing, sample: np.ndarray, most: int = _MOST_MAPS
+) -> list[tuple[int | None, Tile]]:
+    """Return the maps of an answer one by one, those laid over the input first.
+
+    Parameters
+    ----------
+    answer, drawing, sample, most
+        As `answer_picture` takes them.
+
+    Returns
+    -------
+    list of (int or None, Tile)
+        Which unit each is of, or None where no axis counts units; empty where the answer is no map.
+    """
+    from onnxviz.formats.captions import number_text
     from onnxviz.formats.heat_overlay import heat_overlay
     from onnxviz.formats.pictures import diverging, sequential
-    from onnxviz.formats.sheet import ColorBar, Sheet, Tile
+    from onnxviz.formats.sheet import Tile
 
+    if not _has_places(answer) or not np.isfinite(answer.values).any():
+        return []
     shown = drawing.draw(sample) if drawing.is_picture else None
-    count = len(answer.units)
-    if not count:
+    if not answer.units:
         plane = _plane(answer.values)
-        largest = float(np.nanmax(np.abs(plane)))
         if shown is None or min(plane.shape) < 2:
-            from onnxviz.formats.heat_map import heat_map
-
-            return heat_map(plane, "height", "width", label="activation", title=title, subtitle=subtitle)
-        tiles = [
-            Tile(_large(shown), "input"),
-            Tile(heat_overlay(shown, plane), "the map over it", f"{plane.shape[0]}x{plane.shape[1]} values"),
-            Tile(_map_picture(plane), "the map", f"{np.nanmin(plane):.4g} to {np.nanmax(plane):.4g}", sharp=True),
-        ]
-        scale: Literal["diverging", "sequential"] = "diverging" if np.nanmin(plane) < 0 else "sequential"
-        bar = ColorBar(scale, 0.0, largest, "activation") if largest > 0 else None
-        said = "Over the input the map is spread evenly: red above zero, blue below."
-        return Sheet(tiles, title, subtitle, said, bar).draw()
-    axis = answer.axes.index("channel")
-    maps = np.moveaxis(answer.values, axis, 0)
+            return []
+        size = f"{plane.shape[0]}x{plane.shape[1]} values"
+        extremes = f"{number_text(float(np.nanmin(plane)))} to {number_text(float(np.nanmax(plane)))}"
+        over = Tile(heat_overlay(shown, plane), "the map over it", size)
+        return [(None, over), (None, Tile(_map_picture(plane), "the map", extremes, sharp=True))]
+    maps = np.moveaxis(answer.values, answer.axes.index("channel"), 0)
     signed = bool(np.nanmin(maps) < 0)
-    tiles = []
-    if shown is not None:
-        tiles.append(Tile(_large(shown), "input", section="over the input"))
-        for one in answer.units[:_OVERLAYS]:
-            plane = _plane(maps[one.index])
-            if one.strength > 0 and min(plane.shape) > 1:
-                over = heat_overlay(shown, plane)
-                tiles.append(Tile(over, answer.unit(one.index), _extremes(one), "over the input", False))
+    tiles: list[tuple[int | None, Tile]] = []
+    for one in answer.units[:_OVERLAYS]:
+        plane = _plane(maps[one.index])
+        if shown is not None and one.strength > 0 and min(plane.shape) > 1:
+            over = Tile(heat_overlay(shown, plane), answer.unit(one.index), _extremes(one), OVER_INPUT, False)
+            tiles.append((one.index, over))
     for one in answer.units[:most]:
         plane = _plane(maps[one.index])
         largest = max(abs(one.low), abs(one.high))
         picture = diverging(plane, largest) if signed else sequential(plane, 0.0, largest or 1.0)
-        tiles.append(Tile(picture, answer.unit(one.index), _extremes(one), _section(count, most), _sharp(plane)))
-    said = "Each map in its own scale; beneath it its lowest and highest value. Over the input: red above zero, blue below."
-    bar = ColorBar("diverging" if signed else "sequential", 0.0, 1.0, "activation / the map's largest")
-    return Sheet(tiles, title, subtitle, said if shown is not None else said.partition(" Over")[0], bar).draw()
+        section = _section(len(answer.units), most)
+        tiles.append((one.index, Tile(picture, answer.unit(one.index), _extremes(one), section, _sharp(plane))))
+    return tiles
+
+
+def _has_places(answer: Answer) -> bool:
+    """Whether an answer is spread over a plane or a volume."""
+    return len([axis for axis in answer.axes if axis in ("height", "width", "depth")]) >= 2
+
+
+def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subtitle: str, most: int) -> Picture:
+    from onnxviz.formats.sheet import ColorBar, Sheet, Tile
+
+    tiles = [tile for _, tile in answer_tiles(answer, drawing, sample, most)]
+    signed = bool(np.nanmin(answer.values) < 0)
+    scale: Literal["diverging", "sequential"] = "diverging" if signed else "sequential"
+    if not answer.units:
+        plane = _plane(answer.values)
+        if not tiles:
+            from onnxviz.formats.heat_map import heat_map
+
+            return heat_map(plane, "height", "width", label="activation", title=title, subtitle=subtitle)
+        largest = float(np.nanmax(np.abs(plane)))
+        scale = "diverging" if np.nanmin(plane) < 0 else "sequential"
+        bar = ColorBar(scale, 0.0, largest, "activation") if largest > 0 else None
+        said = "Over the input the map is spread evenly: red above zero, blue below."
+        return Sheet([Tile(_large(drawing.draw(sample)), "input"), *tiles], title, subtitle, said, bar).draw()
+    said = "Each map in its own scale; beneath it its lowest and highest value."
+    if drawing.is_picture:
+        tiles = [Tile(_large(drawing.draw(sample)), "input", section=OVER_INPUT), *tiles]
+        said += " Over the input: red above zero, blue below."
+    return Sheet(tiles, title, subtitle, said, ColorBar(scale, 0.0, 1.0, "activation / the map's largest")).draw()
 
 
 def _section(count: int, most: int) -> str:
@@ -140,9 +176,11 @@ def _large(picture: Picture) -> Picture:
 
 
 def _extremes(one: Activity) -> str:
+    from onnxviz.formats.captions import number_text
+
     if one.low == one.high:
-        return f"{one.low:.3g} everywhere"
-    return f"{one.low:.3g} to {one.high:.3g}"
+        return f"{number_text(one.low, 3)} everywhere"
+    return f"{number_text(one.low, 3)} to {number_text(one.high, 3)}"
 
 
 def _bars(answer: Answer, values: np.ndarray, title: str, subtitle: str) -> Picture:

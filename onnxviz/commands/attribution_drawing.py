@@ -49,7 +49,7 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
 
         names = [task.token_name(int(token)) for token in one.tokens]
         return attribution_tokens(names, [_flat(panel) for panel in panels], title, subtitle)
-    if not one.inside and one.expected.kind == "image" and {"height", "width"} <= set(one.places.axes):
+    if _has_pixels(one):
         return _over_pixels(one, panels, title, subtitle)
     if len(sizes) < 2 and "time" in own:
         return _over_time(task, one, panels, title, subtitle)
@@ -61,6 +61,34 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
         shown = [_with_signs(panel, each, place) for panel, each in zip(panels, found, strict=True)]
         return attribution_bars(values, baseline, shown, known, title, subtitle)
     return _over_plane(one, panels, own, title, subtitle)
+
+
+def laid_over(task: Task, place: int, found: Found) -> tuple[Picture, Panel] | None:
+    """Return one method's values over the picture that is explained, and what its colors mean; None where that is no picture.
+
+    Parameters
+    ----------
+    task : Task
+    place : int
+        Which of the explained tensors.
+    found : Found
+        What the method found.
+
+    Returns
+    -------
+    ((height, width, 3) uint8, Panel) or None
+    """
+    from onnxviz.formats.attribution_panels import overlay
+
+    one = task.fed.explained[place]
+    shown = _panel(found, place)
+    if not _has_pixels(one):
+        return None
+    return overlay(_pixels(one), shown.values, shown.signed, shown.limit), shown
+
+
+def _has_pixels(one: Explained) -> bool:
+    return not one.inside and one.expected.kind == "image" and {"height", "width"} <= set(one.places.axes)
 
 
 def _panel(one: Found, place: int) -> Panel:
@@ -95,13 +123,18 @@ def _flat(panel: Panel) -> Panel:
 
 
 def _over_pixels(one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:
+    from onnxviz.formats.attribution_maps import attribution_maps
+
+    return attribution_maps(_pixels(one), panels, title, subtitle)
+
+
+def _pixels(one: Explained) -> Picture:
     from onnxviz.commands.drawing import Drawing
-    from onnxviz.formats.attribution_maps import attribution_maps, plane_picture
+    from onnxviz.formats.attribution_maps import plane_picture
 
     color = one.expected.color is not None and one.expected.bounded
     # What has more channels than colors is shown as their mean.
-    background = Drawing(one.expected).draw(one.sample[0]) if color else plane_picture(_mean(one))
-    return attribution_maps(background, panels, title, subtitle)
+    return Drawing(one.expected).draw(one.sample[0]) if color else plane_picture(_mean(one))
 
 
 def _over_time(task: Task, one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:

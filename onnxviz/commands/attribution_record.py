@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     from onnxviz.methods.attribution.faithfulness import Faithfulness
     from onnxviz.methods.attribution.result import Attribution
     from onnxviz.methods.attribution.scores import Scores
+    from onnxviz.methods.batching import Run
     from onnxviz.methods.objectives import Objective
 
 _STRONGEST = 5
 _SAMPLES = {"smoothgrad": 32, "rise": 1000, "shapley": 25}
+
+
+def _unwatched() -> None:
+    """Let the work go on."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Workshop:
     steps: int | None
     side: int | None
     seed: int
+    watch: Callable[[], None] = _unwatched
+    """Called before every run of the model; what it raises ends the work."""
     _networks: dict[tuple[str, ...], Any] = field(default_factory=dict)
     _layers: dict[Objective, str] = field(default_factory=dict)
 
@@ -63,7 +70,7 @@ class Workshop:
         session = self.task.model.session(list(objective.tensors), fed.stops)
         names = [one.name for one in fed.explained]
         return Scores(
-            through_arrays(session),
+            self._watched(through_arrays(session)),
             objective,
             names,
             self.tensors("cpu"),
@@ -80,9 +87,15 @@ class Workshop:
         network = self.network(objective, tuple(fed.stops))
         held = _held({name: value for name, value in fed.held.items() if name in network.inputs})
         names = [one.name for one in fed.explained]
-        return Scores(
-            network, objective, names, self.tensors(self.task.device), held, fed.copies, self.at_once(objective)
-        )
+        run, at_once = self._watched(network), self.at_once(objective)
+        return Scores(run, objective, names, self.tensors(self.task.device), held, fed.copies, at_once)
+
+    def _watched(self, run: Run) -> Run:
+        def watched(inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+            self.watch()
+            return run(inputs)
+
+        return watched
 
     def above(self, objective: Objective, layer: str) -> tuple[Scores, Tensor]:
         """Return an objective as a function of an inner tensor, and that tensor's value by ONNX Runtime."""

@@ -141,9 +141,14 @@ class Book:
     def _table(self) -> Path | None:
         return table_of(self.model, self.options, self.expected)
 
-    @property
+    @cached_property
     def _large(self) -> bool:
-        return bool(self.moving) and self.fed[self.moving].size > _LARGE
+        from onnxviz.model.embedding import find_embedding
+
+        if not self.moving:
+            return False
+        tokens = find_embedding(self.model, self.moving)
+        return self.fed[self.moving].size * (1 if tokens is None else tokens.rows.shape[1]) > _LARGE
 
     @cached_property
     def _device(self) -> str:
@@ -286,7 +291,7 @@ class Book:
             "link": self.links[aim.tensor],
             "operator": info.operator,
             "dtype": info.dtype,
-            "shape": shape_text(info.shape),
+            "shape": shape_text(info.shape if info.shape is not None else (None, *aim.sizes)),
             "output": aim.tensor in self._outputs,
             "axis": ""
             if aim.known
@@ -305,12 +310,14 @@ class Book:
     def _looked_at(self) -> list[_Look]:
         """Name the sections that take time, each with what looks at the model."""
         from onnxviz.commands.report_graph import graph_drawing
+        from onnxviz.commands.report_plan import vectors_of
         from onnxviz.model.labels import class_names
         from onnxviz.model.support import reach
 
         report, model = self.report, self.model
         shown = [aim.tensor for aim in self._aims]
-        drawn = partial(graph_drawing, model, reach(model), shown, self.links)
+        reached = reach(model, (vectors_of(model, self.moving) if self.moving else None) or None)
+        drawn = partial(graph_drawing, model, reached, shown, self.links)
         kernels = partial(look.filters, model, self.moving or None, self.expected, report.keep_picture)
         checked = partial(look.verification, model, self.fed, self.options["device"])
         given = partial(look.outputs, self.description, class_names(model.original), self.links)

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.commands.report_data import real_feed
-from onnxviz.commands.report_looks import Looks
+from onnxviz.commands.report_looks import Looks, keep_chart, keep_small, map_rows
 from onnxviz.commands.terminal import Terminal
 from onnxviz.errors import DataError, OnnxvizError, UsageError
 from onnxviz.formats.json_documents import json_text
 
 if TYPE_CHECKING:
+    from onnxviz.commands.attribution_record import Found
+    from onnxviz.commands.attribution_task import Task
     from onnxviz.commands.data_feed import Batch, Feed
     from onnxviz.commands.report_folder import ReportFolder
     from onnxviz.commands.report_plan import Aim
@@ -127,8 +129,12 @@ class GivenInputs:
                 if (number or begun) and not going():
                     return
                 told(number, f"{one.name}: {name}")
-                look = self._activations if name == "activations" else self._attribution
-                report.once(self._key(one.digest, name), partial(_told, look, one, report), name)
+                look = self._activations if name == "activations" else partial(self._attribution, going=going)
+                try:
+                    report.once(self._key(one.digest, name), partial(_told, look, one, report), name)
+                except _OutOfTime:
+                    # What was begun is begun anew by the next call: half an explanation is none.
+                    break
         self.model.close_sessions()
 
     def summary(self, report: ReportFolder) -> list[dict[str, Any]]:
@@ -178,22 +184,23 @@ class GivenInputs:
         for aim in self._aims:
             answer = answer_of(self.model, Target(aim.tensor), answers[aim.tensor][0], labels)
             row = answer_row(answer, aim.tensor, _STRONGEST)
-            drawn = answer_picture(answer, drawing, sample, one.batch.rate, one.name, MAPS)
-            place = f"{folder}/{report.link(aim.tensor)}.png"
+            place = f"{folder}/{report.link(aim.tensor)}"
+            maps = map_rows(answer, drawing, sample, MAPS, report.write, place)
+            drawn = None if maps else answer_picture(answer, drawing, sample, one.batch.rate, one.name, MAPS)
             rows.append(
                 {
                     **{key: row[key] for key in ("tensor", "shape", "min", "max", "zeros", "strongest")},
                     "link": report.link(aim.tensor),
                     "counted": answer.values.ndim == 1,
                     "means": _means(answers[aim.tensor][0], aim),
-                    "picture": None if drawn is None else report.keep_picture(place, drawn),
+                    "maps": maps,
+                    "picture": None if drawn is None else keep_chart(report.write, place, drawn),
                 }
             )
         return {"look": look, "columns": columns, "rows": rows}
 
-    def _attribution(self, one: GivenInput, report: ReportFolder) -> dict[str, Any]:
-        """Return what the default method tells of the class of the highest score, and how faithful it is."""
-        from onnxviz.commands.attribution_drawing import draw
+    def _attribution(self, one: GivenInput, report: ReportFolder, going: Callable[[], bool]) -> dict[str, Any]:
+        """Return what the default method tells of the class of the highest score, and how faithful it is, if time allows."""
         from onnxviz.commands.attribution_record import Workshop, explained
         from onnxviz.commands.attribution_task import prepare
 
@@ -204,13 +211,12 @@ class GivenInputs:
             except UsageError:
                 # No output has one score for each class: the strongest unit of the first is explained.
                 task = prepare(Terminal(quiet=True), {**asked, "targets": (self._strongest(one),)}, self.model)
-            workshop = Workshop(task, None, None, None, self.options["seed"])
+            workshop = Workshop(task, None, None, None, self.options["seed"], partial(_hurry, going))
             (aim,) = task.aims
             row, found = explained(workshop, aim, lambda done, words: None)
+            named = f"inputs/{one.digest[:12]}/attribution"
             pictures = [
-                report.keep_picture(
-                    f"inputs/{one.digest[:12]}/attribution{place or ''}.png", draw(task, aim, place, found, row)
-                )
+                _explanation(task, aim, place, found, row, report, f"{named}{place or ''}")
                 for place in range(len(task.fed.explained))
             ]
         (method,) = row["methods"]
@@ -222,6 +228,7 @@ class GivenInputs:
             "faithfulness": areas,
             "said": method["message"],
             "pictures": pictures,
+            "curves": _curves(method["faithfulness"]["curves"]),
         }
 
     def _strongest(self, one: GivenInput) -> str:
@@ -258,6 +265,39 @@ def _means(values: np.ndarray, aim: Aim) -> list[float]:
     return [float(f"{value:.7g}") for value in np.atleast_1d(values.mean(axis=others, dtype=np.float64)).tolist()]
 
 
+def _explanation(
+    task: Task, aim: Any, place: int, found: list[Found], row: dict[str, Any], report: ReportFolder, named: str
+) -> dict[str, Any]:
+    """Write what an attribution looks like: over a picture, with what its colors mean, or else as a chart."""
+    from onnxviz.commands.attribution_drawing import draw, laid_over
+
+    over = laid_over(task, place, found[0])
+    if over is None:
+        return {**keep_chart(report.write, named, draw(task, aim, place, found, row)), "limit": None}
+    picture, shown = over
+    return {
+        **keep_small(report.write, named, picture),
+        "limit": shown.limit,
+        "signed": shown.signed,
+        "unit": shown.unit,
+    }
+
+
+def _curves(curves: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scores as an input is taken apart and built up, as lines in a box of 100 by 100."""
+    names = ("insertion", "deletion", "chance_insertion", "chance_deletion")
+    every = [value for name in names for value in curves[name]]
+    low, high = min(every), max(every)
+    lines = {
+        name: "L".join(
+            f"{100 * share:.1f} {100 * (1 - (value - low) / ((high - low) or 1.0)):.1f}"
+            for share, value in zip(curves["shares"], curves[name], strict=True)
+        )
+        for name in names
+    }
+    return {"low": low, "high": high, "lines": lines}
+
+
 def _wave(lines: list[list[list[float]]]) -> Picture:
     """Draw the envelopes of a few signals."""
     from onnxviz.formats.thumbnails import wave
@@ -265,6 +305,15 @@ def _wave(lines: list[list[list[float]]]) -> Picture:
     extremes = np.asarray(lines)  # (line, lowest or highest, column)
     signals = np.stack([extremes[:, 0], extremes[:, 1]], axis=2).reshape(len(lines), -1)
     return wave(signals, float(np.abs(signals).max()))
+
+
+class _OutOfTime(Exception):
+    """The budget is spent."""
+
+
+def _hurry(going: Callable[[], bool]) -> None:
+    if not going():
+        raise _OutOfTime
 
 
 def _told(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.formats.page_pictures import PagePicture, envelope, page_picture
+from onnxviz.formats.page_pictures import PagePicture, envelope, page_chart, page_picture
 
 if TYPE_CHECKING:
+    from onnxviz.commands.activation_answers import Answer
     from onnxviz.commands.drawing import Drawing
     from onnxviz.formats.pictures import Picture
 
@@ -21,6 +22,9 @@ _COLUMNS = 160
 _LINES = 4
 _FEATURES = 40
 """A vector of more features is drawn as a line."""
+
+_TOKENS = 96
+"""So many tokens of a text are shown."""
 
 _STEPS = 8
 """A signal's channels, or features over time, of which more are drawn as colors."""
@@ -57,10 +61,12 @@ class Looks:
         Returns
         -------
         dict
-            "kind" is "picture" or "map", with a file; "wave", with its envelope; or "row", with its values.
+            "kind" is "picture" or "map", with a file; "wave", with its envelope; "row", with its values; or "tokens", with ids.
         """
         expected = self.drawing.expected
         values = np.asarray(sample)
+        if expected.kind == "tokens" and values.ndim == 1:
+            return {"kind": "tokens", "length": values.size, "ids": [int(one) for one in values[:_TOKENS].tolist()]}
         if self.drawing.is_picture:
             return {**self._file("picture", identity, self.drawing.draw(sample)), "framed": self._has_frames}
         flat = values.ndim <= 1 or values.size == max(values.shape)
@@ -93,11 +99,55 @@ class Looks:
         return None
 
     def _file(self, kind: str, identity: str, picture: Picture) -> dict[str, Any]:
-        made: PagePicture = page_picture(picture)
         name = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        place = f"{self.folder}/{name}{made.suffix}"
-        self.write(place, made.content)
-        return {"kind": kind, "file": place, "width": made.width, "height": made.height}
+        return {"kind": kind, **keep_small(self.write, f"{self.folder}/{name}", picture)}
+
+
+def keep_small(write: Callable[[str, bytes], None], place: str, picture: Picture) -> dict[str, Any]:
+    """Write a picture as a page shows it; return its place, with its ending, and its size."""
+    made: PagePicture = page_picture(picture)
+    write(place + made.suffix, made.content)
+    return {"file": place + made.suffix, "width": made.width, "height": made.height}
+
+
+def keep_chart(write: Callable[[str, bytes], None], place: str, picture: Picture) -> dict[str, Any]:
+    """Write a chart as a page shows it, without empty margins; return its place, with its ending, and its size."""
+    from onnxviz.formats.pictures import trim
+
+    made = page_chart(trim(picture))
+    write(place + made.suffix, made.content)
+    return {"file": place + made.suffix, "width": made.width, "height": made.height}
+
+
+def map_rows(
+    answer: Answer, drawing: Drawing, sample: np.ndarray, most: int, write: Callable[[str, bytes], None], folder: str
+) -> list[dict[str, Any]]:
+    """Write the maps of an answer to a sample, a file each; return how the page shows them.
+
+    Parameters
+    ----------
+    answer, drawing, sample, most
+        As `answer_tiles` takes them.
+    write : callable
+        Takes a place in the report and bytes.
+    folder : str
+        Where in the report the files go.
+
+    Returns
+    -------
+    list of dict
+        "file", "width", "height"; the "unit" or None; "name" and "detail" beneath it; "over", whether it is laid over the
+        input. Empty where the answer is no map.
+    """
+    from onnxviz.commands.activation_pictures import OVER_INPUT, answer_tiles
+
+    rows = []
+    for number, (unit, tile) in enumerate(answer_tiles(answer, drawing, sample, most)):
+        over = tile.section == OVER_INPUT
+        name = f"{folder}/{number if unit is None else unit}{'_over' if over else ''}"
+        about = {"unit": unit, "name": tile.caption, "detail": tile.detail, "over": over}
+        rows.append({**keep_small(write, name, tile.picture), **about})
+    return rows
 
 
 def window_share(window: Sequence[Sequence[int]] | None, shape: Sequence[int]) -> list[list[float]] | None:

@@ -57,6 +57,8 @@ class Aim:
         How many units it has.
     known : bool
         Whether the graph tells that this axis holds channels; else it is the shortest.
+    sizes : tuple of int
+        How long its axes after the batch are.
     """
 
     tensor: str
@@ -64,6 +66,7 @@ class Aim:
     rank: int
     count: int
     known: bool = True
+    sizes: tuple[int, ...] = ()
 
     def target(self, unit: int) -> str:
         """Write a unit as -t takes it.
@@ -192,7 +195,7 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
     """
     from onnxviz.model.support import reach
 
-    reached = reach(model, [moving])
+    reached = reach(model, vectors_of(model, moving) or [moving])
     outputs = set(output_tensors(model, moving))
     aimable = [
         name
@@ -224,7 +227,7 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
 def moving_input(
     model: Model, wrt: str | None, fed: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray]
 ) -> tuple[str, list[str]]:
-    """Choose the input that is searched: the one that was named, else the largest that holds floats.
+    """Choose the input that is searched: the one that was named, the largest that holds floats, or token ids.
 
     Parameters
     ----------
@@ -249,14 +252,20 @@ def moving_input(
     TargetError
         If there is no such tensor.
     """
+    from onnxviz.model.embedding import embedded_input
     from onnxviz.model.inputs import default_input
 
+    tokens = embedded_input(model)
+    if tokens is not None and wrt == tokens.ids:
+        return tokens.ids, []
     if wrt is not None:
         info = default_input(model, wrt)
         if info.name in model.inputs:
             return info.name, []
         return "", [f"--wrt {wrt}: lies inside the graph; a report searches inputs, and maximize searches this"]
     free = [name for name, info in model.inputs.items() if info.is_float and name not in held]
+    if not free and tokens is not None and tokens.ids not in held:
+        return tokens.ids, []  # token ids are searched by the vectors that they become
     if not free:
         return "", ["no floating-point input: nothing can be searched but tensors inside the graph, by maximize --wrt"]
     largest = max(free, key=lambda name: fed[name].size)
@@ -322,12 +331,36 @@ def aims(model: Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -
         if not sizes:
             found.append(Aim(name, 0, 0, 1))
             continue
-        axis = channel_axis(model, name)
+        axis = channel_axis(model, name, 1 + len(sizes))
         if axis is None:
             # Anchors and positions are many, what is told of each is little.
-            several = [place for place, size in enumerate(sizes) if size > 1] or [0]
+            several = _only_channel(sizes) or [place for place, size in enumerate(sizes) if size > 1] or [0]
             shortest = min(several, key=lambda place: sizes[place])
-            found.append(Aim(name, shortest, len(sizes), sizes[shortest], known=False))
+            found.append(Aim(name, shortest, len(sizes), sizes[shortest], len(several) < 2, tuple(sizes)))
         else:
-            found.append(Aim(name, axis, len(sizes), sizes[axis]))
+            found.append(Aim(name, axis, len(sizes), sizes[axis], sizes=tuple(sizes)))
     return found
+
+
+_SIDE = 32
+"""Two axes at least as long as this, beside one of length 1, are the sides of a picture."""
+
+
+def _only_channel(sizes: Sequence[int]) -> list[int]:
+    """Return the axis of length 1 where the two others look like the sides of a picture; else nothing.
+
+    Examples
+    --------
+    >>> _only_channel([1, 64, 64]), _only_channel([1, 200, 7]), _only_channel([1, 10])
+    ([0], [], [])
+    """
+    short, *sides = sorted(sizes) if len(sizes) == 3 else [0]
+    return [list(sizes).index(1)] if short == 1 and sides[0] >= _SIDE else []
+
+
+def vectors_of(model: Model, moving: str) -> list[str]:
+    """Return what the ids of an input of tokens become, by which they are searched; nothing for other inputs."""
+    from onnxviz.model.embedding import find_embedding
+
+    tokens = find_embedding(model, moving)
+    return [] if tokens is None else [tokens.output]

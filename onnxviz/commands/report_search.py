@@ -77,6 +77,7 @@ def _searched(job: Job, options: dict[str, Any]) -> Searched:
     from onnxviz.commands.drawing import draw
     from onnxviz.commands.maximization_record import record
     from onnxviz.commands.maximization_task import prepare
+    from onnxviz.formats.page_pictures import page_chart
     from onnxviz.formats.pictures import picture_bytes, trim
 
     began = time.monotonic()
@@ -95,9 +96,11 @@ def _searched(job: Job, options: dict[str, Any]) -> Searched:
             inside = one.window or (slice(None),) * best.ndim
             windowed = (slice(None), *inside)
             drawn = draw(task, one.findings, best[inside], "", "", every[windowed])
-            if not task.drawing.is_picture:
-                drawn = trim(drawn)  # the page says what a chart's head would
-            pictures.append((picture_bytes(drawn), (drawn.shape[1], drawn.shape[0])))
+            if task.drawing.is_picture:
+                pictures.append((picture_bytes(drawn), (drawn.shape[1], drawn.shape[0])))
+            else:
+                chart = page_chart(trim(drawn))  # the page says what a chart's head would
+                pictures.append((chart.content, (chart.width, chart.height)))
     except OnnxvizError as error:
         return Searched(message=str(error), seconds=time.monotonic() - began)
     finally:

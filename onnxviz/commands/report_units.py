@@ -37,7 +37,9 @@ def unit_entry(
         What it is on sample inputs, with their names.
     """
     score = _number(row["ort_score"])
-    named = f"{row['target']}" + (f" ({row['label']})" if row["label"] else "")
+    # A class that is called by its number says nothing more.
+    label = row["label"] if row["label"] != str(unit) else ""
+    named = f"{row['target']}" + (f" ({label})" if label else "")
     verdict = row["verdict"] or {"word": row["status"], "message": row["message"]}
     short = in_short(row)
     stands = standing_of(real, row["ort_score"]) if real is not None else ""
@@ -56,7 +58,7 @@ def unit_entry(
     return {
         "unit": unit,
         "target": row["target"],
-        "label": row["label"],
+        "label": label,
         "score": row["ort_score"],
         "shown": score,
         "verdict": verdict["word"],

@@ -19,6 +19,8 @@ from onnxviz.formats.json_documents import json_text
 
 _TEMPLATES = Path(__file__).with_name("report")
 _STYLE, _SCRIPTS = "report.css", ("examples.js", "report.js")
+_LISTED = 60
+"""As many tensors as the script lists, so that nothing moves when it takes over."""
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
 
 
@@ -71,6 +73,11 @@ class Page:
     tensors: Mapping[str, dict[str, Any]]
     language: str = "en"
 
+    @property
+    def listed(self) -> list[dict[str, Any]]:
+        """The tensors that are named at the side at once: those with units, as the script lists them."""
+        return [one for one in self.index["tensors"] if one["shown"]][:_LISTED]
+
     def html(self) -> str:
         """Return ``index.html`` for a folder that holds `assets`, ``data`` and the pictures."""
         policy = (
@@ -89,7 +96,9 @@ class Page:
         """
         style, scripts = _asset(_STYLE), [_asset(name) for name in _SCRIPTS]
         tensors = dict(self.tensors)
-        kept = {place: _data_uri(place, picture) for place in _pictures(tensors)}
+        # What stands in the text already is found there.
+        standing = _pictures_of_overview(self.sections)
+        kept = {place: _data_uri(place, picture) for place in _pictures(tensors) if place not in standing}
         # The index comes last: with it the page shows what its address asks for.
         data = [script_data(kept, "pictures"), *(script_data(one, key) for key, one in tensors.items())]
         data.append(script_data(self.index, "report"))
@@ -159,6 +168,18 @@ def _pictures(tensors: Mapping[str, dict[str, Any]]) -> list[str]:
         places += [panel["file"] for unit in tensor["units"] for panel in unit["panels"]]
         places += [look["file"] for look in tensor.get("seen", {}).get("looks", {}).values() if "file" in look]
     return list(dict.fromkeys(places))
+
+
+def _pictures_of_overview(sections: Sequence[Section]) -> set[str]:
+    """Return the places of the pictures of units that the overview shows."""
+    return {
+        unit["panel"]["file"]
+        for section in sections
+        if section.template == "units"
+        for tensor in section.content["tensors"]
+        if tensor["done"] or tensor["messages"]
+        for unit in tensor["units"]
+    }
 
 
 def _digest(text: str) -> str:

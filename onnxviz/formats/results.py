@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from onnxviz.errors import DataError
 from onnxviz.formats.array_files import read_npz, write_npz
@@ -20,7 +23,7 @@ from onnxviz.formats.file_names import safe_names
 from onnxviz.formats.json_documents import json_text, plain, read_json
 
 _VERSION = 1
-_ARRAYS, _DOCUMENT = "arrays.npz", "result.json"
+_ARRAYS, _DOCUMENT, _PICTURE = "arrays.npz", "result.json", "picture.png"
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +52,8 @@ class Result:
     status: str = "ok"
     message: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
+    picture: bytes = b""
+    """What it looks like, a PNG file, where a command left one beside the arrays; read, not written."""
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write ``arrays.npz`` and then ``result.json``, each of them whole or not at all.
@@ -105,7 +110,9 @@ class Result:
         folder = Path(folder)
         document = read_json(folder / _DOCUMENT)
         if not isinstance(document, dict) or not isinstance(document.get("version"), int):
-            raise DataError(f"{folder / _DOCUMENT}: is no result of onnxviz")
+            inner = sorted(file.parent.name for file in folder.glob(f"*/{_DOCUMENT}"))
+            within = f"; its targets have one each: {', '.join(map(quoted, inner[:3]))}" if inner else ""
+            raise DataError(f"{folder / _DOCUMENT}: is no result of onnxviz{within}")
         if document["version"] > _VERSION:
             raise DataError(
                 f"{folder / _DOCUMENT}: has version {document['version']}, this onnxviz reads {_VERSION}; update it"
@@ -131,14 +138,15 @@ class Result:
             status=_entry(document, "status", str, folder),
             message=_entry(document, "message", str, folder),
             provenance=_entry(document, "provenance", dict, folder),
+            picture=_picture(folder),
         )
         result._check_axes()
         return result
 
     def _repr_html_(self) -> str:
-        """Show the result in a notebook: its status, what it says in words and numbers, and a line for each array."""
+        """Show the result in a notebook: its status, its picture, what it says in words and numbers, and a line for each array."""
         told = [
-            (key, value)
+            (key, number_text(value, 6) if isinstance(value, float) else value)
             for key, value in plain(self.summary).items()
             if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != ""
         ]
@@ -149,10 +157,28 @@ class Result:
         status = f"{self.status}: {self.message}" if self.message else self.status
         return (
             f"<div><b>{escape(status)}</b>"
+            + self._shown()
             + _table(("", ""), told)
             + _table(("array", "axes", "shape", "type", "from, to"), arrays)
             + "</div>"
         )
+
+    def _shown(self) -> str:
+        """Return the picture as HTML: as wide as the page at most, and small ones large enough to see their pixels."""
+        if not self.picture:
+            return ""
+        try:
+            with Image.open(io.BytesIO(self.picture)) as opened:
+                width = opened.width
+        except OSError:  # a damaged picture hides no numbers
+            return ""
+        wide = width * max(1, 224 // width)
+        encoded, said = (
+            base64.b64encode(self.picture).decode("ascii"),
+            escape(str(self.summary.get("target", "picture"))),
+        )
+        style = f"display:block;width:{wide}px;max-width:100%" + (";image-rendering:pixelated" if wide > width else "")
+        return f'<img src="data:image/png;base64,{encoded}" alt="{said}" style="{style}">'
 
     def _check_axes(self) -> None:
         for name, words in self.axes.items():
@@ -162,6 +188,13 @@ class Result:
                 raise DataError(
                     f"{quoted(name)} has the shape {np.shape(self.arrays[name])}, its axes are {quoted(words)}"
                 )
+
+
+def _picture(folder: Path) -> bytes:
+    """Return the picture of a result's folder: its only one, or that which is named so."""
+    files = sorted(folder.glob("*.png"))
+    named = [file for file in files if file.name == _PICTURE] or files
+    return named[0].read_bytes() if len(named) == 1 else b""
 
 
 def _extent(values: NDArray[Any]) -> str:

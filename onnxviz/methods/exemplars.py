@@ -100,7 +100,9 @@ def distribution(scores: np.ndarray) -> Distribution:
         blank = np.full(len(PERCENTILES), nan)
         return Distribution(0, lost, nan, nan, nan, nan, 0.0, blank, np.zeros(_BINS, np.int64))
     low, high = float(values.min()), float(values.max())
-    counts, _ = np.histogram(values, _BINS, (low, high) if low < high else (low - 0.5, low + 0.5))
+    # By shares of the range, since scores that differ in their last digits alone leave no numbers for edges between them.
+    shares = (values - low) / (high - low) if high > low else np.full(len(values), 0.5)
+    counts = np.bincount(np.minimum((shares * _BINS).astype(np.intp), _BINS - 1), minlength=_BINS)
     return Distribution(
         len(values),
         lost,

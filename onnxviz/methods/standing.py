@@ -37,10 +37,12 @@ class Standing:
         """The same in words."""
         if self.percentile == 100:
             by = "" if self.margin is None else f", by {self.margin:.2g} of their standard deviations"
-            return f"above all {self.samples} samples{by}"
+            return ("above the only sample" if self.samples == 1 else f"above all {self.samples} samples") + by
         # Not rounded up: it is not above all of them.
         percent = np.floor(self.percentile * 10) / 10
-        return f"above {percent:g} % of {self.samples} samples"
+        return (
+            "no higher than the only sample" if self.samples == 1 else f"above {percent:g} % of {self.samples} samples"
+        )
 
 
 def standing(score: float, samples: NDArray[np.floating]) -> Standing | None:

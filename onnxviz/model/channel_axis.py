@@ -19,6 +19,8 @@ _LAST = {
     *("SimplifiedLayerNormalization", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization"),
     *("Attention", "MultiHeadAttention", "FusedMatMul", "MatMulNBits", "NhwcMaxPool", "NhwcConv"),
 }
+# What adds a number for each channel, or multiplies by it, as a layer normalization in parts does.
+_SCALED = {"Add", "Sub", "Mul", "Div"}
 # What changes the layout, or may.
 _OPAQUE = {
     *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Gather", "GatherND", "GatherElements", "Einsum", "Shape"),
@@ -26,7 +28,7 @@ _OPAQUE = {
 }
 
 
-def channel_axis(model: Model, name: str) -> int | None:
+def channel_axis(model: Model, name: str, rank: int | None = None) -> int | None:
     """Return the axis after the batch that holds a tensor's channels.
 
     Parameters
@@ -35,28 +37,31 @@ def channel_axis(model: Model, name: str) -> int | None:
         The model.
     name : str
         A tensor.
+    rank : int, optional
+        How many axes it has, the batch included; measured, where the file does not tell.
 
     Returns
     -------
     int or None
         Counted from the first axis after the batch. Walking up from the tensor, what comes first decides: an operator
-        whose channels are its second axis (Conv, pools) or its last (MatMul, LayerNormalization), followed through
-        every Transpose on the way, or the input's own layout. None where nothing tells.
+        whose channels are its second axis (Conv, pools) or its last (MatMul, LayerNormalization, a constant number for
+        each place of it), followed through every Transpose on the way, or the input's own layout. None where nothing tells.
     """
     shape = model.tensors[name].shape
-    if shape is None:
+    rank = rank if shape is None else len(shape)
+    if rank is None:
         return None
-    if len(shape) <= 2:
+    if rank <= 2:
         return 0
     # Where each axis of the tensor lies in the one that the walk has come to.
-    places = list(range(len(shape)))
+    places = list(range(rank))
     for _ in range(len(model.nodes) + 1):
         node = model.producers.get(name)
         if node is None:
             return _of_input(model, name, places)
         if node.op_type in _FIRST:
             return places.index(1) - 1 if 1 in places[1:] else None
-        if node.op_type in _LAST:
+        if node.op_type in _LAST or (node.op_type in _SCALED and any(_is_row(model, one) for one in node.input)):
             last = len(places) - 1
             return places.index(last) - 1 if last in places[1:] else None
         if node.op_type in _OPAQUE:
@@ -66,10 +71,12 @@ def channel_axis(model: Model, name: str) -> int | None:
             if len(order) != len(places):
                 return None
             places = [order[place] for place in places]
-        before = next((one for one in node.input if one and _alike(model, one, len(places))), None)
-        if before is None:
+        before = [one for one in node.input if _alike(model, one, len(places))]
+        # What has no shape in the file may be as it, where nothing else is.
+        before += [one for one in node.input if _untold(model, one)]
+        if not before:
             return None
-        name = before
+        name = before[0]
     return None
 
 
@@ -110,6 +117,18 @@ def _alike(model: Model, name: str, rank: int) -> bool:
     """Whether a tensor is computed and has as many axes."""
     info = model.tensors.get(name)
     return name not in model.constants and info is not None and info.shape is not None and len(info.shape) == rank
+
+
+def _untold(model: Model, name: str) -> bool:
+    """Whether a tensor is computed and nothing tells how many axes it has."""
+    info = model.tensors.get(name)
+    return name not in model.constants and info is not None and info.shape is None
+
+
+def _is_row(model: Model, name: str) -> bool:
+    """Whether a tensor is constant and has one axis, which is laid along the last of what it is added to."""
+    shape = model.tensors[name].shape if name in model.constants else None
+    return shape is not None and len(shape) == 1 and shape[0] not in (None, 1)
 
 
 def _of_input(model: Model, name: str, places: list[int]) -> int | None:

@@ -115,7 +115,7 @@ def first_layer(model: Model, input_name: str | None = None, weight: str | None 
     kinds = ", ".join(dict.fromkeys(node.op_type for node in model.nodes[:6]))
     raise UsageError(
         f"{model.name}: no convolution or matrix with constant weights lies on the way from {', '.join(start)} (it begins with {kinds}); "
-        "name a weight with -t"
+        "a weight elsewhere can be named"
     )
 
 

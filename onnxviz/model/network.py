@@ -16,6 +16,7 @@ from onnxviz.model.operators.declaration import Declaration
 from onnxviz.model.operators.element_types import carrier, from_numpy
 from onnxviz.model.packed_convolutions import packed
 from onnxviz.model.plan import Plan, Redirect
+from onnxviz.model.segments import Segments
 from onnxviz.model.support import reach
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ class Network:
         if self.device.type != "cpu":
             self.plan.to(self.device)
         # What stands in for an operator is called in the plan as it was written.
-        self._fastest = packed(self.plan) if self.device.type == "cpu" else self.plan
+        self._written = Segments(self.plan).run
+        self._fastest = Segments(packed(self.plan)).run if self.device.type == "cpu" else self._written
 
     def replacing(
         self, functions: Mapping[str, Callable[..., Any]]
@@ -158,8 +160,8 @@ class Network:
 
     def _run(self, inputs: Mapping[str, Tensor | np.ndarray], redirect: Redirect | None) -> dict[str, Tensor]:
         fed = [self._feed(name, inputs) for name in self.inputs]
-        plan = self._fastest if redirect is None else self.plan
-        answer = dict(zip(plan.outputs, plan.run(fed, (), redirect), strict=True))
+        run = self._fastest if redirect is None else self._written
+        answer = dict(zip(self.plan.outputs, run(fed, redirect), strict=True))
         return {name: answer[name] for name in self.tensors}
 
     def _feed(self, name: str, inputs: Mapping[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -193,11 +193,31 @@ class Plan:
         EvaluationError
             If an operator refuses its inputs; the message names it.
         """
+        environment = self.environment(inputs, captured)
+        self.advance(environment, self.steps, redirect)
+        return self.found(environment)
+
+    def environment(self, inputs: Sequence[Any], captured: Sequence[Any] = ()) -> list[Any]:
+        """Return the values before the first step: what is fed, and what is captured."""
         environment: list[Any] = [None] * self.size
         environment[: len(inputs)] = inputs
         environment[len(self.inputs) : len(self.inputs) + len(captured)] = captured
+        return environment
+
+    def found(self, environment: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the outputs, after the last step."""
+        return tuple(environment[result.position] if isinstance(result, Slot) else result for result in self.results)
+
+    def advance(self, environment: list[Any], steps: Iterable[Step], redirect: Redirect | None = None) -> None:
+        """Run steps that follow one another; what they make comes into the environment, what nothing reads any more leaves it.
+
+        Raises
+        ------
+        EvaluationError
+            If an operator refuses its inputs; the message names it.
+        """
         device = self.device
-        for step in self.steps:
+        for step in steps:
             value = step.call(environment, device, redirect)
             outputs = step.outputs
             if isinstance(value, tuple):
@@ -208,7 +228,6 @@ class Plan:
                 environment[outputs[0]] = value
             for position in step.release:
                 environment[position] = None
-        return tuple(environment[result.position] if isinstance(result, Slot) else result for result in self.results)
 
     def to(self, device: torch.device) -> None:
         """Move the constants; small ones stay on the CPU until they stand beside a tensor of the device."""

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from onnxviz.commands import report_inputs
+
 SHORT = ("--steps", 2, "--units", 2, "--restarts", 1, "--budget", "none")
 
 
@@ -102,6 +104,44 @@ def test_inputs_share_the_budget_and_stay_on_the_page(cli, samples, tmp_path) ->
     assert (tmp_path / "out" / "index.html").read_bytes() == before
     cli(*words, *given, "--budget", "none", "-o", tmp_path / "whole")
     assert (tmp_path / "whole" / "index.html").read_bytes() == before
+
+
+def test_an_explanation_stops_when_the_budget_is_spent_and_is_begun_anew(cli, samples, tmp_path, monkeypatch) -> None:
+    given = ("--input", samples / "digits_seven.png", "--tensors", "logits")
+    words = ("report", samples / "digits.onnx", *SHORT, *given, "--json")
+    runs = []
+
+    def after_three(going) -> None:
+        runs.append(going())
+        if len(runs) > 3:
+            raise report_inputs._OutOfTime
+
+    with monkeypatch.context() as patched:
+        patched.setattr(report_inputs, "_hurry", after_three)
+        outcome = cli(*words, "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    assert [row["left"] for row in outcome.document["inputs"]] == [["attribution"]]
+    assert len(runs) == 5  # tried once more with the time that the search left
+    cli(*words, "-o", tmp_path / "out", "--resume")
+    cli(*words, "-o", tmp_path / "whole")
+    assert (tmp_path / "out" / "index.html").read_bytes() == (tmp_path / "whole" / "index.html").read_bytes()
+
+
+def test_maps_are_pictures_of_their_own(cli, samples, tmp_path) -> None:
+    model, given = samples / "photo_patches.onnx", samples / "photo_patches_cat.png"
+    words = ("--input", given, *SHORT, "--tensors", "relu2", "-o", tmp_path / "out")
+    assert cli("report", model, *words).code == 0
+    (seen,) = [one for one in found_of(tmp_path / "out") if "rows" in one]
+    (row,) = [one for one in seen["rows"] if one["tensor"] == "relu2"]
+    document = cli("activations", model, given, "-t", "relu2", "--top", 24, "--json").document
+    strongest = [one["index"] for one in document["samples"][0]["targets"][0]["strongest"]]
+    assert [one["unit"] for one in row["maps"] if not one["over"]] == strongest
+    page = (tmp_path / "out" / "index.html").read_text("utf-8")
+    for one in row["maps"]:
+        with Image.open(tmp_path / "out" / one["file"]) as picture:
+            assert picture.size == (one["width"], one["height"])
+        assert f'src="{one["file"]}"' in page
+        assert f"relu2[{one['unit']}] on photo_patches_cat.png" in page
 
 
 def test_where_no_output_has_classes_the_strongest_unit_is_explained(cli, written, tmp_path) -> None:

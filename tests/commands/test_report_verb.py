@@ -230,6 +230,29 @@ def test_a_model_without_float_inputs_has_a_report_too(cli, written, tmp_path) -
     assert "no floating-point input" in (tmp_path / "out" / "index.html").read_text("utf-8")
 
 
+def test_token_ids_are_searched_through_their_embedding_and_shown_as_ids(cli, written, tmp_path) -> None:
+    random = np.random.default_rng(0)
+    table, weights = random.normal(size=(12, 4)).astype(np.float32), random.normal(size=(4, 3)).astype(np.float32)
+    path = written(
+        "agraph (int64[N, 5] ids) => (float[N, 5, 3] y) { e = Gather (t, ids)\ny = MatMul (e, w) }", t=table, w=weights
+    )
+    texts = random.integers(0, 12, (20, 5))
+    np.save(tmp_path / "texts.npy", texts)
+    outcome = cli("report", path, tmp_path / "texts.npy", *SMALL, "--budget", "none", "-o", tmp_path / "out", "--json")
+    assert outcome.code == 0, outcome.err
+    assert (outcome.document["wrt"], outcome.document["left_out"]["units"]) == ("ids", 0)
+    tensor = data(tmp_path / "out", "y")
+    assert [unit["target"] for unit in tensor["units"]] == ["y[..., 0]", "y[..., 1]", "y[..., 2]"]
+    scores = (table @ weights)[texts].mean(axis=1)  # (text, unit)
+    best = (table @ weights).max(axis=0)
+    for unit in tensor["units"]:
+        assert unit["score"] == pytest.approx(float(best[unit["unit"]]), rel=1e-4)
+        highest = unit["real"]["highest"][0]
+        place = int(highest["id"].partition("#")[2])
+        assert place == scores[:, unit["unit"]].argmax()
+        assert tensor["seen"]["looks"][highest["id"]] == {"kind": "tokens", "length": 5, "ids": texts[place].tolist()}
+
+
 def test_a_tensor_that_cannot_be_searched_says_why(cli, samples, tmp_path, monkeypatch) -> None:
     def refused(*_):
         raise EvaluationError("ONNX Runtime refuses <this>")

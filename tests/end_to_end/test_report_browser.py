@@ -27,19 +27,38 @@ NAME = "</script><script>document.title='owned'</script><img src=x onerror=\"doc
 
 
 CONTRAST = """() => {
+  // Painted on a canvas, what lies on one another is what is seen.
+  const pen = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d', { willReadFrequently: true });
   const linear = (x) => (x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
-  const light = (color) => {
-    const [r, g, b] = color.match(/[\\d.]+/g).map((x) => linear(x / 255));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  const light = (colors) => {
+    for (const color of ['white', ...colors]) { pen.fillStyle = color; pen.fillRect(0, 0, 1, 1); }
+    const [r, g, b] = pen.getImageData(0, 0, 1, 1).data;
+    return 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
   };
-  const back = light(getComputedStyle(document.body).backgroundColor);
-  const words = [...document.querySelectorAll("p, a, dt, dd, h2, td")].filter((one) => one.offsetParent && one.textContent.trim());
-  return words.map((one) => {
-    const ink = light(getComputedStyle(one).color);
-    return (Math.max(ink, back) + 0.05) / (Math.min(ink, back) + 0.05);
-  });
+  const drawn = (one) => one.namespaceURI.endsWith('svg');
+  const contrast = (one, ink) => {
+    const behind = [];
+    for (let each = one; each; each = each.parentElement) if (!drawn(each)) behind.unshift(getComputedStyle(each).backgroundColor);
+    if (drawn(one) && one.previousElementSibling?.matches('.box')) behind.push(getComputedStyle(one.previousElementSibling).fill);
+    const [back, front] = [light(behind), light([...behind, ink])];
+    return (Math.max(back, front) + 0.05) / (Math.min(back, front) + 0.05);
+  };
+  for (const one of document.querySelectorAll('details')) one.open = true;
+  const found = [contrast(document.getElementById('search'), getComputedStyle(document.getElementById('search'), '::placeholder').color)];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const one = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !one.checkVisibility() || one.closest('script, noscript, title, .hidden, .skip')) continue;
+    found.push(contrast(one, drawn(one) ? getComputedStyle(one).fill : getComputedStyle(one).color));
+  }
+  return found;
 }"""
-"""The contrast of every word with the page, as WCAG 2.2 defines it."""
+"""The contrast of every word with what is behind it, as WCAG 2.2 defines it."""
+
+SHIFTS = """window.shifts = 0;
+new PerformanceObserver((list) => { for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifts += one.value; })
+  .observe({ type: "layout-shift", buffered: true });"""
+"""Adds up how far what is read moves by itself: Cumulative Layout Shift."""
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +90,15 @@ def reports(cli, samples, tmp_path_factory) -> Path:
 class Visit:
     """A page, and all that it said and asked for."""
 
-    def __init__(self, page: sync_api.Page, place: Path) -> None:
+    def __init__(self, page: sync_api.Page, place: Path, at: str = "") -> None:
         self.page = page
         self.said: list[str] = []
         self.asked: list[str] = []
         page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("request", lambda request: self.asked.append(request.url))
-        page.goto(place.as_uri())
+        page.add_init_script(SHIFTS)
+        page.goto(place.as_uri() + at)
 
     def check(self, folder: Path) -> None:
         assert self.said == []
@@ -91,9 +111,9 @@ def visit(browser, reports) -> Iterator:
     """Open a report; when the test is over, nothing may have been complained of or asked for from outside."""
     made: list[tuple[Visit, Path]] = []
 
-    def open_page(name: str, file: str = "index.html", **context) -> sync_api.Page:
+    def open_page(name: str, file: str = "index.html", at: str = "", **context) -> sync_api.Page:
         page = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context}).new_page()
-        made.append((Visit(page, reports / name / file), reports / name))
+        made.append((Visit(page, reports / name / file, at), reports / name))
         return page
 
     yield open_page
@@ -183,8 +203,12 @@ def test_a_node_of_the_graph_leads_to_its_tensor(visit) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_both_themes_are_read_well(visit, scheme: str) -> None:
     page = visit("digits", color_scheme=scheme)
-    first = page.evaluate(CONTRAST)
-    assert min(first) >= 4.5  # WCAG 2.2, level AA
+    for place in ("", "#logits/3"):
+        page.evaluate("place => { location.hash = place }", place)
+        page.wait_for_timeout(150)
+        found = page.evaluate(CONTRAST)
+        assert len(found) > 20
+        assert min(found) >= 4.5  # WCAG 2.2, level AA
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.locator("#theme").click()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
@@ -193,15 +217,38 @@ def test_both_themes_are_read_well(visit, scheme: str) -> None:
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_wider_than_the_window_and_nothing_jumps(visit, width: int) -> None:
-    page = visit("digits", viewport={"width": width, "height": 800})
     for place in ("", "#logits", "#logits/3"):
-        page.evaluate("place => { location.hash = place }", place)
-        page.wait_for_timeout(200)
+        page = visit("digits", at=place, viewport={"width": width, "height": 800})
+        page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("window.shifts") < 0.01
     # Every picture has its place before it is there.
     assert page.evaluate(
         "[...document.images].every(one => one.hasAttribute('width') && one.hasAttribute('height') && one.alt)"
     )
+
+
+def test_paper_is_light_in_the_dark_too(visit) -> None:
+    page = visit("digits", color_scheme="dark")
+    page.locator("#theme").click()
+    page.locator("#theme").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert min(page.evaluate(CONTRAST)) >= 4.5
+
+
+@pytest.mark.parametrize("file", ["index.html", "report.html"])
+def test_without_scripts_the_overview_is_there(visit, file: str) -> None:
+    page = visit("digits", file, java_script_enabled=False)
+    assert page.locator(".note", has_text="Without JavaScript").is_visible()
+    for name in ("#search", "#theme", ".zoom", "#filter-sort"):
+        assert page.locator(name).first.is_hidden()
+    assert page.locator(".tensor-row .strip a").count() > 8
+    page.locator("#tensors a", has_text="relu2").click()
+    page.wait_for_timeout(1500)  # it scrolls smoothly
+    heading = page.locator(".tensor-row h3", has_text="relu2")
+    assert heading.bounding_box()["y"] < 400  # the link leads to what the overview has of it
 
 
 @pytest.mark.parametrize("file", ["index.html", "report.html"])
@@ -220,12 +267,19 @@ def test_names_that_hold_html_are_words(visit, file: str) -> None:
 
 def test_a_reader_of_the_screen_finds_its_way(visit) -> None:
     page = visit("digits")
+    page.locator(".tensor-row .strip a").first.focus()
+    page.keyboard.press("Enter")
+    page.locator("#said", has_text="logits[0]").wait_for(state="attached")
+    page.wait_for_function("document.activeElement.id === 'main'")  # the link that had the focus is gone
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.locator("#overview").wait_for()
     for role in ("banner", "navigation", "main"):
         assert page.get_by_role(role).count() == 1
     assert page.get_by_role("heading", level=1).count() == 1
     assert page.get_by_role("searchbox", name="Search tensors").count() == 1
     nameless = page.locator("a, button").evaluate_all(
-        "all => all.filter(one => !(one.textContent.trim() || one.getAttribute('aria-label'))).length"
+        "all => all.filter(one => !(one.textContent.trim() || one.getAttribute('aria-label') || one.querySelector('img')?.alt)).length"
     )
     assert nameless == 0
 
@@ -297,6 +351,35 @@ def test_one_of_thousands_is_reached_by_its_address_by_order_and_by_keys(crowd) 
     page.locator(".about select").select_option("score")
     assert page.locator(".unit").first.get_attribute("data-unit") == "0"
     assert page.locator(".unit").count() < 400
+
+
+def test_above_one_of_thousands_earlier_ones_come_where_nobody_looks(crowd, many) -> None:
+    page = Visit(crowd.page.context.new_page(), many / "index.html", "#fc/3210").page
+    page.locator(".detail h2", has_text="fc[3210]").wait_for()
+    page.wait_for_timeout(300)
+    assert page.locator(".unit").count() < 700
+    first = int(page.locator(".unit").first.get_attribute("data-unit"))
+    assert 2700 < first < 3210
+    box = page.locator(".unit[aria-current]").bounding_box()
+    assert 0 <= box["y"] < 800
+    page.evaluate("scrollTo({ top: 400, behavior: 'instant' })")
+    page.wait_for_function("first => Number(document.querySelector('.unit').dataset.unit) < first", arg=first)
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.shifts") < 0.01
+    assert page.evaluate("scrollY") > 400  # what stood under the eyes still does
+    # Up and down go by rows, in the columns that are there.
+    wide = page.evaluate("getComputedStyle(document.querySelector('.units')).gridTemplateColumns.split(' ').length")
+    page.keyboard.press("ArrowDown")
+    page.locator(".detail h2", has_text=f"fc[{3210 + wide}]").wait_for()
+    assert page.locator(".unit[aria-current]").bounding_box()["x"] == pytest.approx(box["x"], abs=1)
+
+
+def test_a_unit_that_is_not_there_is_said_to_be_missing(visit) -> None:
+    page = visit("digits", "index.html")
+    page.evaluate("location.hash = 'relu2/5'")
+    page.locator(".absent", has_text="Unit 5 is not in this report").wait_for()
+    assert page.locator(".unit").count() > 0
+    assert page.locator(".detail").is_hidden()
 
 
 def test_on_paper_every_unit_stands(crowd) -> None:

@@ -5,13 +5,16 @@ Needs Playwright for Python and a chromium: Debian's, or the one that CHROMIUM n
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -167,14 +170,13 @@ def test_what_is_not_looked_at_is_not_loaded(visit, reports) -> None:
     page.wait_for_timeout(500)
     names = [url.rpartition("photo_patches/")[2] for url in asked]
     assert "data/relu2.js" not in names
-    sheets = {file.name for file in (reports / "photo_patches" / "inputs").rglob("relu2.png")}
-    assert sheets
-    assert not [name for name in names if name.startswith("inputs/") and name.endswith("relu2.png")]
+    assert list((reports / "photo_patches" / "inputs").glob("*/relu2/*.png"))
+    assert not [name for name in names if name.startswith("inputs/") and "/relu2/" in name]
     page.locator(".given summary", has_text="relu2").click()
-    page.locator(".given details[open] img").scroll_into_view_if_needed()
+    page.locator(".given details[open] img").first.scroll_into_view_if_needed()
     page.wait_for_timeout(300)
     names = [url.rpartition("photo_patches/")[2] for url in asked]
-    assert [name for name in names if name.startswith("inputs/") and name.endswith("relu2.png")]
+    assert [name for name in names if name.startswith("inputs/") and "/relu2/" in name]
 
 
 @pytest.mark.parametrize("file", ["index.html", "report.html"])
@@ -212,3 +214,32 @@ def test_shaded_numbers_are_read_well(visit, scheme: str) -> None:
     contrasts = page.locator(".rows td").evaluate_all(CONTRASTS)
     assert contrasts
     assert min(contrasts) >= 4.5  # WCAG 2.2, level AA
+
+
+@pytest.mark.parametrize(("scheme", "lightest"), [("light", True), ("dark", False)])
+def test_charts_have_the_colors_of_the_page(visit, scheme: str, lightest: bool) -> None:
+    page, _ = visit("wine", "#logits/1", color_scheme=scheme)
+    for place in (".detail figure img.chart", ".units img.chart"):
+        picture = page.locator(place).first
+        picture.evaluate("image => image.decode()")
+        with Image.open(io.BytesIO(picture.screenshot())) as seen:
+            light = np.asarray(seen.convert("L"))
+        # Most of a chart is paper.
+        assert (np.median(light) > 230) if lightest else (np.median(light) < 60)
+
+
+def test_an_explanation_is_drawn_in_the_page(visit, reports) -> None:
+    page, _ = visit("photo_patches")
+    picture = page.locator(".explained img")
+    picture.scroll_into_view_if_needed()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    curves = page.locator(".curves .curve")
+    assert curves.count() == 4
+    boxes = [curves.nth(place).bounding_box() for place in range(4)]
+    around = page.locator(".curves > svg").bounding_box()
+    for box in boxes:
+        assert around["x"] - 2 <= box["x"]
+        assert box["x"] + box["width"] <= around["x"] + around["width"] + 2
+        assert around["y"] - 2 <= box["y"]
+        assert box["y"] + box["height"] <= around["y"] + around["height"] + 2
+    assert "logits" in page.locator(".curves > svg").get_attribute("aria-label")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import zipfile
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from onnxviz.errors import DataError
 from onnxviz.formats.file_names import is_safe_name
 from onnxviz.formats.json_documents import plain
+from onnxviz.formats.pictures import picture_bytes
 from onnxviz.formats.results import Result
 
 arrays = hnp.arrays(
@@ -158,6 +160,26 @@ def test_a_result_shows_itself_in_a_notebook_as_words_alone():
     assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;&amp;amp;") == 3
     for told in ("no_progress", "batch feature", "1 × 3", "float32", "−2, 0.5", "1.5", "0 × 2"):
         assert told in text
+
+
+def test_the_picture_beside_a_result_is_shown(tmp_path) -> None:
+    Result(summary={"target": "<b>"}).save(tmp_path)
+    assert "<img" not in Result.load(tmp_path)._repr_html_()
+    content = picture_bytes(np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "picture.png").write_bytes(content)
+    (tmp_path / "other.png").write_bytes(b"")
+    text = Result.load(tmp_path)._repr_html_()
+    assert base64.b64encode(content).decode("ascii") in text
+    assert 'alt="&lt;b&gt;"' in text
+    (tmp_path / "picture.png").write_bytes(b"damaged")
+    assert "<img" not in Result.load(tmp_path)._repr_html_()
+
+
+def test_a_folder_of_several_results_names_them(tmp_path) -> None:
+    (tmp_path / "result.json").write_text("{}")
+    Result().save(tmp_path / "logits[7]")
+    with pytest.raises(DataError, match=r"its targets have one each: 'logits\[7\]'"):
+        Result.load(tmp_path)
 
 
 @settings(max_examples=60)

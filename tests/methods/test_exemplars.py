@@ -45,3 +45,17 @@ def test_the_distribution_is_numpys(scores) -> None:
         assert known.constant == (finite.min() == finite.max())
     else:
         assert not known.constant
+
+
+@pytest.mark.parametrize("size", [1.0, -3.0, 1e9, 1e30])
+def test_scores_that_differ_in_their_last_digit_have_a_distribution(size: float) -> None:
+    scores = np.array([size, np.nextafter(size, np.inf), size])
+    found = distribution(scores)
+    assert (found.counts[0], found.counts[-1], found.counts.sum()) == (2, 1, 3)
+    assert (found.low, found.high) == (size, np.nextafter(size, np.inf))
+
+
+def test_bins_are_those_of_numpy() -> None:
+    scores = np.random.default_rng(0).normal(size=1000)
+    counts, _ = np.histogram(scores, 32)
+    assert distribution(scores).counts.tolist() == counts.tolist()

@@ -42,6 +42,26 @@ def test_a_linear_layer_over_steps_has_its_channels_last(written) -> None:
     assert axes(path, "y", "z") == [1, 1]
 
 
+def test_a_number_for_each_place_of_the_last_axis_tells_channels(written) -> None:
+    path = written(
+        "agraph (float[N, 20, 8] x) => (float[N, 20, 8] y) { r = Reshape (x, s)\ne = Exp (r)\ny = Mul (e, g) }",
+        s=np.array([0, -1, 8]),
+        g=np.ones(8, np.float32),
+    )
+    assert axes(path, "y", "e") == [1, None]
+
+
+def test_of_a_tensor_without_a_shape_the_measured_rank_is_enough(written) -> None:
+    path = written(
+        "agraph (float[N, 96] x, int64[K] s) => (float[N, A, 5] y) { r = Reshape (x, s)\nm = MatMul (r, w)\ne = Exp (m)\ny = Relu (e) }",
+        w=np.ones((8, 5), np.float32),
+    )
+    model = onnxviz.load(path)
+    assert model.tensors["m"].shape is model.tensors["e"].shape is None
+    assert [channel_axis(model, name, 3) for name in ("m", "e", "y")] == [1, 1, 1]
+    assert [channel_axis(model, name) for name in ("m", "e")] == [None, None]
+
+
 @pytest.mark.parametrize(("name", "tensor"), [("wine", "relu1"), ("digits", "logits"), ("tones", "conv2")])
 def test_sample_models(samples, name: str, tensor: str) -> None:
     assert axes(samples / f"{name}.onnx", tensor) == [0]

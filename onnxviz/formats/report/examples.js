@@ -17,6 +17,7 @@ window.onnxvizExamples = function (make, source) {
   /* A sample whole, with a frame around what the unit sees where its score arises. */
   function whole(target, one, look, limit) {
     if (look.kind === "wave") return wave(target, one, look, limit);
+    if (look.kind === "tokens") return make("code", { class: "ids" }, look.ids.join(" ") + (look.length > look.ids.length ? " …" : ""));
     const picture = make("img", {
       src: source(look.file), width: look.width, height: look.height, loading: "lazy", decoding: "async",
       alt: sight(target, one) + (one.window ? "; framed: what the unit sees at its maximum" : "") + ".",
@@ -144,7 +145,7 @@ window.onnxvizExamples = function (make, source) {
       found.push(draw("path", { class: "found", d: "M" + place + " 16V" + base + (beyond ? "M" + (place - 4) + " " + (base - 30) + "l7 -4l-7 -4" : "") }),
         draw("text", { class: "found-text", x: place, y: 11, "text-anchor": place > width - 70 ? "end" : place < 70 ? "start" : "middle" }, "found " + unit.shown));
     }
-    const said = "How " + real.count + " samples score: " + brief(real.low) + " to " + brief(real.high) + ", mean " + real.mean + ". The input that was found for " + unit.target + " scores " + unit.shown + (real.stands ? ", " + real.stands : "") + ".";
+    const said = "How " + real.count + (real.count === 1 ? " sample scores: " : " samples score: ") + brief(real.low) + " to " + brief(real.high) + ", mean " + real.mean + ". The input that was found for " + unit.target + " scores " + unit.shown + (real.stands ? ", " + real.stands : "") + ".";
     return draw("svg", { class: "histogram", viewBox: "0 0 " + width + " " + height, role: "img", "aria-label": said },
       ...bars, draw("path", { class: "zero", d: "M10 " + base + "H" + (width - 10) }), ...marks, ...texts, ...found);
   }
@@ -163,21 +164,21 @@ window.onnxvizExamples = function (make, source) {
       if (highest.length) found.push(heading("The rows that drive it most" + (lowest.length ? ", and least" : "")), rows(unit.target, [...highest.map((one) => ["highest", one]), ...lowest.map((one) => ["lowest", one])], seen, spread));
     } else {
       const limit = limitOf(seen.looks);
-      const tiles = (list) => make("ul", { class: "samples" + (list.length && seen.looks[list[0].id].kind === "wave" ? " waves" : "") }, ...list.map((one) =>
+      const tiles = (list) => make("ul", { class: "samples" + (list.length && seen.looks[list[0].id].kind !== "picture" ? " waves" : "") }, ...list.map((one) =>
         make("li", {}, make("figure", {}, whole(unit.target, one, seen.looks[one.id], limit), make("figcaption", { title: one.id }, make("b", {}, one.shown), one.label && !one.id.startsWith(one.label + "/") ? " " + one.label : "", make("span", { class: "id" }, one.id))))));
       if (highest.length) found.push(heading("Samples that drive it most"), tiles(highest));
       const patches = narrow(highest, seen);
       if (patches.length) found.push(heading("What it sees of them at its maximum"), make("ul", { class: "patches" }, ...patches.map((one) => make("li", { title: one.id + ", " + words(one) }, patch(unit.target, one, seen.looks[one.id])))));
       if (lowest.length) found.push(heading("Samples that drive it least"), tiles(lowest));
     }
-    if (real.count) found.push(heading("How " + real.count.toLocaleString("en") + " samples of " + seen.data + " score"), histogram(unit),
+    if (real.count) found.push(heading("How " + real.count.toLocaleString("en") + (real.count === 1 ? " sample of " : " samples of ") + seen.data + (real.count === 1 ? " scores" : " score")), histogram(unit),
       make("p", { class: "quiet" }, "Mean " + real.mean + (real.zeros > 0 ? ", " + Math.round(real.zeros * 100) + " % exactly 0" : "") + (real.stands ? "; the input that was found: " + real.stands : "") + ". Ticks: the samples above." + (seen.complete ? "" : " So far: the pass over the data is not at its end.")));
     return found;
   }
 
   /* The few samples beside a unit in the grid. */
   function strip(unit, seen, count) {
-    const best = unit.real ? unit.real.highest.filter((one) => seen.looks[one.id] && seen.looks[one.id].kind !== "row").slice(0, count) : [];
+    const best = unit.real ? unit.real.highest.filter((one) => seen.looks[one.id] && !["row", "tokens"].includes(seen.looks[one.id].kind)).slice(0, count) : [];
     if (!best.length) return "";
     const limit = limitOf(seen.looks);
     const patches = narrow(best, seen);

@@ -30,14 +30,19 @@
     return element;
   }
 
-  /* In a single file pictures stand in a table of their own, each once. */
-  function source(file) { const kept = values.get("pictures"); return (kept && kept[file]) || file; }
+  /* In a single file each picture stands once: in the overview, or else in a table of their own. */
+  const standing = new Map([...document.querySelectorAll("img[data-file]")].map((one) => [one.dataset.file, one]));
+  function source(file) {
+    const kept = values.get("pictures");
+    return standing.has(file) ? standing.get(file).src : (kept && kept[file]) || file;
+  }
   const examples = window.onnxvizExamples(make, source);
 
   function image(panel, large) {
     return make("img", {
       src: source(panel.file), width: panel.width, height: panel.height, alt: panel.alt,
-      loading: large ? null : "lazy", decoding: "async", class: Math.max(panel.width, panel.height) <= 64 ? "small" : null,
+      loading: large ? null : "lazy", decoding: "async",
+      class: shown.tensor.chart ? "chart" : Math.max(panel.width, panel.height) <= 64 ? "small" : null,
     });
   }
 
@@ -64,7 +69,7 @@
     rows.sort((one, other) => Number(other.shown) - Number(one.shown));
     list.replaceChildren(...rows.slice(0, MOST).map((one) =>
       make("li", {}, make("a", { href: "#" + one.link, title: one.name + " (" + one.operator + ")", "data-link": one.link },
-        make("span", { class: "name" }, one.name), make("span", { class: "count" }, one.shown ? String(one.done) : "–")))));
+        make("span", { class: "name" }, make("bdi", {}, one.name)), make("span", { class: "count" }, one.shown ? String(one.done) : "–")))));
     const more = rows.length - MOST;
     found.textContent = words.length ? rows.length + (rows.length === 1 ? " tensor fits" : " tensors fit") + (more > 0 ? ", " + MOST + " listed" : "")
       : more > 0 ? more + " more: search" : "";
@@ -93,6 +98,12 @@
     return link ? { link, unit: unit === undefined ? null : Number(unit) } : {};
   }
 
+  /* Who reads by keyboard or ear goes on where the new content is. */
+  function refocus() {
+    const active = document.activeElement;
+    if (!active || active === document.body || active.closest("[hidden]")) document.getElementById("main").focus({ preventScroll: true });
+  }
+
   function route() {
     const place = where();
     if (!values.has("report")) return;
@@ -105,12 +116,14 @@
       const target = place.section && document.getElementById("section:" + place.section);
       if (target) target.scrollIntoView();
       mark();
+      refocus();
       return;
     }
     overview.hidden = true;
     view.hidden = false;
     document.title = known.name + " – " + values.get("report").title;
     mark();
+    refocus();
     if (!known.shown) { showUnsearched(known); return; }
     load(known.link, (tensor) => { if (where().link === known.link) showTensor(tensor, where().unit); });
   }
@@ -148,17 +161,66 @@
     verdict: (one, other) => one.verdict.localeCompare(other.verdict) || one.unit - other.unit,
   };
 
-  /* Of a tensor with thousands of units the first stand at once, the others as the reader comes near them, or prints. */
+  /* Of a tensor with thousands of units those about the reader stand, the others as the reader comes near them, or prints. */
   const AT_ONCE = 150;
-  const NEAR = "2000px";
-  const near = new IntersectionObserver((seen) => {
-    if (!seen.some((one) => one.isIntersecting) || !shown) return;
-    shown.more();
-    /* Still in sight after that? Only looking anew tells. */
-    near.unobserve(shown.end);
-    if (shown.filled < shown.units.length) near.observe(shown.end);
-  }, { rootMargin: NEAR + " 0px" });
-  window.addEventListener("beforeprint", () => { while (shown && shown.filled < shown.units.length) shown.more(); });
+  const BEFORE = 40;
+  const below = watcher("0px 0px 2000px", (shown) => { later(); return shown.to < shown.units.length; });
+  /* What comes before is added where it is out of sight; who stands at the beginning asks for it. */
+  const above = watcher("2000px 0px -100%", (shown) => { earlier(); return shown.from > 0; });
+  function watcher(rootMargin, extend) {
+    const made = new IntersectionObserver((seen) => {
+      if (!shown || !seen.some((one) => one.isIntersecting && one.target.isConnected)) return;
+      const more = extend(shown);
+      /* Still in sight after that? Only looking anew tells. */
+      made.disconnect();
+      if (more) made.observe(made === above ? shown.head : shown.end);
+    }, { rootMargin });
+    return made;
+  }
+  window.addEventListener("beforeprint", () => {
+    while (shown && shown.from > 0) earlier();
+    while (shown && shown.to < shown.units.length) later();
+  });
+
+  function cards(from, to) { return shown.units.slice(from, to).map((one) => card(shown.tensor, one)); }
+
+  function columns() { return getComputedStyle(shown.grid).gridTemplateColumns.split(" ").length; }
+
+  function later() {
+    const to = Math.min(shown.to + AT_ONCE, shown.units.length);
+    shown.grid.append(...cards(shown.to, to));
+    shown.to = to;
+  }
+
+  /* Whole rows come before those that stand, which stay where they are: in their columns, and under the reader's eyes. */
+  function earlier() {
+    const wide = columns();
+    const from = Math.max(0, shown.from - Math.max(wide, AT_ONCE - AT_ONCE % wide));
+    const first = shown.grid.firstElementChild;
+    const top = first.getBoundingClientRect().top;
+    const hidden = shown.head.getBoundingClientRect().bottom <= 0;
+    shown.grid.prepend(...cards(from, shown.from));
+    shown.from = from;
+    shown.head.hidden = from === 0;
+    if (hidden) scrollBy({ top: first.getBoundingClientRect().top - top, behavior: "instant" });
+  }
+
+  /* See to it that a unit stands: beside those that do, or with its neighbors in their place. */
+  function reach(place) {
+    if (place >= shown.from && place < shown.to) return;
+    if (shown.to > 0 && place >= shown.to && place < shown.to + AT_ONCE) { later(); return; }
+    if (place < shown.from && place >= shown.from - AT_ONCE / 2) { earlier(); return; }
+    unwatch();
+    shown.from = shown.to = Math.max(0, place - BEFORE);
+    shown.from = shown.to = shown.from - shown.from % columns();
+    shown.grid.replaceChildren();
+    later();
+    shown.head.hidden = shown.from === 0;
+    if (shown.from > 0) above.observe(shown.head);
+    if (shown.to < shown.units.length) below.observe(shown.end);
+  }
+
+  function unwatch() { above.disconnect(); below.disconnect(); }
 
   function card(tensor, one) {
     return make("li", {}, make("a", { class: "unit", href: "#" + tensor.link + "/" + one.unit, "data-unit": one.unit },
@@ -169,45 +231,41 @@
 
   function showTensor(tensor, unit) {
     if (!shown || shown.tensor !== tensor || shown.order !== order) {
-      const units = [...tensor.units].sort(ORDERS[order]);
-      shown = { tensor, units, order };
       const select = make("select", {}, ...[["unit", "number"], ["score", "score"], ["verdict", "verdict"]].map(([value, text]) =>
         make("option", { value, selected: value === order }, text)));
       select.addEventListener("change", () => { order = select.value; showTensor(tensor, where().unit); });
       const grid = make("ul", { class: "units" + (tensor.chart ? " charts" : ""), "aria-label": "Units" });
-      shown.more = () => {
-        const part = units.slice(shown.filled, shown.filled + AT_ONCE);
-        shown.filled += part.length;
-        grid.append(...part.map((one) => card(tensor, one)));
-      };
-      shown.filled = 0;
-      shown.more();
-      shown.end = make("div", { class: "end" });
-      near.disconnect();
-      if (shown.filled < units.length) near.observe(shown.end);
+      const [head, end] = [make("button", { type: "button", class: "head", hidden: true }, "Earlier units"), make("div", { class: "end" })];
+      head.addEventListener("click", earlier);
+      unwatch();
+      shown = { tensor, order, grid, head, end, units: [...tensor.units].sort(ORDERS[order]), from: 0, to: 0 };
       const left = tensor.wanted - tensor.units.length;
       view.replaceChildren(crumbs(), make("h1", {}, make("code", {}, tensor.name)),
         make("div", { class: "about" },
           make("p", { class: "quiet" }, tensor.operator + ", " + tensor.dtype + " " + tensor.shape + "; " + tensor.units.length + " of " + tensor.of + (tensor.of === 1 ? " unit" : " units") +
             (tensor.axis ? "; " + tensor.axis : "")),
-          make("label", { class: "sort" }, "Sorted by ", select)),
+          tensor.units.length > 1 ? make("label", { class: "sort" }, "Sorted by ", select) : ""),
         ...tensor.messages.map((text) => make("p", { class: "note" }, text)),
-        left > 0 && !tensor.messages.length ? make("p", { class: "note" }, "Left out for want of time: " + left + " units; --resume goes on from here.") : "",
-        make("div", { class: "units-view" + (tensor.chart ? " charts" : "") }, make("div", {}, grid, shown.end), make("aside", { class: "detail", hidden: true, "aria-label": "The unit", tabindex: "-1" })));
-      if (unit === null) scrollTo({ top: 0, behavior: "instant" });
+        left > 0 && !tensor.messages.length ? make("p", { class: "note" }, "Left out for want of time: " + left + (left === 1 ? " unit" : " units") + "; ", make("code", {}, "--resume"), " goes on from here.") : "",
+        make("p", { class: "note absent", hidden: true, role: "status" }),
+        make("div", { class: "units-view" + (tensor.chart ? " charts" : "") }, make("div", {}, head, grid, end), make("aside", { class: "detail", hidden: true, "aria-label": "The unit", tabindex: "-1" })));
+      if (unit === null) { reach(0); scrollTo({ top: 0, behavior: "instant" }); }
     }
     showUnit(unit);
   }
 
   function showUnit(number) {
     const detail = view.querySelector(".detail");
+    const absent = view.querySelector(".absent");
     const one = shown.units.find((other) => other.unit === number);
     for (const link of view.querySelectorAll(".unit[aria-current]")) link.removeAttribute("aria-current");
     detail.hidden = !one;
+    absent.hidden = Boolean(one) || number === null;
+    absent.textContent = absent.hidden ? "" : "Unit " + number + " is not in this report; --units, with more of them, adds to it.";
     view.querySelector(".units-view").classList.toggle("open", Boolean(one));
-    if (!one) return;
+    if (!one) { if (shown.to === 0) reach(0); return; }
     const place = shown.units.indexOf(one);
-    while (shown.filled <= place) shown.more();
+    reach(place);
     const step = (by, text, label) => {
       const other = shown.units[place + by];
       const button = make("button", { type: "button", disabled: !other, "aria-label": label }, text);
@@ -219,17 +277,19 @@
     detail.replaceChildren(
       make("div", { class: "row" }, make("span", {}, step(-1, "←", "The unit before"), " ", step(1, "→", "The next unit")), close),
       make("h2", {}, make("code", {}, one.target), one.label ? " " + one.label : ""),
-      ...one.panels.map((panel) => make("figure", {}, whole(panel), make("figcaption", {}, panel.title))),
+      ...one.panels.map((panel) => make("figure", { class: shown.tensor.chart ? "wide" : null }, whole(panel), make("figcaption", {}, panel.title))),
       ...(shown.tensor.seen ? examples.parts(one, shown.tensor.seen) : []),
       make("dl", { class: "told" }, ...one.told.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])),
       make("p", { class: "quiet" }, "Again, with its arrays:"), make("pre", { tabindex: "0" }, make("code", {}, one.command + " -o DIR")));
     detail.scrollTop = 0;
+    document.getElementById("said").textContent = one.panels[0].alt;
     const link = view.querySelector('.unit[data-unit="' + one.unit + '"]');
     link.setAttribute("aria-current", "true");
-    if (matchMedia("(max-width: 60rem)").matches) detail.scrollIntoView({ block: "start" }); else link.scrollIntoView({ block: "nearest" });
+    if (matchMedia("(max-width: 60rem)").matches) detail.scrollIntoView({ block: "start", behavior: "instant" });
+    else link.scrollIntoView({ block: "nearest", behavior: "instant" });
   }
 
-  /* Keys: / searches, Escape goes back, arrows go from unit to unit. */
+  /* Keys: / searches, Escape goes back, arrows go from unit to unit, up and down by a row. */
   document.addEventListener("keydown", (event) => {
     const typing = /^(input|select|textarea)$/i.test(event.target.tagName);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -240,9 +300,11 @@
       else if (place.link) location.hash = place.unit === null ? "section:units" : place.link;
       return;
     }
-    if (typing || !shown || !shown.units.length || event.target.closest(".side")) return;
-    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!by || (event.key.length > 9 ? false : where().unit === null && /Up|Down/.test(event.key))) return;
+    if (typing || !shown || !shown.units.length || event.target.closest(".side, .wide, pre")) return;
+    /* Up and down scroll until a unit is open; then they go by rows. */
+    if (/Up|Down/.test(event.key) && where().unit === null) return;
+    const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(), ArrowUp: -columns() }[event.key];
+    if (!by) return;
     const place = shown.units.findIndex((one) => one.unit === where().unit);
     const next = shown.units[place < 0 ? 0 : Math.min(Math.max(place + by, 0), shown.units.length - 1)];
     event.preventDefault();
@@ -311,7 +373,7 @@
     const versions = Object.entries(value.versions).map(([name, text]) => name + " " + text).join(", ");
     const parts = Object.entries(value.sections).map(([name, seconds]) => name + " " + brief(seconds)).join(", ");
     const cell = (tag, text, number) => make(tag, { class: number ? "number" : null, scope: tag === "th" ? "col" : null }, text);
-    box.replaceChildren(make("p", {}, value.units + " units were searched in " + brief(value.searching) + (parts ? "; " + parts : "") + "."),
+    box.replaceChildren(make("p", {}, value.units + (value.units === 1 ? " unit was" : " units were") + " searched in " + brief(value.searching) + (parts ? "; " + parts : "") + "."),
       value.tensors.length ? make("details", {}, make("summary", {}, "Seconds of each tensor"), make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Seconds" }, make("table", {},
         make("thead", {}, make("tr", {}, cell("th", "tensor"), cell("th", "units", true), cell("th", "seconds", true))),
         make("tbody", {}, ...value.tensors.map((row) => make("tr", {}, make("td", {}, make("code", {}, row.name)), cell("td", String(row.units), true), cell("td", String(Number(row.seconds.toPrecision(3))), true))))))) : "",
