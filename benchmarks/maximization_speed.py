@@ -28,7 +28,7 @@ from onnxviz.methods.search import Settings, Space, search
 from onnxviz.model.target import Target
 
 TENSOR, INPUT, SIZE = "pool5_1", "data_0", 224
-SETTINGS = Settings(steps=64, rate=0.4)
+SETTINGS = Settings(steps=96, rate=0.4)
 SPACE = Space(
     INPUT,
     (3, SIZE, SIZE),

@@ -114,7 +114,8 @@ _SEARCHED = (
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
-    help="Steps of gradient ascent, or generations without. [default: 256; 64 for pictures, signals and what is large; 32 for vast ones]",
+    help="Steps of gradient ascent, or generations without. [default: 256; 96 for pictures, 64 for signals and what is "
+    "large, 32 for what is vast]",
 )
 @click.option(
     "--restarts",

@@ -310,10 +310,15 @@ class _Climb:
         return found
 
 
+# torch's own words and those of oneDNN, which says no more where it finds none for its work; that it cannot do this work at
+# all would have come out when one sample was tried.
+_NO_MEMORY = ("allocate memory", "could not create a primitive", "could not create a memory object")
+
+
 def _memory_is_out(error: BaseException | None) -> bool:
     """Tell whether an error, or what caused it, says that no memory is left."""
     while error is not None:
-        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error):
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in str(error) for words in _NO_MEMORY):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -357,19 +357,22 @@ def standard_transform(shape: Sequence[int], spatial: Sequence[int]) -> Fading |
     Returns
     -------
     Fading or None
-        Shifts by up to a sixteenth of a side, half as much where a side is 32 or less; for what has no neighbors,
-        nothing. Scales and rotations (`Affine`) cost three times as much and were found to add nothing: the score, still
-        or under scales and rotations, ended as high without.
+        Shifts by up to an eighth of a picture's sides, a sixteenth where one is 32 or less and of whatever has not two
+        sides, a thirty-second of short signals; for what has no neighbors, nothing. Scales and rotations (`Affine`) cost
+        three times as much and were found to add nothing: the score, still or under scales and rotations, ended as high
+        without.
     """
-    reach = tuple((axis, round(shape[axis] / SIXTEENTH / (1 if shape[axis] > SMALL else 2))) for axis in spatial)
+    part = EIGHTH if len(spatial) == 2 else SIXTEENTH
+    reach = tuple((axis, round(shape[axis] / part / (1 if shape[axis] > SMALL else 2))) for axis in spatial)
     gain = 0.1 if len(spatial) == 1 else 0.0
     if gain == 0 and not any(steps for _, steps in reach):
         return None
     return Fading(Shift(reach, gain))
 
 
+EIGHTH, SIXTEENTH = 8, 16
 SMALL = 32
-SIXTEENTH = 16
+"""A side of so many elements or fewer is small."""
 
 
 def _add_noise(inputs: Tensor, deviation: float, span: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

@@ -159,9 +159,9 @@ def test_moves_do_not_depend_on_the_batch(transform) -> None:
 @pytest.mark.parametrize(
     ("shape", "spatial", "expected"),
     [
-        ((1, 3, 224, 224), (2, 3), Fading(Shift(((2, 14), (3, 14))))),
-        ((1, 160, 320, 3), (1, 2), Fading(Shift(((1, 10), (2, 20))))),
-        ((1, 1, 28, 28), (2, 3), Fading(Shift(((2, 1), (3, 1))))),
+        ((1, 3, 224, 224), (2, 3), Fading(Shift(((2, 28), (3, 28))))),
+        ((1, 160, 320, 3), (1, 2), Fading(Shift(((1, 20), (2, 40))))),
+        ((1, 1, 28, 28), (2, 3), Fading(Shift(((2, 2), (3, 2))))),
         ((1, 1, 8, 8), (2, 3), None),
         ((1, 2, 320), (2,), Fading(Shift(((2, 20),), 0.1))),
         ((1, 13), (), None),
