@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from onnxviz.methods.space import Space
 
 
+_AWAKE = 0.5
+"""A picture that was woken just a little rises by less than this part of what noise does."""
+
+
 @dataclass(frozen=True, eq=False)
 class Findings:
     """What is fed in the end, and what is known of it.
@@ -114,7 +118,8 @@ class Inquiry:
         """Return what is known of one result; and the result, which is another where the climb did not pay.
 
         A logit may rise while its probability falls, as the others rise more: then the probability itself is climbed. A
-        unit may be dead at every start and alive elsewhere: then it is climbed from an input at which it is alive.
+        unit may be dead at every start, or nearly so, and alive elsewhere: then it is climbed from an input at which it is
+        alive.
 
         Parameters
         ----------
@@ -129,11 +134,13 @@ class Inquiry:
         probe : callable, optional
             Gives one of them that scores high, (*shape).
         """
-        if probe is not None and self._asleep(objective, found, space, best_probe):
+        if probe is not None and self._beaten(objective, found, space, best_probe):
             begun = self._climb(replace(space, beginning=probe()), found.objective, self.network, self.task.settings)
             if begun.ascent.score > found.ascent.score:
                 findings = replace(self._findings(objective, begun), remark=self._rows(objective))
-                remark = "dead at its random starts, and climbed from a random input at which it is not"
+                remark = "the random starts ended below a random input, and it was climbed from there"
+                if _dead(found):
+                    remark = "dead at its random starts, and climbed from a random input at which it is not"
                 return begun, replace(findings, remark="; ".join(filter(None, (remark, findings.remark))))
         findings = replace(self._findings(objective, found), remark=self._rows(objective))
         stopped = found.ascent.status in ("interrupted", "not_finite")
@@ -150,14 +157,15 @@ class Inquiry:
         remark = f"{found.objective} rose and left {objective} below {other}, so {objective} itself was climbed"
         return literal, replace(again, remark="; ".join(filter(None, (remark, findings.remark))))
 
-    def _asleep(self, objective: Objective, found: Found, space: Space, best_probe: float) -> bool:
-        """Whether no start gave a gradient, though a random input scores higher."""
-        from onnxviz.methods.maximization import DEAD
-
+    def _beaten(self, objective: Objective, found: Found, space: Space, best_probe: float) -> bool:
+        """Whether a random input scores higher than what the search found, and a climb from there is the remedy."""
         if self.network is None or objective.members or space.beginning is not None or self.task.tokens is not None:
             return False
-        if any(ascent.message != DEAD for ascent in found.ascents):
-            return False
+        if not _dead(found):
+            # Where a logit left its probability behind, the remedy is to climb the probability; and a vector has more starts.
+            same = space.spectral and objective == found.objective and found.ascent.status in ("ok", "no_progress")
+            rise = found.ascent.score - found.ascent.initial_score
+            return same and rise < _AWAKE * (best_probe - found.ascent.initial_score)
         return bool(self.score.alone(objective, found.ascent.array[None])[0] < best_probe)
 
     def _rows(self, objective: Objective) -> str:
@@ -228,3 +236,10 @@ class Inquiry:
         if found.ascent.status == "interrupted":
             raise KeyboardInterrupt
         return found
+
+
+def _dead(found: Found) -> bool:
+    """Tell whether no start gave a gradient."""
+    from onnxviz.methods.maximization import DEAD
+
+    return all(ascent.message == DEAD for ascent in found.ascents)
