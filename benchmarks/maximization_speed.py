@@ -22,6 +22,7 @@ import torch
 from maximization_peer import Front, render
 
 import onnxviz
+from onnxviz.cli import keep_freed_memory
 from onnxviz.methods.objectives import Objective
 from onnxviz.methods.runs import Run
 from onnxviz.methods.search import Settings, Space, search
@@ -104,6 +105,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="write the peer's pictures above ours")
     options = parser.parse_args()
     units = [int(unit) for unit in options.units.split(",")]
+    keep_freed_memory()  # as the command line does; both sides take part in it
     model = onnxviz.load(options.model)
     network, session = model.network([TENSOR]), model.session([TENSOR])
 

@@ -18,6 +18,7 @@ import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 
 import onnxviz
+from onnxviz.cli import keep_freed_memory
 
 BATCHES = (1, 8)
 SECONDS = 40
@@ -133,6 +134,7 @@ def line(name: str, module: torch.nn.Module, ours: Run, batch: int) -> str:
 
 def main(names: tuple[str, ...]) -> None:
     """Print the table."""
+    keep_freed_memory()  # as the command line does; both sides take part in it
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     print(
         f"{'network':<13} {'batch':>5} {'ours ms':>8} {'torch ms':>8} {'ratio':>6} {'share':>6} {'GFLOP/s':>7} {'rounds':>6}"

@@ -67,7 +67,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Exit codes: 0 done, 1 the model or the data cannot be handled, 2 wrong usage, 3 a check failed, 130 interrupted.
     """
+    keep_freed_memory()
     sys.exit(run(arguments))
+
+
+def keep_freed_memory() -> None:
+    """Have the process keep what it frees for what it needs next, where the C library is GNU's.
+
+    A pass through a network frees and wants the same hundreds of megabytes over and over. Given back to the system each time they
+    come anew page by page: a sheet of 64 units took 31 s so, and 27 s without, at a tenth more memory.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    allocator = getattr(ctypes.CDLL(None), "mallopt", None)
+    if allocator is not None:
+        # <malloc.h>: what is large comes from the heap as well (M_MMAP_MAX), whose end is not given back (M_TRIM_THRESHOLD).
+        allocator(-4, 0)
+        allocator(-1, 2**31 - 1)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

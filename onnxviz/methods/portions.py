@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-_ELEMENTS = 2**18
-"""So many float32 numbers, 1 MB, of each tensor; several take part in an operation."""
+_ELEMENTS = 2**20
+"""So many float32 numbers, 4 MB, of each tensor: with less, two threads wait for each other more than they gain."""
 
 
 def portions(tensor: Tensor) -> Iterator[slice]:

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from onnxviz.model.plan import Plan, Redirect
 
-LIMIT = 1 << 30
+LIMIT = 3 << 30
 """Bytes of activations; a gradient that would need more recomputes them."""
 
 _SHALLOW = 256
