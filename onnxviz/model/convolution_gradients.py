@@ -67,7 +67,8 @@ class PackedKernels:
         dilations: Pair,
         group: int,
     ) -> None:
-        self._kernels, self._bias = kernels, bias
+        # oneDNN reads a bias as it lies: one number that is spread out is no bias to it.
+        self._kernels, self._bias = kernels, None if bias is None else bias.contiguous()
         self._given = list(padding), list(strides), list(dilations), group
         self._shape: torch.Size | None = None
         self._packed: Tensor

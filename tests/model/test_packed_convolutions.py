@@ -77,6 +77,39 @@ def _close(found: Tensor, wanted: Tensor) -> None:
     assert float((found.double() - wanted).abs().max()) < 1e-5 * scale
 
 
+@pytest.mark.parametrize(("channels", "kernel", "stride"), [(3, 3, 2), (3, 3, 1), (16, 3, 1), (16, 1, 1), (16, 3, 2)])
+@pytest.mark.parametrize("spread", [False, True], ids=["bias", "one number for a bias"])
+def test_what_lies_in_memory_otherwise_is_read_as_it_should_be(
+    channels: int, kernel: int, stride: int, spread: bool
+) -> None:
+    torch.manual_seed(0)
+    kernels = torch.randn(8, channels, kernel, kernel)
+    bias = torch.tensor(0.7).expand(8) if spread else torch.randn(16)[::2]
+    attributes = {"pads": (kernel // 2,) * 4, "strides": (stride, stride)}
+    convolve = PackedConvolution(kernels, bias, attributes, rectified=False)
+    inputs = [
+        torch.randn(1, channels, 12, 12).expand(4, channels, 12, 12),
+        torch.randn(1, 1, 12, 12).expand(1, channels, 12, 12),
+        torch.tensor(1.5).expand(2, channels, 12, 12),
+        torch.randn(2, channels, 24, 24)[:, :, ::2, ::2],
+        torch.randn(2, 12, 12, 2 * channels).permute(0, 3, 1, 2)[:, channels:],
+        torch.randn(2, channels, 12, 12).transpose(2, 3),
+    ]
+    for x in inputs:
+        leaf, exact = x.clone().requires_grad_(), x.double().requires_grad_()
+        wanted = torch.conv2d(exact, kernels.double(), bias.double(), stride, kernel // 2)
+        _close(convolve(x), wanted.detach())
+        y = convolve(leaf)
+        for direction in (
+            torch.ones(()).expand_as(y),
+            torch.randn(len(y), 1, *y.shape[2:]).expand_as(y),
+            torch.randn(len(y), 16, *y.shape[2:])[:, 8:],
+        ):
+            (gradient,) = torch.autograd.grad(y, leaf, direction, retain_graph=True)
+            (expected,) = torch.autograd.grad(wanted, exact, direction.double(), retain_graph=True)
+            _close(gradient, expected)
+
+
 def test_each_way_to_the_gradient_is_taken() -> None:
     def way(channels: int, kernel: int, stride: int) -> str:
         given = (stride, stride), (kernel // 2, kernel // 2), (1, 1), 1
