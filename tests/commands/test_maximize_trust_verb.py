@@ -1,0 +1,159 @@
+"""How far `maximize` says that its findings are to be trusted: verdicts, restarts, data, and units that sleep."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+import onnx.parser
+import onnx.utils
+import pytest
+from maximizing import WEIGHTS, aim
+from PIL import Image
+
+
+def test_a_dead_unit_is_reported(cli, written) -> None:
+    bias = np.array([0, -100], np.float32)
+    graph = "agraph (float[N, 3] x) => (float[N, 2] y) { a = MatMul(x, w)\nb = Add(a, c)\ny = Relu(b) }"
+    alive, dead = aim(cli, written(graph, w=WEIGHTS, c=bias), "-t", "y[*]", "--bounds", "0,1", steps=40)
+    assert alive["status"] == "ok"
+    assert dead["status"] == "no_progress"
+    assert dead["message"]
+    assert dead["ort_score"] == 0
+
+
+@pytest.mark.parametrize("clip", ["Relu (b)", "Clip (b, zero, six)", "HardSwish (b)"])
+def test_a_unit_that_is_dead_at_the_start_is_woken(cli, written, clip: str) -> None:
+    # At the middle of the box the rectifier gets -5 and blocks all of the gradient; in one corner it gets more than 0.
+    graph = f"agraph (float[N, 3] x) => (float[N, 1] y) {{ a = MatMul(x, w)\nb = Add(a, c)\ny = {clip} }}"
+    weights = {"w": np.array([[4], [-4], [4]], np.float32), "c": np.array([-7], np.float32)}
+    if "zero" in clip:
+        weights |= {"zero": np.array(0, np.float32), "six": np.array(6, np.float32)}
+    (row,) = aim(cli, written(graph, **weights), "-t", "y[0]", "--bounds", "0,1", steps=60)
+    assert row["initial_ort_score"] == 0
+    assert row["status"] == "ok"
+    assert row["ort_score"] == pytest.approx(1 * (4 / 6 if "Swish" in clip else 1), rel=0.02)
+
+
+def test_each_row_says_how_far_it_is_to_be_trusted(cli, samples, onnx_runtime) -> None:
+    path, table = samples / "wine.onnx", samples / "wine.csv"
+    (row,) = cli("maximize", path, "-t", "logits[0]", "--data", table, "--steps", 60, "--rate", 0.2, "--json").document[
+        "runs"
+    ]
+    scores = onnx_runtime(
+        path, "logits", {"features": np.genfromtxt(table, delimiter=",", skip_header=1, dtype=np.float32)}
+    )[:, 0].astype(np.float64)
+    data = row["data"]
+    assert data["samples"] == len(scores)
+    assert data["max"] == pytest.approx(scores.max(), rel=1e-5)
+    assert data["percentile"] == pytest.approx(100 * (scores < row["ort_score"]).mean())
+    assert data["margin"] == pytest.approx((row["ort_score"] - scores.max()) / scores.std(), rel=1e-4)
+    assert row["verdict"]["word"] == "ok"
+    assert row["robustness"]["min"] <= row["robustness"]["mean"]
+    assert row["robustness"]["kept"] <= 1.01
+    assert row["consistency"]["agreeing"] <= row["consistency"]["restarts"] == 5
+    assert "starts" in row["consistency"]["statement"]
+
+
+def test_restarts_of_a_picture_agree_by_what_its_layer_answers(cli, samples) -> None:
+    words = ("maximize", samples / "photo_patches.onnx", "-t", "relu2[33]", "--restarts", 3, "--steps", 24)
+    (row,) = cli(*words, "--json").document["runs"]
+    agreed = row["consistency"]
+    assert 0 < agreed["score_spread"] < 0.2
+    seen = agreed["resemblance"]
+    assert seen["tensors"] == ["relu2"]
+    assert seen["channels"] == 47
+    # No two pixels agree, and all three show the same texture.
+    assert (agreed["agreeing"], seen["agreeing"]) == (1, 3)
+    assert agreed["cosine_mean"] < 0.5 < 0.9 < seen["cosine_min"]
+    assert agreed["statement"].startswith("starts: 3 of 3 alike to the 47 channels of relu2, cosine ")
+    assert "; place by place 1 agree; scores ±" in agreed["statement"]
+    assert "3 of 3 alike, scores ±" in cli(*words).out
+
+
+def test_a_unit_that_is_dead_at_every_start_is_climbed_from_where_it_lives(cli, tmp_path) -> None:
+    # In 0 to 1 a constant picture cannot wake it: what wakes it must vary from pixel to pixel.
+    text = """<ir_version: 8, opset_import: ["" : 17]> g (float[N, 1, 40, 40] x) => (float[N, 1, 40, 38] y)
+    <float[1, 1, 1, 3] w = {-1, 1.2, -1}> { c = Conv(x, w) y = Relu(c) }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "asleep.onnx")
+    outcome = cli("maximize", tmp_path / "asleep.onnx", "-t", "y[0]", "--json")
+    assert outcome.code == 0, outcome.err
+    (row,) = outcome.document["runs"]
+    # The edge of a shifted picture may wake it a little, and lead to less than noise gives.
+    assert "climbed from" in row["message"]
+    assert "random input" in row["message"]
+    assert row["verdict"]["word"] == "ok", row["verdict"]
+    # Every other column at 1 gives 1.2 at half of the places; no input gives more on average.
+    assert 0.2 < row["ort_score"] <= 0.6 + 1e-6
+
+
+def test_what_cannot_tell_restarts_apart_hands_them_to_the_layer_before(cli, tmp_path) -> None:
+    weights = np.random.default_rng(0).standard_normal(20 * 9).astype(np.float32)
+    text = f"""<ir_version: 8, opset_import: ["" : 17]> g (float[N, 1, 24, 24] x) => (float[N, 484, 1] y)
+    <float[20, 1, 3, 3] w = {{{", ".join(map(str, weights.tolist()))}}}, float[1, 20, 1, 1] v = {{{", ".join(["1.0"] * 20)}}},
+    int64[3] s = {{0, 484, 1}}>
+    {{ c = Conv(x, w) r = Relu(c) d = Conv(r, v) y = Reshape(d, s) }}"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "places.onnx")
+    (row,) = cli("maximize", tmp_path / "places.onnx", "-t", "y", "--restarts", 3, "--json").document["runs"]
+    seen = row["consistency"]["resemblance"]
+    # Its 484 rows are places and no channels; d has but one.
+    assert (seen["tensors"], seen["channels"]) == (["r"], 20)
+
+
+def test_restarts_of_a_vector_agree_by_themselves(cli, samples) -> None:
+    words = ("maximize", samples / "wine.onnx", "-t", "logits[0]", "--steps", 100)
+    (row,) = cli(*words, "--json").document["runs"]
+    assert row["consistency"]["resemblance"] is None
+    assert "agree" in cli(*words).out
+
+
+VERDICTS = {
+    # One unit of each kind beside one that lives.
+    "dead": ("b = Add (a, c)\ny = Relu (b)", [0, -100]),
+    "saturated": ("b = Add (a, c)\ny = Sigmoid (b)", [-3, 100]),
+    "flat": ("b = Mul (a, c)\ny = Add (b, d)", [1, 0]),
+}
+
+
+@pytest.mark.parametrize("word", VERDICTS)
+def test_a_unit_that_shows_nothing_is_called_what_it_is(cli, written, word: str) -> None:
+    body, constant = VERDICTS[word]
+    path = written(
+        f"agraph (float[N, 3] x) => (float[N, 2] y) {{ a = MatMul(x, w)\n{body} }}",
+        w=WEIGHTS,
+        c=np.array(constant, np.float32),
+        **({"d": np.array([1, 7], np.float32)} if word == "flat" else {}),
+    )
+    alive, other = aim(cli, path, "-t", "y[*]", "--bounds", "0,1", "--literal", steps=60)
+    assert alive["verdict"]["word"] == "ok"
+    assert other["verdict"]["word"] == word
+    assert other["verdict"]["message"]
+    printed = cli("maximize", path, "-t", "y[1]", "--bounds", "0,1", "--steps", 2).out
+    assert word in printed
+
+
+def test_a_picture_is_placed_among_those_of_a_folder(cli, samples, tmp_path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    with Image.open(samples / "digits_seven.png") as seven:
+        seven.save(folder / "a.png")
+        Image.new("L", seven.size, 0).save(folder / "b.png")
+    words = [
+        "maximize",
+        samples / "digits.onnx",
+        "-t",
+        "logits[7]",
+        "--steps",
+        30,
+        "--json",
+        "--parameterization",
+        "pixel",
+    ]
+    (row,) = cli(*words, "--data", folder).document["runs"]
+    assert (row["data"]["samples"], row["data"]["percentile"]) == (2, 100)
+    (same,) = cli(*words, "--data", samples / "digits_held_out.npy").document["runs"]
+    assert same["data"]["samples"] > 2
+    # Which data there are changes where a picture stands, and not the picture where no spectrum is read off them.
+    assert same["ort_score"] == row["ort_score"]
+    assert cli(*words).document["runs"][0]["data"] is None
+    assert cli(*words, "--data", tmp_path / "absent").code == 2
