@@ -15,15 +15,21 @@ PACKAGE = Path(__file__).parents[1] / "onnxviz"
 # What of onnxviz each floor may import.
 INSIDE = {
     "errors": set(),
-    "formats": {"errors", "formats"},
+    "wording": {"errors"},
+    "formats": {"errors", "wording", "formats"},
+    "drawing": {"errors", "wording", "drawing", "formats"},
     "model": {"errors", "model"},
     "methods": {"errors", "model", "methods"},
-    "commands": {"errors", "model", "formats", "methods", "commands"},
+    "pages": {"errors", "wording", "formats", "drawing", "pages"},
+    "commands": {"errors", "wording", "model", "formats", "drawing", "methods", "pages", "commands"},
 }
 # Third-party packages that a floor must not import.
 FORBIDDEN = {
     "errors": {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
+    "wording": {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
     "formats": {"torch", "onnx", "onnxruntime", "click", "rich"},
+    "drawing": {"torch", "onnx", "onnxruntime", "click", "rich"},
+    "pages": {"torch", "onnx", "onnxruntime", "click", "rich"},
     "model": {"click", "rich", "PIL", "matplotlib"},
     "methods": {"onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
     "commands": {"onnx", "onnxruntime"},

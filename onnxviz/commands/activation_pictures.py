@@ -9,8 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from onnxviz.commands.activation_answers import Answer
     from onnxviz.commands.drawing import Drawing
-    from onnxviz.formats.pictures import Picture
-    from onnxviz.formats.sheet import Tile
+    from onnxviz.drawing.pictures import Picture
+    from onnxviz.drawing.sheet import Tile
     from onnxviz.methods.activity import Activity
 
 OVER_INPUT = "over the input"
@@ -58,7 +58,7 @@ def answer_picture(
         return _bars(answer, values, title, subtitle)
     if values.ndim <= 2 and ("time" in answer.axes or "step" in answer.axes):
         return _traces(answer, values, drawing, sample, rate, title, subtitle)
-    from onnxviz.formats.heat_map import heat_map
+    from onnxviz.drawing.heat_map import heat_map
 
     rows = " × ".join(answer.axes[:-1]) or "value"
     return heat_map(
@@ -89,10 +89,10 @@ def answer_tiles(
     list of (int or None, Tile)
         Which unit each is of, or None where no axis counts units; empty where the answer is no map.
     """
-    from onnxviz.formats.captions import number_text
-    from onnxviz.formats.heat_overlay import heat_overlay
-    from onnxviz.formats.pictures import diverging, sequential
-    from onnxviz.formats.sheet import Tile
+    from onnxviz.drawing.heat_overlay import heat_overlay
+    from onnxviz.drawing.pictures import diverging, sequential
+    from onnxviz.drawing.sheet import Tile
+    from onnxviz.wording import number_text
 
     if not _has_places(answer) or not np.isfinite(answer.values).any():
         return []
@@ -128,7 +128,7 @@ def _has_places(answer: Answer) -> bool:
 
 
 def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subtitle: str, most: int) -> Picture:
-    from onnxviz.formats.sheet import ColorBar, Sheet, Tile
+    from onnxviz.drawing.sheet import ColorBar, Sheet, Tile
 
     tiles = [tile for _, tile in answer_tiles(answer, drawing, sample, most)]
     signed = bool(np.nanmin(answer.values) < 0)
@@ -136,7 +136,7 @@ def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subt
     if not answer.units:
         plane = _plane(answer.values)
         if not tiles:
-            from onnxviz.formats.heat_map import heat_map
+            from onnxviz.drawing.heat_map import heat_map
 
             return heat_map(plane, "height", "width", label="activation", title=title, subtitle=subtitle)
         largest = float(np.nanmax(np.abs(plane)))
@@ -162,7 +162,7 @@ def _sharp(plane: np.ndarray) -> bool:
 
 
 def _map_picture(plane: np.ndarray) -> Picture:
-    from onnxviz.formats.pictures import diverging, enlarge, sequential
+    from onnxviz.drawing.pictures import diverging, enlarge, sequential
 
     largest = float(np.nanmax(plane))
     picture = diverging(plane) if np.nanmin(plane) < 0 else sequential(plane, 0.0, largest or 1.0)
@@ -170,13 +170,13 @@ def _map_picture(plane: np.ndarray) -> Picture:
 
 
 def _large(picture: Picture) -> Picture:
-    from onnxviz.formats.pictures import enlarge
+    from onnxviz.drawing.pictures import enlarge
 
     return enlarge(picture, max(1, 448 // max(picture.shape[:2])))
 
 
 def _extremes(one: Activity) -> str:
-    from onnxviz.formats.captions import number_text
+    from onnxviz.wording import number_text
 
     if one.low == one.high:
         return f"{number_text(one.low, 3)} everywhere"
@@ -184,8 +184,8 @@ def _extremes(one: Activity) -> str:
 
 
 def _bars(answer: Answer, values: np.ndarray, title: str, subtitle: str) -> Picture:
-    from onnxviz.formats.feature_vector import FeatureVector
-    from onnxviz.formats.vector_chart import vector_chart
+    from onnxviz.drawing.feature_vector import FeatureVector
+    from onnxviz.drawing.vector_chart import vector_chart
 
     return vector_chart(FeatureVector(values, answer.labels, units="activation"), title, subtitle)
 
@@ -199,7 +199,7 @@ def _traces(
     title: str,
     subtitle: str,
 ) -> Picture:
-    from onnxviz.formats.trace_chart import trace_chart
+    from onnxviz.drawing.trace_chart import trace_chart
 
     along = "time" if "time" in answer.axes else "step"
     rows = np.moveaxis(values, answer.axes.index(along), -1).reshape(-1, values.shape[answer.axes.index(along)])

@@ -17,8 +17,9 @@ from onnxviz.commands.options import (
     output_options,
     target_option,
 )
-from onnxviz.commands.terminal import Terminal, grid, shape_text, visible
+from onnxviz.commands.terminal import Terminal, grid, visible
 from onnxviz.errors import UsageError
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -210,8 +211,8 @@ class _Work:
 
     def _draw(self, answer: Answer, identity: str, sample: np.ndarray, rate: int | None) -> list[str]:
         from onnxviz.commands.activation_pictures import answer_picture
+        from onnxviz.drawing.pictures import save_picture
         from onnxviz.formats.file_names import safe_name
-        from onnxviz.formats.pictures import save_picture
 
         if self.folder is None:
             return []

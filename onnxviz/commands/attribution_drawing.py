@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from onnxviz.commands.attribution_inputs import Explained
     from onnxviz.commands.attribution_record import Found
     from onnxviz.commands.attribution_task import Aim, Task
-    from onnxviz.formats.attribution_panels import Panel
-    from onnxviz.formats.pictures import Picture
+    from onnxviz.drawing.attribution_panels import Panel
+    from onnxviz.drawing.pictures import Picture
 
 
 def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, Any]) -> Picture:
@@ -45,7 +45,7 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
     sizes = tuple(size for size in one.places.sizes if size > 1)
     own = [axis for at, axis in enumerate(one.places.axes) if at not in one.places.shared and one.places.shape[at] > 1]
     if one.tokens is not None and len(one.tokens) == one.places.count:
-        from onnxviz.formats.attribution_tokens import attribution_tokens
+        from onnxviz.drawing.attribution_tokens import attribution_tokens
 
         names = [task.token_name(int(token)) for token in one.tokens]
         return attribution_tokens(names, [_flat(panel) for panel in panels], title, subtitle)
@@ -54,7 +54,7 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
     if len(sizes) < 2 and "time" in own:
         return _over_time(task, one, panels, title, subtitle)
     if len(sizes) < 2:
-        from onnxviz.formats.attribution_bars import attribution_bars
+        from onnxviz.drawing.attribution_bars import attribution_bars
 
         known = task.features.names if place == 0 else ()
         values, baseline = (one.places.total(array[0]).reshape(-1) for array in (one.sample, task.baselines[place]))
@@ -78,7 +78,7 @@ def laid_over(task: Task, place: int, found: Found) -> tuple[Picture, Panel] | N
     -------
     ((height, width, 3) uint8, Panel) or None
     """
-    from onnxviz.formats.attribution_panels import overlay
+    from onnxviz.drawing.attribution_panels import overlay
 
     one = task.fed.explained[place]
     shown = _panel(found, place)
@@ -92,7 +92,7 @@ def _has_pixels(one: Explained) -> bool:
 
 
 def _panel(one: Found, place: int) -> Panel:
-    from onnxviz.formats.attribution_panels import Curves, Panel
+    from onnxviz.drawing.attribution_panels import Curves, Panel
 
     areas, curves = one.faithfulness.summary, one.faithfulness
     texts = ("the baseline scores as the input does", "")
@@ -123,14 +123,14 @@ def _flat(panel: Panel) -> Panel:
 
 
 def _over_pixels(one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:
-    from onnxviz.formats.attribution_maps import attribution_maps
+    from onnxviz.drawing.attribution_maps import attribution_maps
 
     return attribution_maps(_pixels(one), panels, title, subtitle)
 
 
 def _pixels(one: Explained) -> Picture:
     from onnxviz.commands.drawing import Drawing
-    from onnxviz.formats.attribution_maps import plane_picture
+    from onnxviz.drawing.attribution_maps import plane_picture
 
     color = one.expected.color is not None and one.expected.bounded
     # What has more channels than colors is shown as their mean.
@@ -138,7 +138,7 @@ def _pixels(one: Explained) -> Picture:
 
 
 def _over_time(task: Task, one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:
-    from onnxviz.formats.attribution_waves import attribution_waves
+    from onnxviz.drawing.attribution_waves import attribution_waves
 
     moved = np.moveaxis(one.sample[0], one.places.axes.index("time"), -1)
     return attribution_waves(
@@ -153,7 +153,7 @@ def _over_time(task: Task, one: Explained, panels: list[Panel], title: str, subt
 def _over_plane(one: Explained, panels: list[Panel], own: list[str], title: str, subtitle: str) -> Picture:
     from dataclasses import replace
 
-    from onnxviz.formats.attribution_maps import attribution_maps, plane_picture
+    from onnxviz.drawing.attribution_maps import attribution_maps, plane_picture
 
     sizes = [size for size in one.places.sizes if size > 1]
     rows, columns = " × ".join(own[:-1]), own[-1]

@@ -12,8 +12,9 @@ import numpy as np
 from onnxviz.commands.data_feed import open_sizes
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.single_sample import SingleSample, read_single
-from onnxviz.commands.terminal import Terminal, shape_text
+from onnxviz.commands.terminal import Terminal
 from onnxviz.errors import UsageError
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.methods.attribution.places import Places

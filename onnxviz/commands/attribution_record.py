@@ -339,7 +339,7 @@ def _write(
     workshop: Workshop, aim: Aim, found: list[Found], row: dict[str, Any], folder: OutputFolder, name: str
 ) -> None:
     from onnxviz.commands.attribution_drawing import draw
-    from onnxviz.formats.pictures import save_picture
+    from onnxviz.drawing.pictures import save_picture
     from onnxviz.formats.results import Result
 
     task = workshop.task

@@ -10,8 +10,9 @@ import numpy as np
 
 from onnxviz.commands.aims import unzip
 from onnxviz.commands.attribution_inputs import Explained, Fed, read_inputs
-from onnxviz.commands.terminal import Terminal, shape_text
+from onnxviz.commands.terminal import Terminal
 from onnxviz.errors import DataError, DifferentiationError, UsageError
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.commands.feature_data import Features

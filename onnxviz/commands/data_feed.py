@@ -13,10 +13,11 @@ import numpy as np
 
 from onnxviz.commands.feeding import fit_rows, fit_sample, steps
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
-from onnxviz.commands.terminal import Terminal, shape_text
+from onnxviz.commands.terminal import Terminal
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
 from onnxviz.formats.data_set import PICTURES, fits
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.formats.column_matching import Slot

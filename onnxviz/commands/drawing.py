@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onnxviz.commands.findings import Findings
     from onnxviz.commands.maximization_task import Task
     from onnxviz.commands.vector_findings import VectorFindings
-    from onnxviz.formats.pictures import Picture
+    from onnxviz.drawing.pictures import Picture
     from onnxviz.model.inputs import InputContract
 
 
@@ -83,11 +83,11 @@ class Drawing:
         if self.is_picture:
             return self._picture(array)
         if expected.kind == "signal":
-            from onnxviz.formats.signal_chart import signal_chart
+            from onnxviz.drawing.signal_chart import signal_chart
 
             return signal_chart(array, self.rate, title=title, subtitle=subtitle)
         if expected.kind == "volume" and array.ndim == 4:
-            from onnxviz.formats.volume_sheet import volume_sheet
+            from onnxviz.drawing.volume_sheet import volume_sheet
 
             return volume_sheet(array, title, subtitle, _UNITS)
         if expected.axes == ("time", "batch", "feature") and array.ndim == 3 and array.shape[1] == 1:
@@ -97,7 +97,7 @@ class Drawing:
             return self._steps(array, title, subtitle, restarts)
         if array.ndim <= 1 or (array.ndim == 2 and 1 in array.shape):
             return self._bars(array.reshape(-1), title, subtitle, restarts, vector)
-        from onnxviz.formats.heat_map import heat_map
+        from onnxviz.drawing.heat_map import heat_map
 
         axes = (
             expected.axes
@@ -112,7 +112,7 @@ class Drawing:
         """Draw (time, feature): a line for each of a few features over many steps, else colors with time to the right."""
         length, features = array.shape
         if features <= _MOST_LINES < length:
-            from onnxviz.formats.signal_chart import signal_chart
+            from onnxviz.drawing.signal_chart import signal_chart
 
             names = [f"feature {feature}" for feature in range(features)] if features > 1 else ()
             others = np.swapaxes(restarts, 1, 2) if restarts is not None and len(restarts) > 1 else None
@@ -121,7 +121,7 @@ class Drawing:
             )
         if length == 1:
             return self._bars(array.reshape(-1), title, subtitle, restarts, None)
-        from onnxviz.formats.heat_map import heat_map
+        from onnxviz.drawing.heat_map import heat_map
 
         return heat_map(
             array.T,
@@ -134,8 +134,8 @@ class Drawing:
         )
 
     def _picture(self, array: np.ndarray) -> Picture:
+        from onnxviz.drawing.kernels import planes
         from onnxviz.formats.image_inputs import restore_image
-        from onnxviz.formats.kernels import planes
 
         expected = self.expected
         if expected.color is not None and expected.bounded:
@@ -153,8 +153,8 @@ class Drawing:
         restarts: np.ndarray | None,
         vector: VectorFindings | None,
     ) -> Picture:
-        from onnxviz.formats.feature_vector import FeatureVector
-        from onnxviz.formats.vector_chart import vector_chart
+        from onnxviz.drawing.feature_vector import FeatureVector
+        from onnxviz.drawing.vector_chart import vector_chart
 
         given: dict[str, Any] = {"names": self.names if len(self.names) == values.size else ()}
         if self.mean is not None and self.std is not None:
@@ -199,7 +199,7 @@ def draw_sample(
     tokens = task.tokens
     if tokens is None:
         return task.drawing.draw(array, title, subtitle)
-    from onnxviz.formats.token_chart import token_chart
+    from onnxviz.drawing.token_chart import token_chart
 
     label = "" if drops is None else "score lost when another token takes the place"
     if tokens.kept:

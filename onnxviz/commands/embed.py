@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from onnxviz.commands.data_feed import Batch, Feed
+    from onnxviz.drawing.pictures import Picture
     from onnxviz.formats.output_folder import OutputFolder
-    from onnxviz.formats.pictures import Picture
     from onnxviz.methods.plane import Plane
     from onnxviz.model.graph import Model
     from onnxviz.model.target import Target
@@ -268,9 +268,9 @@ def _small(picture: Picture) -> Picture:
 def _write(
     folder: OutputFolder, model: Model, work: _Codes, codes: np.ndarray, plane: Plane, document: dict[str, Any]
 ) -> list[str]:
+    from onnxviz.drawing.pictures import save_picture
+    from onnxviz.drawing.point_map import point_map
     from onnxviz.formats.atomic_file import atomic_file
-    from onnxviz.formats.pictures import save_picture
-    from onnxviz.formats.point_map import point_map
     from onnxviz.formats.results import Result
 
     subtitle = f"{document['samples']} samples of {Path(document['data']).name} in {model.name}, {document['features']} numbers each; "

@@ -149,10 +149,10 @@ def _write(
     from onnxviz.commands.drawing import Drawing
     from onnxviz.commands.exemplar_sheets import Sheets
     from onnxviz.commands.exemplar_tables import write_tables
+    from onnxviz.drawing.pictures import save_picture
     from onnxviz.formats.atomic_file import atomic_file
     from onnxviz.formats.file_names import safe_names
     from onnxviz.formats.json_documents import json_text
-    from onnxviz.formats.pictures import save_picture
     from onnxviz.model.labels import feature_names
 
     if work.feed is None:

@@ -11,8 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from onnxviz.commands.data_feed import Feed
     from onnxviz.commands.drawing import Drawing
-    from onnxviz.formats.pictures import Picture
-    from onnxviz.formats.sheet import Tile
+    from onnxviz.drawing.pictures import Picture
+    from onnxviz.drawing.sheet import Tile
 
 LISTS = ("highest", "spread", "lowest")
 _ROOM = 256 << 20
@@ -105,8 +105,8 @@ class Sheets:
         title: str,
         subtitle: str,
     ) -> Picture:
-        from onnxviz.formats.sheet import Sheet, Tile
-        from onnxviz.formats.thumbnails import histogram
+        from onnxviz.drawing.sheet import Sheet, Tile
+        from onnxviz.drawing.thumbnails import histogram
 
         known = row["statistics"]
         marks = [one["score"] for shown in sections.values() for one in shown]
@@ -137,8 +137,8 @@ class Sheets:
         return Sheet(tiles, title, subtitle, note).draw()
 
     def _tile(self, one: dict[str, Any], sample: np.ndarray, section: str, loudest: float) -> Tile:
-        from onnxviz.formats.sheet import Tile
-        from onnxviz.formats.thumbnails import framed, wave
+        from onnxviz.drawing.sheet import Tile
+        from onnxviz.drawing.thumbnails import framed, wave
 
         # A score of exactly 0 is a map of zeros after a ReLU: its maximum is anywhere.
         window = [slice(*edges) for edges in one["window"]] if one["window"] and one["score"] else None
@@ -153,7 +153,7 @@ class Sheets:
         return Tile(picture, one["id"], detail, section)
 
     def _patch(self, one: dict[str, Any], sample: np.ndarray) -> Tile | None:
-        from onnxviz.formats.sheet import Tile
+        from onnxviz.drawing.sheet import Tile
 
         if not one["window"] or not one["score"] or len(one["window"]) != 2 or not self._has_frames:
             return None
@@ -167,8 +167,8 @@ class Sheets:
         )
 
     def _synthetic(self, target: str) -> Tile | None:
+        from onnxviz.drawing.sheet import Tile
         from onnxviz.formats.image_files import read_image
-        from onnxviz.formats.sheet import Tile
 
         if target not in self.synthetic:
             return None
@@ -180,7 +180,7 @@ class Sheets:
         self, sections: dict[str, list[dict[str, Any]]], samples: dict[str, np.ndarray], title: str, subtitle: str
     ) -> Picture | None:
         """Draw rows as columns of a map: each feature in deviations from its mean over the rows shown."""
-        from onnxviz.formats.heat_map import heat_map
+        from onnxviz.drawing.heat_map import heat_map
 
         order = [one for name in LISTS for one in (sections[name][::-1] if name == "lowest" else sections[name])]
         present = [one for one in order if one["id"] in samples]

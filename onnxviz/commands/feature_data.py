@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from onnxviz.errors import DataError, UsageError
-from onnxviz.formats.captions import quoted
+from onnxviz.wording import quoted
 
 _LABELS = ("label", "labels", "target", "class", "species", "outcome", "y")
 """Names that a column of answers often bears."""

@@ -24,13 +24,14 @@ from onnxviz.commands.options import (
     set_option,
     shape_option,
 )
-from onnxviz.commands.terminal import Terminal, grid, shape_text, visible
+from onnxviz.commands.terminal import Terminal, grid, visible
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
-    from onnxviz.formats.pictures import Picture
+    from onnxviz.drawing.pictures import Picture
     from onnxviz.methods.filters import FilterDescription
     from onnxviz.model.first_layer import FirstLayer
     from onnxviz.model.inputs import InputContract
@@ -186,8 +187,8 @@ def _write(
 ) -> list[str]:
     import numpy as np
 
+    from onnxviz.drawing.pictures import save_picture
     from onnxviz.formats.output_folder import OutputFolder
-    from onnxviz.formats.pictures import save_picture
     from onnxviz.formats.results import Result
 
     arrays: dict[str, np.ndarray] = {"kernels": found.kernels.astype(np.float32)}
@@ -234,8 +235,8 @@ def _sheet(
 ) -> Picture:
     import numpy as np
 
-    from onnxviz.formats.kernels import kernel_picture
-    from onnxviz.formats.sheet import ColorBar, Sheet, Tile
+    from onnxviz.drawing.kernels import kernel_picture
+    from onnxviz.drawing.sheet import ColorBar, Sheet, Tile
 
     largest = float(np.abs(found.kernels).max()) or 1.0
     step = "sample" if found.kernels.ndim == 3 else "px"
@@ -279,9 +280,9 @@ def _detail(one: FilterDescription, step: str) -> str:
 def _answer_sheet(found: FirstLayer, ranked: list[FilterDescription], answers: np.ndarray) -> Picture:
     import numpy as np
 
-    from onnxviz.formats.kernels import curve
-    from onnxviz.formats.pictures import diverging
-    from onnxviz.formats.sheet import ColorBar, Sheet, Tile
+    from onnxviz.drawing.kernels import curve
+    from onnxviz.drawing.pictures import diverging
+    from onnxviz.drawing.sheet import ColorBar, Sheet, Tile
 
     tiles = []
     for one in ranked:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from onnxviz.formats.pictures import Picture
+    from onnxviz.drawing.pictures import Picture
     from onnxviz.model.first_layer import FirstLayer
     from onnxviz.model.inputs import InputContract
 
@@ -45,7 +45,7 @@ def kernel_colors(found: FirstLayer, expected: InputContract | None) -> Any:
 
 def matrix_picture(model: Any, found: FirstLayer, title: str = "", subtitle: str = "") -> Picture:
     """Draw a matrix as a heat map, a row for each unit; features with names stand as rows, where a name is read."""
-    from onnxviz.formats.heat_map import heat_map
+    from onnxviz.drawing.heat_map import heat_map
     from onnxviz.model.labels import feature_names
 
     units, features = found.kernels.shape

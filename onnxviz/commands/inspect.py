@@ -10,7 +10,8 @@ import click
 
 from onnxviz.commands.description import describe
 from onnxviz.commands.options import json_option, model_argument
-from onnxviz.commands.terminal import Terminal, grid, shape_text, visible
+from onnxviz.commands.terminal import Terminal, grid, visible
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from rich.console import Console

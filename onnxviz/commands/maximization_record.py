@@ -75,8 +75,8 @@ def record(
     }
     if folder is None:
         return row
+    from onnxviz.drawing.pictures import enlarge, save_picture
     from onnxviz.formats.audio_files import write_wav, writes_sound
-    from onnxviz.formats.pictures import enlarge, save_picture
     from onnxviz.formats.results import Result
 
     dtype = own_type(task)
@@ -125,7 +125,7 @@ def record(
 
 def _save_frames(task: Task, ascent: Ascent, inside: tuple[slice, ...], folder: Path) -> None:
     """Draw the way of the ascent that the result shows, a picture for each step that was kept."""
-    from onnxviz.formats.pictures import enlarge, save_picture
+    from onnxviz.drawing.pictures import enlarge, save_picture
 
     if not ascent.frames:
         return
@@ -164,9 +164,9 @@ def _set_picture(
     task: Task, objective: Objective, every: np.ndarray, row: dict[str, Any], title: str, subtitle: str
 ) -> np.ndarray:
     """Draw all members of a set beside each other."""
-    from onnxviz.formats.captions import number_text
-    from onnxviz.formats.sheet import Sheet, Tile
+    from onnxviz.drawing.sheet import Sheet, Tile
     from onnxviz.methods.sets import Interpolation
+    from onnxviz.wording import number_text
 
     shares = np.linspace(1, 0, len(every))
     own = row["set"]["own_ort_scores"]
@@ -202,11 +202,11 @@ def _label(task: Task, objective: Objective) -> str:
 
 def finish(task: Task, folder: OutputFolder, document: dict[str, Any]) -> None:
     """Write the contact sheet and the whole result."""
+    from onnxviz.drawing.pictures import save_picture
+    from onnxviz.drawing.sheet import Sheet, Tile
     from onnxviz.formats.atomic_file import atomic_file
     from onnxviz.formats.file_names import safe_names
     from onnxviz.formats.json_documents import json_text
-    from onnxviz.formats.pictures import save_picture
-    from onnxviz.formats.sheet import Sheet, Tile
 
     names = safe_names(str(one) for one in task.objectives)
     shown = [row for row in document["runs"] if folder.done(names[row["target"]])]

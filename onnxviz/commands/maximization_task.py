@@ -15,10 +15,11 @@ from onnxviz.commands.gradient_reach import OptimizerName, choose_optimizer, sto
 from onnxviz.commands.moving import Moving, choose_moving
 from onnxviz.commands.options import read_held, read_sizes, refine_contract
 from onnxviz.commands.search_space import search_space, signal_rate
-from onnxviz.commands.terminal import Terminal, shape_text
+from onnxviz.commands.terminal import Terminal
 from onnxviz.commands.token_data import Tokens, read_tokens
 from onnxviz.commands.token_space import hold_ids, token_space
 from onnxviz.errors import UsageError
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.commands.drawing import Drawing

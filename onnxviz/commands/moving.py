@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxviz.commands.terminal import shape_text
 from onnxviz.commands.token_space import check_table
 from onnxviz.errors import UsageError
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.model.embedding import Embedding

@@ -20,9 +20,10 @@ from onnxviz.commands.report_folder import LazyTensors, ReportFolder, overview
 from onnxviz.commands.report_plan import Aim, Job, aims, choose_tensors, in_turn, jobs, moving_input, output_tensors
 from onnxviz.commands.report_search import opened, versions
 from onnxviz.commands.report_seen import Seen, open_seen, table_of
-from onnxviz.commands.terminal import Terminal, shape_text
+from onnxviz.commands.terminal import Terminal
 from onnxviz.errors import OnnxvizError
-from onnxviz.formats.report_page import Page, Section
+from onnxviz.pages.page import Page, Section
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.commands.report_jobs import Hands

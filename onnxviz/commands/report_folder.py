@@ -15,13 +15,13 @@ from onnxviz.commands.report_plan import Aim, Job
 from onnxviz.commands.report_units import best_of, examples_of, unit_entry
 from onnxviz.formats.atomic_file import atomic_file
 from onnxviz.formats.json_documents import json_text, read_json
-from onnxviz.formats.report_page import Page, assets, script_data
 from onnxviz.formats.result_store import ResultStore
+from onnxviz.pages.page import Page, assets, script_data
 
 if TYPE_CHECKING:
     from onnxviz.commands.report_search import Searched
+    from onnxviz.drawing.pictures import Picture
     from onnxviz.formats.output_folder import OutputFolder
-    from onnxviz.formats.pictures import Picture
 
 THUMBNAILS = 8
 """So many units of each tensor are shown on the first page."""
@@ -87,7 +87,7 @@ class ReportFolder:
 
     def keep_picture(self, place: str, picture: Picture) -> dict[str, Any]:
         """Write a picture; return its place and size."""
-        from onnxviz.formats.pictures import save_picture
+        from onnxviz.drawing.pictures import save_picture
 
         save_picture(self._folder.file(place), picture)
         return {"file": place, "width": picture.shape[1], "height": picture.shape[0]}

@@ -144,13 +144,13 @@ def _joined(boxes: list[_Box], together: int, shown: set[str]) -> list[_Box]:
 
 
 def _short(label: str) -> str:
-    from onnxviz.formats.captions import elide
+    from onnxviz.wording import elide
 
     return elide(label, lambda text: len(text) <= _LONGEST)
 
 
 def _title(model: Model, box: _Box, reached: Mapping[str, Reach]) -> str:
-    from onnxviz.commands.terminal import shape_text
+    from onnxviz.wording import shape_text
 
     if not box.tensor:
         return box.label

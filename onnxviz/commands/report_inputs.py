@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from onnxviz.commands.data_feed import Batch, Feed
     from onnxviz.commands.report_folder import ReportFolder
     from onnxviz.commands.report_plan import Aim
-    from onnxviz.formats.pictures import Picture
+    from onnxviz.drawing.pictures import Picture
     from onnxviz.model.graph import Model
 
 MAPS = 24
@@ -300,7 +300,7 @@ def _curves(curves: Mapping[str, Any]) -> dict[str, Any]:
 
 def _wave(lines: list[list[list[float]]]) -> Picture:
     """Draw the envelopes of a few signals."""
-    from onnxviz.formats.thumbnails import wave
+    from onnxviz.drawing.thumbnails import wave
 
     extremes = np.asarray(lines)  # (line, lowest or highest, column)
     signals = np.stack([extremes[:, 0], extremes[:, 1]], axis=2).reshape(len(lines), -1)

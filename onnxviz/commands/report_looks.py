@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.formats.page_pictures import PagePicture, envelope, page_chart, page_picture
+from onnxviz.pages.page_pictures import PagePicture, envelope, page_chart, page_picture
 
 if TYPE_CHECKING:
     from onnxviz.commands.activation_answers import Answer
     from onnxviz.commands.drawing import Drawing
-    from onnxviz.formats.pictures import Picture
+    from onnxviz.drawing.pictures import Picture
 
 _COLUMNS = 160
 """Columns of a wave: a bar of two pixels each."""
@@ -75,7 +75,7 @@ class Looks:
         lines = self._lines(values, flat)
         if lines is not None:
             return {"kind": "wave", "length": lines.shape[1], "lines": envelope(lines[:_LINES], _COLUMNS)}
-        from onnxviz.formats.pictures import diverging
+        from onnxviz.drawing.pictures import diverging
 
         plane = values.reshape(-1, values.shape[-1]).astype(np.float64)
         # Time runs to the right and features upward, whatever the file's order, as in charts.
@@ -112,7 +112,7 @@ def keep_small(write: Callable[[str, bytes], None], place: str, picture: Picture
 
 def keep_chart(write: Callable[[str, bytes], None], place: str, picture: Picture) -> dict[str, Any]:
     """Write a chart as a page shows it, without empty margins; return its place, with its ending, and its size."""
-    from onnxviz.formats.pictures import trim
+    from onnxviz.drawing.pictures import trim
 
     made = page_chart(trim(picture))
     write(place + made.suffix, made.content)

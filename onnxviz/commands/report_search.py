@@ -77,8 +77,8 @@ def _searched(job: Job, options: dict[str, Any]) -> Searched:
     from onnxviz.commands.drawing import draw
     from onnxviz.commands.maximization_record import record
     from onnxviz.commands.maximization_task import prepare
-    from onnxviz.formats.page_pictures import page_chart
-    from onnxviz.formats.pictures import picture_bytes, trim
+    from onnxviz.drawing.pictures import picture_bytes, trim
+    from onnxviz.pages.page_pictures import page_chart
 
     began = time.monotonic()
     model = opened(Path(options["model_path"]))

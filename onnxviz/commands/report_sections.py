@@ -1,6 +1,6 @@
 """The sections of a report: each function here looks at a model in one way and returns a `Section`.
 
-A new section is one more such function, a template of its name in ``onnxviz/formats/report``, and a line in `report`.
+A new section is one more such function, a template of its name in ``onnxviz/pages/templates``, and a line in `report`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.commands.first_kernels import kernel_colors, kernel_scale, matrix_picture, seen_by
-from onnxviz.commands.terminal import shape_text
 from onnxviz.errors import OnnxvizError
-from onnxviz.formats.report_page import Section
+from onnxviz.pages.page import Section
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
-    from onnxviz.formats.pictures import Picture
+    from onnxviz.drawing.pictures import Picture
     from onnxviz.model.graph import Model
     from onnxviz.model.inputs import InputContract
 
@@ -89,8 +89,8 @@ def filters(model: Model, source: str | None, expected: InputContract | None, ke
     UsageError
         If no layer with constant weights lies on the way from the input.
     """
-    from onnxviz.formats.kernels import kernel_picture
-    from onnxviz.formats.pictures import enlarge, trim
+    from onnxviz.drawing.kernels import kernel_picture
+    from onnxviz.drawing.pictures import enlarge, trim
     from onnxviz.methods.filters import describe, order
     from onnxviz.model.first_layer import first_layer
 

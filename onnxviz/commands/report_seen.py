@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from onnxviz.commands.report_data import DATA, RealData, open_data
 from onnxviz.commands.report_inputs import LOOKS, GivenInputs, open_inputs
 from onnxviz.errors import ClusterError, OnnxvizError
-from onnxviz.formats.report_page import Section
+from onnxviz.pages.page import Section
 
 if TYPE_CHECKING:
     from onnxviz.commands.report_folder import ReportFolder

@@ -8,7 +8,7 @@ from typing import Any
 
 from onnxviz.commands.maximization_trust import in_short
 from onnxviz.commands.report_data import standing_of
-from onnxviz.formats.captions import number_text
+from onnxviz.wording import number_text
 
 
 def unit_entry(

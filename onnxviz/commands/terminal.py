@@ -32,19 +32,6 @@ def visible(text: str) -> str:
     )
 
 
-def shape_text(shape: Sequence[Any] | None) -> str:
-    """Write a shape as people do.
-
-    Examples
-    --------
-    >>> shape_text((None, 3, "height"))
-    '?x3xheight'
-    """
-    if shape is None:
-        return "unknown"
-    return "x".join("?" if size is None else str(size) for size in shape) or "scalar"
-
-
 @dataclass(frozen=True)
 class Terminal:
     """Where a verb speaks.

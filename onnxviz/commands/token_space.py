@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.commands.feature_data import Features
-from onnxviz.commands.terminal import shape_text
 from onnxviz.commands.token_data import Tokens, center_and_spread
 from onnxviz.errors import UsageError
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.commands.drawing import Drawing

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.formats.captions import number_text
 from onnxviz.methods.contributions import Contributions, contributions
 from onnxviz.methods.lattice import Lattice
 from onnxviz.methods.neighbors import Neighbors, nearest_rows
 from onnxviz.methods.swaps import greedy_swaps
+from onnxviz.wording import number_text
 
 if TYPE_CHECKING:
     from onnxviz.commands.maximization_task import Task

@@ -21,8 +21,9 @@ from onnxviz.commands.options import (
     shape_option,
     target_option,
 )
-from onnxviz.commands.terminal import Terminal, grid, shape_text, visible
+from onnxviz.commands.terminal import Terminal, grid, visible
 from onnxviz.errors import UsageError
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from rich.console import Console

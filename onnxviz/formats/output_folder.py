@@ -12,9 +12,9 @@ from typing import Any
 
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.atomic_file import atomic_file
-from onnxviz.formats.captions import quoted
 from onnxviz.formats.file_names import is_safe_name
 from onnxviz.formats.json_documents import json_text, plain, read_json
+from onnxviz.wording import quoted
 
 _SETTINGS = "settings.json"
 _MARK = "onnxviz"

@@ -19,9 +19,9 @@ from PIL import Image
 from onnxviz.commands import exemplar_pass, report_shards
 from onnxviz.commands.report_data import standing_of
 from onnxviz.commands.report_looks import window_share
-from onnxviz.formats.page_pictures import MOST, envelope, page_picture
 from onnxviz.methods.exemplars import distribution
 from onnxviz.methods.standing import standing
+from onnxviz.pages.page_pictures import MOST, envelope, page_picture
 
 APART = ("seconds.json", "data/seconds.js", "scores/")
 """What was measured of time, and the scores as they came: all that may differ between two runs."""

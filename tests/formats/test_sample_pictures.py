@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from onnxviz.drawing.heat_overlay import heat_overlay
+from onnxviz.drawing.point_map import class_order, point_map
+from onnxviz.drawing.thumbnails import framed, histogram, wave
+from onnxviz.drawing.trace_chart import trace_chart, trace_figure
 from onnxviz.errors import DataError
-from onnxviz.formats.heat_overlay import heat_overlay
-from onnxviz.formats.point_map import class_order, point_map
-from onnxviz.formats.thumbnails import framed, histogram, wave
-from onnxviz.formats.trace_chart import trace_chart, trace_figure
 
 GRAY = np.full((16, 16, 3), 128, np.uint8)
 

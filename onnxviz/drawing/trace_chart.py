@@ -1,0 +1,122 @@
+"""Traces: what units answer along time or along a sequence, beneath the signal they answer to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from onnxviz.drawing.colors import BLUE, HAIRLINE, INK, VERMILION
+from onnxviz.drawing.figures import MARGIN, header_height, house_style, new_figure, panel, render, shorten
+from onnxviz.drawing.pictures import Picture
+from onnxviz.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WIDTH = 11.0
+_MOST_ROWS = 16
+_MOST_POINTS = 4000
+
+
+def trace_chart(
+    traces: ArrayLike,
+    names: Sequence[str],
+    signal: ArrayLike | None = None,
+    rate: float | None = None,
+    step: str = "step",
+    title: str = "",
+    subtitle: str = "",
+) -> Picture:
+    """Draw traces beneath one another, each in its own scale, and above them the signal.
+
+    Parameters
+    ----------
+    traces : (unit, step)
+        At most 16 of them; zero is a gray line.
+    names : sequence of str
+        One per trace.
+    signal : (channel, sample), optional
+        What they answer to; every trace is spread over its whole length.
+    rate : float, optional
+        The signal's samples per second.
+    step : str
+        What the traces run along, where there is no signal.
+    title, subtitle : str
+        Two lines above.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+
+    Raises
+    ------
+    DataError
+        The arrays have other shapes, or hold values that are not finite.
+    """
+    with house_style():
+        return render(trace_figure(traces, names, signal, rate, step, title, subtitle))
+
+
+def trace_figure(
+    traces: ArrayLike,
+    names: Sequence[str],
+    signal: ArrayLike | None = None,
+    rate: float | None = None,
+    step: str = "step",
+    title: str = "",
+    subtitle: str = "",
+) -> Figure:
+    """Build what `trace_chart` draws, as a matplotlib figure."""
+    rows = np.asarray(traces, np.float64)
+    if rows.ndim != 2 or not 0 < len(rows) <= _MOST_ROWS or not rows.size or len(names) != len(rows):
+        raise DataError(
+            f"{len(names)} names for an array of shape {rows.shape}: one each for 1 to {_MOST_ROWS} traces is wanted"
+        )
+    above = None if signal is None else np.atleast_2d(np.asarray(signal, np.float64))
+    if not np.isfinite(rows).all() or (above is not None and not np.isfinite(above).all()):
+        raise DataError("the traces have values that are not finite, so they cannot be drawn")
+    length = rows.shape[1] if above is None else above.shape[1]
+    unit, label = (1.0, step if above is None else "sample")
+    if above is not None and rate is not None:
+        unit, label = (1 / rate, "seconds") if length / rate >= 1 else (1e3 / rate, "milliseconds")
+    height, gap, high = 0.62, 0.3, 1.25
+    top = header_height(title, subtitle) + 0.3
+    left = MARGIN + 0.75
+    wide = _WIDTH - left - MARGIN
+    tall = top + len(rows) * (height + gap) + (high + gap if above is not None else 0) + 0.5
+    with house_style():
+        figure = new_figure(_WIDTH, tall, title, subtitle)
+        if above is not None:
+            axes = panel(figure, left, top, wide, high)
+            for channel in above[:4]:
+                _draw(axes, channel, length, unit, BLUE)
+            axes.set_title("input", loc="left", fontsize=9, color=INK, pad=3)
+            axes.tick_params(labelbottom=False)
+            top += high + gap
+        for number, (row, name) in enumerate(zip(rows, names, strict=True)):
+            axes = panel(figure, left, top + number * (height + gap), wide, height)
+            _draw(axes, row, length, unit, VERMILION)
+            axes.set_title(shorten(name, 9.0, wide), loc="left", fontsize=9, color=INK, pad=3)
+            axes.tick_params(labelbottom=number == len(rows) - 1)
+        axes.set_xlabel(label)
+    return figure
+
+
+def _draw(axes: Axes, values: NDArray[np.float64], length: int, unit: float, color: str) -> None:
+    """Spread values over `length` samples, each in the middle of what it stands for."""
+    axes.axhline(0, color=HAIRLINE, linewidth=1.0)
+    share = length / len(values)
+    if len(values) > _MOST_POINTS:
+        starts = np.linspace(0, len(values), _MOST_POINTS // 2, endpoint=False).astype(np.intp)
+        low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+        axes.fill_between((starts + 0.5) * share * unit, low, high, color=color, linewidth=0.6)
+    else:
+        places = (np.arange(len(values)) + 0.5) * share * unit
+        axes.plot(places, values, color=color, linewidth=1.1, marker="." if len(values) <= 40 else None)
+    axes.set_xlim(0, max(length * unit, 1e-12))
+    axes.locator_params(axis="y", nbins=3)
+    axes.margins(y=0.1)
