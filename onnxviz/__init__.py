@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from onnxviz.errors import OnnxvizError
 
 if TYPE_CHECKING:
-    from onnxviz.model.graph import Model, load
+    from onnxviz.model.model import Model, load
 
 __version__ = "0.1.0"
 __all__ = ["Model", "OnnxvizError", "__version__", "load"]
@@ -16,7 +16,7 @@ __all__ = ["Model", "OnnxvizError", "__version__", "load"]
 def __getattr__(name: str) -> Any:
     """Import the model floor when it is first asked for, so that ``--help`` need not."""
     if name in ("Model", "load"):
-        from onnxviz.model import graph
+        from onnxviz.model import model
 
-        return getattr(graph, name)
+        return getattr(model, name)
     raise AttributeError(f"module 'onnxviz' has no attribute '{name}'")

@@ -16,16 +16,31 @@ PACKAGE = Path(__file__).parents[1] / "onnxviz"
 INSIDE = {
     "errors": set(),
     "wording": {"errors"},
+    "target": {"errors"},
+    "contract": {"errors"},
     "formats": {"errors", "wording", "formats"},
     "drawing": {"errors", "wording", "drawing", "formats"},
-    "model": {"errors", "model"},
-    "methods": {"errors", "model", "methods"},
+    "model": {"errors", "target", "contract", "wording", "model"},
+    "methods": {"errors", "target", "contract", "wording", "methods"},
     "pages": {"errors", "wording", "formats", "drawing", "pages"},
-    "commands": {"errors", "wording", "model", "formats", "drawing", "methods", "pages", "commands"},
+    "commands": {
+        "errors",
+        "wording",
+        "target",
+        "contract",
+        "model",
+        "formats",
+        "drawing",
+        "methods",
+        "pages",
+        "commands",
+    },
 }
 # Third-party packages that a floor must not import.
 FORBIDDEN = {
     "errors": {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
+    "target": {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
+    "contract": {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
     "wording": {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
     "formats": {"torch", "onnx", "onnxruntime", "click", "rich"},
     "drawing": {"torch", "onnx", "onnxruntime", "click", "rich"},
@@ -44,7 +59,7 @@ WITHOUT_TORCH = (
     "onnxviz.commands.examples",
     "onnxviz.commands.embed",
     "onnxviz.commands.attribute",
-    "onnxviz.model.support",
+    "onnxviz.model.tensors.support",
 )
 
 

@@ -181,7 +181,7 @@ def test_an_interruption_exits_with_130(cli, cases, monkeypatch) -> None:
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("onnxviz.model.graph.load", interrupt)
+    monkeypatch.setattr("onnxviz.model.model.load", interrupt)
     outcome = cli(*cases["verify"])
     assert outcome.code == 130
     assert outcome.out == ""
@@ -201,7 +201,7 @@ def test_an_unforeseen_error_is_a_sentence(cli, cases, monkeypatch, error: Excep
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr("onnxviz.model.graph.load", fail)
+    monkeypatch.setattr("onnxviz.model.model.load", fail)
     outcome = cli(*cases["inspect"])
     assert outcome.code == 1
     assert said in outcome.err
@@ -212,7 +212,7 @@ def test_verbose_shows_where_an_unforeseen_error_comes_from(cli, cases, monkeypa
     def fail(*_, **__):
         raise RuntimeError("by surprise")
 
-    monkeypatch.setattr("onnxviz.model.graph.load", fail)
+    monkeypatch.setattr("onnxviz.model.model.load", fail)
     with pytest.raises(RuntimeError, match="by surprise"):
         cli("-v", *cases["inspect"])
 

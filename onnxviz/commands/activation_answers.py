@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from onnxviz.methods.activity import Activity
-    from onnxviz.model.graph import Model
-    from onnxviz.model.target import Target
+    from onnxviz.methods.samples.activity import Activity
+    from onnxviz.model.model import Model
+    from onnxviz.target import Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,8 @@ def answer_of(model: Model, target: Target, values: np.ndarray, labels: Sequence
     TargetError
         If the target does not fit the values.
     """
-    from onnxviz.methods.activity import unit_activity
-    from onnxviz.model.tensor_axes import tensor_axes
+    from onnxviz.methods.samples.activity import unit_activity
+    from onnxviz.model.tensors.tensor_axes import tensor_axes
 
     target.check(values.shape)
     axes = list(tensor_axes(model, target.tensor, values.ndim))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from onnxviz.commands.drawing import Drawing
     from onnxviz.drawing.pictures import Picture
     from onnxviz.drawing.sheet import Tile
-    from onnxviz.methods.activity import Activity
+    from onnxviz.methods.samples.activity import Activity
 
 OVER_INPUT = "over the input"
 """What the maps are headed by that are laid over the input."""

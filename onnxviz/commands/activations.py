@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from onnxviz.commands.activation_answers import Answer
     from onnxviz.commands.data_feed import Batch, Feed
     from onnxviz.formats.output_folder import OutputFolder
-    from onnxviz.model.graph import Model
-    from onnxviz.model.target import Target
+    from onnxviz.model.model import Model
+    from onnxviz.target import Target
 
 _LISTED = 10
 
@@ -104,7 +104,7 @@ def activations(terminal: Terminal, /, **options: Any) -> int:
 
 
 def _targets(model: Model, texts: tuple[str, ...]) -> list[Target]:
-    from onnxviz.model.target import EACH, Target
+    from onnxviz.target import EACH, Target
 
     if not texts:
         plain = dict.fromkeys(_plain(model, Target(name)).tensor for name in model.outputs)
@@ -126,7 +126,7 @@ def _targets(model: Model, texts: tuple[str, ...]) -> list[Target]:
 
 def _plain(model: Model, target: Target) -> Target:
     """Return the tensor that a ZipMap makes maps of in their place."""
-    from onnxviz.model.zipped import unzipped
+    from onnxviz.model.graph.zipped import unzipped
 
     return unzipped(model, target) or target
 
@@ -146,8 +146,8 @@ class _Work:
         from onnxviz.commands.drawing import Drawing
         from onnxviz.commands.forward import Forward
         from onnxviz.formats.file_names import safe_names
-        from onnxviz.model.labels import feature_names
-        from onnxviz.model.zipped import class_labels
+        from onnxviz.model.graph.labels import feature_names
+        from onnxviz.model.graph.zipped import class_labels
 
         self.rows: list[dict[str, Any]] = []
         self.problems: list[tuple[str, str]] = []
@@ -232,7 +232,7 @@ class _Work:
         import numpy as np
 
         from onnxviz.formats.results import Result
-        from onnxviz.model.tensor_axes import tensor_axes
+        from onnxviz.model.tensors.tensor_axes import tensor_axes
 
         if self.folder is None:
             return []

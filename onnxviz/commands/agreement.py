@@ -9,7 +9,7 @@ from onnxviz.errors import TargetError, UnsupportedOperators
 
 if TYPE_CHECKING:
     from onnxviz.methods.verification import Agreement
-    from onnxviz.model.graph import Model
+    from onnxviz.model.model import Model
 
 
 _AT_ONCE = 1 << 28
@@ -117,7 +117,7 @@ def agreement_document(
 
 def _portions(model: Model, names: list[str], inputs: dict[str, Any]) -> list[list[str]]:
     """Divide tensors, in order, so that the values of those that are compared at once do not fill the memory."""
-    from onnxviz.model.resting import elements
+    from onnxviz.model.expectations.resting import elements
 
     sizes = [size for value in inputs.values() for size in value.shape[1:]]
     batch = max((value.shape[0] for value in inputs.values() if value.ndim), default=1)
@@ -157,8 +157,8 @@ def _explain(
 
 def _names(model: Model, targets: tuple[str, ...]) -> tuple[list[str], tuple[Any, ...]]:
     """Return the tensors to compare, in graph order, and the operators that stand in the way of others."""
-    from onnxviz.model.support import reach
-    from onnxviz.model.target import Target
+    from onnxviz.model.tensors.support import reach
+    from onnxviz.target import Target
 
     if targets:
         wanted = []

@@ -11,8 +11,8 @@ from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from onnxviz.commands.moving import Moving
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.model.graph import Model
+    from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.model.model import Model
 
 
 def parse_aims(terminal: Terminal, model: Model, texts: tuple[str, ...], moving: Moving) -> tuple[Objective, ...]:
@@ -25,7 +25,7 @@ def parse_aims(terminal: Terminal, model: Model, texts: tuple[str, ...], moving:
     UsageError
         If one holds no floating-point numbers.
     """
-    from onnxviz.methods.objectives import Objective
+    from onnxviz.methods.objectives.objectives import Objective
 
     parsed = []
     for text in texts:
@@ -40,8 +40,8 @@ def parse_aims(terminal: Terminal, model: Model, texts: tuple[str, ...], moving:
 
 def unzip(terminal: Terminal, model: Model, objective: Objective) -> Objective:
     """Aim at the tensor before a ZipMap where a term names the maps that it makes."""
-    from onnxviz.methods.objectives import Activation
-    from onnxviz.model.zipped import unzipped
+    from onnxviz.methods.objectives.objectives import Activation
+    from onnxviz.model.graph.zipped import unzipped
 
     terms = []
     for weight, term in objective.terms:
@@ -66,8 +66,8 @@ def expand_aims(
 
     The sizes after the batch are returned as well, 1 where nobody asked for them.
     """
-    from onnxviz.model.sample_inputs import feed
-    from onnxviz.model.target import EACH
+    from onnxviz.model.expectations.sample_inputs import feed
+    from onnxviz.target import EACH
 
     wrt = moving.name
     sizes: dict[str, tuple[Any, ...]] = {wrt: shape[1:]} if moving.joined or moving.whole else {}
@@ -92,8 +92,8 @@ def expand_aims(
 
 def climbed_aim(model: Model, objective: Objective) -> Objective:
     """Return what is climbed in an objective's place: what is squashed, before its squashing."""
-    from onnxviz.methods.objectives import Objective as Sum
-    from onnxviz.model.twin import unsquashed
+    from onnxviz.methods.objectives.objectives import Objective as Sum
+    from onnxviz.model.tensors.twin import unsquashed
 
     terms = [
         (

@@ -17,10 +17,10 @@ from onnxviz.errors import UsageError
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
     from onnxviz.methods.attribution.places import Places
-    from onnxviz.model.embedding import Embedding
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.model.expectations.embedding import Embedding
+    from onnxviz.model.model import Model
 
 _CONTRACT = ("value_range", "mean", "std", "layout", "channels")
 
@@ -105,10 +105,10 @@ def read_inputs(terminal: Terminal, model: Model, options: dict[str, Any]) -> Fe
         If a file cannot be read, or does not fit its input.
     """
     from onnxviz.formats.column_matching import Slot
-    from onnxviz.model.labels import feature_names, sample_rate
-    from onnxviz.model.range_probe import probe_range
-    from onnxviz.model.resting import rest
-    from onnxviz.model.sample_inputs import settled_shape
+    from onnxviz.model.expectations.resting import rest
+    from onnxviz.model.expectations.sample_inputs import settled_shape
+    from onnxviz.model.graph.labels import feature_names, sample_rate
+    from onnxviz.model.probing.range_probe import probe_range
 
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
@@ -188,8 +188,8 @@ def _assign(model: Model, given: Sequence[str], wrt: str | None, held: dict[str,
 
 
 def _contract(model: Model, name: str) -> InputContract:
-    from onnxviz.model.embedding import find_embedding
-    from onnxviz.model.inputs import contract
+    from onnxviz.model.expectations.contract_reading import contract
+    from onnxviz.model.expectations.embedding import find_embedding
 
     found = contract(model, name)
     if model.inputs[name].is_float and find_embedding(model, name) is not None:
@@ -231,7 +231,7 @@ def _explained(
     feeds: dict[str, np.ndarray],
     copies: int,
 ) -> tuple[Explained, ...]:
-    from onnxviz.model.embedding import find_embedding
+    from onnxviz.model.expectations.embedding import find_embedding
 
     names = list(arrays) if wrt is None else [wrt]
     if wrt is not None:
@@ -274,7 +274,7 @@ def _inside(
 ) -> Explained:
     """Return a tensor inside the graph, at the value that ONNX Runtime computes there."""
     from onnxviz.methods.attribution.places import Places
-    from onnxviz.model.inputs import contract
+    from onnxviz.model.expectations.contract_reading import contract
 
     info = model.require(name)
     if not info.is_float:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from onnxviz.formats.output_folder import OutputFolder
+    from onnxviz.methods.ascent.batching import Run
     from onnxviz.methods.attribution.faithfulness import Faithfulness
     from onnxviz.methods.attribution.result import Attribution
     from onnxviz.methods.attribution.scores import Scores
-    from onnxviz.methods.batching import Run
-    from onnxviz.methods.objectives import Objective
+    from onnxviz.methods.objectives.objectives import Objective
 
 _STRONGEST = 5
 _SAMPLES = {"smoothgrad": 32, "rise": 1000, "shapley": 25}
@@ -156,7 +156,7 @@ class Workshop:
 
     def at_once(self, objective: Objective) -> int:
         """Return how many samples fit into memory."""
-        from onnxviz.model.resting import samples_at_once
+        from onnxviz.model.expectations.resting import samples_at_once
 
         fed = self.task.fed
         shape = max((one.sample.shape for one in fed.explained), key=lambda sizes: int(np.prod(sizes)))

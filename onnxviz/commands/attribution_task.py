@@ -16,8 +16,8 @@ from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.commands.feature_data import Features
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.model.graph import Model
+    from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.model.model import Model
 
 BY_GRADIENT = (
     "gradient",
@@ -113,7 +113,7 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
         As the parts do.
     """
     import onnxviz
-    from onnxviz.model.devices import choose_device
+    from onnxviz.methods.devices import choose_device
 
     model = onnxviz.load(options["model_path"]) if model is None else model
     fed = read_inputs(terminal, model, options)
@@ -129,7 +129,7 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
 
 def _features(model: Model, fed: Fed, options: dict[str, Any]) -> Features:
     from onnxviz.commands.feature_data import Features, read_features
-    from onnxviz.model.labels import feature_names
+    from onnxviz.model.graph.labels import feature_names
 
     first = fed.explained[0]
     flat = len(first.places.sizes) == 1 and first.places.axes == ("feature",)
@@ -213,7 +213,7 @@ def _baseline(fed: Fed, one: Explained, features: Features | None, given: str | 
 
 def _objectives(terminal: Terminal, model: Model, fed: Fed, options: dict[str, Any]) -> tuple[Objective, ...]:
     """Read the targets, check their indices against what ONNX Runtime computes, and replace every ``*``."""
-    from onnxviz.methods.objectives import Activation, Objective
+    from onnxviz.methods.objectives.objectives import Activation, Objective
 
     texts = options["targets"] or (_default_target(terminal, model, fed),)
     written = []
@@ -285,8 +285,8 @@ def _aim(terminal: Terminal, model: Model, fed: Fed, objective: Objective, optio
 
 def _logit(model: Model, fed: Fed, objective: Objective) -> Objective:
     """Return what stands before a probability's squashing: the logit, or of two classes the difference of their logits."""
-    from onnxviz.methods.objectives import Objective as Sum
-    from onnxviz.model.twin import rival, unsquashed
+    from onnxviz.methods.objectives.objectives import Objective as Sum
+    from onnxviz.model.tensors.twin import rival, unsquashed
 
     target = objective.target
     twin = unsquashed(model, target) if target is not None else None
@@ -302,7 +302,7 @@ def _methods(
     terminal: Terminal, model: Model, fed: Fed, objective: Objective, explained: Objective, given: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Return the methods asked for, or the one that suits the model; refuse those that it cannot have."""
-    from onnxviz.model.support import reach
+    from onnxviz.model.tensors.support import reach
 
     names = [one.name for one in fed.explained]
     reached = reach(model, names)
@@ -348,7 +348,7 @@ def _rectifiers(model: Model, fed: Fed, explained: Objective) -> int:
 def _layers(model: Model, fed: Fed, explained: Objective, given: str | None) -> tuple[str, ...]:
     """Return the tensors before the target that have a map to lay over the input, the last first."""
     from onnxviz.methods.attribution.grad_cam import suits
-    from onnxviz.model.support import reach
+    from onnxviz.model.tensors.support import reach
 
     if len(fed.explained) > 1 or (given is None and not fed.explained[0].places.evenly_spaced):
         return ()
@@ -384,7 +384,7 @@ def _layers(model: Model, fed: Fed, explained: Objective, given: str | None) -> 
 
 def _label(model: Model, objective: Objective) -> str:
     """Return the name of the class that a target picks, where the file names as many as it has."""
-    from onnxviz.model.zipped import class_labels
+    from onnxviz.model.graph.zipped import class_labels
 
     target = objective.target
     labels = () if target is None else class_labels(model, target.tensor)

@@ -14,8 +14,8 @@ from onnxviz.commands.scoring import Measure, measurement, scorer, search_scorer
 if TYPE_CHECKING:
     from onnxviz.commands.findings import Findings
     from onnxviz.commands.maximization_task import Task
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.methods.search import Found
+    from onnxviz.methods.ascent.search import Found
+    from onnxviz.methods.objectives.objectives import Objective
 
 Told = Callable[[int, str], None]
 """Takes how many steps of all targets are done, and a few words."""
@@ -66,8 +66,8 @@ def climb(task: Task, todo: list[tuple[Objective, Objective]], told: Told) -> It
     """
     import torch
 
-    from onnxviz.methods.search import search
-    from onnxviz.model.resting import samples_at_once
+    from onnxviz.methods.ascent.search import search
+    from onnxviz.model.expectations.resting import samples_at_once
 
     tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
     measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
@@ -88,7 +88,7 @@ def climb(task: Task, todo: list[tuple[Objective, Objective]], told: Told) -> It
         aims = [climbed for _, climbed in part]
         progress = partial(_told, told, task.settings.steps, done, len(part))
         if moving_score is not None:
-            from onnxviz.methods.evolution import evolve  # the library takes a second to load
+            from onnxviz.methods.ascent.evolution import evolve  # the library takes a second to load
 
             groups = evolve(moving_score, space, aims, task.settings, progress=progress)
         else:

@@ -20,12 +20,12 @@ from onnxviz.formats.data_set import PICTURES, fits
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
     from onnxviz.formats.column_matching import Slot
     from onnxviz.formats.data_blocks import Block, Known, Piece
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.data_shards import Source
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.model.model import Model
 
 _SHOWN = 5
 _LOOKED_AT = 64
@@ -126,7 +126,7 @@ class Feed:
     def slots(self) -> list[Slot]:
         """Return what the data set has to give."""
         from onnxviz.formats.column_matching import Slot
-        from onnxviz.model.labels import feature_names
+        from onnxviz.model.graph.labels import feature_names
 
         features = feature_names(self.model.original)
         return [
@@ -298,11 +298,11 @@ def prepare_feed(terminal: Terminal, model: Model, options: dict[str, Any], sour
     UsageError
         If it cannot be told which input the data is for.
     """
-    from onnxviz.model.inputs import contract
-    from onnxviz.model.labels import sample_rate
-    from onnxviz.model.range_probe import probe_range
-    from onnxviz.model.resting import rest
-    from onnxviz.model.sample_inputs import settled_shape
+    from onnxviz.model.expectations.contract_reading import contract
+    from onnxviz.model.expectations.resting import rest
+    from onnxviz.model.expectations.sample_inputs import settled_shape
+    from onnxviz.model.graph.labels import sample_rate
+    from onnxviz.model.probing.range_probe import probe_range
 
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
     held = read_held(options["held"], model, dims, shapes)
@@ -344,7 +344,7 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
                 f"--input {chosen}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}"
             )
         return [chosen]
-    from onnxviz.model.inputs import contract
+    from onnxviz.model.expectations.contract_reading import contract
 
     names = [name for name in model.inputs if name not in held]
     if not names:

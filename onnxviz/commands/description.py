@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from onnxviz.errors import TargetError
 
 if TYPE_CHECKING:
-    from onnxviz.model.graph import Model
+    from onnxviz.model.model import Model
 
 
 def describe(model: Model, pattern: str | None) -> dict[str, Any]:
@@ -20,8 +20,8 @@ def describe(model: Model, pattern: str | None) -> dict[str, Any]:
     TargetError
         If no tensor's name fits the pattern.
     """
-    from onnxviz.model.inputs import contract
-    from onnxviz.model.support import reach, support
+    from onnxviz.model.expectations.contract_reading import contract
+    from onnxviz.model.tensors.support import reach, support
 
     reached = reach(model)
     operators: dict[tuple[str, str], dict[str, Any]] = {}

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from onnxviz.commands.findings import Findings
     from onnxviz.commands.maximization_task import Task
     from onnxviz.commands.vector_findings import VectorFindings
+    from onnxviz.contract import InputContract
     from onnxviz.drawing.pictures import Picture
-    from onnxviz.model.inputs import InputContract
 
 
 _UNITS = "value, in the model's own units"

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from onnxviz.commands.data_feed import Batch, Feed
     from onnxviz.drawing.pictures import Picture
     from onnxviz.formats.output_folder import OutputFolder
-    from onnxviz.methods.plane import Plane
-    from onnxviz.model.graph import Model
-    from onnxviz.model.target import Target
+    from onnxviz.methods.samples.plane import Plane
+    from onnxviz.model.model import Model
+    from onnxviz.target import Target
 
 _THUMBNAIL = 150
 _LARGEST_CODE = 1 << 20
@@ -80,7 +80,7 @@ def embed(terminal: Terminal, /, **options: Any) -> int:
     from onnxviz.commands.data_feed import Tally, prepare_feed
     from onnxviz.commands.forward import Forward
     from onnxviz.formats.output_folder import OutputFolder
-    from onnxviz.methods.plane import agreement, project
+    from onnxviz.methods.samples.plane import agreement, project
 
     check_output(options["output"], options["overwrite"], options["resume"])
     began = time.monotonic()
@@ -149,8 +149,8 @@ def embed(terminal: Terminal, /, **options: Any) -> int:
 
 
 def _target(model: Model, texts: tuple[str, ...]) -> Target:
-    from onnxviz.model.target import EACH, Target
-    from onnxviz.model.zipped import unzipped
+    from onnxviz.model.graph.zipped import unzipped
+    from onnxviz.target import EACH, Target
 
     if len(texts) > 1:
         raise UsageError("embed shows one tensor: give one -t")
@@ -163,7 +163,7 @@ def _target(model: Model, texts: tuple[str, ...]) -> Target:
 
 
 def _method(terminal: Terminal, chosen: str | None) -> Any:
-    from onnxviz.methods.plane import available
+    from onnxviz.methods.samples.plane import available
 
     if chosen is not None:
         if not available(chosen):
@@ -218,7 +218,7 @@ class _Codes:
     def _code(self, values: np.ndarray) -> np.ndarray:
         import numpy as np
 
-        from onnxviz.model.tensor_axes import tensor_axes
+        from onnxviz.model.tensors.tensor_axes import tensor_axes
 
         if self.target.index:
             self.target.check(values.shape[1:])

@@ -153,7 +153,7 @@ def _write(
     from onnxviz.formats.atomic_file import atomic_file
     from onnxviz.formats.file_names import safe_names
     from onnxviz.formats.json_documents import json_text
-    from onnxviz.model.labels import feature_names
+    from onnxviz.model.graph.labels import feature_names
 
     if work.feed is None:
         return []

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from onnxviz.commands.terminal import Terminal
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.score_store import ScoreStore
-    from onnxviz.methods.exemplars import Distribution
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.methods.unit_scores import UnitScores
-    from onnxviz.model.graph import Model
-    from onnxviz.model.receptive_field import ReceptiveField
-    from onnxviz.model.target import Target
+    from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.methods.samples.exemplars import Distribution
+    from onnxviz.methods.samples.unit_scores import UnitScores
+    from onnxviz.model.model import Model
+    from onnxviz.model.tensors.receptive_field import ReceptiveField
+    from onnxviz.target import Target
 
 Scored = tuple["Batch", tuple[np.ndarray, np.ndarray]]
 """Samples with their scores and the places of their maxima, each (sample, column)."""
@@ -83,8 +83,8 @@ class ExemplarPass:
     """
 
     def __init__(self, terminal: Terminal, model: Model, texts: Sequence[str], highest: bool) -> None:
-        from onnxviz.model.target import Target
-        from onnxviz.model.zipped import unzipped
+        from onnxviz.model.graph.zipped import unzipped
+        from onnxviz.target import Target
 
         self.terminal, self.model, self.highest = terminal, model, highest
         self.feed: Feed | None = None
@@ -93,7 +93,7 @@ class ExemplarPass:
         for text in self.texts:
             one: Target | Objective = Target.parse(text, model.tensors) if text.strip() else Target.parse(text)
             if isinstance(one, Target) and one.tensor not in model.tensors:
-                from onnxviz.methods.objectives import Objective
+                from onnxviz.methods.objectives.objectives import Objective
 
                 one = Objective.parse(text, model.tensors)
             elif isinstance(one, Target):
@@ -181,8 +181,8 @@ class ExemplarPass:
         store : ScoreStore, optional
             Notes them.
         """
-        from onnxviz.methods.unit_scores import UnitScores
-        from onnxviz.model.target import Target
+        from onnxviz.methods.samples.unit_scores import UnitScores
+        from onnxviz.target import Target
 
         self._columns = []
         if store is not None:
@@ -208,7 +208,7 @@ class ExemplarPass:
 
     def rows(self, store: ScoreStore, k: int) -> list[dict[str, Any]]:
         """Choose samples for every target, and measure how its scores lie."""
-        from onnxviz.methods.exemplars import distribution, exemplars
+        from onnxviz.methods.samples.exemplars import distribution, exemplars
 
         identities, labels = store.samples()
         owners = [(columns, unit) for columns in self._columns for unit in range(len(columns.names))]
@@ -240,7 +240,7 @@ class ExemplarPass:
 
     def _label(self, scores: UnitScores, target: Target) -> str:
         """Return the class that a target picks, where the model's metadata names as many as it has."""
-        from onnxviz.model.zipped import class_labels
+        from onnxviz.model.graph.zipped import class_labels
 
         labels = class_labels(self.model, target.tensor)
         if not scores.shape or scores.shape[0] != len(labels) or scores.free:
@@ -262,7 +262,7 @@ class ExemplarPass:
 
     def _field(self, tensor: str) -> ReceptiveField | None:
         """Return what a tensor's positions see of the input that samples are drawn by."""
-        from onnxviz.model.receptive_field import receptive_field
+        from onnxviz.model.tensors.receptive_field import receptive_field
 
         if tensor not in self._fields:
             self._fields[tensor] = None
@@ -281,7 +281,7 @@ def _tensors(one: Target | Objective) -> tuple[str, ...]:
 
 
 def _statistics(known: Distribution) -> dict[str, Any]:
-    from onnxviz.methods.exemplars import PERCENTILES
+    from onnxviz.methods.samples.exemplars import PERCENTILES
 
     shares = zip(PERCENTILES, known.percentiles, strict=True)
     return {

@@ -224,7 +224,7 @@ def _listed(names: tuple[str, ...], most: int = 8) -> str:
 
 
 def _read_names(path: Path, count: int) -> tuple[str, ...]:
-    from onnxviz.model.labels import parse_names
+    from onnxviz.model.graph.labels import parse_names
 
     if not path.exists():
         raise UsageError(f"--names {path}: no such file")

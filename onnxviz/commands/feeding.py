@@ -13,7 +13,7 @@ from onnxviz.formats.samples import Sample, read_sample
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.contract import InputContract
 
 _MOST_CHANNELS = 2
 """More rows than this are no loudspeakers that one sound could be played on."""

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
+    from onnxviz.contract import InputContract
     from onnxviz.drawing.pictures import Picture
-    from onnxviz.methods.filters import FilterDescription
-    from onnxviz.model.first_layer import FirstLayer
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.methods.kernels.filters import FilterDescription
+    from onnxviz.model.expectations.first_layer import FirstLayer
 
 _LISTED = 64
 
@@ -92,9 +92,9 @@ def filters(
       onnxviz filters sample_models/edge_filter.onnx --apply sample_models/edge_filter_camera.png -o edges
     """
     import onnxviz
-    from onnxviz.methods.filters import describe, order
-    from onnxviz.model.first_layer import first_layer
-    from onnxviz.model.inputs import contract
+    from onnxviz.methods.kernels.filters import describe, order
+    from onnxviz.model.expectations.contract_reading import contract
+    from onnxviz.model.expectations.first_layer import first_layer
 
     check_output(output, overwrite, resume)
     model = onnxviz.load(model_path)
@@ -148,8 +148,8 @@ def _apply(
 
     from onnxviz.commands.feeding import read_input
     from onnxviz.errors import UsageError
-    from onnxviz.model.labels import sample_rate
-    from onnxviz.model.sample_inputs import feed, settled_shape
+    from onnxviz.model.expectations.sample_inputs import feed, settled_shape
+    from onnxviz.model.graph.labels import sample_rate
 
     if expected is None or found.layer not in model.producers:
         raise UsageError(f"--apply: {found.weight} is not the first layer of an input; leave -t out")

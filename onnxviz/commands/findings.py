@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from onnxviz.commands.maximization_task import Task
     from onnxviz.commands.token_findings import TokenFindings
     from onnxviz.commands.vector_findings import VectorFindings
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.methods.scorer import Scorer
-    from onnxviz.methods.search import Found, Settings
-    from onnxviz.methods.space import Space
+    from onnxviz.methods.ascent.scorer import Scorer
+    from onnxviz.methods.ascent.search import Found, Settings
+    from onnxviz.methods.ascent.space import Space
+    from onnxviz.methods.objectives.objectives import Objective
 
 
 _AWAKE = 0.5
@@ -216,11 +216,11 @@ class Inquiry:
 
         task = self.task
         if self.score_moving is not None:
-            from onnxviz.methods.evolution import evolve
+            from onnxviz.methods.ascent.evolution import evolve
 
             found = next(iter(evolve(self.score_moving, space, [objective], settings)))[0]
         else:
-            from onnxviz.methods.search import search
+            from onnxviz.methods.ascent.search import search
 
             groups = search(
                 network,
@@ -240,6 +240,6 @@ class Inquiry:
 
 def _dead(found: Found) -> bool:
     """Tell whether no start gave a gradient."""
-    from onnxviz.methods.maximization import DEAD
+    from onnxviz.methods.ascent.maximization import DEAD
 
     return all(ascent.message == DEAD for ascent in found.ascents)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
     from onnxviz.drawing.pictures import Picture
-    from onnxviz.model.first_layer import FirstLayer
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.model.expectations.first_layer import FirstLayer
 
 _FAINT = 0.02
 """A kernel is drawn in its own scale, but not larger than this share of the strongest: what is nearly nothing looks so."""
@@ -23,7 +23,7 @@ def kernel_scale(kernel: np.ndarray, largest: float) -> float:
 def seen_by(model: Any, found: FirstLayer) -> str | None:
     """Return the input that the layer reads, if it is the first on the way from one."""
     from onnxviz.errors import OnnxvizError
-    from onnxviz.model.first_layer import first_layer
+    from onnxviz.model.expectations.first_layer import first_layer
 
     for name in model.inputs:
         try:
@@ -46,7 +46,7 @@ def kernel_colors(found: FirstLayer, expected: InputContract | None) -> Any:
 def matrix_picture(model: Any, found: FirstLayer, title: str = "", subtitle: str = "") -> Picture:
     """Draw a matrix as a heat map, a row for each unit; features with names stand as rows, where a name is read."""
     from onnxviz.drawing.heat_map import heat_map
-    from onnxviz.model.labels import feature_names
+    from onnxviz.model.graph.labels import feature_names
 
     units, features = found.kernels.shape
     names = feature_names(model.original)

@@ -57,7 +57,7 @@ class Forward:
         at_once: int | None = None,
     ) -> None:
         from onnxviz.formats.prefetch import cores
-        from onnxviz.model.resting import samples_at_once
+        from onnxviz.model.expectations.resting import samples_at_once
 
         self.feed = feed
         self.tensors = tuple(dict.fromkeys(tensors))

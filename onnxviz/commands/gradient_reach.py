@@ -9,8 +9,8 @@ from onnxviz.errors import DifferentiationError
 
 if TYPE_CHECKING:
     from onnxviz.commands.moving import Moving
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.model.graph import Model
+    from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.model.model import Model
 
 OptimizerName = Literal["adam", "nadam", "lbfgs", "cma"]
 
@@ -25,8 +25,8 @@ def stops(
     DifferentiationError
         If an objective does not depend on it at all.
     """
-    from onnxviz.model.structure import read_by
-    from onnxviz.model.support import reach
+    from onnxviz.model.graph.structure import read_by
+    from onnxviz.model.tensors.support import reach
 
     wrt, sources = moving.name, set(moving.sources)
     reached = reach(model, moving.sources, straight_through=straight_through)

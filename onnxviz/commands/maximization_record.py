@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from onnxviz.commands.maximization_trust import Trust
     from onnxviz.commands.scoring import Measure
     from onnxviz.formats.output_folder import OutputFolder
-    from onnxviz.methods.maximization import Ascent
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.methods.search import Found
+    from onnxviz.methods.ascent.maximization import Ascent
+    from onnxviz.methods.ascent.search import Found
+    from onnxviz.methods.objectives.objectives import Objective
 
 _SMALL = 256
 """Pictures of fewer pixels a side are enlarged until they have about as many."""
@@ -142,7 +142,7 @@ def _drawn(task: Task, found: Found, array: np.ndarray) -> np.ndarray:
     """Return what is drawn of an input: all of it, or with phases alone what the target cared for."""
     if found.transparency is None:
         return array
-    from onnxviz.methods.maco import faded
+    from onnxviz.methods.ascent.maco import faded
 
     axes = task.space.axes
     channel = axes.index("channel") if "channel" in axes else None
@@ -165,7 +165,7 @@ def _set_picture(
 ) -> np.ndarray:
     """Draw all members of a set beside each other."""
     from onnxviz.drawing.sheet import Sheet, Tile
-    from onnxviz.methods.sets import Interpolation
+    from onnxviz.methods.objectives.sets import Interpolation
     from onnxviz.wording import number_text
 
     shares = np.linspace(1, 0, len(every))
@@ -186,7 +186,7 @@ def _set_picture(
 
 def _label(task: Task, objective: Objective) -> str:
     """Return the name of the class that a target picks, where the file names as many as there are."""
-    from onnxviz.model.zipped import zipped_labels
+    from onnxviz.model.graph.zipped import zipped_labels
 
     target = objective.target
     if target is None or not target.index or not isinstance(target.index[0], int):

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from onnxviz.commands.drawing import Drawing
     from onnxviz.commands.real_samples import InnerBatches
     from onnxviz.commands.sample_batches import SampleBatches
-    from onnxviz.methods.lattice import Lattice
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.methods.search import Settings
-    from onnxviz.methods.space import Space
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.contract import InputContract
+    from onnxviz.methods.ascent.lattice import Lattice
+    from onnxviz.methods.ascent.search import Settings
+    from onnxviz.methods.ascent.space import Space
+    from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.model.model import Model
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Task:
     @property
     def lattice(self) -> Lattice | None:
         """What of a vector cannot take any value between its bounds; None where everything can, or it is no vector."""
-        from onnxviz.methods.lattice import Lattice
+        from onnxviz.methods.ascent.lattice import Lattice
 
         features, count = self.features, self.shape[1:]
         if features.whole is None:
@@ -100,7 +100,7 @@ class Task:
         made = self.model.network(wanted, self.moving.stops, device=self.device, straight_through=through)
         if self.moving.joined is None and not self.moving.whole:
             return made
-        from onnxviz.methods.joined_network import JoinedNetwork
+        from onnxviz.methods.ascent.joined_network import JoinedNetwork
 
         return JoinedNetwork(made, self.wrt, self.moving.inputs, self.moving.fed)
 
@@ -139,11 +139,11 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     from onnxviz.commands.real_samples import inner_space, refined
     from onnxviz.commands.rendering import check_sized, resized_model, seen_windows, size_remark
     from onnxviz.commands.sample_batches import SampleBatches
-    from onnxviz.model.devices import choose_device
-    from onnxviz.model.labels import class_names
-    from onnxviz.model.range_probe import probe_range
-    from onnxviz.model.resting import activation_elements, rest
-    from onnxviz.model.runnable_sizes import runnable_sizes
+    from onnxviz.methods.devices import choose_device
+    from onnxviz.model.expectations.resting import activation_elements, rest
+    from onnxviz.model.graph.labels import class_names
+    from onnxviz.model.probing.range_probe import probe_range
+    from onnxviz.model.probing.runnable_sizes import runnable_sizes
 
     model = onnxviz.load(options["model_path"]) if model is None else model
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)
@@ -178,7 +178,7 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     elif options["vocab"] is not None:
         raise UsageError(f"--vocab names tokens; {moving.name} is {expected.noun}")
     if model is not original:
-        from onnxviz.model.sample_inputs import feed
+        from onnxviz.model.expectations.sample_inputs import feed
 
         measured = tuple(dict.fromkeys(name for one in written for name in one.tensors))
         check_sized(model, original, measured, moving.name, shape, feed(model, held, dims, shapes, options["seed"]))
@@ -285,7 +285,7 @@ def _settings(
     space: Space, expected: InputContract, optimizer: OptimizerName, costly: bool, vast: bool, options: dict[str, Any]
 ) -> Settings:
     """Return how the search goes: as asked, else as was measured to suit the kind of input and what a step costs."""
-    from onnxviz.methods.search import Settings
+    from onnxviz.methods.ascent.search import Settings
 
     robust = not options["no_transforms"] and optimizer != "lbfgs"
     plane = space.spectral and expected.kind in ("image", "spectrogram", "volume")
@@ -322,7 +322,7 @@ def _resting(
     shapes: dict[str, tuple[int, ...]],
 ) -> dict[str, np.ndarray]:
     """Return values for the inputs that do not move, and tell of those that count."""
-    from onnxviz.model.resting import rest
+    from onnxviz.model.expectations.resting import rest
 
     wanted = moving.in_graph(name for one in objectives for name in one.tensors)
     counting = dict(model.cut(wanted, moving.stops).inputs)

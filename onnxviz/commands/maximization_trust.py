@@ -13,10 +13,10 @@ import numpy as np
 
 if TYPE_CHECKING:
     from onnxviz.commands.maximization_task import Task
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.methods.resemblance import Resemblance
-    from onnxviz.methods.scorer import Scorer
-    from onnxviz.methods.search import Found
+    from onnxviz.methods.ascent.scorer import Scorer
+    from onnxviz.methods.ascent.search import Found
+    from onnxviz.methods.evidence.resemblance import Resemblance
+    from onnxviz.methods.objectives.objectives import Objective
 
 _PROBES, _FEW_PROBES = 64, 16
 """Inputs that nobody chose; few of those that are large, which take longest."""
@@ -60,7 +60,7 @@ class Trust:
         DataError
             If the data cannot be read or does not fit.
         """
-        from onnxviz.methods.probes import probes
+        from onnxviz.methods.evidence.probes import probes
 
         # What compares restarts says nothing of one input; and between token ids nothing is near.
         objectives = [objective for objective in objectives if not objective.members and task.tokens is None]
@@ -88,7 +88,7 @@ class Trust:
 
     def probe(self, objective: Objective) -> np.ndarray:
         """Return the probe that scores highest, (*shape); of pictures and signals a smooth one if it is above the others' lowest."""
-        from onnxviz.methods.probes import probes
+        from onnxviz.methods.evidence.probes import probes
 
         scores = np.nan_to_num(self.probes[str(objective)], nan=-np.inf, posinf=-np.inf)
         # Every other one is noise, which an ascent would have to smooth away again.
@@ -111,7 +111,7 @@ class Trust:
         every : (restart, *shape) ndarray
             What is fed of each restart.
         """
-        from onnxviz.methods.consistency import score_spread
+        from onnxviz.methods.ascent.consistency import score_spread
 
         plain, ascents = found.consistency, found.ascents
         spread = score_spread([one.score for one in ascents], [one.initial_score for one in ascents])
@@ -127,8 +127,8 @@ class Trust:
 
     def _resemblance(self, found: Found, every: np.ndarray) -> Resemblance | None:
         """Compare the restarts by what the climbed tensors answer to them, or where those cannot tell, one before them."""
-        from onnxviz.methods.resemblance import resemblance
-        from onnxviz.model.channel_axis import channels_before
+        from onnxviz.methods.evidence.resemblance import resemblance
+        from onnxviz.model.tensors.channel_axis import channels_before
 
         if not np.isfinite(every).all():
             return None
@@ -158,8 +158,8 @@ class Trust:
 
         Where the graph does not tell, a single number in the target's index does; else a tensor is left out.
         """
-        from onnxviz.methods.terms import Activation
-        from onnxviz.model.channel_axis import channel_axis
+        from onnxviz.methods.objectives.terms import Activation
+        from onnxviz.model.tensors.channel_axis import channel_axis
 
         model = self.task.model
         found: dict[str, tuple[int, list[int]]] = {}
@@ -210,7 +210,7 @@ class Trust:
     @cached_property
     def _random(self) -> np.ndarray:
         """(probe, *shape): inputs that nobody chose."""
-        from onnxviz.methods.probes import probes
+        from onnxviz.methods.evidence.probes import probes
 
         return self.task.settled(probes(self.task.space, _FEW_PROBES, self.task.settings.seed))
 
@@ -236,10 +236,10 @@ class Trust:
         torch_score, score, start : float
             Of the best input by torch and by ONNX Runtime, and of where its search began by ONNX Runtime.
         """
-        from onnxviz.methods.maximization import DEAD
-        from onnxviz.methods.robustness import robustness
-        from onnxviz.methods.standing import standing
-        from onnxviz.methods.verdict import Evidence, judge
+        from onnxviz.methods.ascent.maximization import DEAD
+        from onnxviz.methods.evidence.robustness import robustness
+        from onnxviz.methods.evidence.standing import standing
+        from onnxviz.methods.evidence.verdict import Evidence, judge
 
         task, name = self.task, str(objective)
         if objective.members:
@@ -274,8 +274,8 @@ class Trust:
 
 def _range(task: Task, objective: Objective) -> tuple[float, float, str]:
     """Return what an objective can be at all, and the operator that says so."""
-    from onnxviz.methods.objectives import Activation
-    from onnxviz.model.output_range import output_range
+    from onnxviz.methods.objectives.objectives import Activation
+    from onnxviz.model.tensors.output_range import output_range
 
     low = high = 0.0
     operators = []

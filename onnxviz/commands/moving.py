@@ -13,10 +13,10 @@ from onnxviz.errors import UsageError
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
-    from onnxviz.model.embedding import Embedding
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
-    from onnxviz.model.joined_inputs import JoinedInputs
+    from onnxviz.contract import InputContract
+    from onnxviz.model.expectations.embedding import Embedding
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
+    from onnxviz.model.model import Model
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class Moving:
 
     def contract(self, model: Model) -> InputContract:
         """Return what the moving tensor expects; several inputs as one vector, with their ranges where all have one."""
-        from onnxviz.model.inputs import InputContract, contract
+        from onnxviz.contract import InputContract
+        from onnxviz.model.expectations.contract_reading import contract
 
         if self.whole:
             return self._whole_contract(contract(model, self.name))
@@ -117,7 +118,7 @@ class Moving:
         UsageError
             If it has no batch and one more axis, or nothing to move.
         """
-        from onnxviz.model.sample_inputs import feed, settled_shape
+        from onnxviz.model.expectations.sample_inputs import feed, settled_shape
 
         name = self.name
         if self.joined is not None:
@@ -160,9 +161,9 @@ def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = ()) ->
     TargetError, UsageError
         If a name is unknown or cannot move, or there is no natural choice.
     """
-    from onnxviz.model.embedding import embedded_input, find_embedding
-    from onnxviz.model.inputs import default_input
-    from onnxviz.model.joined_inputs import JoinedInputs
+    from onnxviz.model.expectations.contract_reading import default_input
+    from onnxviz.model.expectations.embedding import embedded_input, find_embedding
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
 
     if wrt is not None and wrt not in model.tensors and "," in wrt:
         joined = JoinedInputs.of(model, [model.require(name.strip()).name for name in wrt.split(",")])
@@ -198,7 +199,7 @@ _STATES = ("state", "cache", "hidden", "cell", "init", "past", "memory", "mask")
 
 def _main_input(model: Model, floats: list[str], targets: Sequence[str]) -> Moving | None:
     """Return the first of several float inputs that the targets depend on, states last; None where there is none."""
-    from onnxviz.methods.objectives import Objective
+    from onnxviz.methods.objectives.objectives import Objective
 
     read = [(name, text) for text in targets for name in Objective.parse(text, model.tensors, floats[0]).tensors]
     counting = model.cut([model.require(name, text).name for name, text in read]).inputs
@@ -213,6 +214,6 @@ def _main_input(model: Model, floats: list[str], targets: Sequence[str]) -> Movi
 
 def _moving(model: Model, name: str) -> Moving:
     """Return one tensor as what moves: an input, with its batch or whole, or a tensor inside the graph."""
-    from onnxviz.model.first_axis import lacks_batch
+    from onnxviz.model.expectations.first_axis import lacks_batch
 
     return Moving(name, (name,), whole=lacks_batch(model, name)) if name in model.inputs else Moving(name, ())

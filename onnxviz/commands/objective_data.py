@@ -13,11 +13,11 @@ from onnxviz.errors import UsageError
 if TYPE_CHECKING:
     from onnxviz.commands.moving import Moving
     from onnxviz.commands.token_data import Tokens
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.methods.space import Space
-    from onnxviz.methods.surroundings import Standard, Surroundings
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.contract import InputContract
+    from onnxviz.methods.ascent.space import Space
+    from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.methods.objectives.surroundings import Standard, Surroundings
+    from onnxviz.model.model import Model
 
 # Along these neighbors belong together, also where the input is moved element by element.
 _SPATIAL = ("time", "depth", "height", "width")
@@ -93,9 +93,9 @@ def surroundings(
         If ONNX Runtime refuses the real input.
     """
     from onnxviz.formats.samples import read_sample
-    from onnxviz.methods.directions import Direction
-    from onnxviz.methods.surroundings import Surroundings
-    from onnxviz.model.channel_axis import channel_axis
+    from onnxviz.methods.objectives.directions import Direction
+    from onnxviz.methods.objectives.surroundings import Surroundings
+    from onnxviz.model.tensors.channel_axis import channel_axis
 
     terms = [term for one in objectives for _, term in one.terms]
     channels = {name: channel_axis(model, name) for term in terms for name in moving.in_graph(term.tensors)}
@@ -123,9 +123,9 @@ def _standard(space: Space) -> Standard:
     """Return the units in which the search moves the input."""
     import torch
 
-    from onnxviz.methods.fixed_array import FixedArray
-    from onnxviz.methods.runs import Run
-    from onnxviz.methods.surroundings import Standard
+    from onnxviz.methods.ascent.runs import Run
+    from onnxviz.methods.objectives.fixed_array import FixedArray
+    from onnxviz.methods.objectives.surroundings import Standard
 
     start = space.start([Run("probe")], torch.device("cpu"))
     spatial = start.spatial or tuple(1 + place for place, axis in enumerate(space.axes) if axis in _SPATIAL)

@@ -14,8 +14,8 @@ from onnxviz.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.contract import InputContract
+    from onnxviz.model.model import Model
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -234,7 +234,7 @@ def read_held(
     """
     import numpy as np
 
-    from onnxviz.model.sample_inputs import settled_shape
+    from onnxviz.model.expectations.sample_inputs import settled_shape
 
     values: dict[str, np.ndarray] = {}
     for name, text in held:

@@ -17,10 +17,10 @@ from onnxviz.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from onnxviz.commands.sample_batches import SampleBatches
-    from onnxviz.methods.natural_statistics import NaturalStatistics
-    from onnxviz.methods.space import Space
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.contract import InputContract
+    from onnxviz.methods.ascent.space import Space
+    from onnxviz.methods.samples.natural_statistics import NaturalStatistics
+    from onnxviz.model.model import Model
 
 MOST = 128
 """So many samples at most are read; more would tell little more of a covariance or a slope."""
@@ -69,7 +69,7 @@ def input_statistics(samples: SampleBatches, path: Path, expected: InputContract
     DataError
         If one cannot be read or does not fit, or all samples are constant.
     """
-    from onnxviz.methods.natural_statistics import natural_statistics
+    from onnxviz.methods.samples.natural_statistics import natural_statistics
 
     span = np.asarray(expected.high, np.float64) - np.asarray(expected.low) if expected.bounded else np.ones(1)
     if span.size > 1:
@@ -102,8 +102,8 @@ def inner_space(
     """
     from onnxviz.commands.feature_data import read_rows
     from onnxviz.commands.sample_batches import SampleBatches
-    from onnxviz.model.labels import feature_names
-    from onnxviz.model.sample_inputs import feed
+    from onnxviz.model.expectations.sample_inputs import feed
+    from onnxviz.model.graph.labels import feature_names
 
     path = options["data"]
     source = choose_moving(model, None)
@@ -150,7 +150,7 @@ def refined(
     from onnxviz.commands.sample_batches import SampleBatches
 
     if isinstance(samples, SampleBatches) and space.spectral:
-        from onnxviz.methods.fourier import color_root
+        from onnxviz.methods.ascent.fourier import color_root
 
         found = input_statistics(samples, options["data"], expected)
         channels = len(found.covariance)

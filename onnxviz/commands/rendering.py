@@ -11,9 +11,9 @@ from onnxviz.errors import EvaluationError, OnnxvizError, UsageError
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.contract import InputContract
+    from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.model.model import Model
 
 
 def sized_shape(text: str, expected: InputContract, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -113,8 +113,8 @@ def seen_window(
     tuple of slice or None
         An entry for each axis after the batch.
     """
-    from onnxviz.methods.objectives import Activation
-    from onnxviz.model.receptive_field import receptive_field
+    from onnxviz.methods.objectives.objectives import Activation
+    from onnxviz.model.tensors.receptive_field import receptive_field
 
     if expected.kind in ("vector", "tokens") or len(expected.axes) != len(shape) - 1 or name not in model.inputs:
         return None
@@ -157,8 +157,8 @@ def resized_model(
     UsageError
         If the tensor lies inside the graph, or as `sized_shape`.
     """
-    from onnxviz.model.resized import resized
-    from onnxviz.model.sample_inputs import settled_shape
+    from onnxviz.model.expectations.sample_inputs import settled_shape
+    from onnxviz.model.graph.resized import resized
 
     if inside:
         raise UsageError(f"--size {text}: {name} lies inside the graph, where sizes follow from the input's")

@@ -28,9 +28,9 @@ from onnxviz.wording import shape_text
 if TYPE_CHECKING:
     from onnxviz.commands.report_jobs import Hands
     from onnxviz.commands.report_search import Searched
+    from onnxviz.contract import InputContract
     from onnxviz.formats.output_folder import OutputFolder
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.model.model import Model
 
 _LARGE = 4096
 """Inputs of more numbers than this are searched few at a time, so that a job is done in seconds."""
@@ -122,7 +122,7 @@ class Book:
         """The options of every search, as `maximize` takes them."""
         import torch
 
-        from onnxviz.model.devices import choose_device
+        from onnxviz.methods.devices import choose_device
 
         named = ("model_path", "seed", *_SEARCHED)
         settled = {
@@ -144,7 +144,7 @@ class Book:
 
     @cached_property
     def _large(self) -> bool:
-        from onnxviz.model.embedding import find_embedding
+        from onnxviz.model.expectations.embedding import find_embedding
 
         if not self.moving:
             return False
@@ -153,7 +153,7 @@ class Book:
 
     @cached_property
     def _device(self) -> str:
-        from onnxviz.model.devices import choose_device
+        from onnxviz.methods.devices import choose_device
 
         asked: str = self.options["device"]
         return str(choose_device(asked)) if asked == "auto" else asked
@@ -172,7 +172,7 @@ class Book:
 
     def begin(self, folder: OutputFolder) -> None:
         """Settle what is wanted, look at the model as a whole, and write the page with what is there."""
-        from onnxviz.model.resting import activation_elements
+        from onnxviz.model.expectations.resting import activation_elements
 
         self.report = ReportFolder(folder, self.model.digest, self.settings, self.links, self._lines.words("maximize"))
         # From the first second on there is a page to be opened.
@@ -312,8 +312,8 @@ class Book:
         """Name the sections that take time, each with what looks at the model."""
         from onnxviz.commands.report_graph import graph_drawing
         from onnxviz.commands.report_plan import vectors_of
-        from onnxviz.model.labels import class_names
-        from onnxviz.model.support import reach
+        from onnxviz.model.graph.labels import class_names
+        from onnxviz.model.tensors.support import reach
 
         report, model = self.report, self.model
         shown = [aim.tensor for aim in self._aims]
@@ -361,10 +361,10 @@ def open_book(options: dict[str, Any]) -> Book:
     UsageError, DataError, ModelError
         As the parts do.
     """
-    from onnxviz.model.inputs import contract
-    from onnxviz.model.range_probe import probe_range
-    from onnxviz.model.resting import rest
-    from onnxviz.model.runnable_sizes import runnable_feed
+    from onnxviz.model.expectations.contract_reading import contract
+    from onnxviz.model.expectations.resting import rest
+    from onnxviz.model.probing.range_probe import probe_range
+    from onnxviz.model.probing.runnable_sizes import runnable_feed
 
     model = opened(options["model_path"])
     dims, shapes = read_sizes(options["dims"], options["shapes"], model)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from onnxviz.commands.report_plan import Aim
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.score_store import ScoreStore
-    from onnxviz.model.graph import Model
+    from onnxviz.model.model import Model
 
 HIGHEST, LOWEST = 9, 3
 """So many samples of each kind are shown of a unit."""
@@ -204,7 +204,7 @@ class RealData:
         }
 
     def _written(self, target: str) -> str:
-        from onnxviz.model.target import Target
+        from onnxviz.target import Target
 
         return str(Target.parse(target, self.model.tensors))
 
@@ -255,7 +255,7 @@ class RealData:
         """Read the samples that are shown again, draw each once, and write what the page of each tensor shows."""
         from onnxviz.commands.data_feed import Tally
         from onnxviz.commands.drawing import Drawing
-        from onnxviz.model.labels import feature_names, sample_rate
+        from onnxviz.model.graph.labels import feature_names, sample_rate
 
         rows = [row for row in rows if row["target"] in self._units]
         shown = {one["id"] for row in rows for name in ("highest", "lowest") for one in row[name]}
@@ -295,7 +295,7 @@ class RealData:
 
 def _found(work: ExemplarPass, store: ScoreStore) -> tuple[list[dict[str, Any]], int]:
     """Return for each unit what the page shows of its scores, and how many samples there are."""
-    from onnxviz.methods.exemplars import distribution
+    from onnxviz.methods.samples.exemplars import distribution
 
     rows = {row["target"]: row for row in work.rows(store, HIGHEST)}
     names = work.names
@@ -384,7 +384,7 @@ def standing_of(real: Mapping[str, Any], score: float | None) -> str:
     score : float or None
         Of the input that was found.
     """
-    from onnxviz.methods.standing import Standing
+    from onnxviz.methods.evidence.standing import Standing
 
     known = real["statistics"]
     if score is None or not np.isfinite(score) or not known["count"]:

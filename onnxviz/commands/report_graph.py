@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onnxviz.model.graph import Model
-    from onnxviz.model.support import Reach
+    from onnxviz.model.model import Model
+    from onnxviz.model.tensors.support import Reach
 
 MOST = 1500
 """A graph of more nodes is drawn with neighbors put together."""
@@ -64,8 +64,8 @@ def graph_drawing(
     dict
         Width, height, boxes, lines and how many nodes stand for one box; as the template ``graph`` takes them.
     """
-    from onnxviz.methods.layered_layout import layered_layout
-    from onnxviz.model.structure import read_by
+    from onnxviz.drawing.layered_layout import layered_layout
+    from onnxviz.model.graph.structure import read_by
 
     boxes = [_Box(name, name, "edge", [name]) for name in model.inputs]
     fed = set(model.inputs)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from onnxviz.commands.report_folder import ReportFolder
     from onnxviz.commands.report_plan import Aim
     from onnxviz.drawing.pictures import Picture
-    from onnxviz.model.graph import Model
+    from onnxviz.model.model import Model
 
 MAPS = 24
 """So many feature maps of a tensor are shown, the strongest."""
@@ -166,8 +166,8 @@ class GivenInputs:
         from onnxviz.commands.activation_pictures import answer_picture
         from onnxviz.commands.drawing import Drawing
         from onnxviz.commands.forward import Forward
-        from onnxviz.model.labels import class_names, feature_names
-        from onnxviz.model.target import Target
+        from onnxviz.model.graph.labels import class_names, feature_names
+        from onnxviz.target import Target
 
         labels = class_names(self.model.original)
         drawing = Drawing(self.feed.contracts[self.feed.main], feature_names(self.model.original))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from onnxviz.errors import DataError
 
 if TYPE_CHECKING:
-    from onnxviz.model.graph import Model
+    from onnxviz.model.model import Model
 
 LARGEST_DATA = 1 << 28
 """DATA of more bytes, and folders, are not sent: they must lie where every machine finds them."""

@@ -14,7 +14,7 @@ from onnxviz.errors import TargetError
 if TYPE_CHECKING:
     import numpy as np
 
-    from onnxviz.model.graph import Model
+    from onnxviz.model.model import Model
 
 LAYERS = 10
 """How many layers are chosen between input and output."""
@@ -193,7 +193,7 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
     TargetError
         If nothing that could be searched fits a pattern.
     """
-    from onnxviz.model.support import reach
+    from onnxviz.model.tensors.support import reach
 
     reached = reach(model, vectors_of(model, moving) or [moving])
     outputs = set(output_tensors(model, moving))
@@ -252,8 +252,8 @@ def moving_input(
     TargetError
         If there is no such tensor.
     """
-    from onnxviz.model.embedding import embedded_input
-    from onnxviz.model.inputs import default_input
+    from onnxviz.model.expectations.contract_reading import default_input
+    from onnxviz.model.expectations.embedding import embedded_input
 
     tokens = embedded_input(model)
     if tokens is not None and wrt == tokens.ids:
@@ -275,8 +275,8 @@ def moving_input(
 
 def output_tensors(model: Model, moving: str) -> list[str]:
     """Return the float outputs that depend on an input; in the place of a ZipMap's maps the tensor that it reads."""
-    from onnxviz.model.target import Target
-    from onnxviz.model.zipped import unzipped
+    from onnxviz.model.graph.zipped import unzipped
+    from onnxviz.target import Target
 
     depends = _dependents(model, moving)
     found = []
@@ -289,7 +289,7 @@ def output_tensors(model: Model, moving: str) -> list[str]:
 
 
 def _dependents(model: Model, moving: str) -> set[str]:
-    from onnxviz.model.structure import read_by
+    from onnxviz.model.graph.structure import read_by
 
     reached = {moving}
     for node in model.nodes:
@@ -317,7 +317,7 @@ def aims(model: Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -
     """
     import numpy as np
 
-    from onnxviz.model.channel_axis import channel_axis
+    from onnxviz.model.tensors.channel_axis import channel_axis
 
     found = []
     for name in names:
@@ -360,7 +360,7 @@ def _only_channel(sizes: Sequence[int]) -> list[int]:
 
 def vectors_of(model: Model, moving: str) -> list[str]:
     """Return what the ids of an input of tokens become, by which they are searched; nothing for other inputs."""
-    from onnxviz.model.embedding import find_embedding
+    from onnxviz.model.expectations.embedding import find_embedding
 
     tokens = find_embedding(model, moving)
     return [] if tokens is None else [tokens.output]

@@ -15,7 +15,7 @@ from onnxviz.commands.terminal import Terminal
 from onnxviz.errors import OnnxvizError
 
 if TYPE_CHECKING:
-    from onnxviz.model.graph import Model
+    from onnxviz.model.model import Model
 
 
 @dataclass(frozen=True)

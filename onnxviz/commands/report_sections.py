@@ -17,9 +17,9 @@ from onnxviz.pages.page import Section
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
     from onnxviz.drawing.pictures import Picture
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.model.model import Model
 
 Keep = Callable[[str, "Picture"], dict[str, Any]]
 """Writes a picture at a place in the report, and returns that place with the picture's width and height."""
@@ -91,8 +91,8 @@ def filters(model: Model, source: str | None, expected: InputContract | None, ke
     """
     from onnxviz.drawing.kernels import kernel_picture
     from onnxviz.drawing.pictures import enlarge, trim
-    from onnxviz.methods.filters import describe, order
-    from onnxviz.model.first_layer import first_layer
+    from onnxviz.methods.kernels.filters import describe, order
+    from onnxviz.model.expectations.first_layer import first_layer
 
     found = first_layer(model, source)
     colors = kernel_colors(found, expected if expected is not None and seen_by(model, found) == expected.name else None)
@@ -129,7 +129,7 @@ def verification(model: Model, fed: dict[str, np.ndarray], device: str) -> dict[
         If one of them refuses the inputs.
     """
     from onnxviz.commands.agreement import agreement_document, agreements, default_tolerance
-    from onnxviz.model.devices import choose_device
+    from onnxviz.methods.devices import choose_device
 
     limit = default_tolerance(model)
     rows, unsupported = agreements(model, fed, (), limit, choose_device(device))

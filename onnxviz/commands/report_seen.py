@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from onnxviz.commands.report_jobs import Hands
     from onnxviz.commands.report_plan import Aim
     from onnxviz.commands.terminal import Terminal
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.contract import InputContract
+    from onnxviz.model.model import Model
 
 Going = Callable[[], bool]
 """Tells whether there is time left."""
@@ -143,7 +143,7 @@ class Seen:
 
 def table_of(model: Model, options: Mapping[str, Any], expected: InputContract | None) -> Path | None:
     """Return where a vector's ranges and means are read; what else the data tell is looked up in one pass over them."""
-    from onnxviz.model.embedding import find_embedding
+    from onnxviz.model.expectations.embedding import find_embedding
 
     data: Path | None = options["data"]
     if data is None or expected is None or expected.kind != "vector" or not data.is_file():

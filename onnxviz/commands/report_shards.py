@@ -22,10 +22,10 @@ from onnxviz.commands.report_search import opened
 from onnxviz.commands.terminal import Terminal
 
 if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.data_shards import Shard
-    from onnxviz.model.graph import Model
-    from onnxviz.model.input_contract import InputContract
+    from onnxviz.model.model import Model
 
 _WORK = 1 << 30
 """Numbers that a shard's activations are at most: some seconds of one core."""
@@ -208,7 +208,7 @@ def divide(
     EvaluationError
         If ONNX Runtime refuses the samples.
     """
-    from onnxviz.model.resting import activation_elements
+    from onnxviz.model.expectations.resting import activation_elements
 
     with closing(feed.batches(data, 2, tally)) as batches:
         first = next(batches, None)

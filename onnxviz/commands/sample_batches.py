@@ -16,7 +16,7 @@ from onnxviz.formats.array_files import map_npy
 from onnxviz.formats.samples import SUFFIXES, read_sample
 
 if TYPE_CHECKING:
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.contract import InputContract
 
 MOST = 10_000
 """Samples at most: a percentile of so many is known to a hundredth."""

@@ -11,8 +11,8 @@ from onnxviz.errors import UnsupportedOperators
 
 if TYPE_CHECKING:
     from onnxviz.commands.maximization_task import Task
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.methods.scorer import Scorer
+    from onnxviz.methods.ascent.scorer import Scorer
+    from onnxviz.methods.objectives.objectives import Objective
 
 Measure = Callable[["Objective", np.ndarray], tuple[np.ndarray | None, np.ndarray]]
 """Scores an objective at (samples, *shape), of tokens (samples, time) ids, by torch (None where torch cannot run the model)
@@ -63,7 +63,7 @@ def _joined(answers: list[dict[str, Any]], name: str, copies: int) -> Any:
     """Return what each sample gave, along the batch; of a batch that the file fixes what the first copy gave counts."""
     import torch
 
-    from onnxviz.methods.rows import first_rows
+    from onnxviz.methods.objectives.rows import first_rows
 
     return torch.cat([first_rows(one[name], copies) if one[name].ndim else one[name].reshape(1) for one in answers])
 
@@ -80,7 +80,7 @@ def torch_copy(task: Task, tensors: list[str]) -> Any:
 
 def scorer(task: Task, session: Any, at_once: int) -> Scorer:
     """Return what measures many inputs by ONNX Runtime, as they are fed: of tokens their ids."""
-    from onnxviz.methods.scorer import Scorer
+    from onnxviz.methods.ascent.scorer import Scorer
 
     sample, other = _start(task), None
     if task.tokens is not None:
@@ -104,7 +104,7 @@ def search_scorer(task: Task, tensors: list[str], at_once: int) -> Scorer:
     Whole numbers and codes are set right first, so that no score is that of an input which cannot be; of tokens the
     vectors themselves are fed, as between ids there is nothing to search.
     """
-    from onnxviz.methods.scorer import Scorer
+    from onnxviz.methods.ascent.scorer import Scorer
 
     if task.tokens is not None:
         session = task.model.session(tensors, task.moving.stops)
@@ -124,7 +124,7 @@ def _start(task: Task) -> np.ndarray:
     """Return one sample of where a search may begin, (*shape)."""
     import torch
 
-    from onnxviz.methods.runs import Run
+    from onnxviz.methods.ascent.runs import Run
 
     start = task.space.start([Run("probe", 0, task.settings.seed)], torch.device("cpu"))
     sample: np.ndarray = start.realize().detach().numpy()[0]

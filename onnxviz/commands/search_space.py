@@ -12,9 +12,9 @@ from onnxviz.errors import UsageError
 if TYPE_CHECKING:
     from onnxviz.commands.drawing import Drawing
     from onnxviz.commands.moving import Moving
-    from onnxviz.methods.space import Space
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.contract import InputContract
+    from onnxviz.methods.ascent.space import Space
+    from onnxviz.model.model import Model
 
 
 def signal_rate(model: Model, given: float | None, kind: str) -> float | None:
@@ -25,7 +25,7 @@ def signal_rate(model: Model, given: float | None, kind: str) -> float | None:
     UsageError
         If it is given and the input is no signal.
     """
-    from onnxviz.model.labels import sample_rate
+    from onnxviz.model.graph.labels import sample_rate
 
     if given is not None and kind != "signal":
         raise UsageError(f"--sample-rate is for signals; the input is of the kind {kind}")
@@ -65,8 +65,8 @@ def search_space(
         If an option does not suit the input, or a file cannot be read.
     """
     from onnxviz.commands.drawing import Drawing
-    from onnxviz.methods.space import Space
-    from onnxviz.model.labels import feature_names
+    from onnxviz.methods.ascent.space import Space
+    from onnxviz.model.graph.labels import feature_names
 
     name, own = moving.name, shape[1:]
     axes = expected.axes if len(expected.axes) == len(own) else tuple(f"axis{place + 1}" for place in range(len(own)))

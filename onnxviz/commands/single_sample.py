@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from onnxviz.contract import InputContract
     from onnxviz.formats.column_matching import Slot
-    from onnxviz.model.inputs import InputContract
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from onnxviz.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from onnxviz.model.embedding import Embedding
+    from onnxviz.model.expectations.embedding import Embedding
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.methods.swaps import Swapped, greedy_swaps
+from onnxviz.methods.ascent.swaps import Swapped, greedy_swaps
 
 if TYPE_CHECKING:
     from onnxviz.commands.maximization_task import Task
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.methods.scorer import Scorer
-    from onnxviz.methods.search import Found
+    from onnxviz.methods.ascent.scorer import Scorer
+    from onnxviz.methods.ascent.search import Found
+    from onnxviz.methods.objectives.objectives import Objective
 
 _REPLACEMENTS = 8
 _MOST_POSITIONS = 128
@@ -90,7 +90,7 @@ def token_findings(task: Task, objective: Objective, found: Found, score: Scorer
     """
     import torch
 
-    from onnxviz.methods.token_swaps import TokenSwaps
+    from onnxviz.methods.ascent.token_swaps import TokenSwaps
 
     tokens = task.tokens
     if tokens is None:

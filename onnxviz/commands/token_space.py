@@ -13,10 +13,10 @@ from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.commands.drawing import Drawing
-    from onnxviz.methods.space import Space
-    from onnxviz.model.embedding import Embedding
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
+    from onnxviz.contract import InputContract
+    from onnxviz.methods.ascent.space import Space
+    from onnxviz.model.expectations.embedding import Embedding
+    from onnxviz.model.model import Model
 
 
 def hold_ids(
@@ -27,7 +27,7 @@ def hold_ids(
     shapes: dict[str, tuple[int, ...]],
 ) -> dict[str, np.ndarray]:
     """Hold the ids themselves, which a graph may read beside their vectors, at a common token and not at padding."""
-    from onnxviz.model.sample_inputs import settled_shape
+    from onnxviz.model.expectations.sample_inputs import settled_shape
 
     norms = np.linalg.norm(embedding.rows, axis=1)
     typical = int(np.argsort(norms, kind="stable")[len(norms) // 2])
@@ -49,7 +49,7 @@ def token_space(
 ) -> tuple[Space, Drawing, Features]:
     """Return where the vectors behind tokens are searched: in a ball about the table's rows, or among relaxed codes."""
     from onnxviz.commands.drawing import Drawing
-    from onnxviz.methods.space import Space
+    from onnxviz.methods.ascent.space import Space
 
     for key in ("bounds", "names", "data", "norm", "value_range", "parameterization"):
         if options[key] is not None:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.methods.contributions import Contributions, contributions
-from onnxviz.methods.lattice import Lattice
-from onnxviz.methods.neighbors import Neighbors, nearest_rows
-from onnxviz.methods.swaps import greedy_swaps
+from onnxviz.methods.ascent.lattice import Lattice
+from onnxviz.methods.ascent.swaps import greedy_swaps
+from onnxviz.methods.evidence.contributions import Contributions, contributions
+from onnxviz.methods.evidence.neighbors import Neighbors, nearest_rows
 from onnxviz.wording import number_text
 
 if TYPE_CHECKING:
     from onnxviz.commands.maximization_task import Task
-    from onnxviz.methods.objectives import Objective
-    from onnxviz.methods.scorer import Scorer
-    from onnxviz.methods.search import Found
-    from onnxviz.methods.space import Space
+    from onnxviz.methods.ascent.scorer import Scorer
+    from onnxviz.methods.ascent.search import Found
+    from onnxviz.methods.ascent.space import Space
+    from onnxviz.methods.objectives.objectives import Objective
 
 Climb = Callable[["Space", "Objective"], "Found"]
 """Climbs one objective from one start in a space."""

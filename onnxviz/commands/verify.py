@@ -71,8 +71,8 @@ def verify(
       onnxviz verify sample_models/digits.onnx
     """
     import onnxviz
-    from onnxviz.model.devices import choose_device
-    from onnxviz.model.runnable_sizes import runnable_feed
+    from onnxviz.methods.devices import choose_device
+    from onnxviz.model.probing.runnable_sizes import runnable_feed
 
     if tolerance is not None and math.isnan(tolerance):
         raise UsageError("--tolerance nan: write a number of 0 or more, such as 0.001")

@@ -22,7 +22,7 @@ class Slot:
     shape : tuple of (int or None)
         Of one sample, without the batch; None where any size will do.
     kind : str
-        "image", "signal", "vector", …; see `onnxviz.model.input_contract`.
+        "image", "signal", "vector", …; see `onnxviz.contract`.
     features : tuple of str
         The names of a vector's features, where they are known.
     """

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from onnxviz.model.inputs import contract
-from onnxviz.model.support import support
+from onnxviz.model.expectations.contract_reading import contract
+from onnxviz.model.tensors.support import support
 
 if TYPE_CHECKING:
-    from onnxviz.model.graph import Model
-    from onnxviz.model.input_contract import InputContract
+    from onnxviz.contract import InputContract
+    from onnxviz.model.model import Model
 
 _MOST = 24
 """So many rows of each table are shown; a model may have thousands of outputs."""

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from onnxviz.commands.feeding import fit_rows, fit_sample, steps
+from onnxviz.contract import InputContract
 from onnxviz.errors import DataError
 from onnxviz.formats.image_inputs import fit_image
 from onnxviz.formats.samples import Sample, read_sample
-from onnxviz.model.input_contract import InputContract
 
 NCHW, NHWC = ("channel", "height", "width"), ("height", "width", "channel")
 

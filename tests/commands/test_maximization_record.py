@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from onnxviz.commands.maximization_record import _common_tensor
-from onnxviz.methods.objectives import Objective
+from onnxviz.methods.objectives.objectives import Objective
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from onnxviz.methods import search
+from onnxviz.methods.ascent import search
 
 CONV = """agraph (float[N, 1, 8, 8] x) => (float[N, 4] y) {
     c = Conv <kernel_shape = [3, 3]> (x, k)

@@ -19,8 +19,8 @@ from PIL import Image
 from onnxviz.commands import exemplar_pass, report_shards
 from onnxviz.commands.report_data import standing_of
 from onnxviz.commands.report_looks import window_share
-from onnxviz.methods.exemplars import distribution
-from onnxviz.methods.standing import standing
+from onnxviz.methods.evidence.standing import standing
+from onnxviz.methods.samples.exemplars import distribution
 from onnxviz.pages.page_pictures import MOST, envelope, page_picture
 
 APART = ("seconds.json", "data/seconds.js", "scores/")

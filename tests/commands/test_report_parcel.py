@@ -25,7 +25,7 @@ from onnxviz.commands.report_shards import ShardJob, divide, score_shard, scorin
 from onnxviz.commands.terminal import Terminal
 from onnxviz.errors import ClusterError
 from onnxviz.formats.data_shards import shards
-from onnxviz.model.devices import choose_device
+from onnxviz.methods.devices import choose_device
 from onnxviz.model.session import Session
 
 OPTIONS = {

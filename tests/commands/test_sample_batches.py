@@ -8,9 +8,9 @@ from PIL import Image
 
 from onnxviz.commands.feature_data import read_rows
 from onnxviz.commands.sample_batches import SampleBatches
+from onnxviz.contract import InputContract
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.audio_files import write_wav
-from onnxviz.model.input_contract import InputContract
 
 VECTOR = InputContract("x", ("N", 3), "vector", ("feature",))
 SIGNAL = InputContract("x", ("N", 1, 4), "signal", ("channel", "time"))

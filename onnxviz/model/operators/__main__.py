@@ -44,7 +44,7 @@ def table(every: tuple[Declaration, ...]) -> str:
         for d in every:
             if d.domain == domain:
                 until = "on" if d.until is None else f"to {d.until}"
-                module = d.function.__module__.rpartition(".")[2]
+                module = d.function.__module__.partition(".operators.")[2]
                 lines.append(
                     f"| {d.operator} | {d.since} {until} | {d.gradient.value} | `{module}.{d.function.__name__}` |"
                 )

@@ -10,10 +10,10 @@ from onnx import TensorProto
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.broadcasting import aligned
 from onnxviz.model.operators.declaration import Node, operator
-from onnxviz.model.operators.integer_types import RANGES, divided, sortable, wrapped
-from onnxviz.model.operators.vertical_tangents import flattened
+from onnxviz.model.operators.numbers.integer_types import RANGES, divided, sortable, wrapped
+from onnxviz.model.operators.numbers.vertical_tangents import flattened
+from onnxviz.model.operators.shapes.broadcasting import aligned
 
 # Opset 1 promises which inputs may be overwritten: nothing is overwritten here.
 _OVERWRITING = ("consumed_inputs",)

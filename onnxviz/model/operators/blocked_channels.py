@@ -18,10 +18,10 @@ from torch import Tensor
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.convolution import conv
 from onnxviz.model.operators.declaration import operator
-from onnxviz.model.operators.fused_activations import activate
 from onnxviz.model.operators.global_pooling import global_average_pool, global_max_pool
+from onnxviz.model.operators.numbers.fused_activations import activate
 from onnxviz.model.operators.pooling import average_pool, max_pool
-from onnxviz.model.operators.resampling import resize
+from onnxviz.model.operators.resampling.resize import resize
 
 DOMAIN = "com.microsoft.nchwc"
 
@@ -225,7 +225,7 @@ def blocked_upsample(
     mode: str = "nearest",
     coordinate_transformation_mode: str = "asymmetric",
 ) -> Tensor:
-    """Enlarge by whole numbers, as `onnxviz.model.operators.resampling.resize` does; the nearest pixel is the one before."""
+    """Enlarge by whole numbers, as `onnxviz.model.operators.resampling.resize.resize` does; the nearest pixel is the one before."""
     return _blocked(
         resize(
             _ordered(X),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from onnxviz.model.operators.broadcasting import aligned
 from onnxviz.model.operators.declaration import Gradient, Node, operator
-from onnxviz.model.operators.integer_types import sortable
+from onnxviz.model.operators.numbers.integer_types import sortable
+from onnxviz.model.operators.shapes.broadcasting import aligned
 
 # Until opset 6 `broadcast` says whether shapes may differ. Where they do, the node is either meant so or invalid.
 _LEGACY = ("broadcast",)

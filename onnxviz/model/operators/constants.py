@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import Gradient, Ints, operator
+from onnxviz.model.operators.shapes.allocation import allowed
 
 
 @operator("Constant", since=1, gradient=Gradient.ZERO)

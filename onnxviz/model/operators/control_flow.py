@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import AllocationError, EvaluationError, OnnxvizError
-from onnxviz.model.operators.allocation import MOST_ITERATIONS
 from onnxviz.model.operators.declaration import Bool, Int, Ints, Subgraph, operator
+from onnxviz.model.operators.shapes.allocation import MOST_ITERATIONS
 
 
 @operator("If", since=1)

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import Ints, operator
-from onnxviz.model.operators.fused_activations import activate
-from onnxviz.model.operators.windows import allowed_margins, around, halves, padding, per_axis
+from onnxviz.model.operators.numbers.fused_activations import activate
+from onnxviz.model.operators.shapes.allocation import allowed
+from onnxviz.model.operators.shapes.windows import allowed_margins, around, halves, padding, per_axis
 
 _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 _TRANSPOSED: dict[int, Callable[..., Tensor]] = {
@@ -56,7 +56,7 @@ def conv(
     group : int
         Into how many groups channels and filters fall.
     auto_pad : str
-        See `onnxviz.model.operators.windows.padding`.
+        See `onnxviz.model.operators.shapes.windows.padding`.
 
     Returns
     -------

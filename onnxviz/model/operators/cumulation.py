@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.model.operators.declaration import Int, Node, operator
-from onnxviz.model.operators.integer_types import wrapped
+from onnxviz.model.operators.numbers.integer_types import wrapped
 
 
 def _running(

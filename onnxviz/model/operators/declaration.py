@@ -289,11 +289,10 @@ def _converter(hint: Any) -> HostConverter | None:
 
 @cache
 def _load_families() -> None:
-    package = __name__.rpartition(".")[0]
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        if module.name.startswith("__"):
-            continue  # __main__ writes the catalog and must not run on import
-        importlib.import_module(f"{package}.{module.name}")
+    package = importlib.import_module(__name__.rpartition(".")[0])
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.endswith("__main__"):  # it writes the catalog and must not run on import
+            importlib.import_module(module.name)
 
 
 def find(domain: str, name: str, version: int) -> Declaration | None:

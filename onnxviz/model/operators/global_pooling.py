@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import Ints, operator
-from onnxviz.model.operators.windows import padding, per_axis
+from onnxviz.model.operators.shapes.allocation import allowed
+from onnxviz.model.operators.shapes.windows import padding, per_axis
 
 
 def _spatial(X: Tensor, what: str) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import operator
-from onnxviz.model.operators.fused_activations import activate
+from onnxviz.model.operators.numbers.fused_activations import activate
 
 
 @operator("MatMul")

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import Node, operator
+from onnxviz.model.operators.shapes.allocation import allowed
 
 
 @operator("BatchNormalization", until=6, ignored=("consumed_inputs",))  # names buffers that may be overwritten

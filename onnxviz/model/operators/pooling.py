@@ -12,8 +12,8 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Node, operator
-from onnxviz.model.operators.vertical_tangents import flattened
-from onnxviz.model.operators.windows import Windows, allowed_margins, windows
+from onnxviz.model.operators.numbers.vertical_tangents import flattened
+from onnxviz.model.operators.shapes.windows import Windows, allowed_margins, windows
 
 Pool = Callable[..., Tensor]
 _AVERAGE: dict[int, Pool] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -55,7 +55,7 @@ def average_pool(
     pads : tuple of int
         All begins, then all ends; empty for 0.
     auto_pad : str
-        See `onnxviz.model.operators.windows.padding`.
+        See `onnxviz.model.operators.shapes.windows.padding`.
     ceil_mode : int
         Whether a last window that overhangs counts.
     count_include_pad : int

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import Bool, Float, Gradient, Node, operator
-from onnxviz.model.operators.element_types import carrier
+from onnxviz.model.operators.numbers.element_types import carrier
+from onnxviz.model.operators.shapes.allocation import allowed
 
 _FLOAT = 1
 _INT32 = 6

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from onnxviz.model.operators.declaration import Ints, Node, operator
-from onnxviz.model.operators.integer_types import wrapped
-from onnxviz.model.operators.vertical_tangents import flattened
+from onnxviz.model.operators.numbers.integer_types import wrapped
+from onnxviz.model.operators.numbers.vertical_tangents import flattened
 
 Reduction = Callable[[Tensor, tuple[int, ...], bool], Tensor]
 """(values, at least one axis, whether the reduced axes stay as ones) -> reduced values."""

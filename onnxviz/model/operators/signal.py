@@ -10,9 +10,9 @@ from onnx import TensorProto
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import Float, Gradient, Int, operator
-from onnxviz.model.operators.element_types import carrier
+from onnxviz.model.operators.numbers.element_types import carrier
+from onnxviz.model.operators.shapes.allocation import allowed
 
 
 def fourier(signal: Tensor, length: int | None, axis: int, inverse: bool, onesided: bool) -> Tensor:

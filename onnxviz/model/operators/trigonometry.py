@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.model.operators.declaration import operator
-from onnxviz.model.operators.vertical_tangents import flattened
+from onnxviz.model.operators.numbers.vertical_tangents import flattened
 
 
 @operator("Sin", since=7)

@@ -7,7 +7,7 @@ import pytest
 from single_node import outputs_of
 
 from onnxviz.errors import AllocationError, EvaluationError
-from onnxviz.model.operators.allocation import MOST_ELEMENTS, allowed
+from onnxviz.model.operators.shapes.allocation import MOST_ELEMENTS, allowed
 
 
 def test_a_size_is_allowed_up_to_the_limit() -> None:

@@ -10,7 +10,7 @@ import torch
 from single_node import gradients_agree, outputs_of, written
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.attention import flex_attention
+from onnxviz.model.operators.transformers.attention import flex_attention
 
 BATCH, HEADS, KEY_HEADS, TOKENS, SIZE = 2, 4, 2, 3, 8
 Inputs = dict[str, np.ndarray]

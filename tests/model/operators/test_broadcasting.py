@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.broadcasting import aligned
+from onnxviz.model.operators.shapes.broadcasting import aligned
 
 LEFT = torch.zeros(2, 3, 4, 5)
 

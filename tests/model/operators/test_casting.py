@@ -11,7 +11,7 @@ from typed_node import Constant, element_type, fed, model_of, typed_node
 
 import onnxviz
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.casting import converted
+from onnxviz.model.operators.numbers.casting import converted
 
 FLOATS = np.array(
     [-300.7, -130, -9, -8.5, -1.5, -0.5, 0, 0.5, 1.5, 7.5, 8, 15.7, 16, 200, 255.5, 256, 300, 30000], np.float32

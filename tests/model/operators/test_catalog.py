@@ -9,7 +9,7 @@ import pytest
 from onnx import NodeProto
 
 from onnxviz.model.operators.declaration import Declaration, declarations
-from onnxviz.model.support import support
+from onnxviz.model.tensors.support import support
 
 
 @pytest.mark.parametrize("declaration", declarations(), ids=lambda d: f"{d.domain}.{d.operator}-{d.since}")
@@ -22,7 +22,7 @@ def test_the_catalog_tells_what_is_declared(declaration: Declaration) -> None:
 
 def test_reading_the_catalog_does_not_import_torch() -> None:
     program = (
-        "import sys; from onnx import NodeProto; from onnxviz.model.support import support; "
+        "import sys; from onnx import NodeProto; from onnxviz.model.tensors.support import support; "
         "assert support(NodeProto(op_type='Relu'), 17).converted; sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -11,7 +11,7 @@ from single_node import gradients_agree, outputs_of, written
 import onnxviz
 from onnxviz.errors import AllocationError, EvaluationError, UnsupportedOperators
 from onnxviz.model.operators.convolution import conv, conv_transpose
-from onnxviz.model.operators.fused_activations import activate
+from onnxviz.model.operators.numbers.fused_activations import activate
 
 RANDOM = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ from conftest import Compare
 from single_node import gradients_agree, outputs_of, written
 
 from onnxviz.errors import EvaluationError, UnsupportedOperators
-from onnxviz.model.operators.depth_and_space import depth_to_space, space_to_depth
+from onnxviz.model.operators.shapes.depth_and_space import depth_to_space, space_to_depth
 
 INPUTS = {"x": np.random.default_rng(10).standard_normal((2, 12, 4, 6)).astype(np.float32)}
 CASES = [

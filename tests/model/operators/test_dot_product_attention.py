@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from onnxviz.model.operators.dot_product_attention import attend, join_heads, split_heads, visible_keys
+from onnxviz.model.operators.transformers.dot_product_attention import attend, join_heads, split_heads, visible_keys
 
 BATCH, HEADS, QUERIES, KEYS, SIZE, VALUE = 2, 4, 3, 5, 6, 7
 

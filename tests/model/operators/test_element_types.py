@@ -9,7 +9,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.element_types import CARRIERS, FLOATING, carrier, from_numpy, type_name
+from onnxviz.model.operators.numbers.element_types import CARRIERS, FLOATING, carrier, from_numpy, type_name
 
 NUMBERS = [
     number

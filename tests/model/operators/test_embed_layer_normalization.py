@@ -11,7 +11,7 @@ import torch
 from single_node import gradients_agree, written
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.embed_layer_normalization import embed_layer_normalization
+from onnxviz.model.operators.transformers.embed_layer_normalization import embed_layer_normalization
 
 WORDS, TOKENS, WIDTH = 10, 4, 6
 ORDER = ("i", "s", "w", "p", "st", "g", "b", "m", "pi")

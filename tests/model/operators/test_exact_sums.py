@@ -6,7 +6,7 @@ import pytest
 import torch
 from onnx import TensorProto
 
-from onnxviz.model.operators.exact_sums import centered, exact_type
+from onnxviz.model.operators.numbers.exact_sums import centered, exact_type
 
 T = TensorProto
 

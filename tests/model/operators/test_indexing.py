@@ -11,7 +11,7 @@ from single_node import gradients_agree, integer_names, outputs_of, written
 
 import onnxviz
 from onnxviz.errors import AllocationError, EvaluationError
-from onnxviz.model.operators.indexing import gather, slice_
+from onnxviz.model.operators.shapes.indexing import gather, slice_
 
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 LARGE, SMALL = 2**63 - 1, -(2**63)

@@ -11,7 +11,7 @@ from typed_node import typed_node
 
 import onnxviz
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.integer_types import RANGES, bounds, element_type_of, modulo_range, width, wrapped
+from onnxviz.model.operators.numbers.integer_types import RANGES, bounds, element_type_of, modulo_range, width, wrapped
 
 VALUES = np.array([-70000, -257, -129, -9, -1, 0, 1, 7, 8, 15, 16, 128, 255, 256, 40000, 70000], np.int64)
 NARROW = [t for t in RANGES if width(t) <= 32]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from onnxviz.model.operators.ml_attributes import array, constant, remembered
+from onnxviz.model.operators.classical.attributes import array, constant, remembered
 
 
 def test_a_value_is_built_once_for_the_same_objects():

@@ -10,7 +10,7 @@ from onnx import TensorProto, numpy_helper
 
 import onnxviz
 from onnxviz.errors import AllocationError, EvaluationError
-from onnxviz.model.operators.ml_features import imputer, normalizer, scaler
+from onnxviz.model.operators.classical.features import imputer, normalizer, scaler
 
 X = np.array([[1.0, -2.0, 0.5], [0.0, 0.0, 0.0], [-3.0, -1.0, -2.0], [4.0, 2.5, 7.0]], np.float32)
 NAN = float("nan")

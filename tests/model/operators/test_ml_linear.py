@@ -9,8 +9,8 @@ from ml_nodes import FLOAT, INT64, STRING, labels_and_scores, ml_model
 
 import onnxviz
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.ml_linear import linear_classifier, linear_regressor
-from onnxviz.model.operators.ml_scores import POST_TRANSFORMS
+from onnxviz.model.operators.classical.linear import linear_classifier, linear_regressor
+from onnxviz.model.operators.classical.scores import POST_TRANSFORMS
 
 X = np.array([[1.0, 2.0], [0.3, -0.4], [-1.0, -1.0], [0.0, 0.0]], np.float32)
 ONE_ROW = {"coefficients": [0.2, 0.1], "intercepts": [0.05]}

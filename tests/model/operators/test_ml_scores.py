@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from onnxviz.model.operators.ml_scores import POST_TRANSFORMS, probit, softmax_zero, transformed
+from onnxviz.model.operators.classical.scores import POST_TRANSFORMS, probit, softmax_zero, transformed
 
 SCORES = torch.tensor([[0.2, 0.0, -1.5], [3.0, 0.0, 0.0]], dtype=torch.float64)
 

@@ -11,8 +11,8 @@ from ml_nodes import FLOAT, INT64, STRING, labels_and_scores, ml_model
 
 import onnxviz
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.ml_scores import POST_TRANSFORMS
-from onnxviz.model.operators.ml_support_vectors import kernel, pairwise_coupling, svm_classifier, svm_regressor
+from onnxviz.model.operators.classical.scores import POST_TRANSFORMS
+from onnxviz.model.operators.classical.support_vectors import kernel, pairwise_coupling, svm_classifier, svm_regressor
 
 KERNELS = ("LINEAR", "POLY", "RBF", "SIGMOID")
 FEATURES = 3

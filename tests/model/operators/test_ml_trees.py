@@ -12,9 +12,9 @@ from onnx import TensorProto, numpy_helper
 
 import onnxviz
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators import ml_forest
-from onnxviz.model.operators.ml_scores import POST_TRANSFORMS
-from onnxviz.model.operators.ml_trees import AGGREGATES, tree_ensemble_classifier, tree_ensemble_regressor
+from onnxviz.model.operators.classical import forest as ml_forest
+from onnxviz.model.operators.classical.scores import POST_TRANSFORMS
+from onnxviz.model.operators.classical.trees import AGGREGATES, tree_ensemble_classifier, tree_ensemble_regressor
 
 FEATURES = 3
 STUMP = {

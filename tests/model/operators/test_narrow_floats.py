@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from typed_node import element_type
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.narrow_floats import MINIFLOATS, NARROW_FLOATS, narrowed
+from onnxviz.model.operators.numbers.narrow_floats import MINIFLOATS, NARROW_FLOATS, narrowed
 
 RANDOM = np.random.default_rng(7)
 SPREAD = RANDOM.standard_normal(20000) * np.exp(RANDOM.uniform(-20, 14, 20000))

@@ -11,7 +11,7 @@ from single_node import gradients_agree, outputs_of, written
 
 from onnxviz.errors import AllocationError, EvaluationError
 from onnxviz.model.operators.convolution import conv
-from onnxviz.model.operators.patches import col2im, deform_conv
+from onnxviz.model.operators.resampling.patches import col2im, deform_conv
 
 RANDOM = np.random.default_rng(1)
 

@@ -13,7 +13,7 @@ from single_node import gradients_agree, outputs_of, written
 
 from onnxviz.errors import AllocationError, EvaluationError, UnsupportedOperators
 from onnxviz.model.operators.pooling import average_pool, lp_pool
-from onnxviz.model.operators.windows import same_padding, windows
+from onnxviz.model.operators.shapes.windows import same_padding, windows
 
 RANDOM = np.random.default_rng(2)
 

@@ -12,7 +12,7 @@ from typed_node import Constant, element_type, fed, model_of, typed_node
 import onnxviz
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Gradient, find
-from onnxviz.model.operators.quantization import quantized
+from onnxviz.model.operators.quantized.quantization import quantized
 
 RANDOM = np.random.default_rng(8)
 X = (RANDOM.standard_normal((4, 6, 5)) * 8).astype(np.float32)

@@ -11,7 +11,7 @@ from typed_node import fed, model_of, typed_node
 import onnxviz
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Node
-from onnxviz.model.operators.quantized_layers import qlinear_leaky_relu
+from onnxviz.model.operators.quantized.layers import qlinear_leaky_relu
 
 RANDOM = np.random.default_rng(11)
 BOTH = pytest.mark.parametrize("dtype", [np.uint8, np.int8])

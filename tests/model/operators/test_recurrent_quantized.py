@@ -11,7 +11,7 @@ from single_node import outputs_of, written
 
 import onnxviz
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.recurrent_quantized import dynamic_quantize_lstm, rounded_dynamically
+from onnxviz.model.operators.recurrent.quantized import dynamic_quantize_lstm, rounded_dynamically
 
 TIME, BATCH, WIDTH, HIDDEN = 6, 3, 4, 8
 Inputs = dict[str, np.ndarray]

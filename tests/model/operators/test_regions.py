@@ -11,7 +11,7 @@ from conftest import Compare
 from single_node import gradients_agree, outputs_of, written
 
 from onnxviz.errors import AllocationError, EvaluationError, UnsupportedOperators
-from onnxviz.model.operators.regions import crop_and_resize, roi_align
+from onnxviz.model.operators.resampling.regions import crop_and_resize, roi_align
 
 RANDOM = np.random.default_rng(8)
 X = RANDOM.standard_normal((3, 2, 7, 9)).astype(np.float32)

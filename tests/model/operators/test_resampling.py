@@ -11,9 +11,9 @@ from conftest import Compare
 from single_node import outputs_of, written
 
 from onnxviz.errors import AllocationError, EvaluationError, UnsupportedOperators
-from onnxviz.model.operators.resampling import resample
-from onnxviz.model.operators.resampling_axes import Kernel, resampled_axis
-from onnxviz.model.operators.resampling_plan import Request, plan
+from onnxviz.model.operators.resampling.axes import Kernel, resampled_axis
+from onnxviz.model.operators.resampling.plan import Request, plan
+from onnxviz.model.operators.resampling.resize import resample
 
 RANDOM = np.random.default_rng(6)
 

@@ -10,7 +10,7 @@ import torch
 from single_node import gradients_agree, outputs_of, written
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.rotary import rotate
+from onnxviz.model.operators.transformers.rotary import rotate
 
 BATCH, TOKENS, HEADS, SIZE = 2, 4, 3, 8
 ANGLES = np.random.default_rng(0).random((20, SIZE // 2))

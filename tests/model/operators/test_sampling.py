@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 from single_node import gradients_agree, outputs_of, written
 
 from onnxviz.errors import AllocationError, EvaluationError, UnsupportedOperators
-from onnxviz.model.operators.sampling import affine_grid, grid_sample, interpolate
+from onnxviz.model.operators.resampling.sampling import affine_grid, grid_sample, interpolate
 
 RANDOM = np.random.default_rng(7)
 PADDINGS = ["zeros", "border", "reflection"]

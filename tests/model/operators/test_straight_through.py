@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from onnxviz.model.operators.straight_through import rounded, straight_through
+from onnxviz.model.operators.numbers.straight_through import rounded, straight_through
 
 
 def test_forward_is_exact_even_where_a_difference_would_not_be():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from onnxviz.model.operators.vertical_tangents import flattened
+from onnxviz.model.operators.numbers.vertical_tangents import flattened
 
 
 def test_only_the_steep_places_lose_their_gradient():

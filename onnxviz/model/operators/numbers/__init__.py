@@ -1,0 +1,1 @@
+"""Element types, rounding and bits: what operators do to single numbers."""

@@ -1,0 +1,44 @@
+"""Which floating-point type holds a sum of products of small integers exactly, in whatever order it is taken."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from onnxviz.model.operators.numbers.integer_types import RANGES
+
+# Up to here every whole number is a float32.
+_EXACT_IN_FLOAT32 = 1 << 24
+
+
+def exact_type(terms: int, left: int, right: int) -> torch.dtype:
+    """Return the narrowest floating-point type in which a sum of products of integers is exact.
+
+    Parameters
+    ----------
+    terms : int
+        How many products are added.
+    left, right : int
+        Element types of the factors before their zero points, of any value, are taken off; 0 where unknown.
+
+    Examples
+    --------
+    >>> from onnx import TensorProto
+    >>> exact_type(100, TensorProto.UINT8, TensorProto.INT8)
+    torch.float32
+    >>> exact_type(1000, TensorProto.UINT8, TensorProto.INT8)
+    torch.float64
+    """
+    if left not in RANGES or right not in RANGES:
+        return torch.float64
+    largest = 1
+    for element_type in (left, right):
+        low, high = RANGES[element_type]
+        largest *= high - low
+    return torch.float32 if terms * largest <= _EXACT_IN_FLOAT32 else torch.float64
+
+
+def centered(values: Tensor, zero_point: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """Return quantized values less their zero point, which broadcasts to them, as floats."""
+    wide = values.to(dtype)
+    return wide if zero_point is None else wide - zero_point.to(dtype)

@@ -1,0 +1,1 @@
+"""Quantization, and layers that compute on quantized values."""

@@ -1,0 +1,1 @@
+"""RNN, GRU and LSTM, in floats and in eight bits."""

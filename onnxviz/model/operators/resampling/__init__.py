@@ -1,0 +1,1 @@
+"""Operators that resample between pixels: Resize, GridSample, regions of interest and patches."""

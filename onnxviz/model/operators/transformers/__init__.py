@@ -1,0 +1,1 @@
+"""Attention in all its forms, rotary positions, and the activations of transformers."""
