@@ -25,9 +25,9 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import onnxviz
-from onnxviz.commands.data_feed import Tally, prepare_feed
-from onnxviz.commands.exemplar_pass import ExemplarPass
-from onnxviz.commands.forward import Forward
+from onnxviz.analyses.examples.scoring_pass import ExemplarPass
+from onnxviz.analyses.inputs.feed import Tally, prepare_feed
+from onnxviz.analyses.inputs.forward import Forward
 from onnxviz.commands.terminal import Terminal
 from onnxviz.formats.score_store import ScoreStore
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
-    from onnxviz.commands.activation_answers import Answer
-    from onnxviz.commands.data_feed import Batch, Feed
+    from onnxviz.analyses.activations.answers import Answer
+    from onnxviz.analyses.inputs.feed import Batch, Feed
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.model.model import Model
     from onnxviz.target import Target
@@ -68,7 +68,7 @@ def activations(terminal: Terminal, /, **options: Any) -> int:
       onnxviz activations sample_models/digits.onnx 'sample_models/digits_held_out.npy#3' -t 'conv1[2]' -t logits -o digit
     """
     import onnxviz
-    from onnxviz.commands.data_feed import prepare_feed
+    from onnxviz.analyses.inputs.feed import prepare_feed
     from onnxviz.formats.output_folder import OutputFolder
 
     check_output(options["output"], options["overwrite"], options["resume"])
@@ -143,8 +143,8 @@ class _Work:
     top: int
 
     def __post_init__(self) -> None:
-        from onnxviz.commands.drawing import Drawing
-        from onnxviz.commands.forward import Forward
+        from onnxviz.analyses.inputs.forward import Forward
+        from onnxviz.analyses.maximization.pictures import Drawing
         from onnxviz.formats.file_names import safe_names
         from onnxviz.model.graph.labels import feature_names
         from onnxviz.model.graph.zipped import class_labels
@@ -160,7 +160,7 @@ class _Work:
         self.names = safe_names([str(one) for one in self.targets])
 
     def run(self, sources: tuple[str, ...], limit: int) -> None:
-        from onnxviz.commands.data_feed import Tally
+        from onnxviz.analyses.inputs.feed import Tally
 
         tally = Tally()
         count, more = 0, False
@@ -198,7 +198,7 @@ class _Work:
     def _target(
         self, target: Target, values: np.ndarray, identity: str, sample: np.ndarray, rate: int | None
     ) -> dict[str, Any]:
-        from onnxviz.commands.activation_answers import answer_of, answer_row
+        from onnxviz.analyses.activations.answers import answer_of, answer_row
 
         labels = self.labels[target.tensor]
         answer = answer_of(self.model, target, values, labels)
@@ -210,7 +210,7 @@ class _Work:
         return row
 
     def _draw(self, answer: Answer, identity: str, sample: np.ndarray, rate: int | None) -> list[str]:
-        from onnxviz.commands.activation_pictures import answer_picture
+        from onnxviz.analyses.activations.pictures import answer_picture
         from onnxviz.drawing.pictures import save_picture
         from onnxviz.formats.file_names import safe_name
 

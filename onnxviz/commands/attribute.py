@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.attribution_task import METHODS, Task, prepare
+from onnxviz.analyses.attribution.task import METHODS, Task, prepare
 from onnxviz.commands.options import (
     check_output,
     contract_options,
@@ -177,7 +177,7 @@ def _run(
     terminal: Terminal, task: Task, folder: OutputFolder | None, options: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Explain what is not yet done, a target at a time, and save each as it is finished."""
-    from onnxviz.commands.attribution_record import Workshop, explain
+    from onnxviz.analyses.attribution.result_files import Workshop, explain
     from onnxviz.formats.file_names import safe_names
     from onnxviz.formats.json_documents import read_json
 

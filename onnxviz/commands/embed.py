@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
-    from onnxviz.commands.data_feed import Batch, Feed
+    from onnxviz.analyses.inputs.feed import Batch, Feed
     from onnxviz.drawing.pictures import Picture
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.methods.samples.plane import Plane
@@ -77,8 +77,8 @@ def embed(terminal: Terminal, /, **options: Any) -> int:
     import numpy as np
 
     import onnxviz
-    from onnxviz.commands.data_feed import Tally, prepare_feed
-    from onnxviz.commands.forward import Forward
+    from onnxviz.analyses.inputs.feed import Tally, prepare_feed
+    from onnxviz.analyses.inputs.forward import Forward
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.methods.samples.plane import agreement, project
 
@@ -191,7 +191,7 @@ class _Codes:
     """The codes of samples, as they come, and small pictures of the samples."""
 
     def __init__(self, model: Model, feed: Feed, target: Target, flat: bool, pictures: bool) -> None:
-        from onnxviz.commands.drawing import Drawing
+        from onnxviz.analyses.maximization.pictures import Drawing
 
         self.model, self.feed, self.target, self.flat = model, feed, target, flat
         self.identities: list[str] = []

@@ -22,7 +22,7 @@ from onnxviz.commands.terminal import Terminal, grid, visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from onnxviz.commands.exemplar_pass import ExemplarPass
+    from onnxviz.analyses.examples.scoring_pass import ExemplarPass
     from onnxviz.formats.output_folder import OutputFolder
 
 _LISTED = 64
@@ -79,9 +79,9 @@ def examples(terminal: Terminal, /, **options: Any) -> int:
     from tempfile import TemporaryDirectory
 
     import onnxviz
-    from onnxviz.commands.data_feed import prepare_feed
-    from onnxviz.commands.exemplar_pass import ExemplarPass
-    from onnxviz.commands.exemplar_sheets import synthetic_pictures
+    from onnxviz.analyses.examples.scoring_pass import ExemplarPass
+    from onnxviz.analyses.examples.sheets import synthetic_pictures
+    from onnxviz.analyses.inputs.feed import prepare_feed
     from onnxviz.formats.score_store import ScoreStore
 
     check_output(options["output"], options["overwrite"], options["resume"])
@@ -146,9 +146,9 @@ def _write(
     made: dict[str, tuple[Path, str]],
 ) -> list[str]:
     """Draw the sheets, and write tables and the whole result."""
-    from onnxviz.commands.drawing import Drawing
-    from onnxviz.commands.exemplar_sheets import Sheets
-    from onnxviz.commands.exemplar_tables import write_tables
+    from onnxviz.analyses.examples.sheets import Sheets
+    from onnxviz.analyses.examples.tables import write_tables
+    from onnxviz.analyses.maximization.pictures import Drawing
     from onnxviz.drawing.pictures import save_picture
     from onnxviz.formats.atomic_file import atomic_file
     from onnxviz.formats.file_names import safe_names

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.first_kernels import kernel_colors, kernel_scale, matrix_picture, seen_by
+from onnxviz.analyses.kernel_pictures import kernel_colors, kernel_scale, matrix_picture, seen_by
 from onnxviz.commands.options import (
     check_output,
     contract_options,
@@ -146,7 +146,7 @@ def _apply(
     """Return what the layer answers on an input, as ONNX Runtime computes it: (filter, *space)."""
     import numpy as np
 
-    from onnxviz.commands.feeding import read_input
+    from onnxviz.analyses.inputs.fitting import read_input
     from onnxviz.errors import UsageError
     from onnxviz.model.expectations.sample_inputs import feed, settled_shape
     from onnxviz.model.graph.labels import sample_rate

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.description import describe
+from onnxviz.analyses.description import describe
 from onnxviz.commands.options import json_option, model_argument
 from onnxviz.commands.terminal import Terminal, grid, visible
 from onnxviz.wording import shape_text

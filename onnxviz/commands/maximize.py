@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.maximization_record import finish, record
-from onnxviz.commands.maximization_task import Task, prepare
-from onnxviz.commands.maximization_trust import in_short
+from onnxviz.analyses.maximization.result_files import finish, record
+from onnxviz.analyses.maximization.task import Task, prepare
+from onnxviz.analyses.maximization.trust import in_short
 from onnxviz.commands.options import (
     NamedText,
     check_output,
@@ -215,7 +215,7 @@ def _open_folder(terminal: Terminal, stack: ExitStack, task: Task, options: dict
 
 def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterator[dict[str, Any]]:
     """Climb what is not yet done, a group at a time, and save each as it is finished."""
-    from onnxviz.commands.climb import climb
+    from onnxviz.analyses.maximization.climb import climb
     from onnxviz.formats.file_names import safe_names
     from onnxviz.formats.json_documents import read_json
 

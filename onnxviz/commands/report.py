@@ -30,9 +30,9 @@ from onnxviz.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from onnxviz.commands.report_book import Book
-    from onnxviz.commands.report_jobs import Hands
-    from onnxviz.commands.report_plan import Job
+    from onnxviz.pages.jobs import Hands
+    from onnxviz.pages.making import Book
+    from onnxviz.pages.plan import Job
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -124,8 +124,8 @@ def report(terminal: Terminal, /, **options: Any) -> int:
       onnxviz report sample_models/wine.onnx sample_models/wine.csv --budget 30s -o wine_report
       onnxviz report sample_models/digits.onnx sample_models/digits_held_out.npy --input sample_models/digits_seven.png -o seen
     """
-    from onnxviz.commands.report_book import open_book
     from onnxviz.formats.output_folder import OutputFolder
+    from onnxviz.pages.making import open_book
 
     began = time.monotonic()
     check_output(options["output"], options["overwrite"], options["resume"])
@@ -164,15 +164,15 @@ def _hands(terminal: Terminal, book: Book) -> Iterator[tuple[Hands, Hands]]:
     """Give who searches units, and who scores shards of the data: this process, or the workers of --cluster."""
     address = book.options["cluster"]
     if address is None:
-        from onnxviz.commands.report_jobs import one_by_one, side_by_side
-        from onnxviz.commands.report_shards import shares
+        from onnxviz.pages.data_shards import shares
+        from onnxviz.pages.jobs import one_by_one, side_by_side
 
         with one_by_one() as searching, side_by_side(shares()[0]) as scoring:
             yield searching, scoring
         return
-    from onnxviz.commands.report_cluster import ClusterExecutor
-    from onnxviz.commands.report_jobs import Hands
-    from onnxviz.commands.report_parcel import pack
+    from onnxviz.pages.cluster.dask import ClusterExecutor
+    from onnxviz.pages.cluster.parcel import pack
+    from onnxviz.pages.jobs import Hands
 
     with ClusterExecutor(address, pack(book.model, book.search)) as there:
         terminal.note(f"{there.workers} workers at {address}")
@@ -182,8 +182,8 @@ def _hands(terminal: Terminal, book: Book) -> Iterator[tuple[Hands, Hands]]:
 
 def _search(terminal: Terminal, book: Book, hands: Hands, began: float, budget: float) -> None:
     """Do the jobs that are not done, in turn, as long as the budget lasts."""
-    from onnxviz.commands.report_jobs import gather
-    from onnxviz.commands.report_search import run_job
+    from onnxviz.pages.jobs import gather
+    from onnxviz.pages.unit_search import run_job
 
     todo = [job for job in book.jobs if not book.report.done(job)]
     if not todo:

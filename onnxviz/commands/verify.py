@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.agreement import agreement_document, agreements, default_tolerance
+from onnxviz.analyses.verification import agreement_document, agreements, default_tolerance
 from onnxviz.commands.options import (
     device_option,
     dim_option,

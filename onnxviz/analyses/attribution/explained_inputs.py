@@ -1,0 +1,306 @@
+"""The real input that `attribute` explains: which file feeds which input, and which tensors are explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.analyses.inputs.feed import open_sizes
+from onnxviz.analyses.inputs.one_sample import SingleSample, read_single
+from onnxviz.commands.options import read_held, read_sizes, refine_contract
+from onnxviz.commands.terminal import Terminal
+from onnxviz.errors import UsageError
+from onnxviz.wording import shape_text
+
+if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
+    from onnxviz.methods.attribution.places import Places
+    from onnxviz.model.expectations.embedding import Embedding
+    from onnxviz.model.model import Model
+
+_CONTRACT = ("value_range", "mean", "std", "layout", "channels")
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One tensor that is explained.
+
+    Attributes
+    ----------
+    name : str
+        The tensor: an input, or one inside the graph.
+    inside : bool
+        Whether it lies inside the graph.
+    sample : (1, *shape) ndarray
+        Its value, float32 or float64.
+    expected : InputContract
+        What it is.
+    places : Places
+        What belongs together.
+    tokens : ndarray or None
+        The tokens that it embeds, one for each place.
+    embedding : Embedding or None
+        How it embeds them.
+    """
+
+    name: str
+    inside: bool
+    sample: np.ndarray
+    expected: InputContract
+    places: Places
+    tokens: np.ndarray | None = None
+    embedding: Embedding | None = None
+
+
+@dataclass(frozen=True)
+class Fed:
+    """All that the model is fed.
+
+    Attributes
+    ----------
+    explained : tuple of Explained
+        In the order of the command line.
+    feeds : dict of str to ndarray
+        Every input of the model, with its whole batch.
+    copies : int
+        The batch that the file fixes; 1 where it is open.
+    sources : dict of str to str
+        The file that feeds each input that has one.
+    rates : dict of str to int
+        Of the sounds among them, as they are fed, in samples per second.
+    columns : dict of str to tuple of str
+        Of the tables among them, the names of the columns that are fed.
+    """
+
+    explained: tuple[Explained, ...]
+    feeds: dict[str, np.ndarray]
+    copies: int
+    sources: dict[str, str]
+    rates: dict[str, int] = field(default_factory=dict)
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def stops(self) -> list[str]:
+        """The explained tensors inside the graph, which are fed instead of computed."""
+        return [one.name for one in self.explained if one.inside]
+
+    @property
+    def held(self) -> dict[str, np.ndarray]:
+        """What is fed and not explained."""
+        return {name: value for name, value in self.feeds.items() if name not in {one.name for one in self.explained}}
+
+
+def read_inputs(terminal: Terminal, model: Model, options: dict[str, Any]) -> Fed:
+    """Read every file into the input that it belongs to, and settle what is explained.
+
+    Raises
+    ------
+    UsageError
+        If a file belongs to no input, or an option does not fit.
+    DataError
+        If a file cannot be read, or does not fit its input.
+    """
+    from onnxviz.formats.column_matching import Slot
+    from onnxviz.model.expectations.resting import rest
+    from onnxviz.model.expectations.sample_inputs import settled_shape
+    from onnxviz.model.graph.labels import feature_names, sample_rate
+    from onnxviz.model.probing.range_probe import probe_range
+
+    dims, shapes = read_sizes(options["dims"], options["shapes"], model)
+    held = read_held(options["held"], model, dims, shapes)
+    told = sample_rate(model.original)
+    rate = None if told is None else round(told)
+    files = _assign(model, options["inputs"], options["wrt"], held)
+    contracts: dict[str, InputContract] = {}
+    arrays: dict[str, np.ndarray] = {}
+    rates: dict[str, int] = {}
+    columns: dict[str, tuple[str, ...]] = {}
+    copies = 1
+    for place, (name, path) in enumerate(files.items()):
+        given = [options[key] if place == 0 else None for key in _CONTRACT]
+        expected = refine_contract(_contract(model, name), *given)
+        declared = model.inputs[name].shape or ()
+        sizes = shapes.get(name, declared)[1:]
+        features = feature_names(model.original) if len(files) == 1 else ()
+        slot = Slot(
+            name, tuple(size if isinstance(size, int) else None for size in sizes), expected.kind, tuple(features)
+        )
+        single = read_single(path, slot, options.get("label"))
+        columns[name] = single.columns
+        for note in single.notes:
+            terminal.note(note)
+        settled, given_dims = name in shapes, dims
+        if not settled:
+            # Other inputs may share the names of sizes that this file settles.
+            found = _open_sizes(model, expected, single)
+            dims = {**{str(declared[place]): size for place, size in found.items() if declared[place]}, **dims}
+            whole = settled_shape(model, name, dims, shapes)
+            shapes = {**shapes, name: tuple(found.get(place, size) for place, size in enumerate(whole))}
+        shape = settled_shape(model, name, dims, shapes)
+        others = [one for one in model.inputs if one != name]
+        expected = probe_range(model, expected, shape, rest(model, others, held, dims, shapes))
+        for sentence in expected.evidence:
+            terminal.note(f"{name}: {sentence}")
+        contracts[name] = expected
+        arrays[name], said = single.fitted(expected, _wanted(model, name, single, shape, given_dims, settled), rate)
+        for sentence in said:
+            terminal.note(f"{name}: {sentence}")
+        if single.sample.kind == "audio" and (rate or single.sample.rate):
+            rates[name] = rate or single.sample.rate or 0
+        copies = max(copies, shape[0] if shape and model.inputs[name].shape else 1)
+    others = [one for one in model.inputs if one not in arrays]
+    resting = rest(model, others, held, dims, shapes)
+    for name in others:
+        if name not in held:
+            terminal.note(
+                f"{name}: held at rest ({shape_text(resting[name].shape)}); --set {name}=… holds it elsewhere"
+            )
+    feeds = {**resting, **{name: np.repeat(array, copies, axis=0) for name, array in arrays.items()}}
+    explained = _explained(terminal, model, options["wrt"], arrays, contracts, feeds, copies)
+    return Fed(explained, feeds, copies, {name: str(path) for name, path in files.items()}, rates, columns)
+
+
+def _assign(model: Model, given: Sequence[str], wrt: str | None, held: dict[str, np.ndarray]) -> dict[str, Path]:
+    """Tell which file feeds which input: by name where one is given, else in the inputs' own order, floating-point ones first."""
+    files: dict[str, Path] = {}
+    unnamed = []
+    for text in given:
+        name, sign, rest = text.partition("=")
+        if sign and name in model.inputs and not Path(text).exists():
+            files[name] = Path(rest)
+        else:
+            unnamed.append(Path(text))
+    for name in files:
+        if name in held:
+            raise UsageError(f"{name} is fed by a file and held by --set; give one of them")
+    free = [info for name, info in model.inputs.items() if name not in files and name not in held]
+    # What has no axis beside the batch is a switch or a state, not a sample.
+    ranked = sorted(free, key=lambda info: (info.name != wrt, len(info.shape or (0, 0)) < 2, not info.is_float))
+    if len(unnamed) > len(ranked):
+        names = ", ".join(model.inputs)
+        raise UsageError(f"{len(given)} files for the inputs {names}: each input takes one file, as in NAME=FILE")
+    files.update({info.name: path for info, path in zip(ranked, unnamed, strict=False)})
+    return files
+
+
+def _contract(model: Model, name: str) -> InputContract:
+    from onnxviz.model.expectations.contract_reading import contract
+    from onnxviz.model.expectations.embedding import find_embedding
+
+    found = contract(model, name)
+    if model.inputs[name].is_float and find_embedding(model, name) is not None:
+        return found.with_note(
+            "the graph looks its values up: tokens", kind="tokens", axes=("token",) * len(found.axes)
+        )
+    return found
+
+
+def _open_sizes(model: Model, expected: InputContract, single: SingleSample) -> dict[int, int]:
+    """Return the sizes that a file settles, by axis: of an array as many axes as the input has, of a sound its length."""
+    shape = model.inputs[expected.name].shape or ()
+    if expected.kind == "image" or all(isinstance(size, int) for size in shape[1:]):
+        return {}
+    own = single.own
+    if len(own) == len(shape):
+        own = own[1:]
+    first = len(shape) - len(own)
+    return (
+        {}
+        if first < 1
+        else {place: own[place - first] for place in range(first, len(shape)) if not isinstance(shape[place], int)}
+    )
+
+
+def _wanted(
+    model: Model, name: str, single: SingleSample, shape: tuple[int, ...], dims: dict[str, int], settled: bool
+) -> tuple[int | None, ...]:
+    """Return the sizes that a sample is brought to; a picture keeps its own where neither the file nor the user settles one."""
+    return open_sizes(model, name, shape, dims, settled) if single.sample.kind == "image" else shape[1:]
+
+
+def _explained(
+    terminal: Terminal,
+    model: Model,
+    wrt: str | None,
+    arrays: dict[str, np.ndarray],
+    contracts: dict[str, InputContract],
+    feeds: dict[str, np.ndarray],
+    copies: int,
+) -> tuple[Explained, ...]:
+    from onnxviz.model.expectations.embedding import find_embedding
+
+    names = list(arrays) if wrt is None else [wrt]
+    if wrt is not None:
+        model.require(wrt, f"--wrt {wrt}")
+    found = []
+    for name in names:
+        if name not in model.inputs:
+            found.append(_inside(model, name, feeds, copies))
+            continue
+        embedding = find_embedding(model, name)
+        if embedding is not None:
+            terminal.note(f"{name}: tokens, explained at {embedding.output}, the lookup of their embedding")
+            tokens = np.asarray(feeds[name])[:1]
+            found.append(_inside(model, embedding.output, feeds, copies, tokens.reshape(-1), embedding))
+            continue
+        if not model.inputs[name].is_float:
+            raise UsageError(
+                f"{name} holds {model.inputs[name].dtype}, and nothing looks its values up; name what reads it with --wrt"
+            )
+        expected = contracts.get(name) or _contract(model, name)
+        sample = np.asarray(feeds[name])[:1]
+        found.append(
+            Explained(name, False, _floating(model, name, sample), expected, _places(expected, sample.shape[1:]))
+        )
+    for one in found:
+        if one.sample.ndim < 2 or not one.sample.size:
+            raise UsageError(
+                f"{one.name} has the shape {shape_text(one.sample.shape)}; a batch and one more axis are wanted"
+            )
+    return tuple(found)
+
+
+def _inside(
+    model: Model,
+    name: str,
+    feeds: dict[str, np.ndarray],
+    copies: int,
+    tokens: np.ndarray | None = None,
+    embedding: Embedding | None = None,
+) -> Explained:
+    """Return a tensor inside the graph, at the value that ONNX Runtime computes there."""
+    from onnxviz.methods.attribution.places import Places
+    from onnxviz.model.expectations.contract_reading import contract
+
+    info = model.require(name)
+    if not info.is_float:
+        raise UsageError(f"--wrt {name}: it holds {info.dtype}; only floating-point tensors can be explained")
+    values = np.asarray(model.session([name])(feeds)[name])
+    if values.ndim < 2 or len(values) != copies:
+        raise UsageError(
+            f"--wrt {name}: its shape is {shape_text(values.shape)}, so its first axis is not the batch of {copies}; name another"
+        )
+    sample = _floating(model, name, values[:1])
+    expected = contract(model, name)
+    if tokens is not None and tokens.size == int(np.prod(values.shape[1:-1])):
+        axes = (*["token"] * (values.ndim - 2), "dimension")
+        expected = replace(expected, kind="tokens", axes=axes)
+        return Explained(name, True, sample, expected, Places(sample.shape[1:], axes), tokens, embedding)
+    return Explained(name, True, sample, expected, _places(expected, sample.shape[1:]))
+
+
+def _places(expected: InputContract, shape: tuple[int, ...]) -> Places:
+    from onnxviz.methods.attribution.places import Places
+
+    axes = (
+        expected.axes if len(expected.axes) == len(shape) else tuple(f"axis {place + 1}" for place in range(len(shape)))
+    )
+    return Places(shape, axes)
+
+
+def _floating(model: Model, name: str, array: np.ndarray) -> np.ndarray:
+    return np.asarray(array, np.float64 if model.tensors[name].dtype == "float64" else np.float32)

@@ -1,0 +1,135 @@
+"""One real sample for one input: a picture, a sound, an array, or a row that is picked from an array or a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxviz.analyses.inputs.fitting import fit_rows, fit_sample, steps
+from onnxviz.errors import DataError
+from onnxviz.formats.data_set import DataSet
+from onnxviz.formats.samples import Sample, read_sample
+from onnxviz.formats.table_rows import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from onnxviz.contract import InputContract
+    from onnxviz.formats.column_matching import Slot
+
+
+@dataclass(frozen=True)
+class SingleSample:
+    """What a file holds for an input, not yet in the model's units.
+
+    Attributes
+    ----------
+    sample : Sample
+        As its file has it.
+    stacked : bool
+        Whether it is a row, and lies along the array's first axis.
+    notes : tuple of str
+        Sentences about how it was found.
+    columns : tuple of str
+        The names of the table's columns that feed the input.
+    """
+
+    sample: Sample
+    stacked: bool = False
+    notes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> tuple[int, ...]:
+        """Its shape, without the axis of the rows; of sound the number of samples."""
+        shape = tuple(self.sample.array.shape)
+        if self.sample.kind == "audio":
+            return shape[-1:]
+        return shape[1:] if self.stacked else shape
+
+    def fitted(
+        self, expected: InputContract, wanted: Sequence[int | None], rate: int | None
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Bring it to what an input expects.
+
+        Parameters
+        ----------
+        expected : InputContract
+            What the input expects.
+        wanted : sequence of (int or None)
+            The sizes after the batch; None takes the sample's own.
+        rate : int or None
+            The samples per second that the model takes.
+
+        Returns
+        -------
+        array : (1, *shape) ndarray
+            In the model's own units.
+        steps : tuple of str
+            A sentence for each thing that was changed.
+
+        Raises
+        ------
+        DataError
+            If it does not fit the input.
+        """
+        said = steps(self.sample, expected, wanted, rate, self.stacked)
+        if self.stacked:
+            return fit_rows(self.sample, expected, wanted), said
+        return fit_sample(self.sample, expected, wanted, rate), said
+
+
+def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSample:
+    """Read one sample; of several rows the first, unless ``FILE#7`` picks another.
+
+    Parameters
+    ----------
+    source : Path
+        As it was typed.
+    slot : Slot
+        The input. A table's columns are matched to it by name, or by order.
+    label : str, optional
+        A column, or a member of an archive, that is no feature.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, row or column.
+    DataError
+        If it cannot be read, or does not fit the input.
+    """
+    text = str(source)
+    file, sign, row = text.rpartition("#")
+    picked = bool(sign) and row.replace(":", "").isdecimal() and not source.exists()
+    if not picked and source.suffix.lower() not in TABLES:
+        return _whole(read_sample(source), slot)
+    if ":" in row and picked:
+        raise DataError(f"{text}: is several rows, and one is explained; pick it as {file}#{row.partition(':')[0]}")
+    data = DataSet(source, [slot], label)
+    for piece in data.pieces():
+        block = piece.read(lambda identity, stamp: False)
+        if block.problems and (picked or not block.identities):
+            raise DataError(block.problems[0][1])
+        notes = [*data.notes]
+        if block.problems:
+            notes.append(f"{block.problems[0][1]}: passed over")
+        if not picked:
+            notes.append(
+                f"{source.name}: row {block.identities[0].rpartition('#')[2]} is taken; {text}#7 picks another"
+            )
+        sample = block.parts[slot.name]
+        return SingleSample(replace(sample, array=sample.array[:1]), block.stacked, tuple(notes), data.columns)
+    raise DataError(f"{text}: has no rows")
+
+
+def _whole(sample: Sample, slot: Slot) -> SingleSample:
+    """Take a file as it is, or the first of its rows where it is an array with more axes than a sample has."""
+    rows, wanted = sample.array, slot.shape
+    several = sample.kind == "array" and rows.ndim == len(wanted) + 1 and len(rows) > 1
+    if not several or not all(size in (None, own) for size, own in zip(wanted, rows.shape[1:], strict=True)):
+        return SingleSample(sample)
+    note = f"{Path(sample.source).name}: the first of {len(rows)} samples is taken; {sample.source}#7 picks another"
+    return SingleSample(sample, notes=(note,))

@@ -1,0 +1,131 @@
+"""How `maximize` measures: one input by torch and by ONNX Runtime, and many by ONNX Runtime as fast as the model takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.errors import UnsupportedOperators
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.maximization.task import Task
+    from onnxviz.methods.ascent.scorer import Scorer
+    from onnxviz.methods.objectives.objectives import Objective
+
+Measure = Callable[["Objective", np.ndarray], tuple[np.ndarray | None, np.ndarray]]
+"""Scores an objective at (samples, *shape), of tokens (samples, time) ids, by torch (None where torch cannot run the model)
+and by ONNX Runtime: a number for each sample."""
+
+
+def own_type(task: Task) -> str:
+    """Return the input's type, so that what is saved can be fed as it is; float32 where numpy lacks it."""
+    if task.tokens:
+        return "int64"
+    dtype = "float32" if task.moving.joined else task.model.tensors[task.wrt].dtype
+    return dtype if dtype in ("float16", "float32", "float64") else "float32"
+
+
+def measurement(task: Task, session: Any, network: Any) -> Measure:
+    """Return a function that scores arrays, by torch and by ONNX Runtime on the untouched model.
+
+    The samples are run one by one, and the objective sees them together.
+    """
+    import torch
+
+    dtype = own_type(task)
+
+    def measure(objective: Objective, samples: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        ours: list[dict[str, torch.Tensor]] = []
+        theirs: list[dict[str, torch.Tensor]] = []
+        for sample in samples.astype(dtype):
+            batch = np.repeat(sample[None], task.copies, axis=0)
+            fed = {**task.held, **task.moving.fed(batch)}
+            # Torch begins behind what turns ids into vectors, and where several inputs are one.
+            moved = {**fed, task.wrt: task.tokens.embedding.rows[batch] if task.tokens else batch}
+            if network is not None:
+                with torch.no_grad():
+                    ours.append(network({name: torch.as_tensor(np.asarray(value)) for name, value in moved.items()}))
+            answers = {task.wrt: batch, **session(fed)}
+            theirs.append({name: torch.tensor(np.asarray(value, np.float64)) for name, value in answers.items()})
+        scores = [
+            objective({name: _joined(one, name, task.copies) for name in objective.tensors}, len(samples)).cpu().numpy()
+            for one in (ours, theirs)
+            if one
+        ]
+        return scores[0] if network is not None else None, scores[-1]
+
+    return measure
+
+
+def _joined(answers: list[dict[str, Any]], name: str, copies: int) -> Any:
+    """Return what each sample gave, along the batch; of a batch that the file fixes what the first copy gave counts."""
+    import torch
+
+    from onnxviz.methods.objectives.rows import first_rows
+
+    return torch.cat([first_rows(one[name], copies) if one[name].ndim else one[name].reshape(1) for one in answers])
+
+
+def torch_copy(task: Task, tensors: list[str]) -> Any:
+    """Return the network that computes some tensors; None where it cannot be made and none is needed."""
+    try:
+        return task.network(tensors)
+    except UnsupportedOperators:
+        if task.settings.optimizer != "cma":
+            raise
+        return None
+
+
+def scorer(task: Task, session: Any, at_once: int) -> Scorer:
+    """Return what measures many inputs by ONNX Runtime, as they are fed: of tokens their ids."""
+    from onnxviz.methods.ascent.scorer import Scorer
+
+    sample, other = _start(task), None
+    if task.tokens is not None:
+        sample = task.tokens.nearest(sample[None])[0]
+        other = np.random.default_rng(0).integers(0, len(task.tokens.embedding.rows), sample.shape)
+    return Scorer(
+        session,
+        task.wrt,
+        task.held,
+        sample,
+        other=other,
+        feed=task.moving.fed,
+        copies=task.copies,
+        batch_size=at_once,
+    )
+
+
+def search_scorer(task: Task, tensors: list[str], at_once: int) -> Scorer:
+    """Return what measures many inputs by ONNX Runtime as a search without gradients moves them.
+
+    Whole numbers and codes are set right first, so that no score is that of an input which cannot be; of tokens the
+    vectors themselves are fed, as between ids there is nothing to search.
+    """
+    from onnxviz.methods.ascent.scorer import Scorer
+
+    if task.tokens is not None:
+        session = task.model.session(tensors, task.moving.stops)
+        return Scorer(session, task.wrt, task.held, _start(task), copies=task.copies, batch_size=at_once)
+    return Scorer(
+        task.session(tensors),
+        task.wrt,
+        task.held,
+        _start(task),
+        feed=task.fed_settled,
+        copies=task.copies,
+        batch_size=at_once,
+    )
+
+
+def _start(task: Task) -> np.ndarray:
+    """Return one sample of where a search may begin, (*shape)."""
+    import torch
+
+    from onnxviz.methods.ascent.runs import Run
+
+    start = task.space.start([Run("probe", 0, task.settings.seed)], torch.device("cpu"))
+    sample: np.ndarray = start.realize().detach().numpy()[0]
+    return sample

@@ -1,0 +1,88 @@
+"""Where the vectors behind tokens are searched, and what the ids themselves are held at meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.analyses.inputs.features import Features
+from onnxviz.analyses.inputs.tokens import Tokens, center_and_spread
+from onnxviz.errors import UsageError
+from onnxviz.wording import shape_text
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.maximization.pictures import Drawing
+    from onnxviz.contract import InputContract
+    from onnxviz.methods.ascent.space import Space
+    from onnxviz.model.expectations.embedding import Embedding
+    from onnxviz.model.model import Model
+
+
+def hold_ids(
+    model: Model,
+    embedding: Embedding,
+    held: dict[str, np.ndarray],
+    dims: dict[str, int],
+    shapes: dict[str, tuple[int, ...]],
+) -> dict[str, np.ndarray]:
+    """Hold the ids themselves, which a graph may read beside their vectors, at a common token and not at padding."""
+    from onnxviz.model.expectations.sample_inputs import settled_shape
+
+    norms = np.linalg.norm(embedding.rows, axis=1)
+    typical = int(np.argsort(norms, kind="stable")[len(norms) // 2])
+    return {**held, embedding.ids: np.full(settled_shape(model, embedding.ids, dims, shapes), typical)}
+
+
+def check_table(embedding: Embedding, values: np.ndarray, ids: np.ndarray) -> None:
+    """Make sure that ONNX Runtime turns ids into the rows that were found."""
+    wanted = embedding.rows[ids.astype(np.int64)]
+    if values.shape != wanted.shape or values.ndim != 3 or not np.allclose(values, wanted, rtol=1e-3, atol=1e-5):
+        raise UsageError(
+            f"{embedding.ids}: {embedding.output} is not its table's rows, (batch, time, feature), as they are (its shape is "
+            f"{shape_text(values.shape)}); move that tensor itself: --wrt {embedding.output}"
+        )
+
+
+def token_space(
+    tokens: Tokens, expected: InputContract, shape: tuple[int, ...], options: dict[str, Any]
+) -> tuple[Space, Drawing, Features]:
+    """Return where the vectors behind tokens are searched: in a ball about the table's rows, or among relaxed codes."""
+    from onnxviz.analyses.maximization.pictures import Drawing
+    from onnxviz.methods.ascent.space import Space
+
+    for key in ("bounds", "names", "data", "norm", "value_range", "parameterization"):
+        if options[key] is not None:
+            raise UsageError(f"--{key.replace('value_', '')} has no meaning for tokens; see --vocab and --keep")
+    rows, (length, width) = tokens.embedding.rows, shape[1:]
+    name, axes = tokens.embedding.output, ("time", "feature")
+    drawing = Drawing(expected)
+    beginning = None
+    if options["start"] is not None:
+        beginning = rows[tokens.read(options["start"], length)]
+    movable = tokens.movable(length)
+    if tokens.embedding.one_hot:
+        low, high = np.zeros((length, width)), np.ones((length, width))
+        mean = np.full((length, width), 1 / width)
+        for place, token in tokens.kept.items():
+            low[place] = high[place] = mean[place] = rows[token]
+        groups = tuple(tuple(range(place * width, (place + 1) * width)) for place in range(length) if movable[place])
+        space = Space(name, (length, width), axes, "tokens", None, low, high, mean, groups=groups, beginning=beginning)
+        return space, drawing, Features()
+    center, spread = center_and_spread(rows)
+    radius = float(np.linalg.norm((rows - center) / spread, axis=1).mean())
+    mean, scale = np.tile(center, (length, 1)), np.tile(spread, (length, 1))
+    for place, token in tokens.kept.items():
+        mean[place], scale[place] = rows[token], 0
+    space = Space(
+        name,
+        (length, width),
+        axes,
+        "tokens",
+        mean=mean,
+        scale=scale,
+        norm=radius,
+        tokens=True,
+        beginning=beginning,
+    )
+    return space, drawing, Features()

@@ -1,0 +1,345 @@
+"""How far a found input is to be trusted, measured by ONNX Runtime.
+
+The verdict on its unit, what is left of its score when it is moved, and where the score stands among real samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.maximization.task import Task
+    from onnxviz.methods.ascent.scorer import Scorer
+    from onnxviz.methods.ascent.search import Found
+    from onnxviz.methods.evidence.resemblance import Resemblance
+    from onnxviz.methods.objectives.objectives import Objective
+
+_PROBES, _FEW_PROBES = 64, 16
+"""Inputs that nobody chose; few of those that are large, which take longest."""
+
+_LARGE = 4096
+_SCORES = 50_000_000
+"""Scores that are held at once: of many targets, fewer samples."""
+
+_FEATURES = 16
+"""Where the climbed tensor cannot tell restarts apart, the nearest one before it that has so many channels is asked."""
+
+_NONE = np.empty(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What is measured once for all targets.
+
+    Attributes
+    ----------
+    task : Task
+        What is searched.
+    score, score_climbed : Scorer
+        Measure the objectives themselves, and what is climbed in their place.
+    probes, samples : mapping of str to (sample,) ndarray
+        The scores of each objective, by its text; those of samples may be empty.
+    """
+
+    task: Task
+    score: Scorer
+    score_climbed: Scorer
+    probes: dict[str, np.ndarray]
+    samples: dict[str, np.ndarray]
+
+    @classmethod
+    def measured(cls, task: Task, score: Scorer, score_climbed: Scorer, objectives: list[Objective]) -> Trust:
+        """Score the probes and the data.
+
+        Raises
+        ------
+        DataError
+            If the data cannot be read or does not fit.
+        """
+        from onnxviz.methods.evidence.probes import probes
+
+        # What compares restarts says nothing of one input; and between token ids nothing is near.
+        objectives = [objective for objective in objectives if not objective.members and task.tokens is None]
+        if not objectives:
+            return cls(task, score, score_climbed, {}, {})
+        names = [str(objective) for objective in objectives]
+        inputs = probes(task.space, _FEW_PROBES if np.prod(task.shape[1:]) > _LARGE else _PROBES, task.settings.seed)
+        probed = score(objectives, task.settled(inputs))
+        scores = np.zeros((len(objectives), 0), np.float32)
+        if task.samples is not None:
+            most = max(1, _SCORES // len(objectives))
+            parts = []
+            for batch in task.samples.batches(max(score.batch_size, 8)):
+                parts.append(score(objectives, batch).astype(np.float32))
+                if sum(part.shape[1] for part in parts) >= most:
+                    break
+            scores = np.concatenate(parts, 1)
+        by_name = (dict(zip(names, values, strict=True)) for values in (probed, scores))
+        return cls(task, score, score_climbed, *by_name)
+
+    def best_probe(self, objective: Objective) -> float:
+        """Return the highest finite score of the probes; minus infinity where there is none."""
+        scores = self.probes.get(str(objective), _NONE)
+        return float(scores[np.isfinite(scores)].max(initial=-np.inf))
+
+    def probe(self, objective: Objective) -> np.ndarray:
+        """Return the probe that scores highest, (*shape); of pictures and signals a smooth one if it is above the others' lowest."""
+        from onnxviz.methods.evidence.probes import probes
+
+        scores = np.nan_to_num(self.probes[str(objective)], nan=-np.inf, posinf=-np.inf)
+        # Every other one is noise, which an ascent would have to smooth away again.
+        smooth = scores[::2]
+        place = int(scores.argmax())
+        if self.task.space.spectral and smooth.max() > scores.min():
+            place = 2 * int(smooth.argmax())
+        found: np.ndarray = probes(self.task.space, len(scores), self.task.settings.seed)[place]
+        return found
+
+    def agreement(self, objective: Objective, found: Found, every: np.ndarray) -> dict[str, Any]:
+        """Return how far the restarts of one target agree: in what they found, in its score, and to the network.
+
+        Parameters
+        ----------
+        objective : Objective
+            The target.
+        found : Found
+            What the search found for it.
+        every : (restart, *shape) ndarray
+            What is fed of each restart.
+        """
+        from onnxviz.methods.ascent.consistency import score_spread
+
+        plain, ascents = found.consistency, found.ascents
+        spread = score_spread([one.score for one in ascents], [one.initial_score for one in ascents])
+        # Between vectors' features or tokens nothing is shifted: what differs there differs.
+        asked = len(ascents) > 1 and self.task.space.spectral and not objective.members
+        kin = self._resemblance(found, every) if asked else None
+        words = [] if kin is None else [f"starts: {kin.statement}"]
+        words.append(plain.statement if kin is None else f"place by place {plain.agreeing} agree")
+        if spread is not None:
+            words.append(f"scores {_plus_minus(spread)} of the rise")
+        told = None if kin is None else {"tensors": kin.tensors, "channels": kin.channels, **asdict(kin.agreed)}
+        return {**asdict(plain), "score_spread": spread, "resemblance": told, "statement": "; ".join(words)}
+
+    def _resemblance(self, found: Found, every: np.ndarray) -> Resemblance | None:
+        """Compare the restarts by what the climbed tensors answer to them, or where those cannot tell, one before them."""
+        from onnxviz.methods.evidence.resemblance import resemblance
+        from onnxviz.model.tensors.channel_axis import channels_before
+
+        if not np.isfinite(every).all():
+            return None
+        task, scores = self.task, [one.score for one in found.ascents]
+        own = self._own_channels(found.objective)
+        channels = {name: axis for name, (axis, _) in own.items()}
+        random, answers = self._answers(self.score_climbed, channels, every)
+        kept = {name: np.delete(np.arange(values.shape[1]), own[name][1]) for name, values in answers.items()}
+        if kept:
+            ours, theirs = (
+                np.concatenate([values[name][:, kept[name]] for name in kept], 1) for values in (answers, random)
+            )
+            told = resemblance(list(kept), scores, ours, theirs)
+            if told is not None:
+                return told
+        names = [name for name in found.objective.tensors if name != task.wrt]
+        plain = task.moving.inputs and task.moving.joined is None and not task.moving.whole
+        before = channels_before(task.model, names, _FEATURES) if plain else None
+        if before is None or task.wrt not in task.model.cut([before[0]]).inputs:
+            return None
+        name, axis = before
+        random, answers = self._answers(self._scorer_of(name), {name: axis}, every)
+        return resemblance([name], scores, answers[name], random[name]) if name in answers else None
+
+    def _own_channels(self, climbed: Objective) -> dict[str, tuple[int, list[int]]]:
+        """Return of each climbed tensor the axis after the batch that holds channels, and which of them the target picks.
+
+        Where the graph does not tell, a single number in the target's index does; else a tensor is left out.
+        """
+        from onnxviz.methods.objectives.terms import Activation
+        from onnxviz.model.tensors.channel_axis import channel_axis
+
+        model = self.task.model
+        found: dict[str, tuple[int, list[int]]] = {}
+        for _, term in climbed.terms:
+            for target in term.targets:
+                shape = model.tensors[target.tensor].shape if target.tensor != self.task.wrt else None
+                if shape is None:
+                    continue
+                picked = target.entries(len(shape)) if isinstance(term, Activation) else ()
+                numbers = [place for place, entry in enumerate(picked) if isinstance(entry, int)]
+                axis = channel_axis(model, target.tensor)
+                if axis is None and len(numbers) == 1:
+                    axis = numbers[0]
+                if axis is None:
+                    continue
+                _, own = found.setdefault(target.tensor, (axis, []))
+                own += [entry for entry in picked[axis : axis + 1] if isinstance(entry, int)]
+        return found
+
+    def _answers(
+        self, score: Scorer, channels: dict[str, int], every: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return what channels answer to random inputs, and to these."""
+        # Of all targets of a tensor the random inputs are the same.
+        key = str(channels)
+        if key not in self._to_random:
+            self._to_random[key] = score.responses(channels, self._random)
+        return self._to_random[key], score.responses(channels, every)
+
+    def _scorer_of(self, name: str) -> Scorer:
+        """Return what measures a tensor that no target reads."""
+        from onnxviz.analyses.maximization.scoring import scorer
+
+        if name not in self._scorers:
+            self._scorers[name] = scorer(self.task, self.task.session([name]), self.score.batch_size)
+        return self._scorers[name]
+
+    @cached_property
+    def _scorers(self) -> dict[str, Scorer]:
+        """What measures tensors that no target reads, by their names."""
+        return {}
+
+    @cached_property
+    def _to_random(self) -> dict[str, dict[str, np.ndarray]]:
+        """What tensors answered to inputs that nobody chose, by the tensors and their channels' axes."""
+        return {}
+
+    @cached_property
+    def _random(self) -> np.ndarray:
+        """(probe, *shape): inputs that nobody chose."""
+        from onnxviz.methods.evidence.probes import probes
+
+        return self.task.settled(probes(self.task.space, _FEW_PROBES, self.task.settings.seed))
+
+    def row(
+        self,
+        objective: Objective,
+        found: Found,
+        array: np.ndarray,
+        torch_score: float | None,
+        score: float,
+        start: float,
+    ) -> dict[str, Any]:
+        """Return the fields of one target's row.
+
+        Parameters
+        ----------
+        objective : Objective
+            The target.
+        found : Found
+            What the search found for it.
+        array : (*shape) ndarray
+            What is fed of it; of tokens their ids.
+        torch_score, score, start : float
+            Of the best input by torch and by ONNX Runtime, and of where its search began by ONNX Runtime.
+        """
+        from onnxviz.methods.ascent.maximization import DEAD
+        from onnxviz.methods.evidence.robustness import robustness
+        from onnxviz.methods.evidence.standing import standing
+        from onnxviz.methods.evidence.verdict import Evidence, judge
+
+        task, name = self.task, str(objective)
+        if objective.members:
+            return {"verdict": None, "robustness": None, "data": None}
+        low, high, operator = _range(task, objective)
+        verdict = judge(
+            Evidence(
+                found=score,
+                start=start,
+                torch=None if task.settings.optimizer == "cma" else torch_score,
+                probes=self.probes.get(name, _NONE),
+                samples=self.samples.get(name, _NONE),
+                low=low,
+                high=high,
+                operator=operator,
+                blocked=sum(ascent.message == DEAD for ascent in found.ascents),
+                starts=len(found.ascents),
+            )
+        )
+        moved = None
+        if task.tokens is None:
+            moved = robustness(
+                self.score, objective, task.space, array, task.settings.seed, score, start, settle=task.settled
+            )
+        place = standing(score, self.samples.get(name, _NONE))
+        return {
+            "verdict": asdict(verdict),
+            "robustness": None if moved is None else asdict(moved),
+            "data": None if place is None else {**asdict(place), "statement": place.statement},
+        }
+
+
+def _range(task: Task, objective: Objective) -> tuple[float, float, str]:
+    """Return what an objective can be at all, and the operator that says so."""
+    from onnxviz.methods.objectives.objectives import Activation
+    from onnxviz.model.tensors.output_range import output_range
+
+    low = high = 0.0
+    operators = []
+    for weight, term in objective.terms:
+        if not isinstance(term, Activation) or weight == 0:
+            return -np.inf, np.inf, ""
+        ends = output_range(task.model, term.target.tensor)
+        low += min(weight * ends[0], weight * ends[1])
+        high += max(weight * ends[0], weight * ends[1])
+        operators.append(ends[2])
+    return low, high, " and ".join(dict.fromkeys(operators)) if all(operators) else ""
+
+
+def in_short(row: dict[str, Any]) -> dict[str, str]:
+    """Return the columns of a printed table: a few words each, "" where there is nothing to say."""
+    kept = row["robustness"] and row["robustness"]["kept"]
+    data, agreed, verdict = row["data"], row["consistency"], row["verdict"]
+    above = (
+        "" if data is None else "all" if data["percentile"] == 100 else f"{np.floor(data['percentile'] * 10) / 10:g} %"
+    )
+    starts = "1"
+    if row["restarts"] > 1:
+        starts = _agreeing(agreed)
+    if row["set"]:
+        starts = f"{row['restarts']} together"
+    words = [row["message"] or row["status"]] if verdict is None else [verdict["word"]]
+    if verdict is not None and verdict["word"] != "ok":
+        words.append(verdict["message"])
+    if verdict is not None and row["status"] in ("not_finite", "interrupted"):
+        words.append(row["message"])
+    return {
+        "if moved": "-" if kept is None else f"{100 * kept:.0f} %",
+        "above data": f"{above} of {data['samples']}" if above else "",
+        "starts": starts,
+        "verdict": ": ".join(words),
+    }
+
+
+def _agreeing(agreed: dict[str, Any], what: str = "") -> str:
+    """Return how far restarts agree, in a few words; where all found one input, that says it of their scores too."""
+    kin = agreed["resemblance"]
+    told = f"{agreed['agreeing']} of {agreed['restarts']} {what}agree"
+    if kin is not None:
+        told = f"{kin['agreeing']} of {kin['restarts']} {what}alike"
+    elif agreed["agreeing"] == agreed["restarts"]:
+        return told
+    return told if agreed["score_spread"] is None else f"{told}, scores {_plus_minus(agreed['score_spread'])}"
+
+
+def _plus_minus(share: float) -> str:
+    if share < 0.0005:
+        return "equal"
+    return f"±{100 * share:.1f} %" if share < 0.0995 else f"±{100 * share:.0f} %"
+
+
+def caption(row: dict[str, Any]) -> str:
+    """Return what a chart says of how far its score is to be trusted."""
+    words = []
+    if row["restarts"] > 1 and not row["set"]:
+        words.append(_agreeing(row["consistency"], "starts ").partition(",")[0])
+    if row["data"] is not None:
+        words.append(row["data"]["statement"].partition(",")[0])
+    if row["verdict"] is not None and row["verdict"]["word"] != "ok":
+        words.append(row["verdict"]["word"])
+    if row["optimizer"] == "cma":
+        words.append("searched without gradients")
+    return "; ".join(words)
