@@ -36,7 +36,12 @@ class _Verbs(click.Group):
         if cmd_name not in _VERBS:
             return None
         command = getattr(importlib.import_module(f"onnxviz.commands.{cmd_name}"), cmd_name)
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        from onnxviz.commands.options import VERB
+
+        ctx.meta[VERB] = command
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
@@ -91,6 +96,7 @@ def keep_freed_memory() -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    context: click.Context | None = None
     try:
         # Not `onnxviz.main`: it would turn a closed pipe into a failure before it could be told from one.
         with onnxviz.make_context("onnxviz", list(words)) as context:
@@ -99,7 +105,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except OnnxvizError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code, context)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -124,8 +130,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _fail(message: str, code: int) -> int:
+def _fail(message: str, code: int, context: click.Context | None = None) -> int:
+    from onnxviz.commands.options import spelled
     from onnxviz.commands.terminal import visible
 
-    click.echo("onnxviz: " + "\n".join(visible(line) for line in message.splitlines()), err=True)
+    lines = spelled(message, context).splitlines()
+    click.echo("onnxviz: " + "\n".join(visible(line) for line in lines), err=True)
     return code

@@ -17,9 +17,6 @@ from onnxviz.commands.options import (
     json_option,
     model_argument,
     output_options,
-    read_held,
-    read_sizes,
-    refine_contract,
     seed_option,
     set_option,
     shape_option,
@@ -31,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
+    from onnxviz.analyses.inputs.settled import Settled
     from onnxviz.contract import InputContract
     from onnxviz.drawing.pictures import Picture
     from onnxviz.methods.kernels.filters import FilterDescription
@@ -75,9 +73,9 @@ def filters(
     std: tuple[float, ...] | None,
     layout: str | None,
     channels: str | None,
-    held: tuple[tuple[str, str], ...],
-    dims: tuple[tuple[str, str], ...],
-    shapes: tuple[tuple[str, str], ...],
+    held: dict[str, str],
+    dims: dict[str, int],
+    shapes: dict[str, tuple[int, ...]],
     seed: int,
     output: Path | None,
     overwrite: bool,
@@ -92,23 +90,32 @@ def filters(
       onnxviz filters sample_models/edge_filter.onnx --apply sample_models/edge_filter_camera.png -o edges
     """
     import onnxviz
+    from onnxviz.analyses.inputs.request import InputRequest
+    from onnxviz.analyses.inputs.settled import settle
     from onnxviz.methods.kernels.filters import describe, order
-    from onnxviz.model.expectations.contract_reading import contract
     from onnxviz.model.expectations.first_layer import first_layer
 
     check_output(output, overwrite, resume)
     model = onnxviz.load(model_path)
     found = first_layer(model, input_name, weight)
     source = input_name or seen_by(model, found)
-    expected = contract(model, source) if source is not None else None
-    if expected is not None:
-        expected = refine_contract(expected, value_range, mean, std, layout, channels)
+    request = InputRequest(
+        held=held,
+        dims=dims,
+        shapes=shapes,
+        value_range=value_range,
+        mean=mean,
+        std=std,
+        layout=layout,
+        channels=channels,
+    )
+    settled = settle(model, request).about([] if source is None else [source])
+    expected = settled.contract(source) if source is not None else None
     colors = kernel_colors(found, expected)
     descriptions = describe(found.kernels, color=colors)
     answers = None
     if applied is not None:
-        settled, whole = read_sizes(dims, shapes, model)
-        answers = _apply(model, found, expected, applied, read_held(held, model, settled, whole), settled, whole, seed)
+        answers = _apply(settled, found, expected, applied, seed)
     ranked = [descriptions[place] for place in order(descriptions)]
     files: list[str] = []
     if output is not None:
@@ -134,13 +141,10 @@ def filters(
 
 
 def _apply(
-    model: Any,
+    settled: Settled,
     found: FirstLayer,
     expected: InputContract | None,
     applied: Path,
-    held: dict[str, np.ndarray],
-    dims: dict[str, int],
-    shapes: dict[str, tuple[int, ...]],
     seed: int,
 ) -> np.ndarray:
     """Return what the layer answers on an input, as ONNX Runtime computes it: (filter, *space)."""
@@ -148,16 +152,15 @@ def _apply(
 
     from onnxviz.analyses.inputs.fitting import read_input
     from onnxviz.errors import UsageError
-    from onnxviz.model.expectations.sample_inputs import feed, settled_shape
+    from onnxviz.model.expectations.sample_inputs import feed
     from onnxviz.model.graph.labels import sample_rate
 
+    model = settled.model
     if expected is None or found.layer not in model.producers:
         raise UsageError(f"--apply: {found.weight} is not the first layer of an input; leave -t out")
-    array = read_input(
-        applied, expected, settled_shape(model, expected.name, dims, shapes), sample_rate(model.original)
-    )
+    array = read_input(applied, expected, settled.shape(expected.name), sample_rate(model.original))
     session = model.session([found.layer])
-    inputs = feed(model, {**held, expected.name: array}, dims, shapes, seed)
+    inputs = feed(model, {**settled.held, expected.name: array}, settled.dims, settled.shapes, seed)
     answer = np.asarray(session(inputs)[found.layer], np.float64)
     count = len(found.kernels)
     if answer.ndim > 1 and answer.shape[1] == count:

@@ -63,7 +63,9 @@ class Terminal:
     def note(self, text: str) -> None:
         """Say something on stderr, unless -q."""
         if not self.quiet:
-            click.echo(visible(text), err=True)
+            from onnxviz.commands.options import spelled
+
+            click.echo(visible(spelled(text)), err=True)
 
     @contextlib.contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int, str], None]]:

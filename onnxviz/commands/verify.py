@@ -14,8 +14,6 @@ from onnxviz.commands.options import (
     dim_option,
     json_option,
     model_argument,
-    read_held,
-    read_sizes,
     seed_option,
     set_option,
     shape_option,
@@ -52,9 +50,9 @@ def verify(
     model_path: Path,
     targets: tuple[str, ...],
     tolerance: float | None,
-    held: tuple[tuple[str, str], ...],
-    dims: tuple[tuple[str, str], ...],
-    shapes: tuple[tuple[str, str], ...],
+    held: dict[str, str],
+    dims: dict[str, int],
+    shapes: dict[str, tuple[int, ...]],
     seed: int,
     device: str,
     show_all: bool,
@@ -71,16 +69,17 @@ def verify(
       onnxviz verify sample_models/digits.onnx
     """
     import onnxviz
+    from onnxviz.analyses.inputs.request import InputRequest
+    from onnxviz.analyses.inputs.settled import settle
     from onnxviz.methods.devices import choose_device
-    from onnxviz.model.probing.runnable_sizes import runnable_feed
 
     if tolerance is not None and math.isnan(tolerance):
         raise UsageError("--tolerance nan: write a number of 0 or more, such as 0.001")
     model = onnxviz.load(model_path)
-    settled, whole = read_sizes(dims, shapes, model)
-    inputs, _, sized = runnable_feed(model, read_held(held, model, settled, whole), settled, whole, seed)
-    if sized:
-        terminal.note(sized)
+    settled = settle(model, InputRequest(held=held, dims=dims, shapes=shapes), running=True)
+    for sentence in settled.notes:
+        terminal.note(sentence)
+    inputs = settled.feed(seed)
     limit = tolerance if tolerance is not None else default_tolerance(model)
     rows, unsupported = agreements(model, inputs, targets, limit, choose_device(device))
     document = agreement_document(model, rows, unsupported, limit)

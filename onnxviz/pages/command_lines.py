@@ -34,7 +34,8 @@ class CommandLines:
         if options["wrt"] is not None:
             words += ["--wrt", options["wrt"]]
         for key, option in (("held", "--set"), ("dims", "--dim"), ("shapes", "--shape")):
-            for name, text in options[key]:
+            for name, value in options[key].items():
+                text = "x".join(map(str, value)) if key == "shapes" else str(value)
                 words += [option, f"{name}={text}"]
         for key, option in (("value_range", "--range"), ("mean", "--mean"), ("std", "--std")):
             if options[key] is not None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.listener import Listener, Recorder
 from onnxviz.errors import OnnxvizError, UsageError
 from onnxviz.formats.json_documents import json_text
 from onnxviz.pages.sample_pictures import Looks, window_share
@@ -43,18 +43,6 @@ DATA = "data.json"
 """Where it stands what was settled of the data, and what is said of them as a whole."""
 
 _SETTLED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
-
-
-@dataclass(frozen=True)
-class _Listener(Terminal):
-    """Hears what is said of the data instead of printing it."""
-
-    heard: list[str] = field(default_factory=list)
-
-    def note(self, text: str) -> None:
-        """Keep a sentence."""
-        if text not in self.heard:
-            self.heard.append(text)
 
 
 @dataclass
@@ -132,12 +120,12 @@ class RealData:
                 self._groups.pop()
         self._keep(report)
 
-    def run(self, terminal: Terminal, report: ReportFolder, hands: Hands, going: Callable[[], bool]) -> int:
+    def run(self, listener: Listener, report: ReportFolder, hands: Hands, going: Callable[[], bool]) -> int:
         """Score what is not scored, as long as there is time for it, and draw what was found.
 
         Parameters
         ----------
-        terminal : Terminal
+        listener : Listener
             Shows how far it is.
         report : ReportFolder
             Keeps the scores, the pictures and what the page shows.
@@ -164,12 +152,12 @@ class RealData:
         total, rows, counts = 0, [], []
         for number, group in enumerate(self._groups):
             with closing(self._store(report, group)) as store:
-                work = ExemplarPass(terminal, self.model, group, highest=False)
+                work = ExemplarPass(listener, self.model, group, highest=False)
                 work.take_up(self.feed, store)
                 if number not in self._done and (going() or not total):
                     made = DataPass(work, self.data, store, self.model_path, self.threads)
                     try:
-                        made.run(terminal, self.feed, hands, going)
+                        made.run(listener, self.feed, hands, going)
                     finally:
                         self.model.close_sessions()
                         self._problems |= dict(made.tally.problems)
@@ -363,7 +351,7 @@ def real_feed(model: Model, options: Mapping[str, Any], moving: str, sources: tu
     for source in sources:
         if not any(Path(source.partition(mark)[0]).exists() for mark in ("#", "[", "\0")):
             raise UsageError(f"{source}: no such file or folder")
-    listener = _Listener(quiet=True)
+    listener = Recorder()
     chosen = {**options, "strict": False, "input_name": options["wrt"] and moving}
     try:
         feed = prepare_feed(listener, model, chosen, sources)
@@ -372,25 +360,3 @@ def real_feed(model: Model, options: Mapping[str, Any], moving: str, sources: tu
         feed = prepare_feed(listener, model, {**chosen, "input_name": moving}, sources)
     listener.heard.clear()  # the page tells of the inputs elsewhere
     return feed
-
-
-def standing_of(real: Mapping[str, Any], score: float | None) -> str:
-    """Return where a score stands among those of the samples, in words; "" where nothing can be said.
-
-    Parameters
-    ----------
-    real : mapping
-        A unit of a tensor's document.
-    score : float or None
-        Of the input that was found.
-    """
-    from onnxviz.methods.evidence.standing import Standing
-
-    known = real["statistics"]
-    if score is None or not np.isfinite(score) or not known["count"]:
-        return ""
-    share = 100 * float(np.searchsorted(real["order"], score, side="left")) / len(real["order"])
-    deviation = known["std"]
-    margin = (score - known["max"]) / deviation if deviation > 0 else None
-    found = Standing(known["count"], share, known["max"], known["mean"], deviation, margin)
-    return found.statement

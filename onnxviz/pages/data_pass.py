@@ -17,7 +17,7 @@ from onnxviz.pages.jobs import Hands, gather
 if TYPE_CHECKING:
     from onnxviz.analyses.examples.scoring_pass import ExemplarPass
     from onnxviz.analyses.inputs.feed import Feed
-    from onnxviz.commands.terminal import Terminal
+    from onnxviz.analyses.listener import Listener
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.data_shards import Shard
     from onnxviz.formats.score_store import ScoreStore
@@ -73,12 +73,12 @@ class DataPass:
         """Whether the end of the data was reached."""
         return self._ended and self._failure is None
 
-    def run(self, terminal: Terminal, feed: Feed, hands: Hands, going: Callable[[], bool]) -> None:
+    def run(self, listener: Listener, feed: Feed, hands: Hands, going: Callable[[], bool]) -> None:
         """Score the samples that the store does not know, as long as there is time.
 
         Parameters
         ----------
-        terminal : Terminal
+        listener : Listener
             Shows how far it is.
         feed : Feed
             What brings samples to the model.
@@ -103,7 +103,7 @@ class DataPass:
             "scoring": scoring_of(self._work, feed, division, self._threads),
         }
         stream = shards(self._data.pieces(), division.shard)
-        with terminal.progress("samples", total or 1) as told:
+        with listener.progress("samples", total or 1) as told:
             while not self._ended:
                 for job, found in gather(hands, self._affordable(stream, going), score_shard, options):
                     if found.identities:

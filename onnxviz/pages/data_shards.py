@@ -18,7 +18,7 @@ import numpy as np
 from onnxviz.analyses.examples.scoring_pass import ExemplarPass
 from onnxviz.analyses.inputs.feed import Feed, Tally
 from onnxviz.analyses.inputs.forward import Forward
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.listener import SILENT
 from onnxviz.pages.unit_search import opened
 
 if TYPE_CHECKING:
@@ -290,8 +290,7 @@ def score_shard(job: ShardJob, options: dict[str, Any]) -> ScoredShard:
 @lru_cache(maxsize=1)
 def _prepared(model: Model, scoring: Scoring) -> tuple[Feed, ExemplarPass]:
     """Return what scores samples; the same for all shards that a process is given."""
-    quiet = Terminal(quiet=True)
-    feed = Feed(quiet, model, scoring.contracts, scoring.shapes, scoring.held, scoring.rate, None, False)
-    work = ExemplarPass(quiet, model, scoring.targets, highest=False)
+    feed = Feed(SILENT, model, scoring.contracts, scoring.shapes, scoring.held, scoring.rate, None, False)
+    work = ExemplarPass(SILENT, model, scoring.targets, highest=False)
     work.settle(scoring.division.shapes)
     return feed, work

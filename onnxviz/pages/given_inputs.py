@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.errors import DataError, OnnxvizError, UsageError
 from onnxviz.formats.json_documents import json_text
 from onnxviz.pages.data import real_feed
@@ -106,13 +106,13 @@ class GivenInputs:
         report.write(_PLACE, (json_text(self._listed) + "\n").encode("ascii"))
 
     def run(
-        self, terminal: Terminal, report: ReportFolder, going: Callable[[], bool], looks: Sequence[str] = LOOKS
+        self, listener: Listener, report: ReportFolder, going: Callable[[], bool], looks: Sequence[str] = LOOKS
     ) -> None:
         """Look at what was not looked at yet, as long as there is time; at the activations of one input in any case.
 
         Parameters
         ----------
-        terminal : Terminal
+        listener : Listener
             Shows how far it is.
         report : ReportFolder
             Keeps what is found.
@@ -124,7 +124,7 @@ class GivenInputs:
         steps = [(one, name) for name in looks for one in self.given]
         todo = [(one, name) for one, name in steps if report.kept(self._key(one.digest, name)) is None]
         begun = any(report.kept(self._key(one.digest, LOOKS[0])) is not None for one in self.given)
-        with terminal.progress("sample inputs", len(todo) or 1) as told:
+        with listener.progress("sample inputs", len(todo) or 1) as told:
             for number, (one, name) in enumerate(todo):
                 if (number or begun) and not going():
                     return
@@ -207,10 +207,10 @@ class GivenInputs:
         with self._files(one) as inputs:
             asked = {**self.options, **_UNASKED, "inputs": inputs, "data": self.table, "wrt": None}
             try:
-                task = prepare(Terminal(quiet=True), asked, self.model)
+                task = prepare(SILENT, asked, self.model)
             except UsageError:
                 # No output has one score for each class: the strongest unit of the first is explained.
-                task = prepare(Terminal(quiet=True), {**asked, "targets": (self._strongest(one),)}, self.model)
+                task = prepare(SILENT, {**asked, "targets": (self._strongest(one),)}, self.model)
             workshop = Workshop(task, None, None, None, self.options["seed"], partial(_hurry, going))
             (aim,) = task.aims
             row, found = explained(workshop, aim, lambda done, words: None)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.description import describe
-from onnxviz.commands.options import read_held, read_sizes, refine_contract
-from onnxviz.commands.terminal import Terminal
-from onnxviz.errors import OnnxvizError
+from onnxviz.analyses.inputs.request import InputRequest
+from onnxviz.analyses.inputs.settled import settle
+from onnxviz.analyses.keywords import fields_of, requested
+from onnxviz.analyses.listener import Listener
 from onnxviz.pages import sections as look
 from onnxviz.pages.command_lines import CommandLines
 from onnxviz.pages.folder import LazyTensors, ReportFolder, overview
@@ -209,12 +210,12 @@ class Book:
         if self.report.due():
             self.write()
 
-    def look(self, terminal: Terminal, hands: Hands, began: float, budget: float, before: bool) -> None:
+    def look(self, listener: Listener, hands: Hands, began: float, budget: float, before: bool) -> None:
         """Look at the data and the sample inputs, and show what was found.
 
         Parameters
         ----------
-        terminal : Terminal
+        listener : Listener
             Shows how far it is.
         hands : Hands
             Who scores shards of the data.
@@ -227,7 +228,7 @@ class Book:
         def until(share: float) -> Callable[[], bool]:
             return lambda: time.monotonic() - began < share * budget
 
-        if self.seen.look(terminal, self.report, hands, until, before):
+        if self.seen.look(listener, self.report, hands, until, before):
             for aim in self._aims:
                 self._show(aim)
             self.write()
@@ -361,31 +362,20 @@ def open_book(options: dict[str, Any]) -> Book:
     UsageError, DataError, ModelError
         As the parts do.
     """
-    from onnxviz.model.expectations.contract_reading import contract
-    from onnxviz.model.expectations.resting import rest
-    from onnxviz.model.probing.range_probe import probe_range
-    from onnxviz.model.probing.runnable_sizes import runnable_feed
-
     model = opened(options["model_path"])
-    dims, shapes = read_sizes(options["dims"], options["shapes"], model)
-    held = read_held(options["held"], model, dims, shapes)
-    fed, (dims, shapes), sized = runnable_feed(model, held, dims, shapes, options["seed"])
-    moving, notes = moving_input(model, options["wrt"], fed, held)
+    request = requested(InputRequest, {key: options[key] for key in fields_of(InputRequest)})
+    settled = settle(model, request, running=True)
+    fed = settled.feed(options["seed"])
+    moving, notes = moving_input(model, options["wrt"], fed, settled.held)
     if not moving:
         if options["data"] is not None or options["inputs"]:
             notes.append(
                 "nothing is searched, so data and sample inputs are not looked at: examples, activations and attribute do"
             )
         return Book(model, options, "", None, notes[0], [], fed, notes)
-    given = (options[key] for key in ("value_range", "mean", "std", "layout", "channels"))
-    expected = refine_contract(contract(model, moving), *given)
-    try:
-        others = rest(model, [name for name in model.inputs if name != moving], held, dims, shapes)
-        expected = probe_range(model, expected, fed[moving].shape, others)
-    except OnnxvizError as error:
-        notes.append(str(error))
+    expected = settled.about([moving]).contract(moving)
     model.close_sessions()
-    notes += [sized] if sized else []
+    notes += settled.notes
     notes += [f"{moving}: {sentence}" for sentence in expected.evidence]
     names = choose_tensors(model, moving, options["patterns"])
     seen = open_seen(model, options, moving, expected)

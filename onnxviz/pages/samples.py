@@ -15,7 +15,7 @@ from onnxviz.pages.given_inputs import LOOKS, GivenInputs, open_inputs
 from onnxviz.pages.page import Section
 
 if TYPE_CHECKING:
-    from onnxviz.commands.terminal import Terminal
+    from onnxviz.analyses.listener import Listener
     from onnxviz.contract import InputContract
     from onnxviz.model.model import Model
     from onnxviz.pages.folder import ReportFolder
@@ -62,13 +62,13 @@ class Seen:
             self.given.plan(report, shown)
 
     def look(
-        self, terminal: Terminal, report: ReportFolder, hands: Hands, until: Callable[[float], Going], before: bool
+        self, listener: Listener, report: ReportFolder, hands: Hands, until: Callable[[float], Going], before: bool
     ) -> bool:
         """Look at the samples, as long as there is time.
 
         Parameters
         ----------
-        terminal : Terminal
+        listener : Listener
             Shows how far it is.
         report : ReportFolder
             Keeps what is found.
@@ -91,28 +91,28 @@ class Seen:
             If other machines were lost, or have other data.
         """
         if before:
-            looked = self._inputs(terminal, report, until(1 / 3), LOOKS[:1])
-            looked |= self._data(terminal, report, hands, until(1 / 3))
-            return self._inputs(terminal, report, until(1 / 2), LOOKS) or looked
+            looked = self._inputs(listener, report, until(1 / 3), LOOKS[:1])
+            looked |= self._data(listener, report, hands, until(1 / 3))
+            return self._inputs(listener, report, until(1 / 2), LOOKS) or looked
         if not until(1)():
             return False
-        looked = self._data(terminal, report, hands, until(1))
-        return self._inputs(terminal, report, until(1), LOOKS) or looked
+        looked = self._data(listener, report, hands, until(1))
+        return self._inputs(listener, report, until(1), LOOKS) or looked
 
-    def _data(self, terminal: Terminal, report: ReportFolder, hands: Hands, going: Going) -> bool:
+    def _data(self, listener: Listener, report: ReportFolder, hands: Hands, going: Going) -> bool:
         if self.real is None or self.real.complete or self.said:
             return False
         began = time.monotonic()
-        self.said = _refusal(partial(self.real.run, terminal, report, hands, going))
+        self.said = _refusal(partial(self.real.run, listener, report, hands, going))
         if self.said:
-            terminal.note(self.said)
+            listener.note(self.said)
         report.took("data", time.monotonic() - began)
         return True
 
-    def _inputs(self, terminal: Terminal, report: ReportFolder, going: Going, looks: Sequence[str]) -> bool:
+    def _inputs(self, listener: Listener, report: ReportFolder, going: Going, looks: Sequence[str]) -> bool:
         if self.given is None or not any(row["left"] for row in self.given.summary(report)):
             return False
-        self.given.run(terminal, report, going, looks)
+        self.given.run(listener, report, going, looks)
         return True
 
     def values(self, report: ReportFolder, tensor: str) -> list[tuple[str, list[float]]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from onnxviz.analyses.maximization.trust import in_short
-from onnxviz.pages.data import standing_of
+from onnxviz.methods.evidence.standing import standing_of
 from onnxviz.wording import number_text
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING, Any
 
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.listener import SILENT
 from onnxviz.errors import OnnxvizError
 from onnxviz.pages.plan import Job
 
@@ -83,7 +83,7 @@ def _searched(job: Job, options: dict[str, Any]) -> Searched:
     began = time.monotonic()
     model = opened(Path(options["model_path"]))
     try:
-        task = prepare(Terminal(quiet=True), {**options, "targets": job.targets}, model)
+        task = prepare(SILENT, {**options, "targets": job.targets}, model)
         todo = list(zip(task.objectives, task.climbed, strict=True))
         rows, pictures = [], []
         for one in climb(task, todo, _unheard):

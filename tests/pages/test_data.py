@@ -17,10 +17,9 @@ import pytest
 from PIL import Image
 
 from onnxviz.analyses.examples import scoring_pass as exemplar_pass
-from onnxviz.methods.evidence.standing import standing
+from onnxviz.methods.evidence.standing import standing, standing_of
 from onnxviz.methods.samples.exemplars import distribution
 from onnxviz.pages import data_shards as report_shards
-from onnxviz.pages.data import standing_of
 from onnxviz.pages.page_pictures import MOST, envelope, page_picture
 from onnxviz.pages.sample_pictures import window_share
 

@@ -11,8 +11,10 @@ import numpy as np
 
 from onnxviz.analyses.inputs.feed import open_sizes
 from onnxviz.analyses.inputs.one_sample import SingleSample, read_single
-from onnxviz.commands.options import read_held, read_sizes, refine_contract
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.inputs.request import InputRequest
+from onnxviz.analyses.inputs.settled import Settled, settle
+from onnxviz.analyses.keywords import fields_of, requested
+from onnxviz.analyses.listener import Listener
 from onnxviz.errors import UsageError
 from onnxviz.wording import shape_text
 
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from onnxviz.methods.attribution.places import Places
     from onnxviz.model.expectations.embedding import Embedding
     from onnxviz.model.model import Model
-
-_CONTRACT = ("value_range", "mean", "std", "layout", "channels")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Fed:
         return {name: value for name, value in self.feeds.items() if name not in {one.name for one in self.explained}}
 
 
-def read_inputs(terminal: Terminal, model: Model, options: dict[str, Any]) -> Fed:
+def read_inputs(listener: Listener, model: Model, options: dict[str, Any]) -> Fed:
     """Read every file into the input that it belongs to, and settle what is explained.
 
     Raises
@@ -105,13 +105,10 @@ def read_inputs(terminal: Terminal, model: Model, options: dict[str, Any]) -> Fe
         If a file cannot be read, or does not fit its input.
     """
     from onnxviz.formats.column_matching import Slot
-    from onnxviz.model.expectations.resting import rest
-    from onnxviz.model.expectations.sample_inputs import settled_shape
     from onnxviz.model.graph.labels import feature_names, sample_rate
-    from onnxviz.model.probing.range_probe import probe_range
 
-    dims, shapes = read_sizes(options["dims"], options["shapes"], model)
-    held = read_held(options["held"], model, dims, shapes)
+    settled = settle(model, requested(InputRequest, {key: options[key] for key in fields_of(InputRequest)}))
+    held = settled.held
     told = sample_rate(model.original)
     rate = None if told is None else round(told)
     files = _assign(model, options["inputs"], options["wrt"], held)
@@ -120,11 +117,11 @@ def read_inputs(terminal: Terminal, model: Model, options: dict[str, Any]) -> Fe
     rates: dict[str, int] = {}
     columns: dict[str, tuple[str, ...]] = {}
     copies = 1
-    for place, (name, path) in enumerate(files.items()):
-        given = [options[key] if place == 0 else None for key in _CONTRACT]
-        expected = refine_contract(_contract(model, name), *given)
+    settled = settled.about(list(files)[:1])
+    for name, path in files.items():
+        expected = _contract(settled, name)
         declared = model.inputs[name].shape or ()
-        sizes = shapes.get(name, declared)[1:]
+        sizes = settled.shapes.get(name, declared)[1:]
         features = feature_names(model.original) if len(files) == 1 else ()
         slot = Slot(
             name, tuple(size if isinstance(size, int) else None for size in sizes), expected.kind, tuple(features)
@@ -132,35 +129,33 @@ def read_inputs(terminal: Terminal, model: Model, options: dict[str, Any]) -> Fe
         single = read_single(path, slot, options.get("label"))
         columns[name] = single.columns
         for note in single.notes:
-            terminal.note(note)
-        settled, given_dims = name in shapes, dims
-        if not settled:
+            listener.note(note)
+        if name not in settled.shapes:
             # Other inputs may share the names of sizes that this file settles.
             found = _open_sizes(model, expected, single)
-            dims = {**{str(declared[place]): size for place, size in found.items() if declared[place]}, **dims}
-            whole = settled_shape(model, name, dims, shapes)
-            shapes = {**shapes, name: tuple(found.get(place, size) for place, size in enumerate(whole))}
-        shape = settled_shape(model, name, dims, shapes)
-        others = [one for one in model.inputs if one != name]
-        expected = probe_range(model, expected, shape, rest(model, others, held, dims, shapes))
+            named = {str(declared[place]): size for place, size in found.items() if declared[place]}
+            settled = settled.sized({**named, **settled.dims}, {})
+            whole = settled.shape(name)
+            settled = settled.sized({}, {name: tuple(found.get(place, size) for place, size in enumerate(whole))})
+        shape = settled.shape(name)
         for sentence in expected.evidence:
-            terminal.note(f"{name}: {sentence}")
+            listener.note(f"{name}: {sentence}")
         contracts[name] = expected
-        arrays[name], said = single.fitted(expected, _wanted(model, name, single, shape, given_dims, settled), rate)
+        arrays[name], said = single.fitted(expected, _wanted(settled, name, single), rate)
         for sentence in said:
-            terminal.note(f"{name}: {sentence}")
+            listener.note(f"{name}: {sentence}")
         if single.sample.kind == "audio" and (rate or single.sample.rate):
             rates[name] = rate or single.sample.rate or 0
         copies = max(copies, shape[0] if shape and model.inputs[name].shape else 1)
     others = [one for one in model.inputs if one not in arrays]
-    resting = rest(model, others, held, dims, shapes)
+    resting = settled.resting(others)
     for name in others:
         if name not in held:
-            terminal.note(
+            listener.note(
                 f"{name}: held at rest ({shape_text(resting[name].shape)}); --set {name}=… holds it elsewhere"
             )
     feeds = {**resting, **{name: np.repeat(array, copies, axis=0) for name, array in arrays.items()}}
-    explained = _explained(terminal, model, options["wrt"], arrays, contracts, feeds, copies)
+    explained = _explained(listener, settled, options["wrt"], arrays, contracts, feeds, copies)
     return Fed(explained, feeds, copies, {name: str(path) for name, path in files.items()}, rates, columns)
 
 
@@ -187,11 +182,10 @@ def _assign(model: Model, given: Sequence[str], wrt: str | None, held: dict[str,
     return files
 
 
-def _contract(model: Model, name: str) -> InputContract:
-    from onnxviz.model.expectations.contract_reading import contract
+def _contract(settled: Settled, name: str) -> InputContract:
     from onnxviz.model.expectations.embedding import find_embedding
 
-    found = contract(model, name)
+    model, found = settled.model, settled.contract(name)
     if model.inputs[name].is_float and find_embedding(model, name) is not None:
         return found.with_note(
             "the graph looks its values up: tokens", kind="tokens", axes=("token",) * len(found.axes)
@@ -215,16 +209,14 @@ def _open_sizes(model: Model, expected: InputContract, single: SingleSample) -> 
     )
 
 
-def _wanted(
-    model: Model, name: str, single: SingleSample, shape: tuple[int, ...], dims: dict[str, int], settled: bool
-) -> tuple[int | None, ...]:
+def _wanted(settled: Settled, name: str, single: SingleSample) -> tuple[int | None, ...]:
     """Return the sizes that a sample is brought to; a picture keeps its own where neither the file nor the user settles one."""
-    return open_sizes(model, name, shape, dims, settled) if single.sample.kind == "image" else shape[1:]
+    return open_sizes(settled, name) if single.sample.kind == "image" else settled.shape(name)[1:]
 
 
 def _explained(
-    terminal: Terminal,
-    model: Model,
+    listener: Listener,
+    settled: Settled,
     wrt: str | None,
     arrays: dict[str, np.ndarray],
     contracts: dict[str, InputContract],
@@ -233,6 +225,7 @@ def _explained(
 ) -> tuple[Explained, ...]:
     from onnxviz.model.expectations.embedding import find_embedding
 
+    model = settled.model
     names = list(arrays) if wrt is None else [wrt]
     if wrt is not None:
         model.require(wrt, f"--wrt {wrt}")
@@ -243,7 +236,7 @@ def _explained(
             continue
         embedding = find_embedding(model, name)
         if embedding is not None:
-            terminal.note(f"{name}: tokens, explained at {embedding.output}, the lookup of their embedding")
+            listener.note(f"{name}: tokens, explained at {embedding.output}, the lookup of their embedding")
             tokens = np.asarray(feeds[name])[:1]
             found.append(_inside(model, embedding.output, feeds, copies, tokens.reshape(-1), embedding))
             continue
@@ -251,7 +244,7 @@ def _explained(
             raise UsageError(
                 f"{name} holds {model.inputs[name].dtype}, and nothing looks its values up; name what reads it with --wrt"
             )
-        expected = contracts.get(name) or _contract(model, name)
+        expected = contracts.get(name) or _contract(settled, name)
         sample = np.asarray(feeds[name])[:1]
         found.append(
             Explained(name, False, _floating(model, name, sample), expected, _places(expected, sample.shape[1:]))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.attribution.explained_inputs import Explained, Fed, read_inputs
+from onnxviz.analyses.listener import Listener
 from onnxviz.analyses.maximization.targets import unzip
-from onnxviz.commands.terminal import Terminal
 from onnxviz.errors import DataError, DifferentiationError, UsageError
 from onnxviz.wording import shape_text
 
@@ -95,12 +95,12 @@ class Task:
         return f"{token}"
 
 
-def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = None) -> Task:
+def prepare(listener: Listener, options: dict[str, Any], model: Model | None = None) -> Task:
     """Settle everything, and tell on stderr what was found or assumed.
 
     Parameters
     ----------
-    terminal : Terminal
+    listener : Listener
         Where it is told.
     options : dict
         As `attribute` takes them.
@@ -116,12 +116,12 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     from onnxviz.methods.devices import choose_device
 
     model = onnxviz.load(options["model_path"]) if model is None else model
-    fed = read_inputs(terminal, model, options)
+    fed = read_inputs(listener, model, options)
     features = _features(model, fed, options)
     baselines, text = _baselines(fed, features, options["baseline"])
-    terminal.note(f"baseline: {text}")
+    listener.note(f"baseline: {text}")
     aims = tuple(
-        _aim(terminal, model, fed, objective, options) for objective in _objectives(terminal, model, fed, options)
+        _aim(listener, model, fed, objective, options) for objective in _objectives(listener, model, fed, options)
     )
     device = str(choose_device(options["device"]))
     return Task(model, fed, aims, baselines, text, features, _vocabulary(fed, options["vocab"]), device)
@@ -211,14 +211,14 @@ def _baseline(fed: Fed, one: Explained, features: Features | None, given: str | 
     return mean_baseline(sample, one.places), channels
 
 
-def _objectives(terminal: Terminal, model: Model, fed: Fed, options: dict[str, Any]) -> tuple[Objective, ...]:
+def _objectives(listener: Listener, model: Model, fed: Fed, options: dict[str, Any]) -> tuple[Objective, ...]:
     """Read the targets, check their indices against what ONNX Runtime computes, and replace every ``*``."""
     from onnxviz.methods.objectives.objectives import Activation, Objective
 
-    texts = options["targets"] or (_default_target(terminal, model, fed),)
+    texts = options["targets"] or (_default_target(listener, model, fed),)
     written = []
     for text in texts:
-        objective = unzip(terminal, model, Objective.parse(text, model.tensors))
+        objective = unzip(listener, model, Objective.parse(text, model.tensors))
         for name in objective.tensors:
             info = model.require(name, text)
             if info.container != "tensor" or info.dtype == "string":
@@ -239,7 +239,7 @@ def _feeds(fed: Fed) -> dict[str, np.ndarray]:
     return {**fed.feeds, **{one.name: np.repeat(one.sample, fed.copies, axis=0) for one in fed.explained}}
 
 
-def _default_target(terminal: Terminal, model: Model, fed: Fed) -> str:
+def _default_target(listener: Listener, model: Model, fed: Fed) -> str:
     """Return the class that ONNX Runtime gives the highest score, or the only number that the model gives."""
     names = []
     for name, info in model.outputs.items():
@@ -258,17 +258,17 @@ def _default_target(terminal: Terminal, model: Model, fed: Fed) -> str:
         if values[0].size == values.shape[1]:
             row = values[0].reshape(-1)
             best = int(row.argmax())
-            terminal.note(f"no -t: explaining {name}[{best}], the highest of {row.size} ({float(row[best]):.4g})")
+            listener.note(f"no -t: explaining {name}[{best}], the highest of {row.size} ({float(row[best]):.4g})")
             return f"{name}[{best}]"
     listed = ", ".join(f"{name} ({shape_text(np.shape(answers[name]))})" for name in names) or "no numbers"
     raise UsageError(f"{model.name} has no output with one score for each class: {listed}; name a target with -t")
 
 
-def _aim(terminal: Terminal, model: Model, fed: Fed, objective: Objective, options: dict[str, Any]) -> Aim:
+def _aim(listener: Listener, model: Model, fed: Fed, objective: Objective, options: dict[str, Any]) -> Aim:
     explained = objective if options["literal"] else _logit(model, fed, objective)
     if explained != objective:
-        terminal.note(f"explaining {explained}, before the squashing of {objective}; --literal explains the latter")
-    methods = _methods(terminal, model, fed, objective, explained, options["methods"])
+        listener.note(f"explaining {explained}, before the squashing of {objective}; --literal explains the latter")
+    methods = _methods(listener, model, fed, objective, explained, options["methods"])
     layers: tuple[str, ...] = ()
     if "grad-cam" in methods:
         layers = _layers(model, fed, explained, options["layer"])
@@ -299,7 +299,7 @@ def _logit(model: Model, fed: Fed, objective: Objective) -> Objective:
 
 
 def _methods(
-    terminal: Terminal, model: Model, fed: Fed, objective: Objective, explained: Objective, given: tuple[str, ...]
+    listener: Listener, model: Model, fed: Fed, objective: Objective, explained: Objective, given: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Return the methods asked for, or the one that suits the model; refuse those that it cannot have."""
     from onnxviz.model.tensors.support import reach
@@ -311,13 +311,13 @@ def _methods(
     reason = next((state.reason for state in states if state.reason), "nothing connects them")
     if not given:
         if smooth:
-            terminal.note(
+            listener.note(
                 "method: integrated-gradients, for a gradient reaches the input; --method takes others, or all"
             )
             return ("integrated-gradients",)
         count = sum(one.places.count for one in fed.explained)
         chosen = "shapley" if not fed.explained[0].places.evenly_spaced and count <= _FEW else "occlusion"
-        terminal.note(f"method: {chosen}, which needs no gradient: none reaches the input ({reason})")
+        listener.note(f"method: {chosen}, which needs no gradient: none reaches the input ({reason})")
         return (chosen,)
     wanted = tuple(dict.fromkeys(METHODS if "all" in given else given))
     refused = [one for one in wanted if one in BY_GRADIENT] if not smooth else []
@@ -327,7 +327,7 @@ def _methods(
             f"{', '.join(BY_SAMPLING)} need none"
         )
     if refused:
-        terminal.note(f"left out, for no gradient reaches the input ({reason}): {', '.join(refused)}")
+        listener.note(f"left out, for no gradient reaches the input ({reason}): {', '.join(refused)}")
     wanted = tuple(one for one in wanted if one not in refused)
     if "guided-backprop" in wanted and not _rectifiers(model, fed, explained):
         if "all" not in given:

@@ -14,7 +14,7 @@ from onnxviz.errors import OnnxvizError, UsageError
 
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.feed import Batch, Feed, Tally
-    from onnxviz.commands.terminal import Terminal
+    from onnxviz.analyses.listener import Listener
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.score_store import ScoreStore
     from onnxviz.methods.objectives.objectives import Objective
@@ -56,7 +56,7 @@ class ExemplarPass:
 
     Parameters
     ----------
-    terminal : Terminal
+    listener : Listener
         Where it speaks.
     model : Model
         The model.
@@ -82,11 +82,11 @@ class ExemplarPass:
         It holds no numbers.
     """
 
-    def __init__(self, terminal: Terminal, model: Model, texts: Sequence[str], highest: bool) -> None:
+    def __init__(self, listener: Listener, model: Model, texts: Sequence[str], highest: bool) -> None:
         from onnxviz.model.graph.zipped import unzipped
         from onnxviz.target import Target
 
-        self.terminal, self.model, self.highest = terminal, model, highest
+        self.listener, self.model, self.highest = listener, model, highest
         self.feed: Feed | None = None
         self.texts = tuple(dict.fromkeys(texts))
         self._written: list[Target | Objective] = []
@@ -147,7 +147,7 @@ class ExemplarPass:
                 yield batch
 
         with (
-            self.terminal.progress("samples", total or 1) as told,
+            self.listener.progress("samples", total or 1) as told,
             closing(feed.batches(data, size, tally, store.known)) as batches,
             closing(prefetch(scored, settled(batches), runs, runs + 1)) as done,
         ):
@@ -272,7 +272,7 @@ class ExemplarPass:
                 try:
                     self._fields[tensor] = receptive_field(self.model, tensor, self.feed.main, shape=shape)
                 except OnnxvizError as error:  # without it samples are shown whole
-                    self.terminal.note(f"{tensor}: its receptive field is not known ({error})")
+                    self.listener.note(f"{tensor}: its receptive field is not known ({error})")
         return self._fields[tensor]
 
 

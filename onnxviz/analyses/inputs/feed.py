@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.inputs.fitting import fit_rows, fit_sample, steps
-from onnxviz.commands.options import read_held, read_sizes, refine_contract
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.inputs.request import InputRequest
+from onnxviz.analyses.inputs.settled import Settled, settle
+from onnxviz.analyses.keywords import fields_of, requested
+from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
 from onnxviz.formats.data_set import PICTURES, fits
@@ -95,7 +97,7 @@ class Feed:
         All other inputs, with their batch.
     """
 
-    terminal: Terminal
+    listener: Listener
     model: Model
     contracts: dict[str, InputContract]
     shapes: dict[str, tuple[int | None, ...]]
@@ -198,7 +200,7 @@ class Feed:
         for note in notes:
             if note not in self.said:
                 self.said.add(note)
-                self.terminal.note(note)
+                self.listener.note(note)
 
     def _pass_over(self, tally: Tally, problem: tuple[str, str]) -> None:
         if self.strict:
@@ -207,7 +209,7 @@ class Feed:
         said = f"passed over: {problem[1]}"
         if said not in self.said and len(tally.problems) <= _SHOWN:
             self.said.add(said)
-            self.terminal.note(said)
+            self.listener.note(said)
 
     def close(self, tally: Tally, read: int) -> None:
         """Say how many samples were passed over.
@@ -222,7 +224,7 @@ class Feed:
             raise DataError(f"no sample could be read{said}")
         if tally.problems:
             count = len(tally.problems)
-            self.terminal.note(f"{count} sample{'s were' if count > 1 else ' was'} passed over, {read} were read")
+            self.listener.note(f"{count} sample{'s were' if count > 1 else ' was'} passed over, {read} were read")
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,12 +281,12 @@ def _joined(batches: list[Batch]) -> Batch:
     )
 
 
-def prepare_feed(terminal: Terminal, model: Model, options: dict[str, Any], sources: tuple[str, ...]) -> Feed:
+def prepare_feed(listener: Listener, model: Model, options: dict[str, Any], sources: tuple[str, ...]) -> Feed:
     """Settle which inputs the data feeds, what they expect and what the others are held at, and tell it on stderr.
 
     Parameters
     ----------
-    terminal : Terminal
+    listener : Listener
         Where it is told.
     model : Model
         The model.
@@ -298,35 +300,24 @@ def prepare_feed(terminal: Terminal, model: Model, options: dict[str, Any], sour
     UsageError
         If it cannot be told which input the data is for.
     """
-    from onnxviz.model.expectations.contract_reading import contract
-    from onnxviz.model.expectations.resting import rest
-    from onnxviz.model.expectations.sample_inputs import settled_shape
     from onnxviz.model.graph.labels import sample_rate
-    from onnxviz.model.probing.range_probe import probe_range
 
-    dims, shapes = read_sizes(options["dims"], options["shapes"], model)
-    held = read_held(options["held"], model, dims, shapes)
-    names = _fed(model, options.get("input_name"), held, sources)
-    outside = rest(model, [name for name in model.inputs if name not in names], held, dims, shapes)
-    refinements = tuple(options.get(key) for key in ("value_range", "mean", "std", "layout", "channels"))
-    contracts, wanted = {}, {}
-    for name in names:
-        expected = contract(model, name)
-        picture = expected.kind == "image" or len(names) == 1
-        expected = refine_contract(expected, *refinements) if picture else expected
-        settled = settled_shape(model, name, dims, shapes)
-        if len(names) == 1:
-            expected = probe_range(model, expected, settled, outside)
-        contracts[name] = expected
-        wanted[name] = open_sizes(model, name, settled, dims, name in shapes)
+    settled = settle(model, requested(InputRequest, {key: options[key] for key in fields_of(InputRequest)}))
+    names = _fed(model, options.get("input_name"), settled.held, sources)
+    # Several inputs may be fed: what is said of a picture holds for those that are pictures.
+    settled = settled.about(name for name in names if len(names) == 1 or settled.contract(name).kind == "image")
+    outside = settled.resting(name for name in model.inputs if name not in names)
+    contracts = {name: settled.contract(name) for name in names}
+    wanted = {name: open_sizes(settled, name) for name in names}
+    for name, expected in contracts.items():
         for sentence in expected.evidence:
-            terminal.note(f"{name}: {sentence}")
-    needed = [name for name in outside if name not in held]
+            listener.note(f"{name}: {sentence}")
+    needed = [name for name in outside if name not in settled.held]
     for name in needed:
-        terminal.note(f"{name}: held at rest ({shape_text(outside[name].shape)}); --set {name}=… holds it elsewhere")
+        listener.note(f"{name}: held at rest ({shape_text(outside[name].shape)}); --set {name}=… holds it elsewhere")
     rate = sample_rate(model.original)
     return Feed(
-        terminal,
+        listener,
         model,
         contracts,
         wanted,
@@ -388,14 +379,13 @@ def _fitting(model: Model, names: list[str], sources: tuple[str, ...]) -> list[s
     return [name for name in names if sizes[name] and (fits(shape[1:], sizes[name]) or fits(shape, sizes[name]))]
 
 
-def open_sizes(
-    model: Model, name: str, settled: tuple[int, ...], dims: dict[str, int], whole: bool
-) -> tuple[int | None, ...]:
-    """Return the sizes after the batch; None where neither file nor user says, and every sample has its own."""
-    shape = model.tensors[name].shape
+def open_sizes(settled: Settled, name: str) -> tuple[int | None, ...]:
+    """Return the sizes after the batch; None where neither file nor request says, and every sample has its own."""
+    shape, sizes = settled.model.tensors[name].shape, settled.shape(name)
     if shape is None:
-        return settled[1:]
+        return sizes[1:]
+    request = settled.request
     return tuple(
-        size if whole or isinstance(own, int) or own in dims else None
-        for own, size in zip(shape[1:], settled[1:], strict=True)
+        size if name in request.shapes or isinstance(own, int) or own in request.dims else None
+        for own, size in zip(shape[1:], sizes[1:], strict=True)
     )

@@ -11,8 +11,9 @@ import numpy as np
 
 from onnxviz.analyses.inputs.fitting import read_input
 from onnxviz.analyses.inputs.moving import Moving, choose_moving
-from onnxviz.commands.options import refine_contract
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.inputs.request import InputRequest
+from onnxviz.analyses.keywords import fields_of, requested
+from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def input_statistics(samples: SampleBatches, path: Path, expected: InputContract
 
 
 def inner_space(
-    terminal: Terminal,
+    listener: Listener,
     model: Model,
     name: str,
     held: dict[str, np.ndarray],
@@ -109,16 +110,15 @@ def inner_space(
     source = choose_moving(model, None)
     if not source.inputs:
         raise UsageError(f"--data {path}: samples of token ids cannot be read; leave it out")
-    expected = refine_contract(
-        source.contract(model), *(options[key] for key in ("value_range", "mean", "std", "layout", "channels"))
-    )
+    request = requested(InputRequest, {key: options[key] for key in fields_of(InputRequest)})
+    expected = request.refined(source.contract(model))
     shape = source.shape(model, held, dims, shapes, options["seed"])[0]
     rows = None
     if expected.kind == "vector" and len(shape) == 2 and not path.is_dir():
         known = source.joined.names if source.joined else feature_names(model.original)
         rows, _, notes = read_rows(path, known if len(known) == shape[1] else (), shape[1])
         for note in notes:
-            terminal.note(f"{source.name}: {note}")
+            listener.note(f"{source.name}: {note}")
     fed = feed(model, held, dims, shapes, options["seed"])
     samples = InnerBatches(SampleBatches(path, expected, shape, rows, MOST), model, name, source, fed, shape[0])
     count, total, squares = 0, np.zeros(()), np.zeros(())
@@ -132,12 +132,12 @@ def inner_space(
     scale = np.sqrt(np.maximum(squares / count - mean**2, 0))
     if not scale.any():
         raise DataError(f"--data {path}: {name} is the same for all of its {count} samples")
-    terminal.note(f"{name}: mean and deviation of each channel on {count} samples of {path}, by ONNX Runtime")
+    listener.note(f"{name}: mean and deviation of each channel on {count} samples of {path}, by ONNX Runtime")
     return found, mean.astype(np.float32), scale.astype(np.float32), samples
 
 
 def refined(
-    terminal: Terminal,
+    listener: Listener,
     space: Space,
     expected: InputContract,
     shape: tuple[int, ...],
@@ -159,11 +159,11 @@ def refined(
             said.append(f"how its {channels} channels vary together")
             space = replace(space, colors=color_root(found.covariance).numpy())
         if said:
-            terminal.note(f"{space.name}: {' and '.join(said)}, of {found.count} samples of {options['data']}")
+            listener.note(f"{space.name}: {' and '.join(said)}, of {found.count} samples of {options['data']}")
         if found.band < 0.5:
             reach = f"of the samples, which are enlarged, frequencies up to {found.band:.2g} cycles count"
             spectrum = "" if found.slope is not None else ": too few to tell a slope, so 1 is taken"
-            terminal.note(f"{space.name}: {reach}{spectrum}")
+            listener.note(f"{space.name}: {reach}{spectrum}")
         space = replace(space, slope=found.slope)
     if options["start"] is not None:
         path = Path(options["start"])
@@ -172,6 +172,6 @@ def refined(
             kind = expected.kind if moving.inputs else "array"
             beginning = read_input(path, replace(expected, shape=shape, kind=kind), shape, rate)[0]
         kept = ": its phases alone, at nature's magnitudes" if space.parameterization == "maco" else ""
-        terminal.note(f"{space.name}: starting from {path}{kept}")
+        listener.note(f"{space.name}: starting from {path}{kept}")
         space = replace(space, beginning=np.asarray(beginning, np.float32))
     return space

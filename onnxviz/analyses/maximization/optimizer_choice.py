@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, cast
 
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DifferentiationError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def stops(
 
 
 def choose_optimizer(
-    terminal: Terminal,
+    listener: Listener,
     asked: str | None,
     objectives: tuple[Objective, ...],
     stopped: tuple[str, ...],
@@ -72,5 +72,5 @@ def choose_optimizer(
     if asked is not None:
         raise DifferentiationError(f"{said}; --optimizer cma searches without gradients")
     others = " (all targets are)" if len(objectives) > 1 else ""
-    terminal.note(f"{said}; searched without gradients instead, by CMA-ES over ONNX Runtime{others}")
+    listener.note(f"{said}; searched without gradients instead, by CMA-ES over ONNX Runtime{others}")
     return "cma"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.listener import Listener
 from onnxviz.errors import EvaluationError, OnnxvizError, UsageError
 from onnxviz.wording import shape_text
 
@@ -177,7 +177,7 @@ def size_remark(original: Model, name: str, shape: tuple[int, ...]) -> str:
 
 
 def seen_windows(
-    terminal: Terminal,
+    listener: Listener,
     model: Model,
     objectives: tuple[Objective, ...],
     name: str,
@@ -193,5 +193,5 @@ def seen_windows(
                 for axis, part in zip(expected.axes, window, strict=True)
                 if axis != "channel"
             )
-            terminal.note(f"{one}: sees {places} of {name}; the rest stays at the middle of the range")
+            listener.note(f"{one}: sees {places} of {name}; the rest stays at the middle of the range")
     return windows

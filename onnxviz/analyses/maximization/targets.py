@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.listener import Listener
 from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 
-def parse_aims(terminal: Terminal, model: Model, texts: tuple[str, ...], moving: Moving) -> tuple[Objective, ...]:
+def parse_aims(listener: Listener, model: Model, texts: tuple[str, ...], moving: Moving) -> tuple[Objective, ...]:
     """Read what --target gives.
 
     Raises
@@ -29,7 +29,7 @@ def parse_aims(terminal: Terminal, model: Model, texts: tuple[str, ...], moving:
 
     parsed = []
     for text in texts:
-        objective = unzip(terminal, model, Objective.parse(text, model.tensors, moving.name))
+        objective = unzip(listener, model, Objective.parse(text, model.tensors, moving.name))
         for name in moving.in_graph(objective.tensors):
             info = model.require(name, text)
             if not info.is_float:
@@ -38,7 +38,7 @@ def parse_aims(terminal: Terminal, model: Model, texts: tuple[str, ...], moving:
     return tuple(parsed)
 
 
-def unzip(terminal: Terminal, model: Model, objective: Objective) -> Objective:
+def unzip(listener: Listener, model: Model, objective: Objective) -> Objective:
     """Aim at the tensor before a ZipMap where a term names the maps that it makes."""
     from onnxviz.methods.objectives.objectives import Activation
     from onnxviz.model.graph.zipped import unzipped
@@ -47,7 +47,7 @@ def unzip(terminal: Terminal, model: Model, objective: Objective) -> Objective:
     for weight, term in objective.terms:
         other = unzipped(model, term.target) if isinstance(term, Activation) else None
         if other is not None:
-            terminal.note(f"{term}: a map for each sample, made by ZipMap; aiming at {other}, the tensor before it")
+            listener.note(f"{term}: a map for each sample, made by ZipMap; aiming at {other}, the tensor before it")
         terms.append((weight, term if other is None else Activation(other)))
     return type(objective)(tuple(terms))
 

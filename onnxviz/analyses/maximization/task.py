@@ -11,13 +11,15 @@ import numpy as np
 
 from onnxviz.analyses.inputs.features import Features
 from onnxviz.analyses.inputs.moving import Moving, choose_moving
+from onnxviz.analyses.inputs.request import InputRequest
+from onnxviz.analyses.inputs.settled import settle
 from onnxviz.analyses.inputs.tokens import Tokens, read_tokens
+from onnxviz.analyses.keywords import fields_of, requested
+from onnxviz.analyses.listener import Listener
 from onnxviz.analyses.maximization.optimizer_choice import OptimizerName, choose_optimizer, stops
 from onnxviz.analyses.maximization.search_space import search_space, signal_rate
 from onnxviz.analyses.maximization.targets import climbed_aim, expand_aims, parse_aims
 from onnxviz.analyses.maximization.token_space import hold_ids, token_space
-from onnxviz.commands.options import read_held, read_sizes, refine_contract
-from onnxviz.commands.terminal import Terminal
 from onnxviz.errors import UsageError
 from onnxviz.wording import shape_text
 
@@ -117,12 +119,12 @@ class Task:
             yield replace(self.space, window=window), list(part)
 
 
-def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = None) -> Task:
+def prepare(listener: Listener, options: dict[str, Any], model: Model | None = None) -> Task:
     """Settle everything, and tell on stderr what was found or assumed.
 
     Parameters
     ----------
-    terminal : Terminal
+    listener : Listener
         Where it is told.
     options : dict
         As `maximize` takes them.
@@ -140,26 +142,21 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     from onnxviz.analyses.maximization.references import check_like, read_example, surroundings
     from onnxviz.analyses.maximization.size_and_window import check_sized, resized_model, seen_windows, size_remark
     from onnxviz.methods.devices import choose_device
-    from onnxviz.model.expectations.resting import activation_elements, rest
+    from onnxviz.model.expectations.resting import activation_elements
     from onnxviz.model.graph.labels import class_names
-    from onnxviz.model.probing.range_probe import probe_range
-    from onnxviz.model.probing.runnable_sizes import runnable_sizes
 
     model = onnxviz.load(options["model_path"]) if model is None else model
-    dims, shapes = read_sizes(options["dims"], options["shapes"], model)
-    held = read_held(options["held"], model, dims, shapes)
+    request = requested(InputRequest, {key: options[key] for key in fields_of(InputRequest)})
     moving = choose_moving(model, options["wrt"], options["targets"])
-    sized = ""
-    if moving.inputs and moving.joined is None:
-        (dims, shapes), sized = runnable_sizes(model, moving.name, held, dims, shapes)
+    single = moving.inputs and moving.joined is None
+    settled = settle(model, request, running=moving.name if single else False).about([moving.name])
+    held, dims, shapes = settled.held, settled.dims, settled.shapes
     for name in (moving.name, *moving.inputs, *([moving.embedding.ids] if moving.embedding else [])):
         if name in held:
             raise UsageError(f"--set {name}=…: it is the tensor that moves; hold another, or move another by --wrt")
     inside = not moving.inputs
-    expected = refine_contract(
-        moving.contract(model), *(options[key] for key in ("value_range", "mean", "std", "layout", "channels"))
-    )
-    written = parse_aims(terminal, model, options["targets"], moving)
+    expected = settled.contract(moving.name) if single and not moving.whole else request.refined(moving.contract(model))
+    written = parse_aims(listener, model, options["targets"], moving)
     check_like(written, options["like"])
     if moving.whole and any(one.asks for one in written):
         asking = next(one for one in written if one.asks)
@@ -182,13 +179,10 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
 
         measured = tuple(dict.fromkeys(name for one in written for name in one.tensors))
         check_sized(model, original, measured, moving.name, shape, feed(model, held, dims, shapes, options["seed"]))
-    if not inside and moving.joined is None and not moving.whole:
-        outside = rest(model, [name for name in model.inputs if name != moving.name], held, dims, shapes)
-        expected = probe_range(model, expected, shape, outside)
     objectives, sizes = expand_aims(model, written, moving, shape, held, dims, shapes, options["seed"])
     stopped = stops(model, objectives, moving, options["straight_through"])
     asked = options["optimizer"] or ("nadam" if options["parameterization"] == "maco" else None)
-    optimizer = choose_optimizer(terminal, asked, objectives, stopped, moving.name)
+    optimizer = choose_optimizer(listener, asked, objectives, stopped, moving.name)
     # Without gradients none vanishes: the probability itself is searched.
     literal = options["literal"] or optimizer == "cma"
     climbed = objectives if literal else tuple(climbed_aim(model, one) for one in objectives)
@@ -198,7 +192,7 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
         space, drawing, features = token_space(tokens, expected, shape, options)
     else:
         if inside and options["data"] is not None:
-            shape, center, spread, samples = inner_space(terminal, model, moving.name, held, dims, shapes, options)
+            shape, center, spread, samples = inner_space(listener, model, moving.name, held, dims, shapes, options)
         space, drawing, features = search_space(model, moving, expected, shape, center, spread, rate, options)
         if options["data"] is not None and samples is None:
             samples = SampleBatches(options["data"], expected, shape, features.rows, rate=rate)
@@ -210,36 +204,38 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     settings = _settings(space, expected, optimizer, bool(costly), vast, options)
     if costly and None in (options["steps"], options["restarts"]):
         why = f"{np.prod(shape[1:])} numbers" if np.prod(shape[1:]) > LARGE else f"{count} operators up to the target"
-        terminal.note(f"{moving.name}: {why}: one start and 64 steps where --restarts and --steps say nothing else")
+        listener.note(f"{moving.name}: {why}: one start and 64 steps where --restarts and --steps say nothing else")
     if vast and options["steps"] is None:
         why = f"{numbers / 1e6:.0f} million numbers up to the target"
-        terminal.note(f"{moving.name}: {why}: {settings.steps} steps where --steps says nothing else")
+        listener.note(f"{moving.name}: {why}: {settings.steps} steps where --steps says nothing else")
     if optimizer == "lbfgs" and space.spectral and not options["no_transforms"]:
-        terminal.note("lbfgs climbs without random moves, which would make its target another at each step")
-    for sentence in filter(None, (moving.remark, sized)):
-        terminal.note(f"{moving.name}: {sentence}")
+        listener.note("lbfgs climbs without random moves, which would make its target another at each step")
+    if moving.remark:
+        listener.note(f"{moving.name}: {moving.remark}")
+    for sentence in settled.notes:
+        listener.note(sentence)
     for sentence in (*expected.evidence, *features.notes) if tokens is None else tokens.notes:
-        terminal.note(f"{tokens.embedding.ids if tokens else moving.name}: {sentence}")
+        listener.note(f"{tokens.embedding.ids if tokens else moving.name}: {sentence}")
     if inside and not tokens and not space.spectral:
-        terminal.note(f"{moving.name}: each element moves by itself, on a ball in the scale of its activations")
+        listener.note(f"{moving.name}: each element moves by itself, on a ball in the scale of its activations")
     remark = ""
     if model is not original:
         remark = size_remark(original, moving.name, shape)
-        terminal.note(f"{moving.name}: {remark}")
-    space = refined(terminal, space, expected, shape, moving, samples, rate, options)
+        listener.note(f"{moving.name}: {remark}")
+    space = refined(listener, space, expected, shape, moving, samples, rate, options)
     windows = (
         (None,) * len(objectives)
         if moving.whole
-        else seen_windows(terminal, model, objectives, moving.name, shape, expected)
+        else seen_windows(listener, model, objectives, moving.name, shape, expected)
     )
     squashed = [(one, other) for one, other in zip(objectives, climbed, strict=True) if one != other]
     for objective, other in squashed[:1]:
-        terminal.note(f"climbing {other}, before the squashing; the score is that of {objective}")
-    resting = _resting(terminal, model, moving, (*objectives, *climbed), held, dims, shapes)
+        listener.note(f"climbing {other}, before the squashing; the score is that of {objective}")
+    resting = _resting(listener, model, moving, (*objectives, *climbed), held, dims, shapes)
     if any(one.asks for one in objectives):
         example = options["like"] and read_example(options["like"], expected, shape, tokens, rate)
-        settled = surroundings(model, objectives, space, shape, moving, sizes, resting, example)
-        objectives, climbed = (tuple(one.settled(settled) for one in sums) for sums in (objectives, climbed))
+        around = surroundings(model, objectives, space, shape, moving, sizes, resting, example)
+        objectives, climbed = (tuple(one.settled(around) for one in sums) for sums in (objectives, climbed))
     # ONNX Runtime searches on the CPU, whatever else there is.
     device = "cpu" if optimizer == "cma" else str(choose_device(options["device"]))
     return Task(
@@ -313,7 +309,7 @@ def _steps(space: Space, maco: bool, plane: bool, costly: bool, vast: bool) -> i
 
 
 def _resting(
-    terminal: Terminal,
+    listener: Listener,
     model: Model,
     moving: Moving,
     objectives: tuple[Objective, ...],
@@ -335,5 +331,5 @@ def _resting(
         if name in resting and name not in held:
             values = resting[name]
             single = f"{values.flat[0]:g}" if values.size and (values == values.flat[0]).all() else "rest"
-            terminal.note(f"{name}: held at {single} ({shape_text(values.shape)}); --set {name}=… holds it elsewhere")
+            listener.note(f"{name}: held at {single} ({shape_text(values.shape)}); --set {name}=… holds it elsewhere")
     return resting

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,3 +74,23 @@ def standing(score: float, samples: NDArray[np.floating]) -> Standing | None:
     highest, deviation = float(scores.max()), float(scores.std())
     margin = (score - highest) / deviation if deviation > 0 else None
     return Standing(len(scores), 100 * float((scores < score).mean()), highest, float(scores.mean()), deviation, margin)
+
+
+def standing_of(real: Mapping[str, Any], score: float | None) -> str:
+    """Return where a score stands among those of the samples, in words; "" where nothing can be said.
+
+    Parameters
+    ----------
+    real : mapping
+        ``statistics`` (count, mean, std, max) and ``order`` (sorted scores, lowest first) of the samples.
+    score : float or None
+        The score of the input that was found.
+    """
+    known = real["statistics"]
+    if score is None or not np.isfinite(score) or not known["count"]:
+        return ""
+    share = 100 * float(np.searchsorted(real["order"], score, side="left")) / len(real["order"])
+    deviation = known["std"]
+    margin = (score - known["max"]) / deviation if deviation > 0 else None
+    found = Standing(known["count"], share, known["max"], known["mean"], deviation, margin)
+    return found.statement

@@ -74,7 +74,7 @@ def pack(model: Model, options: Mapping[str, Any]) -> Parcel:
     # Weights beside the model are found from its folder: below one folder they all keep their places.
     inside = {f"model/{written.name}": written, **{f"model/{name}": file for name, file in model.beside.items()}}
     places = {str(written): f"model/{written.name}"}
-    for number, (_, text) in enumerate(options["held"]):
+    for number, text in enumerate(options["held"].values()):
         path = Path(text.partition("::")[0])
         if path.is_file():
             places[str(path)] = f"held/{number}/{path.name}"
@@ -110,5 +110,5 @@ def relocated(options: Mapping[str, Any], places: Mapping[str, str], folder: Pat
 
     return {
         **{key: place(value) for key, value in options.items()},
-        "held": tuple((name, text(value)) for name, value in options.get("held", ())),
+        "held": {name: text(value) for name, value in options.get("held", {}).items()},
     }
