@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.errors import OnnxvizError
@@ -12,11 +13,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Model", "OnnxvizError", "__version__", "load"]
 
+_FACE = {
+    "Model": "onnxviz.model.model",
+    "load": "onnxviz.model.model",
+}
+"""The public names, each with the module that defines it."""
+
 
 def __getattr__(name: str) -> Any:
-    """Import the model floor when it is first asked for, so that ``--help`` need not."""
-    if name in ("Model", "load"):
-        from onnxviz.model import model
-
-        return getattr(model, name)
+    """Import a public name when it is first asked for, so that ``import onnxviz`` costs little."""
+    if name in _FACE:
+        return getattr(importlib.import_module(_FACE[name]), name)
     raise AttributeError(f"module 'onnxviz' has no attribute '{name}'")

@@ -59,6 +59,15 @@ class InputContract:
         """Whether the range is known."""
         return bool(self.low)
 
+    def pixel_units(self) -> tuple[float, float, tuple[float, ...] | float, tuple[float, ...] | float]:
+        """Return (low, high, mean, std) as pictures are fitted and restored by: one range, or a mean and deviation per channel."""
+        low, high = self.low or (0.0,), self.high or (1.0,)
+        if len(low) == 1:
+            return float(low[0]), float(high[0]), 0.0, 1.0
+        # (u - mean) / std runs from low to high while u runs from 0 to 1.
+        std = tuple(1.0 / (top - bottom) for bottom, top in zip(low, high, strict=True))
+        return 0.0, 1.0, tuple(-bottom * one for bottom, one in zip(low, std, strict=True)), std
+
     def with_note(self, note: str, **changes: object) -> InputContract:
         """Return a copy with changes and one more sentence of evidence."""
         return replace(self, evidence=(*self.evidence, note), **changes)  # type: ignore[arg-type]  # names of fields alone

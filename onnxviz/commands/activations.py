@@ -144,7 +144,7 @@ class _Work:
 
     def __post_init__(self) -> None:
         from onnxviz.analyses.inputs.forward import Forward
-        from onnxviz.analyses.maximization.pictures import Drawing
+        from onnxviz.drawing.input_drawing import Drawing
         from onnxviz.formats.file_names import safe_names
         from onnxviz.model.graph.labels import feature_names
         from onnxviz.model.graph.zipped import class_labels

@@ -191,7 +191,7 @@ class _Codes:
     """The codes of samples, as they come, and small pictures of the samples."""
 
     def __init__(self, model: Model, feed: Feed, target: Target, flat: bool, pictures: bool) -> None:
-        from onnxviz.analyses.maximization.pictures import Drawing
+        from onnxviz.drawing.input_drawing import Drawing
 
         self.model, self.feed, self.target, self.flat = model, feed, target, flat
         self.identities: list[str] = []

@@ -148,7 +148,7 @@ def _write(
     """Draw the sheets, and write tables and the whole result."""
     from onnxviz.analyses.examples.sheets import Sheets
     from onnxviz.analyses.examples.tables import write_tables
-    from onnxviz.analyses.maximization.pictures import Drawing
+    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.drawing.pictures import save_picture
     from onnxviz.formats.atomic_file import atomic_file
     from onnxviz.formats.file_names import safe_names

@@ -242,7 +242,7 @@ class RealData:
     def _draw(self, report: ReportFolder, rows: list[dict[str, Any]], count: int) -> None:
         """Read the samples that are shown again, draw each once, and write what the page of each tensor shows."""
         from onnxviz.analyses.inputs.feed import Tally
-        from onnxviz.analyses.maximization.pictures import Drawing
+        from onnxviz.drawing.input_drawing import Drawing
         from onnxviz.model.graph.labels import feature_names, sample_rate
 
         rows = [row for row in rows if row["target"] in self._units]

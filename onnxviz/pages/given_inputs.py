@@ -165,7 +165,7 @@ class GivenInputs:
         from onnxviz.analyses.activations.answers import answer_of, answer_row
         from onnxviz.analyses.activations.pictures import answer_picture
         from onnxviz.analyses.inputs.forward import Forward
-        from onnxviz.analyses.maximization.pictures import Drawing
+        from onnxviz.drawing.input_drawing import Drawing
         from onnxviz.model.graph.labels import class_names, feature_names
         from onnxviz.target import Target
 

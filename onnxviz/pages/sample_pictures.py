@@ -13,7 +13,7 @@ from onnxviz.pages.page_pictures import PagePicture, envelope, page_chart, page_
 
 if TYPE_CHECKING:
     from onnxviz.analyses.activations.answers import Answer
-    from onnxviz.analyses.maximization.pictures import Drawing
+    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.drawing.pictures import Picture
 
 _COLUMNS = 160

@@ -8,7 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from onnxviz.analyses.activations.answers import Answer
-    from onnxviz.analyses.maximization.pictures import Drawing
+    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.drawing.pictures import Picture
     from onnxviz.drawing.sheet import Tile
     from onnxviz.methods.samples.activity import Activity

@@ -129,8 +129,8 @@ def _over_pixels(one: Explained, panels: list[Panel], title: str, subtitle: str)
 
 
 def _pixels(one: Explained) -> Picture:
-    from onnxviz.analyses.maximization.pictures import Drawing
     from onnxviz.drawing.attribution_maps import plane_picture
+    from onnxviz.drawing.input_drawing import Drawing
 
     color = one.expected.color is not None and one.expected.bounded
     # What has more channels than colors is shown as their mean.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.attribution.explained_inputs import Explained, Fed, read_inputs
+from onnxviz.analyses.inputs.zip_maps import unzip
 from onnxviz.analyses.listener import Listener
-from onnxviz.analyses.maximization.targets import unzip
 from onnxviz.errors import DataError, DifferentiationError, UsageError
 from onnxviz.wording import shape_text
 

@@ -10,7 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.feed import Feed
-    from onnxviz.analyses.maximization.pictures import Drawing
+    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.drawing.pictures import Picture
     from onnxviz.drawing.sheet import Tile
 

@@ -229,21 +229,11 @@ def _image(sample: Sample, expected: InputContract, wanted: Sequence[int | None]
         raise DataError(
             f"{sample.source}: a picture does not fit {expected.name}, which takes {expected.kind} {expected.layout}; give a .npy file"
         )
-    low, high, mean, std = image_units(expected)
+    low, high, mean, std = expected.pixel_units()
     own = dict(zip(("height", "width"), sample.array.shape[:2], strict=True))
     own["channel"] = 1 if expected.color == "gray" else 3
     sizes = [own[axis] if size is None else size for axis, size in zip(expected.axes, wanted, strict=True)]
     return fit_image(sample, (1, *sizes), expected.layout.lower(), expected.color, low, high, mean, std)  # type: ignore[arg-type]  # as in drawing
-
-
-def image_units(expected: InputContract) -> tuple[float, float, tuple[float, ...] | float, tuple[float, ...] | float]:
-    """Return (low, high, mean, std) as the picture functions take them, from a range that may differ between channels."""
-    low, high = np.asarray(expected.low or (0.0,)), np.asarray(expected.high or (1.0,))
-    if low.size == 1:
-        return float(low[0]), float(high[0]), 0.0, 1.0
-    # (u - mean) / std runs from low to high while u runs from 0 to 1.
-    std = 1.0 / (high - low)
-    return 0.0, 1.0, tuple(float(x) for x in -low * std), tuple(float(x) for x in std)
 
 
 def _signal(sample: Sample, wanted: Sequence[int | None], rate: int | None) -> np.ndarray:

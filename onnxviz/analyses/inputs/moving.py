@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxviz.analyses.maximization.token_space import check_table
+from onnxviz.analyses.inputs.tokens import check_table
 from onnxviz.errors import UsageError
 from onnxviz.wording import shape_text
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxviz.errors import DataError, UsageError
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.model.expectations.embedding import Embedding
@@ -95,6 +96,16 @@ def center_and_spread(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _unit(vectors: np.ndarray) -> np.ndarray:
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.where(norms > 0, norms, 1))
+
+
+def check_table(embedding: Embedding, values: np.ndarray, ids: np.ndarray) -> None:
+    """Make sure that ONNX Runtime turns ids into the rows that were found."""
+    wanted = embedding.rows[ids.astype(np.int64)]
+    if values.shape != wanted.shape or values.ndim != 3 or not np.allclose(values, wanted, rtol=1e-3, atol=1e-5):
+        raise UsageError(
+            f"{embedding.ids}: {embedding.output} is not its table's rows, (batch, time, feature), as they are (its shape is "
+            f"{shape_text(values.shape)}); move that tensor itself: --wrt {embedding.output}"
+        )
 
 
 def read_tokens(

@@ -1,176 +1,15 @@
-"""Which picture suits an input: colors for pictures, curves for signals, bars for vectors, a heat map for the rest."""
+"""The pictures of a maximum: of what was found, and of single samples beside it."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-
-from onnxviz.analyses.inputs.fitting import image_units
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.findings import Findings
     from onnxviz.analyses.maximization.task import Task
-    from onnxviz.analyses.maximization.vector_findings import VectorFindings
-    from onnxviz.contract import InputContract
     from onnxviz.drawing.pictures import Picture
-
-
-_UNITS = "value, in the model's own units"
-_MOST_LINES = 8
-"""More features than this are drawn as colors, and no fewer steps as bars."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """How arrays of one input are drawn.
-
-    Attributes
-    ----------
-    expected : InputContract
-        What the input is.
-    names : tuple of str
-        Of a vector's features.
-    mean, std : ndarray or None
-        Of a vector's features.
-    low, high : ndarray or None
-        A vector's bounds.
-    rate : float or None
-        A signal's samples per second.
-    """
-
-    expected: InputContract
-    names: tuple[str, ...] = ()
-    mean: np.ndarray | None = None
-    std: np.ndarray | None = None
-    low: np.ndarray | None = None
-    high: np.ndarray | None = None
-    rate: float | None = None
-
-    @property
-    def is_picture(self) -> bool:
-        """Whether an array is drawn pixel by pixel, with no axes."""
-        return self.expected.kind == "image"
-
-    def draw(
-        self,
-        array: np.ndarray,
-        title: str = "",
-        subtitle: str = "",
-        restarts: np.ndarray | None = None,
-        vector: VectorFindings | None = None,
-    ) -> Picture:
-        """Draw one sample.
-
-        Parameters
-        ----------
-        array : (*shape) ndarray
-            Without the batch, in the model's own units.
-        title, subtitle : str
-            Two lines above a chart; a picture has none.
-        restarts : (restart, *shape) ndarray, optional
-            What every start ended in; shown in a vector's chart.
-        vector : VectorFindings, optional
-            What else is known of a vector.
-
-        Returns
-        -------
-        (height, width, 3) uint8
-        """
-        expected = self.expected
-        if self.is_picture:
-            return self._picture(array)
-        if expected.kind == "signal":
-            from onnxviz.drawing.signal_chart import signal_chart
-
-            return signal_chart(array, self.rate, title=title, subtitle=subtitle)
-        if expected.kind == "volume" and array.ndim == 4:
-            from onnxviz.drawing.volume_sheet import volume_sheet
-
-            return volume_sheet(array, title, subtitle, _UNITS)
-        if expected.axes == ("time", "batch", "feature") and array.ndim == 3 and array.shape[1] == 1:
-            array, restarts = array[:, 0], None if restarts is None else restarts[:, :, 0]
-            return self._steps(array, title, subtitle, restarts)
-        if expected.axes == ("time", "feature") and array.ndim == 2:
-            return self._steps(array, title, subtitle, restarts)
-        if array.ndim <= 1 or (array.ndim == 2 and 1 in array.shape):
-            return self._bars(array.reshape(-1), title, subtitle, restarts, vector)
-        from onnxviz.drawing.heat_map import heat_map
-
-        axes = (
-            expected.axes
-            if len(expected.axes) == array.ndim
-            else tuple(f"axis {axis + 1}" for axis in range(array.ndim))
-        )
-        plane = array.reshape(-1, array.shape[-1])
-        rows = " × ".join(axes[:-1])
-        return heat_map(plane, rows=rows, columns=axes[-1], label=_UNITS, title=title, subtitle=subtitle)
-
-    def _steps(self, array: np.ndarray, title: str, subtitle: str, restarts: np.ndarray | None) -> Picture:
-        """Draw (time, feature): a line for each of a few features over many steps, else colors with time to the right."""
-        length, features = array.shape
-        if features <= _MOST_LINES < length:
-            from onnxviz.drawing.signal_chart import signal_chart
-
-            names = [f"feature {feature}" for feature in range(features)] if features > 1 else ()
-            others = np.swapaxes(restarts, 1, 2) if restarts is not None and len(restarts) > 1 else None
-            return signal_chart(
-                array.T, names=names, others=others, step="step", spectra=False, title=title, subtitle=subtitle
-            )
-        if length == 1:
-            return self._bars(array.reshape(-1), title, subtitle, restarts, None)
-        from onnxviz.drawing.heat_map import heat_map
-
-        return heat_map(
-            array.T,
-            rows="feature",
-            columns="time, in steps",
-            label=_UNITS,
-            upward=True,
-            title=title,
-            subtitle=subtitle,
-        )
-
-    def _picture(self, array: np.ndarray) -> Picture:
-        from onnxviz.drawing.kernels import planes
-        from onnxviz.formats.image_inputs import restore_image
-
-        expected = self.expected
-        if expected.color is not None and expected.bounded:
-            low, high, mean, std = image_units(expected)
-            return restore_image(array, expected.layout[1:].lower(), expected.color, low, high, mean, std)  # type: ignore[arg-type]  # `color` is one of the three words
-        channels = np.moveaxis(array, expected.axes.index("channel"), 0)
-        centered = channels - channels.mean(axis=(1, 2), keepdims=True)
-        return planes(centered, float(np.abs(centered).max()) or 1.0, math.ceil(math.sqrt(len(channels))))
-
-    def _bars(
-        self,
-        values: np.ndarray,
-        title: str,
-        subtitle: str,
-        restarts: np.ndarray | None,
-        vector: VectorFindings | None,
-    ) -> Picture:
-        from onnxviz.drawing.feature_vector import FeatureVector
-        from onnxviz.drawing.vector_chart import vector_chart
-
-        given: dict[str, Any] = {"names": self.names if len(self.names) == values.size else ()}
-        if self.mean is not None and self.std is not None:
-            given |= {"mean": self.mean, "std": self.std}
-        if self.low is not None and self.high is not None:
-            given |= {"low": self.low, "high": self.high}
-        if restarts is not None and len(restarts) > 1:
-            given["restarts"] = restarts.reshape(len(restarts), -1)
-        if vector is not None:
-            given |= {"drops": vector.drops(), "reference": vector.reference}
-            if vector.neighbors is not None:
-                given |= {"rows": vector.neighbor_rows, "row_names": vector.row_names()}
-                subtitle = (subtitle + vector.distance_text()).removeprefix(" · ")
-        return vector_chart(
-            FeatureVector(values, units="" if self.std is not None else "model units", **given), title, subtitle
-        )
 
 
 def draw(task: Task, findings: Findings, array: np.ndarray, title: str, subtitle: str, every: np.ndarray) -> Picture:
@@ -188,7 +27,11 @@ def draw(task: Task, findings: Findings, array: np.ndarray, title: str, subtitle
         What every start ended in.
     """
     if task.tokens is None:
-        return task.drawing.draw(array, title, subtitle, every.astype(np.float32), findings.vector)
+        vector = findings.vector
+        if vector is not None:
+            subtitle = (subtitle + vector.distance_text()).removeprefix(" · ")
+        known = None if vector is None else vector.drawn()
+        return task.drawing.draw(array, title, subtitle, every.astype(np.float32), known)
     return draw_sample(task, array, title, subtitle, findings.tokens.drops if findings.tokens is not None else None)
 
 

@@ -11,8 +11,8 @@ from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.moving import Moving
-    from onnxviz.analyses.maximization.pictures import Drawing
     from onnxviz.contract import InputContract
+    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.space import Space
     from onnxviz.model.model import Model
 
@@ -64,7 +64,7 @@ def search_space(
     UsageError, DataError
         If an option does not suit the input, or a file cannot be read.
     """
-    from onnxviz.analyses.maximization.pictures import Drawing
+    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.space import Space
     from onnxviz.model.graph.labels import feature_names
 

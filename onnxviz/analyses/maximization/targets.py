@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.analyses.inputs.zip_maps import unzip
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import UsageError
 
@@ -36,20 +37,6 @@ def parse_aims(listener: Listener, model: Model, texts: tuple[str, ...], moving:
                 raise UsageError(f"{text}: {name} holds {info.dtype}; only floating-point tensors can be maximized")
         parsed.append(objective)
     return tuple(parsed)
-
-
-def unzip(listener: Listener, model: Model, objective: Objective) -> Objective:
-    """Aim at the tensor before a ZipMap where a term names the maps that it makes."""
-    from onnxviz.methods.objectives.objectives import Activation
-    from onnxviz.model.graph.zipped import unzipped
-
-    terms = []
-    for weight, term in objective.terms:
-        other = unzipped(model, term.target) if isinstance(term, Activation) else None
-        if other is not None:
-            listener.note(f"{term}: a map for each sample, made by ZipMap; aiming at {other}, the tensor before it")
-        terms.append((weight, term if other is None else Activation(other)))
-    return type(objective)(tuple(terms))
 
 
 def expand_aims(

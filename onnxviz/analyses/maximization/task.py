@@ -26,8 +26,8 @@ from onnxviz.wording import shape_text
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.few_samples import SampleBatches
     from onnxviz.analyses.maximization.inner_samples import InnerBatches
-    from onnxviz.analyses.maximization.pictures import Drawing
     from onnxviz.contract import InputContract
+    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.lattice import Lattice
     from onnxviz.methods.ascent.search import Settings
     from onnxviz.methods.ascent.space import Space

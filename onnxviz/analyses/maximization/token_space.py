@@ -9,11 +9,10 @@ import numpy as np
 from onnxviz.analyses.inputs.features import Features
 from onnxviz.analyses.inputs.tokens import Tokens, center_and_spread
 from onnxviz.errors import UsageError
-from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
-    from onnxviz.analyses.maximization.pictures import Drawing
     from onnxviz.contract import InputContract
+    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.space import Space
     from onnxviz.model.expectations.embedding import Embedding
     from onnxviz.model.model import Model
@@ -34,21 +33,11 @@ def hold_ids(
     return {**held, embedding.ids: np.full(settled_shape(model, embedding.ids, dims, shapes), typical)}
 
 
-def check_table(embedding: Embedding, values: np.ndarray, ids: np.ndarray) -> None:
-    """Make sure that ONNX Runtime turns ids into the rows that were found."""
-    wanted = embedding.rows[ids.astype(np.int64)]
-    if values.shape != wanted.shape or values.ndim != 3 or not np.allclose(values, wanted, rtol=1e-3, atol=1e-5):
-        raise UsageError(
-            f"{embedding.ids}: {embedding.output} is not its table's rows, (batch, time, feature), as they are (its shape is "
-            f"{shape_text(values.shape)}); move that tensor itself: --wrt {embedding.output}"
-        )
-
-
 def token_space(
     tokens: Tokens, expected: InputContract, shape: tuple[int, ...], options: dict[str, Any]
 ) -> tuple[Space, Drawing, Features]:
     """Return where the vectors behind tokens are searched: in a ball about the table's rows, or among relaxed codes."""
-    from onnxviz.analyses.maximization.pictures import Drawing
+    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.space import Space
 
     for key in ("bounds", "names", "data", "norm", "value_range", "parameterization"):

@@ -66,6 +66,13 @@ class VectorFindings:
             drops[max(part, key=lambda place: self.array[place])] = drop if np.isfinite(drop) else np.nan
         return drops
 
+    def drawn(self) -> dict[str, Any]:
+        """Return the fields of `FeatureVector` that tell of contributions and of the nearest rows."""
+        told: dict[str, Any] = {"drops": self.drops(), "reference": self.reference}
+        if self.neighbors is not None:
+            told |= {"rows": self.neighbor_rows, "row_names": self.row_names()}
+        return told
+
     def row_names(self) -> list[str]:
         """Return a few words for each of the nearest rows."""
         if self.neighbors is None:
