@@ -152,7 +152,7 @@ def read_inputs(listener: Listener, model: Model, options: dict[str, Any]) -> Fe
     for name in others:
         if name not in held:
             listener.note(
-                f"{name}: held at rest ({shape_text(resting[name].shape)}); --set {name}=… holds it elsewhere"
+                f"{name}: held at rest ({shape_text(resting[name].shape)}); `held` {name}=… holds it elsewhere"
             )
     feeds = {**resting, **{name: np.repeat(array, copies, axis=0) for name, array in arrays.items()}}
     explained = _explained(listener, settled, options["wrt"], arrays, contracts, feeds, copies)
@@ -171,7 +171,7 @@ def _assign(model: Model, given: Sequence[str], wrt: str | None, held: dict[str,
             unnamed.append(Path(text))
     for name in files:
         if name in held:
-            raise UsageError(f"{name} is fed by a file and held by --set; give one of them")
+            raise UsageError(f"{name} is fed by a file and held by `held`; give one of them")
     free = [info for name, info in model.inputs.items() if name not in files and name not in held]
     # What has no axis beside the batch is a switch or a state, not a sample.
     ranked = sorted(free, key=lambda info: (info.name != wrt, len(info.shape or (0, 0)) < 2, not info.is_float))
@@ -228,7 +228,7 @@ def _explained(
     model = settled.model
     names = list(arrays) if wrt is None else [wrt]
     if wrt is not None:
-        model.require(wrt, f"--wrt {wrt}")
+        model.require(wrt, f"`wrt` {wrt}")
     found = []
     for name in names:
         if name not in model.inputs:
@@ -242,7 +242,7 @@ def _explained(
             continue
         if not model.inputs[name].is_float:
             raise UsageError(
-                f"{name} holds {model.inputs[name].dtype}, and nothing looks its values up; name what reads it with --wrt"
+                f"{name} holds {model.inputs[name].dtype}, and nothing looks its values up; name what reads it with `wrt`"
             )
         expected = contracts.get(name) or _contract(settled, name)
         sample = np.asarray(feeds[name])[:1]
@@ -271,11 +271,11 @@ def _inside(
 
     info = model.require(name)
     if not info.is_float:
-        raise UsageError(f"--wrt {name}: it holds {info.dtype}; only floating-point tensors can be explained")
+        raise UsageError(f"`wrt` {name}: it holds {info.dtype}; only floating-point tensors can be explained")
     values = np.asarray(model.session([name])(feeds)[name])
     if values.ndim < 2 or len(values) != copies:
         raise UsageError(
-            f"--wrt {name}: its shape is {shape_text(values.shape)}, so its first axis is not the batch of {copies}; name another"
+            f"`wrt` {name}: its shape is {shape_text(values.shape)}, so its first axis is not the batch of {copies}; name another"
         )
     sample = _floating(model, name, values[:1])
     expected = contract(model, name)

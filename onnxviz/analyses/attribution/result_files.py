@@ -48,7 +48,7 @@ class Workshop:
     ----------
     task : Task
     samples, steps, side : int or None
-        As --samples, --steps and --window say.
+        As `samples`, `steps` and `window` say.
     seed : int
     """
 
@@ -274,7 +274,7 @@ def _contradiction(aim: Aim, asked: float, explained: float) -> str:
     ways = ("rises", "falls") if asked > 0 else ("falls", "rises")
     return (
         f"{aim.objective} {ways[0]} from the baseline to the input while {aim.explained} {ways[1]}: other classes move further; "
-        f"explain a difference, as in '{aim.explained} - …', or the probability itself with --literal"
+        f"explain a difference, as in '{aim.explained} - …', or the probability itself with `literal`"
     )
 
 

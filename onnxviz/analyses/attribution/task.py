@@ -135,7 +135,7 @@ def _features(model: Model, fed: Fed, options: dict[str, Any]) -> Features:
     flat = len(first.places.sizes) == 1 and first.places.axes == ("feature",)
     if not flat:
         if options["names"] is not None or options["data"] is not None:
-            raise UsageError(f"--names and --data are for vectors; {first.name} is a {first.expected.kind}")
+            raise UsageError(f"`names` and `data` are for vectors; {first.name} is a {first.expected.kind}")
         return Features()
     known = feature_names(model.original) or fed.columns.get(first.name, ())
     return read_features(first.places.count, known, None, options["names"], options["data"])
@@ -149,13 +149,13 @@ def _vocabulary(fed: Fed, path: Path | None) -> tuple[str, ...]:
         bytewise = embeddings and 256 <= len(embeddings[0].rows) <= 260
         return tuple(_byte_name(code) for code in range(len(embeddings[0].rows))) if bytewise and embeddings else ()
     if not embeddings:
-        raise UsageError("--vocab names tokens, and no input of tokens is explained")
+        raise UsageError("`vocab` names tokens, and no input of tokens is explained")
     if not path.exists():
-        raise UsageError(f"--vocab {path}: no such file")
+        raise UsageError(f"`vocab` {path}: no such file")
     try:
         return tuple(path.read_text(encoding="utf-8").splitlines())
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"--vocab {path}: cannot be read as text ({error})") from None
+        raise DataError(f"`vocab` {path}: cannot be read as text ({error})") from None
 
 
 def _byte_name(code: int) -> str:
@@ -198,14 +198,14 @@ def _baseline(fed: Fed, one: Explained, features: Features | None, given: str | 
         from onnxviz.formats.column_matching import Slot
 
         if not any(Path(text).exists() for text in (choice, choice.rpartition("#")[0] or choice)):
-            raise UsageError(f"--baseline {choice}: neither zero, mean nor blur, nor a file that exists")
+            raise UsageError(f"`baseline` {choice}: neither zero, mean nor blur, nor a file that exists")
         slot = Slot(one.name, sample.shape, one.expected.kind, fed.columns.get(one.name, ()))
         array, _ = read_single(Path(choice), slot).fitted(one.expected, sample.shape, fed.rates.get(one.name))
         return array[0], choice
     if known is not None:
         return np.broadcast_to(known[0], sample.shape), known[1]
     if vector:
-        raise UsageError(f"--baseline mean: no mean of {one.name} is known; give --data FILE, or --baseline zero")
+        raise UsageError(f"`baseline` mean: no mean of {one.name} is known; give `data` FILE, or `baseline` zero")
     kept = next((axis for axis in ("channel", "feature") if axis in one.places.axes and len(one.places.axes) > 1), "")
     channels = f"each {kept}'s own mean over the input" if kept else "the input's own mean"
     return mean_baseline(sample, one.places), channels
@@ -267,7 +267,7 @@ def _default_target(listener: Listener, model: Model, fed: Fed) -> str:
 def _aim(listener: Listener, model: Model, fed: Fed, objective: Objective, options: dict[str, Any]) -> Aim:
     explained = objective if options["literal"] else _logit(model, fed, objective)
     if explained != objective:
-        listener.note(f"explaining {explained}, before the squashing of {objective}; --literal explains the latter")
+        listener.note(f"explaining {explained}, before the squashing of {objective}; `literal` explains the latter")
     methods = _methods(listener, model, fed, objective, explained, options["methods"])
     layers: tuple[str, ...] = ()
     if "grad-cam" in methods:
@@ -275,11 +275,11 @@ def _aim(listener: Listener, model: Model, fed: Fed, objective: Objective, optio
         if not layers:
             if options["methods"] != ("all",):
                 raise UsageError(
-                    f"{explained}: no tensor before it has the input's axes of places; name one for Grad-CAM with --layer"
+                    f"{explained}: no tensor before it has the input's axes of places; name one for Grad-CAM with `layer`"
                 )
             methods = tuple(one for one in methods if one != "grad-cam")
     elif options["layer"] is not None:
-        raise UsageError("--layer is for Grad-CAM: add --method grad-cam")
+        raise UsageError("`layer` is for Grad-CAM: add `methods` grad-cam")
     return Aim(objective, explained, _label(model, objective), methods, layers)
 
 
@@ -312,7 +312,7 @@ def _methods(
     if not given:
         if smooth:
             listener.note(
-                "method: integrated-gradients, for a gradient reaches the input; --method takes others, or all"
+                "method: integrated-gradients, for a gradient reaches the input; `methods` takes others, or all"
             )
             return ("integrated-gradients",)
         count = sum(one.places.count for one in fed.explained)
@@ -355,11 +355,11 @@ def _layers(model: Model, fed: Fed, explained: Objective, given: str | None) -> 
     (one,) = fed.explained
     feeds = _feeds(fed)
     if given is not None:
-        info = model.require(given, f"--layer {given}")
+        info = model.require(given, f"`layer` {given}")
         shape = np.asarray(model.session([given], fed.stops)(feeds)[given]).shape if info.is_float else ()
         if not suits(tuple(shape), one.places):
             raise UsageError(
-                f"--layer {given}: its shape is {shape_text(shape)}; a batch, channels and {len(one.places.sizes)} axes of "
+                f"`layer` {given}: its shape is {shape_text(shape)}; a batch, channels and {len(one.places.sizes)} axes of "
                 "places are wanted"
             )
         return (given,)

@@ -68,7 +68,7 @@ def read_features(
     data: Path | None,
     kept: tuple[tuple[str, str], ...] = (),
 ) -> Features:
-    """Read --bounds, --names, --data and --keep.
+    """Read `bounds`, `names`, `data` and `kept`.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def read_features(
     Raises
     ------
     UsageError
-        If --bounds or --keep cannot be read, or a file does not exist.
+        If `bounds` or `kept` cannot be read, or a file does not exist.
     DataError
         If a file cannot be read or has another number of features.
     """
@@ -134,9 +134,9 @@ def read_rows(path: Path, labels: tuple[str, ...], count: int) -> tuple[np.ndarr
         If it cannot be read or has another number of features.
     """
     table, columns, left_out = _read_rows(path)
-    notes = [f"--data {path}: the columns {_listed(left_out)} hold text and are left out"] if left_out else []
+    notes = [f"`data` {path}: the columns {_listed(left_out)} hold text and are left out"] if left_out else []
     chosen, how = _match(table, columns, labels, count, path)
-    notes.append(f"--data {path}: {len(table)} rows, {how}")
+    notes.append(f"`data` {path}: {len(table)} rows, {how}")
     return table[:, chosen], tuple(columns[place] for place in chosen) if columns else (), tuple(notes)
 
 
@@ -145,7 +145,7 @@ def _with_data(found: Features, count: int, path: Path, bounded: bool) -> Featur
 
     table, columns, said = read_rows(path, found.names, count)
     if len(table) < 2:
-        raise DataError(f"--data {path}: it has one row; ranges and deviations want two or more")
+        raise DataError(f"`data` {path}: it has one row; ranges and deviations want two or more")
     notes = list(said)
     kinds = ColumnKinds.of(table)
     found = replace(
@@ -176,18 +176,18 @@ def _with_kept(found: Features, count: int, kept: tuple[tuple[str, str], ...]) -
         try:
             value = float(text)
         except ValueError:
-            raise UsageError(f"--keep {name}={text}: write a number after the =") from None
+            raise UsageError(f"`kept` {name}={text}: write a number after the =") from None
         if not np.isfinite(value):
-            raise UsageError(f"--keep {name}={text}: the value must be a finite number")
+            raise UsageError(f"`kept` {name}={text}: the value must be a finite number")
         if values.setdefault(place, value) != value:
-            raise UsageError(f"--keep {name}={text}: it is kept at {values[place]:g} as well; give it once")
+            raise UsageError(f"`kept` {name}={text}: it is kept at {values[place]:g} as well; give it once")
     groups = []
     for group in found.groups:
         given = [values[place] for place in group if place in values]
         free = tuple(place for place in group if place not in values)
         if any(value not in (0, 1) for value in given) or sum(given) > 1 or (not free and sum(given) != 1):
             raise UsageError(
-                f"--keep: {_named(found, group)} are a one-hot group: keep one of them at 1, or some of them at 0"
+                f"`kept`: {_named(found, group)} are a one-hot group: keep one of them at 1, or some of them at 0"
             )
         if sum(given) == 1 or len(free) == 1:
             # Settled: what is left of the group follows from what is kept.
@@ -207,12 +207,12 @@ def _place(found: Features, count: int, name: str) -> int:
     if found.names.count(name) == 1:
         return found.names.index(name)
     if name in found.names:
-        raise UsageError(f"--keep {name}: {found.names.count(name)} features have this name; give the number of one")
+        raise UsageError(f"`kept` {name}: {found.names.count(name)} features have this name; give the number of one")
     digits = name.removeprefix("[").removesuffix("]")
     if digits.isdecimal() and int(digits) < count:
         return int(digits)
     listed = f"; they are {_listed(found.names)}" if found.names else ""
-    raise UsageError(f"--keep {name}: no feature of that name, and no number from 0 to {count - 1}{listed}")
+    raise UsageError(f"`kept` {name}: no feature of that name, and no number from 0 to {count - 1}{listed}")
 
 
 def _named(found: Features, places: np.ndarray | tuple[int, ...]) -> str:
@@ -227,14 +227,14 @@ def _read_names(path: Path, count: int) -> tuple[str, ...]:
     from onnxviz.model.graph.labels import parse_names
 
     if not path.exists():
-        raise UsageError(f"--names {path}: no such file")
+        raise UsageError(f"`names` {path}: no such file")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"--names {path}: cannot be read as text ({error})") from None
+        raise DataError(f"`names` {path}: cannot be read as text ({error})") from None
     found = parse_names(text) or tuple(line.strip() for line in text.splitlines() if line.strip())
     if len(found) != count:
-        raise DataError(f"--names {path}: it has {len(found)} names, the input {count} features")
+        raise DataError(f"`names` {path}: it has {len(found)} names, the input {count} features")
     return found
 
 
@@ -246,7 +246,7 @@ def _read_rows(path: Path) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv", ".parquet"):
         if not path.exists():
-            raise UsageError(f"--data {path}: no such file")
+            raise UsageError(f"`data` {path}: no such file")
         return read_parquet(path) if suffix == ".parquet" else read_numeric_columns(path)
     return (*_read_table(path), ())
 
@@ -257,7 +257,7 @@ def _read_table(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     sample = read_sample(path)
     array = np.asarray(sample.array, np.float64)
     if array.ndim < 2:
-        raise DataError(f"--data {path}: it has {array.ndim} axes; rows of samples are wanted")
+        raise DataError(f"`data` {path}: it has {array.ndim} axes; rows of samples are wanted")
     return array.reshape(len(array), -1), sample.names
 
 
@@ -274,8 +274,8 @@ def _match(
             )
         if len(missing) < count:
             raise DataError(
-                f"--data {path}: {count - len(missing)} of the {count} features are columns of it, and {_listed(tuple(missing))} "
-                "are not; rename the columns, or give --names in the columns' order"
+                f"`data` {path}: {count - len(missing)} of the {count} features are columns of it, and {_listed(tuple(missing))} "
+                "are not; rename the columns, or give `names` in the columns' order"
             )
     if table.shape[1] == count:
         said = ", since no column bears a feature's name" if labels and columns else ""
@@ -286,9 +286,9 @@ def _match(
     if len(kept) == count:
         rest = tuple(columns[place] for place in range(table.shape[1]) if place not in kept)
         return kept, f"columns taken in their order; not a feature: {_listed(rest)}"
-    hint = "; leave out the columns that are no features, or give --names" if table.shape[1] > count else ""
+    hint = "; leave out the columns that are no features, or give `names`" if table.shape[1] > count else ""
     listed = f" ({_listed(tuple(quoted(name) for name in columns), 4)})" if columns else ""
-    raise DataError(f"--data {path}: it has {table.shape[1]} columns{listed}, the input {count} features{hint}")
+    raise DataError(f"`data` {path}: it has {table.shape[1]} columns{listed}, the input {count} features{hint}")
 
 
 def _is_index(table: np.ndarray, columns: tuple[str, ...], place: int) -> bool:
@@ -305,17 +305,17 @@ def _read_bounds(text: str, count: int) -> tuple[np.ndarray, np.ndarray]:
         pair = []
     if len(pair) == 2:
         if not pair[0] < pair[1]:
-            raise UsageError(f"--bounds {text}: the smaller number comes first")
+            raise UsageError(f"`bounds` {text}: the smaller number comes first")
         return np.full(count, pair[0]), np.full(count, pair[1])
     path = Path(text)
     if not path.exists():
-        raise UsageError(f"--bounds {text}: neither two numbers (LO,HI) nor a file that exists")
+        raise UsageError(f"`bounds` {text}: neither two numbers (LO,HI) nor a file that exists")
     table, _ = _read_table(path)
     if table.shape != (count, 2):
         raise DataError(
-            f"--bounds {text}: it is {table.shape[0]}x{table.shape[1]}; a row for each of the {count} features, low and high, is wanted"
+            f"`bounds` {text}: it is {table.shape[0]}x{table.shape[1]}; a row for each of the {count} features, low and high, is wanted"
         )
     if not (table[:, 0] <= table[:, 1]).all():
         row = int(np.argmax(table[:, 0] > table[:, 1]))
-        raise DataError(f"--bounds {text}: in row {row + 1} the low end lies above the high end")
+        raise DataError(f"`bounds` {text}: in row {row + 1} the low end lies above the high end")
     return table[:, 0].copy(), table[:, 1].copy()

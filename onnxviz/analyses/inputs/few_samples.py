@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxviz.analyses.inputs.features import read_rows
-from onnxviz.analyses.inputs.fitting import read_enlarged, read_input
+from onnxviz.analyses.inputs.one_sample import read_enlarged, read_input
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
+from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.samples import SUFFIXES, read_sample
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ class SampleBatches:
         most: int = MOST,
         rate: float | None = None,
     ) -> None:
-        if not path.is_dir() and not Path(str(path).partition("[")[0]).exists():
-            raise UsageError(f"--data {path}: no such file or folder")
+        if not SampleAddress.parse(path).exists:
+            raise UsageError(f"`data` {path}: no such file or folder")
         # Of an input of any size all samples take the one that was settled.
         self._expected, self._shape, self._path, self._rate = replace(expected, shape=shape), shape, path, rate
         self._files: list[Path] = []
@@ -67,7 +68,7 @@ class SampleBatches:
         if path.is_dir():
             self._files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
             if not self._files:
-                raise DataError(f"--data {path}: the folder holds no pictures, arrays or sounds")
+                raise DataError(f"`data` {path}: the folder holds no pictures, arrays or sounds")
             total = len(self._files)
         else:
             self._rows = self._read(path) if rows is None else rows
@@ -107,7 +108,7 @@ class SampleBatches:
                 batch = np.asarray(self._rows[places]).reshape(len(places), *self._shape[1:])
             batch = batch.astype(np.float32)
             if not np.isfinite(batch).all():
-                raise DataError(f"--data {self._path}: some values are not finite numbers; fill them in")
+                raise DataError(f"`data` {self._path}: some values are not finite numbers; fill them in")
             yield batch, factors
 
     def _read(self, path: Path) -> np.ndarray:
@@ -129,7 +130,7 @@ class SampleBatches:
             return array[None]
         wanted = "x".join(map(str, own))
         raise DataError(
-            f"--data {path}: its shape is {'x'.join(map(str, array.shape))}; samples of {wanted} along a first axis are wanted"
+            f"`data` {path}: its shape is {'x'.join(map(str, array.shape))}; samples of {wanted} along a first axis are wanted"
         )
 
 

@@ -104,14 +104,14 @@ def check_table(embedding: Embedding, values: np.ndarray, ids: np.ndarray) -> No
     if values.shape != wanted.shape or values.ndim != 3 or not np.allclose(values, wanted, rtol=1e-3, atol=1e-5):
         raise UsageError(
             f"{embedding.ids}: {embedding.output} is not its table's rows, (batch, time, feature), as they are (its shape is "
-            f"{shape_text(values.shape)}); move that tensor itself: --wrt {embedding.output}"
+            f"{shape_text(values.shape)}); move that tensor itself: `wrt` {embedding.output}"
         )
 
 
 def read_tokens(
     embedding: Embedding, length: int, vocabulary: Path | None, kept: tuple[tuple[str, str], ...]
 ) -> Tokens:
-    """Read --vocab and --keep.
+    """Read `vocab` and `kept`.
 
     Parameters
     ----------
@@ -140,26 +140,26 @@ def read_tokens(
     ]
     if vocabulary is not None:
         if not vocabulary.exists():
-            raise UsageError(f"--vocab {vocabulary}: no such file")
+            raise UsageError(f"`vocab` {vocabulary}: no such file")
         names = read_vocabulary(vocabulary)
         if len(names) != count:
-            notes.append(f"--vocab {vocabulary}: it has {len(names)} tokens, the model's table {count}")
+            notes.append(f"`vocab` {vocabulary}: it has {len(names)} tokens, the model's table {count}")
     held: dict[int, int] = {}
     for position, token in kept:
         try:
             place = int(position)
         except ValueError:
-            raise UsageError(f"--keep {position}={token}: write a position before the =, 0 is the first") from None
+            raise UsageError(f"`kept` {position}={token}: write a position before the =, 0 is the first") from None
         if not -length <= place < length:
-            raise UsageError(f"--keep {position}={token}: there are {length} positions; see --shape and --dim")
+            raise UsageError(f"`kept` {position}={token}: there are {length} positions; see `shapes` and `dims`")
         number = names.index(token) if token in names else int(token) if token.isdecimal() else -1
         if not 0 <= number < count:
             raise UsageError(
-                f"--keep {position}={token}: neither a token of --vocab nor a number from 0 to {count - 1}"
+                f"`kept` {position}={token}: neither a token of `vocab` nor a number from 0 to {count - 1}"
             )
         held[place % length] = number
     if len(held) == length:
-        raise UsageError("--keep: every position is kept, and nothing is left to move")
+        raise UsageError("`kept`: every position is kept, and nothing is left to move")
     if held:
         told = ", ".join(
             f"{place} = {names[token] if token < len(names) else token}" for place, token in sorted(held.items())

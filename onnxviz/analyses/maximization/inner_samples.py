@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.analyses.inputs.fitting import read_input
 from onnxviz.analyses.inputs.moving import Moving, choose_moving
+from onnxviz.analyses.inputs.one_sample import read_input
 from onnxviz.analyses.inputs.request import InputRequest
 from onnxviz.analyses.keywords import fields_of, requested
 from onnxviz.analyses.listener import Listener

@@ -47,7 +47,7 @@ def read_example(
     UsageError, DataError
         If the file is missing, cannot be read, or does not fit.
     """
-    from onnxviz.analyses.inputs.fitting import read_input
+    from onnxviz.analyses.inputs.one_sample import read_input
 
     if tokens is not None:
         return tokens.read(path, shape[1])[None]

@@ -147,7 +147,7 @@ def prepare(listener: Listener, options: dict[str, Any], model: Model | None = N
 
     model = onnxviz.load(options["model_path"]) if model is None else model
     request = requested(InputRequest, {key: options[key] for key in fields_of(InputRequest)})
-    moving = choose_moving(model, options["wrt"], options["targets"])
+    moving = choose_moving(model, options["wrt"], options["targets"], options["held"])
     single = moving.inputs and moving.joined is None
     settled = settle(model, request, running=moving.name if single else False).about([moving.name])
     held, dims, shapes = settled.held, settled.dims, settled.shapes
