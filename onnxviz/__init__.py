@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from onnxviz.errors import OnnxvizError
 
 if TYPE_CHECKING:
+    from onnxviz.analyses.attribution.explaining import attribute
     from onnxviz.model.model import Model, load
 
 __version__ = "0.1.0"
-__all__ = ["Model", "OnnxvizError", "__version__", "load"]
+__all__ = ["Model", "OnnxvizError", "__version__", "attribute", "load"]
 
 _FACE = {
     "Model": "onnxviz.model.model",
+    "attribute": "onnxviz.analyses.attribution.explaining",
     "load": "onnxviz.model.model",
 }
 """The public names, each with the module that defines it."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from onnxviz.analyses.inputs.fitting import enlargement, fit_rows, fit_sample, steps
 from onnxviz.errors import DataError
@@ -17,9 +20,11 @@ from onnxviz.formats.table_rows import TABLES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
     from onnxviz.contract import InputContract
+
+
+ARRAY = "the array"
+"""What messages call a sample that is no file."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,26 @@ def read_enlarged(
     return fitted, enlargement(single.row, fitted, expected, whole)
 
 
+def single_of(sample: str | os.PathLike[str] | np.ndarray, slot: Slot, label: str | None = None) -> SingleSample:
+    """Return one sample for one input, of a file or of an array.
+
+    Parameters
+    ----------
+    sample : path or ndarray
+        A file, as `read_single` takes it; or one sample, or several along the first axis, of which the first is taken.
+    slot, label
+        As `read_single` takes them.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `read_single` does.
+    """
+    if isinstance(sample, str | os.PathLike):
+        return read_single(Path(sample), slot, label)
+    return _whole(Sample(np.asarray(sample), (), ARRAY, "array"), slot)
+
+
 def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSample:
     """Read one sample; of several rows the first, unless ``FILE#7`` picks another.
 
@@ -184,5 +209,7 @@ def _whole(sample: Sample, slot: Slot) -> SingleSample:
     several = sample.kind == "array" and rows.ndim == len(wanted) + 1 and len(rows) > 1
     if not several or not all(size in (None, own) for size, own in zip(wanted, rows.shape[1:], strict=True)):
         return SingleSample(sample)
-    note = f"{Path(sample.source).name}: the first of {len(rows)} samples is taken; {sample.source}#7 picks another"
+    note = f"{Path(sample.source).name}: the first of {len(rows)} samples is taken"
+    if sample.source != ARRAY:
+        note += f"; {sample.source}#7 picks another"
     return SingleSample(sample, notes=(note,))

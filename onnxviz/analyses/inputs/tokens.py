@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxviz.analyses.inputs.features import Kept, Names, pairs
 from onnxviz.errors import DataError, UsageError
 from onnxviz.wording import shape_text
 
@@ -108,9 +110,26 @@ def check_table(embedding: Embedding, values: np.ndarray, ids: np.ndarray) -> No
         )
 
 
-def read_tokens(
-    embedding: Embedding, length: int, vocabulary: Path | None, kept: tuple[tuple[str, str], ...]
-) -> Tokens:
+def token_names(vocabulary: Names) -> tuple[str, ...]:
+    """Return the tokens' names by id: those of a file, or those that were given.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    DataError
+        If it cannot be read.
+    """
+    from onnxviz.formats.vocabularies import read_vocabulary
+
+    if not isinstance(vocabulary, str | os.PathLike):
+        return tuple(map(str, vocabulary))
+    if not Path(vocabulary).exists():
+        raise UsageError(f"`vocab` {vocabulary}: no such file")
+    return read_vocabulary(vocabulary)
+
+
+def read_tokens(embedding: Embedding, length: int, vocabulary: Names | None, kept: Kept) -> Tokens:
     """Read `vocab` and `kept`.
 
     Parameters
@@ -119,9 +138,9 @@ def read_tokens(
         Of the model.
     length : int
         How many positions there are.
-    vocabulary : Path or None
-        As `read_vocabulary` takes it.
-    kept : tuple of (str, str)
+    vocabulary : path or sequence of str, optional
+        The tokens' names, or a file that `read_vocabulary` takes.
+    kept : mapping or pairs
         Positions, from 0 or backward from -1, and the tokens they keep: their names or ids.
 
     Raises
@@ -131,21 +150,18 @@ def read_tokens(
     DataError
         If the vocabulary cannot be read.
     """
-    from onnxviz.formats.vocabularies import read_vocabulary
-
     names: tuple[str, ...] = ()
     count = len(embedding.rows)
     notes = [
         f"{length} tokens of {count}, by the {'codes' if embedding.one_hot else 'rows'} that become {embedding.output}"
     ]
     if vocabulary is not None:
-        if not vocabulary.exists():
-            raise UsageError(f"`vocab` {vocabulary}: no such file")
-        names = read_vocabulary(vocabulary)
+        names = token_names(vocabulary)
         if len(names) != count:
-            notes.append(f"`vocab` {vocabulary}: it has {len(names)} tokens, the model's table {count}")
+            notes.append(f"`vocab`: it has {len(names)} tokens, the model's table {count}")
     held: dict[int, int] = {}
-    for position, token in kept:
+    for position, given in pairs(kept):
+        token = str(given)
         try:
             place = int(position)
         except ValueError:
