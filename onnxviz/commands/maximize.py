@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.analyses.maximization.result_files import finish, record
-from onnxviz.analyses.maximization.task import Task, prepare
-from onnxviz.analyses.maximization.trust import in_short
+import onnxviz
+from onnxviz.analyses.keywords import requested
+from onnxviz.analyses.maximization.request import MaximizationRequest
+from onnxviz.analyses.maximization.wording import in_short
 from onnxviz.commands.options import (
     NamedText,
-    check_output,
     contract_options,
     device_option,
     dim_option,
     json_option,
     model_argument,
     output_options,
+    request_options,
     seed_option,
     set_option,
     shape_option,
@@ -30,17 +27,27 @@ from onnxviz.commands.options import (
     wrt_option,
 )
 from onnxviz.commands.terminal import Terminal, grid, visible
+from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from onnxviz.formats.output_folder import OutputFolder
 
-_SEARCHED = (
-    *("bounds", "names", "data", "kept", "vocab", "sample_rate", "norm", "held"),
-    *("value_range", "mean", "std", "layout", "channels", "literal"),
-    *("like", "straight_through", "parameterization", "start", "size"),
-)
+def _bounds(text: str) -> tuple[float, ...] | str:
+    """Return two numbers, or the path of a table."""
+    try:
+        ends = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        return text
+    return ends if len(ends) == 2 else text
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    """Return the numbers of a size such as 224 or 300x400."""
+    parts = text.lower().replace("×", "x").split("x")
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError(f"--size {text}: write one number, or one for each axis, as in 300x400")
+    return tuple(int(part) for part in parts)
 
 
 @click.command()
@@ -55,7 +62,10 @@ _SEARCHED = (
 @shape_option
 @contract_options
 @click.option(
-    "--bounds", metavar="FILE|LO,HI", help="A vector's bounds: two numbers, or a table with a row for each feature."
+    "--bounds",
+    metavar="FILE|LO,HI",
+    callback=lambda context, parameter, text: text and _bounds(text),
+    help="A vector's bounds: two numbers, or a table with a row for each feature.",
 )
 @click.option("--names", metavar="FILE", type=click.Path(path_type=Path), help="A vector's feature names, one a line.")
 @click.option(
@@ -109,7 +119,10 @@ _SEARCHED = (
     help="Start from this picture, array, sound or first row of a table; restarts scatter about it.",
 )
 @click.option(
-    "--size", metavar="N|HxW", help="Render at another size than the file's, where the part up to the target allows it."
+    "--size",
+    metavar="N|HxW",
+    callback=lambda context, parameter, text: text and _sizes(text),
+    help="Render at another size than the file's, where the part up to the target allows it.",
 )
 @click.option(
     "--steps",
@@ -171,71 +184,21 @@ def maximize(terminal: Terminal, /, **options: Any) -> int:
       onnxviz maximize sample_models/photo_patches.onnx -t 'like(relu2)' --like sample_models/photo_patches_cat.png -o cat
       onnxviz maximize sample_models/photo_patches.onnx -t 'conv2[33] - 10*diversity(conv2)' -o facets
     """
-    check_output(options["output"], options["overwrite"], options["resume"])
-    task = prepare(terminal, options)
-    began = time.monotonic()
-    with ExitStack() as stack:
-        folder = _open_folder(terminal, stack, task, options) if options["output"] is not None else None
-        runs = list(_run(terminal, task, folder))
-        interrupted = any(run["status"] == "interrupted" for run in runs)
-        document = {
-            "model": {"path": str(task.model.path), "sha256": task.model.digest},
-            "device": task.device,
-            "seed": task.settings.seed,
-            "seconds": round(time.monotonic() - began, 3),
-            "runs": runs,
-        }
-        if folder is not None:
-            finish(task, folder, document)
-        terminal.emit(document, options["as_json"], lambda console: _show(console, document))
-        if interrupted:
-            raise KeyboardInterrupt
-    return 0
-
-
-def _open_folder(terminal: Terminal, stack: ExitStack, task: Task, options: dict[str, Any]) -> OutputFolder:
-    from onnxviz.formats.output_folder import OutputFolder
-
-    settings = {
-        "verb": "maximize",
-        "model": task.model.digest,
-        "wrt": task.wrt,
-        "shape": list(task.shape),
-        **asdict(task.settings),
-        # What else a result depends on, as it was written: a resumed folder must not mix two searches.
-        **{key: str(options[key]) for key in _SEARCHED if options[key]},
-    }
-    folder = OutputFolder(
-        options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=settings
+    request = requested(MaximizationRequest, request_options(options))
+    found = onnxviz.maximize(
+        options["model_path"],
+        options["targets"],
+        output=options["output"],
+        overwrite=options["overwrite"],
+        resume=options["resume"],
+        listener=terminal,
+        request=request,
     )
-    # Left last: by then the folder knows what it kept of an unfinished run.
-    stack.callback(lambda: terminal.note(folder.message) if folder.message else None)
-    return stack.enter_context(folder)
-
-
-def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterator[dict[str, Any]]:
-    """Climb what is not yet done, a group at a time, and save each as it is finished."""
-    from onnxviz.analyses.maximization.climb import climb
-    from onnxviz.formats.file_names import safe_names
-    from onnxviz.formats.json_documents import read_json
-
-    names = safe_names(str(one) for one in task.objectives)
-    todo = []
-    for objective, climbed in zip(task.objectives, task.climbed, strict=True):
-        if folder is not None and folder.done(names[str(objective)]):
-            summary = read_json(folder.partial / names[str(objective)] / "result.json")["summary"]
-            if summary["status"] != "interrupted":
-                yield summary
-                continue
-        todo.append((objective, climbed))
-    if not todo:
-        return
-    with terminal.progress(f"{len(todo)} targets", task.settings.steps * len(todo)) as told:
-        for one in climb(task, todo, told):
-            if one.findings.remark:
-                terminal.note(one.findings.remark)
-            name = names[str(one.objective)]
-            yield record(task, one.objective, one.found, one.findings, one.measure, one.trust, folder, name, one.window)
+    document = found.document()
+    terminal.emit(document, options["as_json"], lambda console: _show(console, document))
+    if found.interrupted:
+        raise KeyboardInterrupt
+    return 0
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:
