@@ -11,67 +11,37 @@ import onnxviz
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.maximization.request import MaximizationRequest
 from onnxviz.analyses.maximization.wording import in_short
-from onnxviz.commands.options import (
-    NamedText,
-    contract_options,
-    device_option,
-    dim_option,
-    json_option,
-    model_argument,
-    output_options,
-    request_options,
-    seed_option,
-    set_option,
-    shape_option,
-    target_option,
-    wrt_option,
-)
+from onnxviz.commands import options as shared
 from onnxviz.commands.terminal import Terminal, grid, visible
-from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-
-def _bounds(text: str) -> tuple[float, ...] | str:
-    """Return two numbers, or the path of a table."""
-    try:
-        ends = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        return text
-    return ends if len(ends) == 2 else text
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    """Return the numbers of a size such as 224 or 300x400."""
-    parts = text.lower().replace("×", "x").split("x")
-    if not all(part.isdecimal() for part in parts):
-        raise UsageError(f"--size {text}: write one number, or one for each axis, as in 300x400")
-    return tuple(int(part) for part in parts)
+_FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), click.FloatRange(min=0, min_open=True)
 
 
 @click.command()
-@model_argument
-@target_option(
+@shared.model_argument
+@shared.target_option(
     "What to maximize: 'logits[281]', 'conv1[*]', 'logits[2] - 0.5*logits[5]', '-unit[3]', 'energy(conv5)'; may be given several times.",
     required=True,
 )
-@wrt_option
-@set_option
-@dim_option
-@shape_option
-@contract_options
+@shared.wrt_option
+@shared.set_option
+@shared.dim_option
+@shared.shape_option
+@shared.contract_options
 @click.option(
     "--bounds",
     metavar="FILE|LO,HI",
-    callback=lambda context, parameter, text: text and _bounds(text),
+    type=shared.Bounds(),
     help="A vector's bounds: two numbers, or a table with a row for each feature.",
 )
-@click.option("--names", metavar="FILE", type=click.Path(path_type=Path), help="A vector's feature names, one a line.")
+@click.option("--names", metavar="FILE", type=_FILE, help="A vector's feature names, one a line.")
 @click.option(
     "--data",
     metavar="FILE|DIR",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     help="Real samples (.csv, .npy, .parquet, a folder): the score is placed among theirs; a vector's ranges, means, whole numbers "
     "and one-hot groups are read off them, and how a picture's or signal's channels vary together and its spectrum falls.",
 )
@@ -80,30 +50,25 @@ def _sizes(text: str) -> tuple[int, ...]:
     "kept",
     metavar="NAME=VALUE",
     multiple=True,
-    type=NamedText("NAME=VALUE"),
+    type=shared.NamedText("NAME=VALUE"),
     help="Fix a vector's feature, by name or number; of tokens a position, as in 0=[CLS].",
 )
-@click.option(
-    "--vocab",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Tokens' names: a line each, or JSON; also tokenizer.json.",
-)
+@click.option("--vocab", metavar="FILE", type=_FILE, help="Tokens' names: a line each, or JSON; also tokenizer.json.")
 @click.option(
     "--sample-rate",
     metavar="HZ",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_ABOVE_0,
     help="A signal's samples per second: axes in seconds and Hz, a spectrogram, and sound.wav.",
 )
 @click.option(
     "--norm",
-    type=click.FloatRange(min=0, min_open=True),
-    help="The norm of an unbounded input, in standardised units. [default: the root of its size]",
+    type=_ABOVE_0,
+    help="The norm of an unbounded input, in standardized units. [default: the root of its size]",
 )
 @click.option(
     "--like",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     help="The real input that like(TENSOR) and inversion(TENSOR) follow: a picture, an array, a sound or a table's first row.",
 )
 @click.option(
@@ -115,31 +80,27 @@ def _sizes(text: str) -> tuple[int, ...]:
 @click.option(
     "--start",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     help="Start from this picture, array, sound or first row of a table; restarts scatter about it.",
 )
 @click.option(
     "--size",
     metavar="N|HxW",
-    callback=lambda context, parameter, text: text and _sizes(text),
+    type=shared.Size(),
     help="Render at another size than the file's, where the part up to the target allows it.",
 )
 @click.option(
     "--steps",
-    type=click.IntRange(min=1),
+    type=_COUNT,
     help="Steps of gradient ascent, or generations without. [default: 256; 96 for pictures, 64 for signals and what is "
     "large, 32 for what is vast]",
 )
 @click.option(
     "--restarts",
-    type=click.IntRange(min=1),
+    type=_COUNT,
     help="Random starts of each target. [default: 5; 1 for pictures and what is large; 4 or 6 for a set]",
 )
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Adam's step. [default: 0.1; 0.4 for pictures and signals; 1 with maco]",
-)
+@click.option("--rate", type=_ABOVE_0, help="Adam's step. [default: 0.1; 0.4 for pictures and signals; 1 with maco]")
 @click.option(
     "--optimizer",
     type=click.Choice(["adam", "nadam", "lbfgs", "cma"]),
@@ -149,7 +110,7 @@ def _sizes(text: str) -> tuple[int, ...]:
 @click.option(
     "--save-every",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=_COUNT,
     help="Draw the input after every N steps as well, in the folder frames of each target.",
 )
 @click.option(
@@ -160,10 +121,10 @@ def _sizes(text: str) -> tuple[int, ...]:
 @click.option(
     "--literal", is_flag=True, help="Climb a probability itself, not the logit before its Softmax or Sigmoid."
 )
-@seed_option
-@device_option
-@output_options
-@json_option
+@shared.seed_option
+@shared.device_option
+@shared.output_options
+@shared.json_option
 @click.pass_obj
 def maximize(terminal: Terminal, /, **options: Any) -> int:
     """Find an input of MODEL that drives a target as high as it will go.
@@ -184,7 +145,7 @@ def maximize(terminal: Terminal, /, **options: Any) -> int:
       onnxviz maximize sample_models/photo_patches.onnx -t 'like(relu2)' --like sample_models/photo_patches_cat.png -o cat
       onnxviz maximize sample_models/photo_patches.onnx -t 'conv2[33] - 10*diversity(conv2)' -o facets
     """
-    request = requested(MaximizationRequest, request_options(options))
+    request = requested(MaximizationRequest, shared.request_options(options))
     found = onnxviz.maximize(
         options["model_path"],
         options["targets"],

@@ -120,13 +120,14 @@ class MaximizationRequest:
         """
         told = {name: getattr(self, name) for name in _SEARCHED}
         told |= {name: getattr(self.inputs, name) for name in _SEARCHED_INPUTS}
-        told |= {"kept": self.kept_pairs, "bounds": self.bounds_text}
+        sizes = (self.size,) if isinstance(self.size, int) else self.size or ()
+        told |= {"kept": self.kept_pairs, "bounds": self.bounds_text, "size": "x".join(map(str, sizes))}
         return {name: _text(value) for name, value in told.items() if isinstance(value, np.ndarray) or value}
 
 
 _SEARCHED = (
     *("names", "data", "vocab", "sample_rate", "norm", "literal", "like", "straight_through"),
-    *("parameterization", "start", "size"),
+    *("parameterization", "start"),
 )
 _SEARCHED_INPUTS = ("held", "value_range", "mean", "std", "layout", "channels")
 

@@ -247,8 +247,9 @@ def measured(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> Ma
     arrays, axes = _arrays(task, climbed)
     model, rate, array = task.search.model, task.presentation.rate, climbed.findings.array
     provenance = {"model": model.name, "sha256": model.digest, "seed": task.search.settings.seed}
+    message = climbed.found.outcome.message
     sound = None if rate is None or not writes_sound(array) else (array, rate)
-    return Maximum.of(row, Measured(arrays, axes, _portrait(task, climbed, row), provenance, sound))
+    return Maximum.of(row, Measured(arrays, axes, _portrait(task, climbed, row), provenance, message, sound))
 
 
 def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[str, Any]:

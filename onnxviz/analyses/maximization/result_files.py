@@ -52,6 +52,8 @@ class Measured:
         What is drawn.
     provenance : dict
         The model and the seed.
+    message : str
+        What the status of the ascent means; "" where there is nothing to say.
     sound : (ndarray, float) or None
         A signal that is written as sound, and its samples per second.
     """
@@ -60,6 +62,7 @@ class Measured:
     axes: dict[str, str]
     portrait: Portrait
     provenance: dict[str, Any] = field(default_factory=dict)
+    message: str = ""
     sound: tuple[np.ndarray, float] | None = None
 
     @property
@@ -90,7 +93,7 @@ class Measured:
         for step, picture in self.portrait.steps():
             (folder / "frames").mkdir(exist_ok=True)
             save_picture(folder / "frames" / f"step_{step:05d}.png", picture)
-        Result(self.arrays, self.axes, row, row["status"], row["message"], self.provenance).save(folder)
+        Result(self.arrays, self.axes, row, row["status"], self.message, self.provenance).save(folder)
 
 
 class Stored:
