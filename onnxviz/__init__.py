@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from onnxviz.errors import OnnxvizError
 
 if TYPE_CHECKING:
+    from onnxviz.analyses.attribution.explaining import attribute
     from onnxviz.analyses.maximization.maximizing import maximize
     from onnxviz.model.model import Model, load
 
 __version__ = "0.1.0"
-__all__ = ["Model", "OnnxvizError", "__version__", "load", "maximize"]
+__all__ = ["Model", "OnnxvizError", "__version__", "attribute", "load", "maximize"]
 
 _FACE = {
     "Model": "onnxviz.model.model",
+    "attribute": "onnxviz.analyses.attribution.explaining",
     "load": "onnxviz.model.model",
     "maximize": "onnxviz.analyses.maximization.maximizing",
 }

@@ -1,4 +1,4 @@
-"""What is known of a model without running it: facts, inputs, outputs, operators and tensors, as one document."""
+"""What is known of a model: facts, inputs, outputs, operators and tensors, as one document."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 
 def describe(model: Model, pattern: str | None) -> dict[str, Any]:
-    """Return all that is known of a model without running it, as `inspect --json` prints it.
+    """Return all that is known of a model, as `inspect --json` prints it; nothing is run but what an assumed range is measured by.
 
     Raises
     ------
     TargetError
         If no tensor's name fits the pattern.
     """
-    from onnxviz.model.expectations.contract_reading import contract
+    from onnxviz.analyses.inputs.request import InputRequest
+    from onnxviz.analyses.inputs.settled import settle
     from onnxviz.model.tensors.support import reach, support
 
     reached = reach(model)
@@ -38,9 +39,10 @@ def describe(model: Model, pattern: str | None) -> dict[str, Any]:
                 "reason": found.reason,
             }
         operators[key]["count"] += 1
+    settled = settle(model, InputRequest())
     inputs = []
     for name, info in model.inputs.items():
-        expected = contract(model, name)
+        expected = settled.contract(name)
         span = [list(expected.low), list(expected.high)] if expected.bounded else None
         entry = {"name": name, "dtype": info.dtype, "shape": _sizes(info.shape), "kind": expected.kind, "range": span}
         inputs.append(

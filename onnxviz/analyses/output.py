@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from onnxviz.formats.output_folder import OutputFolder
+
+
+def as_written(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return settings as texts, those left out that say nothing: None, False, zero and what is empty; arrays by their digest."""
+    written = {}
+    for name, value in values.items():
+        if isinstance(value, np.ndarray):
+            written[name] = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        elif value:
+            written[name] = str(value)
+    return written
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ def _apply(
     """Return what the layer answers on an input, as ONNX Runtime computes it: (filter, *space)."""
     import numpy as np
 
-    from onnxviz.analyses.inputs.fitting import read_input
+    from onnxviz.analyses.inputs.one_sample import read_input
     from onnxviz.errors import UsageError
     from onnxviz.model.expectations.sample_inputs import feed
     from onnxviz.model.graph.labels import sample_rate

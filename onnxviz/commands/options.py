@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from onnxviz.analyses.output import Output
 from onnxviz.errors import UsageError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -26,9 +27,7 @@ def flags(verb: click.Command) -> dict[str, str]:
     A parameter's own name is the field's: ``--set`` is declared as `held`, ``--range`` as `value_range`.
     """
     return {
-        parameter.name: parameter.human_readable_name
-        if isinstance(parameter, click.Argument)
-        else max(parameter.opts, key=len)
+        parameter.name: parameter.human_readable_name if isinstance(parameter, click.Argument) else parameter.opts[0]
         for parameter in verb.params
         if parameter.name
     }
@@ -52,9 +51,20 @@ def spelled(text: str, context: click.Context | None = None) -> str:
     return re.sub(r"`([a-z_]+)`", lambda found: known.get(found[1], found[0]), text)
 
 
-def request_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that are fields of a verb's request."""
-    return {name: value for name, value in options.items() if name not in ASKED_OF_THE_SHELL}
+def output_of(options: dict[str, Any]) -> Output:
+    """Return what -o, --overwrite and --resume say.
+
+    Raises
+    ------
+    UsageError
+        If they contradict each other.
+    """
+    return Output(options["output"], options["overwrite"], options["resume"])
+
+
+def request_options(options: dict[str, Any], *data: str) -> dict[str, Any]:
+    """Return the options that are fields of a verb's request: all but the model, the data and where results go."""
+    return {name: value for name, value in options.items() if name not in (*ASKED_OF_THE_SHELL, *data)}
 
 
 class NamedText(click.ParamType):

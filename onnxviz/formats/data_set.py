@@ -15,6 +15,7 @@ from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy, npz_shapes, stream_npz
 from onnxviz.formats.column_matching import Slot, match_columns
 from onnxviz.formats.data_blocks import Block, FileReader, Piece, ProblemReader, RowsReader, TableReader
+from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.table_rows import TABLES, open_table
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
@@ -53,24 +54,14 @@ class DataSet:
     """
 
     def __init__(self, source: str | os.PathLike[str], slots: Sequence[Slot], label: str | None = None) -> None:
-        text = os.fspath(source)
-        self.rows: slice | None = None
-        found = re.fullmatch(r"(.+)#(\d+)(?::(\d+))?", text, re.DOTALL)
-        if found is not None and not Path(text).exists():
-            text = found[1]
-            first = int(found[2])
-            self.rows = slice(first, int(found[3]) if found[3] else first + 1)
-        member = re.fullmatch(r"(.+\.npz)\[(.+)\]", text, re.IGNORECASE | re.DOTALL)
-        self.member: str | None = None
-        if member is not None and not Path(text).exists():
-            text, self.member = member[1], member[2]
-        self.path = Path(text)
+        address = SampleAddress.parse(source)
+        self.path, self.member, self.rows = address.path, address.member, address.rows
         self.slots = tuple(slots)
         self.label = label
         self.notes: list[str] = []
         self.columns: tuple[str, ...] = ()
         if not self.path.exists():
-            raise UsageError(f"{text}: no such file")
+            raise UsageError(f"{self.path}: no such file")
         self._files = self._listed() if self.path.is_dir() else [self.path]
         if self.rows is not None and self.path.is_dir():
             raise UsageError(f"{source}: rows are picked from one file, not from a folder")

@@ -159,7 +159,7 @@ class Session:
         arrays = {}
         for name, (dtype, _) in self.inputs.items():
             if name not in inputs:
-                raise UsageError(f"{self.model.name} needs the input '{name}'; give it, with --set on the command line")
+                raise UsageError(f"{self.model.name} needs the input '{name}'; give its value (`held`)")
             arrays[name] = self._array(name, inputs[name], dtype)
         answer: dict[str, Any] = {name: arrays[name] for name in self._passed}
         answer.update(self._constant)
@@ -183,7 +183,7 @@ class Session:
             for name, (_, shape) in self.inputs.items()
             if any(not isinstance(size, int) for size in shape[1:])
         ]
-        return f"; the file leaves sizes of {', '.join(told)} open, and --shape settles them" if told else ""
+        return f"; the file leaves sizes of {', '.join(told)} open, and `shapes` settles them" if told else ""
 
     def _array(self, name: str, value: Any, dtype: str) -> Any:
         """Return a value in the type that ONNX Runtime wants; lists, and types that numpy does not know, as they are."""

@@ -18,6 +18,7 @@ import numpy as np
 from onnxviz.analyses.listener import Listener, Recorder
 from onnxviz.errors import OnnxvizError, UsageError
 from onnxviz.formats.json_documents import json_text
+from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.pages.sample_pictures import Looks, window_share
 
 if TYPE_CHECKING:
@@ -349,7 +350,7 @@ def real_feed(model: Model, options: Mapping[str, Any], moving: str, sources: tu
     from onnxviz.analyses.inputs.feed import prepare_feed
 
     for source in sources:
-        if not any(Path(source.partition(mark)[0]).exists() for mark in ("#", "[", "\0")):
+        if not SampleAddress.parse(source).exists:
             raise UsageError(f"{source}: no such file or folder")
     listener = Recorder()
     chosen = {**options, "strict": False, "input_name": options["wrt"] and moving}

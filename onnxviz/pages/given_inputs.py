@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,7 @@ from onnxviz.pages.data import real_feed
 from onnxviz.pages.sample_pictures import Looks, keep_chart, keep_small, map_rows
 
 if TYPE_CHECKING:
-    from onnxviz.analyses.attribution.result_files import Found
-    from onnxviz.analyses.attribution.task import Task
+    from onnxviz.analyses.attribution.explanation import Explanation
     from onnxviz.analyses.inputs.feed import Batch, Feed
     from onnxviz.drawing.pictures import Picture
     from onnxviz.model.model import Model
@@ -35,13 +34,6 @@ LOOKS = ("activations", "attribution")
 
 _STRONGEST = 6
 _PLACE = "inputs.json"
-_UNASKED: dict[str, Any] = {
-    **dict.fromkeys(("baseline", "layer", "samples", "steps", "window", "names", "vocab")),
-    "targets": (),
-    "methods": (),
-    "literal": False,
-}
-"""What `attribute` takes and a report leaves at its default."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,24 +193,29 @@ class GivenInputs:
 
     def _attribution(self, one: GivenInput, report: ReportFolder, going: Callable[[], bool]) -> dict[str, Any]:
         """Return what the default method tells of the class of the highest score, and how faithful it is, if time allows."""
-        from onnxviz.analyses.attribution.result_files import Workshop, explained
-        from onnxviz.analyses.attribution.task import prepare
+        from onnxviz.analyses.attribution.explanation import explain
+        from onnxviz.analyses.attribution.preparation import prepare
+        from onnxviz.analyses.attribution.request import AttributionRequest
+        from onnxviz.analyses.attribution.scored_model import ScoredModel
+        from onnxviz.analyses.inputs.request import InputRequest
+        from onnxviz.analyses.keywords import fields_of, requested
 
-        with self._files(one) as inputs:
-            asked = {**self.options, **_UNASKED, "inputs": inputs, "data": self.table, "wrt": None}
-            try:
-                task = prepare(SILENT, asked, self.model)
-            except UsageError:
-                # No output has one score for each class: the strongest unit of the first is explained.
-                task = prepare(SILENT, {**asked, "targets": (self._strongest(one),)}, self.model)
-            workshop = Workshop(task, None, None, None, self.options["seed"], partial(_hurry, going))
-            (aim,) = task.aims
-            row, found = explained(workshop, aim, lambda done, words: None)
-            named = f"inputs/{one.digest[:12]}/attribution"
-            pictures = [
-                _explanation(task, aim, place, found, row, report, f"{named}{place or ''}")
-                for place in range(len(task.fed.explained))
-            ]
+        kept = (*fields_of(InputRequest), "seed", "device", "label")
+        request = requested(AttributionRequest, {**{key: self.options[key] for key in kept}, "data": self.table})
+        samples = _samples(one)
+        try:
+            task = prepare(SILENT, self.model, samples, request)
+        except UsageError:
+            # No output has one score for each class: the strongest unit of the first is explained.
+            task = prepare(SILENT, self.model, samples, replace(request, targets=(self._strongest(one),)))
+        (aim,) = task.aims
+        explanation = explain(ScoredModel(task, partial(_hurry, going)), aim, lambda done, words: None)
+        row = explanation.row()
+        named = f"inputs/{one.digest[:12]}/attribution"
+        pictures = [
+            _explanation(explanation, place, report, f"{named}{place or ''}")
+            for place in range(len(task.fed.explained))
+        ]
         (method,) = row["methods"]
         kept = ("target", "label", "ort_score", "ort_baseline_score", "baseline", "explained", "message")
         areas = {key: value for key, value in method["faithfulness"].items() if key != "curves"}
@@ -240,21 +237,12 @@ class GivenInputs:
         others = tuple(axis for axis in range(values.ndim) if axis != aim.axis)
         return aim.target(int(np.nan_to_num(values.mean(axis=others)).argmax()) if values.ndim else 0)
 
-    @contextmanager
-    def _files(self, one: GivenInput) -> Iterator[tuple[str, ...]]:
-        """Give the files that `attribute` reads an input from: its own where it is a whole file, else arrays."""
-        from tempfile import TemporaryDirectory
 
-        if Path(one.source).exists() and len(one.batch.arrays) == 1 and "#" not in one.name:
-            yield (f"{next(iter(one.batch.arrays))}={one.source}",)
-            return
-        with TemporaryDirectory() as folder:
-            written = []
-            for number, (name, array) in enumerate(one.batch.arrays.items()):
-                place = Path(folder, f"{number}.npy")
-                np.save(place, array[0])
-                written.append(f"{name}={place}")
-            yield tuple(written)
+def _samples(one: GivenInput) -> dict[str, str | np.ndarray]:
+    """Return what `attribute` is given of an input: its file where that is one whole sample, else arrays."""
+    if Path(one.source).exists() and len(one.batch.arrays) == 1 and "#" not in one.name:
+        return {next(iter(one.batch.arrays)): one.source}
+    return {name: array[0] for name, array in one.batch.arrays.items()}
 
 
 def _means(values: np.ndarray, aim: Aim) -> list[float]:
@@ -265,15 +253,13 @@ def _means(values: np.ndarray, aim: Aim) -> list[float]:
     return [float(f"{value:.7g}") for value in np.atleast_1d(values.mean(axis=others, dtype=np.float64)).tolist()]
 
 
-def _explanation(
-    task: Task, aim: Any, place: int, found: list[Found], row: dict[str, Any], report: ReportFolder, named: str
-) -> dict[str, Any]:
+def _explanation(explanation: Explanation, place: int, report: ReportFolder, named: str) -> dict[str, Any]:
     """Write what an attribution looks like: over a picture, with what its colors mean, or else as a chart."""
-    from onnxviz.analyses.attribution.pictures import draw, laid_over
+    from onnxviz.analyses.attribution.pictures import laid_over
 
-    over = laid_over(task, place, found[0])
+    over = laid_over(explanation.task, place, explanation.found[0])
     if over is None:
-        return {**keep_chart(report.write, named, draw(task, aim, place, found, row)), "limit": None}
+        return {**keep_chart(report.write, named, explanation.picture(place)), "limit": None}
     picture, shown = over
     return {
         **keep_small(report.write, named, picture),

@@ -210,7 +210,7 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
             if not fitting:
                 close = difflib.get_close_matches(pattern, aimable, n=3, cutoff=0.4)
                 raise TargetError(
-                    f"--tensors '{pattern}': no tensor of {model.name} that could be searched fits."
+                    f"`patterns` '{pattern}': no tensor of {model.name} that could be searched fits."
                     + (f" Close: {', '.join(close)}." if close else "")
                 )
             chosen.update(fitting)
@@ -234,11 +234,11 @@ def moving_input(
     model : Model
         The model.
     wrt : str or None
-        As --wrt names it.
+        As `wrt` names it.
     fed : mapping of str to ndarray
         A value for every input, for its size.
     held : mapping of str to ndarray
-        The inputs that --set holds.
+        The inputs that `held` holds.
 
     Returns
     -------
@@ -262,14 +262,14 @@ def moving_input(
         info = default_input(model, wrt)
         if info.name in model.inputs:
             return info.name, []
-        return "", [f"--wrt {wrt}: lies inside the graph; a report searches inputs, and maximize searches this"]
+        return "", [f"`wrt` {wrt}: lies inside the graph; a report searches inputs, and maximize searches this"]
     free = [name for name, info in model.inputs.items() if info.is_float and name not in held]
     if not free and tokens is not None and tokens.ids not in held:
         return tokens.ids, []  # token ids are searched by the vectors that they become
     if not free:
-        return "", ["no floating-point input: nothing can be searched but tensors inside the graph, by maximize --wrt"]
+        return "", ["no floating-point input: nothing can be searched but tensors inside the graph, by maximize `wrt`"]
     largest = max(free, key=lambda name: fed[name].size)
-    several = [f"{largest} is searched, the largest of {len(free)} float inputs; --wrt chooses another"]
+    several = [f"{largest} is searched, the largest of {len(free)} float inputs; `wrt` chooses another"]
     return largest, several if len(free) > 1 else []
 
 

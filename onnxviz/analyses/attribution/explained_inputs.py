@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnxviz.analyses.inputs.feed import open_sizes
-from onnxviz.analyses.inputs.one_sample import SingleSample, read_single
-from onnxviz.analyses.inputs.request import InputRequest
+from onnxviz.analyses.inputs.one_sample import SingleSample, single_of
 from onnxviz.analyses.inputs.settled import Settled, settle
-from onnxviz.analyses.keywords import fields_of, requested
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import UsageError
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
+    from onnxviz.analyses.attribution.request import AttributionRequest
     from onnxviz.contract import InputContract
     from onnxviz.methods.attribution.places import Places
     from onnxviz.model.expectations.embedding import Embedding
@@ -94,39 +94,55 @@ class Fed:
         return {name: value for name, value in self.feeds.items() if name not in {one.name for one in self.explained}}
 
 
-def read_inputs(listener: Listener, model: Model, options: dict[str, Any]) -> Fed:
-    """Read every file into the input that it belongs to, and settle what is explained.
+Sample = str | os.PathLike[str] | np.ndarray
+Samples = Sample | Mapping[str, Sample] | Sequence[Sample]
+"""The real input: a file or an array; several by the names of inputs, or in the inputs' order."""
+
+
+def read_inputs(listener: Listener, model: Model, samples: Samples, request: AttributionRequest) -> Fed:
+    """Read every sample into the input that it belongs to, and settle what is explained.
+
+    Parameters
+    ----------
+    listener : Listener
+        Told of what was found or assumed.
+    model : Model
+        The model.
+    samples : path, array, or a mapping or sequence of such
+        A text may name its input, as in ``NAME=FILE``.
+    request : AttributionRequest
+        What was asked for.
 
     Raises
     ------
     UsageError
-        If a file belongs to no input, or an option does not fit.
+        If a sample belongs to no input, or the request does not fit.
     DataError
-        If a file cannot be read, or does not fit its input.
+        If a file cannot be read, or a sample does not fit its input.
     """
     from onnxviz.formats.column_matching import Slot
     from onnxviz.model.graph.labels import feature_names, sample_rate
 
-    settled = settle(model, requested(InputRequest, {key: options[key] for key in fields_of(InputRequest)}))
+    settled = settle(model, request.inputs)
     held = settled.held
     told = sample_rate(model.original)
     rate = None if told is None else round(told)
-    files = _assign(model, options["inputs"], options["wrt"], held)
+    given = _assign(model, samples, request.wrt, held)
     contracts: dict[str, InputContract] = {}
     arrays: dict[str, np.ndarray] = {}
     rates: dict[str, int] = {}
     columns: dict[str, tuple[str, ...]] = {}
     copies = 1
-    settled = settled.about(list(files)[:1])
-    for name, path in files.items():
+    settled = settled.about(list(given)[:1])
+    for name, sample in given.items():
         expected = _contract(settled, name)
         declared = model.inputs[name].shape or ()
         sizes = settled.shapes.get(name, declared)[1:]
-        features = feature_names(model.original) if len(files) == 1 else ()
+        features = feature_names(model.original) if len(given) == 1 else ()
         slot = Slot(
             name, tuple(size if isinstance(size, int) else None for size in sizes), expected.kind, tuple(features)
         )
-        single = read_single(path, slot, options.get("label"))
+        single = single_of(sample, slot, request.label)
         columns[name] = single.columns
         for note in single.notes:
             listener.note(note)
@@ -152,34 +168,46 @@ def read_inputs(listener: Listener, model: Model, options: dict[str, Any]) -> Fe
     for name in others:
         if name not in held:
             listener.note(
-                f"{name}: held at rest ({shape_text(resting[name].shape)}); --set {name}=… holds it elsewhere"
+                f"{name}: held at rest ({shape_text(resting[name].shape)}); `held` {name}=… holds it elsewhere"
             )
     feeds = {**resting, **{name: np.repeat(array, copies, axis=0) for name, array in arrays.items()}}
-    explained = _explained(listener, settled, options["wrt"], arrays, contracts, feeds, copies)
-    return Fed(explained, feeds, copies, {name: str(path) for name, path in files.items()}, rates, columns)
+    explained = _explained(listener, settled, request.wrt, arrays, contracts, feeds, copies)
+    return Fed(explained, feeds, copies, {name: sample_text(sample) for name, sample in given.items()}, rates, columns)
 
 
-def _assign(model: Model, given: Sequence[str], wrt: str | None, held: dict[str, np.ndarray]) -> dict[str, Path]:
-    """Tell which file feeds which input: by name where one is given, else in the inputs' own order, floating-point ones first."""
-    files: dict[str, Path] = {}
-    unnamed = []
-    for text in given:
-        name, sign, rest = text.partition("=")
-        if sign and name in model.inputs and not Path(text).exists():
-            files[name] = Path(rest)
-        else:
-            unnamed.append(Path(text))
-    for name in files:
+def sample_text(sample: Sample) -> str:
+    """Return how a sample is named in messages and results: its path, or the array's shape."""
+    return f"array {shape_text(sample.shape)}" if isinstance(sample, np.ndarray) else os.fspath(sample)
+
+
+def _assign(model: Model, samples: Samples, wrt: str | None, held: dict[str, np.ndarray]) -> dict[str, Sample]:
+    """Tell which sample feeds which input: by name where one is given, else in the inputs' own order, floating-point ones first."""
+    given: dict[str, Sample] = {}
+    unnamed: list[Sample] = []
+    if isinstance(samples, Mapping):
+        given |= samples
+        for name in given:
+            if name not in model.inputs:
+                raise UsageError(f"{model.name} has no input '{name}'; its inputs are {', '.join(model.inputs)}")
+    else:
+        for one in [samples] if isinstance(samples, str | os.PathLike | np.ndarray) else samples:
+            name, sign, rest = ("", "", "") if isinstance(one, np.ndarray) else os.fspath(one).partition("=")
+            if sign and name in model.inputs and not (isinstance(one, np.ndarray) or Path(one).exists()):
+                given[name] = rest
+            else:
+                unnamed.append(one)
+    for name in given:
         if name in held:
-            raise UsageError(f"{name} is fed by a file and held by --set; give one of them")
-    free = [info for name, info in model.inputs.items() if name not in files and name not in held]
+            raise UsageError(f"{name} is fed by a sample and held by `held`; give one of them")
+    free = [info for name, info in model.inputs.items() if name not in given and name not in held]
     # What has no axis beside the batch is a switch or a state, not a sample.
     ranked = sorted(free, key=lambda info: (info.name != wrt, len(info.shape or (0, 0)) < 2, not info.is_float))
     if len(unnamed) > len(ranked):
         names = ", ".join(model.inputs)
-        raise UsageError(f"{len(given)} files for the inputs {names}: each input takes one file, as in NAME=FILE")
-    files.update({info.name: path for info, path in zip(ranked, unnamed, strict=False)})
-    return files
+        count = len(given) + len(unnamed)
+        raise UsageError(f"{count} samples for the inputs {names}: each input takes one sample, as in NAME=FILE")
+    given.update({info.name: one for info, one in zip(ranked, unnamed, strict=False)})
+    return given
 
 
 def _contract(settled: Settled, name: str) -> InputContract:
@@ -228,7 +256,7 @@ def _explained(
     model = settled.model
     names = list(arrays) if wrt is None else [wrt]
     if wrt is not None:
-        model.require(wrt, f"--wrt {wrt}")
+        model.require(wrt, f"`wrt` {wrt}")
     found = []
     for name in names:
         if name not in model.inputs:
@@ -242,7 +270,7 @@ def _explained(
             continue
         if not model.inputs[name].is_float:
             raise UsageError(
-                f"{name} holds {model.inputs[name].dtype}, and nothing looks its values up; name what reads it with --wrt"
+                f"{name} holds {model.inputs[name].dtype}, and nothing looks its values up; name what reads it with `wrt`"
             )
         expected = contracts.get(name) or _contract(settled, name)
         sample = np.asarray(feeds[name])[:1]
@@ -271,11 +299,11 @@ def _inside(
 
     info = model.require(name)
     if not info.is_float:
-        raise UsageError(f"--wrt {name}: it holds {info.dtype}; only floating-point tensors can be explained")
+        raise UsageError(f"`wrt` {name}: it holds {info.dtype}; only floating-point tensors can be explained")
     values = np.asarray(model.session([name])(feeds)[name])
     if values.ndim < 2 or len(values) != copies:
         raise UsageError(
-            f"--wrt {name}: its shape is {shape_text(values.shape)}, so its first axis is not the batch of {copies}; name another"
+            f"`wrt` {name}: its shape is {shape_text(values.shape)}, so its first axis is not the batch of {copies}; name another"
         )
     sample = _floating(model, name, values[:1])
     expected = contract(model, name)

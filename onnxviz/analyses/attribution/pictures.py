@@ -8,7 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from onnxviz.analyses.attribution.explained_inputs import Explained
-    from onnxviz.analyses.attribution.result_files import Found
+    from onnxviz.analyses.attribution.found import Found
     from onnxviz.analyses.attribution.task import Aim, Task
     from onnxviz.drawing.attribution_panels import Panel
     from onnxviz.drawing.pictures import Picture
@@ -174,3 +174,14 @@ def _mean(one: Explained) -> np.ndarray:
     """Return a sample's mean over what belongs to one place: (*sizes)."""
     mean: np.ndarray = np.asarray(one.sample[0], np.float64).mean(axis=one.places.shared)
     return mean
+
+
+def place_name(task: Task, name: str, place: int) -> str:
+    """Return a feature's or a token's name; "" where places have none."""
+    first = task.fed.explained[0]
+    if name == first.name and task.features.names:
+        return task.features.names[place]
+    explained = next(one for one in task.fed.explained if one.name == name)
+    if explained.tokens is not None and len(explained.tokens) == explained.places.count:
+        return task.token_name(int(explained.tokens[place]))
+    return ""

@@ -251,7 +251,7 @@ def synthetic_pictures(folder: Path) -> dict[str, tuple[Path, str]]:
                 if path.name == "picture.png" and path.exists():
                     found[str(run["target"])] = (path, f"{run['ort_score']:.4g}")
     except (DataError, KeyError, TypeError, ValueError):
-        raise UsageError(f"--with {folder}: holds no result of onnxviz maximize") from None
+        raise UsageError(f"`synthetic` {folder}: holds no result of onnxviz maximize") from None
     if not found:
-        raise UsageError(f"--with {folder}: holds no picture of a target by onnxviz maximize")
+        raise UsageError(f"`synthetic` {folder}: holds no picture of a target by onnxviz maximize")
     return found

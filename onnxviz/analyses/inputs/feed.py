@@ -19,6 +19,7 @@ from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
 from onnxviz.formats.data_set import PICTURES, fits
+from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class Feed:
 
     def _pass_over(self, tally: Tally, problem: tuple[str, str]) -> None:
         if self.strict:
-            raise DataError(f"{problem[1]} (--strict stops here)")
+            raise DataError(f"{problem[1]} (`strict` stops here)")
         tally.problems.append(problem)
         said = f"passed over: {problem[1]}"
         if said not in self.said and len(tally.problems) <= _SHOWN:
@@ -314,7 +315,7 @@ def prepare_feed(listener: Listener, model: Model, options: dict[str, Any], sour
             listener.note(f"{name}: {sentence}")
     needed = [name for name in outside if name not in settled.held]
     for name in needed:
-        listener.note(f"{name}: held at rest ({shape_text(outside[name].shape)}); --set {name}=… holds it elsewhere")
+        listener.note(f"{name}: held at rest ({shape_text(outside[name].shape)}); `held` {name}=… holds it elsewhere")
     rate = sample_rate(model.original)
     return Feed(
         listener,
@@ -332,15 +333,15 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
     if chosen is not None:
         if chosen not in model.inputs:
             raise UsageError(
-                f"--input {chosen}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}"
+                f"`input_name` {chosen}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}"
             )
         return [chosen]
     from onnxviz.model.expectations.contract_reading import contract
 
     names = [name for name in model.inputs if name not in held]
     if not names:
-        raise UsageError(f"{model.name}: --set holds every input, so none is left for the data")
-    suffixes = {Path(source.partition("#")[0]).suffix.lower() for source in sources}
+        raise UsageError(f"{model.name}: `held` holds every input, so none is left for the data")
+    suffixes = {SampleAddress.parse(source).path.suffix.lower() for source in sources}
     several = suffixes <= {".npz", ".csv", ".tsv", ".parquet"}
     if len(names) == 1 or several:
         return names
@@ -350,7 +351,7 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
         if len(choice) == 1:
             return choice
     raise UsageError(
-        f"{model.name} has several inputs: {', '.join(names)}; say with --input which one the data is for, "
+        f"{model.name} has several inputs: {', '.join(names)}; say with `input_name` which one the data is for, "
         "or give a .npz archive or a table with a part for each"
     )
 
@@ -368,7 +369,7 @@ def _kind_of(sources: tuple[str, ...]) -> str:
 
 def _fitting(model: Model, names: list[str], sources: tuple[str, ...]) -> list[str]:
     """Return the inputs whose shape an array's rows have."""
-    path = Path(sources[0].partition("#")[0])
+    path = SampleAddress.parse(sources[0]).path
     if path.suffix.lower() != ".npy" or not path.is_file():
         return []
     shape = map_npy(path).shape

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnxviz.errors import DataError
-from onnxviz.formats.samples import Sample, read_sample
+from onnxviz.formats.samples import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,61 +16,6 @@ if TYPE_CHECKING:
 
 _MOST_CHANNELS = 2
 """More rows than this are no loudspeakers that one sound could be played on."""
-
-
-def read_input(path: Path, expected: InputContract, shape: tuple[int, ...], rate: float | None = None) -> np.ndarray:
-    """Return a file's content as one sample for an input.
-
-    Parameters
-    ----------
-    path : Path
-        A picture, an array, a table (its first row counts) or a sound.
-    expected : InputContract
-        What the input expects.
-    shape : tuple of int
-        The input's shape, sizes settled, the batch included.
-    rate : float, optional
-        The samples per second that the model takes; sound of another rate is brought to it.
-
-    Returns
-    -------
-    (1, *shape) ndarray
-        In the model's own units.
-
-    Raises
-    ------
-    UsageError
-        If there is no such file.
-    DataError
-        If it cannot be read, or does not fit the input.
-    """
-    return read_enlarged(path, expected, shape, rate)[0]
-
-
-def read_enlarged(
-    path: Path, expected: InputContract, shape: tuple[int, ...], rate: float | None = None
-) -> tuple[np.ndarray, float]:
-    """Return what `read_input` returns, and how many times finer its grid is than the file's: 1 where it is no finer."""
-    sample = read_sample(path)
-    wanted: list[int | None] = list(shape[1:])
-    if sample.kind == "image" and expected.kind == "image":
-        for axis in ("height", "width"):
-            place = expected.axes.index(axis)
-            # An input of any size takes the picture at its own.
-            if not isinstance(expected.shape[1 + place], int):
-                wanted[place] = None
-    whole = None if rate is None else round(rate)
-    fitted = fit_sample(sample, expected, wanted, whole)
-    if sample.kind == "audio" and whole is not None:
-        return fitted, max(1.0, whole / (sample.rate or whole))
-    array = sample.array
-    if sample.kind != "image" and (not _are_pixels(array, expected) or _fits(array.shape, wanted)):
-        return fitted, 1.0
-    picture = array if sample.kind == "image" else _channels_last(array)
-    sizes = dict(zip(expected.axes, fitted.shape[1:], strict=False))
-    sides = zip((sizes["height"], sizes["width"]), picture.shape[:2], strict=True)
-    # It is cut where its proportions are others, never squeezed: one factor serves both sides.
-    return fitted, max(1.0, *(here / there for here, there in sides))
 
 
 def fit_sample(
@@ -188,6 +132,32 @@ def _sound_steps(sample: Sample, wanted: Sequence[int | None], rate: int | None)
     if size is not None and length < size:
         said.append(f"shorter sounds followed by silence, up to {size} samples")
     return said
+
+
+def enlargement(sample: Sample, fitted: np.ndarray, expected: InputContract, rate: int | None = None) -> float:
+    """Return how many times finer the grid of a fitted sample is than that of its file: 1 where it is no finer.
+
+    Parameters
+    ----------
+    sample : Sample
+        As its file has it.
+    fitted : (1, *shape) ndarray
+        What `fit_sample` made of it.
+    expected : InputContract
+        What the input expects.
+    rate : int, optional
+        The samples per second that the model takes.
+    """
+    if sample.kind == "audio" and rate is not None:
+        return max(1.0, rate / (sample.rate or rate))
+    array = sample.array
+    if sample.kind != "image" and (not _are_pixels(array, expected) or _fits(array.shape, fitted.shape[1:])):
+        return 1.0
+    picture = array if sample.kind == "image" else _channels_last(array)
+    sizes = dict(zip(expected.axes, fitted.shape[1:], strict=False))
+    sides = zip((sizes["height"], sizes["width"]), picture.shape[:2], strict=True)
+    # A picture is cut where its proportions are others, never squeezed: one factor serves both sides.
+    return float(max(1.0, *(here / there for here, there in sides)))
 
 
 def _are_pixels(array: np.ndarray, expected: InputContract) -> bool:

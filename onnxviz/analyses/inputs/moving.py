@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,7 @@ class Moving:
             if all(len(one) in (1, width) for one, width in zip(values, self.joined.widths, strict=True)):
                 wide = [np.broadcast_to(one, width) for one, width in zip(values, self.joined.widths, strict=True)]
                 ends[key] = tuple(np.concatenate(wide).tolist())
-        note = f"{len(parts)} inputs move together, as one vector of {count}; --wrt moves some of them"
+        note = f"{len(parts)} inputs move together, as one vector of {count}"
         return InputContract(self.name, (None, count), "vector", ("feature",), evidence=(note,), **ends)  # type: ignore[arg-type]  # names of fields alone
 
     def _whole_contract(self, found: InputContract) -> InputContract:
@@ -131,7 +131,7 @@ class Moving:
                 raise UsageError(f"{name} has the shape {shape_text(shape)}; a batch and one more axis are wanted")
             if 0 in shape:
                 raise UsageError(
-                    f"{name} has the shape {shape_text(shape)}: there is nothing to move; settle it with --shape {name}=…"
+                    f"{name} has the shape {shape_text(shape)}: there is nothing to move; settle it with `shapes` {name}=…"
                 )
             return shape, None, None
         # What ONNX Runtime computes there for a seeded input tells its shape, center and spread.
@@ -139,7 +139,7 @@ class Moving:
         values = np.asarray(model.session([name])(fed)[name], np.float32)
         if values.ndim < 2 or not values.size:
             raise UsageError(
-                f"--wrt {name}: its shape is {shape_text(values.shape)}; a batch and one more axis are wanted"
+                f"`wrt` {name}: its shape is {shape_text(values.shape)}; a batch and one more axis are wanted"
             )
         if self.embedding is not None:
             check_table(self.embedding, values, fed[self.embedding.ids])
@@ -148,13 +148,24 @@ class Moving:
         return values.shape, np.asarray(values.mean(), np.float32), scale
 
 
-def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = ()) -> Moving:
-    """Return what moves, by --wrt or where there is one natural choice.
+def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = (), held: Collection[str] = ()) -> Moving:
+    """Return what moves: what was asked for, or the natural choice.
 
     Several names, separated by commas, move together. An input of whole numbers stands for the embedding that it indexes.
-    Without --wrt it is the only float input; all float inputs where each is one number, as tables are exported; the
-    tokens where a model reads nothing but them; and of several inputs the first that the targets depend on, states that a
-    model hands to itself last, if targets are given.
+    Where nothing is asked for, the only float input moves; all float inputs where each is one number, as tables are
+    exported; the tokens where a model reads nothing but them; and of several inputs the first that the targets depend on,
+    states that a model hands to itself last.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    wrt : str or None
+        What was asked for.
+    targets : sequence of str
+        What is to be driven; by default every output.
+    held : collection of str
+        Inputs that are held at a value: they are not chosen.
 
     Raises
     ------
@@ -170,22 +181,24 @@ def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = ()) ->
         return Moving(joined.name, joined.inputs, joined)
     if wrt is None:
         columns = JoinedInputs.columns(model)
-        if columns is not None:
+        if columns is not None and not set(columns.inputs) & set(held):
             return Moving(columns.name, columns.inputs, columns)
-        floats = [info.name for info in model.inputs.values() if info.is_float]
+        floats = [info.name for info in model.inputs.values() if info.is_float and info.name not in held]
         embedding = embedded_input(model)
-        if embedding is not None and floats in ([], [embedding.ids]):
+        if embedding is not None and embedding.ids not in held and floats in ([], [embedding.ids]):
             return Moving(embedding.output, (), embedding=embedding)
+        if len(floats) == 1:
+            return _moving(model, floats[0])
     elif wrt in model.inputs:
         embedding = find_embedding(model, wrt)
         if embedding is not None:
             return Moving(embedding.output, (), embedding=embedding)
         if not model.inputs[wrt].is_float:
             raise UsageError(
-                f"--wrt {wrt}: it holds {model.inputs[wrt].dtype} and indexes no embedding (a Gather from a constant table "
+                f"`wrt` {wrt}: it holds {model.inputs[wrt].dtype} and indexes no embedding (a Gather from a constant table "
                 "of floats, or a OneHot); name a float tensor that depends on it"
             )
-    if wrt is None and targets and len(floats) > 1:
+    if wrt is None and len(floats) > 1:
         chosen = _main_input(model, floats, targets)
         if chosen is not None:
             return chosen
@@ -202,13 +215,14 @@ def _main_input(model: Model, floats: list[str], targets: Sequence[str]) -> Movi
     from onnxviz.methods.objectives.objectives import Objective
 
     read = [(name, text) for text in targets for name in Objective.parse(text, model.tensors, floats[0]).tensors]
-    counting = model.cut([model.require(name, text).name for name, text in read]).inputs
+    driven = [model.require(name, text).name for name, text in read] or list(model.outputs)
+    counting = model.cut(driven).inputs
     reaching = [name for name in floats if name in counting and len(model.inputs[name].shape or (0, 0)) > 1]
     if not reaching:
         return None
     chosen = min(reaching, key=lambda name: any(word in name.lower() for word in _STATES))
     listed = ", ".join(name for name in reaching if name != chosen)
-    why = f"it moves; so could {listed}, by --wrt" if listed else "the only input that the target depends on: it moves"
+    why = f"it moves; so could {listed}, by `wrt`" if listed else "the only input that the target depends on: it moves"
     return replace(_moving(model, chosen), remark=why)
 
 

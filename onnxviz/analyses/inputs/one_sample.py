@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnxviz.analyses.inputs.fitting import fit_rows, fit_sample, steps
+import numpy as np
+
+from onnxviz.analyses.inputs.fitting import enlargement, fit_rows, fit_sample, steps
 from onnxviz.errors import DataError
+from onnxviz.formats.column_matching import Slot
 from onnxviz.formats.data_set import DataSet
+from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.samples import Sample, read_sample
 from onnxviz.formats.table_rows import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
     from onnxviz.contract import InputContract
-    from onnxviz.formats.column_matching import Slot
+
+
+ARRAY = "the array"
+"""What messages call a sample that is no file."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,11 @@ class SingleSample:
     stacked: bool = False
     notes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> Sample:
+        """The sample itself, without the axis of the rows."""
+        return replace(self.sample, array=self.sample.array[0]) if self.stacked else self.sample
 
     @property
     def own(self) -> tuple[int, ...]:
@@ -82,6 +93,72 @@ class SingleSample:
         return fit_sample(self.sample, expected, wanted, rate), said
 
 
+def read_input(path: Path, expected: InputContract, shape: tuple[int, ...], rate: float | None = None) -> np.ndarray:
+    """Return a file's content as one sample for an input.
+
+    Parameters
+    ----------
+    path : Path
+        A picture, an array, a table or a sound; a row of an array or a table as ``FILE#7``.
+    expected : InputContract
+        What the input expects. A height or width that it leaves open is the picture's own.
+    shape : tuple of int
+        The input's shape, sizes settled, the batch included.
+    rate : float, optional
+        The samples per second that the model takes; sound of another rate is brought to it.
+
+    Returns
+    -------
+    (1, *shape) ndarray
+        In the model's own units.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    DataError
+        If it cannot be read, or does not fit the input.
+    """
+    return read_enlarged(path, expected, shape, rate)[0]
+
+
+def read_enlarged(
+    path: Path, expected: InputContract, shape: tuple[int, ...], rate: float | None = None
+) -> tuple[np.ndarray, float]:
+    """Return what `read_input` returns, and how many times finer its grid is than the file's: 1 where it is no finer."""
+    wanted: list[int | None] = list(shape[1:])
+    single = read_single(path, Slot(expected.name, tuple(wanted), expected.kind))
+    if single.sample.kind == "image" and expected.kind == "image":
+        for axis in ("height", "width"):
+            place = expected.axes.index(axis)
+            # An input of any size takes the picture at its own.
+            if not isinstance(expected.shape[1 + place], int):
+                wanted[place] = None
+    whole = None if rate is None else round(rate)
+    fitted, _ = single.fitted(expected, wanted, whole)
+    return fitted, enlargement(single.row, fitted, expected, whole)
+
+
+def single_of(sample: str | os.PathLike[str] | np.ndarray, slot: Slot, label: str | None = None) -> SingleSample:
+    """Return one sample for one input, of a file or of an array.
+
+    Parameters
+    ----------
+    sample : path or ndarray
+        A file, as `read_single` takes it; or one sample, or several along the first axis, of which the first is taken.
+    slot, label
+        As `read_single` takes them.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `read_single` does.
+    """
+    if isinstance(sample, str | os.PathLike):
+        return read_single(Path(sample), slot, label)
+    return _whole(Sample(np.asarray(sample), (), ARRAY, "array"), slot)
+
+
 def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSample:
     """Read one sample; of several rows the first, unless ``FILE#7`` picks another.
 
@@ -102,12 +179,13 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
         If it cannot be read, or does not fit the input.
     """
     text = str(source)
-    file, sign, row = text.rpartition("#")
-    picked = bool(sign) and row.replace(":", "").isdecimal() and not source.exists()
-    if not picked and source.suffix.lower() not in TABLES:
+    address = SampleAddress.parse(source)
+    picked = address.rows is not None
+    if not picked and address.path.suffix.lower() not in TABLES:
         return _whole(read_sample(source), slot)
-    if ":" in row and picked:
-        raise DataError(f"{text}: is several rows, and one is explained; pick it as {file}#{row.partition(':')[0]}")
+    if address.rows is not None and address.rows.stop - address.rows.start != 1:
+        first = f"{address.source}#{address.rows.start}"
+        raise DataError(f"{text}: is several rows, and one sample is wanted; pick it as {first}")
     data = DataSet(source, [slot], label)
     for piece in data.pieces():
         block = piece.read(lambda identity, stamp: False)
@@ -131,5 +209,7 @@ def _whole(sample: Sample, slot: Slot) -> SingleSample:
     several = sample.kind == "array" and rows.ndim == len(wanted) + 1 and len(rows) > 1
     if not several or not all(size in (None, own) for size, own in zip(wanted, rows.shape[1:], strict=True)):
         return SingleSample(sample)
-    note = f"{Path(sample.source).name}: the first of {len(rows)} samples is taken; {sample.source}#7 picks another"
+    note = f"{Path(sample.source).name}: the first of {len(rows)} samples is taken"
+    if sample.source != ARRAY:
+        note += f"; {sample.source}#7 picks another"
     return SingleSample(sample, notes=(note,))

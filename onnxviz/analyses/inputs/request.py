@@ -183,9 +183,16 @@ def _file_content(name: str, value: str | os.PathLike[str]) -> np.ndarray:
     try:
         return np.asarray(float(text))
     except ValueError:
+        from onnxviz.formats.sample_address import SampleAddress
         from onnxviz.formats.samples import read_sample
 
-        if not Path(text.partition("::")[0]).exists():
+        address = SampleAddress.parse(text)
+        if not address.exists:
             raise UsageError(f"`held` {name}={text}: neither a number nor a file that exists") from None
+        if address.rows is not None:
+            from onnxviz.analyses.inputs.one_sample import read_single
+            from onnxviz.formats.column_matching import Slot
+
+            return np.asarray(read_single(Path(text), Slot(name, ())).sample.array)
         array = np.asarray(read_sample(text).array)
         return array if array.ndim else array.reshape(1)

@@ -90,12 +90,12 @@ class Settled:
 
     def _read(self, name: str) -> InputContract:
         from onnxviz.model.expectations.contract_reading import contract
-        from onnxviz.model.probing.range_probe import probe_range
+        from onnxviz.model.probing.range_probe import is_assumed, probe_range
 
         expected = contract(self.model, name)
         if name in self.spoken:
             expected = self.request.refined(expected)
-        if name not in self.model.inputs or expected.kind != "image":
+        if name not in self.model.inputs or not is_assumed(expected):
             return expected
         # A range is a property of the model: it is measured at the sizes that suit the model, not at a sample's.
         shape, others = self._measured_at(name)

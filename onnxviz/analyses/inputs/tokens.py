@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxviz.analyses.inputs.features import Kept, Names, pairs
 from onnxviz.errors import DataError, UsageError
 from onnxviz.wording import shape_text
 
@@ -104,14 +106,31 @@ def check_table(embedding: Embedding, values: np.ndarray, ids: np.ndarray) -> No
     if values.shape != wanted.shape or values.ndim != 3 or not np.allclose(values, wanted, rtol=1e-3, atol=1e-5):
         raise UsageError(
             f"{embedding.ids}: {embedding.output} is not its table's rows, (batch, time, feature), as they are (its shape is "
-            f"{shape_text(values.shape)}); move that tensor itself: --wrt {embedding.output}"
+            f"{shape_text(values.shape)}); move that tensor itself: `wrt` {embedding.output}"
         )
 
 
-def read_tokens(
-    embedding: Embedding, length: int, vocabulary: Path | None, kept: tuple[tuple[str, str], ...]
-) -> Tokens:
-    """Read --vocab and --keep.
+def token_names(vocabulary: Names) -> tuple[str, ...]:
+    """Return the tokens' names by id: those of a file, or those that were given.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    DataError
+        If it cannot be read.
+    """
+    from onnxviz.formats.vocabularies import read_vocabulary
+
+    if not isinstance(vocabulary, str | os.PathLike):
+        return tuple(map(str, vocabulary))
+    if not Path(vocabulary).exists():
+        raise UsageError(f"`vocab` {vocabulary}: no such file")
+    return read_vocabulary(vocabulary)
+
+
+def read_tokens(embedding: Embedding, length: int, vocabulary: Names | None, kept: Kept) -> Tokens:
+    """Read `vocab` and `kept`.
 
     Parameters
     ----------
@@ -119,9 +138,9 @@ def read_tokens(
         Of the model.
     length : int
         How many positions there are.
-    vocabulary : Path or None
-        As `read_vocabulary` takes it.
-    kept : tuple of (str, str)
+    vocabulary : path or sequence of str, optional
+        The tokens' names, or a file that `read_vocabulary` takes.
+    kept : mapping or pairs
         Positions, from 0 or backward from -1, and the tokens they keep: their names or ids.
 
     Raises
@@ -131,35 +150,32 @@ def read_tokens(
     DataError
         If the vocabulary cannot be read.
     """
-    from onnxviz.formats.vocabularies import read_vocabulary
-
     names: tuple[str, ...] = ()
     count = len(embedding.rows)
     notes = [
         f"{length} tokens of {count}, by the {'codes' if embedding.one_hot else 'rows'} that become {embedding.output}"
     ]
     if vocabulary is not None:
-        if not vocabulary.exists():
-            raise UsageError(f"--vocab {vocabulary}: no such file")
-        names = read_vocabulary(vocabulary)
+        names = token_names(vocabulary)
         if len(names) != count:
-            notes.append(f"--vocab {vocabulary}: it has {len(names)} tokens, the model's table {count}")
+            notes.append(f"`vocab`: it has {len(names)} tokens, the model's table {count}")
     held: dict[int, int] = {}
-    for position, token in kept:
+    for position, given in pairs(kept):
+        token = str(given)
         try:
             place = int(position)
         except ValueError:
-            raise UsageError(f"--keep {position}={token}: write a position before the =, 0 is the first") from None
+            raise UsageError(f"`kept` {position}={token}: write a position before the =, 0 is the first") from None
         if not -length <= place < length:
-            raise UsageError(f"--keep {position}={token}: there are {length} positions; see --shape and --dim")
+            raise UsageError(f"`kept` {position}={token}: there are {length} positions; see `shapes` and `dims`")
         number = names.index(token) if token in names else int(token) if token.isdecimal() else -1
         if not 0 <= number < count:
             raise UsageError(
-                f"--keep {position}={token}: neither a token of --vocab nor a number from 0 to {count - 1}"
+                f"`kept` {position}={token}: neither a token of `vocab` nor a number from 0 to {count - 1}"
             )
         held[place % length] = number
     if len(held) == length:
-        raise UsageError("--keep: every position is kept, and nothing is left to move")
+        raise UsageError("`kept`: every position is kept, and nothing is left to move")
     if held:
         told = ", ".join(
             f"{place} = {names[token] if token < len(names) else token}" for place, token in sorted(held.items())

@@ -11,12 +11,10 @@ import numpy as np
 from onnxviz.analyses.inputs.moving import Moving, choose_moving
 from onnxviz.analyses.listener import Listener
 from onnxviz.analyses.maximization.references import read_real
-from onnxviz.analyses.maximization.request import source_path, source_text
+from onnxviz.analyses.maximization.request import is_folder, source_text
 from onnxviz.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from onnxviz.analyses.inputs.few_samples import SampleBatches
     from onnxviz.analyses.maximization.request import MaximizationRequest
     from onnxviz.analyses.maximization.subject import Subject
@@ -64,7 +62,7 @@ class InnerBatches:
             yield np.asarray(self._session(fed)[self._name], np.float32)[:1]
 
 
-def input_statistics(samples: SampleBatches, path: Path, expected: InputContract) -> NaturalStatistics:
+def input_statistics(samples: SampleBatches, source: str, expected: InputContract) -> NaturalStatistics:
     """Return how the channels of real samples vary together and how their spectra fall.
 
     Raises
@@ -81,7 +79,7 @@ def input_statistics(samples: SampleBatches, path: Path, expected: InputContract
         ((batch[0], 0.5 / factors[0]) for batch, factors in samples.enlarged(1, MOST)), expected.axes, span
     )
     if not np.trace(found.covariance) > 0:
-        raise DataError(f"`data` {path}: all of its samples are constant")
+        raise DataError(f"`data` {source}: all of its samples are constant")
     return found
 
 
@@ -105,9 +103,10 @@ def inner_space(subject: Subject, request: MaximizationRequest, listener: Listen
         shape = (samples.batch, *values.shape)
     mean = total / count
     scale = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    source = "" if request.data is None else source_text(request.data)
     if not scale.any():
-        raise DataError(f"`data` {request.data}: {name} is the same for all of its {count} samples")
-    listener.note(f"{name}: mean and deviation of each channel on {count} samples of {request.data}, by ONNX Runtime")
+        raise DataError(f"`data` {source}: {name} is the same for all of its {count} samples")
+    listener.note(f"{name}: mean and deviation of each channel on {count} samples of {source}, by ONNX Runtime")
     center, spread = mean.astype(np.float32), scale.astype(np.float32)
     return replace(subject, shape=shape, center=center, spread=spread), samples
 
@@ -120,36 +119,36 @@ def _inner_batches(subject: Subject, request: MaximizationRequest, listener: Lis
 
     if request.data is None:
         raise ValueError("there are no samples")
-    model, settled, path = subject.model, subject.settled, source_path(request.data)
+    model, settled = subject.model, subject.settled
     source = choose_moving(model, None)
     if not source.inputs:
-        raise UsageError(f"`data` {path}: samples of token ids cannot be read; leave `data` out")
+        raise UsageError(f"`data` {source_text(request.data)}: samples of token ids cannot be read; leave `data` out")
     expected = request.inputs.refined(source.contract(model))
     shape = source.shape(model, settled.held, settled.dims, settled.shapes, request.seed)[0]
     rows = None
-    if expected.kind == "vector" and len(shape) == 2 and not path.is_dir():
+    if expected.kind == "vector" and len(shape) == 2 and not is_folder(request.data):
         known = source.joined.names if source.joined else feature_names(model.original)
-        rows, _, notes = read_rows(path, known if len(known) == shape[1] else (), shape[1])
+        rows, _, notes = read_rows(request.data, known if len(known) == shape[1] else (), shape[1])
         for note in notes:
             listener.note(f"{source.name}: {note}")
-    samples = SampleBatches(path, expected, shape, rows, MOST)
+    samples = SampleBatches(request.data, expected, shape, rows, MOST)
     return InnerBatches(samples, model, subject.name, source, settled.feed(request.seed), shape[0])
 
 
 def with_spectrum(
-    space: Space, samples: SampleBatches, path: Path, expected: InputContract, listener: Listener
+    space: Space, samples: SampleBatches, source: str, expected: InputContract, listener: Listener
 ) -> Space:
     """Return a space of pictures or signals with the colors and the spectrum of real samples."""
     from onnxviz.methods.ascent.fourier import color_root
 
-    found = input_statistics(samples, path, expected)
+    found = input_statistics(samples, source, expected)
     channels = len(found.covariance)
     said = [f"slope {found.slope:.2f} of the spectrum"] if found.slope is not None else []
     if channels > 1:
         said.append(f"how its {channels} channels vary together")
         space = replace(space, colors=color_root(found.covariance).numpy())
     if said:
-        listener.note(f"{space.name}: {' and '.join(said)}, of {found.count} samples of {path}")
+        listener.note(f"{space.name}: {' and '.join(said)}, of {found.count} samples of {source}")
     if found.band < 0.5:
         reach = f"of the samples, which are enlarged, frequencies up to {found.band:.2g} cycles count"
         spectrum = "" if found.slope is not None else ": too few to tell a slope, so 1 is taken"

@@ -5,13 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
-
-import numpy as np
 
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
@@ -128,10 +124,8 @@ def maximize(
     asked = replace(asked, targets=(targets,) if isinstance(targets, str) else tuple(targets))
     if not asked.targets:
         raise UsageError("`targets`: name a tensor, as in 'logits[281]'")
-    with ExitStack() as stack:
-        task = prepare(opened(model), _with_data_file(asked, stack), listener)
-        found = _searched(task, asked, place, listener)
-    search = task.search
+    task = prepare(opened(model), asked, listener)
+    found, search = _searched(task, asked, place, listener), task.search
     single = isinstance(targets, str) and not is_starred(search.model, targets, search.wrt)
     return found[0] if single else found
 
@@ -216,15 +210,3 @@ def each_maximum(task: Task, todo: Sequence[tuple[Objective, Objective]], listen
             if findings.remark:
                 listener.note(findings.remark)
             yield measured(task, tools.measure, trust, Climbed(objective, result, findings, space.window))
-
-
-def _with_data_file(asked: MaximizationRequest, stack: ExitStack) -> MaximizationRequest:
-    """Return a request whose data lie in a file, as the readers of many samples take them."""
-    if not isinstance(asked.data, np.ndarray):
-        return asked
-    from tempfile import TemporaryDirectory
-
-    folder = stack.enter_context(TemporaryDirectory(prefix="onnxviz-", ignore_cleanup_errors=True))
-    path = Path(folder, "data.npy")
-    np.save(path, asked.data, allow_pickle=False)
-    return replace(asked, data=path)

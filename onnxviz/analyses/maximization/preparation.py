@@ -11,7 +11,7 @@ from onnxviz.analyses.maximization.effort import Cost, settings
 from onnxviz.analyses.maximization.inner_samples import inner_space, with_spectrum, with_start
 from onnxviz.analyses.maximization.optimizer_choice import OptimizerName, choose_optimizer, stops
 from onnxviz.analyses.maximization.references import check_like, read_example, surroundings
-from onnxviz.analyses.maximization.request import source_path, source_text
+from onnxviz.analyses.maximization.request import source_text
 from onnxviz.analyses.maximization.search_space import search_space, signal_rate
 from onnxviz.analyses.maximization.size_and_window import check_sized, seen_windows, size_remark
 from onnxviz.analyses.maximization.subject import Subject, choose_subject
@@ -64,7 +64,7 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
     model : Model
         The model.
     request : MaximizationRequest
-        What is asked; its data are a path.
+        What is asked.
     listener : Listener
         Told what was found or assumed.
 
@@ -147,8 +147,7 @@ def _ground(subject: Subject, request: MaximizationRequest, listener: Listener) 
         subject, samples = inner_space(subject, request, listener)
     space, drawing, features = search_space(subject, rate, request)
     if request.data is not None and samples is None:
-        path = source_path(request.data)
-        samples = SampleBatches(path, subject.expected, subject.shape, features.rows, rate=rate)
+        samples = SampleBatches(request.data, subject.expected, subject.shape, features.rows, rate=rate)
     return subject, _Ground(space, drawing, features, samples, rate)
 
 
@@ -179,7 +178,7 @@ def _refined(subject: Subject, ground: _Ground, request: MaximizationRequest, li
 
     space = ground.space
     if isinstance(ground.samples, SampleBatches) and space.spectral and request.data is not None:
-        space = with_spectrum(space, ground.samples, source_path(request.data), subject.expected, listener)
+        space = with_spectrum(space, ground.samples, source_text(request.data), subject.expected, listener)
     return with_start(space, subject, ground.rate, request, listener)
 
 

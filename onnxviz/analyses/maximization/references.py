@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxviz.analyses.maximization.request import Sample, source_path, source_text
+from onnxviz.analyses.maximization.request import Sample, source_text
 from onnxviz.analyses.maximization.token_space import read_ids
 from onnxviz.errors import DataError, UsageError
 
@@ -57,15 +58,15 @@ def read_real(sample: Sample, expected: InputContract, shape: tuple[int, ...], r
     UsageError, DataError
         If the file is missing, cannot be read, or does not fit.
     """
-    from onnxviz.analyses.inputs.fitting import fit_sample, read_input
-    from onnxviz.formats import samples
+    from onnxviz.analyses.inputs.one_sample import read_input, single_of
+    from onnxviz.formats.column_matching import Slot
 
     expected = replace(expected, shape=shape)
     if not isinstance(sample, np.ndarray):
-        return read_input(source_path(sample), expected, shape, rate)
+        return read_input(Path(sample), expected, shape, rate)
     if not np.isfinite(sample).all():
-        raise DataError("an array: some values are not finite numbers")
-    return fit_sample(samples.Sample(sample, (), source_text(sample), "array"), expected, shape[1:])
+        raise DataError(f"{source_text(sample)}: some values are not finite numbers")
+    return single_of(sample, Slot(expected.name, shape[1:], expected.kind)).fitted(expected, shape[1:], None)[0]
 
 
 def surroundings(

@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from onnxviz.analyses.inputs.features import Kept, Names, pairs
 from onnxviz.analyses.inputs.request import InputRequest
-
-File = str | os.PathLike[str]
-"""A path."""
 
 Sample = str | os.PathLike[str] | np.ndarray
 """A path, or an array in the model's own units."""
@@ -32,7 +30,7 @@ class MaximizationRequest:
         What the person says of the model's inputs.
     wrt : str, optional
         The tensor that moves: an input, or any float tensor inside the graph. Several names are separated by commas.
-    bounds : (low, high) or path, optional
+    bounds : (low, high), path or (feature, 2) array, optional
         A vector's bounds: two numbers for all features, or a table with a row for each feature.
     names : path or sequence of str, optional
         A vector's feature names, or a file with a name in each line.
@@ -40,8 +38,8 @@ class MaximizationRequest:
         Real samples: a table, an array with the samples along its first axis, or a folder.
     kept : mapping or pairs
         Features that keep a value, by name or number; of tokens, positions that keep a token.
-    vocab : path, optional
-        The names of tokens.
+    vocab : path or sequence of str, optional
+        The names of tokens, or a file of names.
     sample_rate : float, optional
         A signal's samples per second.
     norm : float, optional
@@ -77,11 +75,11 @@ class MaximizationRequest:
     targets: tuple[str, ...] = ()
     inputs: InputRequest = field(default_factory=InputRequest)
     wrt: str | None = None
-    bounds: tuple[float, float] | File | None = None
-    names: File | Sequence[str] | None = None
+    bounds: str | os.PathLike[str] | Sequence[float] | np.ndarray | None = None
+    names: Names | None = None
     data: Sample | None = None
-    kept: Mapping[str | int, float | str] | Sequence[tuple[str | int, float | str]] = ()
-    vocab: File | None = None
+    kept: Kept = ()
+    vocab: Names | None = None
     sample_rate: float | None = None
     norm: float | None = None
     like: Sample | None = None
@@ -102,15 +100,7 @@ class MaximizationRequest:
     @property
     def kept_pairs(self) -> tuple[tuple[str, str], ...]:
         """The kept features or positions, each with its value, as text."""
-        pairs = self.kept.items() if isinstance(self.kept, Mapping) else self.kept
-        return tuple((str(name), str(value)) for name, value in pairs)
-
-    @property
-    def bounds_text(self) -> str | None:
-        """The bounds as text: two numbers, or a table's path."""
-        if self.bounds is None or isinstance(self.bounds, str | os.PathLike):
-            return None if self.bounds is None else os.fspath(self.bounds)
-        return ",".join(f"{end:.17g}" for end in self.bounds)
+        return tuple((str(name), str(value)) for name, value in pairs(self.kept))
 
     @property
     def searched(self) -> dict[str, str]:
@@ -121,8 +111,17 @@ class MaximizationRequest:
         told = {name: getattr(self, name) for name in _SEARCHED}
         told |= {name: getattr(self.inputs, name) for name in _SEARCHED_INPUTS}
         sizes = (self.size,) if isinstance(self.size, int) else self.size or ()
-        told |= {"kept": self.kept_pairs, "bounds": self.bounds_text, "size": "x".join(map(str, sizes))}
+        told |= {"kept": self.kept_pairs, "bounds": self._bounds, "size": "x".join(map(str, sizes))}
         return {name: _text(value) for name, value in told.items() if isinstance(value, np.ndarray) or value}
+
+    @property
+    def _bounds(self) -> str | np.ndarray | None:
+        """The bounds, two numbers as text."""
+        if self.bounds is None or isinstance(self.bounds, np.ndarray):
+            return self.bounds
+        if isinstance(self.bounds, str | os.PathLike):
+            return os.fspath(self.bounds)
+        return ",".join(f"{end:.17g}" for end in self.bounds)
 
 
 _SEARCHED = (
@@ -144,17 +143,11 @@ def _text(value: Any) -> str:
 
 def source_text(sample: Sample) -> str:
     """Return how a message names a sample: by its path, or as an array."""
-    return "an array" if isinstance(sample, np.ndarray) else os.fspath(sample)
+    from onnxviz.analyses.inputs.one_sample import ARRAY
+
+    return ARRAY if isinstance(sample, np.ndarray) else os.fspath(sample)
 
 
-def source_path(sample: Sample) -> Path:
-    """Return a sample's path.
-
-    Raises
-    ------
-    TypeError
-        If it is an array.
-    """
-    if isinstance(sample, np.ndarray):
-        raise TypeError("an array has no path")
-    return Path(sample)
+def is_folder(sample: Sample) -> bool:
+    """Return whether a sample is a folder."""
+    return not isinstance(sample, np.ndarray) and Path(sample).is_dir()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnxviz.analyses.inputs.features import Features, read_features
-from onnxviz.analyses.maximization.request import source_path
-from onnxviz.errors import DataError, UsageError
+from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.request import MaximizationRequest
@@ -107,17 +104,11 @@ def _features(subject: Subject, request: MaximizationRequest) -> Features:
                 f"`bounds`, `names` and `kept` are for vectors; {subject.name} is {subject.expected.noun} (see `value_range`)"
             )
         return Features()
-    count, names, joined = subject.shape[1], None, subject.moving.joined
+    joined = subject.moving.joined
     known = joined.names if joined else feature_names(subject.model.original)
-    if request.names is not None and not isinstance(request.names, str | os.PathLike):
-        known = tuple(map(str, request.names))
-        if len(known) != count:
-            raise DataError(f"`names`: {len(known)} names are given, the input has {count} features")
-    elif request.names is not None:
-        names = Path(request.names)
     # The rows of the data are rows of the input: they tell nothing of the features of a tensor inside the graph.
-    data = source_path(request.data) if request.data is not None and not subject.inside else None
-    return read_features(count, known, request.bounds_text, names, data, request.kept_pairs)
+    data = None if subject.inside else request.data
+    return read_features(subject.shape[1], known, request.bounds, request.names, data, request.kept_pairs)
 
 
 def _drawing(

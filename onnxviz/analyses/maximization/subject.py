@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxviz.analyses.inputs.moving import Moving, choose_moving
@@ -77,7 +76,7 @@ def choose_subject(model: Model, request: MaximizationRequest) -> Subject:
     UsageError, DataError
         If the request does not fit the model, or a file cannot be read.
     """
-    original, moving = model, choose_moving(model, request.wrt, request.targets)
+    original, moving = model, choose_moving(model, request.wrt, request.targets, tuple(request.inputs.held))
     single = bool(moving.inputs) and moving.joined is None
     settled = settle(model, request.inputs, running=moving.name if single else False).about([moving.name])
     _check_free(moving, settled)
@@ -95,8 +94,7 @@ def choose_subject(model: Model, request: MaximizationRequest) -> Subject:
     if moving.embedding is not None:
         held = hold_ids(model, moving.embedding, settled.held, settled.dims, settled.shapes)
         settled = replace(settled, held=held)
-        vocabulary = None if request.vocab is None else Path(request.vocab)
-        tokens = read_tokens(moving.embedding, shape[1], vocabulary, request.kept_pairs)
+        tokens = read_tokens(moving.embedding, shape[1], request.vocab, request.kept_pairs)
     elif request.vocab is not None:
         raise UsageError(f"`vocab` names tokens; {moving.name} is {expected.noun}")
     return Subject(model, original, moving, settled, expected, shape, center, spread, tokens)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnxviz.analyses.inputs.features import Features
 from onnxviz.analyses.inputs.tokens import Tokens, center_and_spread
-from onnxviz.analyses.maximization.request import Sample, source_path
+from onnxviz.analyses.maximization.request import Sample, source_text
 from onnxviz.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ def read_ids(tokens: Tokens, sample: Sample, length: int) -> np.ndarray:
         If the file is missing, cannot be read, or does not hold as many ids of the table.
     """
     if not isinstance(sample, np.ndarray):
-        return tokens.read(source_path(sample), length)
+        return tokens.read(Path(sample), length)
     count = len(tokens.embedding.rows)
     if sample.size != length or not (sample == np.rint(sample)).all() or sample.min() < 0 or sample.max() >= count:
-        raise DataError(f"an array: {length} token ids are wanted, whole numbers from 0 to {count - 1}")
+        raise DataError(f"{source_text(sample)}: {length} token ids are wanted, whole numbers from 0 to {count - 1}")
     return sample.reshape(length).astype(np.int64)

@@ -166,7 +166,7 @@ class Network:
 
     def _feed(self, name: str, inputs: Mapping[str, Any]) -> Any:
         if name not in inputs:
-            raise UsageError(f"{self.model.name} needs the input '{name}'; give it, with --set on the command line")
+            raise UsageError(f"{self.model.name} needs the input '{name}'; give its value")
         value = from_proto(inputs[name], f"the value of '{name}'")
         if isinstance(value, (list, tuple)):
             return [self._tensor(name, part) for part in value]

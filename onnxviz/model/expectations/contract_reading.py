@@ -44,7 +44,7 @@ def default_input(model: Graph, wrt: str | None = None) -> TensorInfo:
         info = model.require(wrt)
         if not info.is_float:
             raise UsageError(
-                f"--wrt {wrt}: it holds {info.dtype}, and only floating-point tensors can move; try what reads it (an embedding, say)"
+                f"`wrt` {wrt}: it holds {info.dtype}, and only floating-point tensors can move; try what reads it (an embedding, say)"
             )
         return info
     floats = [info for info in model.inputs.values() if info.is_float]
@@ -53,13 +53,13 @@ def default_input(model: Graph, wrt: str | None = None) -> TensorInfo:
     if not floats:
         listed = ", ".join(f"{info.name} ({info.dtype})" for info in model.inputs.values()) or "none"
         raise UsageError(
-            f"{model.name} has no floating-point input (inputs: {listed}); name a tensor inside the graph with --wrt"
+            f"{model.name} has no floating-point input (inputs: {listed}); name a tensor inside the graph with `wrt`"
         )
     listed = ", ".join(
         f"{info.name} ({'x'.join('?' if s is None else str(s) for s in info.shape or ())})" for info in floats
     )
     raise UsageError(
-        f"{model.name} has several floating-point inputs: {listed}; choose one with --wrt, the others are held (see --set)"
+        f"{model.name} has several floating-point inputs: {listed}; choose one with `wrt`, the others are held (see `held`)"
     )
 
 
@@ -100,7 +100,7 @@ def contract(model: Graph, name: str) -> InputContract:
             break
         found = look(model, found)
     if found.kind == "signal" and not found.bounded:
-        note = "nothing in the file tells the range: -1 to 1 is assumed, as of sound; give --range"
+        note = "nothing in the file tells the range: -1 to 1 is assumed, as of sound"
         return found.with_note(note, low=(-1.0,), high=(1.0,))
     found = found if found.bounded or found.kind != "image" else assumed(model, found)
     return from_channel_means(model, found)
@@ -142,9 +142,7 @@ def _kind(model: Graph, info: TensorInfo) -> InputContract:
         found = InputContract(name, shape, "image", axes, color, evidence=(note,))
         flipped = _flips_channels(model, name) if color == "rgb" else False
         if flipped:
-            found = found.with_note(
-                "the graph reverses the three channels first: which order it wants cannot be told; give --channels if colors look swapped"
-            )
+            found = found.with_note("the graph reverses the three channels first: which order it wants cannot be told")
         return found
     if rank == 5:
         deep = ("channel", "depth", "height", "width")

@@ -196,14 +196,12 @@ def assumed(model: Graph, found: InputContract) -> InputContract:
     try:
         kernels = first_layer(model, found.name).kernels
     except OnnxvizError:  # no layer to judge from
-        return found.with_note(
-            "nothing in the file tells the range: 0 to 1 is assumed; give --range", low=(0.0,), high=(1.0,)
-        )
+        return found.with_note("nothing in the file tells the range: 0 to 1 is assumed", low=(0.0,), high=(1.0,))
     gain = float(np.median(np.sqrt((kernels.reshape(len(kernels), -1) ** 2).sum(1)))) if kernels.size else 1.0
     if gain < 0.08:
         # Kernels this weak would barely answer an input of unit size.
         return found.with_note(
-            f"assumed 0 to 255: the first kernels are weak (median norm {gain:.2g}); give --range",
+            f"assumed 0 to 255: the first kernels are weak (median norm {gain:.2g})",
             low=(0.0,),
             high=(255.0,),
         )
@@ -211,20 +209,15 @@ def assumed(model: Graph, found: InputContract) -> InputContract:
     if classifier and _is_small(found):
         note = (
             f"assumed -1 to 1: PyTorch's classifiers of pictures under {_SMALL} pixels a side are trained on such, "
-            "and ImageNet's photographs are larger; give --range"
+            "and ImageNet's photographs are larger"
         )
         return found.with_note(note, low=(-1.0,), high=(1.0,))
     if classifier:
         low = tuple((0 - mean) / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True))
         high = tuple((1 - mean) / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True))
-        note = (
-            "assumed normalized by ImageNet's mean and standard deviation, as PyTorch's classifiers are; "
-            "give --range or --mean and --std"
-        )
+        note = "assumed normalized by ImageNet's mean and standard deviation, as PyTorch's classifiers are"
         return found.with_note(note, low=low, high=high)
-    return found.with_note(
-        "nothing in the file tells the range: 0 to 1 is assumed; give --range", low=(0.0,), high=(1.0,)
-    )
+    return found.with_note("nothing in the file tells the range: 0 to 1 is assumed", low=(0.0,), high=(1.0,))
 
 
 _SMALL = 64

@@ -64,7 +64,7 @@ def random_input(model: Graph, name: str, shape: tuple[int, ...], seed: int = 0)
         top = 256 if kind == TensorProto.UINT8 else _bound(model, name)
         return generator.integers(0, top, shape).astype(_INTEGERS[kind])
     if kind and kind not in _FLOATS and kind != TensorProto.BFLOAT16:
-        raise UsageError(f"{name} holds {info.dtype}; give its values with --set {name}=FILE.npy")
+        raise UsageError(f"{name} holds {info.dtype}; give its values with `held` {name}=FILE.npy")
     if holds_whole_numbers(model, name):
         return generator.integers(0, _bound(model, name), shape).astype(_FLOATS.get(kind, np.float32))
     expected = contract(model, name)
@@ -145,7 +145,7 @@ def feed(
     """
     for name in held:
         if name not in model.inputs and name not in model.tensors:
-            raise UsageError(f"--set {name}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}")
+            raise UsageError(f"`held` {name}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}")
     values = dict(held)
     for name in model.inputs:
         if name not in values:

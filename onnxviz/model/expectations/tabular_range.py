@@ -77,7 +77,7 @@ def _within_thresholds(found: InputContract, pairs: list[tuple[int, float]], wor
         low[place], high[place], mean[place] = values[0] - margin, values[-1] + margin, np.median(values)
     unused = int((low == high).sum())
     outermost = f"{low.min():.4g} to {high.max():.4g}"
-    note = f"{words}, {outermost}; --data or --bounds tell real ranges"
+    note = f"{words}, {outermost}"
     if unused:
         note += f"; {unused} of {count} features that none looks at stay at 0"
     return found.with_note(note, low=tuple(low.tolist()), high=tuple(high.tolist()), mean=tuple(mean.tolist()))
@@ -96,10 +96,7 @@ def from_support_vectors(model: Graph, found: InputContract) -> InputContract:
         low, high = table.min(0), table.max(0)
         if len(table) < 2 or not (low < high).any():
             continue
-        note = (
-            f"its {len(table)} support vectors lie within {low.min():.4g} to {high.max():.4g}; --data or --bounds tell "
-            "real ranges"
-        )
+        note = f"its {len(table)} support vectors lie within {low.min():.4g} to {high.max():.4g}"
         spread = tuple(table.std(0).tolist())
         return found.with_note(
             note, low=tuple(low.tolist()), high=tuple(high.tolist()), mean=tuple(table.mean(0).tolist()), scale=spread

@@ -35,6 +35,23 @@ def zipped_labels(model: Graph, tensor: str) -> tuple[str, ...]:
     return ()
 
 
+def class_name(model: Graph, target: Target | None) -> str:
+    """Return the name of the class that a target picks; "" where the file names none, or not as many as the tensor has units.
+
+    Parameters
+    ----------
+    model : Graph
+        The model.
+    target : Target or None
+        A tensor with one index, as in ``logits[281]``.
+    """
+    if target is None or len(target.index) != 1 or not isinstance(target.index[0], int):
+        return ""
+    labels = class_labels(model, target.tensor)
+    known = bool(labels) and model.tensors[target.tensor].units == len(labels)
+    return labels[target.index[0]] if known and -len(labels) <= target.index[0] < len(labels) else ""
+
+
 def class_labels(model: Graph, tensor: str) -> tuple[str, ...]:
     """Return the names of a tensor's classes: a ZipMap's, else those of the model's metadata; none where they are but numbers."""
     labels = zipped_labels(model, tensor) or class_names(model.original)

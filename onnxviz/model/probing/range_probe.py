@@ -39,14 +39,14 @@ def probe_range(
     others : mapping of str to ndarray
         All other inputs.
     """
-    if expected.kind != "image" or not any("assumed" in note for note in expected.evidence):
+    if not is_assumed(expected):
         return expected
     unit, wide = _measured(model, expected, shape, others)
     if unit is None or wide is None or not unit > 0:
         return expected
     if wide > _CLEAR * unit and expected.high != (255.0,):
         kept = tuple(note for note in expected.evidence if "assumed" not in note)
-        note = f"assumed 0 to 255: there the outputs tell pictures apart {wide / unit:.2g} times as well as in 0 to 1; give --range"
+        note = f"assumed 0 to 255: there the outputs tell pictures apart {wide / unit:.2g} times as well as in 0 to 1"
         return InputContract(
             expected.name,
             expected.shape,
@@ -58,6 +58,11 @@ def probe_range(
             evidence=(*kept, note),
         )
     return expected
+
+
+def is_assumed(expected: InputContract) -> bool:
+    """Whether a contract is that of a picture whose range nothing tells."""
+    return expected.kind == "image" and any("assumed" in note for note in expected.evidence)
 
 
 def _measured(

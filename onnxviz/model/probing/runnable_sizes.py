@@ -9,7 +9,7 @@ import numpy as np
 from onnxviz.errors import OnnxvizError
 from onnxviz.model.expectations.contract_reading import contract
 from onnxviz.model.expectations.resting import rest
-from onnxviz.model.expectations.sample_inputs import feed, settled_shape
+from onnxviz.model.expectations.sample_inputs import settled_shape
 from onnxviz.model.model import Model
 
 _SIDES: dict[str, tuple[int, ...]] = {
@@ -73,51 +73,8 @@ def runnable_sizes(
         sizes = ({**dims, **named}, {**shapes, name: other})
         if _runs(model, name, other, held, sizes):
             tried, taken = ("x".join(map(str, one)) for one in (shape, other))
-            return sizes, f"ONNX Runtime does not run it as {tried} but as {taken}; --shape settles its sizes"
+            return sizes, f"ONNX Runtime does not run it as {tried} but as {taken}; `shapes` settles its sizes"
     return usual, ""
-
-
-def runnable_feed(
-    model: Model,
-    held: Mapping[str, np.ndarray],
-    dims: Mapping[str, int],
-    shapes: Mapping[str, tuple[int, ...]],
-    seed: int,
-) -> tuple[dict[str, np.ndarray], Sizes, str]:
-    """Return seeded values for all inputs, of sizes with which ONNX Runtime runs the model.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-    held, dims, shapes : mapping
-        Values and sizes that the user gave.
-    seed : int
-        For the draw.
-
-    Returns
-    -------
-    values : dict of str to ndarray
-        By input.
-    (dims, shapes) : dict, dict
-        As they were given, and what was found for the largest of the float inputs.
-    sentence : str
-        "" where nothing had to be found.
-
-    Raises
-    ------
-    UsageError
-        If a given name is no tensor that could be fed.
-    """
-    values = feed(model, held, dims, shapes, seed)
-    free = [name for name, info in model.inputs.items() if info.is_float and name not in held]
-    if not free:
-        return values, (dict(dims), dict(shapes)), ""
-    largest = max(free, key=lambda name: values[name].size)
-    sizes, sentence = runnable_sizes(model, largest, held, dims, shapes)
-    if not sentence:
-        return values, sizes, ""
-    return feed(model, held, *sizes, seed), sizes, f"{largest}: {sentence}"
 
 
 def _others(

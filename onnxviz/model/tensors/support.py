@@ -19,7 +19,7 @@ _CATALOG = Path(__file__).parents[1] / "operators" / "catalog.json"
 
 ZERO = "zero"
 _CONSTANT = "it is constant"
-_HINT = "; --straight-through (in Python straight_through=True) lets it pass as if nothing were rounded"
+_HINT = "; `straight_through` lets it pass as if nothing were rounded"
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.errors import DataError
+from onnxviz.formats.sample_address import SampleAddress
 
 if TYPE_CHECKING:
     from onnxviz.model.model import Model
@@ -56,7 +57,7 @@ class Parcel:
 
 
 def pack(model: Model, options: Mapping[str, Any]) -> Parcel:
-    """Pack the model, the weights beside it, the arrays of --set and the data.
+    """Pack the model, the weights beside it, the arrays of `held` and the data.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def pack(model: Model, options: Mapping[str, Any]) -> Parcel:
     inside = {f"model/{written.name}": written, **{f"model/{name}": file for name, file in model.beside.items()}}
     places = {str(written): f"model/{written.name}"}
     for number, text in enumerate(options["held"].values()):
-        path = Path(text.partition("::")[0])
+        path = SampleAddress.parse(str(text)).path
         if path.is_file():
             places[str(path)] = f"held/{number}/{path.name}"
             inside[places[str(path)]] = path
@@ -103,10 +104,12 @@ def relocated(options: Mapping[str, Any], places: Mapping[str, str], folder: Pat
             return folder / places[str(value)] if str(value) in places else value
         return value
 
-    def text(value: str) -> str:
-        path, mark, member = value.partition("::")
-        found = places.get(str(Path(path)))
-        return value if found is None else f"{folder / found}{mark}{member}"
+    def text(value: Any) -> Any:
+        if not isinstance(value, str | Path):
+            return value
+        address = SampleAddress.parse(value)
+        found = places.get(str(address.path))
+        return value if found is None else replace(address, path=folder / found).source
 
     return {
         **{key: place(value) for key, value in options.items()},

@@ -36,7 +36,7 @@ MODEL = onnxviz.load(
 def test_the_first_input_that_the_targets_depend_on_moves(targets: list[str], name: str, others: str) -> None:
     moving = choose_moving(MODEL, None, targets)
     assert moving.inputs == (name,)
-    assert f"so could {others}, by --wrt" in moving.remark if others else "only input" in moving.remark
+    assert f"so could {others}, by `wrt`" in moving.remark if others else "only input" in moving.remark
     assert choose_moving(MODEL, "goal", targets).inputs == ("goal",)
 
 
@@ -45,7 +45,12 @@ def test_a_target_that_is_none_is_told_first() -> None:
         choose_moving(MODEL, None, ["none[3]"])
 
 
-@pytest.mark.parametrize("targets", [(), ["later"]])
-def test_where_nothing_tells_the_choice_is_left_to_the_user(targets: list[str]) -> None:
-    with pytest.raises(UsageError, match="choose one with --wrt"):
-        choose_moving(MODEL, None, targets)
+def test_where_nothing_tells_the_choice_is_left_to_the_user() -> None:
+    with pytest.raises(UsageError, match="choose one with `wrt`"):
+        choose_moving(MODEL, None, ["later"])
+
+
+def test_without_targets_every_output_counts_and_held_inputs_are_passed_over() -> None:
+    assert choose_moving(MODEL, None).inputs == ("obs",)
+    assert choose_moving(MODEL, None, held={"obs"}).inputs == ("goal",)
+    assert choose_moving(MODEL, None, held={"obs", "goal", "step"}).inputs == ("state",)

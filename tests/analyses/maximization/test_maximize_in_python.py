@@ -79,6 +79,14 @@ def test_rows_may_be_an_array(shell, samples) -> None:
     assert np.array_equal(found.input, read_npz(folder / "logits[2]" / "arrays.npz")["input"])
 
 
+def test_pictures_may_be_an_array(samples) -> None:
+    path, pictures = samples / "digits.onnx", samples / "digits_held_out.npy"
+    ways = (pictures, str(pictures), np.load(pictures))
+    rows = [onnxviz.maximize(path, "logits[7]", data=data, steps=2, restarts=1).row() for data in ways]
+    assert rows[0]["data"]["samples"] > 100
+    assert rows[0] == rows[1] == rows[2]
+
+
 def test_a_maximum_knows_itself(cli, samples, tmp_path) -> None:
     words = ("-t", "logits[7]", "--start", samples / "digits_seven.npy", "--steps", 4, "--restarts", 2)
     outcome = cli("maximize", samples / "digits.onnx", *words, "--save-every", 2, "-o", tmp_path / "out", "--json")
@@ -182,7 +190,7 @@ def test_wrong_keywords_are_told(samples) -> None:
         onnxviz.maximize(path, [])
     with pytest.raises(UsageError, match="`vocab` names tokens"):
         onnxviz.maximize(path, "logits[0]", vocab="names.txt")
-    with pytest.raises(DataError, match="2 names are given, the input has 13 features"):
+    with pytest.raises(DataError, match="2 names, and the input has 13 features"):
         onnxviz.maximize(path, "logits[0]", names=["a", "b"])
     with pytest.raises(DataError, match="not finite"):
         onnxviz.maximize(path, "logits[0]", start=np.full(13, np.nan))

@@ -70,7 +70,7 @@ def test_what_is_given_is_kept_and_the_rest_is_drawn() -> None:
     values = feed(model, held, {"N": 3}, {"mask": (2,)})
     assert values["image"] is held["image"]
     assert values["tokens"].shape == (3, 5)
-    with pytest.raises(UsageError, match="--set none"):
+    with pytest.raises(UsageError, match="`held` none"):
         feed(model, {"none": np.zeros(1)}, {}, {})
     with pytest.raises(UsageError, match="does not fit"):
         settled_shape(model, "mask", {}, {"mask": (3,)})

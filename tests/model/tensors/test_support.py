@@ -64,7 +64,7 @@ def test_what_is_told_is_what_torch_does() -> None:
         ("last", "Mystery is not implemented"),
         ("best", "ArgMax at best passes no gradient"),
         ("size", "Shape at size passes no gradient"),
-        ("up", "Ceil at up passes no gradient; --straight-through"),
+        ("up", "Ceil at up passes no gradient; `straight_through`"),
         ("c", "it is constant"),
         ("ranks", "it is no floating-point input"),
     ],
@@ -145,8 +145,7 @@ g (float[2, 4] x, float[2, 4] other) => (float picked)
         ("sum", "ArgMax at best passes no gradient"),
         (
             "scaled",
-            "Floor at floor passes no gradient; --straight-through (in Python straight_through=True) lets it pass as if "
-            "nothing were rounded",
+            "Floor at floor passes no gradient; `straight_through` lets it pass as if nothing were rounded",
         ),
         ("doubled", "TreeEnsembleRegressor at votes passes no gradient"),
         ("other", "it does not depend on x"),
@@ -187,7 +186,7 @@ LOOP = (
 IF = "y = If(f) <then_branch = t () => (float z) {{ {} }}, else_branch = e () => (float z) {{ {} }}>"
 SCAN = "last, y = Scan(x, x) <num_scan_inputs = 1, body = b (float[2, 3] s, float[3] v) => (float[2, 3] t, float[3] w) {{ {} }}>"
 BODIES = {
-    "Floor at w inside Loop at y passes no gradient; --straight-through": LOOP.format("w = Floor(v)"),
+    "Floor at w inside Loop at y passes no gradient; `straight_through`": LOOP.format("w = Floor(v)"),
     "Sign at r inside Loop at y passes no gradient": LOOP.format("r = Sign(v) w = Exp(r)"),
     "Hardmax at z inside If at y passes no gradient": IF.format("z = Hardmax(x)", "s = Shape(x) z = Cast <to = 1> (s)"),
     "Round at w inside Scan at y passes no gradient": SCAN.format("t = Identity(s) w = Round(v)"),

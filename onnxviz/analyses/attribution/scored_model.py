@@ -1,28 +1,23 @@
-"""What `attribute` does for one target: every method, its faithfulness by ONNX Runtime, its picture and its files."""
+"""The model as functions that attribution methods take: scores by ONNX Runtime and by torch, made once for all targets."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxviz.analyses.attribution.task import BY_GRADIENT, Aim, Task
-from onnxviz.errors import OnnxvizError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.methods.ascent.batching import Run
-    from onnxviz.methods.attribution.faithfulness import Faithfulness
     from onnxviz.methods.attribution.result import Attribution
     from onnxviz.methods.attribution.scores import Scores
     from onnxviz.methods.objectives.objectives import Objective
 
-_STRONGEST = 5
 _SAMPLES = {"smoothgrad": 32, "rise": 1000, "shapley": 25}
 
 
@@ -30,35 +25,20 @@ def _unwatched() -> None:
     """Let the work go on."""
 
 
-@dataclass(frozen=True)
-class Found:
-    """One method's attribution, and how true it is."""
-
-    attribution: Attribution
-    maps: tuple[np.ndarray, ...]
-    faithfulness: Faithfulness
-    seconds: float
-
-
 @dataclass
-class Workshop:
+class ScoredModel:
     """The functions that explain a model's targets, made once and used for all of them.
 
     Attributes
     ----------
     task : Task
-    samples, steps, side : int or None
-        As --samples, --steps and --window say.
-    seed : int
+        What is settled.
+    watch : callable
+        Called before every run of the model; what it raises ends the work.
     """
 
     task: Task
-    samples: int | None
-    steps: int | None
-    side: int | None
-    seed: int
     watch: Callable[[], None] = _unwatched
-    """Called before every run of the model; what it raises ends the work."""
     _networks: dict[tuple[str, ...], Any] = field(default_factory=dict)
     _layers: dict[Objective, str] = field(default_factory=dict)
 
@@ -179,7 +159,7 @@ class Workshop:
         from onnxviz.methods.attribution.shapley import shapley_sampling
 
         places = [one.places for one in self.task.fed.explained]
-        samples = self.samples or _SAMPLES.get(method, 0)
+        samples = self.task.request.samples or _SAMPLES.get(method, 0)
         if method in BY_GRADIENT:
             score, device = self.differentiable(aim.explained), self.task.device
             inputs, absent = self.tensors(device), self.absent(device)
@@ -188,21 +168,25 @@ class Workshop:
             if method == "input-x-gradient":
                 return gradients.input_times_gradient(score, inputs, absent)
             if method == "smoothgrad":
-                return gradients.smooth_gradient(score, inputs, self.spreads(), samples, self.seed)
+                return gradients.smooth_gradient(score, inputs, self.spreads(), samples, self.task.request.seed)
             if method == "guided-backprop":
                 network = self.network(aim.explained, tuple(self.task.fed.stops))
                 return guided.guided_backpropagation(score.running(network.replacing(guided.GUIDED)), inputs)
             if method == "grad-cam":
                 found = grad_cam(*self.above(aim.explained, self.layer(aim)), places[0])
                 return replace(found, unit=f"{found.unit}, at {self.layer(aim)}")
-            return gradients.integrated_gradients(score, inputs, absent, difference, score.at_once, self.steps)
+            return gradients.integrated_gradients(
+                score, inputs, absent, difference, score.at_once, self.task.request.steps
+            )
         score = self.measured(aim.explained)
         inputs, absent = self.tensors("cpu"), self.absent("cpu")
         if method == "occlusion":
-            return occlusion(score, inputs, absent, places, score.at_once, self.side)
+            return occlusion(score, inputs, absent, places, score.at_once, self.task.request.window)
         if method == "rise":
-            return rise(score, inputs, absent, places, samples, score.at_once, self.seed)
-        return shapley_sampling(score, inputs, absent, places, difference, samples, score.at_once, self.seed)
+            return rise(score, inputs, absent, places, samples, score.at_once, self.task.request.seed)
+        return shapley_sampling(
+            score, inputs, absent, places, difference, samples, score.at_once, self.task.request.seed
+        )
 
     def spreads(self) -> list[float]:
         """Return the range of each explained tensor: that which the file tells, or that of its values."""
@@ -212,157 +196,6 @@ class Workshop:
             own = float(np.max(expected.high) - np.min(expected.low)) if expected.bounded else float(np.ptp(one.sample))
             found.append(own if own > 0 else 1.0)
         return found
-
-
-def explain(
-    workshop: Workshop, aim: Aim, folder: OutputFolder | None, name: str, progress: Callable[[int, str], None]
-) -> dict[str, Any]:
-    """Explain one target by all of its methods, write what was found, and return its row."""
-    row, found = explained(workshop, aim, progress)
-    if folder is not None:
-        _write(workshop, aim, found, row, folder, name)
-    return row
-
-
-def explained(workshop: Workshop, aim: Aim, progress: Callable[[int, str], None]) -> tuple[dict[str, Any], list[Found]]:
-    """Explain one target by all of its methods; return its row, and what each method found."""
-    import torch
-
-    from onnxviz.methods.attribution.faithfulness import faithfulness
-
-    task = workshop.task
-    measured = workshop.measured(aim.objective)
-    same = aim.explained == aim.objective
-    looked_at = measured if same else workshop.measured(aim.explained)
-    inputs, absent = workshop.tensors("cpu"), workshop.absent("cpu")
-    with torch.no_grad():
-        score, start = float(measured(*inputs)), float(measured(*absent))
-        inner = (score, start) if same else (float(looked_at(*inputs)), float(looked_at(*absent)))
-    found = []
-    for number, method in enumerate(aim.methods):
-        progress(number, f"{aim.objective}: {method}")
-        began = time.monotonic()
-        attribution = workshop.attribute(aim, method, inner[0] - inner[1])
-        maps = attribution.maps([one.places for one in task.fed.explained])
-        curves = faithfulness(
-            measured, inputs, absent, [one.places for one in task.fed.explained], maps, measured.at_once, workshop.seed
-        )
-        found.append(Found(attribution, maps, curves, time.monotonic() - began))
-    row: dict[str, Any] = {
-        "target": str(aim.objective),
-        "explained": str(aim.explained),
-        "label": aim.label,
-        "wrt": [one.name for one in task.fed.explained],
-        "score": _by_torch(workshop, aim.objective),
-        "ort_score": score,
-        "baseline": task.baseline_text,
-        "ort_baseline_score": start,
-        "explained_score": inner[0],
-        "explained_baseline_score": inner[1],
-        "layer": workshop.layer(aim) if "grad-cam" in aim.methods else None,
-        "message": _contradiction(aim, score - start, inner[0] - inner[1]),
-        "methods": [_method_row(task, one) for one in found],
-        "files": [],
-    }
-    return row, found
-
-
-def _contradiction(aim: Aim, asked: float, explained: float) -> str:
-    """Say so where the logit moves against the probability: it is the other classes then that decide."""
-    if asked * explained >= 0:
-        return ""
-    ways = ("rises", "falls") if asked > 0 else ("falls", "rises")
-    return (
-        f"{aim.objective} {ways[0]} from the baseline to the input while {aim.explained} {ways[1]}: other classes move further; "
-        f"explain a difference, as in '{aim.explained} - …', or the probability itself with --literal"
-    )
-
-
-def _by_torch(workshop: Workshop, objective: Objective) -> float | None:
-    """Return the score by torch; None where it cannot compute it."""
-    import torch
-
-    try:
-        with torch.no_grad():
-            return float(workshop.differentiable(objective)(*workshop.tensors(workshop.task.device)))
-    except OnnxvizError:
-        return None
-
-
-def _method_row(task: Task, one: Found) -> dict[str, Any]:
-    attribution, curves = one.attribution, one.faithfulness
-    whole = attribution.completeness
-    return {
-        "method": attribution.method,
-        "signed": attribution.signed,
-        "unit": attribution.unit,
-        "evaluations": attribution.evaluations,
-        "completeness": None if whole is None else {**asdict(whole), "gap": whole.gap},
-        "faithfulness": {**curves.summary, "curves": asdict(curves)},
-        "strongest": _strongest(task, one),
-        "message": attribution.message,
-        "seconds": round(one.seconds, 3),
-    }
-
-
-def _strongest(task: Task, one: Found) -> list[dict[str, Any]]:
-    """Return the places of largest magnitude: of which input, where, by name where there is one, and how much."""
-    rows: list[dict[str, Any]] = []
-    for explained, values in zip(task.fed.explained, one.maps, strict=True):
-        flat = np.asarray(values).reshape(-1)
-        for place in np.argsort(-np.abs(flat), kind="stable")[:_STRONGEST].tolist():
-            index = [int(part) for part in np.unravel_index(place, values.shape)]
-            rows.append(
-                {
-                    "input": explained.name,
-                    "place": index,
-                    "name": place_name(task, explained.name, place),
-                    "value": float(flat[place]),
-                }
-            )
-    rows.sort(key=lambda row: -abs(row["value"]))
-    return rows[:_STRONGEST]
-
-
-def place_name(task: Task, name: str, place: int) -> str:
-    """Return a feature's or a token's name; "" where places have none."""
-    first = task.fed.explained[0]
-    if name == first.name and task.features.names:
-        return task.features.names[place]
-    explained = next(one for one in task.fed.explained if one.name == name)
-    if explained.tokens is not None and len(explained.tokens) == explained.places.count:
-        return task.token_name(int(explained.tokens[place]))
-    return ""
-
-
-def _write(
-    workshop: Workshop, aim: Aim, found: list[Found], row: dict[str, Any], folder: OutputFolder, name: str
-) -> None:
-    from onnxviz.analyses.attribution.pictures import draw
-    from onnxviz.drawing.pictures import save_picture
-    from onnxviz.formats.results import Result
-
-    task = workshop.task
-    arrays: dict[str, np.ndarray] = {}
-    axes: dict[str, str] = {}
-    several = len(task.fed.explained) > 1
-    for place, one in enumerate(task.fed.explained):
-        end = f"/{one.name}" if several else ""
-        own = " ".join(axis.replace(" ", "_") for axis in one.places.axes)
-        arrays[f"input{end}"], arrays[f"baseline{end}"] = one.sample, task.baselines[place]
-        axes[f"input{end}"] = axes[f"baseline{end}"] = f"batch {own}"
-        for each in found:
-            arrays[f"{each.attribution.method}{end}"] = np.asarray(each.attribution.values[place], np.float32)
-            axes[f"{each.attribution.method}{end}"] = own
-    names = ["picture.png" if not place else f"picture_{place + 1}.png" for place in range(len(task.fed.explained))]
-    row["files"] = [str(folder.path / name / file) for file in (*names, "arrays.npz", "result.json")]
-    messages = [row["message"]] if row["message"] else []
-    messages += [each.attribution.message for each in found if each.attribution.message]
-    with folder.item(name) as item:
-        for place, file in enumerate(names):
-            save_picture(item / file, draw(task, aim, place, found, row))
-        provenance = {"model": task.model.name, "sha256": task.model.digest, "seed": workshop.seed}
-        Result(arrays, axes, row, "ok", "; ".join(messages), provenance).save(item)
 
 
 def _held(values: dict[str, np.ndarray]) -> dict[str, Tensor]:
