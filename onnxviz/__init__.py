@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from onnxviz.analyses.embedding.laying_out import embed
     from onnxviz.analyses.examples.choosing import examples
     from onnxviz.analyses.filters.describing import filters
+    from onnxviz.analyses.maximization.maximizing import maximize
     from onnxviz.analyses.verification import verify
     from onnxviz.model.model import Model, load
 
@@ -29,6 +30,7 @@ __all__ = [
     "filters",
     "inspect",
     "load",
+    "maximize",
     "verify",
 ]
 
@@ -41,6 +43,7 @@ _FACE = {
     "filters": "onnxviz.analyses.filters.describing",
     "inspect": "onnxviz.analyses.description",
     "load": "onnxviz.model.model",
+    "maximize": "onnxviz.analyses.maximization.maximizing",
     "verify": "onnxviz.analyses.verification",
 }
 """The public names, each with the module that defines it."""

@@ -100,6 +100,33 @@ class Numbers(click.ParamType):
             self.fail(f"'{value}' is no list of numbers such as 0.485,0.456,0.406", param, ctx)
 
 
+class Bounds(click.ParamType):
+    """Two numbers for all features, or the path of a table."""
+
+    name = "bounds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...] | str:
+        """Return two numbers, or the text where it is no two numbers."""
+        try:
+            ends = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            return str(value)
+        return ends if len(ends) == 2 else str(value)
+
+
+class Size(click.ParamType):
+    """``224``, or ``300x400``."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the numbers, or fail with a sentence."""
+        parts = str(value).lower().replace("×", "x").split("x")
+        if not all(part.isdecimal() for part in parts):
+            self.fail(f"'{value}' is neither a number nor a size such as 300x400", param, ctx)
+        return tuple(int(part) for part in parts)
+
+
 class Device(click.ParamType):
     """``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
 

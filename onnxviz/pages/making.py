@@ -41,17 +41,6 @@ _FEW, _MANY = 2, 16
 _SEARCHED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes", "steps", "restarts")
 """Options that a result depends on; the model, the input, the seed and a table's ranges are named apart."""
 
-_UNASKED = {
-    **dict.fromkeys(
-        ("like", "size", "optimizer", "parameterization", "start", "rate", "save_every", "bounds", "names")
-    ),
-    **dict.fromkeys(("norm", "vocab", "sample_rate")),
-    "kept": (),
-    **dict.fromkeys(("literal", "straight_through", "no_transforms"), False),
-}
-"""What `maximize` takes and a report leaves at its default."""
-
-
 _Look = tuple[str, str, str, Callable[[], dict[str, Any]]]
 """A section's anchor, title and template, and what fills it."""
 
@@ -120,7 +109,7 @@ class Book:
 
     @property
     def search(self) -> dict[str, Any]:
-        """The options of every search, as `maximize` takes them."""
+        """The fields of every search's `MaximizationRequest`, beside the model and the number of threads."""
         import torch
 
         from onnxviz.methods.devices import choose_device
@@ -133,7 +122,7 @@ class Book:
             "device": str(choose_device(self.options["device"])),
             "threads": torch.get_num_threads(),
         }
-        return {**_UNASKED, **{key: self.options[key] for key in named}, **settled}
+        return {**{key: self.options[key] for key in named}, **settled}
 
     @cached_property
     def _lines(self) -> CommandLines:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from onnxviz.analyses.maximization.trust import in_short
+from onnxviz.analyses.maximization.wording import in_short
 from onnxviz.methods.evidence.standing import standing_of
 from onnxviz.wording import number_text
 

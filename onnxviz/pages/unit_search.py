@@ -51,7 +51,7 @@ def run_job(job: Job, options: dict[str, Any]) -> Searched:
     job : Job
         What is searched.
     options : dict
-        As `maximize` takes them; the targets are the job's. "threads" is how many compute: the more share a sum, the
+        The fields of `MaximizationRequest`; the targets are the job's. "threads" is how many compute: the more share a sum, the
         otherwise it is rounded, so that the number must be the same wherever jobs run.
 
     Raises
@@ -73,30 +73,26 @@ def run_job(job: Job, options: dict[str, Any]) -> Searched:
 
 
 def _searched(job: Job, options: dict[str, Any]) -> Searched:
-    from onnxviz.analyses.maximization.climb import climb
-    from onnxviz.analyses.maximization.pictures import draw
-    from onnxviz.analyses.maximization.result_files import record
-    from onnxviz.analyses.maximization.task import prepare
+    from onnxviz.analyses.keywords import fields_of, requested
+    from onnxviz.analyses.maximization.maximizing import each_maximum
+    from onnxviz.analyses.maximization.preparation import prepare
+    from onnxviz.analyses.maximization.request import MaximizationRequest
     from onnxviz.drawing.pictures import picture_bytes, trim
     from onnxviz.pages.page_pictures import page_chart
 
     began = time.monotonic()
     model = opened(Path(options["model_path"]))
+    asked = {name: options[name] for name in fields_of(MaximizationRequest) if name in options}
     try:
-        task = prepare(SILENT, {**options, "targets": job.targets}, model)
-        todo = list(zip(task.objectives, task.climbed, strict=True))
+        task = prepare(model, requested(MaximizationRequest, {**asked, "targets": job.targets}), SILENT)
+        is_picture = task.presentation.drawing.is_picture
         rows, pictures = [], []
-        for one in climb(task, todo, _unheard):
-            if one.found.outcome.status == "interrupted":
+        for one in each_maximum(task, task.search.todo, SILENT):
+            if one.status == "interrupted":
                 raise KeyboardInterrupt
-            rows.append(
-                record(task, one.objective, one.found, one.findings, one.measure, one.trust, None, "", one.window)
-            )
-            best, every = one.findings.array, one.findings.every
-            inside = one.window or (slice(None),) * best.ndim
-            windowed = (slice(None), *inside)
-            drawn = draw(task, one.findings, best[inside], "", "", every[windowed])
-            if task.drawing.is_picture:
+            rows.append(one.row())
+            drawn = one.picture(headed=False)
+            if is_picture:
                 pictures.append((picture_bytes(drawn), (drawn.shape[1], drawn.shape[0])))
             else:
                 chart = page_chart(trim(drawn))  # the page says what a chart's head would
@@ -105,7 +101,7 @@ def _searched(job: Job, options: dict[str, Any]) -> Searched:
         return Searched(message=str(error), seconds=time.monotonic() - began)
     finally:
         model.close_sessions()
-    return Searched(rows, pictures, not task.drawing.is_picture, "", time.monotonic() - began)
+    return Searched(rows, pictures, not is_picture, "", time.monotonic() - began)
 
 
 def opened(path: Path) -> Model:
@@ -128,10 +124,6 @@ def _loaded(path: Path, *state: int) -> Model:
     import onnxviz
 
     return onnxviz.load(path)
-
-
-def _unheard(done: int, words: str) -> None:
-    """Tell nobody of the steps of one job; the report counts jobs."""
 
 
 @cache

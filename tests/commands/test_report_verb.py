@@ -257,7 +257,7 @@ def test_a_tensor_that_cannot_be_searched_says_why(cli, samples, tmp_path, monke
     def refused(*_):
         raise EvaluationError("ONNX Runtime refuses <this>")
 
-    monkeypatch.setattr("onnxviz.analyses.maximization.task.prepare", refused)
+    monkeypatch.setattr("onnxviz.analyses.maximization.preparation.prepare", refused)
     outcome = cli("report", samples / "wine.onnx", "--tensors", "logits", "-o", tmp_path / "out")
     assert outcome.code == 0, outcome.err
     assert data(tmp_path / "out", "logits")["messages"] == ["ONNX Runtime refuses <this>"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxviz.analyses.inputs.features import read_rows
-from onnxviz.analyses.inputs.one_sample import read_enlarged, read_input
+from onnxviz.analyses.inputs.features import Rows, read_rows
+from onnxviz.analyses.inputs.one_sample import ARRAY, read_enlarged, read_input
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
 from onnxviz.formats.sample_address import SampleAddress
@@ -28,9 +28,9 @@ class SampleBatches:
 
     Parameters
     ----------
-    path : Path
+    path : path or ndarray
         A folder of pictures or arrays, subfolders included; a .npy or other array file with the samples along its first axis, in the
-        model's own units; a table with a row for each sample.
+        model's own units; a table with a row for each sample. An array is taken as such a file with it is.
     expected : InputContract
         What the input takes.
     shape : tuple of int
@@ -52,20 +52,22 @@ class SampleBatches:
 
     def __init__(
         self,
-        path: Path,
+        path: Rows,
         expected: InputContract,
         shape: tuple[int, ...],
         rows: np.ndarray | None = None,
         most: int = MOST,
         rate: float | None = None,
     ) -> None:
-        if not SampleAddress.parse(path).exists:
-            raise UsageError(f"`data` {path}: no such file or folder")
         # Of an input of any size all samples take the one that was settled.
-        self._expected, self._shape, self._path, self._rate = replace(expected, shape=shape), shape, path, rate
+        self._expected, self._shape, self._rate = replace(expected, shape=shape), shape, rate
+        self._path = ARRAY if isinstance(path, np.ndarray) else str(path)
         self._files: list[Path] = []
         self._rows: np.ndarray = np.empty(0)
-        if path.is_dir():
+        path = path if isinstance(path, np.ndarray) else Path(path)
+        if isinstance(path, Path) and not SampleAddress.parse(path).exists:
+            raise UsageError(f"`data` {path}: no such file or folder")
+        if isinstance(path, Path) and path.is_dir():
             self._files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
             if not self._files:
                 raise DataError(f"`data` {path}: the folder holds no pictures, arrays or sounds")
@@ -111,11 +113,13 @@ class SampleBatches:
                 raise DataError(f"`data` {self._path}: some values are not finite numbers; fill them in")
             yield batch, factors
 
-    def _read(self, path: Path) -> np.ndarray:
+    def _read(self, path: Path | np.ndarray) -> np.ndarray:
         own = self._shape[1:]
         if self._expected.kind == "vector" and len(own) == 1:
             return read_rows(path, (), own[0])[0]
-        if path.suffix.lower() == ".npy":
+        if isinstance(path, np.ndarray):
+            array = path
+        elif path.suffix.lower() == ".npy":
             array = map_npy(path)
         else:
             sample = read_sample(path)
@@ -130,7 +134,7 @@ class SampleBatches:
             return array[None]
         wanted = "x".join(map(str, own))
         raise DataError(
-            f"`data` {path}: its shape is {'x'.join(map(str, array.shape))}; samples of {wanted} along a first axis are wanted"
+            f"`data` {self._path}: its shape is {'x'.join(map(str, array.shape))}; samples of {wanted} along a first axis are wanted"
         )
 
 

@@ -1,116 +1,148 @@
-"""The climb of targets that a task has settled: the network, the session and the groups that fit into memory."""
+"""The climb: the network and the sessions of some targets, and the groups of targets that fit into memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from onnxviz.analyses.maximization.findings import Inquiry
 from onnxviz.analyses.maximization.scoring import Measure, measurement, scorer, search_scorer, torch_copy
-from onnxviz.analyses.maximization.trust import Trust
 
 if TYPE_CHECKING:
-    from onnxviz.analyses.maximization.findings import Findings
-    from onnxviz.analyses.maximization.task import Task
-    from onnxviz.methods.ascent.search import Found
+    from onnxviz.analyses.maximization.task import Search
+    from onnxviz.methods.ascent.scorer import Scorer
+    from onnxviz.methods.ascent.search import Found, Settings
+    from onnxviz.methods.ascent.space import Space
     from onnxviz.methods.objectives.objectives import Objective
 
 Told = Callable[[int, str], None]
 """Takes how many steps of all targets are done, and a few words."""
 
+Progress = Callable[[int, int, str], None]
+"""Takes how many steps are done, how many there are, and a few words."""
 
-@dataclass(frozen=True)
-class Climbed:
-    """One target and what was found for it.
+
+@dataclass(frozen=True, eq=False)
+class Instruments:
+    """What climbs and scores some targets.
 
     Attributes
     ----------
-    objective : Objective
-        The target, as it is scored.
-    found : Found
-        What the search found, settled: whole numbers whole, tokens real ones.
-    findings : Findings
-        What was asked of it further.
-    measure, trust : callable, Trust
-        What scores it and says how far it is to be trusted; shared by all targets.
-    window : tuple of slice, or None
-        The part of the input that moved.
+    search : Search
+        What is climbed, where, and how.
+    network, check : callable or None
+        Differentiable, to the tensors that are climbed and to those that the targets read; None where the search goes without
+        gradients.
+    measure : callable
+        Scores single inputs by torch and by ONNX Runtime.
+    score, score_climbed : Scorer
+        Score many inputs by ONNX Runtime: the targets, and what is climbed in their place.
+    score_moving : Scorer or None
+        Scores what is climbed as a search without gradients moves it, where there is such a search.
+    batch_size : int
+        The most samples at once.
     """
 
-    objective: Objective
-    found: Found
-    findings: Findings
+    search: Search
+    network: Any
+    check: Any
     measure: Measure
-    trust: Trust
-    window: tuple[slice, ...] | None
+    score: Scorer
+    score_climbed: Scorer
+    score_moving: Scorer | None
+    batch_size: int
+
+    @classmethod
+    def of(cls, search: Search, todo: Sequence[tuple[Objective, Objective]]) -> Instruments:
+        """Return the instruments for some targets, each given with what is climbed for it."""
+        from onnxviz.model.expectations.resting import samples_at_once
+
+        tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
+        measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
+        blind = search.settings.optimizer == "cma"
+        network = None if blind else search.network(tensors)
+        session = search.session(measured)
+        check = torch_copy(search, measured) if blind or measured != tensors else network
+        at_once = samples_at_once(search.model, search.moving.in_graph(tensors), search.moving.stops, search.shape)
+        score = scorer(search, session, at_once)
+        climbed = score if measured == tensors else scorer(search, search.session(tensors), at_once)
+        moving = search_scorer(search, tensors, at_once) if blind else None
+        return cls(search, network, check, measurement(search, session, check), score, climbed, moving, at_once)
+
+    def groups(
+        self,
+        network: Any,
+        space: Space,
+        objectives: Sequence[Objective],
+        settings: Settings,
+        progress: Progress | None = None,
+    ) -> Iterator[list[Found]]:
+        """Yield what is found for some objectives, a group at a time.
+
+        Parameters
+        ----------
+        network : callable or None
+            The network that is climbed; without gradients none.
+        space : Space
+            Where inputs are searched.
+        objectives : sequence of Objective
+            What is climbed.
+        settings : Settings
+            How the search goes.
+        progress : callable, optional
+            Hears of the progress.
+        """
+        import torch
+
+        if self.score_moving is not None:
+            from onnxviz.methods.ascent.evolution import evolve  # the library takes a second to load
+
+            yield from evolve(self.score_moving, space, objectives, settings, progress=progress)
+            return
+        from onnxviz.methods.ascent.search import search
+
+        yield from search(
+            network,
+            space,
+            objectives,
+            {name: torch.as_tensor(value) for name, value in self.search.held.items()},
+            settings,
+            device=torch.device(self.search.device),
+            batch_size=self.batch_size,
+            copies=self.search.copies,
+            progress=progress,
+        )
 
 
-def climb(task: Task, todo: list[tuple[Objective, Objective]], told: Told) -> Iterator[Climbed]:
-    """Climb targets, a group at a time.
+def climb(
+    tools: Instruments, todo: Sequence[tuple[Objective, Objective]], told: Told
+) -> Iterator[tuple[Objective, Found, Space]]:
+    """Yield each target with what its climb found and the space that was searched.
 
     Parameters
     ----------
-    task : Task
-        What is settled for all of them.
-    todo : list of (Objective, Objective)
+    tools : Instruments
+        What climbs them.
+    todo : sequence of (Objective, Objective)
         What is scored, and what is climbed for it.
     told : callable
         Hears of the progress.
 
     Yields
     ------
-    Climbed
+    objective, found, space
         In order. After a `KeyboardInterrupt` those of the running group say "interrupted", and are the last.
     """
-    import torch
-
-    from onnxviz.methods.ascent.search import search
-    from onnxviz.model.expectations.resting import samples_at_once
-
-    tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
-    measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
-    blind = task.settings.optimizer == "cma"
-    network = None if blind else task.network(tensors)
-    session = task.session(measured)
-    check = torch_copy(task, measured) if blind or measured != tensors else network
-    at_once = samples_at_once(task.model, task.moving.in_graph(tensors), task.moving.stops, task.shape)
-    held = {name: torch.as_tensor(value) for name, value in task.held.items()}
-    measure = measurement(task, session, check)
-    score = scorer(task, session, at_once)
-    climbed_score = score if measured == tensors else scorer(task, task.session(tensors), at_once)
-    trust = Trust.measured(task, score, climbed_score, [objective for objective, _ in todo])
-    moving_score = search_scorer(task, tensors, at_once) if blind else None
-    inquiry = Inquiry(task, network, check, score, climbed_score, moving_score, at_once)
-    done, stopped = 0, False
-    for space, part in task.spaces(todo):
+    search, done, stopped = tools.search, 0, False
+    for space, part in search.spaces(list(todo)):
         aims = [climbed for _, climbed in part]
-        progress = partial(_told, told, task.settings.steps, done, len(part))
-        if moving_score is not None:
-            from onnxviz.methods.ascent.evolution import evolve  # the library takes a second to load
-
-            groups = evolve(moving_score, space, aims, task.settings, progress=progress)
-        else:
-            groups = search(
-                network,
-                space,
-                aims,
-                held,
-                task.settings,
-                device=torch.device(task.device),
-                batch_size=at_once,
-                copies=task.copies,
-                progress=progress,
-            )
-        for group in groups:
+        progress = partial(_told, told, search.settings.steps, done, len(part))
+        for group in tools.groups(tools.network, space, aims, search.settings, progress):
             for found in group:
-                objective = todo[done][0]
                 done += 1
-                begin = partial(trust.probe, objective)
-                result, findings = inquiry(objective, found, space, trust.best_probe(objective), begin)
-                yield Climbed(objective, result, findings, measure, trust, space.window)
                 stopped = stopped or found.ascent.status == "interrupted"
+                yield todo[done - 1][0], found, space
         if stopped:
             return
 

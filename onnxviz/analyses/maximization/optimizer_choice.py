@@ -37,7 +37,7 @@ def stops(
         reads = wrt in objective.tensors or not sources.isdisjoint(tensors)
         if not reads and all(sources.isdisjoint(read_by(node)) for node in nodes):
             raise DifferentiationError(
-                f"{objective}: no gradient reaches {wrt}: nothing connects them; move another tensor with --wrt, or aim at another"
+                f"{objective}: no gradient reaches {wrt}: nothing connects them; move another tensor with `wrt`, or aim at another"
             )
         # That the tensor reaches itself says nothing of those beside it.
         states = [reached[name] for name in tensors if name not in sources] or [
@@ -70,7 +70,7 @@ def choose_optimizer(
         return cast("OptimizerName", asked or "adam")
     said = f"{objectives[place]}: no gradient reaches {wrt}: {stopped[place]}"
     if asked is not None:
-        raise DifferentiationError(f"{said}; --optimizer cma searches without gradients")
+        raise DifferentiationError(f"{said}; `optimizer` cma searches without gradients")
     others = " (all targets are)" if len(objectives) > 1 else ""
     listener.note(f"{said}; searched without gradients instead, by CMA-ES over ONNX Runtime{others}")
     return "cma"

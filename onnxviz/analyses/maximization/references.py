@@ -1,4 +1,4 @@
-"""What the objectives of `maximize` need besides the graph: files, a real input's activations, the input's units."""
+"""Real inputs that a search follows or starts from, and what objectives need besides the graph."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxviz.errors import UsageError
+from onnxviz.analyses.maximization.request import Sample, source_text
+from onnxviz.analyses.maximization.token_space import read_ids
+from onnxviz.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from onnxviz.analyses.inputs.moving import Moving
-    from onnxviz.analyses.inputs.tokens import Tokens
+    from onnxviz.analyses.maximization.subject import Subject
     from onnxviz.contract import InputContract
     from onnxviz.methods.ascent.space import Space
     from onnxviz.methods.objectives.objectives import Objective
     from onnxviz.methods.objectives.surroundings import Standard, Surroundings
-    from onnxviz.model.model import Model
 
 # Along these neighbors belong together, also where the input is moved element by element.
 _SPATIAL = ("time", "depth", "height", "width")
 
 
-def check_like(objectives: tuple[Objective, ...], like: Path | None) -> None:
-    """Raise unless --like is given exactly where a term asks for it.
+def check_like(objectives: tuple[Objective, ...], like: Sample | None) -> None:
+    """Raise unless a real input to follow is given exactly where a term asks for it.
 
     Raises
     ------
@@ -32,34 +32,47 @@ def check_like(objectives: tuple[Objective, ...], like: Path | None) -> None:
     """
     asking = [one for one in objectives if any(term.needs_example for _, term in one.terms)]
     if asking and like is None:
-        raise UsageError(f"{asking[0]}: compares with a real input; give one with --like FILE")
+        raise UsageError(f"{asking[0]}: compares with a real input; give one with `like` FILE")
     if like is not None and not asking:
-        raise UsageError(f"--like {like}: no target follows it; write like(TENSOR) or inversion(TENSOR)")
+        raise UsageError(f"`like` {source_text(like)}: no target follows it; write like(TENSOR) or inversion(TENSOR)")
 
 
-def read_example(
-    path: Path, expected: InputContract, shape: tuple[int, ...], tokens: Tokens | None, rate: float | None = None
-) -> np.ndarray:
-    """Return the real input of --like, (1, *shape); of tokens their ids, (1, time).
+def read_example(sample: Sample, subject: Subject, rate: float | None = None) -> np.ndarray:
+    """Return the real input that terms follow, (1, *shape); of tokens their ids, (1, time).
 
     Raises
     ------
     UsageError, DataError
         If the file is missing, cannot be read, or does not fit.
     """
-    from onnxviz.analyses.inputs.one_sample import read_input
+    if subject.tokens is not None:
+        return read_ids(subject.tokens, sample, subject.shape[1])[None]
+    return read_real(sample, subject.expected, subject.shape, rate)
 
-    if tokens is not None:
-        return tokens.read(path, shape[1])[None]
-    return read_input(path, replace(expected, shape=shape), shape, rate)
+
+def read_real(sample: Sample, expected: InputContract, shape: tuple[int, ...], rate: float | None = None) -> np.ndarray:
+    """Return one real sample in the model's own units, (1, *shape); an array is taken as a .npy file with it is.
+
+    Raises
+    ------
+    UsageError, DataError
+        If the file is missing, cannot be read, or does not fit.
+    """
+    from onnxviz.analyses.inputs.one_sample import read_input, single_of
+    from onnxviz.formats.column_matching import Slot
+
+    expected = replace(expected, shape=shape)
+    if not isinstance(sample, np.ndarray):
+        return read_input(Path(sample), expected, shape, rate)
+    if not np.isfinite(sample).all():
+        raise DataError(f"{source_text(sample)}: some values are not finite numbers")
+    return single_of(sample, Slot(expected.name, shape[1:], expected.kind)).fitted(expected, shape[1:], None)[0]
 
 
 def surroundings(
-    model: Model,
+    subject: Subject,
     objectives: tuple[Objective, ...],
     space: Space,
-    shape: tuple[int, ...],
-    moving: Moving,
     sizes: dict[str, tuple[int, ...]],
     resting: dict[str, np.ndarray],
     example: np.ndarray | None,
@@ -68,22 +81,18 @@ def surroundings(
 
     Parameters
     ----------
-    model : Model
-        The model.
+    subject : Subject
+        The tensor that moves.
     objectives : tuple of Objective
-        Whose terms ask.
+        The objectives whose terms ask.
     space : Space
         Where the input moves.
-    shape : tuple of int
-        The moving tensor's, with the batch that the file fixes.
-    moving : Moving
-        What moves.
     sizes : dict of str to tuple of int
-        After the batch, of every tensor that is aimed at.
+        The sizes after the batch of every tensor that is aimed at.
     resting : dict of str to ndarray
-        The other inputs.
+        Values of the other inputs.
     example : (1, *shape) ndarray or None
-        The real input of --like; of tokens their ids.
+        The real input that terms follow; of tokens their ids.
 
     Raises
     ------
@@ -97,6 +106,7 @@ def surroundings(
     from onnxviz.methods.objectives.surroundings import Surroundings
     from onnxviz.model.tensors.channel_axis import channel_axis
 
+    model, moving = subject.model, subject.moving
     terms = [term for one in objectives for _, term in one.terms]
     channels = {name: channel_axis(model, name) for term in terms for name in moving.in_graph(term.tensors)}
     if "channel" in space.axes:
@@ -106,7 +116,7 @@ def surroundings(
     if example is not None:
         names = list(dict.fromkeys(name for term in terms if term.needs_example for name in term.tensors))
         session = model.session(moving.in_graph(names), moving.front)
-        batch = 1 if moving.front else shape[0]
+        batch = 1 if moving.front else subject.shape[0]
         answers = session({**resting, **moving.fed(np.repeat(example, batch, axis=0))})
         references = {name: np.asarray(answers.get(name, example))[0] for name in names}
     return Surroundings(

@@ -1,251 +1,155 @@
-"""What `maximize` keeps of a target: its score by ONNX Runtime, its picture, its arrays; and the sheet of all targets."""
+"""The files of maxima: how the arrays and pictures of one are written, and how they are read back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from onnxviz.analyses.maximization.pictures import draw, draw_sample
-from onnxviz.analyses.maximization.scoring import own_type
-from onnxviz.analyses.maximization.trust import caption
-
 if TYPE_CHECKING:
-    from onnxviz.analyses.maximization.findings import Findings
-    from onnxviz.analyses.maximization.scoring import Measure
-    from onnxviz.analyses.maximization.task import Task
-    from onnxviz.analyses.maximization.trust import Trust
-    from onnxviz.formats.output_folder import OutputFolder
-    from onnxviz.methods.ascent.maximization import Ascent
-    from onnxviz.methods.ascent.search import Found
-    from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.analyses.maximization.pictures import Portrait
+    from onnxviz.drawing.pictures import Picture
 
-_SMALL = 256
-"""Pictures of fewer pixels a side are enlarged until they have about as many."""
+PICTURE = "picture.png"
+_FILES = (PICTURE, "arrays.npz", "result.json")
+_SOUND = "sound.wav"
 
 
-def record(
-    task: Task,
-    objective: Objective,
-    found: Found,
-    findings: Findings,
-    measure: Measure,
-    trust: Trust,
-    folder: OutputFolder | None,
-    name: str,
-    window: tuple[slice, ...] | None = None,
-) -> dict[str, Any]:
-    """Measure one result, write it, and return its row."""
-    ascent = found.outcome
-    together = bool(objective.members)
-    chosen = findings.every if together else findings.array[None]
-    starts = findings.starts if together else findings.start[None]
-    climbed = found.ascents if together else (ascent,)
-    ours, theirs = measure(objective, chosen)
-    score = None if ours is None else float(ours.mean())
-    ort_score = float(theirs.mean())
-    begun = float(measure(objective, starts)[1].mean())
-    row: dict[str, Any] = {
-        "target": str(objective),
-        "climbed": str(found.objective),
-        "label": _label(task, objective),
-        "wrt": task.wrt,
-        "shape": list(task.shape[1:]),
-        "units": found.text,
-        "steps": ascent.steps,
-        "restarts": len(found.ascents),
-        "score": score,
-        "ort_score": ort_score,
-        "initial_ort_score": begun,
-        "climbed_score": float(np.mean([one.score for one in climbed])),
-        "initial_climbed_score": float(np.mean([one.initial_score for one in climbed])),
-        "set": {"members": len(chosen), "own_ort_scores": _own(objective, chosen, measure)} if together else None,
-        "status": ascent.status,
-        "message": "; ".join(text for text in (ascent.message, findings.remark, task.remark) if text),
-        "start": task.start,
-        "window": None if window is None else [[part.start, part.stop] for part in window],
-        "consistency": trust.agreement(objective, found, findings.every),
-        **trust.row(objective, found, findings.array, score, ort_score, begun),
-        "optimizer": task.settings.optimizer,
-        "differentiable": not task.stopped[task.objectives.index(objective)],
-        "files": [],
-        **findings.summary(task),
-    }
-    if folder is None:
-        return row
-    from onnxviz.drawing.pictures import enlarge, save_picture
-    from onnxviz.formats.audio_files import write_wav, writes_sound
-    from onnxviz.formats.results import Result
+class Content(Protocol):
+    """The arrays and the picture of a maximum, in memory or in a folder."""
 
-    dtype = own_type(task)
-    arrays = {
-        "input": (chosen[0] if task.moving.whole else chosen).astype(dtype),
-        "restarts": findings.every.astype(dtype),
-        "scores": np.asarray([one.score for one in found.ascents], np.float64),
-        "history": np.stack([_padded(one.history, task.settings.steps) for one in found.ascents]),
-    }
-    own = ["time"] if task.tokens else [axis.replace(" ", "_") for axis in task.space.axes]
-    axes = {
-        "input": " ".join(own if task.moving.whole else ("batch", *own)),
-        "restarts": " ".join(("restart", *own)),
-        "history": "restart step",
-    }
-    for key, (array, words) in findings.arrays().items():
-        arrays[key], axes[key] = array, words
-    title = f"{objective}" + (f" ({row['label']})" if row["label"] else "")
-    subtitle = f"{task.model.name}: {ort_score:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
-    trusted = caption(row)
-    subtitle += f"; {trusted}" if trusted else ""
-    if found.transparency is not None:
-        arrays["transparency"] = found.transparency.astype(np.float32)[None]
-        axes["transparency"] = axes["input"]
-    inside = window or (slice(None),) * findings.array.ndim
-    windowed = (slice(None), *inside)
-    others = findings.every.astype(dtype)[windowed]
-    if together:
-        picture = _set_picture(task, objective, others, row, title, subtitle)
-    else:
-        picture = draw(task, findings, _drawn(task, found, findings.array)[inside], title, subtitle, others)
-        if task.drawing.is_picture:
-            picture = enlarge(picture, max(1, _SMALL // max(picture.shape[:2])))
-    sounds = task.rate is not None and writes_sound(findings.array)
-    files = ["picture.png", "arrays.npz", "result.json", *(["sound.wav"] if sounds else [])]
-    row["files"] = [str(folder.path / name / file) for file in files]
-    with folder.item(name) as item:
-        save_picture(item / "picture.png", picture)
-        if sounds and task.rate is not None:
-            write_wav(item / "sound.wav", findings.array, task.rate)
-        _save_frames(task, ascent, inside, item)
-        provenance = {"model": task.model.name, "sha256": task.model.digest, "seed": task.settings.seed}
-        Result(arrays, axes, row, ascent.status, ascent.message, provenance).save(item)
-    return row
+    @property
+    def arrays(self) -> Mapping[str, np.ndarray]:
+        """All arrays, by name."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the files that are written."""
+
+    def picture(self, headed: bool = True) -> Picture:
+        """Return the picture that is saved; not headed, a chart without its title, or a picture that is not enlarged."""
+
+    def write(self, folder: Path, row: dict[str, Any]) -> None:
+        """Write the files into a folder, with a row that tells of them."""
 
 
-def _save_frames(task: Task, ascent: Ascent, inside: tuple[slice, ...], folder: Path) -> None:
-    """Draw the way of the ascent that the result shows, a picture for each step that was kept."""
-    from onnxviz.drawing.pictures import enlarge, save_picture
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The arrays and the picture of a maximum that was just found.
 
-    if not ascent.frames:
-        return
-    (folder / "frames").mkdir()
-    for step, array in ascent.frames.items():
-        sample = array[inside] if task.tokens is None else task.tokens.nearest(array[None])[0]
-        picture = draw_sample(task, sample, "", f"after {step} steps")
-        if task.drawing.is_picture:
-            picture = enlarge(picture, max(1, _SMALL // max(picture.shape[:2])))
-        save_picture(folder / "frames" / f"step_{step:05d}.png", picture)
+    Attributes
+    ----------
+    arrays : dict of str to ndarray
+        All arrays, by name.
+    axes : dict of str to str
+        The names of their axes.
+    portrait : Portrait
+        What is drawn.
+    provenance : dict
+        The model and the seed.
+    message : str
+        What the status of the ascent means; "" where there is nothing to say.
+    sound : (ndarray, float) or None
+        A signal that is written as sound, and its samples per second.
+    """
 
+    arrays: dict[str, np.ndarray]
+    axes: dict[str, str]
+    portrait: Portrait
+    provenance: dict[str, Any] = field(default_factory=dict)
+    message: str = ""
+    sound: tuple[np.ndarray, float] | None = None
 
-def _drawn(task: Task, found: Found, array: np.ndarray) -> np.ndarray:
-    """Return what is drawn of an input: all of it, or with phases alone what the target cared for."""
-    if found.transparency is None:
-        return array
-    from onnxviz.methods.ascent.maco import faded
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the files that are written."""
+        return _FILES if self.sound is None else (*_FILES, _SOUND)
 
-    axes = task.space.axes
-    channel = axes.index("channel") if "channel" in axes else None
-    return faded(array, found.transparency, task.space.middle, channel)
+    def picture(self, headed: bool = True) -> Picture:
+        """Return the picture, drawn anew."""
+        return self.portrait.picture(headed)
 
+    def write(self, folder: Path, row: dict[str, Any]) -> None:
+        """Write picture, sound, frames, arrays and result.json.
 
-def _padded(history: np.ndarray, steps: int) -> np.ndarray:
-    padded = np.full(steps, np.nan, np.float32)
-    padded[: len(history)] = history
-    return padded
+        Raises
+        ------
+        DataError
+            If the folder cannot be written to.
+        """
+        from onnxviz.drawing.pictures import save_picture
+        from onnxviz.formats.audio_files import write_wav
+        from onnxviz.formats.results import Result
 
-
-def _own(objective: Objective, every: np.ndarray, measure: Measure) -> list[float]:
-    """Return what each member of a set scores by the terms that it has to itself, by ONNX Runtime."""
-    return measure(objective.alone, every)[1].tolist() if objective.alone is not None else []
-
-
-def _set_picture(
-    task: Task, objective: Objective, every: np.ndarray, row: dict[str, Any], title: str, subtitle: str
-) -> np.ndarray:
-    """Draw all members of a set beside each other."""
-    from onnxviz.drawing.sheet import Sheet, Tile
-    from onnxviz.methods.objectives.sets import Interpolation
-    from onnxviz.wording import number_text
-
-    shares = np.linspace(1, 0, len(every))
-    own = row["set"]["own_ort_scores"]
-    tiles = []
-    for place, (array, share) in enumerate(zip(every, shares, strict=True)):
-        caption = f"{share:.0%} and {1 - share:.0%}" if objective.passes else f"{place + 1} of {len(every)}"
-        picture = draw_sample(task, array)
-        # A chart is read in its own size, never in squares.
-        sharp = None if task.drawing.is_picture else False
-        tiles.append(Tile(picture, caption, number_text(own[place]) if own else "", sharp=sharp))
-    note = ("below each its score" if objective.alone == objective else f"below each: {objective.alone}") if own else ""
-    for _, term in objective.terms:
-        if isinstance(term, Interpolation):
-            note = f"shares of {term.target} and {term.other}; {note}"
-    return Sheet(tiles, title, subtitle, note=note).draw()
+        folder.mkdir(parents=True, exist_ok=True)
+        save_picture(folder / PICTURE, self.picture())
+        if self.sound is not None:
+            write_wav(folder / _SOUND, *self.sound)
+        for step, picture in self.portrait.steps():
+            (folder / "frames").mkdir(exist_ok=True)
+            save_picture(folder / "frames" / f"step_{step:05d}.png", picture)
+        Result(self.arrays, self.axes, row, row["status"], self.message, self.provenance).save(folder)
 
 
-def _label(task: Task, objective: Objective) -> str:
-    """Return the name of the class that a target picks, where the file names as many as there are."""
-    from onnxviz.model.graph.zipped import zipped_labels
+class Stored:
+    """The arrays and the picture of a maximum that lies in a folder; read when they are asked for.
 
-    target = objective.target
-    if target is None or not target.index or not isinstance(target.index[0], int):
-        return ""
-    zipped = zipped_labels(task.model, target.tensor)
-    if -len(zipped) <= target.index[0] < len(zipped):
-        return zipped[target.index[0]]
-    shape = task.model.tensors[target.tensor].shape
-    if not task.labels or shape is None or len(shape) < 2 or shape[1] != len(task.labels):
-        return ""
-    return task.labels[target.index[0]]
+    Parameters
+    ----------
+    places : Path
+        Where the folder may lie: a folder of unfinished results is renamed once all of them are there.
+    """
+
+    def __init__(self, *places: Path) -> None:
+        self._places = places
+
+    @property
+    def place(self) -> Path:
+        """The folder."""
+        return next((place for place in self._places if place.exists()), self._places[-1])
+
+    @cached_property
+    def arrays(self) -> Mapping[str, np.ndarray]:
+        """All arrays, by name."""
+        from onnxviz.formats.results import Result
+
+        return Result.load(self.place).arrays
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the files."""
+        return tuple(name for name in (*_FILES, _SOUND) if (self.place / name).exists())
+
+    def picture(self, headed: bool = True) -> Picture:
+        """Return the picture as it was saved."""
+        from PIL import Image
+
+        with Image.open(self.place / PICTURE) as image:
+            return np.asarray(image.convert("RGB"))
+
+    def write(self, folder: Path, row: dict[str, Any]) -> None:
+        """Copy the files, with another row."""
+        from onnxviz.formats.results import Result
+
+        result = Result.load(self.place)
+        shutil.copytree(self.place, folder, dirs_exist_ok=True)
+        result.summary = row
+        result.save(folder)
 
 
-def finish(task: Task, folder: OutputFolder, document: dict[str, Any]) -> None:
-    """Write the contact sheet and the whole result."""
+def write_together(folder: Path, document: dict[str, Any], sheet: Picture | None) -> None:
+    """Write the contact sheet of several maxima, if there is one, and the whole document."""
     from onnxviz.drawing.pictures import save_picture
-    from onnxviz.drawing.sheet import Sheet, Tile
     from onnxviz.formats.atomic_file import atomic_file
-    from onnxviz.formats.file_names import safe_names
     from onnxviz.formats.json_documents import json_text
 
-    names = safe_names(str(one) for one in task.objectives)
-    shown = [row for row in document["runs"] if folder.done(names[row["target"]])]
-    if len(shown) > 1:
-        tiles = []
-        tensor = _common_tensor(task, [row["target"] for row in shown])
-        for row in shown:
-            picture = _picture(folder.partial / names[row["target"]] / "picture.png")
-            caption = row["label"] or row["target"].removeprefix(tensor) or tensor
-            tiles.append(Tile(picture, caption, _detail(row), sharp=False if max(picture.shape[:2]) > _SMALL else None))
-        subtitle = f"{len(shown)} targets, each as high as it will go; by ONNX Runtime"
-        title = f"{tensor} of {task.model.name}" if tensor else task.model.name
-        save_picture(folder.file("sheet.png"), Sheet(tiles, title, subtitle).draw())
-    with atomic_file(folder.file("result.json")) as file:
+    folder.mkdir(parents=True, exist_ok=True)
+    if sheet is not None:
+        save_picture(folder / "sheet.png", sheet)
+    with atomic_file(folder / "result.json") as file:
         file.write(json_text(document).encode("utf-8"))
-
-
-def _common_tensor(task: Task, shown: Sequence[str]) -> str:
-    """Return the tensor that all the targets are units of, which a sheet need say only once; "" if they differ."""
-    targets = [one.target for one in task.objectives if str(one) in shown]
-    tensors = {
-        "" if target is None or not str(target).startswith(target.tensor) else target.tensor for target in targets
-    }
-    return tensors.pop() if len(tensors) == 1 else ""
-
-
-def _detail(row: dict[str, Any]) -> str:
-    words = [f"{row['ort_score']:.4g}"]
-    if row["status"] in ("not_finite", "interrupted"):
-        words.append(row["status"])
-    elif row["verdict"]["word"] != "ok":
-        words.append(row["verdict"]["word"])
-    if row["data"] is not None:
-        words.append(row["data"]["statement"].partition(",")[0])
-    return ", ".join(words)
-
-
-def _picture(path: Path) -> np.ndarray:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))

@@ -10,7 +10,7 @@ import numpy as np
 from onnxviz.errors import UnsupportedOperators
 
 if TYPE_CHECKING:
-    from onnxviz.analyses.maximization.task import Task
+    from onnxviz.analyses.maximization.task import Search
     from onnxviz.methods.ascent.scorer import Scorer
     from onnxviz.methods.objectives.objectives import Objective
 
@@ -19,38 +19,40 @@ Measure = Callable[["Objective", np.ndarray], tuple[np.ndarray | None, np.ndarra
 and by ONNX Runtime: a number for each sample."""
 
 
-def own_type(task: Task) -> str:
+def own_type(search: Search) -> str:
     """Return the input's type, so that what is saved can be fed as it is; float32 where numpy lacks it."""
-    if task.tokens:
+    if search.tokens:
         return "int64"
-    dtype = "float32" if task.moving.joined else task.model.tensors[task.wrt].dtype
+    dtype = "float32" if search.moving.joined else search.model.tensors[search.wrt].dtype
     return dtype if dtype in ("float16", "float32", "float64") else "float32"
 
 
-def measurement(task: Task, session: Any, network: Any) -> Measure:
+def measurement(search: Search, session: Any, network: Any) -> Measure:
     """Return a function that scores arrays, by torch and by ONNX Runtime on the untouched model.
 
     The samples are run one by one, and the objective sees them together.
     """
     import torch
 
-    dtype = own_type(task)
+    dtype = own_type(search)
 
     def measure(objective: Objective, samples: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
         ours: list[dict[str, torch.Tensor]] = []
         theirs: list[dict[str, torch.Tensor]] = []
         for sample in samples.astype(dtype):
-            batch = np.repeat(sample[None], task.copies, axis=0)
-            fed = {**task.held, **task.moving.fed(batch)}
+            batch = np.repeat(sample[None], search.copies, axis=0)
+            fed = {**search.held, **search.moving.fed(batch)}
             # Torch begins behind what turns ids into vectors, and where several inputs are one.
-            moved = {**fed, task.wrt: task.tokens.embedding.rows[batch] if task.tokens else batch}
+            moved = {**fed, search.wrt: search.tokens.embedding.rows[batch] if search.tokens else batch}
             if network is not None:
                 with torch.no_grad():
                     ours.append(network({name: torch.as_tensor(np.asarray(value)) for name, value in moved.items()}))
-            answers = {task.wrt: batch, **session(fed)}
+            answers = {search.wrt: batch, **session(fed)}
             theirs.append({name: torch.tensor(np.asarray(value, np.float64)) for name, value in answers.items()})
         scores = [
-            objective({name: _joined(one, name, task.copies) for name in objective.tensors}, len(samples)).cpu().numpy()
+            objective({name: _joined(one, name, search.copies) for name in objective.tensors}, len(samples))
+            .cpu()
+            .numpy()
             for one in (ours, theirs)
             if one
         ]
@@ -68,37 +70,37 @@ def _joined(answers: list[dict[str, Any]], name: str, copies: int) -> Any:
     return torch.cat([first_rows(one[name], copies) if one[name].ndim else one[name].reshape(1) for one in answers])
 
 
-def torch_copy(task: Task, tensors: list[str]) -> Any:
+def torch_copy(search: Search, tensors: list[str]) -> Any:
     """Return the network that computes some tensors; None where it cannot be made and none is needed."""
     try:
-        return task.network(tensors)
+        return search.network(tensors)
     except UnsupportedOperators:
-        if task.settings.optimizer != "cma":
+        if search.settings.optimizer != "cma":
             raise
         return None
 
 
-def scorer(task: Task, session: Any, at_once: int) -> Scorer:
+def scorer(search: Search, session: Any, at_once: int) -> Scorer:
     """Return what measures many inputs by ONNX Runtime, as they are fed: of tokens their ids."""
     from onnxviz.methods.ascent.scorer import Scorer
 
-    sample, other = _start(task), None
-    if task.tokens is not None:
-        sample = task.tokens.nearest(sample[None])[0]
-        other = np.random.default_rng(0).integers(0, len(task.tokens.embedding.rows), sample.shape)
+    sample, other = _start(search), None
+    if search.tokens is not None:
+        sample = search.tokens.nearest(sample[None])[0]
+        other = np.random.default_rng(0).integers(0, len(search.tokens.embedding.rows), sample.shape)
     return Scorer(
         session,
-        task.wrt,
-        task.held,
+        search.wrt,
+        search.held,
         sample,
         other=other,
-        feed=task.moving.fed,
-        copies=task.copies,
+        feed=search.moving.fed,
+        copies=search.copies,
         batch_size=at_once,
     )
 
 
-def search_scorer(task: Task, tensors: list[str], at_once: int) -> Scorer:
+def search_scorer(search: Search, tensors: list[str], at_once: int) -> Scorer:
     """Return what measures many inputs by ONNX Runtime as a search without gradients moves them.
 
     Whole numbers and codes are set right first, so that no score is that of an input which cannot be; of tokens the
@@ -106,26 +108,26 @@ def search_scorer(task: Task, tensors: list[str], at_once: int) -> Scorer:
     """
     from onnxviz.methods.ascent.scorer import Scorer
 
-    if task.tokens is not None:
-        session = task.model.session(tensors, task.moving.stops)
-        return Scorer(session, task.wrt, task.held, _start(task), copies=task.copies, batch_size=at_once)
+    if search.tokens is not None:
+        session = search.model.session(tensors, search.moving.stops)
+        return Scorer(session, search.wrt, search.held, _start(search), copies=search.copies, batch_size=at_once)
     return Scorer(
-        task.session(tensors),
-        task.wrt,
-        task.held,
-        _start(task),
-        feed=task.fed_settled,
-        copies=task.copies,
+        search.session(tensors),
+        search.wrt,
+        search.held,
+        _start(search),
+        feed=search.fed_settled,
+        copies=search.copies,
         batch_size=at_once,
     )
 
 
-def _start(task: Task) -> np.ndarray:
+def _start(search: Search) -> np.ndarray:
     """Return one sample of where a search may begin, (*shape)."""
     import torch
 
     from onnxviz.methods.ascent.runs import Run
 
-    start = task.space.start([Run("probe", 0, task.settings.seed)], torch.device("cpu"))
+    start = search.space.start([Run("probe", 0, search.settings.seed)], torch.device("cpu"))
     sample: np.ndarray = start.realize().detach().numpy()[0]
     return sample

@@ -1,8 +1,8 @@
-"""Where `maximize` searches what is no token: bounds, center and spread, from the options, the data and the file."""
+"""The space in which all inputs but tokens are searched: bounds, center and spread from the request, the data and the file."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,15 +10,15 @@ from onnxviz.analyses.inputs.features import Features, read_features
 from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
-    from onnxviz.analyses.inputs.moving import Moving
-    from onnxviz.contract import InputContract
+    from onnxviz.analyses.maximization.request import MaximizationRequest
+    from onnxviz.analyses.maximization.subject import Subject
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.space import Space
     from onnxviz.model.model import Model
 
 
 def signal_rate(model: Model, given: float | None, kind: str) -> float | None:
-    """Return a signal's samples per second: --sample-rate, or what the file's metadata says.
+    """Return a signal's samples per second, as given or as the file's metadata says.
 
     Raises
     ------
@@ -28,87 +28,99 @@ def signal_rate(model: Model, given: float | None, kind: str) -> float | None:
     from onnxviz.model.graph.labels import sample_rate
 
     if given is not None and kind != "signal":
-        raise UsageError(f"--sample-rate is for signals; the input is of the kind {kind}")
+        raise UsageError(f"`sample_rate` is for signals; the input is of the kind {kind}")
     return given or (sample_rate(model.original) if kind == "signal" else None)
 
 
-def search_space(
-    model: Model,
-    moving: Moving,
-    expected: InputContract,
-    shape: tuple[int, ...],
-    center: np.ndarray | None,
-    spread: np.ndarray | None,
-    rate: float | None,
-    options: dict[str, Any],
-) -> tuple[Space, Drawing, Features]:
+def search_space(subject: Subject, rate: float | None, request: MaximizationRequest) -> tuple[Space, Drawing, Features]:
     """Return where inputs are searched, how they are drawn, and what is known of a vector's features.
 
     Parameters
     ----------
-    model : Model
-        The model.
-    moving : Moving
-        What moves; no tokens.
-    expected, shape
-        What it takes, and its shape with the batch.
-    center, spread : ndarray or None
-        Where the values of a tensor inside the graph lie.
+    subject : Subject
+        The tensor that moves; no tokens.
     rate : float or None
         A signal's samples per second.
-    options : dict
-        As they were given.
+    request : MaximizationRequest
+        What is asked.
 
     Raises
     ------
     UsageError, DataError
-        If an option does not suit the input, or a file cannot be read.
+        If a field of the request does not suit the input, or a file cannot be read.
     """
-    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.space import Space
-    from onnxviz.model.graph.labels import feature_names
 
-    name, own = moving.name, shape[1:]
+    expected, own = subject.expected, subject.shape[1:]
     axes = expected.axes if len(expected.axes) == len(own) else tuple(f"axis{place + 1}" for place in range(len(own)))
-    flat = expected.kind == "vector" and len(own) == 1
-    features = Features()
-    chosen = options["parameterization"] or ""
-    if chosen == "fourier" and not expected.axes:
-        raise UsageError(f"--parameterization {chosen}: nothing is known of the axes of {name}")
-    if flat:
-        if chosen in ("fourier", "maco"):
-            raise UsageError(f"--parameterization {chosen}: {name} is a vector, whose elements have no neighbors")
-        known = moving.joined.names if moving.joined else feature_names(model.original)
-        # Of a tensor inside the graph the data hold no rows: they are the input's.
-        data = options["data"] if moving.inputs else None
-        features = read_features(own[0], known, options["bounds"], options["names"], data, options["kept"])
-    elif any(options[key] not in (None, ()) for key in ("bounds", "names", "kept")):
-        raise UsageError(f"--bounds, --names and --keep are for vectors; {name} is {expected.noun} (see --range)")
+    _check_parameterization(subject, request)
+    features = _features(subject, request)
     low = features.low if features.low is not None else _along(expected.low, axes)
     high = features.high if features.high is not None else _along(expected.high, axes)
-    if low is not None and options["norm"] is not None:
-        raise UsageError("--norm is for unbounded inputs; leave out --bounds, --range and --data, or leave out --norm")
-    mean = features.mean if features.mean is not None else _along(expected.mean, axes) if expected.mean else center
-    scale = features.scale if features.scale is not None else _along(expected.scale, axes) if expected.scale else spread
-    drawing = Drawing(
-        expected,
-        features.shown_names(own[0]) if flat else (),
-        mean if flat else None,
-        scale if flat else None,
-        low if flat else None,
-        high if flat else None,
-        rate,
-    )
+    if low is not None and request.norm is not None:
+        raise UsageError(
+            "`norm` is for unbounded inputs; leave out `bounds`, `value_range` and `data`, or leave out `norm`"
+        )
+    mean = features.mean
+    if mean is None:
+        mean = _along(expected.mean, axes) if expected.mean else subject.center
+    scale = features.scale
+    if scale is None:
+        scale = _along(expected.scale, axes) if expected.scale else subject.spread
+    drawing = _drawing(subject, features, (mean, scale, low, high), rate)
     mean = np.zeros(()) if mean is None else np.asarray(mean)
     scale = np.ones(()) if scale is None else np.asarray(scale)
     if features.kept:
         low, high, mean, scale = _kept(features.kept, own, low, high, mean, scale)
     colors = expected.color if expected.color in ("rgb", "bgr") and expected.kind == "image" else None
-    kind = expected.kind if len(expected.axes) == len(own) and moving.inputs else "array"
-    space = Space(
-        name, own, axes, kind, colors, low, high, mean, scale, options["norm"], features.groups, parameterization=chosen
-    )
+    kind = expected.kind if len(expected.axes) == len(own) and not subject.inside else "array"
+    chosen, groups = request.parameterization or "", features.groups
+    name, norm = subject.name, request.norm
+    space = Space(name, own, axes, kind, colors, low, high, mean, scale, norm, groups, parameterization=chosen)
     return space, drawing, features
+
+
+def _is_flat(subject: Subject) -> bool:
+    """Return whether the tensor is a vector."""
+    return subject.expected.kind == "vector" and len(subject.shape) == 2
+
+
+def _check_parameterization(subject: Subject, request: MaximizationRequest) -> None:
+    """Raise if the parameterization that is asked for does not suit the tensor."""
+    chosen = request.parameterization
+    if chosen == "fourier" and not subject.expected.axes:
+        raise UsageError(f"`parameterization` {chosen}: nothing is known of the axes of {subject.name}")
+    if chosen in ("fourier", "maco") and _is_flat(subject):
+        raise UsageError(f"`parameterization` {chosen}: {subject.name} is a vector, whose elements have no neighbors")
+
+
+def _features(subject: Subject, request: MaximizationRequest) -> Features:
+    """Return what is known of a vector's features; of other tensors nothing."""
+    from onnxviz.model.graph.labels import feature_names
+
+    if not _is_flat(subject):
+        if request.bounds is not None or request.names is not None or request.kept_pairs:
+            raise UsageError(
+                f"`bounds`, `names` and `kept` are for vectors; {subject.name} is {subject.expected.noun} (see `value_range`)"
+            )
+        return Features()
+    joined = subject.moving.joined
+    known = joined.names if joined else feature_names(subject.model.original)
+    # The rows of the data are rows of the input: they tell nothing of the features of a tensor inside the graph.
+    data = None if subject.inside else request.data
+    return read_features(subject.shape[1], known, request.bounds, request.names, data, request.kept_pairs)
+
+
+def _drawing(
+    subject: Subject, features: Features, numbers: tuple[np.ndarray | None, ...], rate: float | None
+) -> Drawing:
+    """Return how inputs are drawn; a vector beside its mean, deviation and bounds."""
+    from onnxviz.drawing.input_drawing import Drawing
+
+    if not _is_flat(subject):
+        return Drawing(subject.expected, rate=rate)
+    mean, scale, low, high = numbers
+    return Drawing(subject.expected, features.shown_names(subject.shape[1]), mean, scale, low, high, rate)
 
 
 def _kept(

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 
-def sized_shape(text: str, expected: InputContract, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return an input's shape with the sizes that --size gives.
+def sized_shape(asked: tuple[int, ...], expected: InputContract, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return an input's shape with the sizes that are asked for.
 
     Parameters
     ----------
-    text : str
-        One number for all spatial axes, or one for each, as in 300x400.
+    asked : tuple of int
+        One number for all spatial axes, or one for each.
     expected : InputContract
         What the input is.
     shape : tuple of int
@@ -31,18 +31,18 @@ def sized_shape(text: str, expected: InputContract, shape: tuple[int, ...]) -> t
     Raises
     ------
     UsageError
-        If the text is no size, or the input has no spatial axes.
+        If the numbers are no size, or the input has no spatial axes.
     """
+    written = "x".join(map(str, asked))
     places = [place for place, axis in enumerate(expected.axes, 1) if axis != "channel"]
     if expected.kind not in ("image", "signal", "spectrogram") or len(expected.axes) != len(shape) - 1:
-        raise UsageError(f"--size {text}: it is for pictures and signals; {expected.name} is {expected.noun}")
-    parts = text.lower().replace("×", "x").split("x")
-    if not all(part.isdecimal() and int(part) > 0 for part in parts) or len(parts) not in (1, len(places)):
+        raise UsageError(f"`size` {written}: it is for pictures and signals; {expected.name} is {expected.noun}")
+    if not all(size > 0 for size in asked) or len(asked) not in (1, len(places)):
         wanted = "x".join(expected.axes[place - 1].upper() for place in places)
-        raise UsageError(f"--size {text}: write one number, or {wanted}")
+        raise UsageError(f"`size` {written}: give one number, or {wanted}")
     sizes = list(shape)
     for number, place in enumerate(places):
-        sizes[place] = int(parts[number if len(parts) > 1 else 0])
+        sizes[place] = asked[number if len(asked) > 1 else 0]
     return tuple(sizes)
 
 
@@ -74,11 +74,11 @@ def check_sized(
     """
     wanted = "x".join(map(str, shape[1:]))
     for tensor in tensors:
-        said = f"--size: the part up to {tensor} does not take {name} at {wanted}"
+        said = f"`size`: the part up to {tensor} does not take {name} at {wanted}"
         try:
             found = np.asarray(model.session([tensor])(fed)[tensor])
         except (EvaluationError, OnnxvizError) as error:
-            raise UsageError(f"{said}: {error}; aim at a tensor before that, or leave --size out") from None
+            raise UsageError(f"{said}: {error}; aim at a tensor before that, or leave `size` out") from None
         known = original.tensors[tensor].shape
         # A Reshape to a fixed size may turn what is too much into more samples, or into other features.
         fixed = known is not None and len(known) > 1 and isinstance(known[1], int)
@@ -90,7 +90,7 @@ def check_sized(
             declared = shape_text(known) if known is not None else "another shape"
             raise UsageError(
                 f"{said}: it would become {shape_text(found.shape)} in place of {declared}, which something reshapes to a "
-                "fixed size; aim at a tensor before that, or leave --size out"
+                "fixed size; aim at a tensor before that, or leave `size` out"
             )
 
 
@@ -148,9 +148,9 @@ def resized_model(
     inside: bool,
     dims: dict[str, int],
     shapes: dict[str, tuple[int, ...]],
-    text: str,
+    asked: tuple[int, ...],
 ) -> tuple[Model, dict[str, tuple[int, ...]]]:
-    """Return the model with its input at the size that --size asks for, and the sizes; the same model where its size is open.
+    """Return the model with its input at the size that is asked for, and the sizes; the same model where its size is open.
 
     Raises
     ------
@@ -160,11 +160,12 @@ def resized_model(
     from onnxviz.model.expectations.sample_inputs import settled_shape
     from onnxviz.model.graph.resized import resized
 
+    written = "x".join(map(str, asked))
     if inside:
-        raise UsageError(f"--size {text}: {name} lies inside the graph, where sizes follow from the input's")
+        raise UsageError(f"`size` {written}: {name} lies inside the graph, where sizes follow from the input's")
     if name not in model.inputs:
-        raise UsageError(f"--size {text}: it is for pictures and signals; {name} is {expected.noun}")
-    shape = sized_shape(text, expected, settled_shape(model, name, dims, shapes))
+        raise UsageError(f"`size` {written}: it is for pictures and signals; {name} is {expected.noun}")
+    shape = sized_shape(asked, expected, settled_shape(model, name, dims, shapes))
     declared = model.inputs[name].shape or ()
     fits = all(not isinstance(own, int) or own == size for own, size in zip(declared, shape, strict=True))
     return model if fits else resized(model, name, shape), {**shapes, name: shape}

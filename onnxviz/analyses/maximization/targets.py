@@ -1,4 +1,4 @@
-"""What --target asks for: read, checked, expanded where it holds a ``*``; and what is climbed in its place."""
+"""The targets: read, checked, expanded where they hold a ``*``; and what is climbed in the place of each."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.moving import Moving
+    from onnxviz.analyses.maximization.subject import Subject
     from onnxviz.methods.objectives.objectives import Objective
     from onnxviz.model.model import Model
 
 
 def parse_aims(listener: Listener, model: Model, texts: tuple[str, ...], moving: Moving) -> tuple[Objective, ...]:
-    """Read what --target gives.
+    """Return the objectives that texts stand for.
 
     Raises
     ------
     TargetError
-        If one cannot be read, or there is no such tensor.
+        If a text cannot be read, or the model has no such tensor.
     UsageError
-        If one holds no floating-point numbers.
+        If a tensor holds no floating-point numbers.
     """
     from onnxviz.methods.objectives.objectives import Objective
 
@@ -40,23 +41,15 @@ def parse_aims(listener: Listener, model: Model, texts: tuple[str, ...], moving:
 
 
 def expand_aims(
-    model: Model,
-    written: tuple[Objective, ...],
-    moving: Moving,
-    shape: tuple[int, ...],
-    held: dict[str, np.ndarray],
-    dims: dict[str, int],
-    shapes: dict[str, tuple[int, ...]],
-    seed: int,
+    subject: Subject, written: tuple[Objective, ...], seed: int
 ) -> tuple[tuple[Objective, ...], dict[str, tuple[int, ...]]]:
-    """Check every index and replace every ``*``; sizes that the graph does not tell are measured by ONNX Runtime.
+    """Return the objectives with every index checked and every ``*`` replaced, and the sizes of their tensors.
 
-    The sizes after the batch are returned as well, 1 where nobody asked for them.
+    Sizes that the graph does not tell are measured by ONNX Runtime. They are those after the batch, 1 where nobody asked for them.
     """
-    from onnxviz.model.expectations.sample_inputs import feed
     from onnxviz.target import EACH
 
-    wrt = moving.name
+    model, moving, shape, wrt = subject.model, subject.moving, subject.shape, subject.name
     sizes: dict[str, tuple[Any, ...]] = {wrt: shape[1:]} if moving.joined or moving.whole else {}
     own = shape[1:] if moving.whole else shape
     for objective in written:
@@ -67,7 +60,7 @@ def expand_aims(
             known = model.tensors[name].shape
             needed = EACH in target.index or objective.asks
             if known is None or (needed and not all(isinstance(size, int) for size in known[1:])):
-                fed = feed(model, held, dims, {**shapes, wrt: own} if wrt in model.inputs else shapes, seed)
+                fed = subject.settled.sized({}, {wrt: own} if wrt in model.inputs else {}).feed(seed)
                 known = tuple(np.asarray(model.session([name])(fed)[name]).shape)
             sizes[name] = tuple(size if isinstance(size, int) else None for size in known[1:])
     for objective in written:
@@ -77,8 +70,16 @@ def expand_aims(
     return tuple(one for objective in written for one in objective.expand(whole)), whole
 
 
+def is_starred(model: Model, text: str, wrt: str) -> bool:
+    """Return whether a text asks for several units by a ``*`` in an index."""
+    from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.target import EACH
+
+    return any(EACH in target.index for target in Objective.parse(text, model.tensors, wrt).targets)
+
+
 def climbed_aim(model: Model, objective: Objective) -> Objective:
-    """Return what is climbed in an objective's place: what is squashed, before its squashing."""
+    """Return what is climbed for an objective: its tensors before they are squashed."""
     from onnxviz.methods.objectives.objectives import Objective as Sum
     from onnxviz.model.tensors.twin import unsquashed
 

@@ -11,7 +11,8 @@ import numpy as np
 from onnxviz.methods.ascent.swaps import Swapped, greedy_swaps
 
 if TYPE_CHECKING:
-    from onnxviz.analyses.maximization.task import Task
+    from onnxviz.analyses.inputs.tokens import Tokens
+    from onnxviz.analyses.maximization.task import Search
     from onnxviz.methods.ascent.scorer import Scorer
     from onnxviz.methods.ascent.search import Found
     from onnxviz.methods.objectives.objectives import Objective
@@ -54,9 +55,8 @@ class TokenFindings:
     similarity: np.ndarray
     drops: np.ndarray
 
-    def summary(self, task: Task) -> dict[str, Any]:
-        """Return what result.json tells."""
-        tokens = task.tokens
+    def summary(self, tokens: Tokens | None) -> dict[str, Any]:
+        """Return what result.json tells, with the names of tokens."""
         named = [tokens.name(int(token)) for token in self.ids] if tokens is not None and tokens.names else []
         return {
             "input": tokens.embedding.ids if tokens is not None else "",
@@ -71,12 +71,12 @@ class TokenFindings:
         }
 
 
-def token_findings(task: Task, objective: Objective, found: Found, score: Scorer, network: Any) -> TokenFindings:
+def token_findings(search: Search, objective: Objective, found: Found, score: Scorer, network: Any) -> TokenFindings:
     """Name the nearest tokens, swap them while the score rises, and measure what each contributes.
 
     Parameters
     ----------
-    task : Task
+    search : Search
         Of tokens.
     objective : Objective
         The target. Swaps are measured by it and not by what was climbed in its place: the logit before a Softmax may rise
@@ -92,9 +92,9 @@ def token_findings(task: Task, objective: Objective, found: Found, score: Scorer
 
     from onnxviz.methods.ascent.token_swaps import TokenSwaps
 
-    tokens = task.tokens
+    tokens = search.tokens
     if tokens is None:
-        raise ValueError("the task has no tokens")
+        raise ValueError("the search has no tokens")
     beginning = tokens.nearest(found.start[None])
     every = tokens.nearest(np.stack([ascent.array for ascent in found.ascents]))
     points = np.unique(np.concatenate([every, beginning]), axis=0)
@@ -106,8 +106,8 @@ def token_findings(task: Task, objective: Objective, found: Found, score: Scorer
         tokens.embedding.output,
         tokens.embedding.ids,
         objective,
-        torch.as_tensor(tokens.embedding.rows, device=task.device),
-        {name: torch.as_tensor(value, device=task.device) for name, value in task.held.items()},
+        torch.as_tensor(tokens.embedding.rows, device=search.device),
+        {name: torch.as_tensor(value, device=search.device) for name, value in search.held.items()},
         tokens.movable(length),
     )
     rounds = max(8, min(4 * length, 128, _MOST_TOKENS // (swaps.count * length)))
@@ -126,16 +126,16 @@ def token_findings(task: Task, objective: Objective, found: Found, score: Scorer
         float(np.nan_to_num(measured(every), nan=-np.inf).max()),
         swapped,
         tokens.similarity(soft, swapped.point),
-        _drops(task, objective, score, swapped.point),
+        _drops(search, objective, score, swapped.point),
     )
 
 
-def _drops(task: Task, objective: Objective, score: Scorer, ids: np.ndarray) -> np.ndarray:
+def _drops(search: Search, objective: Objective, score: Scorer, ids: np.ndarray) -> np.ndarray:
     """Return the mean loss, over a few tokens spread evenly over the table, when one takes a position's place."""
     drops = np.full(ids.shape, np.nan)
-    if len(ids) > _MOST_POSITIONS or task.tokens is None:
+    if len(ids) > _MOST_POSITIONS or search.tokens is None:
         return drops
-    count = len(task.tokens.embedding.rows)
+    count = len(search.tokens.embedding.rows)
     others = np.unique(np.linspace(0, count - 1, min(count, _REPLACEMENTS)).astype(np.int64))
     changed = np.repeat(ids[None], len(ids) * len(others), axis=0).reshape(len(ids), len(others), len(ids))
     for place in range(len(ids)):

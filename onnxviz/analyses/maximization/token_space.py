@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnxviz.analyses.inputs.features import Features
 from onnxviz.analyses.inputs.tokens import Tokens, center_and_spread
-from onnxviz.errors import UsageError
+from onnxviz.analyses.maximization.request import Sample, source_text
+from onnxviz.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from onnxviz.analyses.maximization.request import MaximizationRequest
     from onnxviz.contract import InputContract
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.space import Space
@@ -34,21 +37,23 @@ def hold_ids(
 
 
 def token_space(
-    tokens: Tokens, expected: InputContract, shape: tuple[int, ...], options: dict[str, Any]
+    tokens: Tokens, expected: InputContract, shape: tuple[int, ...], request: MaximizationRequest
 ) -> tuple[Space, Drawing, Features]:
     """Return where the vectors behind tokens are searched: in a ball about the table's rows, or among relaxed codes."""
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.space import Space
 
-    for key in ("bounds", "names", "data", "norm", "value_range", "parameterization"):
-        if options[key] is not None:
-            raise UsageError(f"--{key.replace('value_', '')} has no meaning for tokens; see --vocab and --keep")
+    given = {name: getattr(request, name) for name in ("bounds", "names", "data", "norm")}
+    given |= {"value_range": request.inputs.value_range, "parameterization": request.parameterization}
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"`{name}` has no meaning for tokens; see `vocab` and `kept`")
     rows, (length, width) = tokens.embedding.rows, shape[1:]
     name, axes = tokens.embedding.output, ("time", "feature")
     drawing = Drawing(expected)
     beginning = None
-    if options["start"] is not None:
-        beginning = rows[tokens.read(options["start"], length)]
+    if request.start is not None:
+        beginning = rows[read_ids(tokens, request.start, length)]
     movable = tokens.movable(length)
     if tokens.embedding.one_hot:
         low, high = np.zeros((length, width)), np.ones((length, width))
@@ -75,3 +80,19 @@ def token_space(
         beginning=beginning,
     )
     return space, drawing, Features()
+
+
+def read_ids(tokens: Tokens, sample: Sample, length: int) -> np.ndarray:
+    """Return the ids of one real sequence of tokens, (time,).
+
+    Raises
+    ------
+    UsageError, DataError
+        If the file is missing, cannot be read, or does not hold as many ids of the table.
+    """
+    if not isinstance(sample, np.ndarray):
+        return tokens.read(Path(sample), length)
+    count = len(tokens.embedding.rows)
+    if sample.size != length or not (sample == np.rint(sample)).all() or sample.min() < 0 or sample.max() >= count:
+        raise DataError(f"{source_text(sample)}: {length} token ids are wanted, whole numbers from 0 to {count - 1}")
+    return sample.reshape(length).astype(np.int64)

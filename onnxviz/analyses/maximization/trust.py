@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.analyses.maximization.scoring import scorer
+from onnxviz.analyses.maximization.wording import plus_minus
+
 if TYPE_CHECKING:
-    from onnxviz.analyses.maximization.task import Task
+    from onnxviz.analyses.inputs.few_samples import SampleBatches
+    from onnxviz.analyses.maximization.climb import Instruments
+    from onnxviz.analyses.maximization.inner_samples import InnerBatches
+    from onnxviz.analyses.maximization.task import Search
     from onnxviz.methods.ascent.scorer import Scorer
     from onnxviz.methods.ascent.search import Found
     from onnxviz.methods.evidence.resemblance import Resemblance
@@ -37,7 +43,7 @@ class Trust:
 
     Attributes
     ----------
-    task : Task
+    search : Search
         What is searched.
     score, score_climbed : Scorer
         Measure the objectives themselves, and what is climbed in their place.
@@ -45,15 +51,26 @@ class Trust:
         The scores of each objective, by its text; those of samples may be empty.
     """
 
-    task: Task
+    search: Search
     score: Scorer
     score_climbed: Scorer
     probes: dict[str, np.ndarray]
     samples: dict[str, np.ndarray]
 
     @classmethod
-    def measured(cls, task: Task, score: Scorer, score_climbed: Scorer, objectives: list[Objective]) -> Trust:
-        """Score the probes and the data.
+    def measured(
+        cls, tools: Instruments, objectives: list[Objective], data: SampleBatches | InnerBatches | None
+    ) -> Trust:
+        """Return the scores of random inputs and of the data.
+
+        Parameters
+        ----------
+        tools : Instruments
+            What scores them.
+        objectives : list of Objective
+            The targets.
+        data : SampleBatches, InnerBatches or None
+            Real samples, if there are some.
 
         Raises
         ------
@@ -62,24 +79,27 @@ class Trust:
         """
         from onnxviz.methods.evidence.probes import probes
 
+        search, score = tools.search, tools.score
         # What compares restarts says nothing of one input; and between token ids nothing is near.
-        objectives = [objective for objective in objectives if not objective.members and task.tokens is None]
+        objectives = [objective for objective in objectives if not objective.members and search.tokens is None]
         if not objectives:
-            return cls(task, score, score_climbed, {}, {})
+            return cls(search, score, tools.score_climbed, {}, {})
         names = [str(objective) for objective in objectives]
-        inputs = probes(task.space, _FEW_PROBES if np.prod(task.shape[1:]) > _LARGE else _PROBES, task.settings.seed)
-        probed = score(objectives, task.settled(inputs))
+        inputs = probes(
+            search.space, _FEW_PROBES if np.prod(search.shape[1:]) > _LARGE else _PROBES, search.settings.seed
+        )
+        probed = score(objectives, search.settled(inputs))
         scores = np.zeros((len(objectives), 0), np.float32)
-        if task.samples is not None:
+        if data is not None:
             most = max(1, _SCORES // len(objectives))
             parts = []
-            for batch in task.samples.batches(max(score.batch_size, 8)):
+            for batch in data.batches(max(score.batch_size, 8)):
                 parts.append(score(objectives, batch).astype(np.float32))
                 if sum(part.shape[1] for part in parts) >= most:
                     break
             scores = np.concatenate(parts, 1)
         by_name = (dict(zip(names, values, strict=True)) for values in (probed, scores))
-        return cls(task, score, score_climbed, *by_name)
+        return cls(search, score, tools.score_climbed, *by_name)
 
     def best_probe(self, objective: Objective) -> float:
         """Return the highest finite score of the probes; minus infinity where there is none."""
@@ -94,9 +114,9 @@ class Trust:
         # Every other one is noise, which an ascent would have to smooth away again.
         smooth = scores[::2]
         place = int(scores.argmax())
-        if self.task.space.spectral and smooth.max() > scores.min():
+        if self.search.space.spectral and smooth.max() > scores.min():
             place = 2 * int(smooth.argmax())
-        found: np.ndarray = probes(self.task.space, len(scores), self.task.settings.seed)[place]
+        found: np.ndarray = probes(self.search.space, len(scores), self.search.settings.seed)[place]
         return found
 
     def agreement(self, objective: Objective, found: Found, every: np.ndarray) -> dict[str, Any]:
@@ -116,12 +136,12 @@ class Trust:
         plain, ascents = found.consistency, found.ascents
         spread = score_spread([one.score for one in ascents], [one.initial_score for one in ascents])
         # Between vectors' features or tokens nothing is shifted: what differs there differs.
-        asked = len(ascents) > 1 and self.task.space.spectral and not objective.members
+        asked = len(ascents) > 1 and self.search.space.spectral and not objective.members
         kin = self._resemblance(found, every) if asked else None
         words = [] if kin is None else [f"starts: {kin.statement}"]
         words.append(plain.statement if kin is None else f"place by place {plain.agreeing} agree")
         if spread is not None:
-            words.append(f"scores {_plus_minus(spread)} of the rise")
+            words.append(f"scores {plus_minus(spread)} of the rise")
         told = None if kin is None else {"tensors": kin.tensors, "channels": kin.channels, **asdict(kin.agreed)}
         return {**asdict(plain), "score_spread": spread, "resemblance": told, "statement": "; ".join(words)}
 
@@ -132,7 +152,7 @@ class Trust:
 
         if not np.isfinite(every).all():
             return None
-        task, scores = self.task, [one.score for one in found.ascents]
+        search, scores = self.search, [one.score for one in found.ascents]
         own = self._own_channels(found.objective)
         channels = {name: axis for name, (axis, _) in own.items()}
         random, answers = self._answers(self.score_climbed, channels, every)
@@ -144,10 +164,10 @@ class Trust:
             told = resemblance(list(kept), scores, ours, theirs)
             if told is not None:
                 return told
-        names = [name for name in found.objective.tensors if name != task.wrt]
-        plain = task.moving.inputs and task.moving.joined is None and not task.moving.whole
-        before = channels_before(task.model, names, _FEATURES) if plain else None
-        if before is None or task.wrt not in task.model.cut([before[0]]).inputs:
+        names = [name for name in found.objective.tensors if name != search.wrt]
+        plain = search.moving.inputs and search.moving.joined is None and not search.moving.whole
+        before = channels_before(search.model, names, _FEATURES) if plain else None
+        if before is None or search.wrt not in search.model.cut([before[0]]).inputs:
             return None
         name, axis = before
         random, answers = self._answers(self._scorer_of(name), {name: axis}, every)
@@ -161,11 +181,11 @@ class Trust:
         from onnxviz.methods.objectives.terms import Activation
         from onnxviz.model.tensors.channel_axis import channel_axis
 
-        model = self.task.model
+        model = self.search.model
         found: dict[str, tuple[int, list[int]]] = {}
         for _, term in climbed.terms:
             for target in term.targets:
-                shape = model.tensors[target.tensor].shape if target.tensor != self.task.wrt else None
+                shape = model.tensors[target.tensor].shape if target.tensor != self.search.wrt else None
                 if shape is None:
                     continue
                 picked = target.entries(len(shape)) if isinstance(term, Activation) else ()
@@ -191,10 +211,8 @@ class Trust:
 
     def _scorer_of(self, name: str) -> Scorer:
         """Return what measures a tensor that no target reads."""
-        from onnxviz.analyses.maximization.scoring import scorer
-
         if name not in self._scorers:
-            self._scorers[name] = scorer(self.task, self.task.session([name]), self.score.batch_size)
+            self._scorers[name] = scorer(self.search, self.search.session([name]), self.score.batch_size)
         return self._scorers[name]
 
     @cached_property
@@ -212,7 +230,7 @@ class Trust:
         """(probe, *shape): inputs that nobody chose."""
         from onnxviz.methods.evidence.probes import probes
 
-        return self.task.settled(probes(self.task.space, _FEW_PROBES, self.task.settings.seed))
+        return self.search.settled(probes(self.search.space, _FEW_PROBES, self.search.settings.seed))
 
     def row(
         self,
@@ -241,15 +259,15 @@ class Trust:
         from onnxviz.methods.evidence.standing import standing
         from onnxviz.methods.evidence.verdict import Evidence, judge
 
-        task, name = self.task, str(objective)
+        search, name = self.search, str(objective)
         if objective.members:
             return {"verdict": None, "robustness": None, "data": None}
-        low, high, operator = _range(task, objective)
+        low, high, operator = _range(search, objective)
         verdict = judge(
             Evidence(
                 found=score,
                 start=start,
-                torch=None if task.settings.optimizer == "cma" else torch_score,
+                torch=None if search.settings.optimizer == "cma" else torch_score,
                 probes=self.probes.get(name, _NONE),
                 samples=self.samples.get(name, _NONE),
                 low=low,
@@ -260,9 +278,9 @@ class Trust:
             )
         )
         moved = None
-        if task.tokens is None:
+        if search.tokens is None:
             moved = robustness(
-                self.score, objective, task.space, array, task.settings.seed, score, start, settle=task.settled
+                self.score, objective, search.space, array, search.settings.seed, score, start, settle=search.settled
             )
         place = standing(score, self.samples.get(name, _NONE))
         return {
@@ -272,7 +290,7 @@ class Trust:
         }
 
 
-def _range(task: Task, objective: Objective) -> tuple[float, float, str]:
+def _range(search: Search, objective: Objective) -> tuple[float, float, str]:
     """Return what an objective can be at all, and the operator that says so."""
     from onnxviz.methods.objectives.objectives import Activation
     from onnxviz.model.tensors.output_range import output_range
@@ -282,64 +300,8 @@ def _range(task: Task, objective: Objective) -> tuple[float, float, str]:
     for weight, term in objective.terms:
         if not isinstance(term, Activation) or weight == 0:
             return -np.inf, np.inf, ""
-        ends = output_range(task.model, term.target.tensor)
+        ends = output_range(search.model, term.target.tensor)
         low += min(weight * ends[0], weight * ends[1])
         high += max(weight * ends[0], weight * ends[1])
         operators.append(ends[2])
     return low, high, " and ".join(dict.fromkeys(operators)) if all(operators) else ""
-
-
-def in_short(row: dict[str, Any]) -> dict[str, str]:
-    """Return the columns of a printed table: a few words each, "" where there is nothing to say."""
-    kept = row["robustness"] and row["robustness"]["kept"]
-    data, agreed, verdict = row["data"], row["consistency"], row["verdict"]
-    above = (
-        "" if data is None else "all" if data["percentile"] == 100 else f"{np.floor(data['percentile'] * 10) / 10:g} %"
-    )
-    starts = "1"
-    if row["restarts"] > 1:
-        starts = _agreeing(agreed)
-    if row["set"]:
-        starts = f"{row['restarts']} together"
-    words = [row["message"] or row["status"]] if verdict is None else [verdict["word"]]
-    if verdict is not None and verdict["word"] != "ok":
-        words.append(verdict["message"])
-    if verdict is not None and row["status"] in ("not_finite", "interrupted"):
-        words.append(row["message"])
-    return {
-        "if moved": "-" if kept is None else f"{100 * kept:.0f} %",
-        "above data": f"{above} of {data['samples']}" if above else "",
-        "starts": starts,
-        "verdict": ": ".join(words),
-    }
-
-
-def _agreeing(agreed: dict[str, Any], what: str = "") -> str:
-    """Return how far restarts agree, in a few words; where all found one input, that says it of their scores too."""
-    kin = agreed["resemblance"]
-    told = f"{agreed['agreeing']} of {agreed['restarts']} {what}agree"
-    if kin is not None:
-        told = f"{kin['agreeing']} of {kin['restarts']} {what}alike"
-    elif agreed["agreeing"] == agreed["restarts"]:
-        return told
-    return told if agreed["score_spread"] is None else f"{told}, scores {_plus_minus(agreed['score_spread'])}"
-
-
-def _plus_minus(share: float) -> str:
-    if share < 0.0005:
-        return "equal"
-    return f"±{100 * share:.1f} %" if share < 0.0995 else f"±{100 * share:.0f} %"
-
-
-def caption(row: dict[str, Any]) -> str:
-    """Return what a chart says of how far its score is to be trusted."""
-    words = []
-    if row["restarts"] > 1 and not row["set"]:
-        words.append(_agreeing(row["consistency"], "starts ").partition(",")[0])
-    if row["data"] is not None:
-        words.append(row["data"]["statement"].partition(",")[0])
-    if row["verdict"] is not None and row["verdict"]["word"] != "ok":
-        words.append(row["verdict"]["word"])
-    if row["optimizer"] == "cma":
-        words.append("searched without gradients")
-    return "; ".join(words)

@@ -16,7 +16,8 @@ from onnxviz.methods.evidence.neighbors import Neighbors, nearest_rows
 from onnxviz.wording import number_text
 
 if TYPE_CHECKING:
-    from onnxviz.analyses.maximization.task import Task
+    from onnxviz.analyses.inputs.features import Features
+    from onnxviz.analyses.maximization.task import Search
     from onnxviz.methods.ascent.scorer import Scorer
     from onnxviz.methods.ascent.search import Found
     from onnxviz.methods.ascent.space import Space
@@ -93,9 +94,8 @@ class VectorFindings:
             f"real rows have theirs at {self.neighbors.usual:.2g}σ"
         )
 
-    def summary(self, task: Task) -> dict[str, Any]:
-        """Return what result.json tells."""
-        features = task.features
+    def summary(self, features: Features) -> dict[str, Any]:
+        """Return what result.json tells, with the names of features."""
         told: dict[str, Any] = {
             "names": list(features.names),
             "contributions": [
@@ -122,13 +122,22 @@ class VectorFindings:
 
 
 def vector_findings(
-    task: Task, objective: Objective, found: Found, score: Scorer, score_climbed: Scorer, climb: Climb
+    search: Search,
+    features: Features,
+    objective: Objective,
+    found: Found,
+    score: Scorer,
+    score_climbed: Scorer,
+    climb: Climb,
 ) -> VectorFindings:
     """Settle whole numbers and codes, and measure what each feature contributes and what real rows are near.
 
     Parameters
     ----------
-    task : Task
+    search : Search
+        Of a vector.
+    features : Features
+        What is known of its features.
     objective : Objective
         The target.
     found : Found
@@ -139,15 +148,15 @@ def vector_findings(
         For the other features, once whole numbers and codes are settled.
     """
     free = np.stack([ascent.array for ascent in found.ascents]).astype(np.float32)
-    array, groups, lattice = free[found.best], task.features.groups, task.lattice
+    array, groups, lattice = free[found.best], features.groups, search.lattice
     if lattice is not None:
-        array = _settled(task, lattice, free, found, score_climbed, climb)
-    reference = _reference(task)
-    scale = _scale(task)
+        array = _settled(search, lattice, free, found, score_climbed, climb)
+    reference = _reference(search, features)
+    scale = _scale(search, features)
     grouped = {place for group in groups for place in group}
     parts = [*groups, *((place,) for place in range(array.size) if place not in grouped)]
     told = contributions(partial(score.alone, objective), array, reference, parts, (array - reference) / scale)
-    table = task.features.rows
+    table = features.rows
     if table is None:
         return VectorFindings(array, reference, told, None, np.empty((0, array.size), np.float32), np.empty(0))
     neighbors = nearest_rows(table, array, scale)
@@ -156,7 +165,7 @@ def vector_findings(
 
 
 def _settled(
-    task: Task,
+    search: Search,
     lattice: Lattice,
     free: np.ndarray,
     found: Found,
@@ -176,12 +185,14 @@ def _settled(
         array = swapped.point
         moved = moved or swapped.rounds > 0
         # Where nothing was rounded or swapped, the others stand at their best already.
-        if not moved or members.all() or task.space.low is None or task.space.high is None:
+        if not moved or members.all() or search.space.low is None or search.space.high is None:
             break
-        ends = [np.array(np.broadcast_to(end, array.shape), np.float64) for end in (task.space.low, task.space.high)]
+        ends = [
+            np.array(np.broadcast_to(end, array.shape), np.float64) for end in (search.space.low, search.space.high)
+        ]
         for end in ends:
             end[members] = array[members]
-        pinned = replace(task.space, low=ends[0], high=ends[1], mean=array.astype(np.float64), groups=())
+        pinned = replace(search.space, low=ends[0], high=ends[1], mean=array.astype(np.float64), groups=())
         other = lattice.nearest(climb(pinned, found.objective).ascent.array)
         before, after = measured(np.stack([array, other]))
         if not after > before:
@@ -192,24 +203,24 @@ def _settled(
     return array
 
 
-def _reference(task: Task) -> np.ndarray:
+def _reference(search: Search, features: Features) -> np.ndarray:
     """Return the data's mean, the middle of the box, or the center of the ball; of whole numbers and codes an allowed one."""
-    space, count = task.space, task.shape[1]
+    space, count = search.space, search.shape[1]
     if space.low is not None and space.high is not None and not bool(space.mean.any()):
         middle = np.clip(np.broadcast_to((space.low + space.high) / 2, (count,)), -3e38, 3e38)
     else:
         middle = np.broadcast_to(space.mean, (count,))
-    reference = np.array(task.settled(middle.astype(np.float32)))
-    for place, value in task.features.kept.items():
+    reference = np.array(search.settled(middle.astype(np.float32)))
+    for place, value in features.kept.items():
         reference[place] = value
     return reference
 
 
-def _scale(task: Task) -> np.ndarray:
+def _scale(search: Search, features: Features) -> np.ndarray:
     """Return units in which the features' moves compare."""
-    space, count = task.space, task.shape[1]
-    if task.features.scale is not None:
-        scale = task.features.scale
+    space, count = search.space, search.shape[1]
+    if features.scale is not None:
+        scale = features.scale
     elif space.low is not None and space.high is not None and bool((space.scale == 1).all()):
         scale = (np.asarray(space.high) - space.low) / 4
     else:

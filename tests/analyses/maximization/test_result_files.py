@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
-from onnxviz.analyses.maximization.result_files import _common_tensor
+from onnxviz.analyses.maximization.maxima import common_tensor
 from onnxviz.methods.objectives.objectives import Objective
 
 
@@ -22,4 +20,4 @@ from onnxviz.methods.objectives.objectives import Objective
 )
 def test_a_tensor_is_named_once_where_all_targets_are_its_units(texts: list[str], tensor: str) -> None:
     objectives = [Objective.parse(text, {"a", "b"}) for text in texts]
-    assert _common_tensor(SimpleNamespace(objectives=objectives), [str(one) for one in objectives]) == tensor
+    assert common_tensor(objectives, [str(one) for one in objectives]) == tensor
