@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.errors import OnnxvizError
+from onnxviz.version import __version__
 
 if TYPE_CHECKING:
     from onnxviz.analyses.activations.looking import activations
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from onnxviz.analyses.maximization.maximizing import maximize
     from onnxviz.analyses.verification import verify
     from onnxviz.model.model import Model, load
+    from onnxviz.pages.reporting import report
 
-__version__ = "0.1.0"
 __all__ = [
     "Model",
     "OnnxvizError",
@@ -31,6 +32,7 @@ __all__ = [
     "inspect",
     "load",
     "maximize",
+    "report",
     "verify",
 ]
 
@@ -44,6 +46,7 @@ _FACE = {
     "inspect": "onnxviz.analyses.description",
     "load": "onnxviz.model.model",
     "maximize": "onnxviz.analyses.maximization.maximizing",
+    "report": "onnxviz.pages.reporting",
     "verify": "onnxviz.analyses.verification",
 }
 """The public names, each with the module that defines it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,3 +26,25 @@ def opened(model: Model | str | os.PathLike[str] | bytes | ModelProto) -> Model:
     from onnxviz.model.model import Model, load
 
     return model if isinstance(model, Model) else load(model)
+
+
+def opened_once(path: Path) -> Model:
+    """Load a model once for each process, for as long as its file stays what it is.
+
+    Raises
+    ------
+    UsageError, ModelError
+        As `load` does.
+    """
+    try:
+        state = path.stat()
+    except OSError:
+        return _loaded(path)
+    return _loaded(path, state.st_mtime_ns, state.st_size, state.st_ino)
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: Path, *state: int) -> Model:
+    from onnxviz.model.model import load
+
+    return load(path)

@@ -267,16 +267,3 @@ def output_options(function: Function) -> Function:
     for option in reversed(_OUTPUT):
         function = option(function)
     return function
-
-
-def check_output(output: Path | None, overwrite: bool, resume: bool) -> None:
-    """Raise if the output options contradict each other.
-
-    Raises
-    ------
-    UsageError
-    """
-    if overwrite and resume:
-        raise UsageError("--overwrite starts anew and --resume goes on: give one of them")
-    if output is None and (overwrite or resume):
-        raise UsageError(f"{'--overwrite' if overwrite else '--resume'} needs a folder: -o DIR")

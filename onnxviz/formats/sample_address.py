@@ -61,6 +61,12 @@ class SampleAddress:
         """The file and its member as they are typed, without rows."""
         return str(self.path) if self.member is None else f"{self.path}[{self.member}]"
 
+    def moved(self, path: Path) -> str:
+        """Return the address of the same samples of a file that lies elsewhere, as it is typed."""
+        member = "" if self.member is None else f"[{self.member}]"
+        rows = "" if self.rows is None else f"#{self.rows.start}:{self.rows.stop}"
+        return f"{path}{member}{rows}"
+
 
 def _exists(text: str) -> bool:
     try:

@@ -12,18 +12,18 @@ from onnxviz.model.tensors.support import support
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
-    from onnxviz.model.model import Model
+    from onnxviz.model.graph.graph import Graph
 
 _MOST = 24
 """So many rows of each table are shown; a model may have thousands of outputs."""
 
 
-def model_html(model: Model) -> str:
+def model_html(model: Graph) -> str:
     """Return a model as a piece of HTML without scripts, styles or links.
 
     Parameters
     ----------
-    model : Model
+    model : Graph
         It is read, not run.
     """
     opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in model.opsets.items())

@@ -7,6 +7,7 @@ stopped. What the page shows of them is drawn once the pass has ended, or has us
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.listener import Listener, Recorder
+from onnxviz.analyses.output import as_written
 from onnxviz.errors import OnnxvizError, UsageError
 from onnxviz.formats.json_documents import json_text
 from onnxviz.formats.sample_address import SampleAddress
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from onnxviz.pages.folder import ReportFolder
     from onnxviz.pages.jobs import Hands
     from onnxviz.pages.plan import Aim
+    from onnxviz.pages.request import ReportRequest
 
 HIGHEST, LOWEST = 9, 3
 """So many samples of each kind are shown of a unit."""
@@ -304,15 +307,15 @@ def _found(work: ExemplarPass, store: ScoreStore) -> tuple[list[dict[str, Any]],
     return list(rows.values()), len(store.samples()[0])
 
 
-def open_data(model: Model, options: Mapping[str, Any], moving: str) -> RealData:
+def open_data(model: Model, request: ReportRequest, moving: str) -> RealData:
     """Open the data of a report.
 
     Parameters
     ----------
     model : Model
         The model.
-    options : mapping
-        As `report` takes them.
+    request : ReportRequest
+        What was asked; with data.
     moving : str
         The input that is searched.
 
@@ -325,21 +328,21 @@ def open_data(model: Model, options: Mapping[str, Any], moving: str) -> RealData
     """
     from onnxviz.pages.data_shards import shares
 
-    source = str(options["data"])
-    feed = real_feed(model, options, moving, (source,))
-    settings = {key: str(options[key]) for key in (*_SETTLED, "label") if options[key]}
+    source = str(request.data)
+    feed = real_feed(model, request, moving, (source,))
+    settings = as_written({**{key: getattr(request.said, key) for key in _SETTLED}, "label": request.label})
     _, threads = shares()
-    return RealData(model, source, feed, feed.open(source), settings, options["model_path"], threads)
+    return RealData(model, source, feed, feed.open(source), settings, model.path or Path(model.name), threads)
 
 
-def real_feed(model: Model, options: Mapping[str, Any], moving: str, sources: tuple[str, ...]) -> Feed:
+def real_feed(model: Model, request: ReportRequest, moving: str, sources: Sequence[str | os.PathLike[str]]) -> Feed:
     """Return what brings real samples to the model's inputs.
 
     Parameters
     ----------
-    model, options, moving
+    model, request, moving
         As `open_data` takes them.
-    sources : tuple of str
+    sources : sequence of path
         Files or folders.
 
     Raises
@@ -348,15 +351,13 @@ def real_feed(model: Model, options: Mapping[str, Any], moving: str, sources: tu
         If there is no such file.
     """
     from onnxviz.analyses.inputs.feed import prepare_feed
-    from onnxviz.analyses.inputs.request import DataRequest, InputRequest
-    from onnxviz.analyses.keywords import fields_of, requested
+    from onnxviz.analyses.inputs.request import DataRequest
 
     for source in sources:
         if not SampleAddress.parse(source).exists:
             raise UsageError(f"{source}: no such file or folder")
     listener = Recorder()
-    said = requested(InputRequest, {key: options[key] for key in fields_of(InputRequest)})
-    chosen = DataRequest(inputs=said, label=options.get("label"), input_name=options["wrt"] and moving)
+    chosen = DataRequest(inputs=request.said, label=request.label, input_name=request.wrt and moving)
     try:
         feed = prepare_feed(listener, model, chosen, sources)
     except UsageError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from onnxviz.analyses.inputs.feed import Tally
 from onnxviz.errors import OnnxvizError
 from onnxviz.formats.data_shards import shards
-from onnxviz.pages.data_shards import Division, ShardJob, divide, score_shard, scoring_of
+from onnxviz.pages.data_shards import Division, ShardJob, ShardWork, divide, score_shard, scoring_of
 from onnxviz.pages.jobs import Hands, gather
 
 if TYPE_CHECKING:
@@ -98,14 +98,11 @@ class DataPass:
         """
         total = self._data.count()
         division = self._division(feed, total)
-        options = {
-            "model_path": self._model_path,
-            "scoring": scoring_of(self._work, feed, division, self._threads),
-        }
+        work = ShardWork(self._model_path, scoring_of(self._work, feed, division, self._threads))
         stream = shards(self._data.pieces(), division.shard)
         with listener.progress("samples", total or 1) as told:
             while not self._ended:
-                for job, found in gather(hands, self._affordable(stream, going), score_shard, options):
+                for job, found in gather(hands, self._affordable(stream, going), score_shard, work):
                     if found.identities:
                         self._store.add(found.identities, found.stamps, found.labels, found.scores, found.places)
                     self._store.seen.update(found.unchanged)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import pickle
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,13 +20,14 @@ from onnxviz.analyses.examples.scoring_pass import ExemplarPass
 from onnxviz.analyses.inputs.feed import Feed, Tally
 from onnxviz.analyses.inputs.forward import Forward
 from onnxviz.analyses.listener import SILENT
-from onnxviz.pages.unit_search import opened
+from onnxviz.analyses.opening import opened_once
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.data_shards import Shard
     from onnxviz.model.model import Model
+    from onnxviz.pages.work import Place
 
 _WORK = 1 << 30
 """Numbers that a shard's activations are at most: some seconds of one core."""
@@ -232,15 +234,35 @@ def divide(
     return Division(shapes, batch, batch * max(1, most // batch))
 
 
-def score_shard(job: ShardJob, options: dict[str, Any]) -> ScoredShard:
+@dataclass(frozen=True, eq=False)
+class ShardWork:
+    """What the scoring of all shards shares.
+
+    Attributes
+    ----------
+    model_path : path
+        The model's file.
+    scoring : Scoring
+        How samples are scored.
+    """
+
+    model_path: str | os.PathLike[str]
+    scoring: Scoring
+
+    def relocated(self, place: Place) -> ShardWork:
+        """Return the same with the model at another place."""
+        return replace(self, model_path=place(self.model_path))
+
+
+def score_shard(job: ShardJob, work: ShardWork) -> ScoredShard:
     """Score the samples of a shard; a function of its arguments alone, so that any process may call it, in several threads.
 
     Parameters
     ----------
     job : ShardJob
         What is scored.
-    options : dict
-        "model_path", and "scoring": a `Scoring`.
+    work : ShardWork
+        What the scoring of all shards shares.
 
     Raises
     ------
@@ -251,11 +273,11 @@ def score_shard(job: ShardJob, options: dict[str, Any]) -> ScoredShard:
     ClusterError
         If a file is not the one that was meant.
     """
-    scoring: Scoring = options["scoring"]
+    scoring = work.scoring
     with _preparing:
-        model = opened(Path(options["model_path"]))
-        feed, work = _prepared(model, scoring)
-        forward = Forward(feed, work.tensors, threads=scoring.threads, at_once=scoring.division.batch)
+        model = opened_once(Path(work.model_path))
+        feed, targets = _prepared(model, scoring)
+        forward = Forward(feed, targets.tensors, threads=scoring.threads, at_once=scoring.division.batch)
     unchanged: list[str] = []
 
     def known(identity: str, stamp: str) -> bool:
@@ -266,10 +288,10 @@ def score_shard(job: ShardJob, options: dict[str, Any]) -> ScoredShard:
 
     tally = Tally()
     identities, stamps, labels = list[str](), list[str](), list[str]()
-    scores, places = [np.empty((0, len(work.names)), np.float32)], [np.empty((0, len(work.names)), np.uint32)]
+    scores, places = [np.empty((0, len(targets.names)), np.float32)], [np.empty((0, len(targets.names)), np.uint32)]
     with closing(feed.batches(job.shard, scoring.division.batch, tally, known, threads=scoring.threads)) as batches:
         for batch in batches:
-            own, where = work.scored(forward(batch.arrays))
+            own, where = targets.scored(forward(batch.arrays))
             identities += batch.identities
             stamps += batch.stamps
             labels += batch.labels

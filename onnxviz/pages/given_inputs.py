@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
     from onnxviz.pages.folder import ReportFolder
     from onnxviz.pages.plan import Aim
+    from onnxviz.pages.request import ReportRequest
 
 MAPS = 24
 """So many feature maps of a tensor are shown, the strongest."""
@@ -71,8 +72,8 @@ class GivenInputs:
     ----------
     model : Model
         Open.
-    options : mapping
-        As `report` takes them.
+    request : ReportRequest
+        What was asked.
     feed : Feed
         What brings them to the model's inputs.
     given : list of GivenInput
@@ -82,7 +83,7 @@ class GivenInputs:
     """
 
     model: Model
-    options: Mapping[str, Any]
+    request: ReportRequest
     feed: Feed
     given: list[GivenInput]
     table: Path | None = None
@@ -197,11 +198,11 @@ class GivenInputs:
         from onnxviz.analyses.attribution.preparation import prepare
         from onnxviz.analyses.attribution.request import AttributionRequest
         from onnxviz.analyses.attribution.scored_model import ScoredModel
-        from onnxviz.analyses.inputs.request import InputRequest
-        from onnxviz.analyses.keywords import fields_of, requested
 
-        kept = (*fields_of(InputRequest), "seed", "device", "label")
-        request = requested(AttributionRequest, {**{key: self.options[key] for key in kept}, "data": self.table})
+        asked = self.request
+        request = AttributionRequest(
+            inputs=asked.said, data=self.table, label=asked.label, seed=asked.seed, device=asked.device
+        )
         samples = _samples(one)
         try:
             task = prepare(SILENT, self.model, samples, request)
@@ -312,15 +313,15 @@ def _told(
         return {"refused": str(error)}
 
 
-def open_inputs(model: Model, options: Mapping[str, Any], moving: str, table: Path | None) -> GivenInputs:
+def open_inputs(model: Model, request: ReportRequest, moving: str, table: Path | None) -> GivenInputs:
     """Read the sample inputs of a report.
 
     Parameters
     ----------
     model : Model
         The model.
-    options : mapping
-        As `report` takes them.
+    request : ReportRequest
+        What was asked.
     moving : str
         The input that is searched.
     table : Path or None
@@ -335,8 +336,8 @@ def open_inputs(model: Model, options: Mapping[str, Any], moving: str, table: Pa
     """
     from onnxviz.analyses.inputs.feed import Tally
 
-    sources = tuple(options["inputs"])
-    feed = real_feed(model, options, moving, sources)
+    sources = tuple(map(str, request.inputs))
+    feed = real_feed(model, request, moving, sources)
     given = []
     for source in sources:
         tally = Tally()
@@ -349,4 +350,4 @@ def open_inputs(model: Model, options: Mapping[str, Any], moving: str, table: Pa
         for name, array in batch.arrays.items():
             digest.update(name.encode("utf-8", "surrogatepass") + np.ascontiguousarray(array).tobytes())
         given.append(GivenInput(source, batch, digest.hexdigest(), data.columns))
-    return GivenInputs(model, options, feed, given, table)
+    return GivenInputs(model, request, feed, given, table)

@@ -1,6 +1,6 @@
 """Who does the jobs of a report, and how what they find is gathered: one way for units and for shards of the data.
 
-A job is done by a function of itself and of options that all jobs of its kind share. Both can be pickled, so that any
+A job is done by a function of itself and of the work that all jobs of its kind share. Both can be pickled, so that any
 `concurrent.futures.Executor` does; what is found does not depend on which.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 Job = TypeVar("Job")
 Found = TypeVar("Found")
+Shared = TypeVar("Shared")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def side_by_side(count: int) -> Iterator[Hands]:
 
 
 def gather(
-    hands: Hands, todo: Iterator[Job], work: Callable[[Job, dict[str, Any]], Found], options: dict[str, Any]
+    hands: Hands, todo: Iterator[Job], run: Callable[[Job, Shared], Found], shared: Shared
 ) -> Iterator[tuple[Job, Found]]:
     """Hand jobs over and yield what they found, as they finish.
 
@@ -76,9 +77,9 @@ def gather(
         Who does them.
     todo : iterator
         The jobs; asked for the next one only when there is room for it.
-    work : callable
-        What does one, with the options.
-    options : dict
+    run : callable
+        Does a job, with what all of them share.
+    shared : Work
         What all of them share.
 
     Raises
@@ -89,7 +90,7 @@ def gather(
     """
     running: dict[Future[Found], tuple[int, Job]] = {}
     for number, job in enumerate(todo):
-        running[hands.executor.submit(work, job, options)] = (number, job)
+        running[hands.executor.submit(run, job, shared)] = (number, job)
         while len(running) >= hands.room():
             yield from _finished(running)
     while running:

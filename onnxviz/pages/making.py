@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.description import describe
-from onnxviz.analyses.inputs.request import InputRequest
 from onnxviz.analyses.inputs.settled import settle
-from onnxviz.analyses.keywords import fields_of, requested
 from onnxviz.analyses.listener import Listener
+from onnxviz.analyses.opening import opened_once
+from onnxviz.analyses.output import as_written
+from onnxviz.analyses.provenance import versions
 from onnxviz.pages import sections as look
 from onnxviz.pages.command_lines import CommandLines
 from onnxviz.pages.folder import LazyTensors, ReportFolder, overview
 from onnxviz.pages.page import Page, Section
 from onnxviz.pages.plan import Aim, Job, aims, choose_tensors, in_turn, jobs, moving_input, output_tensors
 from onnxviz.pages.samples import Seen, open_seen, table_of
-from onnxviz.pages.unit_search import opened, versions
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
@@ -31,15 +31,17 @@ if TYPE_CHECKING:
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.model.model import Model
     from onnxviz.pages.jobs import Hands
+    from onnxviz.pages.request import ReportRequest
     from onnxviz.pages.unit_search import Searched
+    from onnxviz.pages.work import UnitWork
 
 _LARGE = 4096
 """Inputs of more numbers than this are searched few at a time, so that a job is done in seconds."""
 
 _FEW, _MANY = 2, 16
 
-_SEARCHED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes", "steps", "restarts")
-"""Options that a result depends on; the model, the input, the seed and a table's ranges are named apart."""
+_SAID = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
+"""What of the inputs a result depends on; the model, the input, the seed and a table's ranges are named apart."""
 
 _Look = tuple[str, str, str, Callable[[], dict[str, Any]]]
 """A section's anchor, title and template, and what fills it."""
@@ -53,8 +55,8 @@ class Book:
     ----------
     model : Model
         Open.
-    options : dict
-        As they were written.
+    request : ReportRequest
+        What was asked.
     moving : str
         The input that is searched; "" where there is none.
     expected : InputContract or None
@@ -70,7 +72,7 @@ class Book:
     """
 
     model: Model
-    options: dict[str, Any]
+    request: ReportRequest
     moving: str
     expected: InputContract | None
     obstacle: str
@@ -96,41 +98,47 @@ class Book:
     @property
     def settings(self) -> dict[str, Any]:
         """What every result depends on besides the model."""
-        options = self.options
+        request = self.request
+        said = {key: getattr(request.said, key) for key in _SAID}
         return {
             "verb": "report",
             "model": self.model.digest,
             "wrt": self.moving,
-            "seed": options["seed"],
-            "device": options["device"],
-            **{key: str(options[key]) for key in _SEARCHED if options[key]},
+            "seed": request.seed,
+            "device": request.device,
+            **as_written({**said, "steps": request.steps, "restarts": request.restarts}),
             **({} if self._table is None else {"data": str(self._table)}),
         }
 
     @property
-    def search(self) -> dict[str, Any]:
-        """The fields of every search's `MaximizationRequest`, beside the model and the number of threads."""
+    def search(self) -> UnitWork:
+        """What all searches share."""
         import torch
 
+        from onnxviz.analyses.maximization.request import MaximizationRequest
         from onnxviz.methods.devices import choose_device
+        from onnxviz.pages.work import UnitWork
 
-        named = ("model_path", "seed", *_SEARCHED)
-        settled = {
-            "wrt": self.moving,
-            "data": self._table,
+        request = self.request
+        asked = MaximizationRequest(
+            inputs=request.said,
+            wrt=self.moving,
+            data=self._table,
+            steps=request.steps,
+            restarts=request.restarts,
+            seed=request.seed,
             # Settled here, so that a job computes alike on whatever machine it lands.
-            "device": str(choose_device(self.options["device"])),
-            "threads": torch.get_num_threads(),
-        }
-        return {**{key: self.options[key] for key in named}, **settled}
+            device=str(choose_device(request.device)),
+        )
+        return UnitWork(self.model.path or self.model.name, asked, torch.get_num_threads())
 
     @cached_property
     def _lines(self) -> CommandLines:
-        return CommandLines(self.model.name, self.options, self._table)
+        return CommandLines(self.model.name, self.request, self._table)
 
     @cached_property
     def _table(self) -> Path | None:
-        return table_of(self.model, self.options, self.expected)
+        return table_of(self.model, self.request, self.expected)
 
     @cached_property
     def _large(self) -> bool:
@@ -145,7 +153,7 @@ class Book:
     def _device(self) -> str:
         from onnxviz.methods.devices import choose_device
 
-        asked: str = self.options["device"]
+        asked = self.request.device
         return str(choose_device(asked)) if asked == "auto" else asked
 
     @cached_property
@@ -168,7 +176,7 @@ class Book:
         # From the first second on there is a page to be opened.
         self._sections = [look.guarded(*one) for one in self._known()]
         self.write()
-        units, patterns = self.options["units"], list(self.options["patterns"])
+        units, patterns = self.request.units, list(self.request.patterns)
         plan = self.report.plan(dict.fromkeys(self.names, units), {"tensors": patterns, "units": units})
         self._calls = plan["calls"]
         wanted = {name: count for name, count in plan["tensors"].items() if name in self.model.tensors}
@@ -248,7 +256,7 @@ class Book:
         checked = next((one.content for one in self._sections if one.anchor == "verification" and one.content), None)
         return {
             "model": {"path": str(self.model.path), "sha256": self.model.digest},
-            "seed": self.options["seed"],
+            "seed": self.request.seed,
             "wrt": self.moving or None,
             "message": self.obstacle,
             **self.seen.document(self.report),
@@ -310,7 +318,7 @@ class Book:
         reached = reach(model, (vectors_of(model, self.moving) if self.moving else None) or None)
         drawn = partial(graph_drawing, model, reached, shown, self.links)
         kernels = partial(look.filters, model, self.moving or None, self.expected, report.keep_picture)
-        checked = partial(look.verification, model, self.fed, self.options["device"])
+        checked = partial(look.verification, model, self.fed, self.request.device)
         given = partial(look.outputs, self.description, class_names(model.original), self.links)
         return [
             ("graph", "The graph", "graph", drawn),
@@ -323,7 +331,7 @@ class Book:
         shown = list(self._overviews.values())
         units = Section("units", "What drives it", "units", look.units(shown, self.moving), self.obstacle)
         unit = " ".join(self._lines.words("maximize"))
-        made = look.made(self._lines.calls(self._calls), self.options["seed"], self._device, unit)
+        made = look.made(self._lines.calls(self._calls), self.request.seed, self._device, unit)
         before = [one for one in self._sections if one.anchor in ("facts", "inputs", "graph", "filters")]
         after = [one for one in self._sections if one not in before]
         data, inputs = (find(self.report) for find in (self.seen.of_data, self.seen.of_inputs))
@@ -338,34 +346,35 @@ class Book:
         return Page(self.model.name, sections, index, LazyTensors(look_at))
 
 
-def open_book(options: dict[str, Any]) -> Book:
+def open_book(path: Path, request: ReportRequest) -> Book:
     """Open the model and settle what can be searched of it.
 
     Parameters
     ----------
-    options : dict
-        As `report` takes them.
+    path : Path
+        The model's file.
+    request : ReportRequest
+        What was asked.
 
     Raises
     ------
     UsageError, DataError, ModelError
         As the parts do.
     """
-    model = opened(options["model_path"])
-    request = requested(InputRequest, {key: options[key] for key in fields_of(InputRequest)})
-    settled = settle(model, request, running=True)
-    fed = settled.feed(options["seed"])
-    moving, notes = moving_input(model, options["wrt"], fed, settled.held)
+    model = opened_once(path)
+    settled = settle(model, request.said, running=True)
+    fed = settled.feed(request.seed)
+    moving, notes = moving_input(model, request.wrt, settled.held)
     if not moving:
-        if options["data"] is not None or options["inputs"]:
+        if request.data is not None or request.inputs:
             notes.append(
                 "nothing is searched, so data and sample inputs are not looked at: examples, activations and attribute do"
             )
-        return Book(model, options, "", None, notes[0], [], fed, notes)
+        return Book(model, request, "", None, notes[0], [], fed, notes)
     expected = settled.about([moving]).contract(moving)
     model.close_sessions()
     notes += settled.notes
     notes += [f"{moving}: {sentence}" for sentence in expected.evidence]
-    names = choose_tensors(model, moving, options["patterns"])
-    seen = open_seen(model, options, moving, expected)
-    return Book(model, options, moving, expected, "", names, fed, notes, seen)
+    names = choose_tensors(model, moving, request.patterns)
+    seen = open_seen(model, request, moving, expected)
+    return Book(model, request, moving, expected, "", names, fed, notes, seen)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from onnxviz.errors import TargetError
+from onnxviz.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -224,21 +224,17 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
     return [name for name in aimable if name in outputs or name in layers]
 
 
-def moving_input(
-    model: Model, wrt: str | None, fed: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray]
-) -> tuple[str, list[str]]:
-    """Choose the input that is searched: the one that was named, the largest that holds floats, or token ids.
+def moving_input(model: Model, wrt: str | None, held: Collection[str]) -> tuple[str, list[str]]:
+    """Return the input that is searched, as `maximize` chooses it for all outputs; token ids stand for their vectors.
 
     Parameters
     ----------
     model : Model
         The model.
     wrt : str or None
-        As `wrt` names it.
-    fed : mapping of str to ndarray
-        A value for every input, for its size.
-    held : mapping of str to ndarray
-        The inputs that `held` holds.
+        The input that was asked for.
+    held : collection of str
+        The inputs that are held at a value.
 
     Returns
     -------
@@ -250,27 +246,24 @@ def moving_input(
     Raises
     ------
     TargetError
-        If there is no such tensor.
+        If there is no tensor of that name.
     """
-    from onnxviz.model.expectations.contract_reading import default_input
-    from onnxviz.model.expectations.embedding import embedded_input
+    from onnxviz.analyses.inputs.moving import choose_moving
 
-    tokens = embedded_input(model)
-    if tokens is not None and wrt == tokens.ids:
-        return tokens.ids, []
-    if wrt is not None:
-        info = default_input(model, wrt)
-        if info.name in model.inputs:
-            return info.name, []
+    try:
+        moving = choose_moving(model, wrt, held=held)
+    except TargetError:
+        raise
+    except UsageError as error:
+        return "", [str(error)]
+    if moving.embedding is not None and not moving.inputs:
+        return moving.embedding.ids, []
+    if not moving.inputs:
         return "", [f"`wrt` {wrt}: lies inside the graph; a report searches inputs, and maximize searches this"]
-    free = [name for name, info in model.inputs.items() if info.is_float and name not in held]
-    if not free and tokens is not None and tokens.ids not in held:
-        return tokens.ids, []  # token ids are searched by the vectors that they become
-    if not free:
-        return "", ["no floating-point input: nothing can be searched but tensors inside the graph, by maximize `wrt`"]
-    largest = max(free, key=lambda name: fed[name].size)
-    several = [f"{largest} is searched, the largest of {len(free)} float inputs; `wrt` chooses another"]
-    return largest, several if len(free) > 1 else []
+    name = moving.inputs[0]
+    if moving.joined is not None:
+        return name, [f"{name} is searched, the first of {len(moving.inputs)} columns; maximize searches them together"]
+    return name, [f"{name}: {moving.remark}"] if moving.remark else []
 
 
 def output_tensors(model: Model, moving: str) -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from onnxviz.pages.folder import ReportFolder
     from onnxviz.pages.jobs import Hands
     from onnxviz.pages.plan import Aim
+    from onnxviz.pages.request import ReportRequest
 
 Going = Callable[[], bool]
 """Tells whether there is time left."""
@@ -141,26 +142,26 @@ class Seen:
         return [Section("given", "On sample inputs", "given", {"inputs": inputs})] if inputs else []
 
 
-def table_of(model: Model, options: Mapping[str, Any], expected: InputContract | None) -> Path | None:
+def table_of(model: Model, request: ReportRequest, expected: InputContract | None) -> Path | None:
     """Return where a vector's ranges and means are read; what else the data tell is looked up in one pass over them."""
     from onnxviz.model.expectations.embedding import find_embedding
 
-    data: Path | None = options["data"]
+    data = request.data_path
     if data is None or expected is None or expected.kind != "vector" or not data.is_file():
         return None
     # Numbers that the graph looks up are tokens, which have no ranges.
     return data if find_embedding(model, expected.name) is None else None
 
 
-def open_seen(model: Model, options: Mapping[str, Any], moving: str, expected: InputContract | None) -> Seen:
+def open_seen(model: Model, request: ReportRequest, moving: str, expected: InputContract | None) -> Seen:
     """Open the data and the sample inputs of a report.
 
     Parameters
     ----------
     model : Model
         The model.
-    options : mapping
-        As `report` takes them.
+    request : ReportRequest
+        What was asked.
     moving : str
         The input that is searched.
     expected : InputContract or None
@@ -173,8 +174,8 @@ def open_seen(model: Model, options: Mapping[str, Any], moving: str, expected: I
     DataError
         If it holds nothing for the model's inputs.
     """
-    real = open_data(model, options, moving) if options["data"] is not None else None
-    given = open_inputs(model, options, moving, table_of(model, options, expected)) if options["inputs"] else None
+    real = open_data(model, request, moving) if request.data is not None else None
+    given = open_inputs(model, request, moving, table_of(model, request, expected)) if request.inputs else None
     return Seen(real, given)
 
 

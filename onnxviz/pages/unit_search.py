@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from functools import cache, lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from platform import python_version
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.analyses.listener import SILENT
+from onnxviz.analyses.opening import opened_once
 from onnxviz.errors import OnnxvizError
 from onnxviz.pages.plan import Job
 
 if TYPE_CHECKING:
-    from onnxviz.model.model import Model
+    from onnxviz.pages.work import UnitWork
 
 
 @dataclass(frozen=True)
@@ -43,16 +41,15 @@ class Searched:
     seconds: float = 0.0
 
 
-def run_job(job: Job, options: dict[str, Any]) -> Searched:
+def run_job(job: Job, work: UnitWork) -> Searched:
     """Search the units of a job; a function of its arguments alone, so that any process may call it.
 
     Parameters
     ----------
     job : Job
         What is searched.
-    options : dict
-        The fields of `MaximizationRequest`; the targets are the job's. "threads" is how many compute: the more share a sum, the
-        otherwise it is rounded, so that the number must be the same wherever jobs run.
+    work : UnitWork
+        What all searches share.
 
     Raises
     ------
@@ -64,27 +61,24 @@ def run_job(job: Job, options: dict[str, Any]) -> Searched:
     from onnxviz.model.session import session_threads
 
     before = torch.get_num_threads()
-    torch.set_num_threads(options["threads"])
+    torch.set_num_threads(work.threads)
     try:
-        with session_threads(options["threads"]):
-            return _searched(job, options)
+        with session_threads(work.threads):
+            return _searched(job, work)
     finally:
         torch.set_num_threads(before)
 
 
-def _searched(job: Job, options: dict[str, Any]) -> Searched:
-    from onnxviz.analyses.keywords import fields_of, requested
+def _searched(job: Job, work: UnitWork) -> Searched:
     from onnxviz.analyses.maximization.maximizing import each_maximum
     from onnxviz.analyses.maximization.preparation import prepare
-    from onnxviz.analyses.maximization.request import MaximizationRequest
     from onnxviz.drawing.pictures import picture_bytes, trim
     from onnxviz.pages.page_pictures import page_chart
 
     began = time.monotonic()
-    model = opened(Path(options["model_path"]))
-    asked = {name: options[name] for name in fields_of(MaximizationRequest) if name in options}
+    model = opened_once(Path(work.model_path))
     try:
-        task = prepare(model, requested(MaximizationRequest, {**asked, "targets": job.targets}), SILENT)
+        task = prepare(model, replace(work.request, targets=job.targets), SILENT)
         is_picture = task.presentation.drawing.is_picture
         rows, pictures = [], []
         for one in each_maximum(task, task.search.todo, SILENT):
@@ -102,39 +96,3 @@ def _searched(job: Job, options: dict[str, Any]) -> Searched:
     finally:
         model.close_sessions()
     return Searched(rows, pictures, not is_picture, "", time.monotonic() - began)
-
-
-def opened(path: Path) -> Model:
-    """Load a model once for each process, for as long as its file stays what it is.
-
-    Raises
-    ------
-    UsageError, ModelError
-        As `onnxviz.load` does.
-    """
-    try:
-        state = path.stat()
-    except OSError:
-        return _loaded(path)
-    return _loaded(path, state.st_mtime_ns, state.st_size, state.st_ino)
-
-
-@lru_cache(maxsize=1)
-def _loaded(path: Path, *state: int) -> Model:
-    import onnxviz
-
-    return onnxviz.load(path)
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Return what results depend on besides the processor."""
-    import onnxviz
-
-    found = {"python": python_version(), "onnxviz": onnxviz.__version__}
-    for package in ("onnxruntime", "torch", "onnx", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found

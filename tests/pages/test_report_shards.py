@@ -18,7 +18,8 @@ from PIL import Image
 import onnxviz
 from onnxviz.analyses.examples.scoring_pass import ExemplarPass
 from onnxviz.analyses.inputs.feed import Tally, prepare_feed
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.inputs.request import DataRequest
+from onnxviz.analyses.listener import SILENT
 from onnxviz.errors import ClusterError, DataError, EvaluationError
 from onnxviz.formats import data_set
 from onnxviz.formats.data_set import DataSet
@@ -140,15 +141,14 @@ def passed(samples, tmp_path) -> Callable[..., tuple[DataPass, list[dict]]]:
 
     def run(source: Path, name: str = "scores", threads: int = 1, going=lambda: True) -> tuple[DataPass, list[dict]]:
         model = onnxviz.load(samples / "digits.onnx")
-        quiet = Terminal(quiet=True)
-        feed = prepare_feed(quiet, model, {"dims": (), "shapes": (), "held": ()}, (str(source),))
-        work = ExemplarPass(quiet, model, ["relu1[*]", "logits[3]"], False)
+        feed = prepare_feed(SILENT, model, DataRequest(), (str(source),))
+        work = ExemplarPass(SILENT, model, ["relu1[*]", "logits[3]"], False)
         count, each = report_shards.shares(threads)
         with closing(ScoreStore(tmp_path / f"{name}.sqlite")) as store, report_jobs.side_by_side(count) as hands:
             work.take_up(feed, store)
             made = DataPass(work, feed.open(source), store, samples / "digits.onnx", each)
             with suppress(DataError):
-                made.run(quiet, feed, hands, going)
+                made.run(SILENT, feed, hands, going)
             return made, work.rows(store, 9)
 
     return run
@@ -243,10 +243,10 @@ def test_a_lost_cluster_ends_the_run_keeps_what_is_done_and_is_resumed_to_the_sa
     counted.clear()
     real = report_shards.score_shard
 
-    def lost(job, options):
+    def lost(job, work):
         if job.shard.number == 3:
             raise ClusterError("the cluster at tcp://there:8786 was lost; what is done is kept")
-        return real(job, options)
+        return real(job, work)
 
     monkeypatch.setattr(report_data_pass, "score_shard", lost)
     outcome = cli(*call, "-o", tmp_path / "parts")
@@ -331,9 +331,8 @@ def test_the_failure_that_is_told_is_that_of_the_first_job_that_failed() -> None
 )
 def test_a_shard_is_whole_batches_and_costs_what_it_may(samples, monkeypatch, name, source, tensors) -> None:
     model = onnxviz.load(samples / f"{name}.onnx")
-    options = {"dims": (), "shapes": (), "held": ()}
-    feed = prepare_feed(Terminal(quiet=True), model, options, (str(samples / source),))
-    work = ExemplarPass(Terminal(quiet=True), model, [f"{one}[*]" for one in tensors], False)
+    feed = prepare_feed(SILENT, model, DataRequest(), (str(samples / source),))
+    work = ExemplarPass(SILENT, model, [f"{one}[*]" for one in tensors], False)
     for limit, least in (("_MOST", 7), ("_BYTES", 4000), ("_WORK", 5000), ("_WORK", 1)):
         with monkeypatch.context() as patched:
             patched.setattr(report_shards, limit, least)

@@ -52,8 +52,8 @@ class ClusterExecutor(Executor):
             import distributed
         except ImportError:
             raise ClusterError("--cluster needs distributed: pip install 'onnxviz[cluster]'") from None
+        from onnxviz.analyses.provenance import versions
         from onnxviz.pages.cluster.worker import unpacking
-        from onnxviz.pages.unit_search import versions
 
         self.address = address
         self._parcel = parcel
@@ -90,7 +90,7 @@ class ClusterExecutor(Executor):
         Parameters
         ----------
         fn : callable
-            Takes a job and its options.
+            Takes a job and its work.
         *args
             These two.
         **kwargs
@@ -98,8 +98,8 @@ class ClusterExecutor(Executor):
         """
         from onnxviz.pages.cluster.worker import on_worker
 
-        job, options = args
-        payload = pickle.dumps((fn, job, options, dict(self._parcel.places), self._parcel.shared))
+        job, work = args
+        payload = pickle.dumps((fn, job, work, dict(self._parcel.places), self._parcel.shared))
         future: Future[Any] = Future()
         with self._lock:
             if self._lost:

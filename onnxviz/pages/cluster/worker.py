@@ -8,9 +8,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from onnxviz.analyses.provenance import versions
 from onnxviz.errors import ClusterError
 from onnxviz.pages.cluster.parcel import Parcel, relocated
-from onnxviz.pages.unit_search import versions
 
 _ONE_AT_A_TIME = Lock()
 """A model's sessions and torch's threads belong to a process: workers with several threads run one job, too."""
@@ -57,7 +57,7 @@ def on_worker(name: str, wanted: dict[str, str], payload: bytes) -> Any:
     wanted : dict of str to str
         The versions that the report's own machine has.
     payload : bytes
-        The function, the job, its options, and the parcel's places and shared paths.
+        The function, the job, its work, and the parcel's places and shared paths.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def on_worker(name: str, wanted: dict[str, str], payload: bytes) -> Any:
             f"the worker {worker.address} has {other} {found.get(other)}, this machine {wanted[other]}: "
             "only the same versions everywhere give the same results"
         )
-    function, job, options, places, shared = pickle.loads(payload)
+    function, job, work, places, shared = pickle.loads(payload)
     for path in shared:
         if not Path(path).exists():
             raise ClusterError(
@@ -83,6 +83,6 @@ def on_worker(name: str, wanted: dict[str, str], payload: bytes) -> Any:
             )
     with _ONE_AT_A_TIME:
         try:
-            return function(job, relocated(options, places, worker.plugins[name].folder))
+            return function(job, relocated(work, places, worker.plugins[name].folder))
         except ClusterError as error:
             raise ClusterError(f"the worker {worker.address}: {error}") from None

@@ -16,7 +16,8 @@ import torch
 
 from onnxviz.analyses.examples.scoring_pass import ExemplarPass
 from onnxviz.analyses.inputs.feed import Tally
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.inputs.request import InputRequest
+from onnxviz.analyses.listener import SILENT
 from onnxviz.errors import ClusterError
 from onnxviz.formats.data_shards import shards
 from onnxviz.methods.devices import choose_device
@@ -25,23 +26,13 @@ from onnxviz.pages import jobs as report_jobs
 from onnxviz.pages import unit_search as report_search
 from onnxviz.pages.cluster import parcel as report_parcel
 from onnxviz.pages.cluster.parcel import pack, relocated
-from onnxviz.pages.data_shards import ShardJob, divide, score_shard, scoring_of
-from onnxviz.pages.making import open_book
+from onnxviz.pages.data_shards import ShardJob, ShardWork, divide, score_shard, scoring_of
+from onnxviz.pages.making import Book, open_book
 from onnxviz.pages.plan import Aim, Job
+from onnxviz.pages.request import ReportRequest
 from onnxviz.pages.unit_search import Searched
 
-OPTIONS = {
-    **dict.fromkeys(("data", "wrt", "value_range", "mean", "std", "layout", "channels", "steps", "cluster", "label")),
-    "inputs": (),
-    "held": (),
-    "dims": (),
-    "shapes": (),
-    "patterns": (),
-    "units": 2,
-    "seed": 0,
-    "device": "cpu",
-    "restarts": 1,
-}
+REQUEST = ReportRequest(units=2, device="cpu", restarts=1)
 
 
 @pytest.fixture
@@ -61,13 +52,13 @@ def written_apart(written, tmp_path) -> Path:
     return origin
 
 
-def options(folder: Path) -> dict:
-    held = (("shift", str(folder / "shift.npy")),)
-    return {**OPTIONS, "model_path": folder / "model.onnx", "held": held, "data": folder / "rows.csv", "wrt": "x"}
+def opened_book(folder: Path) -> Book:
+    said = InputRequest(held={"shift": str(folder / "shift.npy")})
+    return open_book(folder / "model.onnx", replace(REQUEST, said=said, data=folder / "rows.csv", wrt="x"))
 
 
 def test_a_job_does_with_the_parcel_alone(written_apart, tmp_path) -> None:
-    book = open_book(options(written_apart))
+    book = opened_book(written_apart)
     job = Job(Aim("y", 0, 1, 600), 0, (5, 9))
     there = report_search.run_job(job, book.search)
     assert there.rows
@@ -87,15 +78,12 @@ def test_a_job_does_with_the_parcel_alone(written_apart, tmp_path) -> None:
 
 
 def test_a_shard_of_the_data_does_with_the_parcel_alone(written_apart, tmp_path) -> None:
-    book = open_book(options(written_apart))
+    book = opened_book(written_apart)
     real = book.seen.real
     assert real is not None
-    work = ExemplarPass(Terminal(quiet=True), book.model, ["y[5]", "y[9]"], False)
+    work = ExemplarPass(SILENT, book.model, ["y[5]", "y[9]"], False)
     division = divide(work, real.feed, real.data, 1, Tally())
-    given = {
-        "model_path": written_apart / "model.onnx",
-        "scoring": scoring_of(work, real.feed, division, 1),
-    }
+    given = ShardWork(written_apart / "model.onnx", scoring_of(work, real.feed, division, 1))
     (shard,) = shards(real.data.pieces(), 10)
     there = score_shard(ShardJob(shard, {}), given)
     rows = np.loadtxt(written_apart / "rows.csv", delimiter=",", skiprows=1)
@@ -113,32 +101,44 @@ def test_a_shard_of_the_data_does_with_the_parcel_alone(written_apart, tmp_path)
 
 
 def test_folders_and_large_data_are_named_not_sent(written_apart, monkeypatch) -> None:
-    book = open_book(options(written_apart))
+    book = opened_book(written_apart)
     monkeypatch.setattr(report_parcel, "LARGEST_DATA", 10)
     parcel = pack(book.model, book.search)
     assert parcel.shared == (str(written_apart / "rows.csv"),)
     assert "data/rows.csv" not in parcel.files
     same = relocated(book.search, parcel.places, Path("elsewhere"))
-    assert same["data"] == written_apart / "rows.csv"
+    assert Path(same.request.data) == written_apart / "rows.csv"
     monkeypatch.chdir(written_apart)  # where it is named otherwise, too
-    near = pack(book.model, {**book.search, "data": Path("rows.csv")})
+    named = replace(book.search, request=replace(book.search.request, data=Path("rows.csv")))
+    near = pack(book.model, named)
     assert near.shared == parcel.shared
-    assert relocated({"data": Path("rows.csv")}, near.places, Path("elsewhere"))["data"] == same["data"]
-    assert same["held"] == (("shift", str(Path("elsewhere/held/0/shift.npy"))),)
+    assert relocated(named, near.places, Path("elsewhere")).request.data == same.request.data
+    assert same.request.inputs.held == {"shift": str(Path("elsewhere/held/0/shift.npy"))}
+
+
+def test_rows_and_members_of_a_held_file_go_with_it(written_apart, tmp_path) -> None:
+    np.savez(written_apart / "shifts.npz", one=np.arange(8.0).reshape(2, 4))
+    said = InputRequest(held={"shift": str(written_apart / "shifts.npz[one]#1")})
+    book = open_book(written_apart / "model.onnx", replace(REQUEST, said=said, wrt="x"))
+    parcel = pack(book.model, book.search)
+    assert "held/0/shifts.npz" in parcel.files
+    there = relocated(book.search, parcel.places, tmp_path / "elsewhere")
+    assert there.request.inputs.held == {"shift": f"{tmp_path / 'elsewhere/held/0/shifts.npz'}[one]#1:2"}
 
 
 def test_what_is_no_path_stays(written_apart) -> None:
-    search = {**open_book(options(written_apart)).search, "held": (("shift", "0.5"),), "layout": "model.onnx"}
+    search = opened_book(written_apart).search
+    said = InputRequest(held={"shift": "0.5"}, layout="model.onnx")
+    search = replace(search, request=replace(search.request, inputs=said))
     same = relocated(search, {str(written_apart / "model.onnx"): "model/model.onnx"}, Path("elsewhere"))
-    assert same["held"] == (("shift", "0.5"),)
-    assert same["layout"] == "model.onnx"
-    assert same["model_path"] == Path("elsewhere/model/model.onnx")
+    assert same.request.inputs == said
+    assert Path(same.model_path) == Path("elsewhere/model/model.onnx")
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_job_takes_the_threads_that_it_is_told(samples, monkeypatch, count: int) -> None:
-    search = open_book({**OPTIONS, "model_path": samples / "wine.onnx"}).search
-    assert search["threads"] == torch.get_num_threads()
+    search = open_book(samples / "wine.onnx", REQUEST).search
+    assert search.threads == torch.get_num_threads()
     seen = []
     real = Session.__call__
 
@@ -149,7 +149,9 @@ def test_a_job_takes_the_threads_that_it_is_told(samples, monkeypatch, count: in
 
     monkeypatch.setattr(Session, "__call__", counting)
     before = torch.get_num_threads()
-    report_search.run_job(Job(Aim("logits", 0, 1, 3), 0, (0,)), {**search, "steps": 2, "threads": count})
+    report_search.run_job(
+        Job(Aim("logits", 0, 1, 3), 0, (0,)), replace(search, request=replace(search.request, steps=2), threads=count)
+    )
     assert set(seen) == {(count, count)}
     assert torch.get_num_threads() == before
 
@@ -189,5 +191,5 @@ def test_what_was_found_is_kept_before_what_failed_ends_the_run() -> None:
 
 
 def test_a_job_computes_where_the_report_was_begun(samples) -> None:
-    search = open_book({**OPTIONS, "model_path": samples / "wine.onnx", "device": "auto"}).search
-    assert search["device"] == str(choose_device("auto"))
+    search = open_book(samples / "wine.onnx", replace(REQUEST, device="auto")).search
+    assert search.request.device == str(choose_device("auto"))
