@@ -16,7 +16,6 @@ from onnxviz.errors import DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _WIDTH, _CURVES = 12.0, 2.3
 _LINE, _SPECTRUM = 1.2, 1.0
@@ -59,7 +58,36 @@ def attribution_waves(
         if np.shape(shown.values) != signal.shape[1:]:
             raise DataError(f"{shown.title}: {np.shape(shown.values)} values for {signal.shape[1]} samples")
     with house_style():
-        return render(_figure(signal, panels, rate, title, subtitle))
+        heard = signal.shape[1] >= _LEAST
+        pitch = 0.35 + _LINE + (_SPECTRUM + 0.08 if heard else 0.0) + 0.75
+        top = header_height(title, subtitle) + 0.05
+        height = top + len(panels) * pitch + MARGIN
+        figure = new_figure(_WIDTH, height, title, subtitle)
+        left = MARGIN + 0.55
+        curved = any(shown.curves for shown in panels)
+        wide = _WIDTH - left - MARGIN - (_CURVES + 0.6 if curved else 0.0)
+        scale, label = (1.0, "sample") if rate is None else (1 / rate, "seconds")
+        extent = (0.0, (signal.shape[1] - 1) * scale)
+        for number, shown in enumerate(panels):
+            upper = top + number * pitch + 0.3
+            lines = panel(figure, left, upper, wide, _LINE)
+            _draw_line(lines, signal, shown, extent)
+            lines.set_title(shorten(shown.title, 9.5, wide), loc="left", fontsize=9.5, color=INK, pad=4)
+            lowest, below = lines, upper + _LINE
+            if heard:
+                lines.tick_params(labelbottom=False)
+                lowest = panel(figure, left, upper + _LINE + 0.08, wide, _SPECTRUM)
+                _draw_spectrogram(lowest, signal.mean(0), shown, extent, rate)
+                below += _SPECTRUM + 0.08
+            lowest.set_xlabel(label, fontsize=8, labelpad=1)
+            beside = _WIDTH - MARGIN - _CURVES
+            if shown.curves is not None:
+                draw_curves(figure, beside, upper, _CURVES, below - upper - 0.55, shown.curves)
+            draw_bar(figure, beside if curved else left, below - 0.15 if curved else below + 0.4, _CURVES, shown)
+        if curved:
+            note = shorten(CURVES_NOTE, 7.5, _WIDTH - 2 * MARGIN)
+            figure.text(MARGIN / _WIDTH, 0.16 / height, note, fontsize=7.5, color=MUTED)
+        return render(figure)
 
 
 def spectrogram(signal: NDArray[Any]) -> NDArray[np.float64]:
@@ -78,41 +106,6 @@ def spectrogram(signal: NDArray[Any]) -> NDArray[np.float64]:
     largest = float(spectrum.max())
     decibels: NDArray[np.float64] = 20 * np.log10(np.maximum(spectrum, 1e-5 * largest if largest > 0 else 1.0)).T
     return decibels
-
-
-def _figure(
-    signal: NDArray[np.float64], panels: Sequence[Panel], rate: float | None, title: str, subtitle: str
-) -> Figure:
-    heard = signal.shape[1] >= _LEAST
-    pitch = 0.35 + _LINE + (_SPECTRUM + 0.08 if heard else 0.0) + 0.75
-    top = header_height(title, subtitle) + 0.05
-    height = top + len(panels) * pitch + MARGIN
-    figure = new_figure(_WIDTH, height, title, subtitle)
-    left = MARGIN + 0.55
-    curved = any(shown.curves for shown in panels)
-    wide = _WIDTH - left - MARGIN - (_CURVES + 0.6 if curved else 0.0)
-    scale, label = (1.0, "sample") if rate is None else (1 / rate, "seconds")
-    extent = (0.0, (signal.shape[1] - 1) * scale)
-    for number, shown in enumerate(panels):
-        upper = top + number * pitch + 0.3
-        lines = panel(figure, left, upper, wide, _LINE)
-        _draw_line(lines, signal, shown, extent)
-        lines.set_title(shorten(shown.title, 9.5, wide), loc="left", fontsize=9.5, color=INK, pad=4)
-        lowest, below = lines, upper + _LINE
-        if heard:
-            lines.tick_params(labelbottom=False)
-            lowest = panel(figure, left, upper + _LINE + 0.08, wide, _SPECTRUM)
-            _draw_spectrogram(lowest, signal.mean(0), shown, extent, rate)
-            below += _SPECTRUM + 0.08
-        lowest.set_xlabel(label, fontsize=8, labelpad=1)
-        beside = _WIDTH - MARGIN - _CURVES
-        if shown.curves is not None:
-            draw_curves(figure, beside, upper, _CURVES, below - upper - 0.55, shown.curves)
-        draw_bar(figure, beside if curved else left, below - 0.15 if curved else below + 0.4, _CURVES, shown)
-    if curved:
-        note = shorten(CURVES_NOTE, 7.5, _WIDTH - 2 * MARGIN)
-        figure.text(MARGIN / _WIDTH, 0.16 / height, note, fontsize=7.5, color=MUTED)
-    return figure
 
 
 def _strip(values: NDArray[Any], columns: int) -> NDArray[np.float64]:

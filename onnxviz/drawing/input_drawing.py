@@ -79,9 +79,9 @@ class Drawing:
         if self.is_picture:
             return self._picture(array)
         if expected.kind == "signal":
-            from onnxviz.drawing.signal_chart import signal_chart
+            from onnxviz.drawing.signal_chart import Signal, signal_chart
 
-            return signal_chart(array, self.rate, title=title, subtitle=subtitle)
+            return signal_chart(Signal(array, self.rate), title, subtitle)
         if expected.kind == "volume" and array.ndim == 4:
             from onnxviz.drawing.volume_sheet import volume_sheet
 
@@ -93,41 +93,34 @@ class Drawing:
             return self._steps(array, title, subtitle, restarts)
         if array.ndim <= 1 or (array.ndim == 2 and 1 in array.shape):
             return self._bars(array.reshape(-1), title, subtitle, restarts, vector)
-        from onnxviz.drawing.heat_map import heat_map
+        from onnxviz.drawing.heat_map import Plane, heat_map
 
         axes = (
             expected.axes
             if len(expected.axes) == array.ndim
             else tuple(f"axis {axis + 1}" for axis in range(array.ndim))
         )
-        plane = array.reshape(-1, array.shape[-1])
         rows = " × ".join(axes[:-1])
-        return heat_map(plane, rows=rows, columns=axes[-1], label=_UNITS, title=title, subtitle=subtitle)
+        plane = Plane(array.reshape(-1, array.shape[-1]), rows=rows, columns=axes[-1], label=_UNITS)
+        return heat_map(plane, title, subtitle)
 
     def _steps(self, array: np.ndarray, title: str, subtitle: str, restarts: np.ndarray | None) -> Picture:
         """Draw (time, feature): a line for each of a few features over many steps, else colors with time to the right."""
         length, features = array.shape
         if features <= _MOST_LINES < length:
-            from onnxviz.drawing.signal_chart import signal_chart
+            from onnxviz.drawing.signal_chart import Signal, signal_chart
 
             names = [f"feature {feature}" for feature in range(features)] if features > 1 else ()
             others = np.swapaxes(restarts, 1, 2) if restarts is not None and len(restarts) > 1 else None
             return signal_chart(
-                array.T, names=names, others=others, step="step", spectra=False, title=title, subtitle=subtitle
+                Signal(array.T, names=names, others=others, step="step", spectra=False), title, subtitle
             )
         if length == 1:
             return self._bars(array.reshape(-1), title, subtitle, restarts, None)
-        from onnxviz.drawing.heat_map import heat_map
+        from onnxviz.drawing.heat_map import Plane, heat_map
 
-        return heat_map(
-            array.T,
-            rows="feature",
-            columns="time, in steps",
-            label=_UNITS,
-            upward=True,
-            title=title,
-            subtitle=subtitle,
-        )
+        plane = Plane(array.T, rows="feature", columns="time, in steps", label=_UNITS, upward=True)
+        return heat_map(plane, title, subtitle)
 
     def _picture(self, array: np.ndarray) -> Picture:
         from onnxviz.drawing.kernels import planes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,96 +53,99 @@ def spectrum(signal: ArrayLike, rate: float | None = None) -> tuple[NDArray[np.f
     return np.asarray(np.fft.rfftfreq(length, 1.0 if rate is None else 1.0 / rate)), np.asarray(amplitude)
 
 
-def signal_chart(
-    signal: ArrayLike,
-    rate: float | None = None,
-    names: Sequence[str] = (),
-    units: str = "",
-    reference: ArrayLike | None = None,
-    reference_name: str = "start",
-    others: ArrayLike | None = None,
-    step: str = "sample",
-    spectra: bool = True,
-    title: str = "",
-    subtitle: str = "",
-) -> Picture:
-    """Draw the channels of a signal beneath one another, each with its spectrum beside it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Signal:
+    """A signal of one or more channels, with what its axes mean and what is drawn behind it.
 
-    Of a sound, whose rate is known, the spectrogram of each channel stands below its wave, if it is long enough.
-
-    Parameters
+    Attributes
     ----------
-    signal : (channel, sample) or (sample,)
-        In the model's own units. Of more than 12 channels the 12 that vary most are shown.
+    values : (channel, sample) or (sample,)
+        In the model's own units. Of more than 12 channels the 12 that vary most are drawn.
     rate : float, optional
-        Samples per second; with it the axes are in seconds and Hz.
+        Samples per second. With a rate the axes are in seconds and Hz.
     names : sequence of str
         One per channel.
     units : str
-        What the values are measured in.
+        The units of the values.
     reference : (channel, sample), optional
-        Drawn in gray behind the signal: where the search began, or a real signal.
+        Another signal, drawn in gray behind this one: the start of the search, or a real signal.
     reference_name : str
-        What the gray line is.
+        The name of the reference.
     others : (restart, channel, sample), optional
-        Thin gray lines behind the signal: what every start ended in.
+        Signals drawn as thin gray lines behind this one: the result of each restart.
     step : str
-        What a sample is called where the rate is not known.
+        The name of a sample, where the rate is not known.
     spectra : bool
-        Whether to draw spectra; a series of few steps has none worth a look.
+        Whether to draw spectra. The spectrum of a series of few steps says little.
+
+    Raises
+    ------
+    DataError
+        If the signal has another shape or is not finite, or if names, rate, reference or others do not fit the signal.
+    """
+
+    values: ArrayLike
+    rate: float | None = None
+    names: Sequence[str] = ()
+    units: str = ""
+    reference: ArrayLike | None = None
+    reference_name: str = "start"
+    others: ArrayLike | None = None
+    step: str = "sample"
+    spectra: bool = True
+
+    def __post_init__(self) -> None:
+        channels = _checked(self.values)
+        if self.reference is not None and (behind := _checked(self.reference)).shape != channels.shape:
+            raise DataError(f"the reference has the shape {behind.shape}, the signal {channels.shape}")
+        if self.names and len(self.names) != len(channels):
+            raise DataError(f"{len(self.names)} names were given for {len(channels)} channels")
+        if self.rate is not None and not 0 < self.rate < np.inf:
+            raise DataError(f"a rate of {self.rate} samples per second is none; give one above zero")
+        if self.others is not None and (shape := np.shape(self.others)[1:]) != channels.shape:
+            raise DataError(f"the other signals have the shape {shape}, the signal {channels.shape}")
+
+    @property
+    def channels(self) -> NDArray[np.float64]:
+        """The values as (channel, sample) float64."""
+        return _checked(self.values)
+
+
+def signal_chart(signal: Signal, title: str = "", subtitle: str = "") -> Picture:
+    """Draw the channels of a signal beneath one another, each with its spectrum beside it.
+
+    Where the rate is known and the signal is long enough, the spectrogram of each channel is drawn below its wave.
+
+    Parameters
+    ----------
+    signal : Signal
+        The signal, and what is drawn behind it.
     title, subtitle : str
         Two lines above.
 
     Returns
     -------
     (height, width, 3) uint8
-
-    Raises
-    ------
-    DataError
-        The signal has another shape, is not finite, or names, rate or reference do not fit it.
     """
     with house_style():
-        return render(
-            signal_figure(signal, rate, names, units, reference, reference_name, others, step, spectra, title, subtitle)
-        )
+        return render(signal_figure(signal, title, subtitle))
 
 
-def signal_figure(
-    signal: ArrayLike,
-    rate: float | None = None,
-    names: Sequence[str] = (),
-    units: str = "",
-    reference: ArrayLike | None = None,
-    reference_name: str = "start",
-    others: ArrayLike | None = None,
-    step: str = "sample",
-    spectra: bool = True,
-    title: str = "",
-    subtitle: str = "",
-) -> Figure:
-    """Build what `signal_chart` draws, as a matplotlib figure."""
-    channels = _checked(signal)
-    behind = None if reference is None else _checked(reference)
-    if behind is not None and behind.shape != channels.shape:
-        raise DataError(f"the reference has the shape {behind.shape}, the signal {channels.shape}")
-    if names and len(names) != len(channels):
-        raise DataError(f"{len(names)} names were given for {len(channels)} channels")
-    if rate is not None and not 0 < rate < np.inf:
-        raise DataError(f"a rate of {rate} samples per second is none; give one above zero")
+def signal_figure(signal: Signal, title: str = "", subtitle: str = "") -> Figure:
+    """Build the matplotlib figure that `signal_chart` renders."""
+    channels, rate = signal.channels, signal.rate
+    behind = None if signal.reference is None else _checked(signal.reference)
+    starts = None if signal.others is None else np.asarray(signal.others, dtype=np.float64)
     shown = np.sort(np.argsort(-channels.std(axis=1), kind="stable")[:_MOST_ROWS])
     if len(shown) < len(channels):
         note = f"{len(shown)} of {len(channels)} channels shown, those that vary most"
         subtitle = f"{subtitle} · {note}" if subtitle else note
-    starts = None if others is None else np.asarray(others, dtype=np.float64)
-    if starts is not None and starts.shape[1:] != channels.shape:
-        raise DataError(f"the other signals have the shape {starts.shape}, the signal {channels.shape}")
     row = 2.6 if len(shown) == 1 else 1.9 if len(shown) < 4 else 1.25
     window = spectrogram_window(channels.shape[1]) if rate is not None and len(shown) < 4 else 0
     below = (1.9 if len(shown) == 1 else 1.3) + 0.12 if window else 0.0
     gap, above = 0.26, header_height(title, subtitle) + 0.4
     left = MARGIN + 0.65
-    wide = _WIDTH - left - MARGIN - (_SPECTRUM + 0.85 if spectra else 0.0)
+    wide = _WIDTH - left - MARGIN - (_SPECTRUM + 0.85 if signal.spectra else 0.0)
     with house_style():
         figure = new_figure(_WIDTH, above + len(shown) * (row + below + gap) + 0.6, title, subtitle)
         for number, channel in enumerate(shown):
@@ -150,18 +154,18 @@ def signal_figure(
             if starts is not None:
                 for other in starts[:, channel]:
                     _draw_line(over_time, other, 1.0, HAIRLINE, 1.0)
-            _draw_time(over_time, channels[channel], None if behind is None else behind[channel], rate, step)
+            _draw_time(over_time, channels[channel], None if behind is None else behind[channel], rate, signal.step)
             if window and rate is not None:
                 over_time.tick_params(labelbottom=False)
                 over_time.set_xlabel("")
                 lower = panel(figure, left, top + row + 0.12, wide, below - 0.12)
                 _draw_spectrogram(lower, channels[channel], rate, window, last=number == len(shown) - 1)
-            name = names[channel] if names else f"channel {channel}" if len(channels) > 1 else ""
+            name = signal.names[channel] if signal.names else f"channel {channel}" if len(channels) > 1 else ""
             over_time.set_title(shorten(name, 9.0, wide - 0.2), loc="left", fontsize=9, color=INK, pad=3)
             if number == 0 and starts is not None:
                 gray = f"gray: each of {len(starts)} restarts"
                 over_time.set_title(gray, loc="right", fontsize=9, color=MUTED, pad=3)
-            if not spectra:
+            if not signal.spectra:
                 if number < len(shown) - 1:
                     over_time.tick_params(labelbottom=False)
                     over_time.set_xlabel("")
@@ -170,7 +174,7 @@ def signal_figure(
             _draw_spectrum(over_frequency, channels[channel], rate)
             if number == 0:
                 if behind is not None:
-                    gray = f"gray: {shorten(reference_name, 9.0, 2.0)}"
+                    gray = f"gray: {shorten(signal.reference_name, 9.0, 2.0)}"
                     over_time.set_title(gray, loc="right", fontsize=9, color=MUTED, pad=3)
                 over_frequency.set_title(
                     "amplitude spectrum, the mean left out", loc="left", fontsize=9, color=MUTED, pad=3
@@ -179,9 +183,15 @@ def signal_figure(
                 for axes in (over_time, over_frequency):
                     axes.tick_params(labelbottom=False)
                     axes.set_xlabel("")
-        if units:
+        if signal.units:
             figure.text(
-                MARGIN / _WIDTH, 0.5, shorten(units, 9.5, 4.0), rotation=90, va="center", ha="center", color=MUTED
+                MARGIN / _WIDTH,
+                0.5,
+                shorten(signal.units, 9.5, 4.0),
+                rotation=90,
+                va="center",
+                ha="center",
+                color=MUTED,
             )
     return figure
 

@@ -56,7 +56,7 @@ def vector_chart(vector: FeatureVector, title: str = "", subtitle: str = "") -> 
 
 
 def vector_figure(vector: FeatureVector, title: str = "", subtitle: str = "") -> Figure:
-    """Build what `vector_chart` draws, as a matplotlib figure."""
+    """Build the matplotlib figure that `vector_chart` renders."""
     features = vector.shown()
     count, rows = np.size(vector.values), len(features)
     partial = rows < count
