@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxviz.analyses.listener import SILENT
 from onnxviz.errors import OnnxvizError
+from onnxviz.methods.ascent.status import Status
 from onnxviz.pages.plan import Job
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _searched(job: Job, options: dict[str, Any]) -> Searched:
         todo = list(zip(task.objectives, task.climbed, strict=True))
         rows, pictures = [], []
         for one in climb(task, todo, _unheard):
-            if one.found.outcome.status == "interrupted":
+            if one.found.outcome.status == Status.INTERRUPTED:
                 raise KeyboardInterrupt
             rows.append(
                 record(task, one.objective, one.found, one.findings, one.measure, one.trust, None, "", one.window)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from onnxviz.analyses.maximization.findings import Inquiry
 from onnxviz.analyses.maximization.scoring import Measure, measurement, scorer, search_scorer, torch_copy
 from onnxviz.analyses.maximization.trust import Trust
+from onnxviz.methods.ascent.status import Status
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.findings import Findings
@@ -110,7 +111,7 @@ def climb(task: Task, todo: list[tuple[Objective, Objective]], told: Told) -> It
                 begin = partial(trust.probe, objective)
                 result, findings = inquiry(objective, found, space, trust.best_probe(objective), begin)
                 yield Climbed(objective, result, findings, measure, trust, space.window)
-                stopped = stopped or found.ascent.status == "interrupted"
+                stopped = stopped or found.ascent.status == Status.INTERRUPTED
         if stopped:
             return
 

@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.methods.ascent.status import Status
+
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.task import Task
     from onnxviz.analyses.maximization.token_findings import TokenFindings
     from onnxviz.analyses.maximization.vector_findings import VectorFindings
     from onnxviz.methods.ascent.scorer import Scorer
-    from onnxviz.methods.ascent.search import Found, Settings
+    from onnxviz.methods.ascent.search import Found
+    from onnxviz.methods.ascent.settings import Settings
     from onnxviz.methods.ascent.space import Space
     from onnxviz.methods.objectives.objectives import Objective
 
+_BROKEN = (Status.INTERRUPTED, Status.NOT_FINITE)
+"""The ends of an ascent whose input is not examined further."""
 
 _AWAKE = 0.5
 """A picture that was woken just a little rises by less than this part of what noise does."""
@@ -143,7 +148,7 @@ class Inquiry:
                     remark = "dead at its random starts, and climbed from a random input at which it is not"
                 return begun, replace(findings, remark="; ".join(filter(None, (remark, findings.remark))))
         findings = replace(self._findings(objective, found), remark=self._rows(objective))
-        stopped = found.ascent.status in ("interrupted", "not_finite")
+        stopped = found.ascent.status in _BROKEN
         if objective == found.objective or objective.members or self.check is None or stopped:
             return found, findings
         start, end = self.score.alone(objective, np.stack([findings.start, findings.array]))
@@ -163,7 +168,7 @@ class Inquiry:
             return False
         if not _dead(found):
             # Where a logit left its probability behind, the remedy is to climb the probability; and a vector has more starts.
-            same = space.spectral and objective == found.objective and found.ascent.status in ("ok", "no_progress")
+            same = space.spectral and objective == found.objective and found.ascent.status not in _BROKEN
             rise = found.ascent.score - found.ascent.initial_score
             return same and rise < _AWAKE * (best_probe - found.ascent.initial_score)
         return bool(self.score.alone(objective, found.ascent.array[None])[0] < best_probe)
@@ -192,7 +197,7 @@ class Inquiry:
         starts, every = task.settled(found.starts), task.settled(arrays)
         plain = Findings(every[found.best], starts[found.best], every, starts)
         is_vector = task.expected.kind == "vector" and len(task.shape) == 2
-        broken = found.ascent.status in ("interrupted", "not_finite") or not np.isfinite(plain.array).all()
+        broken = found.ascent.status in _BROKEN or not np.isfinite(plain.array).all()
         if not is_vector or broken or objective.members:
             return plain
         from onnxviz.analyses.maximization.vector_findings import vector_findings
@@ -233,13 +238,11 @@ class Inquiry:
                 copies=task.copies,
             )
             found = next(iter(groups))[0]
-        if found.ascent.status == "interrupted":
+        if found.ascent.status == Status.INTERRUPTED:
             raise KeyboardInterrupt
         return found
 
 
 def _dead(found: Found) -> bool:
     """Tell whether no start gave a gradient."""
-    from onnxviz.methods.ascent.maximization import DEAD
-
-    return all(ascent.message == DEAD for ascent in found.ascents)
+    return all(ascent.status == Status.DEAD for ascent in found.ascents)

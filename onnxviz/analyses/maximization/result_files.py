@@ -62,7 +62,7 @@ def record(
         "climbed_score": float(np.mean([one.score for one in climbed])),
         "initial_climbed_score": float(np.mean([one.initial_score for one in climbed])),
         "set": {"members": len(chosen), "own_ort_scores": _own(objective, chosen, measure)} if together else None,
-        "status": ascent.status,
+        "status": ascent.status.reported,
         "message": "; ".join(text for text in (ascent.message, findings.remark, task.remark) if text),
         "start": task.start,
         "window": None if window is None else [[part.start, part.stop] for part in window],
@@ -119,7 +119,7 @@ def record(
             write_wav(item / "sound.wav", findings.array, task.rate)
         _save_frames(task, ascent, inside, item)
         provenance = {"model": task.model.name, "sha256": task.model.digest, "seed": task.settings.seed}
-        Result(arrays, axes, row, ascent.status, ascent.message, provenance).save(item)
+        Result(arrays, axes, row, ascent.status.reported, ascent.message, provenance).save(item)
     return row
 
 

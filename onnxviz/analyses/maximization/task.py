@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from onnxviz.contract import InputContract
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.lattice import Lattice
-    from onnxviz.methods.ascent.search import Settings
+    from onnxviz.methods.ascent.settings import Settings
     from onnxviz.methods.ascent.space import Space
     from onnxviz.methods.objectives.objectives import Objective
     from onnxviz.model.model import Model
@@ -281,7 +281,7 @@ def _settings(
     space: Space, expected: InputContract, optimizer: OptimizerName, costly: bool, vast: bool, options: dict[str, Any]
 ) -> Settings:
     """Return how the search goes: as asked, else as was measured to suit the kind of input and what a step costs."""
-    from onnxviz.methods.ascent.search import Settings
+    from onnxviz.methods.ascent.settings import Settings
 
     robust = not options["no_transforms"] and optimizer != "lbfgs"
     plane = space.spectral and expected.kind in ("image", "spectrogram", "volume")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.methods.ascent.status import Status
+
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.task import Task
     from onnxviz.methods.ascent.scorer import Scorer
@@ -236,7 +238,6 @@ class Trust:
         torch_score, score, start : float
             Of the best input by torch and by ONNX Runtime, and of where its search began by ONNX Runtime.
         """
-        from onnxviz.methods.ascent.maximization import DEAD
         from onnxviz.methods.evidence.robustness import robustness
         from onnxviz.methods.evidence.standing import standing
         from onnxviz.methods.evidence.verdict import Evidence, judge
@@ -255,7 +256,7 @@ class Trust:
                 low=low,
                 high=high,
                 operator=operator,
-                blocked=sum(ascent.message == DEAD for ascent in found.ascents),
+                blocked=sum(ascent.status == Status.DEAD for ascent in found.ascents),
                 starts=len(found.ascents),
             )
         )
@@ -266,7 +267,7 @@ class Trust:
             )
         place = standing(score, self.samples.get(name, _NONE))
         return {
-            "verdict": asdict(verdict),
+            "verdict": {"word": str(verdict.word), "message": verdict.message},
             "robustness": None if moved is None else asdict(moved),
             "data": None if place is None else {**asdict(place), "statement": place.statement},
         }

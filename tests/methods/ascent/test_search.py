@@ -10,7 +10,10 @@ import torch
 
 from onnxviz.errors import AllocationError, EvaluationError, UsageError
 from onnxviz.methods.ascent.runs import Run
-from onnxviz.methods.ascent.search import Settings, Space, search
+from onnxviz.methods.ascent.search import search
+from onnxviz.methods.ascent.settings import Settings
+from onnxviz.methods.ascent.space import Space
+from onnxviz.methods.ascent.status import Status
 from onnxviz.methods.objectives.objectives import Objective
 from onnxviz.methods.objectives.surroundings import Surroundings
 from onnxviz.target import Target
@@ -132,9 +135,9 @@ def test_after_an_interruption_nothing_more_is_begun() -> None:
         return linear(inputs)
 
     results = found(box(), [unit(0), unit(1), unit(2)], Settings(steps=12), interrupted, batch_size=1)
-    assert [one.ascent.status for one in results][-1] == "interrupted"
+    assert [one.ascent.status for one in results][-1] == Status.INTERRUPTED
     assert len(results) < 3
-    assert all(one.ascent.status == "ok" for one in results[:-1])
+    assert all(one.ascent.status == Status.OK for one in results[:-1])
 
 
 def test_progress_rises_to_the_total() -> None:
