@@ -157,7 +157,7 @@ def search(
         If the memory holds not even one objective; as long as it is several, a batch that is too large is halved.
     """
     if settings.optimizer == "lbfgs" and settings.robust and space.spectral:
-        raise UsageError("lbfgs allows no random transforms: add --no-transforms")
+        raise UsageError("lbfgs allows no random transforms: add `no_transforms`")
     for objective in objectives:
         _check_set(objective, settings, batch_size)
     probe = Run("probe", 0, settings.seed)
@@ -185,7 +185,7 @@ def search(
             if len(chosen) == 1:
                 raise AllocationError(
                     f"{chosen[0]}: the memory does not hold {settings.starts(chosen[0])} of its ascents at once; "
-                    "fewer --restarts or a smaller --size may do"
+                    "fewer `restarts` or a smaller `size` may do"
                 ) from error
             # What a unit's result is does not depend on what is batched beside it.
             half = len(chosen) // 2
@@ -304,13 +304,13 @@ def _check_set(objective: Objective, settings: Settings, batch_size: int) -> Non
         return
     count = settings.starts(objective)
     if count < 2:
-        raise UsageError(f"{objective}: is about several restarts beside each other; give --restarts 2 or more")
+        raise UsageError(f"{objective}: is about several restarts beside each other; give `restarts` 2 or more")
     if objective.compares and settings.optimizer == "lbfgs":
         raise UsageError(f"{objective}: lbfgs climbs each restart alone and cannot compare them; use adam")
     if count > batch_size:
         raise UsageError(
             f"{objective}: its {count} restarts must be held in memory together, and {batch_size} fit; "
-            f"give --restarts {batch_size}" + ("" if batch_size > 1 else ", or leave out what compares them")
+            f"give `restarts` {batch_size}" + ("" if batch_size > 1 else ", or leave out what compares them")
         )
 
 
