@@ -32,16 +32,17 @@ def attribution_bars(
     title: str = "",
     subtitle: str = "",
 ) -> Picture:
-    """Draw a bar for each feature and method, right of the feature's value and its baseline.
+    """Draw a row for each feature: its name, its value, its baseline, and a bar for each method.
 
     Parameters
     ----------
     values, baseline : (feature,)
-        Of the input, in the model's own units.
+        The input and the baseline, in the model's own units.
     panels : sequence of Panel
-        Values of (feature,). The first one's magnitudes settle the order; of more than 40 features 30 are shown.
+        One for each method, with values of (feature,). The magnitudes of the first panel settle the order. Of more than 40
+        features the first 30 are shown.
     names : sequence of str
-        One per feature; numbers where there are none.
+        One per feature. Default: the features' numbers.
     title, subtitle : str
         Two lines above.
 
@@ -52,10 +53,10 @@ def attribution_bars(
     Raises
     ------
     DataError
-        Arrays or names do not fit one another.
+        If arrays or names do not fit one another.
     """
     if any(np.shape(shown.values) != np.shape(values) for shown in panels) or (names and len(names) != len(values)):
-        raise DataError(f"names and attributions must be as many as the {len(values)} features")
+        raise DataError(f"each of the {len(values)} features needs a name and an attribution by each method")
     values, baseline = np.asarray(values), np.asarray(baseline)
     with house_style():
         order = np.argsort(-np.abs(np.asarray(panels[0].values, np.float64)), kind="stable")

@@ -30,20 +30,20 @@ def attribution_maps(
     axes: tuple[str, str] | None = None,
     caption: str = "the input",
 ) -> Picture:
-    """Draw the input and, beside it, each method's map over it in light gray.
+    """Draw the input and, beside it, a map for each method: the input in light gray under the method's values.
 
     Parameters
     ----------
     background : (height, width, 3) uint8
         The input, in colors.
     panels : sequence of Panel
-        Values of (height, width).
+        One for each method, with values of (height, width).
     title, subtitle : str
         Two lines above.
     axes : (str, str), optional
-        What the rows and the columns are, where they are no pixels; the maps then lie on paper, for such an input is no picture.
+        The names of the rows and of the columns, where the input is no picture. The maps are then drawn on white.
     caption : str
-        Above the input.
+        The line above the input.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def attribution_maps(
     Raises
     ------
     DataError
-        A map has another size than the input.
+        If a map has another size than the input.
     """
     for given in panels:
         if np.shape(given.values) != background.shape[:2]:
@@ -71,7 +71,7 @@ def attribution_maps(
         rows = -(-(1 + len(panels)) // columns)
         curved = any(shown.curves for shown in panels)
         pitch = 0.3 + tall + _BAR + (_CURVES + 0.15 if curved else 0.0) + (0.2 if axes else 0.0)
-        # Rows with a name and numbers want room on their left.
+        # The name of the rows and their numbers need room on the left.
         beside = 0.4 if axes else 0.0
         cell = max(wide, 2.2) + beside
         whole = max(2 * MARGIN + columns * cell + (columns - 1) * _GAP + 0.1, 7.6)
@@ -100,7 +100,7 @@ def attribution_maps(
 
 
 def plane_picture(plane: NDArray[Any]) -> Picture:
-    """Draw a plane of values as an input's picture: viridis, between the first and the last half percent."""
+    """Draw a plane of values in the colors of viridis; the lowest and the highest half percent are clipped."""
     low, high = (float(one) for one in np.percentile(plane, [0.5, 99.5]))
     return sequential(plane, low, high)
 

@@ -21,14 +21,14 @@ _MOST_ROWS = 40
 
 
 def attribution_tokens(names: Sequence[str], panels: Sequence[Panel], title: str = "", subtitle: str = "") -> Picture:
-    """Draw all tokens in reading order, once for each method.
+    """Draw all tokens in the order of reading, once for each method, each token on the color of its value.
 
     Parameters
     ----------
     names : sequence of str
         One per token.
     panels : sequence of Panel
-        Values of (token,).
+        One for each method, with values of (token,).
     title, subtitle : str
         Two lines above.
 
@@ -39,7 +39,7 @@ def attribution_tokens(names: Sequence[str], panels: Sequence[Panel], title: str
     Raises
     ------
     DataError
-        A method has another number of tokens.
+        If a method has another number of tokens.
     """
     for shown in panels:
         if np.shape(shown.values) != (len(names),):

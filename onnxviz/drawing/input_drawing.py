@@ -1,4 +1,4 @@
-"""Which picture suits an input: colors for pictures, curves for signals, bars for vectors, a heat map for the rest."""
+"""The picture that suits a kind of input: colors for pictures, curves for signals, bars for vectors, else a heat map."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 _UNITS = "value, in the model's own units"
 _MOST_LINES = 8
-"""More features than this are drawn as colors, and no fewer steps as bars."""
+"""A series of at most this many features is drawn as lines, if it has more steps than this; else as colors."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """How arrays of one input are drawn.
+    """Draws arrays of one input as its kind suggests.
 
     Attributes
     ----------
     expected : InputContract
-        What the input is.
+        The contract of the input.
     names : tuple of str
-        Of a vector's features.
+        The names of a vector's features.
     mean, std : ndarray or None
-        Of a vector's features.
+        Mean and standard deviation of a vector's features.
     low, high : ndarray or None
-        A vector's bounds.
+        The bounds of a vector's features.
     rate : float or None
-        A signal's samples per second.
+        The samples per second of a signal.
     """
 
     expected: InputContract
@@ -63,13 +63,13 @@ class Drawing:
         Parameters
         ----------
         array : (*shape) ndarray
-            Without the batch, in the model's own units.
+            The sample without the batch axis, in the model's own units.
         title, subtitle : str
-            Two lines above a chart; a picture has none.
+            Two lines above a chart. A picture has no such lines.
         restarts : (restart, *shape) ndarray, optional
-            What every start ended in; shown in a vector's chart.
+            The result of each restart, which the charts of vectors and of series show.
         vector : mapping, optional
-            Further fields of `FeatureVector`, of a vector.
+            Further fields of `FeatureVector`, where the sample is a vector.
 
         Returns
         -------
@@ -105,7 +105,7 @@ class Drawing:
         return heat_map(plane, title, subtitle)
 
     def _steps(self, array: np.ndarray, title: str, subtitle: str, restarts: np.ndarray | None) -> Picture:
-        """Draw (time, feature): a line for each of a few features over many steps, else colors with time to the right."""
+        """Draw (time, feature): lines for a few features over many steps, bars for a single step, else colors."""
         length, features = array.shape
         if features <= _MOST_LINES < length:
             from onnxviz.drawing.signal_chart import Signal, signal_chart

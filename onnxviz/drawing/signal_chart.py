@@ -20,35 +20,34 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 12
 _WIDTH, _SPECTRUM = 12.0, 3.3
-# Beyond this many samples a line is drawn as the band between the extremes of neighbors, as an oscilloscope does.
+# A line of more samples is drawn as a band between the extremes of neighboring samples, as an oscilloscope draws it.
 _MOST_POINTS = 4000
-# A signal shorter than this has its spectrum alone.
+# A shorter signal is drawn with its spectrum and without a spectrogram.
 _SHORTEST_SPECTROGRAM = 256
 
 
 def spectrum(signal: ArrayLike, rate: float | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Measure how strong every frequency of a signal is.
+    """Return the frequencies of a signal and their amplitudes.
 
     Parameters
     ----------
     signal : (…, sample)
-        In any units.
+        The signal, in any units.
     rate : float, optional
         Samples per second.
 
     Returns
     -------
     frequency : (sample // 2 + 1,)
-        In Hz, or in cycles per sample where the rate is not known.
+        The frequencies in Hz, or in cycles per sample where the rate is not known.
     amplitude : (…, sample // 2 + 1)
-        In the signal's units: a sine of amplitude A and a whole number of cycles gives A at its frequency, a constant
-        gives its magnitude at 0.
+        The amplitudes in the signal's units. A sine of amplitude A with a whole number of cycles gives A at its frequency. A
+        constant gives its magnitude at 0.
     """
     signal = np.asarray(signal, dtype=np.float64)
     length = signal.shape[-1]
     amplitude = np.abs(np.fft.rfft(signal, axis=-1)) / length
-    # Every frequency but zero and, in an even number of samples, the highest one stands for itself and its mirror
-    # image.
+    # Each frequency also stands for its mirror image, save zero and, for an even number of samples, the highest frequency.
     amplitude[..., 1 : (length + 1) // 2] *= 2
     return np.asarray(np.fft.rfftfreq(length, 1.0 if rate is None else 1.0 / rate)), np.asarray(amplitude)
 
@@ -207,36 +206,39 @@ def _checked(signal: ArrayLike) -> NDArray[np.float64]:
 
 
 def spectrogram_window(length: int) -> int:
-    """Give how many samples a spectrogram's window has: about as many frequencies as frames; 0 for a short signal."""
+    """Return the samples in a window of a spectrogram, which then has about as many frequencies as frames.
+
+    Return 0 for a signal that is too short for a spectrogram.
+    """
     if length < _SHORTEST_SPECTROGRAM:
         return 0
     return 1 << int(np.clip(np.round(np.log2(2 * np.sqrt(length))), 5, 10))
 
 
 def spectrogram(signal: ArrayLike, window: int) -> NDArray[np.float64]:
-    """Measure how strong every frequency is as time goes on, by windows of Hann that overlap by three quarters.
+    """Return the amplitude of each frequency over time, by Hann windows that overlap by three quarters.
 
     Parameters
     ----------
     signal : (sample,)
-        As many samples as the window has, or more.
+        The signal, with at least as many samples as the window.
     window : int
-        Samples in each.
+        The number of samples in a window.
 
     Returns
     -------
     (window // 2 + 1, frame)
-        Amplitudes, in the signal's units, as in `spectrum`.
+        The amplitudes in the signal's units, as in `spectrum`.
     """
     frames = np.lib.stride_tricks.sliding_window_view(np.asarray(signal, dtype=np.float64), window)[:: window // 4]
-    # The periodic window: its mean is one half, which a sine's amplitude is divided by.
+    # This is the periodic window. Its mean is one half, so that amplitudes come out half as large and are doubled below.
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
     _, amplitude = spectrum(frames * hann)
     return np.ascontiguousarray(amplitude.T * 2)
 
 
 def _draw_spectrogram(axes: Axes, values: NDArray[np.float64], rate: float, window: int, last: bool) -> None:
-    """Draw decibels below the strongest, time as in the wave above."""
+    """Draw a spectrogram in decibels below its largest amplitude, with the time axis of the wave above it."""
     amplitude = spectrogram(values - values.mean(), window)
     loudest = float(amplitude.max())
     decibels = 20 * np.log10(np.maximum(amplitude / loudest, 1e-4)) if loudest > 0 else np.full_like(amplitude, -80.0)
@@ -255,7 +257,7 @@ def _draw_spectrogram(axes: Axes, values: NDArray[np.float64], rate: float, wind
         vmax=0,
         extent=(*edges, -step / 2, rate / 2 * unit + step / 2),
     )
-    # Half a window at each end has no frame of its own.
+    # Half a window at each end of the signal has no frame; it gets the color of silence.
     axes.set_facecolor(sequential_colors()[0] / 255)
     axes.set_xlim(0, max(len(values) - 1, 1) / rate * scale)
     axes.set_ylim(0, rate / 2 * unit)
@@ -306,14 +308,14 @@ def _draw_spectrum(axes: Axes, values: NDArray[np.float64], rate: float | None) 
 
     frequency, amplitude = spectrum(values, rate)
     scale, label = (1.0, "cycles per sample") if rate is None else (1.0, "Hz") if rate < 20000 else (1e-3, "kHz")
-    if len(frequency) > _MOST_POINTS:  # of neighbors the strongest one
+    if len(frequency) > _MOST_POINTS:  # the strongest of neighboring frequencies is drawn
         starts = np.unique(np.geomspace(1, len(frequency) - 1, _MOST_POINTS // 2).astype(np.intp))
         frequency = np.concatenate([frequency[:1], frequency[starts]])
         amplitude = np.concatenate([amplitude[:1], np.maximum.reduceat(amplitude, starts)])
     frequency, amplitude = frequency[1:] * scale, amplitude[1:]
     floor = float(amplitude.max(initial=0)) * _SMALLEST
     if len(frequency) > 2 and floor > 0:
-        # Amplitudes fall as 1/f: on even axes all but the lowest few would lie on the axis.
+        # Amplitudes of real signals fall as 1/f. On linear axes only the lowest few frequencies would rise above the axis.
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlim(float(frequency[0]), float(frequency[-1]))

@@ -90,7 +90,7 @@ def token_figure(tokens: TokenSequence, title: str = "", subtitle: str = "") -> 
     widest = max(font(110).getlength(shorten(name, 11.0, _WIDEST_CELL)) for name in tokens.names) / 720 + 0.16
     cell = min(max(widest, _NARROWEST_CELL), _WIDEST_CELL)
     columns = min(int((wide - 0.5) // cell), count)
-    if columns > 10:  # whole tens are counted faster
+    if columns > 10:  # a reader counts whole tens more easily
         columns -= columns % 10 if columns < count else 0
     lines = math.ceil(count / columns)
     if lines > _MOST_LINES:
@@ -154,7 +154,7 @@ def token_figure(tokens: TokenSequence, title: str = "", subtitle: str = "") -> 
 
 
 def _color(value: float, limit: float) -> NDArray[np.float64]:
-    """Return a color of 0 to 1 on the diverging scale, red for what raises the score."""
+    """Return the color of a contribution as three numbers of 0 to 1: red for a contribution that raises the score."""
     scale = diverging_colors() / 255
     share = value / limit if math.isfinite(value) and limit > 0 else 0.0
     return np.asarray(scale[round((share + 1) / 2 * (len(scale) - 1))])

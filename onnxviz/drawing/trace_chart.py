@@ -1,4 +1,4 @@
-"""Traces: what units answer along time or along a sequence, beneath the signal they answer to."""
+"""The chart of traces: the answers of units along time or a sequence, below the signal that they answer to."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Traces:
         rows, above = self.rows, self.channels
         if rows.ndim != 2 or not 0 < len(rows) <= _MOST_ROWS or not rows.size or len(self.names) != len(rows):
             raise DataError(
-                f"{len(self.names)} names for an array of shape {rows.shape}: one each for 1 to {_MOST_ROWS} traces is wanted"
+                f"{len(self.names)} names for an array of shape {rows.shape}: give 1 to {_MOST_ROWS} traces and a name for each"
             )
         if not np.isfinite(rows).all() or (above is not None and not np.isfinite(above).all()):
             raise DataError("the traces have values that are not finite, so they cannot be drawn")
@@ -121,7 +121,7 @@ def trace_figure(traces: Traces, title: str = "", subtitle: str = "") -> Figure:
 
 
 def _draw(axes: Axes, values: NDArray[np.float64], length: int, unit: float, color: str) -> None:
-    """Spread values over `length` samples, each in the middle of what it stands for."""
+    """Draw values spread over `length` samples; each value stands in the middle of the samples that it belongs to."""
     axes.axhline(0, color=HAIRLINE, linewidth=1.0)
     share = length / len(values)
     if len(values) > _MOST_POINTS:
