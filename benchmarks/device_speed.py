@@ -22,7 +22,9 @@ import torch
 import onnxviz
 from onnxviz.methods.ascent.batching import Batched
 from onnxviz.methods.ascent.captured import Captured
-from onnxviz.methods.ascent.search import Settings, Space, search
+from onnxviz.methods.ascent.search import search
+from onnxviz.methods.ascent.settings import Settings
+from onnxviz.methods.ascent.space import Space
 from onnxviz.methods.devices import choose_device
 from onnxviz.methods.objectives.objectives import Objective
 from onnxviz.target import Target

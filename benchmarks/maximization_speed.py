@@ -24,7 +24,9 @@ from maximization_peer import Front, render
 import onnxviz
 from onnxviz.cli import keep_freed_memory
 from onnxviz.methods.ascent.runs import Run
-from onnxviz.methods.ascent.search import Settings, Space, search
+from onnxviz.methods.ascent.search import search
+from onnxviz.methods.ascent.settings import Settings
+from onnxviz.methods.ascent.space import Space
 from onnxviz.methods.objectives.objectives import Objective
 from onnxviz.target import Target
 

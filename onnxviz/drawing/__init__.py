@@ -1,1 +1,1 @@
-"""Pictures and charts of arrays: what a person looks at. Knows nothing of models, methods and commands."""
+"""Pictures and charts of arrays. This room knows nothing of models, methods and commands."""

@@ -32,16 +32,17 @@ def attribution_bars(
     title: str = "",
     subtitle: str = "",
 ) -> Picture:
-    """Draw a bar for each feature and method, right of the feature's value and its baseline.
+    """Draw a row for each feature: its name, its value, its baseline, and a bar for each method.
 
     Parameters
     ----------
     values, baseline : (feature,)
-        Of the input, in the model's own units.
+        The input and the baseline, in the model's own units.
     panels : sequence of Panel
-        Values of (feature,). The first one's magnitudes settle the order; of more than 40 features 30 are shown.
+        One for each method, with values of (feature,). The magnitudes of the first panel settle the order. Of more than 40
+        features the first 30 are shown.
     names : sequence of str
-        One per feature; numbers where there are none.
+        One per feature. Default: the features' numbers.
     title, subtitle : str
         Two lines above.
 
@@ -52,47 +53,37 @@ def attribution_bars(
     Raises
     ------
     DataError
-        Arrays or names do not fit one another.
+        If arrays or names do not fit one another.
     """
     if any(np.shape(shown.values) != np.shape(values) for shown in panels) or (names and len(names) != len(values)):
-        raise DataError(f"names and attributions must be as many as the {len(values)} features")
+        raise DataError(f"each of the {len(values)} features needs a name and an attribution by each method")
+    values, baseline = np.asarray(values), np.asarray(baseline)
     with house_style():
-        return render(_figure(np.asarray(values), np.asarray(baseline), panels, names, title, subtitle))
-
-
-def _figure(
-    values: NDArray[Any],
-    baseline: NDArray[Any],
-    panels: Sequence[Panel],
-    names: Sequence[str],
-    title: str,
-    subtitle: str,
-) -> Figure:
-    order = np.argsort(-np.abs(np.asarray(panels[0].values, np.float64)), kind="stable")
-    if len(order) > _MOST_ROWS:
-        order = order[:_SHOWN_ROWS]
-        more = f"{len(order)} of {len(values)} features, the strongest by {panels[0].title} first"
-        subtitle = f"{subtitle} · {more}" if subtitle else more
-    labels = [shorten(str(names[one]) if names else f"[{one}]", 9.0, _NAMES) for one in order]
-    left = MARGIN + 0.1 + max(max(font(90).getlength(label) for label in labels) / 720, 0.4)
-    bars = left + _VALUES
-    curved = any(shown.curves for shown in panels)
-    each = float(np.clip(9.5 / len(panels), 1.9, 5.0))
-    whole = max(bars + len(panels) * (each + 0.25) + MARGIN, 7.6)
-    top = header_height(title, subtitle) + 0.5
-    tall = len(order) * _ROW
-    height = top + tall + 0.75 + (1.75 if curved else 0.0)
-    figure = new_figure(whole, height, title, subtitle)
-    _draw_numbers(figure, left, top, whole, height, order, labels, values, baseline)
-    for number, shown in enumerate(panels):
-        place = bars + number * (each + 0.25)
-        _draw_bars(panel(figure, place, top, each, tall), shown, order, each)
-        if shown.curves is not None:
-            draw_curves(figure, place + 0.2, top + tall + 0.95, each - 0.25, 1.0, shown.curves)
-    if curved:
-        note = shorten(CURVES_NOTE.partition(". ")[2], 7.5, whole - 2 * MARGIN)
-        figure.text(MARGIN / whole, 0.16 / height, note, fontsize=7.5, color=MUTED)
-    return figure
+        order = np.argsort(-np.abs(np.asarray(panels[0].values, np.float64)), kind="stable")
+        if len(order) > _MOST_ROWS:
+            order = order[:_SHOWN_ROWS]
+            more = f"{len(order)} of {len(values)} features, the strongest by {panels[0].title} first"
+            subtitle = f"{subtitle} · {more}" if subtitle else more
+        labels = [shorten(str(names[one]) if names else f"[{one}]", 9.0, _NAMES) for one in order]
+        left = MARGIN + 0.1 + max(max(font(90).getlength(label) for label in labels) / 720, 0.4)
+        bars = left + _VALUES
+        curved = any(shown.curves for shown in panels)
+        each = float(np.clip(9.5 / len(panels), 1.9, 5.0))
+        whole = max(bars + len(panels) * (each + 0.25) + MARGIN, 7.6)
+        top = header_height(title, subtitle) + 0.5
+        tall = len(order) * _ROW
+        height = top + tall + 0.75 + (1.75 if curved else 0.0)
+        figure = new_figure(whole, height, title, subtitle)
+        _draw_numbers(figure, left, top, whole, height, order, labels, values, baseline)
+        for number, shown in enumerate(panels):
+            place = bars + number * (each + 0.25)
+            _draw_bars(panel(figure, place, top, each, tall), shown, order, each)
+            if shown.curves is not None:
+                draw_curves(figure, place + 0.2, top + tall + 0.95, each - 0.25, 1.0, shown.curves)
+        if curved:
+            note = shorten(CURVES_NOTE.partition(". ")[2], 7.5, whole - 2 * MARGIN)
+            figure.text(MARGIN / whole, 0.16 / height, note, fontsize=7.5, color=MUTED)
+        return render(figure)
 
 
 def _draw_bars(axes: Axes, shown: Panel, order: NDArray[np.intp], wide: float) -> None:

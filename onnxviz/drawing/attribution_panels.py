@@ -1,4 +1,4 @@
-"""What every picture of an attribution shares: its values over the input, their color bar, and the curves that test them."""
+"""The parts that all pictures of attributions share: values laid over the input, a color bar, and the curves of a test."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PERCENTILE = 99
-"""The colors end at this percentile of the magnitudes, so that one bright place does not hide the rest."""
+"""The color scale ends at this percentile of the magnitudes, so that one large value does not make all others pale."""
 
 _STRONG = 0.72
 _PAPER = 236
-# What black beneath becomes, so that it is not taken for a color; lighter where pixels are seen as squares.
+# The gray that stands for black under the values, so that black is not taken for a color. It is lighter in small pictures, whose
+# pixels are seen as squares.
 _DARKEST, _DARKEST_OF_SMALL, _SMALL = 140, 178, 64
 
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Scores as an input is taken apart and built up, place by place.
+    """Scores of an input whose places are deleted one after another, and of a baseline into which they are inserted.
 
     Attributes
     ----------
     shares : sequence of float
-        Of the places, 0 to 1.
+        The share of the places that were changed, 0 to 1.
     deletion, insertion : sequence of float
-        In the target's units, in the attribution's order.
+        The scores, in the target's units, where the most important places come first.
     chance_deletion, chance_insertion : sequence of float
-        In a random order.
+        The scores where the places come in a random order.
     texts : (str, str)
-        What is said of insertion and of deletion, above them.
+        The lines above the curves, for insertion and for deletion.
     """
 
     shares: Sequence[float]
@@ -52,21 +53,22 @@ class Curves:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """One method's values.
+    """The values of one method, and how they are drawn.
 
     Attributes
     ----------
     title : str
-        The method.
+        The name of the method.
     values : ndarray
-        One for each place.
+        One value for each place.
     signed : bool
-        Whether they have a sign; if not, they are magnitudes.
+        Whether the values have a sign. If not, they are magnitudes.
     unit : str
-        What they are.
+        The unit of the values.
     curves : Curves, optional
+        The curves that test the method.
     note : str
-        A line beneath.
+        A line below the color bar.
     """
 
     title: str
@@ -78,7 +80,7 @@ class Panel:
 
     @property
     def limit(self) -> float:
-        """The magnitude of full color."""
+        """The magnitude that is drawn in full color; 0 where all values are 0."""
         sizes = np.abs(np.asarray(self.values, np.float64)).reshape(-1)
         sizes = sizes[np.isfinite(sizes)]
         if not sizes.size or not sizes.max() > 0:
@@ -88,18 +90,18 @@ class Panel:
 
 
 def overlay(background: Picture, values: NDArray[Any], signed: bool, limit: float) -> Picture:
-    """Lay values over a picture: blue below zero, red above, and nothing at zero; magnitudes from nothing to yellow.
+    """Lay values over a picture: blue for negative values and red for positive ones; magnitudes grow from dark to yellow.
 
     Parameters
     ----------
     background : (height, width, 3) uint8
-        Shown in light gray.
+        The picture, which is shown in light gray.
     values : (height, width)
-        One for each pixel.
+        One value for each pixel. Where it is 0, the picture alone is seen.
     signed : bool
-        Whether they have a sign.
+        Whether the values have a sign.
     limit : float
-        The magnitude of full color.
+        The magnitude that is drawn in full color.
 
     Returns
     -------
@@ -114,13 +116,13 @@ def overlay(background: Picture, values: NDArray[Any], signed: bool, limit: floa
     else:
         unit = np.abs(unit)
         color = sequential(unit, 0.0, 1.0).astype(np.float64)
-    # Weak values stay visible, and the picture beneath strong ones as well.
+    # Weak values stay visible, and so does the picture under strong values.
     strength = 0.92 * np.abs(unit)[:, :, None] ** 0.65
     return np.asarray(np.rint(light * (1 - strength) + color * strength), np.uint8)
 
 
 def draw_bar(figure: Figure, left: float, top: float, width: float, shown: Panel) -> None:
-    """Draw a color bar with its numbers and what they are, some half an inch high, at a place in inches."""
+    """Draw a color bar with its numbers and their unit; places are in inches, and the whole is about half an inch high."""
     axes = panel(figure, left, top, width, 0.11)
     paper = np.full((1, 257, 3), _PAPER, np.uint8)
     ends = (-shown.limit if shown.signed else 0.0, shown.limit)
@@ -138,7 +140,7 @@ def draw_bar(figure: Figure, left: float, top: float, width: float, shown: Panel
 
 
 def draw_curves(figure: Figure, left: float, top: float, width: float, height: float, curves: Curves) -> None:
-    """Draw deletion and insertion beside chance, at a place in inches."""
+    """Draw the curves of deletion and insertion, and those of a random order; places are in inches."""
     axes = panel(figure, left, top, width, height)
     shares = 100 * np.asarray(curves.shares)
     axes.axhline(curves.insertion[0], color=HAIRLINE, linewidth=0.8)

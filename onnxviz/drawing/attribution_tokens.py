@@ -15,21 +15,20 @@ from onnxviz.errors import DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _WIDTH, _CURVES, _ROW = 12.0, 2.3, 0.26
 _MOST_ROWS = 40
 
 
 def attribution_tokens(names: Sequence[str], panels: Sequence[Panel], title: str = "", subtitle: str = "") -> Picture:
-    """Draw all tokens in reading order, once for each method.
+    """Draw all tokens in the order of reading, once for each method, each token on the color of its value.
 
     Parameters
     ----------
     names : sequence of str
         One per token.
     panels : sequence of Panel
-        Values of (token,).
+        One for each method, with values of (token,).
     title, subtitle : str
         Two lines above.
 
@@ -40,39 +39,35 @@ def attribution_tokens(names: Sequence[str], panels: Sequence[Panel], title: str
     Raises
     ------
     DataError
-        A method has another number of tokens.
+        If a method has another number of tokens.
     """
     for shown in panels:
         if np.shape(shown.values) != (len(names),):
             raise DataError(f"{shown.title}: {np.shape(shown.values)} values for {len(names)} tokens")
     with house_style():
-        return render(_figure(names, panels, title, subtitle))
-
-
-def _figure(names: Sequence[str], panels: Sequence[Panel], title: str, subtitle: str) -> Figure:
-    columns = 64 if max(len(name) for name in names) <= 2 else 12
-    columns = min(columns, len(names))
-    rows = -(-len(names) // columns)
-    row = _ROW if rows <= _MOST_ROWS else _ROW * _MOST_ROWS / rows
-    tall = max(rows * row, 0.5)
-    pitch = 0.35 + max(tall, 1.75) + 0.35
-    top = header_height(title, subtitle) + 0.05
-    height = top + len(panels) * pitch + MARGIN
-    figure = new_figure(_WIDTH, height, title, subtitle)
-    wide = _WIDTH - 2 * MARGIN - _CURVES - 0.7
-    for number, shown in enumerate(panels):
-        upper = top + number * pitch + 0.3
-        axes = panel(figure, MARGIN, upper, wide, tall)
-        _draw_grid(axes, names, shown, columns, rows, wide, written=row == _ROW)
-        axes.set_title(shorten(shown.title, 9.5, wide), loc="left", fontsize=9.5, color=INK, pad=4)
-        beside = _WIDTH - MARGIN - _CURVES
-        if shown.curves is not None:
-            draw_curves(figure, beside, upper, _CURVES, 1.0, shown.curves)
-        draw_bar(figure, beside, upper + 1.35, _CURVES, shown)
-    if any(shown.curves for shown in panels):
-        note = shorten(CURVES_NOTE, 7.5, _WIDTH - 2 * MARGIN)
-        figure.text(MARGIN / _WIDTH, 0.16 / height, note, fontsize=7.5, color=MUTED)
-    return figure
+        columns = 64 if max(len(name) for name in names) <= 2 else 12
+        columns = min(columns, len(names))
+        rows = -(-len(names) // columns)
+        row = _ROW if rows <= _MOST_ROWS else _ROW * _MOST_ROWS / rows
+        tall = max(rows * row, 0.5)
+        pitch = 0.35 + max(tall, 1.75) + 0.35
+        top = header_height(title, subtitle) + 0.05
+        height = top + len(panels) * pitch + MARGIN
+        figure = new_figure(_WIDTH, height, title, subtitle)
+        wide = _WIDTH - 2 * MARGIN - _CURVES - 0.7
+        for number, shown in enumerate(panels):
+            upper = top + number * pitch + 0.3
+            axes = panel(figure, MARGIN, upper, wide, tall)
+            _draw_grid(axes, names, shown, columns, rows, wide, written=row == _ROW)
+            axes.set_title(shorten(shown.title, 9.5, wide), loc="left", fontsize=9.5, color=INK, pad=4)
+            beside = _WIDTH - MARGIN - _CURVES
+            if shown.curves is not None:
+                draw_curves(figure, beside, upper, _CURVES, 1.0, shown.curves)
+            draw_bar(figure, beside, upper + 1.35, _CURVES, shown)
+        if any(shown.curves for shown in panels):
+            note = shorten(CURVES_NOTE, 7.5, _WIDTH - 2 * MARGIN)
+            figure.text(MARGIN / _WIDTH, 0.16 / height, note, fontsize=7.5, color=MUTED)
+        return render(figure)
 
 
 def _draw_grid(

@@ -1,4 +1,4 @@
-"""The chart of an attribution over time: a signal and its spectrogram, colored by what each moment did."""
+"""The chart of an attribution over time: a signal and its spectrogram, colored by the value of each moment."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from onnxviz.errors import DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _WIDTH, _CURVES = 12.0, 2.3
 _LINE, _SPECTRUM = 1.2, 1.0
 _MOST_POINTS = 1600
-# Shorter signals have no spectrogram worth looking at.
+# The spectrogram of a signal with fewer samples shows too little.
 _LEAST = 512
 
 
@@ -32,14 +31,16 @@ def attribution_waves(
     title: str = "",
     subtitle: str = "",
 ) -> Picture:
-    """Draw the signal once for each method, on the colors of that method's values, above its spectrogram, where each frame has its mean.
+    """Draw the signal once for each method, colored by the method's values, above its spectrogram.
+
+    Each frame of the spectrogram is colored by the mean of the values in the frame.
 
     Parameters
     ----------
     signal : (channel, sample)
-        In the model's own units; the spectrogram is that of the channels' mean.
+        The signal, in the model's own units. The spectrogram is that of the channels' mean.
     panels : sequence of Panel
-        Values of (sample,).
+        One for each method, with values of (sample,).
     rate : float, optional
         Samples per second.
     title, subtitle : str
@@ -52,14 +53,43 @@ def attribution_waves(
     Raises
     ------
     DataError
-        A method has another number of samples than the signal.
+        If a method has another number of samples than the signal.
     """
     signal = np.atleast_2d(np.asarray(signal, np.float64))
     for shown in panels:
         if np.shape(shown.values) != signal.shape[1:]:
             raise DataError(f"{shown.title}: {np.shape(shown.values)} values for {signal.shape[1]} samples")
     with house_style():
-        return render(_figure(signal, panels, rate, title, subtitle))
+        heard = signal.shape[1] >= _LEAST
+        pitch = 0.35 + _LINE + (_SPECTRUM + 0.08 if heard else 0.0) + 0.75
+        top = header_height(title, subtitle) + 0.05
+        height = top + len(panels) * pitch + MARGIN
+        figure = new_figure(_WIDTH, height, title, subtitle)
+        left = MARGIN + 0.55
+        curved = any(shown.curves for shown in panels)
+        wide = _WIDTH - left - MARGIN - (_CURVES + 0.6 if curved else 0.0)
+        scale, label = (1.0, "sample") if rate is None else (1 / rate, "seconds")
+        extent = (0.0, (signal.shape[1] - 1) * scale)
+        for number, shown in enumerate(panels):
+            upper = top + number * pitch + 0.3
+            lines = panel(figure, left, upper, wide, _LINE)
+            _draw_line(lines, signal, shown, extent)
+            lines.set_title(shorten(shown.title, 9.5, wide), loc="left", fontsize=9.5, color=INK, pad=4)
+            lowest, below = lines, upper + _LINE
+            if heard:
+                lines.tick_params(labelbottom=False)
+                lowest = panel(figure, left, upper + _LINE + 0.08, wide, _SPECTRUM)
+                _draw_spectrogram(lowest, signal.mean(0), shown, extent, rate)
+                below += _SPECTRUM + 0.08
+            lowest.set_xlabel(label, fontsize=8, labelpad=1)
+            beside = _WIDTH - MARGIN - _CURVES
+            if shown.curves is not None:
+                draw_curves(figure, beside, upper, _CURVES, below - upper - 0.55, shown.curves)
+            draw_bar(figure, beside if curved else left, below - 0.15 if curved else below + 0.4, _CURVES, shown)
+        if curved:
+            note = shorten(CURVES_NOTE, 7.5, _WIDTH - 2 * MARGIN)
+            figure.text(MARGIN / _WIDTH, 0.16 / height, note, fontsize=7.5, color=MUTED)
+        return render(figure)
 
 
 def spectrogram(signal: NDArray[Any]) -> NDArray[np.float64]:
@@ -68,7 +98,8 @@ def spectrogram(signal: NDArray[Any]) -> NDArray[np.float64]:
     Parameters
     ----------
     signal : (sample,)
-        At least 512 samples; Hann windows of 256, or a sixtieth of it, that overlap by three quarters.
+        The signal. The Hann windows are about a sixtieth of its length, a power of two from 64 to 1024, and overlap by three
+        quarters.
     """
     length = int(np.clip(2 ** round(np.log2(max(len(signal) / 60, 1))), 64, 1024))
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(signal, length // 2, mode="reflect"), length)[
@@ -80,43 +111,8 @@ def spectrogram(signal: NDArray[Any]) -> NDArray[np.float64]:
     return decibels
 
 
-def _figure(
-    signal: NDArray[np.float64], panels: Sequence[Panel], rate: float | None, title: str, subtitle: str
-) -> Figure:
-    heard = signal.shape[1] >= _LEAST
-    pitch = 0.35 + _LINE + (_SPECTRUM + 0.08 if heard else 0.0) + 0.75
-    top = header_height(title, subtitle) + 0.05
-    height = top + len(panels) * pitch + MARGIN
-    figure = new_figure(_WIDTH, height, title, subtitle)
-    left = MARGIN + 0.55
-    curved = any(shown.curves for shown in panels)
-    wide = _WIDTH - left - MARGIN - (_CURVES + 0.6 if curved else 0.0)
-    scale, label = (1.0, "sample") if rate is None else (1 / rate, "seconds")
-    extent = (0.0, (signal.shape[1] - 1) * scale)
-    for number, shown in enumerate(panels):
-        upper = top + number * pitch + 0.3
-        lines = panel(figure, left, upper, wide, _LINE)
-        _draw_line(lines, signal, shown, extent)
-        lines.set_title(shorten(shown.title, 9.5, wide), loc="left", fontsize=9.5, color=INK, pad=4)
-        lowest, below = lines, upper + _LINE
-        if heard:
-            lines.tick_params(labelbottom=False)
-            lowest = panel(figure, left, upper + _LINE + 0.08, wide, _SPECTRUM)
-            _draw_spectrogram(lowest, signal.mean(0), shown, extent, rate)
-            below += _SPECTRUM + 0.08
-        lowest.set_xlabel(label, fontsize=8, labelpad=1)
-        beside = _WIDTH - MARGIN - _CURVES
-        if shown.curves is not None:
-            draw_curves(figure, beside, upper, _CURVES, below - upper - 0.55, shown.curves)
-        draw_bar(figure, beside if curved else left, below - 0.15 if curved else below + 0.4, _CURVES, shown)
-    if curved:
-        note = shorten(CURVES_NOTE, 7.5, _WIDTH - 2 * MARGIN)
-        figure.text(MARGIN / _WIDTH, 0.16 / height, note, fontsize=7.5, color=MUTED)
-    return figure
-
-
 def _strip(values: NDArray[Any], columns: int) -> NDArray[np.float64]:
-    """Shorten values to at most so many columns; of neighbors the one of largest magnitude stands."""
+    """Shorten values to at most so many columns; a column has the value of largest magnitude among its samples."""
     values = np.asarray(values, np.float64)
     if len(values) <= columns:
         return values
@@ -126,7 +122,7 @@ def _strip(values: NDArray[Any], columns: int) -> NDArray[np.float64]:
 
 
 def _means(values: NDArray[Any], columns: int) -> NDArray[np.float64]:
-    """Return the mean over each column's samples, so that in a frame what cancels does cancel."""
+    """Return the mean over each column's samples, so that positive and negative values in one frame cancel."""
     values = np.asarray(values, np.float64)
     edges = np.linspace(0, len(values), columns + 1)
     sums = np.interp(edges, np.arange(len(values) + 1), np.concatenate([[0.0], np.cumsum(values)]))
@@ -165,7 +161,7 @@ def _draw_spectrogram(
     decibels = spectrogram(signal)
     strip = _means(shown.values, decibels.shape[1])
     low, high = float(decibels.min()), float(decibels.max())
-    # Loud is dark, as on paper.
+    # Loud frequencies are dark, as in printed spectrograms.
     shades = 255 - 235 * (decibels - low) / ((high - low) or 1.0)
     gray = np.repeat(np.rint(shades).astype(np.uint8)[:, :, None], 3, axis=2)
     picture = overlay(gray, np.broadcast_to(strip, decibels.shape), shown.signed, shown.limit)

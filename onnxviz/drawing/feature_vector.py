@@ -1,4 +1,4 @@
-"""What is known of a vector input that was found, and on which scale each of its features is drawn."""
+"""The description of a vector input that was found: its features, what is known of them, and their scales in a chart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from onnxviz.errors import DataError
 
-# A chart with more rows than this is no longer read; then only so many are shown.
+# A chart of more features than the first number shows only as many as the second: people do not read longer charts.
 _MOST_ROWS, _SHOWN_ROWS = 40, 30
 
 
@@ -21,30 +21,30 @@ class FeatureVector:
     Attributes
     ----------
     values : (feature,)
-        In the model's own units.
+        The input that was found, in the model's own units.
     names : sequence of str
-        One per feature; numbers take their place where none are given.
+        One per feature. Default: the features' numbers.
     mean, std : (feature,) or float, optional
-        Of real data, in the model's own units: bars then have the length ``(values - mean) / std``. A feature that
-        never varies (std 0) is measured in its own units.
+        Mean and standard deviation of real data, in the model's own units. Bars then have the length
+        ``(values - mean) / std``. A feature that never varies (std 0) is measured in its own units.
     start : (feature,) or float, optional
-        Where the search began.
+        The start of the search.
     low, high : (feature,) or float, optional
-        The bounds it had to stay in; infinite ones are none. Where they differ from feature to feature and no std is
+        The bounds of the search; an infinite bound is none. Where the bounds differ from feature to feature and no std is
         given, each feature is drawn on a scale of its own, from its low to its high bound.
     restarts : (restart, feature), optional
-        What every start ended in.
+        The result of each restart.
     units : str
         The units where no std is given.
     drops : (feature,), optional
-        The score that is lost when a feature alone goes back to the reference; no number where it was not measured.
-        The features are then in this order, the largest loss first.
+        How far the score drops when this feature alone is set to the reference; NaN where it was not measured. The features
+        are then sorted by the drop, the largest first.
     reference : (feature,), optional
-        Where it goes back to.
+        The values to which single features are set.
     rows : (row, feature), optional
         Real samples to draw beside the vector, three at most.
     row_names : sequence of str
-        A few words for each.
+        A few words for each of these samples.
     """
 
     values: ArrayLike
@@ -88,22 +88,23 @@ class FeatureVector:
         return bool(differ and span.size and np.isfinite(low).all() and np.isfinite(span).all())
 
     def ends(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give the bounds of all features, infinite where there are none."""
+        """Return the low and the high bounds of all features, infinite where there are none."""
         given = ((self.low, -np.inf), (self.high, np.inf))
         low, high = (np.asarray(none if end is None else end, dtype=np.float64) for end, none in given)
         return np.broadcast_to(low, np.shape(self.values)), np.broadcast_to(high, np.shape(self.values))
 
     def origin(self) -> NDArray[np.float64]:
-        """Give where each bar begins, (feature,) as `standardized`: at the reference, else in the middle of a scale of its own."""
+        """Return where each bar begins, (feature,) as `standardized`: at 0, or at the reference or middle of its own scale."""
         if not self.scaled:
             return np.zeros(np.shape(self.values))
         low, high = self.ends()
         return self.standardized((low + high) / 2 if self.reference is None else self.reference)
 
     def standardized(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Place values, (feature,) or (restart, feature), on the axis.
+        """Return values, (feature,) or (restart, feature), in the units of the chart's axis.
 
-        In standard deviations from the mean, or in own units without std; on scales of their own from 0, the low bound, to 1.
+        These are standard deviations from the mean; without std the model's own units; where each feature has its own scale,
+        0 is its low bound and 1 its high bound.
         """
         if self.scaled:
             low, high = self.ends()
@@ -114,17 +115,20 @@ class FeatureVector:
         return np.asarray(distance / np.where(spread > 0, spread, 1.0))
 
     def shown(self) -> NDArray[np.intp]:
-        """Give the features that the chart shows: all of up to 40, 30 of more; those that contribute most or are farthest first."""
+        """Return the features that the chart shows: up to 40 features all of them, else 30.
+
+        The features that contribute most come first; where contributions are not known, those with the longest bars.
+        """
         distance = np.abs(self.standardized(self.values) - self.origin())
         order = np.argsort(-distance, kind="stable")
         if self.drops is not None:
             drops = np.asarray(self.drops, dtype=np.float64)[order]
-            # What was not measured comes after what was, the farthest first.
+            # Features that were not measured follow those that were, the longest bars first.
             order = order[np.argsort(np.where(np.isnan(drops), np.inf, -np.abs(drops)), kind="stable")]
         return order if order.size <= _MOST_ROWS else order[:_SHOWN_ROWS]
 
     def name(self, feature: int) -> str:
-        """Give a feature's name, or its number."""
+        """Return a feature's name, or its number where it has no name."""
         return str(self.names[feature]) if self.names else f"[{feature}]"
 
 

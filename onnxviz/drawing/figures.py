@@ -1,7 +1,7 @@
-"""The look that all charts share, and how a chart becomes a picture.
+"""The style that all charts share, and the way from a figure to a picture.
 
-matplotlib is imported inside functions, through its objects alone: no pyplot, no window, and no setting of the user's
-or of ours survives a call.
+matplotlib is imported inside functions and used through its objects alone, without pyplot. So no window opens, and every setting
+of matplotlib is after a call what it was before.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw charts in one style whatever the user's matplotlibrc says; all settings are put back afterwards."""
+    """Set one style for charts, whatever the user's matplotlibrc says, and restore all settings afterwards."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -59,7 +59,7 @@ def house_style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float, title: str, subtitle: str) -> Figure:
-    """Start a figure of `width` by `height` inches with its two lines above; within `house_style`."""
+    """Return a new figure of `width` by `height` inches with two lines at its top; call it within `house_style`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
@@ -77,7 +77,7 @@ def new_figure(width: float, height: float, title: str, subtitle: str) -> Figure
 
 
 def header_height(title: str, subtitle: str) -> float:
-    """Give the inches from a figure's upper edge to where its panels may begin."""
+    """Return how many inches of a figure's top are taken by the margin and the two lines."""
     return MARGIN + (0.3 if title else 0.0) + (0.27 if subtitle else 0.0)
 
 
@@ -89,8 +89,11 @@ def panel(figure: Figure, left: float, top: float, width: float, height: float) 
 
 
 def shorten(text: str, size: float, width: float, bold: bool = False) -> str:
-    """Escape a text, and elide its middle until it is at most `width` inches wide at `size` points."""
-    # Measured at ten times the size, since the letters' widths are whole pixels.
+    """Return a text with control characters escaped, and without its middle where it is wider than `width` inches.
+
+    The width is that of letters of `size` points.
+    """
+    # The text is measured at ten times the size, since the widths of letters are whole pixels.
     return elide_to_width(printable(text), font(round(size * 10), bold), width * 720)
 
 

@@ -1,4 +1,4 @@
-"""A map of values laid over the picture it came from."""
+"""A map of values, laid over the picture that the values belong to."""
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ from onnxviz.drawing.pictures import Picture, diverging_colors
 from onnxviz.errors import DataError
 
 _SHOWN = 448
-"""Pictures are enlarged to about so many pixels a side."""
+"""Small pictures are enlarged to about this many pixels a side."""
 _PALE = 0.45
 _STRONGEST = 0.85
 
 
 def heat_overlay(picture: Picture, values: NDArray[Any], limit: float | None = None) -> Picture:
-    """Color a picture by a map that covers it: red where it is above zero, blue where it is below.
+    """Color a picture by a map of values: red where the values are above zero, blue where they are below.
 
-    The picture is turned gray and pale; the map, scaled to its size bilinearly, is the more opaque the larger it is.
+    The picture is drawn in pale gray. The map is scaled bilinearly to the size of the picture, and large magnitudes are more opaque
+    than small ones.
 
     Parameters
     ----------
     picture : (height, width, 3) uint8
+        The picture under the map.
     values : (rows, columns)
-        Spread evenly over the whole picture.
+        The map, spread evenly over the whole picture.
     limit : float, optional
-        The magnitude of full color; by default the largest one.
+        The magnitude that is drawn in full color. Default: the largest magnitude.
 
     Returns
     -------
     (height, width, 3) uint8
-        Enlarged to some 448 pixels a side where the picture is smaller.
+        About 448 pixels a side or more, since small pictures are enlarged.
 
     Raises
     ------
     DataError
-        The map is no plane, or has no finite value.
+        If the map is no plane, or has no finite value.
     """
     plane = np.asarray(values, np.float32)
     if plane.ndim != 2 or not np.isfinite(plane).any():
@@ -54,7 +56,7 @@ def heat_overlay(picture: Picture, values: NDArray[Any], limit: float | None = N
     share = np.clip(wide / limit, -1.0, 1.0) if limit > 0 else np.zeros_like(wide)
     scale = diverging_colors()
     middle = (len(scale) - 1) // 2
-    # Colors from the scale's saturated part; how strong they are shows in how much of the picture they cover.
+    # All colors are of the saturated part of the scale; the opacity shows the magnitude.
     colors = scale[np.where(share < 0, middle - round(0.75 * middle), middle + round(0.75 * middle))].astype(np.float32)
     cover = (_STRONGEST * np.abs(share) ** 0.8)[:, :, None]
     return np.asarray(np.rint(gray * (1 - cover) + colors * cover), np.uint8)

@@ -1,4 +1,4 @@
-"""Which picture suits an input: colors for pictures, curves for signals, bars for vectors, a heat map for the rest."""
+"""The picture that suits a kind of input: colors for pictures, curves for signals, bars for vectors, else a heat map."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 _UNITS = "value, in the model's own units"
 _MOST_LINES = 8
-"""More features than this are drawn as colors, and no fewer steps as bars."""
+"""A series of at most this many features is drawn as lines, if it has more steps than this; else as colors."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """How arrays of one input are drawn.
+    """Draws arrays of one input as its kind suggests.
 
     Attributes
     ----------
     expected : InputContract
-        What the input is.
+        The contract of the input.
     names : tuple of str
-        Of a vector's features.
+        The names of a vector's features.
     mean, std : ndarray or None
-        Of a vector's features.
+        Mean and standard deviation of a vector's features.
     low, high : ndarray or None
-        A vector's bounds.
+        The bounds of a vector's features.
     rate : float or None
-        A signal's samples per second.
+        The samples per second of a signal.
     """
 
     expected: InputContract
@@ -63,13 +63,13 @@ class Drawing:
         Parameters
         ----------
         array : (*shape) ndarray
-            Without the batch, in the model's own units.
+            The sample without the batch axis, in the model's own units.
         title, subtitle : str
-            Two lines above a chart; a picture has none.
+            Two lines above a chart. A picture has no such lines.
         restarts : (restart, *shape) ndarray, optional
-            What every start ended in; shown in a vector's chart.
+            The result of each restart, which the charts of vectors and of series show.
         vector : mapping, optional
-            Further fields of `FeatureVector`, of a vector.
+            Further fields of `FeatureVector`, where the sample is a vector.
 
         Returns
         -------
@@ -79,9 +79,9 @@ class Drawing:
         if self.is_picture:
             return self._picture(array)
         if expected.kind == "signal":
-            from onnxviz.drawing.signal_chart import signal_chart
+            from onnxviz.drawing.signal_chart import Signal, signal_chart
 
-            return signal_chart(array, self.rate, title=title, subtitle=subtitle)
+            return signal_chart(Signal(array, self.rate), title, subtitle)
         if expected.kind == "volume" and array.ndim == 4:
             from onnxviz.drawing.volume_sheet import volume_sheet
 
@@ -93,41 +93,34 @@ class Drawing:
             return self._steps(array, title, subtitle, restarts)
         if array.ndim <= 1 or (array.ndim == 2 and 1 in array.shape):
             return self._bars(array.reshape(-1), title, subtitle, restarts, vector)
-        from onnxviz.drawing.heat_map import heat_map
+        from onnxviz.drawing.heat_map import Plane, heat_map
 
         axes = (
             expected.axes
             if len(expected.axes) == array.ndim
             else tuple(f"axis {axis + 1}" for axis in range(array.ndim))
         )
-        plane = array.reshape(-1, array.shape[-1])
         rows = " × ".join(axes[:-1])
-        return heat_map(plane, rows=rows, columns=axes[-1], label=_UNITS, title=title, subtitle=subtitle)
+        plane = Plane(array.reshape(-1, array.shape[-1]), rows=rows, columns=axes[-1], label=_UNITS)
+        return heat_map(plane, title, subtitle)
 
     def _steps(self, array: np.ndarray, title: str, subtitle: str, restarts: np.ndarray | None) -> Picture:
-        """Draw (time, feature): a line for each of a few features over many steps, else colors with time to the right."""
+        """Draw (time, feature): lines for a few features over many steps, bars for a single step, else colors."""
         length, features = array.shape
         if features <= _MOST_LINES < length:
-            from onnxviz.drawing.signal_chart import signal_chart
+            from onnxviz.drawing.signal_chart import Signal, signal_chart
 
             names = [f"feature {feature}" for feature in range(features)] if features > 1 else ()
             others = np.swapaxes(restarts, 1, 2) if restarts is not None and len(restarts) > 1 else None
             return signal_chart(
-                array.T, names=names, others=others, step="step", spectra=False, title=title, subtitle=subtitle
+                Signal(array.T, names=names, others=others, step="step", spectra=False), title, subtitle
             )
         if length == 1:
             return self._bars(array.reshape(-1), title, subtitle, restarts, None)
-        from onnxviz.drawing.heat_map import heat_map
+        from onnxviz.drawing.heat_map import Plane, heat_map
 
-        return heat_map(
-            array.T,
-            rows="feature",
-            columns="time, in steps",
-            label=_UNITS,
-            upward=True,
-            title=title,
-            subtitle=subtitle,
-        )
+        plane = Plane(array.T, rows="feature", columns="time, in steps", label=_UNITS, upward=True)
+        return heat_map(plane, title, subtitle)
 
     def _picture(self, array: np.ndarray) -> Picture:
         from onnxviz.drawing.kernels import planes

@@ -1,4 +1,4 @@
-"""Kernels of convolutions drawn as pictures, whatever number of axes they have."""
+"""Pictures of convolution kernels with one, two or three spatial axes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnxviz.drawing.colors import HAIRLINE, PALETTE
 from onnxviz.drawing.pictures import Picture, diverging, enlarge, to_rgb
 from onnxviz.errors import DataError
 
-# More lines than this cannot be told apart; a map of channel by tap can.
+# More curves than this cannot be told apart; the kernel is then drawn as a map of channel by position.
 _MOST_LINES = 4
 _CURVE_SIZE = (480, 300)
 _PIXEL, _LINE = 4, 2
@@ -27,23 +27,22 @@ def kernel_picture(kernel: NDArray[Any], limit: float, colors: Literal["rgb", "b
     kernel : (channel, length), (channel, height, width) or (channel, depth, height, width)
         One output channel of a convolution's weight, in the weight's own units.
     limit : float
-        The magnitude of full color or of the curve's full height. The same for all the kernels of a sheet, or they
-        cannot be compared.
+        The magnitude that is drawn in full color, or at the full height of a curve. Kernels of one sheet can be compared only
+        if all have the same limit.
     colors : {"rgb", "bgr"}, optional
-        What the three channels of a kernel for pictures mean; then zero is middle gray. By default every channel is
-        drawn by itself.
+        The colors of the three channels. Zero is then middle gray. Default: every channel is drawn by itself.
 
     Returns
     -------
     (height, width, 3) uint8
-        Colors where `colors` is given. Else, in blue for negative and red for positive: the plane of a single channel;
-        the planes of several side by side, nearly in a square; one row of slices per channel for a volume. Up to 4
-        channels of one-dimensional kernels are curves, more are a map of channel by length.
+        A color picture where `colors` is given. Else negative values are blue and positive ones red: one plane for each
+        channel, nearly in a square; for a volume one row of slices for each channel. A one-dimensional kernel of up to 4
+        channels is drawn as curves, of more channels as a map of channel by length.
 
     Raises
     ------
     DataError
-        The kernel has another number of axes, `colors` are given without three planes, or the limit is not above zero.
+        If the kernel has another number of axes or not three planes for `colors`, or if the limit is not above zero.
 
     See Also
     --------
@@ -71,16 +70,16 @@ def kernel_picture(kernel: NDArray[Any], limit: float, colors: Literal["rgb", "b
 
 
 def planes(array: NDArray[Any], limit: float, columns: int) -> Picture:
-    """Draw planes side by side on one blue-white-red scale, thin lines between them.
+    """Draw planes side by side on one scale from blue through white to red, with thin lines between them.
 
     Parameters
     ----------
     array : (plane, height, width)
         Slices of a volume, or channels.
     limit : float
-        The magnitude of full color.
+        The magnitude that is drawn in full color.
     columns : int
-        Planes in a row.
+        How many planes stand in a row.
 
     Returns
     -------
@@ -90,14 +89,14 @@ def planes(array: NDArray[Any], limit: float, columns: int) -> Picture:
     Raises
     ------
     DataError
-        There are no planes.
+        If there are no planes.
     """
     if array.ndim != 3 or not array.size:
         raise DataError(f"an array of shape {array.shape} has no planes; (plane, height, width) has")
     count, height, width = array.shape
     columns = min(columns, count)
     rows = -(-count // columns)
-    # A line as wide as a value would set the planes of one kernel as far apart as two kernels of a sheet.
+    # The line is thinner than a value, since a wide line would look like the gap between two kernels of a sheet.
     high, wide = height * _PIXEL + _LINE, width * _PIXEL + _LINE
     picture = np.empty((rows * high - _LINE, columns * wide - _LINE, 3), dtype=np.uint8)
     picture[:] = ImageColor.getrgb(HAIRLINE)
@@ -109,29 +108,29 @@ def planes(array: NDArray[Any], limit: float, columns: int) -> Picture:
 
 
 def curve(lines: NDArray[Any], limit: float) -> Picture:
-    """Draw short sequences as curves around a zero line.
+    """Draw short sequences as curves about a line at zero.
 
     Parameters
     ----------
     lines : (line, length)
-        Each in its own color.
+        The sequences, each drawn in its own color.
     limit : float
-        What half the height stands for.
+        The magnitude that reaches the upper or the lower edge.
 
     Returns
     -------
     (300, 480, 3) uint8
-        Smooth already; to be scaled down on a sheet.
+        The picture, large enough to be scaled down on a sheet.
 
     Raises
     ------
     DataError
-        There is nothing to draw, or something is not finite.
+        If there is no value, or if a value is not finite.
     """
     lines = np.asarray(lines, dtype=np.float64)
     if lines.ndim != 2 or not lines.size or not np.isfinite(lines).all():
         raise DataError(f"an array of shape {lines.shape} has no curves; (line, length) of finite numbers has")
-    # Pillow's lines have hard edges: they are drawn large and reduced.
+    # Pillow's lines have hard edges, so they are drawn large and scaled down.
     fine = 3
     width, height = _CURVE_SIZE[0] * fine, _CURVE_SIZE[1] * fine
     canvas = Image.new("RGB", (width, height), "white")

@@ -1,7 +1,7 @@
-"""A layered drawing of a directed graph without circles: every arrow points down, and neighbors stand close.
+"""The layout of a directed graph without circles, in layers: every arrow points down, and neighbors stand close.
 
-The steps are those of Sugiyama, Tagawa and Toda, "Methods for Visual Understanding of Hierarchical System Structures"
-(1981): layers by longest path, points in between for long arrows, order by barycenters, then places.
+The steps are those of Sugiyama, Tagawa and Toda, "Methods for Visual Understanding of Hierarchical System Structures" (1981):
+layers by the longest path, points in between on long arrows, an order within each layer by barycenters, then places.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SWEEPS = 8
-"""Barycenter sweeps, down and up; more change little."""
+"""The number of barycenter sweeps, down and up in turn. More sweeps change little."""
 
 _LONG = 40
-"""An arrow over more layers than this gets no points in between: it would widen all of them."""
+"""An arrow over more layers than this gets no points in between, since these would make all of the layers wider."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the nodes of a graph stand.
+    """The places of a graph's nodes and edges.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Layout:
     routes : tuple of (point, 2) ndarray
         For each edge the points that its line passes, both ends included.
     width, height : float
-        Of the whole drawing, which begins at 0, 0.
+        The size of the whole drawing, which begins at 0, 0.
     """
 
     x: NDArray[np.float64]
@@ -49,20 +49,20 @@ def layered_layout(
     gap: tuple[float, float] = (18.0, 30.0),
     margin: float = 16.0,
 ) -> Layout:
-    """Place the nodes of a graph.
+    """Return places for the nodes and edges of a graph.
 
     Parameters
     ----------
     widths : sequence of float
-        Of each node, in pixels. Nodes stand in an order in which every edge leads forward.
+        The width of each node in pixels. The nodes come in an order in which every edge leads forward.
     edges : sequence of (int, int)
-        From a node to a later one.
+        Pairs of a node and a later node that it leads to.
     height : float
-        Of every node.
+        The height of every node.
     gap : (float, float)
-        Between neighbors of a layer, and between layers.
+        The gap between neighbors in a layer, and between layers.
     margin : float
-        Around the drawing.
+        The margin around the drawing.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def _points(widths: list[float], edges: Sequence[tuple[int, int]]) -> tuple[list
     layer = [0] * len(widths)
     for start, end in sorted(edges):
         layer[end] = max(layer[end], layer[start] + 1)
-    # What nothing leads to stands just above what it leads to, not at the top of the page.
+    # A node without incoming edges stands just above the first node that it leads to, not at the top of the drawing.
     readers: dict[int, list[int]] = {}
     fed = {end for _, end in edges}
     for start, end in edges:
@@ -159,7 +159,7 @@ def _mean(places: list[float], neighbors: list[int], point: int) -> float:
 def _across(
     order: list[list[int]], sizes: list[float], above: list[list[int]], below: list[list[int]], gap: float
 ) -> NDArray[np.float64]:
-    """Return the centers across: each point near the mean of its neighbors, none over another."""
+    """Return the x of each point's center: near the mean of its neighbors, and without two points that overlap."""
     x = [0.0] * len(sizes)
     for points in order:
         _spread(x, points, [0.0] * len(points), sizes, gap)
@@ -171,9 +171,9 @@ def _across(
 
 
 def _spread(x: list[float], points: list[int], wanted: list[float], sizes: list[float], gap: float) -> None:
-    """Put the points of a layer as near to where they want to be as their widths allow, in the least squares' sense.
+    """Move the points of a layer, in place, as near to their wanted places as their widths allow, by least squares.
 
-    With the widths taken off, places must not fall: the isotonic regression of what is wanted (pool adjacent violators).
+    Without the widths the places must not decrease, so this is an isotonic regression (pool adjacent violators).
     """
     offset, offsets = 0.0, []
     for number, point in enumerate(points):

@@ -1,4 +1,4 @@
-"""Arrays drawn as pictures, where a picture is a (height, width, 3) uint8 array of red, green and blue."""
+"""Pictures of arrays; a picture is a (height, width, 3) uint8 array of red, green and blue."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from onnxviz.formats.atomic_file import atomic_file
 
 Picture = NDArray[np.uint8]
 
-# What is no number is drawn in a gray that none of the color scales has.
+# A value that is no number is drawn in a gray that no color scale contains.
 NO_NUMBER = (128, 128, 128)
-# The scales have this many steps from their middle, or low end, to each end.
+# A scale has this many steps from its middle, or from its low end, to each end.
 _STEPS = 255
 
 
 def to_rgb(array: NDArray[Any], low: float, high: float) -> Picture:
-    """Draw values that are colors already.
+    """Draw values that already are the brightness of gray, or of red, green and blue.
 
     Parameters
     ----------
     array : (height, width) or (height, width, channel)
         One channel is gray, three are red, green and blue.
     low, high : float
-        The values of black and of full brightness, in the array's units; what lies outside is clipped.
+        The values of black and of full brightness, in the array's units. Values outside are clipped.
 
     Returns
     -------
@@ -39,14 +39,14 @@ def to_rgb(array: NDArray[Any], low: float, high: float) -> Picture:
     Raises
     ------
     DataError
-        The array has another shape, or low is not smaller than high.
+        If the array has another shape, or if low is not smaller than high.
     """
     array = np.asarray(array, dtype=np.float64)
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3):
         raise DataError(
-            f"an array of shape {array.shape} has no colors; (height, width) or (height, width, 1 or 3) has"
+            f"an array of shape {array.shape} cannot be drawn in colors; give (height, width) or (height, width, 1 or 3)"
         )
     unit = _unit(array, low, high)
     missing = np.isnan(unit).any(axis=2)
@@ -57,17 +57,16 @@ def to_rgb(array: NDArray[Any], low: float, high: float) -> Picture:
 
 
 def diverging(array: NDArray[Any], limit: float | None = None) -> Picture:
-    """Draw signed values from blue through white to red; zero is white.
+    """Draw signed values from blue through white to red, where zero is white.
 
-    Equal distances from zero are equally dark on both sides, and blue against red is told apart by every kind of color
-    blindness.
+    Equal distances from zero are equally dark on both sides. People with every kind of color blindness can tell blue from red.
 
     Parameters
     ----------
     array : (height, width)
-        What is no number becomes gray.
+        The values. A value that is no number becomes gray.
     limit : float, optional
-        The magnitude of full color, in the array's units; what lies outside is clipped. By default the largest
+        The magnitude that is drawn in full color, in the array's units. Larger magnitudes are clipped. Default: the largest
         magnitude in the array.
 
     Returns
@@ -77,14 +76,14 @@ def diverging(array: NDArray[Any], limit: float | None = None) -> Picture:
     Raises
     ------
     DataError
-        The array is not two-dimensional, or the limit is negative or no number.
+        If the array is not two-dimensional, or if the limit is negative or no number.
     """
     array = _plane(array)
     if limit is None:
         limit = float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
     if not 0 <= limit < np.inf:
         raise DataError(f"a color scale cannot reach from {-limit} to {limit}; give a finite limit above zero")
-    # A limit of zero means that there is nothing but zeros, or nothing to be seen: both are white.
+    # Where the limit is zero, all values are zero or none is a number, and the picture is white.
     signed = np.clip(array / limit, -1.0, 1.0) if limit > 0 else np.where(np.isnan(array), np.nan, 0.0)
     return _drawn(signed * _STEPS + _STEPS, diverging_colors())
 
@@ -92,14 +91,14 @@ def diverging(array: NDArray[Any], limit: float | None = None) -> Picture:
 def sequential(array: NDArray[Any], low: float | None = None, high: float | None = None) -> Picture:
     """Draw magnitudes from dark blue through green to yellow.
 
-    The scale is viridis: equal steps look equal, and its lightness alone can be read.
+    The scale is viridis: equal steps look equal, and its lightness rises with the magnitude.
 
     Parameters
     ----------
     array : (height, width)
-        What is no number becomes gray.
+        The values. A value that is no number becomes gray.
     low, high : float, optional
-        The values of the darkest and the brightest color; by default the array's own range.
+        The values of the darkest and the brightest color. Default: the least and the largest value.
 
     Returns
     -------
@@ -108,7 +107,7 @@ def sequential(array: NDArray[Any], low: float | None = None, high: float | None
     Raises
     ------
     DataError
-        The array is not two-dimensional, or low is larger than high.
+        If the array is not two-dimensional, or if low is larger than high.
     """
     array = _plane(array)
     finite = array[np.isfinite(array)]
@@ -119,20 +118,20 @@ def sequential(array: NDArray[Any], low: float | None = None, high: float | None
 
 
 def enlarge(picture: Picture, factor: int) -> Picture:
-    """Make every pixel a square of `factor` by `factor`, which keeps small kernels what they are.
+    """Return a picture whose every pixel has become a square of `factor` by `factor` pixels, without smoothing.
 
     Raises
     ------
     DataError
-        The factor is smaller than one.
+        If the factor is smaller than one.
     """
     if factor < 1:
-        raise DataError(f"a picture cannot be enlarged {factor} times")
+        raise DataError(f"a picture cannot be enlarged {factor} times; give a factor of 1 or more")
     return np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
 
 
 def trim(picture: Picture, margin: int = 12) -> Picture:
-    """Cut off what is all of the color of the first pixel, but for a margin of so many pixels.
+    """Return a picture without the borders that have the color of its first pixel, save for a margin in pixels.
 
     Examples
     --------
@@ -149,12 +148,12 @@ def trim(picture: Picture, margin: int = 12) -> Picture:
 
 
 def save_picture(path: str | os.PathLike[str], picture: Picture) -> None:
-    """Write a picture as PNG, whole or not at all.
+    """Write a picture as a PNG file, which is there whole or not at all.
 
     Raises
     ------
     DataError
-        The file cannot be written.
+        If the file cannot be written.
     """
     with atomic_file(path) as file:
         file.write(picture_bytes(picture))
@@ -169,10 +168,10 @@ def picture_bytes(picture: Picture) -> bytes:
 
 @lru_cache(maxsize=1)
 def diverging_colors() -> Picture:
-    """Give the scale from blue (-1) through white (0) to red (+1): (511, 3) uint8.
+    """Return the colors from blue (-1) through white (0) to red (+1), (511, 3) uint8.
 
-    A path through Björn Ottosson's Oklab color space: lightness falls evenly on both sides, and chroma rises and then
-    gives way to darkness.
+    The scale is a path through Björn Ottosson's Oklab color space. From the middle to both ends lightness falls evenly, and chroma
+    rises and then falls.
     """
     distance = np.linspace(0.0, 1.0, _STEPS + 1)
     lightness = 1.0 - 0.64 * distance
@@ -184,7 +183,7 @@ def diverging_colors() -> Picture:
 
 @lru_cache(maxsize=1)
 def sequential_colors() -> Picture:
-    """Give the scale viridis: (256, 3) uint8."""
+    """Return the colors of viridis, (256, 3) uint8."""
     from matplotlib import colormaps
 
     return np.asarray(np.rint(colormaps["viridis"](np.arange(_STEPS + 1))[:, :3] * 255), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Maps of samples in a plane: as points in their classes' colors, or as thumbnails that leave each other room."""
+"""The map of samples in a plane: points in the colors of their classes, or thumbnails that do not overlap."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from onnxviz.wording import printable
 _SIDE = 1800
 _MARGIN, _LEGEND = 64, 420
 _MOST_CLASSES = 18
-"""Six colors in three shapes are told apart; what is beyond is drawn as other."""
+"""Six colors in three shapes can be told apart. All further classes are drawn alike, as "other"."""
 _FINE = 2
 _MOST_COUNTS = 80
 
 
 def class_order(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return the classes, the commonest first; as many as can be told apart."""
+    """Return the classes, the most frequent first, but no more than can be told apart."""
     counts = Counter(label for label in labels if label)
     return tuple(sorted(counts, key=lambda label: (-counts[label], label))[:_MOST_CLASSES])
 
@@ -37,16 +37,17 @@ def point_map(
     subtitle: str = "",
     note: str = "",
 ) -> Picture:
-    """Draw samples where they lie.
+    """Draw samples at their places in a plane.
 
     Parameters
     ----------
     points : (sample, 2)
-        The first coordinate to the right, the second upward; both in one scale.
+        The places. The first coordinate points to the right, the second upward, and both have one scale.
     labels : sequence of str
-        The class of each; "" where it has none.
+        The class of each sample; "" where a sample has none.
     thumbnails : sequence of pictures
-        One for each sample, or none. Each is drawn around its point, if it covers no other; the others stay points.
+        One for each sample, or none at all. A thumbnail is drawn at its point unless it would cover an earlier thumbnail; then
+        the sample stays a point.
     title, subtitle, note : str
         Two lines above and one below.
 
@@ -57,13 +58,16 @@ def point_map(
     Raises
     ------
     DataError
-        There are no points, some are not finite, or labels or thumbnails are of another number.
+        If there are no points, if some are not finite, or if there are more or fewer labels or thumbnails than points.
     """
     places = np.asarray(points, np.float64)
     if places.ndim != 2 or places.shape[1] != 2 or not len(places) or not np.isfinite(places).all():
-        raise DataError(f"an array of shape {places.shape} is no map; finite (sample, 2) is")
+        raise DataError(f"an array of shape {places.shape} cannot be drawn as a map; give finite numbers, (sample, 2)")
     if len(labels) != len(places) or (thumbnails and len(thumbnails) != len(places)):
-        raise DataError(f"{len(labels)} labels and {len(thumbnails)} thumbnails for {len(places)} points")
+        raise DataError(
+            f"{len(labels)} labels and {len(thumbnails)} thumbnails for {len(places)} points; give one label for each point, and "
+            "one thumbnail for each or none"
+        )
     classes = class_order(labels)
     side = _side(len(places)) if thumbnails else 0
     pixels = _pixels(places, side)
@@ -96,12 +100,12 @@ def point_map(
 
 
 def _side(count: int) -> int:
-    """Return how large thumbnails are: some four tenths of the field, were they all shown."""
+    """Return the side of a thumbnail in pixels: if all were drawn, they would fill about four tenths of the field."""
     return int(np.clip(np.sqrt(0.4 * _SIDE**2 / count), 44, 150))
 
 
 def _pixels(places: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """Fit points into the field, one scale for both axes, with room for thumbnails at the edges."""
+    """Return the points in pixels of the field, with one scale for both axes and room for thumbnails at the edges."""
     low, high = places.min(0), places.max(0)
     span = float((high - low).max()) or 1.0
     room = _SIDE - 2 * (side / 2 + 24)
@@ -111,7 +115,7 @@ def _pixels(places: NDArray[np.float64], side: int) -> NDArray[np.float64]:
 
 
 def _look(label: str, classes: Sequence[str]) -> tuple[str, int]:
-    """Return a class's color and shape."""
+    """Return the color and the shape of a class's points."""
     if label not in classes:
         return MUTED, 3
     number = classes.index(label)
@@ -137,7 +141,7 @@ def _draw_points(
 
 
 def _write_counts(pen: ImageDraw.ImageDraw, pixels: NDArray[np.float64]) -> None:
-    """Write how many samples lie at one place, or a class of fifty would be taken for one."""
+    """Write beside a point how many samples lie there, since fifty equal samples look like one."""
     counts = Counter(map(tuple, np.rint(pixels).astype(int).tolist()))
     shared = {place: count for place, count in counts.items() if count > 1}
     if len(shared) > _MOST_COUNTS:
@@ -154,7 +158,7 @@ def _draw_thumbnails(
     thumbnails: Sequence[Picture],
     side: int,
 ) -> None:
-    """Paste each thumbnail that covers no earlier one, in the samples' order."""
+    """Paste the thumbnails in the order of the samples, and leave out those that would cover an earlier one."""
     pen = ImageDraw.Draw(canvas)
     taken: dict[tuple[int, int], list[tuple[float, float]]] = {}
     for (x, y), label, picture in zip(pixels.tolist(), labels, thumbnails, strict=True):
@@ -178,7 +182,7 @@ def _draw_thumbnails(
         color, shape = _look(label, classes)
         pen.rectangle((left - 3, above - 3, left + size[0] + 2, above + size[1] + 2), fill=color)
         canvas.paste(image, (left, above))
-        if label in classes:  # frames of one color may belong to classes of several shapes
+        if label in classes:  # several classes share a color and differ in shape
             _mark(pen, left + size[0] - 9, above + size[1] - 9, 11, "#FFFFFF", shape)
             _mark(pen, left + size[0] - 9, above + size[1] - 9, 8, color, shape)
 

@@ -1,4 +1,4 @@
-"""The contact sheet: many small pictures with captions, in sections, on one large one."""
+"""The contact sheet: one large picture of many small ones, with captions and in sections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from onnxviz.errors import DataError
 from onnxviz.wording import number_text, printable
 
 _BAR_WIDTH, _BAR_HEIGHT = 321, 20  # odd, so that there is a middle
-# Pictures up to this many pixels a side are kernels, digits or icons, whose pixels one wants to see.
+# Pictures up to this many pixels a side are kernels, digits or icons, whose single pixels matter.
 _SMALL = 64
 
 
@@ -28,13 +28,13 @@ class Tile:
     Attributes
     ----------
     picture : (height, width, 3) uint8
-        Of any size.
+        The picture, of any size.
     caption, detail : str
-        A line in dark and a line in light gray beneath it.
+        Two lines below the picture, the first dark and the second light gray.
     section : str
-        The heading it stands under; sections come in the order of their first tiles.
+        The heading of the tile's section. Sections come in the order of their first tiles.
     sharp : bool, optional
-        Whether its pixels stay squares when it is enlarged; by default up to 64 pixels a side.
+        Whether pixels stay squares when the picture is enlarged. Default: yes up to 64 pixels a side.
     """
 
     picture: Picture
@@ -45,7 +45,7 @@ class Tile:
 
     @property
     def is_sharp(self) -> bool:
-        """Whether its pixels stay squares when it is enlarged."""
+        """Whether pixels stay squares when the picture is enlarged."""
         return max(self.picture.shape[:2]) <= _SMALL if self.sharp is None else self.sharp
 
 
@@ -56,11 +56,11 @@ class ColorBar:
     Attributes
     ----------
     scale : {"diverging", "sequential", "gray"}
-        As the functions `diverging`, `sequential` and `to_rgb` draw it; a diverging one reaches from `-high` to `high`.
+        The scale that `diverging`, `sequential` or `to_rgb` draws with. A diverging scale reaches from `-high` to `high`.
     low, high : float
-        The values at its ends.
+        The values at the ends of the scale.
     label : str
-        What is shown, and its unit.
+        What the values are, and their unit.
     """
 
     scale: Literal["diverging", "sequential", "gray"]
@@ -73,19 +73,19 @@ class ColorBar:
 class Sheet:
     """A contact sheet of one to a thousand pictures.
 
-    The size of the tiles and the number of columns follow from how many there are: few are shown large, and many still
-    make a sheet of at most some 4000 pixels a side, meant to be looked at in half that size.
+    The number of tiles settles their size and the number of columns. A few tiles are large. Even many tiles make a sheet of at
+    most about 4000 pixels a side, which is meant to be seen at half its size.
 
     Attributes
     ----------
     tiles : sequence of Tile
         At least one.
     title, subtitle : str
-        Two lines above; too long ones lose their middle.
+        Two lines above the tiles. A line that is too long loses its middle.
     note : str
-        A line below.
+        A line below the tiles.
     bar : ColorBar, optional
-        Drawn below, with numbers.
+        A color bar below the tiles, with numbers.
 
     Examples
     --------
@@ -110,7 +110,7 @@ class Sheet:
         Raises
         ------
         DataError
-            There is no tile, or one is no picture.
+            If there is no tile, or if a tile holds no picture.
         """
         sections = self._sections()
         layout = arrange(
@@ -162,7 +162,7 @@ class Sheet:
         return (_BAR_HEIGHT + 62 if self.bar else 0) + (44 if self.note else 0) + (28 if self.bar or self.note else 0)
 
     def _least_width(self) -> int:
-        """Give titles some room over a single small tile, but never let a long one decide."""
+        """Return the least width between the margins, so that a title has room over a single small tile."""
         texts = [
             font(36, bold=True).getlength(printable(self.title)[:80]),
             font(22).getlength(printable(self.subtitle)[:80]),
@@ -218,7 +218,7 @@ def _bar(bar: ColorBar, width: int) -> tuple[Picture, tuple[str, str, str]]:
 
 
 def _draw_heading(pen: ImageDraw.ImageDraw, layout: Layout, top: int, heading: str, count: int) -> int:
-    """Draw a section's heading, the number of its tiles and a hairline; return where the tiles begin."""
+    """Draw a section's heading, the number of its tiles and a hairline; return the top of the first row of tiles."""
     letters, numbers = font(layout.heading, bold=True), font(layout.caption)
     base = top + layout.heading + 22
     room = layout.inner_width - 80
@@ -232,7 +232,7 @@ def _draw_heading(pen: ImageDraw.ImageDraw, layout: Layout, top: int, heading: s
 def _draw_tile(canvas: Image.Image, pen: ImageDraw.ImageDraw, layout: Layout, tile: Tile, left: int, top: int) -> None:
     picture = _fitted(tile, layout.box)
     height, width = picture.shape[:2]
-    # Pictures of unlike height stand on one line, just above their captions.
+    # Pictures of different heights have their lower edges on one line, just above their captions.
     base = top + layout.box[1]
     canvas.paste(Image.fromarray(picture), (left, base - height))
     pen.rectangle((left - 1, base - height - 1, left + width, base), outline=HAIRLINE)
@@ -249,7 +249,7 @@ def _fitted(tile: Tile, box: tuple[int, int]) -> Picture:
     height, width = picture.shape[:2]
     factor = min(box[0] // width, box[1] // height)
     scale = min(box[0] / width, box[1] / height)
-    # Whole steps alone would leave a map of 111 pixels small in a box of 208; from that size on its pixels may be uneven.
+    # By whole factors alone a map of 111 pixels would stay small in a box of 208. From that size on pixels may be of uneven size.
     fine = max(height, width) > _SMALL and factor < 0.75 * scale
     if tile.is_sharp and factor >= 1 and not fine:
         return enlarge(picture, factor)

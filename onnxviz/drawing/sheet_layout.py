@@ -1,4 +1,4 @@
-"""How large the tiles of a contact sheet are, and how many stand in a row."""
+"""The layout of a contact sheet: the size of its tiles, and how many stand in a row."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class _Density:
     heading: int
     gap: int
     margin: int
-    cell: int  # how far captions may widen the columns
+    cell: int  # the width up to which captions may widen the columns
 
 
-# From roomy to dense: the first that all the tiles fit in is taken.
+# From roomy to dense: the first density in which all tiles fit is taken.
 _DENSITIES = (
     _Density(budget=2000, smallest=120, caption=22, heading=28, gap=28, margin=64, cell=200),
     _Density(budget=2800, smallest=104, caption=22, heading=28, gap=28, margin=64, cell=180),
@@ -35,26 +35,26 @@ _DENSITIES = (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where everything on a sheet stands, in pixels.
+    """The places and sizes of all parts of a sheet, in pixels.
 
     Attributes
     ----------
     columns : int
-        Tiles in a row.
+        How many tiles stand in a row.
     box : (width, height)
-        What a tile's picture has to fit in.
+        The box that a tile's picture has to fit in.
     cell : int
-        The width of a column: the box's, or more where captions need it.
+        The width of a column: that of the box, or more where captions need it.
     pitch : int
-        From the top of a row to that of the next.
+        The distance from the top of a row to the top of the next row.
     gap, margin : int
-        Between columns, and around everything.
+        The gap between columns, and the margin around all tiles.
     caption, heading : int
-        The sizes of the letters.
+        The sizes of the letters of captions and of headings.
     line_height, heading_height : int
-        What a line of a caption and a section's heading take.
+        The heights of a caption's line and of a section's heading.
     width, height : int
-        Of the sheet.
+        The size of the sheet.
     """
 
     columns: int
@@ -76,7 +76,7 @@ class Layout:
         return self.width - 2 * self.margin
 
     def left(self, column: int) -> int:
-        """Where a column begins."""
+        """Return the left edge of a column."""
         return self.margin + column * (self.cell + self.gap)
 
 
@@ -91,24 +91,24 @@ def arrange(
     footer: int,
     least_width: int,
 ) -> Layout:
-    """Choose the largest tiles that make a sheet of a bearable size and a pleasant shape.
+    """Return the layout with the largest tiles for which the sheet is not too large and has a pleasant shape.
 
     Parameters
     ----------
     counts : sequence of int
-        Tiles in every section.
+        The number of tiles in each section.
     headed : bool
         Whether the sections have headings.
     picture : (width, height)
-        The largest picture.
+        The size of the largest picture.
     sharp : bool
-        Whether pictures are enlarged in whole steps only.
+        Whether pictures are enlarged by whole factors only.
     captions : sequence of str
-        All of them; the longest may widen the columns.
+        The captions of all tiles. The longest caption may widen the columns.
     lines : int
-        Lines of caption beneath each tile.
+        How many lines the caption of a tile has.
     header, footer, least_width : int
-        What the sheet needs besides its tiles, in pixels.
+        The heights of the sheet's header and footer and the least width between the margins, in pixels.
 
     Returns
     -------
@@ -127,19 +127,19 @@ def arrange(
             layout = min(candidates, key=lambda candidate: _ugliness(candidate, counts))
             if max(layout.width, layout.height) <= density.budget:
                 return layout
-    # More than anybody can look at: the sheet grows beyond its budget, since no tile is left out.
+    # So many tiles exceed every budget. The sheet grows beyond the largest budget, since no tile is left out.
     return max(candidates, key=lambda candidate: -max(candidate.width, candidate.height))
 
 
 def _boxes(picture: tuple[int, int], sharp: bool, smallest: int) -> Iterator[tuple[int, int]]:
-    """Give the sizes that a picture can be shown in, the largest first; a size is the root of its area."""
+    """Yield the boxes that a picture can be drawn in, the largest first, down to the root of the area `smallest`."""
     width, height = picture
     side = math.sqrt(width * height)
     if sharp:
         for factor in range(int(_LARGEST_TILE // side), 0, -1):
             if side * factor >= smallest:
                 yield width * factor, height * factor
-    # Resampled pictures gain nothing from more than twice their size.
+    # A picture that is resampled shows nothing more beyond twice its size.
     largest = int(min(_LARGEST_TILE, side if sharp else 2 * side))
     for wanted in range(largest, (smallest if sharp else min(largest, smallest)) - 1, -12):
         yield max(1, round(width * wanted / side)), max(1, round(height * wanted / side))
@@ -178,9 +178,9 @@ def _layout(
 
 
 def _ugliness(layout: Layout, counts: Sequence[int]) -> float:
-    """Weigh a sheet's proportions (from 3:4 to 2:1 all are fine) against gaps in its last rows."""
+    """Return a penalty for a sheet's proportions, if they lie outside 3:4 to 2:1, and for gaps in its last rows."""
     ratio = layout.width / layout.height
     away = max(0.0, math.log(0.75 / ratio), math.log(ratio / 2.1)) + 0.05 * abs(math.log(ratio / 1.4))
     cells = sum(-(-count // layout.columns) * layout.columns for count in counts)
-    # Sections end in gaps however many columns there are.
+    # With several sections some last rows have gaps for every number of columns.
     return away + (1.5 if len(counts) == 1 else 0.3) * (1 - sum(counts) / cells)

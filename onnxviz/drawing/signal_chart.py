@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,129 +20,131 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 12
 _WIDTH, _SPECTRUM = 12.0, 3.3
-# Beyond this many samples a line is drawn as the band between the extremes of neighbors, as an oscilloscope does.
+# A line of more samples is drawn as a band between the extremes of neighboring samples, as an oscilloscope draws it.
 _MOST_POINTS = 4000
-# A signal shorter than this has its spectrum alone.
+# A shorter signal is drawn with its spectrum and without a spectrogram.
 _SHORTEST_SPECTROGRAM = 256
 
 
 def spectrum(signal: ArrayLike, rate: float | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Measure how strong every frequency of a signal is.
+    """Return the frequencies of a signal and their amplitudes.
 
     Parameters
     ----------
     signal : (…, sample)
-        In any units.
+        The signal, in any units.
     rate : float, optional
         Samples per second.
 
     Returns
     -------
     frequency : (sample // 2 + 1,)
-        In Hz, or in cycles per sample where the rate is not known.
+        The frequencies in Hz, or in cycles per sample where the rate is not known.
     amplitude : (…, sample // 2 + 1)
-        In the signal's units: a sine of amplitude A and a whole number of cycles gives A at its frequency, a constant
-        gives its magnitude at 0.
+        The amplitudes in the signal's units. A sine of amplitude A with a whole number of cycles gives A at its frequency. A
+        constant gives its magnitude at 0.
     """
     signal = np.asarray(signal, dtype=np.float64)
     length = signal.shape[-1]
     amplitude = np.abs(np.fft.rfft(signal, axis=-1)) / length
-    # Every frequency but zero and, in an even number of samples, the highest one stands for itself and its mirror
-    # image.
+    # Each frequency also stands for its mirror image, save zero and, for an even number of samples, the highest frequency.
     amplitude[..., 1 : (length + 1) // 2] *= 2
     return np.asarray(np.fft.rfftfreq(length, 1.0 if rate is None else 1.0 / rate)), np.asarray(amplitude)
 
 
-def signal_chart(
-    signal: ArrayLike,
-    rate: float | None = None,
-    names: Sequence[str] = (),
-    units: str = "",
-    reference: ArrayLike | None = None,
-    reference_name: str = "start",
-    others: ArrayLike | None = None,
-    step: str = "sample",
-    spectra: bool = True,
-    title: str = "",
-    subtitle: str = "",
-) -> Picture:
-    """Draw the channels of a signal beneath one another, each with its spectrum beside it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Signal:
+    """A signal of one or more channels, with what its axes mean and what is drawn behind it.
 
-    Of a sound, whose rate is known, the spectrogram of each channel stands below its wave, if it is long enough.
-
-    Parameters
+    Attributes
     ----------
-    signal : (channel, sample) or (sample,)
-        In the model's own units. Of more than 12 channels the 12 that vary most are shown.
+    values : (channel, sample) or (sample,)
+        In the model's own units. Of more than 12 channels the 12 that vary most are drawn.
     rate : float, optional
-        Samples per second; with it the axes are in seconds and Hz.
+        Samples per second. With a rate the axes are in seconds and Hz.
     names : sequence of str
         One per channel.
     units : str
-        What the values are measured in.
+        The units of the values.
     reference : (channel, sample), optional
-        Drawn in gray behind the signal: where the search began, or a real signal.
+        Another signal, drawn in gray behind this one: the start of the search, or a real signal.
     reference_name : str
-        What the gray line is.
+        The name of the reference.
     others : (restart, channel, sample), optional
-        Thin gray lines behind the signal: what every start ended in.
+        Signals drawn as thin gray lines behind this one: the result of each restart.
     step : str
-        What a sample is called where the rate is not known.
+        The name of a sample, where the rate is not known.
     spectra : bool
-        Whether to draw spectra; a series of few steps has none worth a look.
+        Whether to draw spectra. The spectrum of a series of few steps says little.
+
+    Raises
+    ------
+    DataError
+        If the signal has another shape or is not finite, or if names, rate, reference or others do not fit the signal.
+    """
+
+    values: ArrayLike
+    rate: float | None = None
+    names: Sequence[str] = ()
+    units: str = ""
+    reference: ArrayLike | None = None
+    reference_name: str = "start"
+    others: ArrayLike | None = None
+    step: str = "sample"
+    spectra: bool = True
+
+    def __post_init__(self) -> None:
+        channels = _checked(self.values)
+        if self.reference is not None and (behind := _checked(self.reference)).shape != channels.shape:
+            raise DataError(f"the reference has the shape {behind.shape}, the signal {channels.shape}")
+        if self.names and len(self.names) != len(channels):
+            raise DataError(f"{len(self.names)} names were given for {len(channels)} channels")
+        if self.rate is not None and not 0 < self.rate < np.inf:
+            raise DataError(f"a rate of {self.rate} samples per second is none; give one above zero")
+        if self.others is not None and (shape := np.shape(self.others)[1:]) != channels.shape:
+            raise DataError(f"the other signals have the shape {shape}, the signal {channels.shape}")
+
+    @property
+    def channels(self) -> NDArray[np.float64]:
+        """The values as (channel, sample) float64."""
+        return _checked(self.values)
+
+
+def signal_chart(signal: Signal, title: str = "", subtitle: str = "") -> Picture:
+    """Draw the channels of a signal beneath one another, each with its spectrum beside it.
+
+    Where the rate is known and the signal is long enough, the spectrogram of each channel is drawn below its wave.
+
+    Parameters
+    ----------
+    signal : Signal
+        The signal, and what is drawn behind it.
     title, subtitle : str
         Two lines above.
 
     Returns
     -------
     (height, width, 3) uint8
-
-    Raises
-    ------
-    DataError
-        The signal has another shape, is not finite, or names, rate or reference do not fit it.
     """
     with house_style():
-        return render(
-            signal_figure(signal, rate, names, units, reference, reference_name, others, step, spectra, title, subtitle)
-        )
+        return render(signal_figure(signal, title, subtitle))
 
 
-def signal_figure(
-    signal: ArrayLike,
-    rate: float | None = None,
-    names: Sequence[str] = (),
-    units: str = "",
-    reference: ArrayLike | None = None,
-    reference_name: str = "start",
-    others: ArrayLike | None = None,
-    step: str = "sample",
-    spectra: bool = True,
-    title: str = "",
-    subtitle: str = "",
-) -> Figure:
-    """Build what `signal_chart` draws, as a matplotlib figure."""
-    channels = _checked(signal)
-    behind = None if reference is None else _checked(reference)
-    if behind is not None and behind.shape != channels.shape:
-        raise DataError(f"the reference has the shape {behind.shape}, the signal {channels.shape}")
-    if names and len(names) != len(channels):
-        raise DataError(f"{len(names)} names were given for {len(channels)} channels")
-    if rate is not None and not 0 < rate < np.inf:
-        raise DataError(f"a rate of {rate} samples per second is none; give one above zero")
+def signal_figure(signal: Signal, title: str = "", subtitle: str = "") -> Figure:
+    """Build the matplotlib figure that `signal_chart` renders."""
+    channels, rate = signal.channels, signal.rate
+    behind = None if signal.reference is None else _checked(signal.reference)
+    starts = None if signal.others is None else np.asarray(signal.others, dtype=np.float64)
     shown = np.sort(np.argsort(-channels.std(axis=1), kind="stable")[:_MOST_ROWS])
     if len(shown) < len(channels):
         note = f"{len(shown)} of {len(channels)} channels shown, those that vary most"
         subtitle = f"{subtitle} · {note}" if subtitle else note
-    starts = None if others is None else np.asarray(others, dtype=np.float64)
-    if starts is not None and starts.shape[1:] != channels.shape:
-        raise DataError(f"the other signals have the shape {starts.shape}, the signal {channels.shape}")
     row = 2.6 if len(shown) == 1 else 1.9 if len(shown) < 4 else 1.25
     window = spectrogram_window(channels.shape[1]) if rate is not None and len(shown) < 4 else 0
     below = (1.9 if len(shown) == 1 else 1.3) + 0.12 if window else 0.0
     gap, above = 0.26, header_height(title, subtitle) + 0.4
     left = MARGIN + 0.65
-    wide = _WIDTH - left - MARGIN - (_SPECTRUM + 0.85 if spectra else 0.0)
+    wide = _WIDTH - left - MARGIN - (_SPECTRUM + 0.85 if signal.spectra else 0.0)
     with house_style():
         figure = new_figure(_WIDTH, above + len(shown) * (row + below + gap) + 0.6, title, subtitle)
         for number, channel in enumerate(shown):
@@ -150,18 +153,18 @@ def signal_figure(
             if starts is not None:
                 for other in starts[:, channel]:
                     _draw_line(over_time, other, 1.0, HAIRLINE, 1.0)
-            _draw_time(over_time, channels[channel], None if behind is None else behind[channel], rate, step)
+            _draw_time(over_time, channels[channel], None if behind is None else behind[channel], rate, signal.step)
             if window and rate is not None:
                 over_time.tick_params(labelbottom=False)
                 over_time.set_xlabel("")
                 lower = panel(figure, left, top + row + 0.12, wide, below - 0.12)
                 _draw_spectrogram(lower, channels[channel], rate, window, last=number == len(shown) - 1)
-            name = names[channel] if names else f"channel {channel}" if len(channels) > 1 else ""
+            name = signal.names[channel] if signal.names else f"channel {channel}" if len(channels) > 1 else ""
             over_time.set_title(shorten(name, 9.0, wide - 0.2), loc="left", fontsize=9, color=INK, pad=3)
             if number == 0 and starts is not None:
                 gray = f"gray: each of {len(starts)} restarts"
                 over_time.set_title(gray, loc="right", fontsize=9, color=MUTED, pad=3)
-            if not spectra:
+            if not signal.spectra:
                 if number < len(shown) - 1:
                     over_time.tick_params(labelbottom=False)
                     over_time.set_xlabel("")
@@ -170,7 +173,7 @@ def signal_figure(
             _draw_spectrum(over_frequency, channels[channel], rate)
             if number == 0:
                 if behind is not None:
-                    gray = f"gray: {shorten(reference_name, 9.0, 2.0)}"
+                    gray = f"gray: {shorten(signal.reference_name, 9.0, 2.0)}"
                     over_time.set_title(gray, loc="right", fontsize=9, color=MUTED, pad=3)
                 over_frequency.set_title(
                     "amplitude spectrum, the mean left out", loc="left", fontsize=9, color=MUTED, pad=3
@@ -179,9 +182,15 @@ def signal_figure(
                 for axes in (over_time, over_frequency):
                     axes.tick_params(labelbottom=False)
                     axes.set_xlabel("")
-        if units:
+        if signal.units:
             figure.text(
-                MARGIN / _WIDTH, 0.5, shorten(units, 9.5, 4.0), rotation=90, va="center", ha="center", color=MUTED
+                MARGIN / _WIDTH,
+                0.5,
+                shorten(signal.units, 9.5, 4.0),
+                rotation=90,
+                va="center",
+                ha="center",
+                color=MUTED,
             )
     return figure
 
@@ -197,36 +206,39 @@ def _checked(signal: ArrayLike) -> NDArray[np.float64]:
 
 
 def spectrogram_window(length: int) -> int:
-    """Give how many samples a spectrogram's window has: about as many frequencies as frames; 0 for a short signal."""
+    """Return the samples in a window of a spectrogram, which then has about as many frequencies as frames.
+
+    Return 0 for a signal that is too short for a spectrogram.
+    """
     if length < _SHORTEST_SPECTROGRAM:
         return 0
     return 1 << int(np.clip(np.round(np.log2(2 * np.sqrt(length))), 5, 10))
 
 
 def spectrogram(signal: ArrayLike, window: int) -> NDArray[np.float64]:
-    """Measure how strong every frequency is as time goes on, by windows of Hann that overlap by three quarters.
+    """Return the amplitude of each frequency over time, by Hann windows that overlap by three quarters.
 
     Parameters
     ----------
     signal : (sample,)
-        As many samples as the window has, or more.
+        The signal, with at least as many samples as the window.
     window : int
-        Samples in each.
+        The number of samples in a window.
 
     Returns
     -------
     (window // 2 + 1, frame)
-        Amplitudes, in the signal's units, as in `spectrum`.
+        The amplitudes in the signal's units, as in `spectrum`.
     """
     frames = np.lib.stride_tricks.sliding_window_view(np.asarray(signal, dtype=np.float64), window)[:: window // 4]
-    # The periodic window: its mean is one half, which a sine's amplitude is divided by.
+    # This is the periodic window. Its mean is one half, so that amplitudes come out half as large and are doubled below.
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
     _, amplitude = spectrum(frames * hann)
     return np.ascontiguousarray(amplitude.T * 2)
 
 
 def _draw_spectrogram(axes: Axes, values: NDArray[np.float64], rate: float, window: int, last: bool) -> None:
-    """Draw decibels below the strongest, time as in the wave above."""
+    """Draw a spectrogram in decibels below its largest amplitude, with the time axis of the wave above it."""
     amplitude = spectrogram(values - values.mean(), window)
     loudest = float(amplitude.max())
     decibels = 20 * np.log10(np.maximum(amplitude / loudest, 1e-4)) if loudest > 0 else np.full_like(amplitude, -80.0)
@@ -245,7 +257,7 @@ def _draw_spectrogram(axes: Axes, values: NDArray[np.float64], rate: float, wind
         vmax=0,
         extent=(*edges, -step / 2, rate / 2 * unit + step / 2),
     )
-    # Half a window at each end has no frame of its own.
+    # Half a window at each end of the signal has no frame; it gets the color of silence.
     axes.set_facecolor(sequential_colors()[0] / 255)
     axes.set_xlim(0, max(len(values) - 1, 1) / rate * scale)
     axes.set_ylim(0, rate / 2 * unit)
@@ -296,14 +308,14 @@ def _draw_spectrum(axes: Axes, values: NDArray[np.float64], rate: float | None) 
 
     frequency, amplitude = spectrum(values, rate)
     scale, label = (1.0, "cycles per sample") if rate is None else (1.0, "Hz") if rate < 20000 else (1e-3, "kHz")
-    if len(frequency) > _MOST_POINTS:  # of neighbors the strongest one
+    if len(frequency) > _MOST_POINTS:  # the strongest of neighboring frequencies is drawn
         starts = np.unique(np.geomspace(1, len(frequency) - 1, _MOST_POINTS // 2).astype(np.intp))
         frequency = np.concatenate([frequency[:1], frequency[starts]])
         amplitude = np.concatenate([amplitude[:1], np.maximum.reduceat(amplitude, starts)])
     frequency, amplitude = frequency[1:] * scale, amplitude[1:]
     floor = float(amplitude.max(initial=0)) * _SMALLEST
     if len(frequency) > 2 and floor > 0:
-        # Amplitudes fall as 1/f: on even axes all but the lowest few would lie on the axis.
+        # Amplitudes of real signals fall as 1/f. On linear axes only the lowest few frequencies would rise above the axis.
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlim(float(frequency[0]), float(frequency[-1]))

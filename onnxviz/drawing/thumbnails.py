@@ -1,4 +1,4 @@
-"""Small pictures of samples and of distributions, for contact sheets."""
+"""Small pictures of samples and of distributions of scores, for contact sheets."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ _SIZE = (448, 280)
 _SQUARE = (336, 336)
 _FINE = 2
 _FRAMED = 224
-"""A picture is enlarged to about so many pixels before a frame is drawn on it."""
+"""A small picture is enlarged to about this many pixels a side before a frame is drawn on it."""
 
 
 def framed(picture: Picture, rows: slice | None = None, columns: slice | None = None) -> Picture:
-    """Draw a frame around a part of a picture, or none.
+    """Return a picture, enlarged if it is small, with a frame around a part of it.
 
     Parameters
     ----------
     picture : (height, width, 3) uint8
+        The picture.
     rows, columns : slice, optional
-        The part, in pixels.
+        The part inside the frame, in pixels. Default: no frame is drawn.
 
     Returns
     -------
     (height, width, 3) uint8
-        Enlarged by a whole number where the picture is small, so that a frame hides little; pictures without one as well,
-        so that they stay alike.
+        Small pictures are enlarged by a whole factor, so that a frame hides little. Pictures without a frame are enlarged, too,
+        so that all tiles of a sheet look alike.
     """
     factor = max(1, _FRAMED // max(picture.shape[:2]))
     image = Image.fromarray(enlarge(np.ascontiguousarray(picture), factor))
@@ -44,7 +45,7 @@ def framed(picture: Picture, rows: slice | None = None, columns: slice | None = 
     pen = ImageDraw.Draw(image)
     width = max(2, max(image.size) // 110)
     box = [columns.start * factor, rows.start * factor, columns.stop * factor - 1, rows.stop * factor - 1]
-    # A dark line beside the bright one: one of the two is seen on any picture.
+    # A dark line runs beside a bright line, since at least one of the two is visible on every picture.
     for grow, color in ((0, "#FFFFFF"), (width, VERMILION)):
         left, top = max(0, box[0] - grow), max(0, box[1] - grow)
         right, bottom = min(image.width - 1, box[2] + grow), min(image.height - 1, box[3] + grow)
@@ -53,16 +54,16 @@ def framed(picture: Picture, rows: slice | None = None, columns: slice | None = 
 
 
 def wave(signal: NDArray[Any], limit: float, window: slice | None = None) -> Picture:
-    """Draw a signal as the band between its extremes.
+    """Draw a signal as a band between the extremes of neighboring samples.
 
     Parameters
     ----------
     signal : (channel, sample)
-        The channels are laid over one another.
+        The signal. Its channels are drawn over one another.
     limit : float
-        What half the height stands for.
+        The magnitude that reaches the upper or the lower edge.
     window : slice, optional
-        Samples that are marked.
+        The samples that are marked.
 
     Returns
     -------
@@ -71,11 +72,13 @@ def wave(signal: NDArray[Any], limit: float, window: slice | None = None) -> Pic
     Raises
     ------
     DataError
-        There is nothing to draw, or something is not finite.
+        If there is no sample, or if a value is not finite.
     """
     lines = np.atleast_2d(np.asarray(signal, np.float64))
     if lines.ndim != 2 or not lines.size or not np.isfinite(lines).all():
-        raise DataError(f"an array of shape {np.shape(signal)} is no signal that can be drawn")
+        raise DataError(
+            f"an array of shape {np.shape(signal)} cannot be drawn as a signal; give finite numbers, (channel, sample)"
+        )
     width, height = _SIZE[0] * _FINE, _SIZE[1] * _FINE
     canvas = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(canvas)
@@ -99,16 +102,16 @@ def wave(signal: NDArray[Any], limit: float, window: slice | None = None) -> Pic
 
 
 def histogram(counts: Sequence[int], low: float, high: float, marks: Sequence[float] = ()) -> Picture:
-    """Draw how values are distributed.
+    """Draw the distribution of values as bars.
 
     Parameters
     ----------
     counts : sequence of int
-        Of bins of equal width.
+        How many values lie in each bin. All bins have equal width.
     low, high : float
-        Where the first begins and the last ends.
+        The lower end of the first bin and the upper end of the last bin.
     marks : sequence of float
-        Values that are marked below: those of the samples shown.
+        Values to mark below the bars: those of the samples shown.
 
     Returns
     -------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,72 +24,80 @@ _TALL, _LOW = 0.62, 0.34
 _MOST_LINES = 40
 
 
-def token_chart(
-    names: Sequence[str],
-    ids: Sequence[int] = (),
-    scores: ArrayLike | None = None,
-    kept: Collection[int] = (),
-    label: str = "",
-    title: str = "",
-    subtitle: str = "",
-) -> Picture:
-    """Draw tokens line by line, as text is read.
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenSequence:
+    """A sequence of tokens, and what each of them contributes.
 
-    Parameters
+    Attributes
     ----------
     names : sequence of str
         One per position.
     ids : sequence of int
-        Their numbers, written below; none where the names are the numbers.
+        The ids of the tokens, written below the names. Empty where the names are the ids.
     scores : (position,), optional
-        What each contributes: the color of its cell, white for 0 and for what is no number.
+        What each token contributes: the color of its cell, white for 0 and for a score that is no number.
     kept : collection of int
-        Positions that were not free to change; their cells have a dashed edge.
+        Positions that were not free to change. Their cells have a dashed edge.
     label : str
         What the colors stand for.
+
+    Raises
+    ------
+    DataError
+        If there is no token, or if ids or scores do not fit the names.
+    """
+
+    names: Sequence[str]
+    ids: Sequence[int] = ()
+    scores: ArrayLike | None = None
+    kept: Collection[int] = ()
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        count, shape = len(self.names), self.contributions.shape
+        if not count or shape != (count,) or (self.ids and len(self.ids) != count):
+            raise DataError(f"{count} tokens, {len(self.ids)} ids and scores of shape {shape} do not fit one another")
+
+    @property
+    def contributions(self) -> NDArray[np.float64]:
+        """The scores as (position,) float64; no numbers where none are given."""
+        return np.full(len(self.names), np.nan) if self.scores is None else np.asarray(self.scores, dtype=np.float64)
+
+
+def token_chart(tokens: TokenSequence, title: str = "", subtitle: str = "") -> Picture:
+    """Draw tokens line by line, as text is read.
+
+    Parameters
+    ----------
+    tokens : TokenSequence
+        The tokens, and what each contributes.
     title, subtitle : str
         Two lines above.
 
     Returns
     -------
     (height, width, 3) uint8
-
-    Raises
-    ------
-    DataError
-        There is no token, or ids or scores do not fit the names.
     """
     with house_style():
-        return render(token_figure(names, ids, scores, kept, label, title, subtitle))
+        return render(token_figure(tokens, title, subtitle))
 
 
-def token_figure(
-    names: Sequence[str],
-    ids: Sequence[int] = (),
-    scores: ArrayLike | None = None,
-    kept: Collection[int] = (),
-    label: str = "",
-    title: str = "",
-    subtitle: str = "",
-) -> Figure:
-    """Build what `token_chart` draws, as a matplotlib figure."""
-    count = len(names)
-    values = np.full(count, np.nan) if scores is None else np.asarray(scores, dtype=np.float64)
-    if not count or values.shape != (count,) or (ids and len(ids) != count):
-        raise DataError(f"{count} tokens, {len(ids)} ids and scores of shape {values.shape} do not fit one another")
+def token_figure(tokens: TokenSequence, title: str = "", subtitle: str = "") -> Figure:
+    """Build the matplotlib figure that `token_chart` renders."""
+    count, values = len(tokens.names), tokens.contributions
     bar = bool(np.isfinite(values).any())
     wide = _WIDTH - 2 * MARGIN
-    widest = max(font(110).getlength(shorten(name, 11.0, _WIDEST_CELL)) for name in names) / 720 + 0.16
+    widest = max(font(110).getlength(shorten(name, 11.0, _WIDEST_CELL)) for name in tokens.names) / 720 + 0.16
     cell = min(max(widest, _NARROWEST_CELL), _WIDEST_CELL)
     columns = min(int((wide - 0.5) // cell), count)
-    if columns > 10:  # whole tens are counted faster
+    if columns > 10:  # a reader counts whole tens more easily
         columns -= columns % 10 if columns < count else 0
     lines = math.ceil(count / columns)
     if lines > _MOST_LINES:
         lines = _MOST_LINES
         note = f"the first {lines * columns} of {count} shown"
         subtitle = f"{subtitle} · {note}" if subtitle else note
-    height = _TALL if ids else _LOW
+    height = _TALL if tokens.ids else _LOW
     top = header_height(title, subtitle) + 0.1
     below = 0.85 if bar else MARGIN
     with house_style():
@@ -107,21 +116,27 @@ def token_figure(
                 0.92,
                 0.88,
                 facecolor=color,
-                edgecolor=INK if place in kept else HAIRLINE,
-                linewidth=1.4 if place in kept else 0.8,
-                linestyle="--" if place in kept else "-",
+                edgecolor=INK if place in tokens.kept else HAIRLINE,
+                linewidth=1.4 if place in tokens.kept else 0.8,
+                linestyle="--" if place in tokens.kept else "-",
             )
             axes.add_patch(frame)
             ink = "white" if float(color @ (0.299, 0.587, 0.114)) < 0.5 else INK
-            name = shorten(names[place], 11.0, cell - 0.1)
+            name = shorten(tokens.names[place], 11.0, cell - 0.1)
             axes.text(
-                column + 0.5, line + (0.38 if ids else 0.5), name, fontsize=11, color=ink, ha="center", va="center"
+                column + 0.5,
+                line + (0.38 if tokens.ids else 0.5),
+                name,
+                fontsize=11,
+                color=ink,
+                ha="center",
+                va="center",
             )
-            if ids:
+            if tokens.ids:
                 axes.text(
                     column + 0.5,
                     line + 0.74,
-                    str(ids[place]),
+                    str(tokens.ids[place]),
                     fontsize=7.5,
                     color=ink,
                     ha="center",
@@ -134,12 +149,12 @@ def token_figure(
         for spine in axes.spines.values():
             spine.set_visible(False)
         if bar:
-            _draw_bar(figure, top + lines * height + 0.22, limit, label)
+            _draw_bar(figure, top + lines * height + 0.22, limit, tokens.label)
     return figure
 
 
 def _color(value: float, limit: float) -> NDArray[np.float64]:
-    """Return a color of 0 to 1 on the diverging scale, red for what raises the score."""
+    """Return the color of a contribution as three numbers of 0 to 1: red for a contribution that raises the score."""
     scale = diverging_colors() / 255
     share = value / limit if math.isfinite(value) and limit > 0 else 0.0
     return np.asarray(scale[round((share + 1) / 2 * (len(scale) - 1))])

@@ -1,8 +1,9 @@
-"""Traces: what units answer along time or along a sequence, beneath the signal they answer to."""
+"""The chart of traces: the answers of units along time or a sequence, below the signal that they answer to."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,65 +23,78 @@ _MOST_ROWS = 16
 _MOST_POINTS = 4000
 
 
-def trace_chart(
-    traces: ArrayLike,
-    names: Sequence[str],
-    signal: ArrayLike | None = None,
-    rate: float | None = None,
-    step: str = "step",
-    title: str = "",
-    subtitle: str = "",
-) -> Picture:
-    """Draw traces beneath one another, each in its own scale, and above them the signal.
+@dataclass(frozen=True, slots=True, eq=False)
+class Traces:
+    """The answers of several units along time or along a sequence, and the signal that they answer to.
 
-    Parameters
+    Attributes
     ----------
-    traces : (unit, step)
-        At most 16 of them; zero is a gray line.
+    values : (unit, step)
+        The answers of at most 16 units. Zero is drawn as a gray line.
     names : sequence of str
-        One per trace.
+        One per unit.
     signal : (channel, sample), optional
-        What they answer to; every trace is spread over its whole length.
+        The signal that the units answer to. Every trace is spread over its whole length.
     rate : float, optional
         The signal's samples per second.
     step : str
-        What the traces run along, where there is no signal.
+        The name of the axis that the traces run along, where there is no signal.
+
+    Raises
+    ------
+    DataError
+        If the arrays have other shapes, or hold values that are not finite.
+    """
+
+    values: ArrayLike
+    names: Sequence[str]
+    signal: ArrayLike | None = None
+    rate: float | None = None
+    step: str = "step"
+
+    def __post_init__(self) -> None:
+        rows, above = self.rows, self.channels
+        if rows.ndim != 2 or not 0 < len(rows) <= _MOST_ROWS or not rows.size or len(self.names) != len(rows):
+            raise DataError(
+                f"{len(self.names)} names for an array of shape {rows.shape}: give 1 to {_MOST_ROWS} traces and a name for each"
+            )
+        if not np.isfinite(rows).all() or (above is not None and not np.isfinite(above).all()):
+            raise DataError("the traces have values that are not finite, so they cannot be drawn")
+
+    @property
+    def rows(self) -> NDArray[np.float64]:
+        """The values as (unit, step) float64."""
+        return np.asarray(self.values, np.float64)
+
+    @property
+    def channels(self) -> NDArray[np.float64] | None:
+        """The signal as (channel, sample) float64."""
+        return None if self.signal is None else np.atleast_2d(np.asarray(self.signal, np.float64))
+
+
+def trace_chart(traces: Traces, title: str = "", subtitle: str = "") -> Picture:
+    """Draw traces beneath one another, each in its own scale, and the signal above them.
+
+    Parameters
+    ----------
+    traces : Traces
+        The answers, and the signal that they answer to.
     title, subtitle : str
         Two lines above.
 
     Returns
     -------
     (height, width, 3) uint8
-
-    Raises
-    ------
-    DataError
-        The arrays have other shapes, or hold values that are not finite.
     """
     with house_style():
-        return render(trace_figure(traces, names, signal, rate, step, title, subtitle))
+        return render(trace_figure(traces, title, subtitle))
 
 
-def trace_figure(
-    traces: ArrayLike,
-    names: Sequence[str],
-    signal: ArrayLike | None = None,
-    rate: float | None = None,
-    step: str = "step",
-    title: str = "",
-    subtitle: str = "",
-) -> Figure:
-    """Build what `trace_chart` draws, as a matplotlib figure."""
-    rows = np.asarray(traces, np.float64)
-    if rows.ndim != 2 or not 0 < len(rows) <= _MOST_ROWS or not rows.size or len(names) != len(rows):
-        raise DataError(
-            f"{len(names)} names for an array of shape {rows.shape}: one each for 1 to {_MOST_ROWS} traces is wanted"
-        )
-    above = None if signal is None else np.atleast_2d(np.asarray(signal, np.float64))
-    if not np.isfinite(rows).all() or (above is not None and not np.isfinite(above).all()):
-        raise DataError("the traces have values that are not finite, so they cannot be drawn")
+def trace_figure(traces: Traces, title: str = "", subtitle: str = "") -> Figure:
+    """Build the matplotlib figure that `trace_chart` renders."""
+    rows, above, rate = traces.rows, traces.channels, traces.rate
     length = rows.shape[1] if above is None else above.shape[1]
-    unit, label = (1.0, step if above is None else "sample")
+    unit, label = (1.0, traces.step if above is None else "sample")
     if above is not None and rate is not None:
         unit, label = (1 / rate, "seconds") if length / rate >= 1 else (1e3 / rate, "milliseconds")
     height, gap, high = 0.62, 0.3, 1.25
@@ -97,7 +111,7 @@ def trace_figure(
             axes.set_title("input", loc="left", fontsize=9, color=INK, pad=3)
             axes.tick_params(labelbottom=False)
             top += high + gap
-        for number, (row, name) in enumerate(zip(rows, names, strict=True)):
+        for number, (row, name) in enumerate(zip(rows, traces.names, strict=True)):
             axes = panel(figure, left, top + number * (height + gap), wide, height)
             _draw(axes, row, length, unit, VERMILION)
             axes.set_title(shorten(name, 9.0, wide), loc="left", fontsize=9, color=INK, pad=3)
@@ -107,7 +121,7 @@ def trace_figure(
 
 
 def _draw(axes: Axes, values: NDArray[np.float64], length: int, unit: float, color: str) -> None:
-    """Spread values over `length` samples, each in the middle of what it stands for."""
+    """Draw values spread over `length` samples; each value stands in the middle of the samples that it belongs to."""
     axes.axhline(0, color=HAIRLINE, linewidth=1.0)
     share = length / len(values)
     if len(values) > _MOST_POINTS:

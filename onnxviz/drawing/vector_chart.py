@@ -1,4 +1,4 @@
-"""The chart of a vector input: a bar for each feature, from the mean to the value found, and what it contributes."""
+"""The chart of a vector input: for each feature a bar from the mean to the value found, and the feature's contribution."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ _WIDTH, _NAMES, _NUMBERS, _ROW = 10.5, 2.6, 1.9, 0.27
 _BOUNDED_NUMBERS = 2.3
 _STRIP = 0.8
 _DROPS = 2.3
-# Real rows, told apart by shape as well as by color.
+# The marks of real samples differ in shape and in color.
 _ROW_MARKS = (("^", GREEN), ("s", PURPLE), ("v", ORANGE))
 
 
 def vector_chart(vector: FeatureVector, title: str = "", subtitle: str = "") -> Picture:
     """Draw a vector input as a bar chart.
 
-    One row per feature: its name; a bar from the mean to the value; the bounds as a bracketed line behind it; a dot for
-    every restart; a diamond where the search began; marks for real rows; the value and the mean in the model's own units;
-    and what the feature contributes to the score. Of more than 40 features 30 are shown, those that contribute most or
-    lie farthest from the mean, above a strip of all of them.
+    Each feature has a row. It shows the feature's name; a bar from the mean to the value; the bounds as a line behind the bar; a
+    dot for every restart; a diamond at the start of the search; marks for real samples; the value and the mean in the model's own
+    units; and what the feature contributes to the score. Of more than 40 features only 30 have a row: those that contribute most
+    or lie farthest from the mean. Below them a strip shows all features.
 
     Parameters
     ----------
     vector : FeatureVector
+        The vector, and what is known of its features.
     title, subtitle : str
         Two lines above.
 
@@ -49,14 +50,14 @@ def vector_chart(vector: FeatureVector, title: str = "", subtitle: str = "") -> 
     Raises
     ------
     DataError
-        By `FeatureVector`, when the arrays do not fit one another.
+        Raised by `FeatureVector`, if its arrays do not fit one another.
     """
     with house_style():
         return render(vector_figure(vector, title, subtitle))
 
 
 def vector_figure(vector: FeatureVector, title: str = "", subtitle: str = "") -> Figure:
-    """Build what `vector_chart` draws, as a matplotlib figure."""
+    """Build the matplotlib figure that `vector_chart` renders."""
     features = vector.shown()
     count, rows = np.size(vector.values), len(features)
     partial = rows < count
@@ -121,7 +122,7 @@ def _draw_rows(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) ->
     marks = _draw_real_rows(axes, vector, features, reach)
     for height, shown in ((1.0, handles), (1.0 + 0.24 / (_ROW * len(features)), marks)):
         if shown:
-            # `add_artist` keeps the first legend when the second is made.
+            # `add_artist` keeps the first legend when the second legend is made.
             axes.add_artist(
                 axes.legend(
                     handles=shown,
@@ -149,7 +150,7 @@ def _draw_rows(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) ->
 def _draw_real_rows(
     axes: Axes, vector: FeatureVector, features: NDArray[np.intp], reach: tuple[float, float]
 ) -> list[Artist]:
-    """Draw a mark for every real row, a little above and below one another where they would hide each other."""
+    """Draw the marks of real samples, each sample a little lower than the one before it, so that none is hidden."""
     if vector.rows is None:
         return []
     places = np.arange(len(features))
@@ -176,7 +177,7 @@ def _draw_real_rows(
 
 
 def _draw_drops(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -> None:
-    """Draw what each feature contributes, beside its row."""
+    """Draw each feature's contribution to the score, beside its row."""
     drops = np.asarray(vector.drops, dtype=np.float64)[features]
     measured = np.flatnonzero(np.isfinite(drops))
     colors = [INK if drop >= 0 else HAIRLINE for drop in drops[measured]]
@@ -208,14 +209,14 @@ def _draw_drops(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -
 
 
 def _place(vector: FeatureVector) -> str:
-    """Name what contributions are measured against."""
+    """Return the name of the value that contributions are measured against."""
     if vector.std is not None:
         return "the mean"
     return "the middle" if vector.reference is not None and np.any(vector.reference) else "zero"
 
 
 def _reach(vector: FeatureVector, features: NDArray[np.intp]) -> tuple[float, float]:
-    """Give the ends of the axis: room for all that moves, and for the bounds where they are not far off."""
+    """Return the ends of the axis, which hold all values and marks, and the bounds where these are not far away."""
     seen = [vector.origin()[features], vector.standardized(vector.values)[features]]
     if vector.restarts is not None:
         seen.append(vector.standardized(vector.restarts)[:, features].ravel())
@@ -259,7 +260,7 @@ def _draw_bounds(
 
 
 def _draw_numbers(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -> None:
-    """Write value and mean, or value and start where no mean is known, or bounds, in columns right of the bars."""
+    """Write each feature's value, and its mean, start or bounds, in columns to the right of the bars."""
     if vector.scaled:
         low, high = vector.ends()
         spans = [_span(float(low[feature]), float(high[feature])) for feature in features]
@@ -286,7 +287,7 @@ def _span(low: float, high: float) -> str:
 
 
 def _write_column(axes: Axes, right: float, texts: Sequence[str], color: str) -> None:
-    """Write a heading and a text beside each row, so many inches right of the bars."""
+    """Write a heading and a text for each row, which end `right` inches to the right of the bars."""
     for row, text in enumerate(texts, -1):
         axes.annotate(
             text,
@@ -306,7 +307,7 @@ def _draw_strip(axes: Axes, vector: FeatureVector, features: NDArray[np.intp]) -
     lengths = vector.standardized(vector.values) - vector.origin()
     colors = np.full(lengths.size, MUTED, dtype=object)
     colors[features] = [VERMILION if length >= 0 else BLUE for length in lengths[features]]
-    # On scales of their own bars stand on one line all the same: how far each went counts here, not between which bounds.
+    # The strip has one zero line even where features have scales of their own: it shows how far each value moved.
     axes.vlines(np.arange(lengths.size), 0, lengths, colors=list(colors), linewidth=max(0.6, 300 / lengths.size))
     axes.axhline(0, color=MUTED, linewidth=0.6)
     axes.set_xlim(-1, lengths.size)

@@ -1,4 +1,4 @@
-"""The sheet of a volume: its slices along the depth, in one scale."""
+"""The contact sheet of a volume: its slices along the depth, all in one scale."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnxviz.errors import DataError
 from onnxviz.wording import number_text
 
 MOST = 48
-"""Slices at most; of more, so many are shown, evenly spaced."""
+"""At most this many slices are shown, evenly spaced."""
 
 
 def volume_sheet(volume: NDArray[Any], title: str = "", subtitle: str = "", label: str = "value") -> Picture:
@@ -22,11 +22,11 @@ def volume_sheet(volume: NDArray[Any], title: str = "", subtitle: str = "", labe
     Parameters
     ----------
     volume : (channel, depth, height, width)
-        Drawn in blue below its median and red above, all slices in one scale.
+        The volume. Values below its median are drawn in blue, values above in red.
     title, subtitle : str
         Two lines above.
     label : str
-        What the numbers are.
+        What the values are, and their unit.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def volume_sheet(volume: NDArray[Any], title: str = "", subtitle: str = "", labe
     Raises
     ------
     DataError
-        The array has another number of axes, is empty, or holds numbers that are not finite.
+        If the array has another number of axes, is empty, or holds numbers that are not finite.
     """
     values = np.asarray(volume, dtype=np.float64)
     if values.ndim != 4 or not values.size or not np.isfinite(values).all():

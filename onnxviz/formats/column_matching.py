@@ -88,7 +88,7 @@ def match_columns(
     total = sum(size or 0 for size in wanted)
     if have != total:
         takers = ", ".join(f"{slot.name} {slot.size}" for slot in slots)
-        hint = "; say with --label which column is no feature" if have == total + 1 else ""
+        hint = "; say with `label` which column is no feature" if have == total + 1 else ""
         raise DataError(f"{table.path}: has {have} columns of numbers, and the model takes {total} ({takers}){hint}")
     chosen: list[tuple[int, ...]] = []
     for size in wanted:

@@ -33,11 +33,11 @@ def choose_device(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda"):
-        raise UsageError(f"--device {name}: no device of that name; take auto, cpu, cuda or cuda:1")
+        raise UsageError(f"`device` {name}: no device of that name; take auto, cpu, cuda or cuda:1")
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
-            raise UsageError(f"--device {name}: this machine has {count} CUDA devices; take --device cpu")
+            raise UsageError(f"`device` {name}: this machine has {count} CUDA devices; take `device` cpu")
         torch.backends.cudnn.allow_tf32 = False
     return device
 

@@ -162,7 +162,7 @@ def test_a_finished_set_is_not_climbed_again_and_another_real_input_is_refused(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["-t", "like(c)"], 2, "--like FILE"),
+        (["-t", "like(c)"], 2, "give one with --like"),
         (["-t", "c[1]", "--like", "real.npy"], 2, "no target follows it"),
         (["-t", "like(c)", "--like", "absent.npy"], 2, "no such file"),
         (["-t", "like(c)", "--like", "wrong.npy"], 1, "does not fit"),

@@ -13,14 +13,14 @@ from PIL import ImageColor
 from onnxviz.drawing.colors import BACKGROUND
 from onnxviz.drawing.feature_vector import FeatureVector
 from onnxviz.drawing.figures import house_style, new_figure, render, shorten
-from onnxviz.drawing.heat_map import heat_map
-from onnxviz.drawing.signal_chart import signal_chart
+from onnxviz.drawing.heat_map import Plane, heat_map
+from onnxviz.drawing.signal_chart import Signal, signal_chart
 from onnxviz.drawing.vector_chart import vector_chart
 
 CHARTS = {
     "vector": lambda: vector_chart(FeatureVector([1.0, -2.0], ["a", "b"], restarts=[[1.0, -1.0]]), "title", "subtitle"),
-    "signal": lambda: signal_chart(np.sin(np.arange(50.0)), title="title"),
-    "heat": lambda: heat_map(np.eye(4), title="title"),
+    "signal": lambda: signal_chart(Signal(np.sin(np.arange(50.0))), "title"),
+    "heat": lambda: heat_map(Plane(np.eye(4)), "title"),
 }
 
 
@@ -48,11 +48,11 @@ def test_charts_need_no_pyplot_and_leave_no_setting():
 import sys, matplotlib, numpy
 matplotlib.rcParams["font.size"] = 31
 before = matplotlib.rcParams.copy()
-from onnxviz.drawing.heat_map import heat_map
-from onnxviz.drawing.signal_chart import signal_chart
+from onnxviz.drawing.heat_map import Plane, heat_map
+from onnxviz.drawing.signal_chart import Signal, signal_chart
 from onnxviz.drawing.feature_vector import FeatureVector
 from onnxviz.drawing.vector_chart import vector_chart
-heat_map(numpy.eye(3)); signal_chart([1.0, 2.0, 0.0]); vector_chart(FeatureVector([1.0]))
+heat_map(Plane(numpy.eye(3))); signal_chart(Signal([1.0, 2.0, 0.0])); vector_chart(FeatureVector([1.0]))
 print("matplotlib.pyplot" in sys.modules, dict.__eq__(matplotlib.rcParams, before))
 """
     assert run(code).split() == ["False", "True"]

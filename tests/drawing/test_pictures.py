@@ -152,8 +152,8 @@ def test_a_saved_picture_is_the_picture(tmp_path):
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: to_rgb(np.zeros((4, 5, 2)), 0, 1), r"shape \(4, 5, 2\) has no colors"),
-        (lambda: to_rgb(np.zeros(4), 0, 1), r"shape \(4,\) has no colors"),
+        (lambda: to_rgb(np.zeros((4, 5, 2)), 0, 1), r"shape \(4, 5, 2\) cannot be drawn in colors"),
+        (lambda: to_rgb(np.zeros(4), 0, 1), r"shape \(4,\) cannot be drawn in colors"),
         (lambda: to_rgb(np.zeros((4, 5)), 1, 1), "cannot reach from 1 to 1; the first must be the smaller one"),
         (lambda: to_rgb(np.zeros((4, 5)), 0, np.inf), "cannot reach from 0 to inf"),
         (lambda: diverging(np.zeros(3)), r"shape \(3,\) is no plane; give \(height, width\)"),

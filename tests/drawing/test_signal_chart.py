@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxviz.drawing.signal_chart import signal_chart, signal_figure, spectrogram, spectrum
+from onnxviz.drawing.signal_chart import Signal, signal_chart, signal_figure, spectrogram, spectrum
 from onnxviz.errors import DataError
 
 RANDOM = np.random.default_rng(0)
@@ -50,18 +50,18 @@ def test_a_chirp_rises_in_its_spectrogram_and_a_short_or_rateless_signal_has_non
     time = np.arange(4000) / 8000
     chirp = np.sin(2 * np.pi * (200 + 2000 * time) * time)
     assert (np.diff(spectrogram(chirp, 256).argmax(0)) >= 0).all()
-    assert len(signal_figure(chirp, 8000).axes) == 3
-    assert len(signal_figure(chirp).axes) == 2
-    assert len(signal_figure(chirp[:200], 8000).axes) == 2
-    assert len(signal_figure(np.zeros(4000), 8000).axes) == 3
+    assert len(signal_figure(Signal(chirp, 8000)).axes) == 3
+    assert len(signal_figure(Signal(chirp)).axes) == 2
+    assert len(signal_figure(Signal(chirp[:200], 8000)).axes) == 2
+    assert len(signal_figure(Signal(np.zeros(4000), 8000)).axes) == 3
 
 
 def test_a_series_of_steps_has_lines_for_the_restarts_and_no_spectrum():
-    figure = signal_figure(np.zeros((2, 20)), others=np.ones((3, 2, 20)), step="step", spectra=False)
+    figure = signal_figure(Signal(np.zeros((2, 20)), others=np.ones((3, 2, 20)), step="step", spectra=False))
     assert [len(axes.lines) for axes in figure.axes] == [4, 4]
     assert labels(figure) == ["step"]
     with pytest.raises(DataError, match="other signals"):
-        signal_figure(np.zeros((2, 20)), others=np.ones((3, 2, 19)))
+        Signal(np.zeros((2, 20)), others=np.ones((3, 2, 19)))
 
 
 def labels(figure):
@@ -79,7 +79,7 @@ def labels(figure):
     ],
 )
 def test_axes_are_in_the_units_that_are_known(length, rate, expected):
-    figure = signal_figure(RANDOM.normal(size=length), rate)
+    figure = signal_figure(Signal(RANDOM.normal(size=length), rate))
     assert labels(figure) == expected
     end = {
         "sample": length - 1,
@@ -91,7 +91,7 @@ def test_axes_are_in_the_units_that_are_known(length, rate, expected):
 
 def test_a_line_has_the_samples_of_its_channel():
     signal = RANDOM.normal(size=(3, 20))
-    figure = signal_figure(signal, names=["x", "y", "z"])
+    figure = signal_figure(Signal(signal, names=["x", "y", "z"]))
     assert len(figure.axes) == 6
     for number in range(3):
         axes = figure.axes[2 * number]
@@ -101,7 +101,7 @@ def test_a_line_has_the_samples_of_its_channel():
 
 def test_a_reference_stands_behind_and_is_named():
     signal, reference = RANDOM.normal(size=(2, 1, 20))
-    axes = signal_figure(signal, reference=reference, reference_name="real\nsignal").axes[0]
+    axes = signal_figure(Signal(signal, reference=reference, reference_name="real\nsignal")).axes[0]
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), reference[0])
     np.testing.assert_array_equal(axes.lines[1].get_ydata(), signal[0])
     assert axes.get_title(loc="right") == "gray: real\\nsignal"
@@ -109,7 +109,7 @@ def test_a_reference_stands_behind_and_is_named():
 
 def test_of_many_channels_those_that_vary_most_are_shown_and_told():
     signal = RANDOM.normal(size=(20, 50)) * np.arange(1, 21)[:, None] ** 3
-    figure = signal_figure(signal, subtitle="eeg.onnx")
+    figure = signal_figure(Signal(signal), subtitle="eeg.onnx")
     assert len(figure.axes) == 24
     assert [axes.get_title(loc="left") for axes in figure.axes[::2]] == [f"channel {n}" for n in range(8, 20)]
     assert figure.texts[0].get_text() == "eeg.onnx · 12 of 20 channels shown, those that vary most"
@@ -118,7 +118,7 @@ def test_of_many_channels_those_that_vary_most_are_shown_and_told():
 def test_long_signals_keep_their_extremes():
     signal = RANDOM.normal(size=50000) * 0.01
     signal[31234], signal[31236] = 7.0, -5.0
-    (band,) = signal_figure(signal).axes[0].collections
+    (band,) = signal_figure(Signal(signal)).axes[0].collections
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.max() == 7
     assert heights.min() == -5
@@ -126,24 +126,24 @@ def test_long_signals_keep_their_extremes():
 
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_the_shortest_signals_can_be_drawn(length):
-    assert signal_chart(np.ones(length)).shape[2] == 3
+    assert signal_chart(Signal(np.ones(length))).shape[2] == 3
 
 
 def test_a_constant_can_be_drawn():
-    assert signal_chart(np.zeros((2, 30)), units="$g$ \u202e", title="flat").shape[2] == 3
+    assert signal_chart(Signal(np.zeros((2, 30)), units="$g$ \u202e"), "flat").shape[2] == 3
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"signal": np.zeros((1, 2, 3))}, r"shape \(1, 2, 3\) is no signal; \(channel, sample\) is"),
-        ({"signal": np.zeros((2, 0))}, "is no signal"),
-        ({"signal": [1.0, np.inf]}, "values that are not finite"),
-        ({"signal": [1.0, 2.0], "reference": [1.0]}, r"the reference has the shape \(1, 1\), the signal \(1, 2\)"),
-        ({"signal": [1.0, 2.0], "names": ["a", "b"]}, "2 names were given for 1 channels"),
-        ({"signal": [1.0, 2.0], "rate": 0}, "a rate of 0 samples per second is none"),
+        ({"values": np.zeros((1, 2, 3))}, r"shape \(1, 2, 3\) is no signal; \(channel, sample\) is"),
+        ({"values": np.zeros((2, 0))}, "is no signal"),
+        ({"values": [1.0, np.inf]}, "values that are not finite"),
+        ({"values": [1.0, 2.0], "reference": [1.0]}, r"the reference has the shape \(1, 1\), the signal \(1, 2\)"),
+        ({"values": [1.0, 2.0], "names": ["a", "b"]}, "2 names were given for 1 channels"),
+        ({"values": [1.0, 2.0], "rate": 0}, "a rate of 0 samples per second is none"),
     ],
 )
 def test_what_does_not_fit_is_told(given, message):
     with pytest.raises(DataError, match=message):
-        signal_chart(**given)
+        Signal(**given)

@@ -82,7 +82,7 @@ def test_bars_are_drawn_and_bounded(count: int) -> None:
         np.ones(count), np.zeros(count), [panel(count), panel(count)], names, "title", "of a table"
     )
     assert found.shape[0] < 2400
-    with pytest.raises(DataError, match="as many"):
+    with pytest.raises(DataError, match="needs a name"):
         attribution_bars(np.ones(count), np.zeros(count), [panel(count)], [*names, "one more"])
 
 

@@ -58,12 +58,11 @@ def answer_picture(
         return _bars(answer, values, title, subtitle)
     if values.ndim <= 2 and ("time" in answer.axes or "step" in answer.axes):
         return _traces(answer, values, drawing, sample, rate, title, subtitle)
-    from onnxviz.drawing.heat_map import heat_map
+    from onnxviz.drawing.heat_map import Plane, heat_map
 
     rows = " × ".join(answer.axes[:-1]) or "value"
-    return heat_map(
-        values.reshape(-1, values.shape[-1]), rows, answer.axes[-1], label="activation", title=title, subtitle=subtitle
-    )
+    plane = Plane(values.reshape(-1, values.shape[-1]), rows, answer.axes[-1], label="activation")
+    return heat_map(plane, title, subtitle)
 
 
 def _plane(values: np.ndarray) -> np.ndarray:
@@ -136,9 +135,9 @@ def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subt
     if not answer.units:
         plane = _plane(answer.values)
         if not tiles:
-            from onnxviz.drawing.heat_map import heat_map
+            from onnxviz.drawing.heat_map import Plane, heat_map
 
-            return heat_map(plane, "height", "width", label="activation", title=title, subtitle=subtitle)
+            return heat_map(Plane(plane, "height", "width", label="activation"), title, subtitle)
         largest = float(np.nanmax(np.abs(plane)))
         scale = "diverging" if np.nanmin(plane) < 0 else "sequential"
         bar = ColorBar(scale, 0.0, largest, "activation") if largest > 0 else None
@@ -199,7 +198,7 @@ def _traces(
     title: str,
     subtitle: str,
 ) -> Picture:
-    from onnxviz.drawing.trace_chart import trace_chart
+    from onnxviz.drawing.trace_chart import Traces, trace_chart
 
     along = "time" if "time" in answer.axes else "step"
     rows = np.moveaxis(values, answer.axes.index(along), -1).reshape(-1, values.shape[answer.axes.index(along)])
@@ -213,4 +212,4 @@ def _traces(
     signal = None
     if drawing.expected.kind == "signal":
         signal = np.atleast_2d(sample.reshape(-1, sample.shape[-1]))
-    return trace_chart(rows, names, signal, rate, "step", title, subtitle)
+    return trace_chart(Traces(rows, names, signal, rate), title, subtitle)

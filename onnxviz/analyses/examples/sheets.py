@@ -183,7 +183,7 @@ class Sheets:
         self, sections: dict[str, list[dict[str, Any]]], samples: dict[str, np.ndarray], title: str, subtitle: str
     ) -> Picture | None:
         """Draw rows as columns of a map: each feature in deviations from its mean over the rows shown."""
-        from onnxviz.drawing.heat_map import heat_map
+        from onnxviz.drawing.heat_map import Plane, heat_map
 
         order = [one for name in LISTS for one in (sections[name][::-1] if name == "lowest" else sections[name])]
         present = [one for one in order if one["id"] in samples]
@@ -198,7 +198,7 @@ class Sheets:
         known = (self.drawing.names, self.columns, tuple(f"[{feature}]" for feature in range(len(values))))
         names = next(names for names in known if len(names) == len(values))
         counts = ", ".join(f"{len(sections[name])} {name}" for name in LISTS if sections[name])
-        return heat_map(
+        plane = Plane(
             scaled,
             "feature",
             f"rows of the table and their scores, from the highest to the lowest: {counts}",
@@ -207,9 +207,8 @@ class Sheets:
             scale="diverging",
             limits=(-2.5, 2.5),
             label="deviations from the mean",
-            title=title,
-            subtitle=subtitle,
         )
+        return heat_map(plane, title, subtitle)
 
 
 def _distinct(row: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

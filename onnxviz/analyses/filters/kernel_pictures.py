@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -47,12 +48,12 @@ def kernel_colors(found: FirstLayer, expected: InputContract | None) -> Colors |
 
 def matrix_picture(model: Any, found: FirstLayer, title: str = "", subtitle: str = "") -> Picture:
     """Draw a matrix as a heat map, a row for each unit; features with names stand as rows, where a name is read."""
-    from onnxviz.drawing.heat_map import heat_map
+    from onnxviz.drawing.heat_map import Plane, heat_map
     from onnxviz.model.graph.labels import feature_names
 
     units, features = found.kernels.shape
     names = feature_names(model.original)
-    how: dict[str, Any] = {"scale": "diverging", "label": "weight", "title": title, "subtitle": subtitle}
+    plane = Plane(found.kernels, "unit", "feature", scale="diverging", label="weight")
     if len(names) == features and features <= 40 < 10 * units:
-        return heat_map(found.kernels.T, "feature", "unit", row_names=names, **how)
-    return heat_map(found.kernels, "unit", "feature", **how)
+        plane = replace(plane, values=found.kernels.T, rows="feature", columns="unit", row_names=names)
+    return heat_map(plane, title, subtitle)

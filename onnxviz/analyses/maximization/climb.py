@@ -8,11 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.analyses.maximization.scoring import Measure, measurement, scorer, search_scorer, torch_copy
+from onnxviz.methods.ascent.status import Status
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.task import Search
     from onnxviz.methods.ascent.scorer import Scorer
-    from onnxviz.methods.ascent.search import Found, Settings
+    from onnxviz.methods.ascent.search import Found
+    from onnxviz.methods.ascent.settings import Settings
     from onnxviz.methods.ascent.space import Space
     from onnxviz.methods.objectives.objectives import Objective
 
@@ -141,7 +143,7 @@ def climb(
         for group in tools.groups(tools.network, space, aims, search.settings, progress):
             for found in group:
                 done += 1
-                stopped = stopped or found.ascent.status == "interrupted"
+                stopped = stopped or found.ascent.status == Status.INTERRUPTED
                 yield todo[done - 1][0], found, space
         if stopped:
             return

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from onnxviz.analyses.maximization.optimizer_choice import OptimizerName
     from onnxviz.analyses.maximization.request import MaximizationRequest
     from onnxviz.analyses.maximization.subject import Subject
-    from onnxviz.methods.ascent.search import Settings
+    from onnxviz.methods.ascent.settings import Settings
     from onnxviz.methods.ascent.space import Space
     from onnxviz.methods.objectives.objectives import Objective
 
@@ -77,7 +77,7 @@ def settings(
     listener: Listener,
 ) -> Settings:
     """Return how the search goes: as asked, else as was measured to suit the kind of input and what a step costs."""
-    from onnxviz.methods.ascent.search import Settings
+    from onnxviz.methods.ascent.settings import Settings
 
     blind = optimizer == "cma"
     costly, vast = not blind and cost.is_high(space), not blind and cost.is_vast(space)

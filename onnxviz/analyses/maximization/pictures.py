@@ -116,21 +116,15 @@ def draw_sample(
     tokens = presentation.tokens
     if tokens is None:
         return presentation.drawing.draw(array, title, subtitle)
-    from onnxviz.drawing.token_chart import token_chart
+    from onnxviz.drawing.token_chart import TokenSequence, token_chart
 
     label = "" if drops is None else "score lost when another token takes the place"
     if tokens.kept:
         label += "; dashed: kept" if label else "dashed: kept"
     names = [tokens.name(int(token)) for token in array]
-    return token_chart(
-        names,
-        array.tolist() if tokens.names else (),
-        drops,
-        kept=tuple(tokens.kept),
-        label=label,
-        title=title,
-        subtitle=" · ".join(part for part in (subtitle, f"{tokens.embedding.ids}: {len(names)} tokens") if part),
-    )
+    sequence = TokenSequence(names, array.tolist() if tokens.names else (), drops, tuple(tokens.kept), label)
+    count = f"{tokens.embedding.ids}: {len(names)} tokens"
+    return token_chart(sequence, title, f"{subtitle} · {count}" if subtitle else count)
 
 
 def _enlarged(presentation: Presentation, picture: Picture) -> Picture:

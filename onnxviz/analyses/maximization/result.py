@@ -279,7 +279,7 @@ def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[s
         "climbed_score": float(np.mean([one.score for one in climbed.ascents])),
         "initial_climbed_score": float(np.mean([one.initial_score for one in climbed.ascents])),
         "set": members,
-        "status": ascent.status,
+        "status": ascent.status.reported,
         "message": "; ".join(text for text in remarks if text),
         "start": task.presentation.start,
         "window": None if window is None else [[part.start, part.stop] for part in window],

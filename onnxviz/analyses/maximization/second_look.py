@@ -12,15 +12,20 @@ import numpy as np
 from onnxviz.analyses.maximization.findings import Findings
 from onnxviz.analyses.maximization.token_findings import token_findings
 from onnxviz.analyses.maximization.vector_findings import vector_findings
+from onnxviz.methods.ascent.status import Status
 
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.tokens import Tokens
     from onnxviz.analyses.maximization.climb import Instruments
     from onnxviz.analyses.maximization.task import Knowledge
-    from onnxviz.methods.ascent.search import Found, Settings
+    from onnxviz.methods.ascent.search import Found
+    from onnxviz.methods.ascent.settings import Settings
     from onnxviz.methods.ascent.space import Space
     from onnxviz.methods.objectives.objectives import Objective
 
+
+_BROKEN = (Status.INTERRUPTED, Status.NOT_FINITE)
+"""The ends of an ascent whose input is not examined further."""
 
 _AWAKE = 0.5
 """A picture that was woken just a little rises by less than this part of what noise does."""
@@ -78,7 +83,7 @@ class Inquiry:
                     remark = "dead at its random starts, and climbed from a random input at which it is not"
                 return begun, replace(findings, remark="; ".join(filter(None, (remark, findings.remark))))
         findings = replace(self._findings(objective, found), remark=self._rows(objective))
-        stopped = found.ascent.status in ("interrupted", "not_finite")
+        stopped = found.ascent.status in _BROKEN
         if objective == found.objective or objective.members or tools.check is None or stopped:
             return found, findings
         start, end = tools.score.alone(objective, np.stack([findings.start, findings.array]))
@@ -99,7 +104,7 @@ class Inquiry:
             return False
         if not _dead(found):
             # Where a logit left its probability behind, the remedy is to climb the probability; and a vector has more starts.
-            same = space.spectral and objective == found.objective and found.ascent.status in ("ok", "no_progress")
+            same = space.spectral and objective == found.objective and found.ascent.status not in _BROKEN
             rise = found.ascent.score - found.ascent.initial_score
             return same and rise < _AWAKE * (best_probe - found.ascent.initial_score)
         return bool(tools.score.alone(objective, found.ascent.array[None])[0] < best_probe)
@@ -122,7 +127,7 @@ class Inquiry:
         starts, every = search.settled(found.starts), search.settled(arrays)
         plain = Findings(every[found.best], starts[found.best], every, starts)
         is_vector = self.knowledge.expected.kind == "vector" and len(search.shape) == 2
-        broken = found.ascent.status in ("interrupted", "not_finite") or not np.isfinite(plain.array).all()
+        broken = found.ascent.status in _BROKEN or not np.isfinite(plain.array).all()
         if not is_vector or broken or objective.members:
             return plain
         return self._vector_findings(objective, found, plain)
@@ -153,13 +158,11 @@ class Inquiry:
             If it is interrupted.
         """
         found = next(self.tools.groups(network, space, [objective], settings))[0]
-        if found.ascent.status == "interrupted":
+        if found.ascent.status == Status.INTERRUPTED:
             raise KeyboardInterrupt
         return found
 
 
 def _dead(found: Found) -> bool:
     """Tell whether no start gave a gradient."""
-    from onnxviz.methods.ascent.maximization import DEAD
-
-    return all(ascent.message == DEAD for ascent in found.ascents)
+    return all(ascent.status == Status.DEAD for ascent in found.ascents)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onnxviz.contract import InputContract
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.lattice import Lattice
-    from onnxviz.methods.ascent.search import Settings
+    from onnxviz.methods.ascent.settings import Settings
     from onnxviz.methods.ascent.space import Space
     from onnxviz.methods.objectives.objectives import Objective
     from onnxviz.model.model import Model

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.methods.ascent.status import Status
 from onnxviz.methods.ascent.swaps import Swapped, greedy_swaps
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def token_findings(search: Search, objective: Objective, found: Found, score: Sc
         tokens.movable(length),
     )
     rounds = max(8, min(4 * length, 128, _MOST_TOKENS // (swaps.count * length)))
-    if network is None or found.ascent.status == "interrupted":
+    if network is None or found.ascent.status == Status.INTERRUPTED:
         rounds = 0
     ends = [
         greedy_swaps(measured, points[place], swaps, rounds=rounds)

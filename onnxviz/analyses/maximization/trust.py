@@ -13,6 +13,7 @@ import numpy as np
 
 from onnxviz.analyses.maximization.scoring import scorer
 from onnxviz.analyses.maximization.wording import plus_minus
+from onnxviz.methods.ascent.status import Status
 
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.few_samples import SampleBatches
@@ -254,7 +255,6 @@ class Trust:
         torch_score, score, start : float
             Of the best input by torch and by ONNX Runtime, and of where its search began by ONNX Runtime.
         """
-        from onnxviz.methods.ascent.maximization import DEAD
         from onnxviz.methods.evidence.robustness import robustness
         from onnxviz.methods.evidence.standing import standing
         from onnxviz.methods.evidence.verdict import Evidence, judge
@@ -273,7 +273,7 @@ class Trust:
                 low=low,
                 high=high,
                 operator=operator,
-                blocked=sum(ascent.message == DEAD for ascent in found.ascents),
+                blocked=sum(ascent.status == Status.DEAD for ascent in found.ascents),
                 starts=len(found.ascents),
             )
         )
@@ -284,7 +284,7 @@ class Trust:
             )
         place = standing(score, self.samples.get(name, _NONE))
         return {
-            "verdict": asdict(verdict),
+            "verdict": {"word": str(verdict.word), "message": verdict.message},
             "robustness": None if moved is None else asdict(moved),
             "data": None if place is None else {**asdict(place), "statement": place.statement},
         }

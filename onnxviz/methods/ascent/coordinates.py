@@ -68,7 +68,7 @@ class Coordinates:
         count = int(np.prod(shape))
         signs = np.ones(count, np.float32)
         if isinstance(parameterization, Fourier):
-            groups = _lowest(parameterization.sizes, shape[0], most)
+            groups = _lowest(parameterization.frame.sizes, shape[0], most)
             how = f"its {groups.max() + 1} lowest coefficients"
         elif count > most:
             generator = np.random.default_rng(seed)

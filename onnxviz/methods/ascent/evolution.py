@@ -15,11 +15,13 @@ from cmaes import CMA, SepCMA
 from numpy.typing import NDArray
 
 from onnxviz.methods.ascent.coordinates import Coordinates
-from onnxviz.methods.ascent.maximization import LEVEL, Ascent, Status
+from onnxviz.methods.ascent.maximization import Ascent
 from onnxviz.methods.ascent.runs import Run
 from onnxviz.methods.ascent.scorer import Score
-from onnxviz.methods.ascent.search import Found, Settings
+from onnxviz.methods.ascent.search import Found
+from onnxviz.methods.ascent.settings import Settings
 from onnxviz.methods.ascent.space import Space
+from onnxviz.methods.ascent.status import Status
 from onnxviz.methods.objectives.objectives import Objective
 
 _WHOLE = 40
@@ -85,7 +87,7 @@ def evolve(
                 ascents = [_interrupted(one) for one in ascents]
                 break
         yield [replace(Found.of(objective, ascents, np.stack(beginnings), start), text=text)]
-        if ascents[0].status == "interrupted":
+        if ascents[0].status == Status.INTERRUPTED:
             return
 
 
@@ -172,14 +174,13 @@ class _Search:
 
     def result(self) -> Ascent:
         """Return what was found."""
-        status: Status = "ok"
-        message = ""
+        status = Status.OK
         if not math.isfinite(self.best.score):
-            status, message = "not_finite", "no score was a finite number"
+            status = Status.NOT_FINITE
         elif math.isfinite(self._initial) and not self.best.score > self._initial + 1e-6 * abs(self._initial):
-            status, message = "no_progress", LEVEL
+            status = Status.NO_PROGRESS
         history = np.asarray(self.history, np.float32)
-        return Ascent(self.best.array, self.best.score, self._initial, history, status, message, len(history))
+        return Ascent(self.best.array, self.best.score, self._initial, history, status, len(history))
 
     def _look(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return (sample,) scores, and distances from the middle in standardized units."""
@@ -203,5 +204,5 @@ class _Search:
 
 
 def _interrupted(ascent: Ascent) -> Ascent:
-    message = f"interrupted after {ascent.steps} generations; this is the best so far"
-    return replace(ascent, status="interrupted", message=message)
+    detail = f"interrupted after {ascent.steps} generations; this is the best so far"
+    return replace(ascent, status=Status.INTERRUPTED, detail=detail)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import UsageError
-from onnxviz.methods.ascent.painting import Painted, mirrors
+from onnxviz.methods.ascent.painting import Frame, Painted, mirrors
 from onnxviz.methods.ascent.parameterizations import Values, fit, size
 from onnxviz.methods.ascent.runs import Run, normal
 
@@ -44,17 +44,8 @@ class Fourier:
         What each coefficient is multiplied with, (*frequencies, 2): the same for both parts, so that it is one pass.
     mirrored : Tensor
         The filter times how often a coefficient counts, of the same shape.
-    sizes : tuple of int
-        Of the spatial axes, in the order of the axes.
-    colors : Tensor or None
-        (channel, channel), from decorrelated to actual channels.
-    order : tuple of int
-        How (batch, channel, *spatial) is permuted to the input's layout.
-    channels : bool
-        Whether the input has a channel axis at all.
-    middle, span : Tensor
-        Of the shape of a sample: the middle and the length of the range; mean and standard deviation where there is no
-        range.
+    frame : Frame
+        The layout, the colors and the range of the input.
     bounded : bool
         Whether there is a range.
     text : str
@@ -64,12 +55,7 @@ class Fourier:
     variables: tuple[Tensor]
     filter: Tensor
     mirrored: Tensor
-    sizes: tuple[int, ...]
-    colors: Tensor | None
-    order: tuple[int, ...]
-    channels: bool
-    middle: Tensor
-    span: Tensor
+    frame: Frame
     bounded: bool
     text: str
 
@@ -154,12 +140,7 @@ class Fourier:
             (spectrum.requires_grad_(),),
             factors,
             factors * mirrors(sizes, device),
-            sizes,
-            None if colors is None else _matrix(colors, count, device),
-            order,
-            channel is not None,
-            middle,
-            span,
+            Frame(sizes, None if colors is None else _matrix(colors, count, device), order, middle, span),
             low is not None,
             f"spectrum of {size(shape)} ({axes}), slope {slope:g}, {describe(colors)}, {extent}",
         )
@@ -167,14 +148,17 @@ class Fourier:
     @property
     def spatial(self) -> tuple[int, ...]:
         """All axes but the batch and the channel."""
-        if not self.channels:
-            return tuple(range(1, len(self.sizes) + 1))
-        return tuple(axis for axis, source in enumerate(self.order) if source > 1)
+        return self.frame.spatial
 
     @property
-    def inverse(self) -> tuple[int, ...]:
-        """How the input's layout is permuted to (batch, channel, *spatial)."""
-        return tuple(self.order.index(axis) for axis in range(len(self.order)))
+    def middle(self) -> Tensor:
+        """The middle of the range, or the mean where there is no range."""
+        return self.frame.middle
+
+    @property
+    def span(self) -> Tensor:
+        """The length of the range, or the standard deviation where there is no range."""
+        return self.frame.span
 
     @property
     def floor(self) -> float:
@@ -203,22 +187,23 @@ class Fourier:
 
     def paint(self, spectrum: Tensor) -> Tensor:
         """Return the input of a spectrum, (batch, channel, *frequencies) complex: transformed, colored, in its range."""
+        frame = self.frame
         if self.bounded:
-            mirrored = mirrors(self.sizes, spectrum.device)
+            mirrored = mirrors(frame.sizes, spectrum.device)
             return self._painted(torch.view_as_real(spectrum), None, mirrored)
-        waves = torch.fft.irfftn(spectrum, s=self.sizes, dim=tuple(range(2, 2 + len(self.sizes))))
-        if self.colors is not None:
-            waves = (self.colors @ waves.flatten(2)).reshape(waves.shape)
+        waves = torch.fft.irfftn(spectrum, s=frame.sizes, dim=tuple(range(2, 2 + len(frame.sizes))))
+        if frame.colors is not None:
+            waves = (frame.colors @ waves.flatten(2)).reshape(waves.shape)
         # Soft ceilings on the contrast of the whole, which is that of the data, and of each element. Without them the
         # score would only tell how many steps were taken, or hang on a few dots that no data have.
         power = waves.flatten(1).square().mean(1).reshape(-1, *[1] * (waves.ndim - 1))
         unit = PEAK * torch.tanh(waves * torch.rsqrt(1 + power) / PEAK)
-        unit = unit.permute(self.order) if self.channels else unit.squeeze(1)
-        return self.middle + self.span * unit
+        unit = unit.permute(frame.order) if frame.channels else unit.squeeze(1)
+        return frame.middle + frame.span * unit
 
     def _painted(self, parts: Tensor, factors: Tensor | None, mirrored: Tensor) -> Tensor:
         """Return the input, in its range, of real and imaginary parts that are multiplied with some factors."""
-        painted: Tensor = Painted.apply(parts, factors, mirrored, self)  # type: ignore[no-untyped-call]  # torch has no types here
+        painted: Tensor = Painted.apply(parts, factors, mirrored, self.frame)  # type: ignore[no-untyped-call]  # torch has no types here
         return painted
 
     def standardize(self, inputs: Tensor) -> Tensor:
@@ -239,17 +224,18 @@ class Fourier:
         Tensor
             (batch, channel, *frequencies) complex64.
         """
-        unit = (inputs - self.middle) / self.span
-        unit = unit.permute(self.inverse) if self.channels else unit[:, None]
+        frame = self.frame
+        unit = self.standardize(inputs)
+        unit = unit.permute(frame.inverse) if frame.channels else unit[:, None]
         if self.bounded:
             waves = torch.logit((unit + 0.5).clamp(INSIDE, 1 - INSIDE))
         else:
             soft = PEAK * torch.atanh((unit / PEAK).clamp(INSIDE - 1, 1 - INSIDE))
             power = soft.flatten(1).square().mean(1).clamp_max(1 - INSIDE).reshape(-1, *[1] * (soft.ndim - 1))
             waves = soft * torch.rsqrt(1 - power)
-        if self.colors is not None:
-            waves = torch.einsum("cd,bd...->bc...", torch.linalg.pinv(self.colors), waves)
-        spectrum: Tensor = torch.fft.rfftn(waves, dim=tuple(range(2, 2 + len(self.sizes))))
+        if frame.colors is not None:
+            waves = torch.einsum("cd,bd...->bc...", torch.linalg.pinv(frame.colors), waves)
+        spectrum: Tensor = torch.fft.rfftn(waves, dim=tuple(range(2, 2 + len(frame.sizes))))
         return spectrum
 
     def place(self, inputs: Tensor) -> None:

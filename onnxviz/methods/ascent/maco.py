@@ -37,8 +37,8 @@ class Maco:
         Phases, (batch, channel, *frequencies), standardized when they are realized.
     magnitudes : Tensor
         (channel, *frequencies).
-    frame : Fourier
-        Colors, layout and range, which are those of a free spectrum.
+    fourier : Fourier
+        The transform of a spectrum into the input, with its colors, layout and range.
     transparency : Tensor
         (batch, *shape): the sum of the gradient's magnitude at each element, over all steps so far.
     text : str
@@ -47,7 +47,7 @@ class Maco:
 
     variables: tuple[Tensor]
     magnitudes: Tensor
-    frame: Fourier
+    fourier: Fourier
     transparency: Tensor
     text: str
 
@@ -81,8 +81,8 @@ class Maco:
         UsageError
             If axes, range or colors do not fit the shape.
         """
-        frame = Fourier.start(runs, shape, axes, low=low, high=high, mean=mean, std=std, colors=colors, device=device)
-        count = frame.variables[0].shape[1]
+        fourier = Fourier.start(runs, shape, axes, low=low, high=high, mean=mean, std=std, colors=colors, device=device)
+        frame, count = fourier.frame, fourier.variables[0].shape[1]
         magnitudes = natural_magnitudes(frame.sizes, count, slope).to(device)
         # By Parseval the contrast does not depend on the phases. A deviation of 1 before the sigmoid is about that of photographs.
         power = power_of(magnitudes, frame.sizes)
@@ -93,7 +93,7 @@ class Maco:
         return cls(
             (phases.requires_grad_(),),
             magnitudes,
-            frame,
+            fourier,
             torch.zeros((len(runs), *shape), device=device),
             f"phases of {size(shape)} ({axes}), {kind}, {describe(colors)}",
         )
@@ -101,17 +101,17 @@ class Maco:
     @property
     def spatial(self) -> tuple[int, ...]:
         """All axes but the batch and the channel."""
-        return self.frame.spatial
+        return self.fourier.spatial
 
     @property
     def middle(self) -> Tensor:
         """The middle of the range, or the mean."""
-        return self.frame.middle
+        return self.fourier.middle
 
     @property
     def span(self) -> Tensor:
         """The length of the range, or the standard deviation."""
-        return self.frame.span
+        return self.fourier.span
 
     @property
     def floor(self) -> float:
@@ -132,7 +132,7 @@ class Maco:
         # Standardized as a whole: an optimizer whose steps add up would otherwise turn phases round and round.
         phases = (raw - mean.reshape(beside)) * (EVEN / deviation.clamp_min(1e-12).reshape(beside))
         spectrum = torch.polar(self.magnitudes.expand_as(phases), phases)
-        inputs = self.frame.paint(spectrum)
+        inputs = self.fourier.paint(spectrum)
         if inputs.requires_grad:
             inputs.register_hook(self._note)  # type: ignore[no-untyped-call]  # torch leaves it without types
         return inputs
@@ -142,12 +142,12 @@ class Maco:
 
     def standardize(self, inputs: Tensor) -> Tensor:
         """Return (input - middle) / span: -.5 to .5 over a range."""
-        return self.frame.standardize(inputs)
+        return self.fourier.standardize(inputs)
 
     def place(self, inputs: Tensor) -> None:
         """Take over the phases of inputs, in place; their magnitudes are not kept."""
         with torch.no_grad():
-            phases = torch.angle(self.frame.spectrum_of(inputs))
+            phases = torch.angle(self.fourier.spectrum_of(inputs))
             self.variables[0].copy_(phases)
 
     def project(self) -> None:

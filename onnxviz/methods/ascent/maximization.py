@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,14 +15,12 @@ from onnxviz.errors import DifferentiationError, UsageError
 from onnxviz.methods.ascent.optimizers import LBFGS, Adam, NAdam, Optimizer, all_finite, largest
 from onnxviz.methods.ascent.parameterizations import Parameterization
 from onnxviz.methods.ascent.runs import Run
+from onnxviz.methods.ascent.settings import Settings
+from onnxviz.methods.ascent.status import Status
 from onnxviz.methods.ascent.transforms import Transform
 from onnxviz.methods.objectives.rows import shares
 
-Status = Literal["ok", "not_finite", "no_progress", "interrupted"]
 Network = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
-
-DEAD = "the gradient is zero: the unit looks dead here"
-LEVEL = "the score did not rise over its start"
 
 # For so many steps the gradient may pass a dead rectifier, and for so many it may be zero before a run ends.
 PATIENCE = 16
@@ -59,13 +56,12 @@ class Ascent:
         The objective at that input and at the start, without transforms.
     history : ndarray
         (steps,): the objective at each step, under that step's transforms.
-    status : str
-        ``ok``; ``not_finite``: a value or gradient was not a finite number; ``no_progress``: nothing better than the
-        start was found; ``interrupted``.
-    message : str
-        What the status means here; empty where there is nothing to say.
+    status : Status
+        How the run ended.
     steps : int
         How many steps were taken; fewer than asked for if the run ended early or the score no longer grew.
+    detail : str
+        What to say in place of the sentence of the status; "" where that sentence says enough.
     frames : mapping of int to ndarray
         The input after some steps, as `array`, where frames were asked for.
     """
@@ -75,9 +71,14 @@ class Ascent:
     initial_score: float
     history: NDArray[np.float32]
     status: Status
-    message: str
     steps: int
+    detail: str = ""
     frames: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        """What the status means here; "" where there is nothing to say."""
+        return self.detail or self.status.sentence
 
 
 def maximize(
@@ -86,18 +87,12 @@ def maximize(
     objectives: Sequence[Scored],
     parameterization: Parameterization,
     runs: Sequence[Run],
+    settings: Settings,
     *,
     transform: Transform | None = None,
-    held: Mapping[str, Tensor] | None = None,
     sets: Sequence[Sequence[int]] = (),
-    steps: int = 256,
-    rate: float = 0.1,
-    decay: bool = True,
-    optimizer: Literal["adam", "nadam", "lbfgs"] = "adam",
-    looks: int = 1,
     batch_size: int | None = None,
     redirected: Network | None = None,
-    frame_every: int | None = None,
     progress: Callable[[int, NDArray[np.float32]], None] | None = None,
 ) -> tuple[Ascent, ...]:
     """Climb objectives, one per sample, by their gradients with respect to one input.
@@ -119,30 +114,17 @@ def maximize(
         Of the input; its variables are moved in place.
     runs : sequence of Run
         One per sample; they seed the transforms.
+    settings : Settings
+        How the ascent goes. Restarts and seed are those of the runs, and `robust` is whether there is a transform.
     transform : Transform, optional
         Random moves of the input, anew at each step. They never touch the input that is returned or scored.
-    held : mapping of str to Tensor, optional
-        Other inputs, given to the network as they are.
     sets : sequence of sequences of int
         Places of samples whose scores hang on each other: the best of a set is the best mean, all of one step.
-    steps : int
-        At most this many times the gradient is taken.
-    rate : float
-        Adam's step, in the units of the variables, and how far the first step of L-BFGS reaches.
-    decay : bool
-        Whether the rate falls to 0 along a half cosine; an ascent at a constant rate circles the maximum.
-    optimizer : {"adam", "nadam", "lbfgs"}
-        NAdam is what magnitudes that are held fixed were published with. L-BFGS finds the maximum of a smooth target in fewer
-        steps, and allows no random transform.
-    looks : int
-        How many random transforms are averaged at each step; without a transform there is nothing to average.
     batch_size : int, optional
         How many samples the network takes at once; 1 for a network whose batch is fixed. Default: all.
     redirected : callable, optional
         The same network, whose rectifiers let the gradient pass where they would block all of it (`rectifiers`). It
         stands in for the network in the first 16 steps of Adam, which wakes a unit that is dead at the start.
-    frame_every : int, optional
-        Keep the input after every so many steps.
     progress : callable, optional
         Called after each step with its number, from 1, and the (batch,) scores.
 
@@ -163,14 +145,16 @@ def maximize(
         raise UsageError(
             f"{len(objectives)} objectives, {len(runs)} runs and {batch} inputs: there must be as many of each"
         )
-    if steps < 1 or not (math.isfinite(rate) and rate > 0) or (batch_size is not None and batch_size < 1):
-        raise UsageError(f"steps {steps}, rate {rate}, batch size {batch_size}: each must be above 0")
-    if optimizer == "lbfgs" and transform is not None:
-        raise UsageError("optimizer lbfgs: needs a target that stands still; use adam, or no transforms")
-    scores_of = _Scores(network, name, objectives, dict(held or {}), batch_size)
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"`batch_size` {batch_size}: must be above 0")
+    if settings.optimizer == "cma":
+        raise UsageError("`optimizer` cma: takes no gradient; `evolution.evolve` searches with it")
+    if settings.optimizer == "lbfgs" and transform is not None:
+        raise UsageError("`optimizer` lbfgs: needs a target that stands still; use adam, or no transforms")
+    scores_of = _Scores(network, name, objectives, batch_size)
     generators = [run.generator("transform") for run in runs]
     climbers: dict[str, type[Adam] | type[LBFGS]] = {"adam": Adam, "nadam": NAdam, "lbfgs": LBFGS}
-    climber: Optimizer = climbers[optimizer](parameterization)
+    climber: Optimizer = climbers[settings.optimizer](parameterization)
 
     def look_still() -> tuple[Tensor, Tensor]:
         with torch.no_grad():
@@ -179,16 +163,16 @@ def maximize(
 
     record = _Record(*look_still(), sets)
     try:
-        for step in range(steps):
+        for step in range(settings.steps):
             inputs = parameterization.realize()
             middle, span = parameterization.middle, parameterization.span
             seen = (
                 [inputs]
                 if transform is None
-                else [transform(inputs, middle, span, generators, step / steps) for _ in range(looks)]
+                else [transform(inputs, middle, span, generators, step / settings.steps) for _ in range(settings.looks)]
             )
             still = seen[0] is inputs
-            patient = redirected is not None and optimizer != "lbfgs" and step < PATIENCE
+            patient = redirected is not None and settings.optimizer != "lbfgs" and step < PATIENCE
             tensors = [scores_of.tensors(look) for look in (seen[:1] if still else seen)]
             scores = scores_of.average(tensors, inputs)
             gradients = _gradients(scores, parameterization, scores_of.stopped, keep=patient)
@@ -216,10 +200,9 @@ def maximize(
             followed = parameterization.tangent(gradients)
             unbound = all(one is other for one, other in zip(followed, gradients, strict=True))
             idle = (sizes if unbound else largest(followed)) == 0
-            share = (1 + math.cos(math.pi * step / steps)) / 2 if decay else 1.0
-            going = climber.step(scores.detach(), gradients, record.going, rate * share, sizes)
+            going = climber.step(scores.detach(), gradients, record.going, settings.rate_at(step), sizes)
             record.advance(scores.detach(), sizes, idle, going)
-            if frame_every and (step + 1) % frame_every == 0:
+            if settings.frame_every and (step + 1) % settings.frame_every == 0:
                 record.keep(step + 1, parameterization.realize().detach())
             if progress:
                 progress(step + 1, record.history[-1])
@@ -240,10 +223,9 @@ class _Scores:
         network: Network,
         name: str,
         objectives: Sequence[Scored],
-        held: dict[str, Tensor],
         batch_size: int | None,
     ) -> None:
-        self._network, self._name, self._held = network, name, held
+        self._network, self._name = network, name
         self._batch_size = batch_size or len(objectives)
         groups: dict[int, tuple[Scored, list[int]]] = {}
         for place, objective in enumerate(objectives):
@@ -269,9 +251,9 @@ class _Scores:
         """Return what the network, or another one, makes of the inputs: all that the objectives read."""
         network = instead or self._network
         if len(inputs) <= self._batch_size:
-            found = network({**self._held, self._name: inputs})
+            found = network({self._name: inputs})
             return {tensor: found[tensor] for tensor in self._names}
-        parts = [network({**self._held, self._name: part}) for part in torch.split(inputs, self._batch_size)]
+        parts = [network({self._name: part}) for part in torch.split(inputs, self._batch_size)]
         return {tensor: torch.cat([part[tensor] for part in parts]) for tensor in self._names}
 
     def average(self, looks: Sequence[Mapping[str, Tensor]], inputs: Tensor) -> Tensor:
@@ -365,17 +347,16 @@ class _Record:
         results = []
         for place, array in enumerate(arrays):
             steps = self._ended.get(place, len(history))
-            status: Status = "ok"
-            message = ""
+            status, detail = Status.OK, ""
             if place in self._failures:
-                status, message = "not_finite", self._failures[place]
+                status, detail = Status.NOT_FINITE, self._failures[place]
             elif self.interrupted and place not in self._ended:
-                status, message = "interrupted", f"interrupted after {steps} steps; this is the best so far"
+                status, detail = Status.INTERRUPTED, f"interrupted after {steps} steps; this is the best so far"
             elif not bool(rose[place]):
-                status, message = "no_progress", DEAD if bool(self._blocked[place]) else LEVEL
+                status = Status.DEAD if bool(self._blocked[place]) else Status.NO_PROGRESS
             score, start = float(self.scores[place]), float(self.initial_scores[place])
             frames = {step: inputs[place] for step, inputs in self._frames if step <= steps}
-            results.append(Ascent(array, score, start, history[:steps, place], status, message, steps, frames))
+            results.append(Ascent(array, score, start, history[:steps, place], status, steps, detail, frames))
         return tuple(results)
 
 

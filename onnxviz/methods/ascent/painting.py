@@ -1,9 +1,13 @@
-"""A spectrum painted in a range, and the way back: what an ascent does at each step besides the network's own work."""
+"""The inverse Fourier transform of a spectrum into a range of values, with its gradient in few passes over the memory.
+
+An ascent does this work at each step, besides the work of the network itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,15 +15,53 @@ from torch.autograd.function import once_differentiable
 
 from onnxviz.methods.ascent.portions import portions
 
-if TYPE_CHECKING:
-    from onnxviz.methods.ascent.fourier import Fourier
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """The layout, the colors and the range of an input that a spectrum is transformed into.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        The sizes of the spatial axes, in the order of the axes.
+    colors : Tensor or None
+        (channel, channel), from decorrelated to actual channels. None: channels stay as they are.
+    order : tuple of int
+        The permutation of (batch, channel, *spatial) to the input's layout.
+    middle, span : Tensor
+        Of the shape of a sample: the middle and the length of the range, or the mean and the standard deviation where there
+        is no range.
+    """
+
+    sizes: tuple[int, ...]
+    colors: Tensor | None
+    order: tuple[int, ...]
+    middle: Tensor
+    span: Tensor
+
+    @property
+    def channels(self) -> bool:
+        """Whether the input has a channel axis; without one, `order` names the batch and the spatial axes only."""
+        return len(self.order) == 2 + len(self.sizes)
+
+    @property
+    def inverse(self) -> tuple[int, ...]:
+        """The permutation of the input's layout to (batch, channel, *spatial), where there is a channel axis."""
+        return tuple(self.order.index(axis) for axis in range(len(self.order)))
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """The axes of the input besides the batch and the channel."""
+        if not self.channels:
+            return tuple(range(1, len(self.sizes) + 1))
+        return tuple(axis for axis, source in enumerate(self.order) if source > 1)
 
 
 class Painted(torch.autograd.Function):
-    """A spectrum painted in the range of a `Fourier`, and back; as torch would do it, in fewer passes over the memory."""
+    """The transform of a spectrum into a bounded range, and its gradient: torch's own results, in fewer passes over the memory."""
 
     @staticmethod
-    def forward(ctx: Any, parts: Tensor, factors: Tensor | None, mirrored: Tensor, frame: Fourier) -> Tensor:
+    def forward(ctx: Any, parts: Tensor, factors: Tensor | None, mirrored: Tensor, frame: Frame) -> Tensor:
         """Transform, color, and bend by a sigmoid about 0, half of which lies on either side of the middle.
 
         `mirrored` is the factors, or 1, times `mirrors` of the frame's sizes.

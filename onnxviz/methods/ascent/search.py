@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,48 +18,13 @@ from onnxviz.methods.ascent.maximization import Ascent, maximize
 from onnxviz.methods.ascent.parameterizations import Parameterization
 from onnxviz.methods.ascent.rectifiers import REDIRECTED
 from onnxviz.methods.ascent.runs import Run
-from onnxviz.methods.ascent.space import Space as Space
+from onnxviz.methods.ascent.settings import Settings
+from onnxviz.methods.ascent.space import Space
+from onnxviz.methods.ascent.status import Status
 from onnxviz.methods.ascent.transforms import SMALL, Crops, Transform, standard_transform
 from onnxviz.methods.ascent.windows import WindowedTransform
 from onnxviz.methods.devices import tensor_cores
 from onnxviz.methods.objectives.objectives import Objective
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the search goes.
-
-    Attributes
-    ----------
-    steps, restarts, seed : int
-        Of each ascent, of each target, of everything.
-    rate : float
-        Adam's step.
-    optimizer : str
-        "adam", "nadam" or "lbfgs"; or "cma", which `evolution` serves.
-    robust : bool
-        Whether pictures and signals are moved at random while they are climbed.
-    looks : int
-        How many such moves are averaged at each step.
-    members : int or None
-        How many restarts make a set, where an objective compares or joins them; None: as many as its terms suggest.
-    frame_every : int or None
-        Keep the inputs after every so many steps.
-    """
-
-    steps: int = 128
-    restarts: int = 1
-    seed: int = 0
-    rate: float = 0.1
-    optimizer: Literal["adam", "nadam", "lbfgs", "cma"] = "adam"
-    robust: bool = True
-    looks: int = 1
-    members: int | None = None
-    frame_every: int | None = None
-
-    def starts(self, objective: Objective) -> int:
-        """Return how many restarts an objective has."""
-        return (self.members or objective.members) if objective.members else self.restarts
 
 
 @dataclass(frozen=True)
@@ -132,7 +97,7 @@ class Found:
     @property
     def outcome(self) -> Ascent:
         """The ascent that stands for all: the highest; of a set the first that went wrong, if any did."""
-        wrong = [one for one in self.ascents if one.status != "ok"] if self.objective.members else []
+        wrong = [one for one in self.ascents if one.status != Status.OK] if self.objective.members else []
         return wrong[0] if wrong else self.ascent
 
     @property
@@ -191,10 +156,8 @@ def search(
     AllocationError
         If the memory holds not even one objective; as long as it is several, a batch that is too large is halved.
     """
-    if settings.optimizer == "cma":
-        raise UsageError("cma takes no gradient: it is `evolution` that searches so")
     if settings.optimizer == "lbfgs" and settings.robust and space.spectral:
-        raise UsageError("lbfgs allows no random transforms: add --no-transforms")
+        raise UsageError("lbfgs allows no random transforms: add `no_transforms`")
     for objective in objectives:
         _check_set(objective, settings, batch_size)
     probe = Run("probe", 0, settings.seed)
@@ -222,7 +185,7 @@ def search(
             if len(chosen) == 1:
                 raise AllocationError(
                     f"{chosen[0]}: the memory does not hold {settings.starts(chosen[0])} of its ascents at once; "
-                    "fewer --restarts or a smaller --size may do"
+                    "fewer `restarts` or a smaller `size` may do"
                 ) from error
             # What a unit's result is does not depend on what is batched beside it.
             half = len(chosen) // 2
@@ -230,7 +193,7 @@ def search(
             continue
         done += len(chosen)
         yield found
-        if any(one.ascent.status == "interrupted" for one in found):
+        if any(one.ascent.status == Status.INTERRUPTED for one in found):
             return
 
 
@@ -286,19 +249,15 @@ class _Climb:
                 [objective for objective, count in zip(chosen, counts, strict=True) for _ in range(count)],
                 start,
                 movers,
+                settings,
                 transform=_transform(space, start, len(runs)) if moving else None,
                 sets=[
                     range(first, first + count)
                     for objective, first, count in zip(chosen, firsts, counts, strict=True)
                     if objective.compares
                 ],
-                steps=settings.steps,
-                rate=settings.rate,
-                optimizer=settings.optimizer,  # type: ignore[arg-type]  # `search` has refused "cma"
-                looks=settings.looks,
                 batch_size=self.at_once,
                 redirected=self.waking,
-                frame_every=settings.frame_every,
                 progress=told,
             )
         found = []
@@ -345,13 +304,13 @@ def _check_set(objective: Objective, settings: Settings, batch_size: int) -> Non
         return
     count = settings.starts(objective)
     if count < 2:
-        raise UsageError(f"{objective}: is about several restarts beside each other; give --restarts 2 or more")
+        raise UsageError(f"{objective}: is about several restarts beside each other; give `restarts` 2 or more")
     if objective.compares and settings.optimizer == "lbfgs":
         raise UsageError(f"{objective}: lbfgs climbs each restart alone and cannot compare them; use adam")
     if count > batch_size:
         raise UsageError(
             f"{objective}: its {count} restarts must be held in memory together, and {batch_size} fit; "
-            f"give --restarts {batch_size}" + ("" if batch_size > 1 else ", or leave out what compares them")
+            f"give `restarts` {batch_size}" + ("" if batch_size > 1 else ", or leave out what compares them")
         )
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Word = Literal["ok", "dead", "saturated", "flat", "weak", "unconfirmed", "not_finite"]
+from onnxviz.methods.explained_word import ExplainedWord
 
 _EQUAL = 1e-5
 """Scores that differ by less, relative to the largest, are equal: batches of another size round differently."""
@@ -21,19 +20,34 @@ _APART = 0.02
 """Torch and ONNX Runtime may differ by this share of the score, or of its rise, for it to be confirmed."""
 
 
+class Word(ExplainedWord):
+    """What is to be thought of a unit, in one word.
+
+    Attributes
+    ----------
+    sentence : str
+        What the word means for any unit; a verdict's message adds the numbers.
+    """
+
+    OK = "ok", "the input that was found scores above all random inputs"
+    DEAD = "dead", "the unit is a rectifier that gives its least value for every input"
+    SATURATED = "saturated", "the score is at the end of its function's range already at the start, or for every input"
+    FLAT = "flat", "no input changes the score"
+    WEAK = "weak", "a random input, or the start of the search, scores as high as the input that was found"
+    UNCONFIRMED = "unconfirmed", "ONNX Runtime measures another score than torch"
+    NOT_FINITE = "not_finite", "no input with a finite score was found"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is to be thought of a unit.
 
     Attributes
     ----------
-    word : str
-        ``ok``; ``dead``: a rectifier that gives its least value for everything; ``saturated``: the score is at the end of its
-        function's range already at the start, or for everything; ``flat``: no input changes the score; ``weak``: a
-        random input, or the start of the search, scores as high as what was found; ``unconfirmed``: ONNX Runtime
-        measures something else than torch; ``not_finite``.
+    word : Word
+        The verdict.
     message : str
-        One sentence.
+        The verdict on this unit in one sentence, with its numbers; "" where there are none.
     """
 
     word: Word
@@ -83,7 +97,7 @@ def judge(seen: Evidence) -> Verdict:
         What is known of it.
     """
     if not math.isfinite(seen.found):
-        return Verdict("not_finite", "no input with a finite score was found")
+        return Verdict(Word.NOT_FINITE, Word.NOT_FINITE.sentence)
     tried = np.concatenate([seen.probes, seen.samples, [seen.start, seen.found]]).astype(np.float64)
     tried = tried[np.isfinite(tried)]
     equal = _EQUAL * float(np.abs(tried).max())
@@ -92,26 +106,26 @@ def judge(seen: Evidence) -> Verdict:
     width = seen.high - seen.low
     if math.isfinite(width) and seen.start >= seen.high - _END * width:
         most = f"{seen.operator} gives at most {seen.high:g}"
-        return Verdict("saturated", f"the score is {seen.start:.5g} already at the start, and {most}")
+        return Verdict(Word.SATURATED, f"the score is {seen.start:.5g} already at the start, and {most}")
     if seen.torch is not None:
         rise = abs(seen.found - seen.start)
         if not abs(seen.torch - seen.found) <= _APART * max(abs(seen.found), rise):
             said = f"torch gives {seen.torch:.4g} where ONNX Runtime measures {seen.found:.4g}"
-            return Verdict("unconfirmed", f"{said}: `onnxviz verify` tells where they part")
+            return Verdict(Word.UNCONFIRMED, f"{said}: `onnxviz verify` tells where they part")
     if seen.found < seen.start - equal:
-        return Verdict("weak", f"the search ended below its own start, {seen.start:.4g}")
+        return Verdict(Word.WEAK, f"the search ended below its own start, {seen.start:.4g}")
     probes = seen.probes[np.isfinite(seen.probes)]
     best = float(probes.max(initial=-math.inf))
     if best > seen.found + equal:
         return Verdict(
-            "weak", f"one of {len(probes)} random inputs scores higher, {best:.4g}: the search ended below it"
+            Word.WEAK, f"one of {len(probes)} random inputs scores higher, {best:.4g}: the search ended below it"
         )
     alike = int((probes >= seen.found - equal).sum())
     if alike:
-        return Verdict("weak", f"{alike} of {len(probes)} random inputs score as high")
+        return Verdict(Word.WEAK, f"{alike} of {len(probes)} random inputs score as high")
     if seen.found <= seen.start + equal:
-        return Verdict("weak", f"the search found nothing above its own start, {seen.start:.4g}")
-    return Verdict("ok", f"above all {len(probes)} random inputs, which reach {best:.4g}" if len(probes) else "")
+        return Verdict(Word.WEAK, f"the search found nothing above its own start, {seen.start:.4g}")
+    return Verdict(Word.OK, f"above all {len(probes)} random inputs, which reach {best:.4g}" if len(probes) else "")
 
 
 def _constant(seen: Evidence, tried: int) -> Verdict:
@@ -122,7 +136,7 @@ def _constant(seen: Evidence, tried: int) -> Verdict:
     near = _END * width if math.isfinite(width) else 1e-6 * max(1.0, abs(seen.found))
     rectifier = seen.operator in ("Relu", "ThresholdedRelu", "Clip")
     if rectifier and seen.found <= seen.low + near:
-        return Verdict("dead", f"{seen.operator} gives {everything}{blocked}")
+        return Verdict(Word.DEAD, f"{seen.operator} gives {everything}{blocked}")
     if seen.operator and (seen.found <= seen.low + near or seen.found >= seen.high - near):
-        return Verdict("saturated", f"{seen.operator} gives {everything}{blocked}")
-    return Verdict("flat", f"the score is {everything}{blocked}")
+        return Verdict(Word.SATURATED, f"{seen.operator} gives {everything}{blocked}")
+    return Verdict(Word.FLAT, f"the score is {everything}{blocked}")

@@ -166,7 +166,7 @@ def _example(term: Term, surroundings: Surroundings) -> FixedArray:
     """Pick a term's part of the real input's activation."""
     activation = surroundings.references.get(term.target.tensor)
     if activation is None:
-        raise UsageError(f"{term}: compares with a real input; give one with --like FILE")
+        raise UsageError(f"{term}: compares with a real input; give one with `like`")
     picked = np.asarray(term.target.pick(np.asarray(activation)[None])[0])
     if not np.isfinite(picked).all():
         raise DataError(f"{term}: the real input drives {term.target} to values that are not finite")

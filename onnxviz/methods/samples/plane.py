@@ -75,7 +75,7 @@ def project(codes: np.ndarray, method: Method, seed: int = 0) -> Plane:
         )
     if not available(method):
         package = {"tsne": "scikit-learn", "umap": "umap-learn"}[method]
-        raise UsageError(f"--method {method} needs {package}: pip install {package}, or take --method pca")
+        raise UsageError(f"`method` {method} needs {package}: pip install {package}, or take `method` pca")
     centered = codes - codes.mean(0)
     if not centered.any():
         raise DataError("every sample has the same code here, so there is no map of them")

@@ -82,7 +82,7 @@ class UnitScores:
         ):
             raise DataError(
                 f"{self.pattern}: {self.pattern.tensor} has the shape {values.shape[1:]} for some samples and {self.shape} "
-                "for others, so their units cannot be compared; settle the input's size with --shape"
+                "for others, so their units cannot be compared; settle the input's size with `shapes`"
             )
         key = (slice(None), *(slice(None) if entry is EACH else entry for entry in entries))
         picked = values[key]

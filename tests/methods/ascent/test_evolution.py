@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from onnxviz.methods.ascent.evolution import evolve
-from onnxviz.methods.ascent.search import Settings, Space, search
+from onnxviz.methods.ascent.search import search
+from onnxviz.methods.ascent.settings import Settings
+from onnxviz.methods.ascent.space import Space
+from onnxviz.methods.ascent.status import Status
 from onnxviz.methods.objectives.objectives import Objective
 from onnxviz.target import Target
 
@@ -53,7 +56,7 @@ def test_a_linear_target_in_a_box_ends_in_its_corner() -> None:
     np.testing.assert_allclose(one.ascent.array, np.where(WEIGHTS > 0, 2.0, -1.0), atol=1e-3)
     assert one.ascent.array.max() <= 2
     assert one.ascent.array.min() >= -1
-    assert one.ascent.status == "ok"
+    assert one.ascent.status == Status.OK
     assert one.ascent.score > one.ascent.initial_score
     assert "without gradients" in one.text
 
@@ -92,17 +95,17 @@ def test_of_all_inputs_on_a_plateau_the_nearest_to_the_middle_is_found() -> None
 
 def test_a_level_target_is_no_progress() -> None:
     (one,) = found(lambda inputs: np.full(len(inputs), 3.0))
-    assert one.ascent.status == "no_progress"
+    assert one.ascent.status == Status.NO_PROGRESS
     assert one.ascent.message
     assert one.ascent.score == one.ascent.initial_score == 3
 
 
 def test_scores_that_are_not_finite_are_passed_by() -> None:
     (one,) = found(lambda inputs: np.where(inputs[:, 0] > 1, np.nan, linear(inputs)))
-    assert one.ascent.status == "ok"
+    assert one.ascent.status == Status.OK
     assert 0.9 < one.ascent.array[0] <= 1
     (one,) = found(lambda inputs: np.full(len(inputs), np.inf))
-    assert one.ascent.status == "not_finite"
+    assert one.ascent.status == Status.NOT_FINITE
 
 
 def test_the_seed_decides_and_the_neighbors_do_not() -> None:
@@ -143,7 +146,7 @@ def test_after_an_interruption_the_best_so_far_is_kept_and_nothing_more_begun(pl
     groups = list(evolve(Measured(linear, place), BOX, AIMS, settings))
     assert len(groups) == 1
     ((one,),) = groups
-    assert {ascent.status for ascent in one.ascents} == {"interrupted"}
+    assert {ascent.status for ascent in one.ascents} == {Status.INTERRUPTED}
     assert one.ascent.score >= one.ascent.initial_score
     with pytest.raises(KeyboardInterrupt):
         list(evolve(Measured(linear, 1), BOX, AIMS, settings))

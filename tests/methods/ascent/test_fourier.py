@@ -230,10 +230,11 @@ def test_what_stands_at_an_end_of_the_range_is_placed_a_little_inside() -> None:
 def test_painting_and_its_gradient_are_those_of_the_parts(
     shape: tuple[int, ...], axes: str, given: dict[str, object]
 ) -> None:
-    frame = Fourier.start([Run("a"), Run("b"), Run("c")], shape, axes, **given)  # type: ignore[arg-type]  # told one by one
-    (variable,) = frame.variables
+    painting = Fourier.start([Run("a"), Run("b"), Run("c")], shape, axes, **given)  # type: ignore[arg-type]  # told one by one
+    frame = painting.frame
+    (variable,) = painting.variables
     waves = torch.fft.irfftn(
-        torch.view_as_complex(variable.double() * frame.filter.double()),
+        torch.view_as_complex(variable.double() * painting.filter.double()),
         s=frame.sizes,
         dim=tuple(range(2, 2 + len(frame.sizes))),
     )
@@ -242,7 +243,7 @@ def test_painting_and_its_gradient_are_those_of_the_parts(
     unit = torch.sigmoid(waves)
     unit = unit.permute(frame.order) if frame.channels else unit.squeeze(1)
     wanted = frame.middle - frame.span / 2 + frame.span * unit
-    painted = frame.realize()
+    painted = painting.realize()
     # As a network with its channels last would leave it.
     direction = torch.randn_like(painted).transpose(1, -1).contiguous().transpose(1, -1)
     (gradient,) = torch.autograd.grad(painted, variable, direction)

@@ -11,6 +11,7 @@ import torch
 from onnxviz.methods.ascent.maco import Maco, faded, natural_magnitudes
 from onnxviz.methods.ascent.maximization import maximize
 from onnxviz.methods.ascent.runs import Run
+from onnxviz.methods.ascent.settings import Settings
 
 RUNS = [Run("y[0]", restart) for restart in range(40)]
 LAYOUTS = [
@@ -66,7 +67,7 @@ class Mean:
 @pytest.mark.parametrize("optimizer", ["adam", "nadam"])
 def test_phases_alone_raise_a_target_and_tell_where_it_looks(optimizer: str) -> None:
     found = Maco.start(RUNS[:2], (1, 16, 16), low=0.0, high=1.0)
-    (one, _) = maximize(bright, "x", [Mean(), Mean()], found, RUNS[:2], steps=30, rate=1.0, optimizer=optimizer)
+    (one, _) = maximize(bright, "x", [Mean(), Mean()], found, RUNS[:2], Settings(30, rate=1.0, optimizer=optimizer))
     assert one.score > one.initial_score + 0.05
     seen = found.transparency[0, 0] > 0
     assert int(seen.sum()) == 9

@@ -11,17 +11,27 @@ from torch import Tensor
 
 from onnxviz.errors import DifferentiationError, UsageError
 from onnxviz.methods.ascent.fourier import Fourier
-from onnxviz.methods.ascent.maximization import DEAD, maximize
+from onnxviz.methods.ascent.maximization import maximize
 from onnxviz.methods.ascent.parameterizations import Direct
 from onnxviz.methods.ascent.rectifiers import passing_clip
 from onnxviz.methods.ascent.runs import Run
+from onnxviz.methods.ascent.settings import Settings
+from onnxviz.methods.ascent.status import Status
 from onnxviz.methods.ascent.transforms import Affine, Shift, standard_transform
 from onnxviz.methods.objectives.fixed_array import FixedArray
 from onnxviz.methods.objectives.objectives import Objective
 from onnxviz.methods.objectives.surroundings import Standard, Surroundings
 from onnxviz.target import Target
 
+SETTINGS = Settings(steps=256)
 WEIGHTS = torch.tensor([[3.0, -4.0, 0.0], [0.1, 0.2, -0.2]])
+
+
+class Constant(Settings):
+    """Settings whose rate does not fall, so that an ascent walks past its maximum."""
+
+    def rate_at(self, step: int) -> float:
+        return self.rate
 
 
 def linear(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -46,12 +56,12 @@ def test_a_linear_target_on_a_ball_ends_along_its_weights(surface: bool, optimiz
     runs = each(4)
     ball = Direct.ball(runs, (3,), radius=radius, surface=surface)
     objectives = [unit(0), unit(1)] * 2
-    for place, found in enumerate(maximize(linear, "x", objectives, ball, runs, optimizer=optimizer)):
+    for place, found in enumerate(maximize(linear, "x", objectives, ball, runs, Settings(256, optimizer=optimizer))):
         weights = WEIGHTS[place % 2].numpy()
         norm = np.linalg.norm(weights)
         np.testing.assert_allclose(found.array, radius * weights / norm, atol=2e-2)
         assert found.score == pytest.approx(radius * norm, rel=1e-4)
-        assert found.status == "ok"
+        assert found.status == Status.OK
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
@@ -59,7 +69,7 @@ def test_a_linear_target_in_a_box_ends_in_the_corner(optimizer: str) -> None:
     runs = each(2)
     low, high = np.float32([-0.3, 1.1, 5.0]), np.float32([0.7, 1e4, 5.1])
     box = Direct.box(runs, (3,), low, high)
-    found = maximize(linear, "x", [unit(0), unit(1)], box, runs, optimizer=optimizer)
+    found = maximize(linear, "x", [unit(0), unit(1)], box, runs, Settings(256, optimizer=optimizer))
     # The third element of the first target has no weight: it stays within its bounds.
     np.testing.assert_array_equal(found[0].array[:2], [high[0], low[1]])
     np.testing.assert_array_equal(found[1].array, [high[0], high[1], low[2]])
@@ -73,7 +83,7 @@ def test_a_quadratic_ends_at_its_top(optimizer: str) -> None:
         return {"y": 7 - ((inputs["x"] - top) * torch.tensor([1.0, 3.0, 0.2])).square().sum(1, keepdim=True)}
 
     runs = each(3)
-    for found in maximize(hill, "x", [unit(0)] * 3, Direct.free(runs, (3,)), runs, optimizer=optimizer):
+    for found in maximize(hill, "x", [unit(0)] * 3, Direct.free(runs, (3,)), runs, Settings(256, optimizer=optimizer)):
         np.testing.assert_allclose(found.array, top, atol=1e-2)
         assert found.score == pytest.approx(7, abs=1e-3)
         assert found.score > found.initial_score
@@ -81,7 +91,7 @@ def test_a_quadratic_ends_at_its_top(optimizer: str) -> None:
 
 def test_a_minus_leads_to_the_lowest_point() -> None:
     runs = each(1)
-    found = maximize(linear, "x", [-unit(0)], Direct.ball(runs, (3,), radius=1.0), runs)
+    found = maximize(linear, "x", [-unit(0)], Direct.ball(runs, (3,), radius=1.0), runs, SETTINGS)
     np.testing.assert_allclose(found[0].array, [-0.6, 0.8, 0.0], atol=2e-2)
 
 
@@ -91,7 +101,7 @@ def test_a_regularizer_moves_the_maximum() -> None:
     free = Direct.free(runs, (3,))
     standard = Standard(FixedArray(free.middle), FixedArray(free.span))
     objective = Objective.parse("y[1] - l2(x)", ["x", "y"]).settled(Surroundings(moving="x", standard=standard))
-    (found,) = maximize(linear, "x", [objective], free, runs)
+    (found,) = maximize(linear, "x", [objective], free, runs, SETTINGS)
     np.testing.assert_allclose(found.array, WEIGHTS[1] / 2, atol=5e-3)
     weights = WEIGHTS[1].numpy()
     assert found.score == pytest.approx(weights @ weights / 4, rel=1e-4)
@@ -106,7 +116,7 @@ def test_a_picture_grows_the_pattern_it_is_asked_for(transform) -> None:
 
     runs = each(2)
     picture = Fourier.start(runs, (1, 36, 36), low=-1.0, high=1.0)
-    found = maximize(match, "x", [unit(0)] * 2, picture, runs, transform=transform, steps=256)
+    found = maximize(match, "x", [unit(0)] * 2, picture, runs, SETTINGS, transform=transform)
     for ascent in found:
         # Black beside white has the highest score, 1.
         assert 0.85 < ascent.score <= 1
@@ -127,7 +137,7 @@ def test_what_a_network_is_blind_to_stays_as_it_was() -> None:
     # Without a range there is no sigmoid, and no frequency stands for another.
     picture = Fourier.start(runs, (1, 48, 48))
     before = picture.variables[0].detach().clone()
-    maximize(shortsighted, "x", [unit(0)], picture, runs, steps=48)
+    maximize(shortsighted, "x", [unit(0)], picture, runs, Settings(48))
     moved = (picture.variables[0].detach() - before)[0, 0].square().sum(2)
     assert moved[seen].mean() > 100 * moved[~seen].mean()
 
@@ -159,7 +169,9 @@ def test_a_run_does_not_depend_on_what_stands_beside_it(kind: str, batch_size: i
         parameterization = starts(runs, kind)
         transform = standard_transform(parameterization.realize().shape, parameterization.spatial)
         objectives = [unit(int(run.key)) for run in runs]
-        return maximize(curved, "x", objectives, parameterization, runs, transform=transform, steps=20, batch_size=size)
+        return maximize(
+            curved, "x", objectives, parameterization, runs, Settings(20), transform=transform, batch_size=size
+        )
 
     crowd = [Run(key, restart) for key in "321" for restart in range(2)]
     together = ascend(crowd, batch_size)
@@ -172,7 +184,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
     def ascend(seed: int) -> bytes:
         runs = [Run("y[1]", restart, seed) for restart in range(2)]
         picture = Fourier.start(runs, (3, 40, 40), low=0.0, high=1.0, colors="rgb")
-        found = maximize(curved, "x", [unit(1)] * 2, picture, runs, transform=Affine((2, 3), 2.0), steps=8)
+        found = maximize(curved, "x", [unit(1)] * 2, picture, runs, Settings(8), transform=Affine((2, 3), 2.0))
         return b"".join(one.array.tobytes() + one.history.tobytes() for one in found)
 
     assert ascend(0) == ascend(0)
@@ -191,7 +203,7 @@ def test_samples_of_one_objective_are_seen_together() -> None:
 
     runs = each(5)
     shared, own = Counting(), Counting()
-    found = maximize(linear, "x", [shared, own, shared, own, shared], Direct.ball(runs, (3,)), runs, steps=2)
+    found = maximize(linear, "x", [shared, own, shared, own, shared], Direct.ball(runs, (3,)), runs, Settings(2))
     assert set(met) == {2, 3}
     for one in found:
         assert one.score == pytest.approx(linear({"x": torch.tensor(one.array[None])})["y"][0, 0].item(), rel=1e-5)
@@ -204,22 +216,19 @@ def test_a_network_with_a_fixed_batch_is_asked_once_per_sample() -> None:
 
     runs = each(3)
     objectives = [unit(0), unit(1), unit(0)]
-    one_by_one = maximize(single, "x", objectives, Direct.ball(runs, (3,)), runs, steps=20, batch_size=1)
-    at_once = maximize(linear, "x", objectives, Direct.ball(runs, (3,)), runs, steps=20)
+    one_by_one = maximize(single, "x", objectives, Direct.ball(runs, (3,)), runs, Settings(20), batch_size=1)
+    at_once = maximize(linear, "x", objectives, Direct.ball(runs, (3,)), runs, Settings(20))
     for one, other in zip(one_by_one, at_once, strict=True):
         np.testing.assert_array_equal(one.array, other.array)
 
 
-def test_held_inputs_are_passed_as_they_are_and_the_input_can_be_aimed_at() -> None:
-    gain = torch.tensor(3.0)
-
+def test_the_input_can_be_aimed_at() -> None:
     def scaled(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        assert inputs["gain"] is gain
-        return {"y": inputs["x"] * inputs["gain"]}
+        return {"y": inputs["x"] * 3}
 
     runs = each(1)
     objective = unit(0) - unit(1, "x")
-    (found,) = maximize(scaled, "x", [objective], Direct.box(runs, (2,), -1.0, 1.0), runs, held={"gain": gain})
+    (found,) = maximize(scaled, "x", [objective], Direct.box(runs, (2,), -1.0, 1.0), runs, SETTINGS)
     np.testing.assert_array_equal(found.array, [1.0, -1.0])
     assert found.score == pytest.approx(4.0)
 
@@ -244,8 +253,8 @@ def test_a_sample_that_is_not_finite_harms_no_other(in_gradient: bool) -> None:
 
     runs = each(3)
     objectives = [unit(1), unit(0), unit(1)]
-    found = maximize(network, "x", objectives, Direct.box(runs, (2,), -1.0, 1.0, spread=0.01), runs)
-    assert [one.status for one in found] == ["ok", "not_finite", "ok"]
+    found = maximize(network, "x", objectives, Direct.box(runs, (2,), -1.0, 1.0, spread=0.01), runs, SETTINGS)
+    assert [one.status for one in found] == [Status.OK, Status.NOT_FINITE, Status.OK]
     assert "not a finite number" in found[1].message
     assert ("gradient" in found[1].message) == in_gradient
     assert np.isfinite(found[1].array).all()
@@ -258,8 +267,8 @@ def test_a_sample_that_is_not_finite_harms_no_other(in_gradient: bool) -> None:
 def test_a_start_that_is_not_finite_says_so() -> None:
     runs = each(1)
     network = lambda inputs: {"y": inputs["x"] * torch.nan}  # noqa: E731  # a network in a line
-    (found,) = maximize(network, "x", [unit(0)], Direct.free(runs, (2,)), runs)
-    assert found.status == "not_finite"
+    (found,) = maximize(network, "x", [unit(0)], Direct.free(runs, (2,)), runs, SETTINGS)
+    assert found.status == Status.NOT_FINITE
     assert found.steps == 1
     assert np.isfinite(found.array).all()
 
@@ -272,10 +281,10 @@ def rectified(inputs: Mapping[str, Tensor], clip=torch.relu) -> dict[str, Tensor
 
 def test_a_dead_unit_is_called_dead() -> None:
     runs = each(2)
-    found = maximize(rectified, "x", [unit(1), unit(2)], Direct.box(runs, (1,), -1.0, 1.0, spread=0.01), runs)
-    assert (found[0].status, found[0].message) == ("no_progress", DEAD)
+    found = maximize(rectified, "x", [unit(1), unit(2)], Direct.box(runs, (1,), -1.0, 1.0, spread=0.01), runs, SETTINGS)
+    assert found[0].status == Status.DEAD
     assert found[0].steps < found[1].steps
-    assert found[1].status == "ok"
+    assert found[1].status == Status.OK
 
 
 @pytest.mark.parametrize("transform", [None, Shift((), noise=1e-3)])
@@ -285,34 +294,38 @@ def test_a_sleeping_unit_wakes_by_the_redirected_network(transform) -> None:
     def ascend(redirected):
         box = Direct.box(runs, (1,), -1.0, 1.0, spread=0.01)
         return maximize(
-            rectified, "x", [unit(0), unit(1)], box, runs, redirected=redirected, transform=transform, steps=128
+            rectified, "x", [unit(0), unit(1)], box, runs, Settings(128), redirected=redirected, transform=transform
         )
 
     asleep, _ = ascend(None)
-    assert (asleep.status, asleep.message) == ("no_progress", DEAD)
+    assert asleep.status == Status.DEAD
     awake, dead = ascend(lambda inputs: rectified(inputs, passing_clip))
-    assert awake.status == "ok"
+    assert awake.status == Status.OK
     assert awake.array.item() == 1.0
-    assert (dead.status, dead.message) == ("no_progress", DEAD)
+    assert dead.status == Status.DEAD
 
 
 def test_a_start_at_the_top_makes_no_progress_and_is_not_called_dead() -> None:
     runs = [Run("y", 1)]
     peak = lambda inputs: {"y": -inputs["x"].abs()}  # noqa: E731  # a network in a line
-    (found,) = maximize(peak, "x", [unit(0)], Direct.free(runs, (1,), spread=0.0), runs)
-    assert found.status == "no_progress"
+    (found,) = maximize(peak, "x", [unit(0)], Direct.free(runs, (1,), spread=0.0), runs, SETTINGS)
+    assert found.status.reported == Status.NO_PROGRESS
     (found,) = maximize(
-        linear, "x", [unit(0)], Direct.box(runs, (3,), 0.0, [1.0, 1.0, 0.0], mean=[1.0, 0.0, 0.0], spread=0.0), runs
+        linear,
+        "x",
+        [unit(0)],
+        Direct.box(runs, (3,), 0.0, [1.0, 1.0, 0.0], mean=[1.0, 0.0, 0.0], spread=0.0),
+        runs,
+        SETTINGS,
     )
-    assert found.status == "no_progress"
-    assert found.message != DEAD
+    assert found.status.reported == Status.NO_PROGRESS
 
 
 def test_a_saturated_unit_is_done_early_and_well() -> None:
     runs = each(1)
     saturating = lambda inputs: {"y": inputs["x"].clamp(max=0.5)}  # noqa: E731  # a network in a line
-    (found,) = maximize(saturating, "x", [unit(0)], Direct.box(runs, (1,), -1.0, 1.0), runs)
-    assert found.status == "ok"
+    (found,) = maximize(saturating, "x", [unit(0)], Direct.box(runs, (1,), -1.0, 1.0), runs, SETTINGS)
+    assert found.status == Status.OK
     assert found.score == 0.5
     assert found.steps < 256
 
@@ -327,9 +340,9 @@ def test_an_interruption_keeps_the_best_so_far(after: int, transform) -> None:
 
     runs = each(2)
     box = Direct.box(runs, (3,), -1.0, 1.0)
-    found = maximize(linear, "x", [unit(0), unit(1)], box, runs, progress=interrupt, transform=transform)
+    found = maximize(linear, "x", [unit(0), unit(1)], box, runs, SETTINGS, progress=interrupt, transform=transform)
     for one in found:
-        assert one.status == "interrupted"
+        assert one.status == Status.INTERRUPTED
         assert one.steps == after == len(one.history)
         assert one.score > one.initial_score
 
@@ -345,7 +358,7 @@ def test_the_best_is_kept_when_the_ascent_walks_past_it() -> None:
         seen.append(float(y.detach()[0, 0]))
         return {"y": y}
 
-    (found,) = maximize(ridge, "x", [unit(0)], Direct.box(runs, (1,), -1.0, 1.0), runs, decay=False, steps=40)
+    (found,) = maximize(ridge, "x", [unit(0)], Direct.box(runs, (1,), -1.0, 1.0), runs, Constant(40))
     assert found.score == pytest.approx(max(seen))
     assert found.history[-1] < found.score
     assert ridge({"x": torch.tensor(found.array[None])})["y"].item() == pytest.approx(found.score)
@@ -359,9 +372,9 @@ def test_under_transforms_the_still_input_is_looked_at_on_the_way() -> None:
 
     runs = each(1)
     box = Direct.box(runs, (1,), -1.0, 1.0, spread=0.01)
-    (found,) = maximize(cliff, "x", [unit(0)], box, runs, transform=Shift(()), rate=0.02, decay=False, steps=64)
+    (found,) = maximize(cliff, "x", [unit(0)], box, runs, Constant(64, rate=0.02), transform=Shift(()))
     assert found.history[-1] < -8
-    assert found.status == "ok"
+    assert found.status == Status.OK
     assert 0.1 < found.array.item() < 0.3
 
 
@@ -372,23 +385,24 @@ def test_an_input_that_is_not_reached_is_named() -> None:
     runs = each(1)
     fixed = lambda inputs: {"y": torch.ones(1, 1)}  # noqa: E731  # a network in a line
     with pytest.raises(DifferentiationError, match="x: no gradient"):
-        maximize(fixed, "x", [unit(0)], Direct.free(runs, (1,)), runs)
+        maximize(fixed, "x", [unit(0)], Direct.free(runs, (1,)), runs, SETTINGS)
     weight = torch.ones(1, 1, requires_grad=True)
     with pytest.raises(DifferentiationError, match="x: no gradient"):
-        maximize(lambda inputs: {"y": weight * 1}, "x", [unit(0)], Direct.free(runs, (1,)), runs)
+        maximize(lambda inputs: {"y": weight * 1}, "x", [unit(0)], Direct.free(runs, (1,)), runs, SETTINGS)
 
 
 @pytest.mark.parametrize(
-    ("objectives", "options", "message"),
+    ("objectives", "settings", "options", "message"),
     [
-        (1, {}, "1 objectives, 2 runs and 2 inputs"),
-        (2, {"steps": 0}, "above 0"),
-        (2, {"rate": float("nan")}, "above 0"),
-        (2, {"batch_size": 0}, "above 0"),
-        (2, {"optimizer": "lbfgs", "transform": Shift((), 0.1)}, "stands still"),
+        (1, {}, {}, "1 objectives, 2 runs and 2 inputs"),
+        (2, {"steps": 0}, {}, "`steps` 0, `rate` 0.1: each must be above 0"),
+        (2, {"rate": float("nan")}, {}, "`rate` nan: each must be above 0"),
+        (2, {}, {"batch_size": 0}, "`batch_size` 0: must be above 0"),
+        (2, {"optimizer": "lbfgs"}, {"transform": Shift((), 0.1)}, "stands still"),
+        (2, {"optimizer": "cma"}, {}, "`optimizer` cma: takes no gradient"),
     ],
 )
-def test_contradictions_are_named(objectives: int, options: dict, message: str) -> None:
+def test_contradictions_are_named(objectives: int, settings: dict, options: dict, message: str) -> None:
     runs = each(2)
     with pytest.raises(UsageError, match=message):
-        maximize(linear, "x", [unit(0)] * objectives, Direct.free(runs, (3,)), runs, **options)
+        maximize(linear, "x", [unit(0)] * objectives, Direct.free(runs, (3,)), runs, Settings(**settings), **options)

@@ -10,7 +10,10 @@ import torch
 
 from onnxviz.errors import AllocationError, EvaluationError, UsageError
 from onnxviz.methods.ascent.runs import Run
-from onnxviz.methods.ascent.search import Settings, Space, search
+from onnxviz.methods.ascent.search import search
+from onnxviz.methods.ascent.settings import Settings
+from onnxviz.methods.ascent.space import Space
+from onnxviz.methods.ascent.status import Status
 from onnxviz.methods.objectives.objectives import Objective
 from onnxviz.methods.objectives.surroundings import Surroundings
 from onnxviz.target import Target
@@ -132,9 +135,9 @@ def test_after_an_interruption_nothing_more_is_begun() -> None:
         return linear(inputs)
 
     results = found(box(), [unit(0), unit(1), unit(2)], Settings(steps=12), interrupted, batch_size=1)
-    assert [one.ascent.status for one in results][-1] == "interrupted"
+    assert [one.ascent.status for one in results][-1] == Status.INTERRUPTED
     assert len(results) < 3
-    assert all(one.ascent.status == "ok" for one in results[:-1])
+    assert all(one.ascent.status == Status.OK for one in results[:-1])
 
 
 def test_progress_rises_to_the_total() -> None:
@@ -152,7 +155,7 @@ def test_progress_rises_to_the_total() -> None:
 
 
 def test_lbfgs_refuses_random_transforms() -> None:
-    with pytest.raises(UsageError, match="--no-transforms"):
+    with pytest.raises(UsageError, match="`no_transforms`"):
         found(PICTURE, [unit(0)], Settings(steps=2, optimizer="lbfgs"))
     assert found(PICTURE, [unit(0)], Settings(steps=2, optimizer="lbfgs", robust=False))
 
@@ -232,7 +235,7 @@ def test_the_members_of_a_set_are_kept_of_one_step() -> None:
     ("text", "settings", "words"),
     [
         ("diversity(y)", Settings(restarts=1, members=1), "2 or more"),
-        ("diversity(y)", Settings(members=9), "give --restarts 8"),
+        ("diversity(y)", Settings(members=9), "give `restarts` 8"),
         ("diversity(y)", Settings(optimizer="lbfgs"), "use adam"),
     ],
 )
@@ -284,5 +287,5 @@ def test_a_batch_that_the_memory_does_not_hold_is_halved() -> None:
     for halved, whole in zip(climbed[:5], climbed[5:], strict=True):
         assert halved.objective == whole.objective
         assert np.array_equal(halved.ascent.array, whole.ascent.array)
-    with pytest.raises(AllocationError, match="--restarts"):
+    with pytest.raises(AllocationError, match="`restarts`"):
         list(search(scarce, space, objectives[:1], {}, Settings(3, 4), device=torch.device("cpu"), batch_size=8))

@@ -7,7 +7,9 @@ import torch
 
 from onnxviz.methods.ascent.fourier import Fourier
 from onnxviz.methods.ascent.runs import Run
-from onnxviz.methods.ascent.search import Settings, Space, search
+from onnxviz.methods.ascent.search import search
+from onnxviz.methods.ascent.settings import Settings
+from onnxviz.methods.ascent.space import Space
 from onnxviz.methods.ascent.transforms import Shift
 from onnxviz.methods.ascent.windows import Windowed, WindowedTransform, pasted
 from onnxviz.methods.objectives.objectives import Objective

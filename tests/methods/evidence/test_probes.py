@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnxviz.methods.ascent.search import Space
+from onnxviz.methods.ascent.space import Space
 from onnxviz.methods.evidence.probes import probes
 
 BOX = Space("x", (3,), ("feature",), "vector", low=np.array([0.0, -5.0, 2.0]), high=np.array([1.0, 5.0, 2.0]))

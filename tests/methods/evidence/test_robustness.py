@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnxviz.methods.ascent.search import Space
+from onnxviz.methods.ascent.space import Space
 from onnxviz.methods.evidence.robustness import robustness
 from onnxviz.methods.objectives.objectives import Objective
 from onnxviz.target import Target

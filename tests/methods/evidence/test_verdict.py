@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from onnxviz.methods.evidence.verdict import Evidence, judge
+from onnxviz.methods.evidence.verdict import Evidence, Word, judge
 
 PROBES = np.linspace(-3, 2, 64)
 ALIVE = Evidence(found=5.0, start=0.5, torch=5.0, probes=PROBES, samples=np.empty(0))
@@ -53,6 +53,8 @@ def test_a_verdict_follows_from_the_evidence(case: str) -> None:
         changes = {**changes, "samples": np.array([0.0, 2.0])}
     verdict = judge(replace(ALIVE, **changes))
     assert verdict.word == word
+    assert isinstance(verdict.word, Word)
+    assert verdict.word.sentence
     assert verdict.message or word == "ok"
 
 

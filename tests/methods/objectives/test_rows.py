@@ -11,6 +11,7 @@ from onnxviz.methods.ascent.maximization import maximize
 from onnxviz.methods.ascent.parameterizations import Direct
 from onnxviz.methods.ascent.runs import Run
 from onnxviz.methods.ascent.scorer import Scorer
+from onnxviz.methods.ascent.settings import Settings
 from onnxviz.methods.objectives.objectives import Objective
 from onnxviz.methods.objectives.rows import by_sample, first_rows, rows_of, shares
 from onnxviz.target import Target
@@ -58,7 +59,7 @@ def test_a_score_is_the_mean_over_the_rows(batch_size: int) -> None:
 def test_climbing_rows_climbs_their_mean() -> None:
     runs = [Run(str(place)) for place in range(4)]
     aims = [AIMS[place % 2] for place in range(4)]
-    found = maximize(boxes, "x", aims, Direct.box(runs, (3,), -1.0, 1.0), runs, steps=60, rate=0.3)
+    found = maximize(boxes, "x", aims, Direct.box(runs, (3,), -1.0, 1.0), runs, Settings(60, rate=0.3))
     for place, one in enumerate(found):
         x = torch.tensor(one.array[None])
         assert one.score == pytest.approx(by_hand(x)[place % 2].item(), rel=1e-5)

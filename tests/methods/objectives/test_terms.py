@@ -234,7 +234,7 @@ def test_at_zero_every_gradient_is_finite() -> None:
         ("direction(a, three.npy)", DataError, "5 of them, or a whole tensor of 5x4x3"),
         ("direction(a, zeros.npy)", DataError, "no direction"),
         ("l1(a)", UsageError, r"write l1\(input\) or l1\(x\)"),
-        ("like(b)", UsageError, "--like"),
+        ("like(b)", UsageError, "`like`"),
     ],
 )
 def test_what_does_not_fit_is_said(text: str, error: type[Exception], words: str) -> None:

@@ -60,7 +60,7 @@ def test_a_position_is_read_whatever_size_the_map_had() -> None:
 
 def test_units_that_change_their_number_are_refused() -> None:
     unit_scores = UnitScores(Target.parse("c[*]"), (4, 3))
-    with pytest.raises(DataError, match="--shape"):
+    with pytest.raises(DataError, match="`shapes`"):
         unit_scores(np.zeros((1, 5, 3), np.float32))
     with pytest.raises(TargetError):
         UnitScores(Target.parse("c[4]"), (4, 3))

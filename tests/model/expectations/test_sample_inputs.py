@@ -127,5 +127,5 @@ def test_devices_are_chosen_by_name() -> None:
     for name in ("gpu", "", "cuda:x", "meta", "cpu0"):
         with pytest.raises(UsageError, match="no device of that name"):
             choose_device(name)
-    with pytest.raises(UsageError, match="CUDA devices; take --device cpu"):
+    with pytest.raises(UsageError, match="CUDA devices; take `device` cpu"):
         choose_device("cuda:99")
