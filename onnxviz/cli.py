@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from onnxviz import __version__
+from onnxviz.version import __version__
 from onnxviz.errors import OnnxvizError
 
 _VERBS = {

@@ -51,7 +51,7 @@ class ClusterExecutor(Executor):
         try:
             import distributed
         except ImportError:
-            raise ClusterError("--cluster needs distributed: pip install 'onnxviz[cluster]'") from None
+            raise ClusterError("`cluster` needs distributed: pip install 'onnxviz[cluster]'") from None
         from onnxviz.analyses.provenance import versions
         from onnxviz.pages.cluster.worker import unpacking
 
@@ -70,14 +70,14 @@ class ClusterExecutor(Executor):
             self._client: Any = distributed.Client(address, timeout=_REACHED, set_as_default=False)
         except Exception as error:  # what it raises depends on the address: of five kinds at least
             self._quiet.close()
-            raise ClusterError(f"--cluster {address}: no scheduler answers there ({_sentence(error)})") from None
+            raise ClusterError(f"`cluster` {address}: no scheduler answers there ({_sentence(error)})") from None
         try:
             self._client.wait_for_workers(1, timeout=_PATIENCE)
             self._client.register_plugin(unpacking(parcel, self._name), name=self._name)
             self.workers = len(self._client.nthreads())
         except Exception as error:
             self.shutdown()
-            raise ClusterError(f"--cluster {address}: no worker takes the model ({_sentence(error)})") from None
+            raise ClusterError(f"`cluster` {address}: no worker takes the model ({_sentence(error)})") from None
         Thread(target=self._watch, name="cluster watch", daemon=True).start()
 
     def room(self) -> int:
@@ -150,10 +150,10 @@ class ClusterExecutor(Executor):
             return error
         if type(error).__name__ == "KilledWorker":
             return ClusterError(
-                f"--cluster {self.address}: several workers died over the same job: too little memory, perhaps; "
+                f"`cluster` {self.address}: several workers died over the same job: too little memory, perhaps; "
                 "fewer workers on a machine leave more to each"
             )
-        return ClusterError(f"--cluster {self.address}: a worker failed ({_sentence(error)})")
+        return ClusterError(f"`cluster` {self.address}: a worker failed ({_sentence(error)})")
 
     def _watch(self) -> None:
         """Count the workers; give up when the scheduler is gone, or nobody has worked for a while."""
