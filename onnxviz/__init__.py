@@ -8,18 +8,43 @@ from typing import TYPE_CHECKING, Any
 from onnxviz.errors import OnnxvizError
 
 if TYPE_CHECKING:
+    from onnxviz.analyses.activations.looking import activations
     from onnxviz.analyses.attribution.explaining import attribute
+    from onnxviz.analyses.description import inspect
+    from onnxviz.analyses.embedding.laying_out import embed
+    from onnxviz.analyses.examples.choosing import examples
+    from onnxviz.analyses.filters.describing import filters
     from onnxviz.analyses.maximization.maximizing import maximize
+    from onnxviz.analyses.verification import verify
     from onnxviz.model.model import Model, load
 
 __version__ = "0.1.0"
-__all__ = ["Model", "OnnxvizError", "__version__", "attribute", "load", "maximize"]
+__all__ = [
+    "Model",
+    "OnnxvizError",
+    "__version__",
+    "activations",
+    "attribute",
+    "embed",
+    "examples",
+    "filters",
+    "inspect",
+    "load",
+    "maximize",
+    "verify",
+]
 
 _FACE = {
     "Model": "onnxviz.model.model",
+    "activations": "onnxviz.analyses.activations.looking",
     "attribute": "onnxviz.analyses.attribution.explaining",
+    "embed": "onnxviz.analyses.embedding.laying_out",
+    "examples": "onnxviz.analyses.examples.choosing",
+    "filters": "onnxviz.analyses.filters.describing",
+    "inspect": "onnxviz.analyses.description",
     "load": "onnxviz.model.model",
     "maximize": "onnxviz.analyses.maximization.maximizing",
+    "verify": "onnxviz.analyses.verification",
 }
 """The public names, each with the module that defines it."""
 

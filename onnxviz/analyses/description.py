@@ -4,12 +4,70 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from onnxviz.analyses.opening import opened
 from onnxviz.errors import TargetError
 
 if TYPE_CHECKING:
     from onnxviz.model.model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """What is known of a model, as a mapping; shown in a notebook as the model is.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    told : dict
+        The document that `inspect --json` prints.
+    """
+
+    model: Model
+    told: dict[str, Any]
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a part of the document: "model", "inputs", "outputs", "operators", "parameters" or "tensors"."""
+        return self.told[key]
+
+    def document(self) -> dict[str, Any]:
+        """Return the description as `inspect --json` prints it."""
+        return self.told
+
+    row = document
+
+    def _repr_html_(self) -> str:
+        """Show the model in a notebook."""
+        from onnxviz.model.notebook import model_html
+
+        return model_html(self.model)
+
+
+def inspect(model: Model | str | os.PathLike[str] | bytes, pattern: str | None = None) -> Description:
+    """Return what is in a model's file, and which tensors can be aimed at.
+
+    Parameters
+    ----------
+    model : Model, path or bytes
+        The model.
+    pattern : str, optional
+        Only tensors whose names fit, as in ``conv*``; by default all.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    ModelError
+        If the file is no valid ONNX model.
+    TargetError
+        If no tensor's name fits the pattern.
+    """
+    model = opened(model)
+    return Description(model, describe(model, pattern))
 
 
 def describe(model: Model, pattern: str | None) -> dict[str, Any]:

@@ -2,18 +2,157 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from onnxviz.errors import TargetError, UnsupportedOperators
+from onnxviz.analyses.inputs.request import InputRequest
+from onnxviz.analyses.inputs.settled import settle
+from onnxviz.analyses.keywords import requested
+from onnxviz.analyses.listener import SILENT, Listener
+from onnxviz.analyses.opening import opened
+from onnxviz.errors import TargetError, UnsupportedOperators, UsageError
 
 if TYPE_CHECKING:
+    from onnxviz.errors import Unsupported
     from onnxviz.methods.verification import Agreement
     from onnxviz.model.model import Model
 
 
 _AT_ONCE = 1 << 28
 """Bytes of tensors that are compared at once; both sides hold as many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerificationRequest:
+    """What is compared, and how closely.
+
+    Attributes
+    ----------
+    inputs : InputRequest
+        What is said of the model's inputs.
+    targets : tuple of str
+        Tensors; by default every tensor of floats.
+    tolerance : float, optional
+        The largest error, relative to each tensor's own range; by default 0.001, and 0.02 for float16 and quantized models.
+    seed : int
+        Same seed, same inputs.
+    device : str
+        "auto", "cpu", "cuda" or "cuda:1".
+    """
+
+    inputs: InputRequest = field(default_factory=InputRequest)
+    targets: tuple[str, ...] = ()
+    tolerance: float | None = None
+    seed: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """A comparison of torch with ONNX Runtime, tensor by tensor.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    rows : tuple of Agreement
+        One for each tensor that was compared.
+    unsupported : tuple of Unsupported
+        The operators that stand in the way of other tensors.
+    tolerance : float
+        The largest error that is taken for agreement, relative to each tensor's own range.
+    """
+
+    model: Model
+    rows: tuple[Agreement, ...]
+    unsupported: tuple[Unsupported, ...]
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether every float tensor agrees, and every operator could be converted."""
+        return self.first_divergence is None and not self.unsupported
+
+    @property
+    def first_divergence(self) -> str | None:
+        """The first tensor, in graph order, that diverges."""
+        return next((row.name for row in self.rows if row.diverges), None)
+
+    def document(self) -> dict[str, Any]:
+        """Return the comparison as `verify --json` prints it."""
+        return {
+            "model": {"path": str(self.model.path), "sha256": self.model.digest},
+            "ok": self.ok,
+            "tolerance": self.tolerance,
+            "tensors": [self._row(row) for row in self.rows],
+            "unsupported": [asdict(one) for one in self.unsupported],
+            "first_divergence": self.first_divergence,
+        }
+
+    row = document
+
+    def _row(self, row: Agreement) -> dict[str, Any]:
+        return {
+            "name": row.name,
+            "operator": self.model.tensors[row.name].operator,
+            "shape": list(row.shape),
+            "dtype": row.dtype,
+            "max_abs_error": row.max_abs_error,
+            "max_rel_error": row.max_rel_error,
+            "ok": row.ok,
+            "amplified": row.amplified,
+            "note": row.note,
+        }
+
+
+def verify(
+    model: Model | str | os.PathLike[str] | bytes,
+    targets: str | Sequence[str] = (),
+    *,
+    listener: Listener = SILENT,
+    request: VerificationRequest | None = None,
+    **keywords: Any,
+) -> Verification:
+    """Compare every float tensor of a model as torch and as ONNX Runtime compute it.
+
+    Parameters
+    ----------
+    model : Model, path or bytes
+        The model.
+    targets : str or sequence of str
+        Tensors; by default every tensor of floats.
+    listener : Listener
+        Told of sizes that were found.
+    request : VerificationRequest, optional
+        A ready-made request, in place of keywords.
+    **keywords
+        Fields of `VerificationRequest` and `InputRequest`: tolerance, seed, device, held, dims, shapes.
+
+    Raises
+    ------
+    UsageError
+        If the tolerance is no number, or a target is no float tensor of the model.
+    EvaluationError
+        If ONNX Runtime or torch refuses the inputs.
+    """
+    from onnxviz.methods.devices import choose_device
+
+    if request is None:
+        chosen = (targets,) if isinstance(targets, str) else tuple(targets)
+        request = requested(VerificationRequest, {**keywords, "targets": chosen})
+    if request.tolerance is not None and math.isnan(request.tolerance):
+        raise UsageError("`tolerance` nan: write a number of 0 or more, such as 0.001")
+    model = opened(model)
+    settled = settle(model, request.inputs, running=True)
+    for sentence in settled.notes:
+        listener.note(sentence)
+    limit = default_tolerance(model) if request.tolerance is None else request.tolerance
+    device = choose_device(request.device)
+    rows, unsupported = agreements(model, settled.feed(request.seed), request.targets, limit, device)
+    return Verification(model, tuple(rows), unsupported, limit)
 
 
 def agreements(
@@ -75,44 +214,6 @@ def agreements(
                 if not row.ok and row.name in fine
             ]
     return rows, unsupported
-
-
-def agreement_document(
-    model: Model, rows: list[Agreement], unsupported: tuple[Any, ...], limit: float
-) -> dict[str, Any]:
-    """Return a comparison as `verify --json` prints it."""
-    first = next((row.name for row in rows if row.diverges), None)
-    return {
-        "model": {"path": str(model.path), "sha256": model.digest},
-        "ok": first is None and not unsupported,
-        "tolerance": limit,
-        "tensors": [
-            {
-                "name": row.name,
-                "operator": model.tensors[row.name].operator,
-                "shape": list(row.shape),
-                "dtype": row.dtype,
-                "max_abs_error": row.max_abs_error,
-                "max_rel_error": row.max_rel_error,
-                "ok": row.ok,
-                "amplified": row.amplified,
-                "note": row.note,
-            }
-            for row in rows
-        ],
-        "unsupported": [
-            {
-                "domain": one.domain,
-                "operator": one.operator,
-                "version": one.version,
-                "count": one.count,
-                "first_tensor": one.first_tensor,
-                "reason": one.reason,
-            }
-            for one in unsupported
-        ],
-        "first_divergence": first,
-    }
 
 
 def _portions(model: Model, names: list[str], inputs: dict[str, Any]) -> list[list[str]]:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.analyses.verification import agreement_document, agreements, default_tolerance
+from onnxviz.analyses.keywords import requested
 from onnxviz.commands.options import (
     device_option,
     dim_option,
     json_option,
     model_argument,
+    request_options,
     seed_option,
     set_option,
     shape_option,
     target_option,
 )
 from onnxviz.commands.terminal import Terminal, grid, visible
-from onnxviz.errors import UsageError
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
@@ -45,19 +43,7 @@ CHECK_FAILED = 3
 @click.option("--all", "show_all", is_flag=True, help="List every tensor, not only the worst.")
 @json_option
 @click.pass_obj
-def verify(
-    terminal: Terminal,
-    model_path: Path,
-    targets: tuple[str, ...],
-    tolerance: float | None,
-    held: dict[str, str],
-    dims: dict[str, int],
-    shapes: dict[str, tuple[int, ...]],
-    seed: int,
-    device: str,
-    show_all: bool,
-    as_json: bool,
-) -> int:
+def verify(terminal: Terminal, /, **options: Any) -> int:
     """Compare every float tensor of MODEL as torch and as ONNX Runtime compute it.
 
     Exits with 3 if one of them diverges, and names the first that does. Where a tensor differs, each operator that had a
@@ -69,22 +55,13 @@ def verify(
       onnxviz verify sample_models/digits.onnx
     """
     import onnxviz
-    from onnxviz.analyses.inputs.request import InputRequest
-    from onnxviz.analyses.inputs.settled import settle
-    from onnxviz.methods.devices import choose_device
+    from onnxviz.analyses.verification import VerificationRequest
 
-    if tolerance is not None and math.isnan(tolerance):
-        raise UsageError("--tolerance nan: write a number of 0 or more, such as 0.001")
-    model = onnxviz.load(model_path)
-    settled = settle(model, InputRequest(held=held, dims=dims, shapes=shapes), running=True)
-    for sentence in settled.notes:
-        terminal.note(sentence)
-    inputs = settled.feed(seed)
-    limit = tolerance if tolerance is not None else default_tolerance(model)
-    rows, unsupported = agreements(model, inputs, targets, limit, choose_device(device))
-    document = agreement_document(model, rows, unsupported, limit)
-    terminal.emit(document, as_json, lambda console: _show(console, document, show_all))
-    return 0 if document["ok"] else CHECK_FAILED
+    request = requested(VerificationRequest, request_options(options, "show_all"))
+    found = onnxviz.verify(options["model_path"], request=request, listener=terminal)
+    document = found.document()
+    terminal.emit(document, options["as_json"], lambda console: _show(console, document, options["show_all"]))
+    return 0 if found.ok else CHECK_FAILED
 
 
 def _show(console: Console, document: dict[str, Any], show_all: bool) -> None:

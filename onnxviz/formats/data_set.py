@@ -170,7 +170,7 @@ class DataSet:
         if len(self.slots) > 1:
             raise DataError(f"{file}: is an array for one input; a .npz archive or a table feeds several")
         array = map_npy(file)
-        _check_numbers(array.dtype, str(file))
+        check_numbers(array.dtype, str(file))
         yield from self._rows_of(array, name, str(file), wanted)
 
     def _rows_of(self, array: NDArray[Any], name: str, source: str, wanted: Collection[str] | None) -> Iterator[Piece]:
@@ -187,7 +187,7 @@ class DataSet:
         shapes = npz_shapes(file)
         members = self._members(file, {key: shape for key, (shape, _) in shapes.items()})
         for member in members.values():
-            _check_numbers(shapes[member][1], f"{file}[{member}]")
+            check_numbers(shapes[member][1], f"{file}[{member}]")
         single = all(not has_rows(shapes[members[slot.name]][0], slot) for slot in self.slots) and self.rows is None
         labels = self.label if self.label in shapes else None
         counts = {shapes[member][0][0] if shapes[member][0] else 1 for member in members.values()}
@@ -312,7 +312,8 @@ def _nothing_known(identity: str, stamp: str) -> bool:
     return False
 
 
-def _check_numbers(dtype: np.dtype[Any], source: str) -> None:
+def check_numbers(dtype: np.dtype[Any], source: str) -> None:
+    """Raise a `DataError` unless a type is one of real numbers."""
     if dtype.kind not in "biuf":
         raise DataError(f"{source}: holds values of the type {dtype}; real numbers are needed, float32 for instance")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -348,16 +348,19 @@ def real_feed(model: Model, options: Mapping[str, Any], moving: str, sources: tu
         If there is no such file.
     """
     from onnxviz.analyses.inputs.feed import prepare_feed
+    from onnxviz.analyses.inputs.request import DataRequest, InputRequest
+    from onnxviz.analyses.keywords import fields_of, requested
 
     for source in sources:
         if not SampleAddress.parse(source).exists:
             raise UsageError(f"{source}: no such file or folder")
     listener = Recorder()
-    chosen = {**options, "strict": False, "input_name": options["wrt"] and moving}
+    said = requested(InputRequest, {key: options[key] for key in fields_of(InputRequest)})
+    chosen = DataRequest(inputs=said, label=options.get("label"), input_name=options["wrt"] and moving)
     try:
         feed = prepare_feed(listener, model, chosen, sources)
     except UsageError:
         # Several inputs, and nothing tells which: that which is searched.
-        feed = prepare_feed(listener, model, {**chosen, "input_name": moving}, sources)
+        feed = prepare_feed(listener, model, replace(chosen, input_name=moving), sources)
     listener.heard.clear()  # the page tells of the inputs elsewhere
     return feed

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.analyses.kernel_pictures import kernel_colors, kernel_scale, matrix_picture, seen_by
+from onnxviz.analyses.filters.kernel_pictures import kernel_colors, kernel_scale, matrix_picture, seen_by
 from onnxviz.errors import OnnxvizError
 from onnxviz.pages.page import Section
 from onnxviz.wording import shape_text
@@ -128,13 +128,13 @@ def verification(model: Model, fed: dict[str, np.ndarray], device: str) -> dict[
     EvaluationError
         If one of them refuses the inputs.
     """
-    from onnxviz.analyses.verification import agreement_document, agreements, default_tolerance
+    from onnxviz.analyses.verification import Verification, agreements, default_tolerance
     from onnxviz.methods.devices import choose_device
 
     limit = default_tolerance(model)
     rows, unsupported = agreements(model, fed, (), limit, choose_device(device))
     model.close_sessions()
-    document = agreement_document(model, rows, unsupported, limit)
+    document = Verification(model, tuple(rows), unsupported, limit).document()
     tensors = document["tensors"]
     failed = [row for row in tensors if not row["ok"]]
     failed.sort(key=lambda row: row["amplified"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from onnxviz.analyses.inputs.feed import Feed
+    from onnxviz.analyses.inputs.feed import DataSource, Feed
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.drawing.pictures import Picture
     from onnxviz.drawing.sheet import Tile
@@ -33,7 +34,7 @@ class Sheets:
         Reads samples.
     drawing : Drawing
         How they are drawn.
-    source : str
+    source : path or arrays
         The data set.
     synthetic : dict of str to (Path, str)
         The picture of `maximize` and its score, by target.
@@ -45,7 +46,7 @@ class Sheets:
 
     feed: Feed
     drawing: Drawing
-    source: str
+    source: DataSource
     synthetic: dict[str, tuple[Path, str]] = field(default_factory=dict)
     highest: bool = False
     columns: tuple[str, ...] = ()
@@ -86,7 +87,9 @@ class Sheets:
         title = row["target"] + (f"  ({row['label']})" if row["label"] else "")
         known = row["statistics"]
         ranked = "; ranked by maxima" if self.highest and row["highest"] and row["highest"][0]["position"] else ""
-        subtitle = f"{known['count']} samples of {Path(self.source).name}: {_figures(known)}{ranked}; by ONNX Runtime"
+        subtitle = (
+            f"{known['count']} samples of {_source_name(self.source)}: {_figures(known)}{ranked}; by ONNX Runtime"
+        )
         if self.drawing.expected.kind not in ("image", "signal"):
             return self._table(sections, samples, title, subtitle)
         return self._contact(row, sections, samples, title, subtitle)
@@ -255,3 +258,7 @@ def synthetic_pictures(folder: Path) -> dict[str, tuple[Path, str]]:
     if not found:
         raise UsageError(f"`synthetic` {folder}: holds no picture of a target by onnxviz maximize")
     return found
+
+
+def _source_name(source: DataSource) -> str:
+    return Path(source).name if isinstance(source, str | os.PathLike) else "the array"

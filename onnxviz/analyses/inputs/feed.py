@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnxviz.analyses.inputs.fitting import fit_rows, fit_sample, steps
-from onnxviz.analyses.inputs.request import InputRequest
+from onnxviz.analyses.inputs.request import DataRequest
 from onnxviz.analyses.inputs.settled import Settled, settle
-from onnxviz.analyses.keywords import fields_of, requested
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.data_shards import Source
     from onnxviz.model.model import Model
+
+DataSource = str | os.PathLike[str] | np.ndarray | Mapping[str, np.ndarray]
+"""A file, a folder, or samples in memory: an array, or one for each input."""
 
 _SHOWN = 5
 _LOOKED_AT = 64
@@ -137,11 +139,14 @@ class Feed:
             for name, expected in self.contracts.items()
         ]
 
-    def open(self, source: str | os.PathLike[str]) -> DataSet:
-        """Open a file or a folder of samples for these inputs."""
+    def open(self, source: DataSource) -> DataSet:
+        """Open a file, a folder or arrays of samples for these inputs."""
+        from onnxviz.formats.array_data import ArrayData
         from onnxviz.formats.data_set import DataSet
 
-        return DataSet(source, self.slots(), self.label)
+        if isinstance(source, str | os.PathLike):
+            return DataSet(source, self.slots(), self.label)
+        return ArrayData(source, self.slots())
 
     def batches(
         self,
@@ -282,8 +287,8 @@ def _joined(batches: list[Batch]) -> Batch:
     )
 
 
-def prepare_feed(listener: Listener, model: Model, options: dict[str, Any], sources: tuple[str, ...]) -> Feed:
-    """Settle which inputs the data feeds, what they expect and what the others are held at, and tell it on stderr.
+def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources: Sequence[DataSource]) -> Feed:
+    """Settle which inputs the data feeds, what they expect and what the others are held at, and tell it.
 
     Parameters
     ----------
@@ -291,9 +296,9 @@ def prepare_feed(listener: Listener, model: Model, options: dict[str, Any], sour
         Where it is told.
     model : Model
         The model.
-    options : dict
-        What the options of `onnxviz.commands.options` gave.
-    sources : tuple of str
+    request : DataRequest
+        What the person said.
+    sources : sequence of path, array or mapping of arrays
         The data; their kinds tell whether they can feed several inputs.
 
     Raises
@@ -303,8 +308,8 @@ def prepare_feed(listener: Listener, model: Model, options: dict[str, Any], sour
     """
     from onnxviz.model.graph.labels import sample_rate
 
-    settled = settle(model, requested(InputRequest, {key: options[key] for key in fields_of(InputRequest)}))
-    names = _fed(model, options.get("input_name"), settled.held, sources)
+    settled = settle(model, request.inputs)
+    names = _fed(model, request.input_name, settled.held, sources)
     # Several inputs may be fed: what is said of a picture holds for those that are pictures.
     settled = settled.about(name for name in names if len(names) == 1 or settled.contract(name).kind == "image")
     outside = settled.resting(name for name in model.inputs if name not in names)
@@ -324,12 +329,12 @@ def prepare_feed(listener: Listener, model: Model, options: dict[str, Any], sour
         wanted,
         outside,
         None if rate is None else round(rate),
-        options.get("label"),
-        bool(options.get("strict")),
+        request.label,
+        request.strict,
     )
 
 
-def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources: tuple[str, ...]) -> list[str]:
+def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources: Sequence[DataSource]) -> list[str]:
     if chosen is not None:
         if chosen not in model.inputs:
             raise UsageError(
@@ -341,12 +346,16 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
     names = [name for name in model.inputs if name not in held]
     if not names:
         raise UsageError(f"{model.name}: `held` holds every input, so none is left for the data")
-    suffixes = {SampleAddress.parse(source).path.suffix.lower() for source in sources}
-    several = suffixes <= {".npz", ".csv", ".tsv", ".parquet"}
+    files = [source for source in sources if isinstance(source, str | os.PathLike)]
+    mapped = [source for source in sources if isinstance(source, Mapping)]
+    if mapped:
+        return [name for name in model.inputs if all(name in source for source in mapped)]
+    suffixes = {SampleAddress.parse(source).path.suffix.lower() for source in files}
+    several = len(files) == len(sources) and suffixes <= {".npz", ".csv", ".tsv", ".parquet"}
     if len(names) == 1 or several:
         return names
     floats = [name for name in names if model.inputs[name].is_float]
-    suited = [name for name in floats if contract(model, name).kind == _kind_of(sources)]
+    suited = [name for name in floats if contract(model, name).kind == _kind_of(files)]
     for choice in (floats, suited, _fitting(model, names, sources)):
         if len(choice) == 1:
             return choice
@@ -356,7 +365,7 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
     )
 
 
-def _kind_of(sources: tuple[str, ...]) -> str:
+def _kind_of(sources: Sequence[str | os.PathLike[str]]) -> str:
     """Tell by their extensions which kind of input pictures and sounds are for."""
     suffixes: set[str] = set()
     for path in map(Path, sources):
@@ -367,12 +376,16 @@ def _kind_of(sources: tuple[str, ...]) -> str:
     return "signal" if suffixes == {".wav"} else "image" if suffixes and suffixes <= {*PICTURES} else ""
 
 
-def _fitting(model: Model, names: list[str], sources: tuple[str, ...]) -> list[str]:
+def _fitting(model: Model, names: list[str], sources: Sequence[DataSource]) -> list[str]:
     """Return the inputs whose shape an array's rows have."""
-    path = SampleAddress.parse(sources[0]).path
-    if path.suffix.lower() != ".npy" or not path.is_file():
-        return []
-    shape = map_npy(path).shape
+    first = sources[0]
+    if isinstance(first, str | os.PathLike):
+        path = SampleAddress.parse(first).path
+        if path.suffix.lower() != ".npy" or not path.is_file():
+            return []
+        shape = map_npy(path).shape
+    else:
+        shape = first.shape if isinstance(first, np.ndarray) else ()
     sizes = {
         name: tuple(size if isinstance(size, int) else None for size in (model.inputs[name].shape or ())[1:])
         for name in names

@@ -93,12 +93,17 @@ class SingleSample:
         return fit_sample(self.sample, expected, wanted, rate), said
 
 
-def read_input(path: Path, expected: InputContract, shape: tuple[int, ...], rate: float | None = None) -> np.ndarray:
+def read_input(
+    path: str | os.PathLike[str] | np.ndarray,
+    expected: InputContract,
+    shape: tuple[int, ...],
+    rate: float | None = None,
+) -> np.ndarray:
     """Return a file's content as one sample for an input.
 
     Parameters
     ----------
-    path : Path
+    path : path or ndarray
         A picture, an array, a table or a sound; a row of an array or a table as ``FILE#7``.
     expected : InputContract
         What the input expects. A height or width that it leaves open is the picture's own.
@@ -123,11 +128,14 @@ def read_input(path: Path, expected: InputContract, shape: tuple[int, ...], rate
 
 
 def read_enlarged(
-    path: Path, expected: InputContract, shape: tuple[int, ...], rate: float | None = None
+    path: str | os.PathLike[str] | np.ndarray,
+    expected: InputContract,
+    shape: tuple[int, ...],
+    rate: float | None = None,
 ) -> tuple[np.ndarray, float]:
     """Return what `read_input` returns, and how many times finer its grid is than the file's: 1 where it is no finer."""
     wanted: list[int | None] = list(shape[1:])
-    single = read_single(path, Slot(expected.name, tuple(wanted), expected.kind))
+    single = single_of(path, Slot(expected.name, tuple(wanted), expected.kind))
     if single.sample.kind == "image" and expected.kind == "image":
         for axis in ("height", "width"):
             place = expected.axes.index(axis)

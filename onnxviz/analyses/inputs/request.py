@@ -196,3 +196,25 @@ def _file_content(name: str, value: str | os.PathLike[str]) -> np.ndarray:
             return np.asarray(read_single(Path(text), Slot(name, ())).sample.array)
         array = np.asarray(read_sample(text).array)
         return array if array.ndim else array.reshape(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRequest:
+    """What a person says of data and of the inputs that it feeds.
+
+    Attributes
+    ----------
+    inputs : InputRequest
+        What is said of the model's inputs.
+    input_name : str, optional
+        The input that the data is for, where the model has several.
+    label : str, optional
+        A table's column, or an archive's member, that names the samples' classes and is no feature.
+    strict : bool
+        Whether the first sample that cannot be read ends the work, in place of being passed over.
+    """
+
+    inputs: InputRequest = field(default_factory=InputRequest)
+    input_name: str | None = None
+    label: str | None = None
+    strict: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from onnxviz.contract import InputContract
     from onnxviz.drawing.pictures import Picture
     from onnxviz.model.expectations.first_layer import FirstLayer
+
+Colors = Literal["rgb", "bgr", "gray"]
 
 _FAINT = 0.02
 """A kernel is drawn in its own scale, but not larger than this share of the strongest: what is nearly nothing looks so."""
@@ -34,12 +36,12 @@ def seen_by(model: Any, found: FirstLayer) -> str | None:
     return None
 
 
-def kernel_colors(found: FirstLayer, expected: InputContract | None) -> Any:
+def kernel_colors(found: FirstLayer, expected: InputContract | None) -> Colors | None:
     """Return what the channels of kernels are as colors: "rgb", "bgr", "gray", or None where they are none."""
     if expected is None or found.kernels.ndim != 4 or found.groups > 1:
         return None
     if found.kernels.shape[1] == 3 and expected.color in ("rgb", "bgr"):
-        return expected.color
+        return "rgb" if expected.color == "rgb" else "bgr"
     return "gray" if found.kernels.shape[1] == 1 and expected.color == "gray" else None
 
 
