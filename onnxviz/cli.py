@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from onnxviz.version import __version__
 from onnxviz.errors import OnnxvizError
+from onnxviz.version import __version__
 
 _VERBS = {
     "inspect": "what is in this file, and which tensors can be aimed at",

@@ -56,7 +56,7 @@ def test_what_holds_very_many_numbers_is_searched_in_fewer_steps(cli, samples, m
     monkeypatch.setattr("onnxviz.analyses.maximization.effort.VAST", 1000)
     fewer = cli(*words)
     assert fewer.document["runs"][0]["steps"] <= 32
-    assert "numbers up to the target: 32 steps where --steps says nothing else" in fewer.err
+    assert "numbers up to the target): 32 steps (change with --steps)" in fewer.err
     asked = cli(*words, "--steps", 3)
     assert asked.document["runs"][0]["steps"] == 3
     assert "numbers up to the target" not in asked.err

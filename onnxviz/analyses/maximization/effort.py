@@ -76,7 +76,7 @@ def settings(
     request: MaximizationRequest,
     listener: Listener,
 ) -> Settings:
-    """Return how the search goes: as asked, else as was measured to suit the kind of input and what a step costs."""
+    """Return the settings of the search; what the request leaves open follows from the kind of input and the cost of a step."""
     from onnxviz.methods.ascent.settings import Settings
 
     blind = optimizer == "cma"
@@ -96,13 +96,14 @@ def settings(
         request.save_every,
     )
     if costly and None in (request.steps, request.restarts):
-        why = f"{cost.operators} operators up to the target"
+        why = f"long model ({cost.operators} operators up to the target)"
         if cost.elements > LARGE:
-            why = f"{cost.elements} numbers"
-        listener.note(f"{subject.name}: {why}: one start and 64 steps where `restarts` and `steps` say nothing else")
+            why = f"large input ({cost.elements} numbers)"
+        how = f"{found.restarts} start{'s' * (found.restarts > 1)} and {found.steps} steps"
+        listener.note(f"{subject.name}: {why}: {how} (change with `restarts` and `steps`)")
     if vast and request.steps is None:
-        why = f"{cost.activations / 1e6:.0f} million numbers up to the target"
-        listener.note(f"{subject.name}: {why}: {found.steps} steps where `steps` says nothing else")
+        why = f"large model ({cost.activations / 1e6:.0f} million numbers up to the target)"
+        listener.note(f"{subject.name}: {why}: {found.steps} steps (change with `steps`)")
     return found
 
 

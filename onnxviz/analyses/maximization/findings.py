@@ -1,4 +1,4 @@
-"""What is known of a result beyond its score: what is fed in the end, and what a vector or tokens tell of themselves."""
+"""Findings about a result beyond its score: the input that is fed, and more of vectors and tokens."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What is fed in the end, and what is known of it.
+    """The input that is fed in the end, and what is known of it.
 
     Attributes
     ----------
     array, start : (*shape) ndarray
-        What is fed to the model in the end and at the start: the input, whole numbers and codes set right; of tokens
-        their ids.
+        The model's input at the end and at the start, with whole numbers and codes settled; of tokens their ids.
     every, starts : (restart, *shape) ndarray
-        The same of every start.
+        The same for every start.
     vector : VectorFindings or None
-        Of a vector.
+        Findings about a vector.
     tokens : TokenFindings or None
-        Of tokens.
+        Findings about tokens.
     remark : str
-        What a person should know of how it was found.
+        What a person should know about the search.
     """
 
     array: np.ndarray
@@ -42,7 +41,7 @@ class Findings:
     remark: str = ""
 
     def summary(self, features: Features, tokens: Tokens | None, rate: float | None) -> dict[str, Any]:
-        """Return what the result's row tells beyond its score.
+        """Return the fields of the result's row about features, tokens and sound.
 
         Parameters
         ----------

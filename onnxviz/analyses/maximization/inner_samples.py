@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 MOST = 128
-"""So many samples at most are read; more would tell little more of a covariance or a slope."""
+"""The most samples that are read: more samples would hardly change a covariance or a slope."""
 
 
 class InnerBatches:
-    """What a tensor inside the graph is on real samples of the input, by ONNX Runtime; read as `SampleBatches` is.
+    """Values of a tensor inside the graph on real samples of the input, by ONNX Runtime; read as `SampleBatches` is.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class InnerBatches:
 
 
 def input_statistics(samples: SampleBatches, source: str, expected: InputContract) -> NaturalStatistics:
-    """Return how the channels of real samples vary together and how their spectra fall.
+    """Return the covariance of the channels of real samples, and the slope of their spectra.
 
     Raises
     ------

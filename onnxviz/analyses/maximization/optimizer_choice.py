@@ -1,4 +1,4 @@
-"""Which optimizer a target can have: one that climbs by gradients, or CMA-ES where something stops them."""
+"""The optimizer: one that climbs by gradients, or CMA-ES where an operator stops the gradients."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ OptimizerName = Literal["adam", "nadam", "lbfgs", "cma"]
 def stops(
     model: Model, objectives: tuple[Objective, ...], moving: Moving, straight_through: bool = False
 ) -> tuple[str, ...]:
-    """Return for each objective what keeps its gradient from what moves, "" where nothing does; before anything is converted.
+    """Return for each objective the reason why no gradient reaches the moving tensor; "" where a gradient does.
 
     Raises
     ------
     DifferentiationError
-        If an objective does not depend on it at all.
+        If an objective does not depend on the moving tensor at all.
     """
     from onnxviz.model.graph.structure import read_by
     from onnxviz.model.tensors.support import reach
@@ -58,12 +58,12 @@ def choose_optimizer(
     stopped: tuple[str, ...],
     wrt: str,
 ) -> OptimizerName:
-    """Return the optimizer that was asked for; else adam, or cma where no gradient reaches the tensor, which is told.
+    """Return the optimizer of the request; by default adam, or cma (with a note) where no gradient reaches the tensor.
 
     Raises
     ------
     DifferentiationError
-        If a gradient is asked for that cannot be had.
+        If the request wants an optimizer with gradients and no gradient reaches the tensor.
     """
     place = next((place for place, reason in enumerate(stopped) if reason), None)
     if asked == "cma" or place is None:

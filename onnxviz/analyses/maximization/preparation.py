@@ -155,7 +155,7 @@ def _tell(subject: Subject, ground: _Ground, aims: _Aims, request: MaximizationR
     """Tell what was found or assumed of the tensor, and return the remark that belongs to every score."""
     name, tokens, space = subject.name, subject.tokens, ground.space
     if aims.optimizer == "lbfgs" and space.spectral and not request.no_transforms:
-        listener.note("lbfgs climbs without random moves, which would make its target another at each step")
+        listener.note("lbfgs climbs without random moves, because they would change the target at each step")
     if subject.moving.remark:
         listener.note(f"{name}: {subject.moving.remark}")
     for sentence in subject.settled.notes:
@@ -164,7 +164,7 @@ def _tell(subject: Subject, ground: _Ground, aims: _Aims, request: MaximizationR
     for sentence in (*subject.expected.evidence, *ground.features.notes) if tokens is None else tokens.notes:
         listener.note(f"{about}: {sentence}")
     if subject.inside and not tokens and not space.spectral:
-        listener.note(f"{name}: each element moves by itself, on a ball in the scale of its activations")
+        listener.note(f"{name}: each element moves on its own, within a ball of the size of its activations")
     if not subject.is_resized:
         return ""
     remark = size_remark(subject.original, name, subject.shape)
@@ -189,7 +189,7 @@ def _windows(subject: Subject, aims: _Aims, listener: Listener) -> tuple[tuple[s
         windows = seen_windows(listener, subject.model, aims.objectives, subject.name, subject.shape, subject.expected)
     squashed = [pair for pair in zip(aims.objectives, aims.climbed, strict=True) if pair[0] != pair[1]]
     for objective, other in squashed[:1]:
-        listener.note(f"climbing {other}, before the squashing; the score is that of {objective}")
+        listener.note(f"climbing {other}, the tensor before the squashing; the score is that of {objective}")
     return windows
 
 

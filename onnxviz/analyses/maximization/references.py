@@ -51,7 +51,7 @@ def read_example(sample: Sample, subject: Subject, rate: float | None = None) ->
 
 
 def read_real(sample: Sample, expected: InputContract, shape: tuple[int, ...], rate: float | None = None) -> np.ndarray:
-    """Return one real sample in the model's own units, (1, *shape); an array is taken as a .npy file with it is.
+    """Return one real sample in the model's own units, (1, *shape); an array is taken as it is.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def surroundings(
     resting: dict[str, np.ndarray],
     example: np.ndarray | None,
 ) -> Surroundings:
-    """Gather what the terms need from outside the graph.
+    """Return what terms need from outside the graph: sizes, channels, files and a real input's activations.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How `maximize` measures: one input by torch and by ONNX Runtime, and many by ONNX Runtime as fast as the model takes them."""
+"""Scores: of single inputs by torch and by ONNX Runtime, and of many inputs by ONNX Runtime, as fast as the model takes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ and by ONNX Runtime: a number for each sample."""
 
 
 def own_type(search: Search) -> str:
-    """Return the input's type, so that what is saved can be fed as it is; float32 where numpy lacks it."""
+    """Return the input's element type, so that saved arrays can be fed as they are; float32 where numpy lacks the type."""
     if search.tokens:
         return "int64"
     dtype = "float32" if search.moving.joined else search.model.tensors[search.wrt].dtype
@@ -62,7 +62,7 @@ def measurement(search: Search, session: Any, network: Any) -> Measure:
 
 
 def _joined(answers: list[dict[str, Any]], name: str, copies: int) -> Any:
-    """Return what each sample gave, along the batch; of a batch that the file fixes what the first copy gave counts."""
+    """Return the answers to all samples along the batch; of a fixed batch the answer to the first copy."""
     import torch
 
     from onnxviz.methods.objectives.rows import first_rows
@@ -71,7 +71,7 @@ def _joined(answers: list[dict[str, Any]], name: str, copies: int) -> Any:
 
 
 def torch_copy(search: Search, tensors: list[str]) -> Any:
-    """Return the network that computes some tensors; None where it cannot be made and none is needed."""
+    """Return the network that computes some tensors; None where the search needs none and operators cannot be converted."""
     try:
         return search.network(tensors)
     except UnsupportedOperators:
@@ -81,7 +81,7 @@ def torch_copy(search: Search, tensors: list[str]) -> Any:
 
 
 def scorer(search: Search, session: Any, at_once: int) -> Scorer:
-    """Return what measures many inputs by ONNX Runtime, as they are fed: of tokens their ids."""
+    """Return the scorer of many inputs by ONNX Runtime; of tokens it takes ids."""
     from onnxviz.methods.ascent.scorer import Scorer
 
     sample, other = _start(search), None
@@ -101,7 +101,7 @@ def scorer(search: Search, session: Any, at_once: int) -> Scorer:
 
 
 def search_scorer(search: Search, tensors: list[str], at_once: int) -> Scorer:
-    """Return what measures many inputs by ONNX Runtime as a search without gradients moves them.
+    """Return the scorer by ONNX Runtime of the inputs that a search without gradients moves.
 
     Whole numbers and codes are set right first, so that no score is that of an input which cannot be; of tokens the
     vectors themselves are fed, as between ids there is nothing to search.
@@ -123,7 +123,7 @@ def search_scorer(search: Search, tensors: list[str], at_once: int) -> Scorer:
 
 
 def _start(search: Search) -> np.ndarray:
-    """Return one sample of where a search may begin, (*shape)."""
+    """Return one possible start of a search, (*shape)."""
     import torch
 
     from onnxviz.methods.ascent.runs import Run

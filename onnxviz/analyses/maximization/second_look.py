@@ -1,4 +1,4 @@
-"""The second look at a result: what its kind of input wants to know of it, and another climb where the first did not pay."""
+"""The second look at a result: findings for its kind of input, and another climb where the first one failed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _BROKEN = (Status.INTERRUPTED, Status.NOT_FINITE)
 """The ends of an ascent whose input is not examined further."""
 
 _AWAKE = 0.5
-"""A picture that was woken just a little rises by less than this part of what noise does."""
+"""A picture counts as still dead where its score rose by less than this share of the rise of a random input."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inquiry:
-    """Looks at what a climb found, and climbs again where that did not pay.
+    """Looks at the result of a climb, and climbs again where the first climb failed.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Inquiry:
         best_probe: float = -np.inf,
         probe: Callable[[], np.ndarray] | None = None,
     ) -> tuple[Found, Findings]:
-        """Return what is known of one result; and the result, which is another where the climb did not pay.
+        """Return the result, or the result of another climb where the first one failed, and its findings.
 
         A logit may rise while its probability falls, as the others rise more: then the probability itself is climbed. A
         unit may be dead at every start, or nearly so, and alive elsewhere: then it is climbed from an input at which it is
@@ -65,22 +65,22 @@ class Inquiry:
         objective : Objective
             The target.
         found : Found
-            What the search found; what was climbed may be another objective.
+            The result of the search; the climbed objective may differ from the target.
         space : Space
-            Where it was searched.
+            The space that was searched.
         best_probe : float
-            The highest score of inputs that nobody chose.
+            The highest score of a random input.
         probe : callable, optional
-            Gives one of them that scores high, (*shape).
+            Gives a random input of high score, (*shape).
         """
         search, tools = self.tools.search, self.tools
         if probe is not None and self._beaten(objective, found, space, best_probe):
             begun = self._climb(replace(space, beginning=probe()), found.objective, tools.network, search.settings)
             if begun.ascent.score > found.ascent.score:
                 findings = replace(self._findings(objective, begun), remark=self._rows(objective))
-                remark = "the random starts ended below a random input, and it was climbed from there"
+                remark = "the random starts ended below a random input, so the search climbed from that random input"
                 if _dead(found):
-                    remark = "dead at its random starts, and climbed from a random input at which it is not"
+                    remark = "dead at all random starts, so the search climbed from a random input at which the target is alive"
                 return begun, replace(findings, remark="; ".join(filter(None, (remark, findings.remark))))
         findings = replace(self._findings(objective, found), remark=self._rows(objective))
         stopped = found.ascent.status in _BROKEN
@@ -94,11 +94,11 @@ class Inquiry:
         if not tools.score.alone(objective, again.array[None])[0] > end:
             return found, findings
         other = "its start" if end < start else "a random input"
-        remark = f"{found.objective} rose and left {objective} below {other}, so {objective} itself was climbed"
+        remark = f"raising {found.objective} left {objective} below {other}, so {objective} itself was maximized"
         return literal, replace(again, remark="; ".join(filter(None, (remark, findings.remark))))
 
     def _beaten(self, objective: Objective, found: Found, space: Space, best_probe: float) -> bool:
-        """Whether a random input scores higher than what the search found, and a climb from there is the remedy."""
+        """Return whether a random input scores higher than the result, so that a climb from that input helps."""
         tools = self.tools
         if tools.network is None or objective.members or space.beginning is not None or tools.search.tokens is not None:
             return False
@@ -110,11 +110,11 @@ class Inquiry:
         return bool(tools.score.alone(objective, found.ascent.array[None])[0] < best_probe)
 
     def _rows(self, objective: Objective) -> str:
-        """Say where one sample makes several rows of what the target reads, as a detector's boxes of all places."""
+        """Return a sentence for each tensor of the target of which one input gives several rows, such as the boxes of a detector."""
         rows = self.tools.score.rows
         counted = {name: rows[name] for name in objective.tensors if name in rows}
         return "; ".join(
-            f"one input makes {count} rows of {name}: their mean counts" for name, count in counted.items()
+            f"one input gives {count} rows of {name}; the score is their mean" for name, count in counted.items()
         )
 
     def _findings(self, objective: Objective, found: Found) -> Findings:
@@ -150,7 +150,7 @@ class Inquiry:
         return replace(plain, array=vector.array, vector=vector)
 
     def _climb(self, space: Space, objective: Objective, network: Any, settings: Settings) -> Found:
-        """Climb one objective.
+        """Return the result of one more climb.
 
         Raises
         ------
@@ -164,5 +164,5 @@ class Inquiry:
 
 
 def _dead(found: Found) -> bool:
-    """Tell whether no start gave a gradient."""
+    """Return whether no start had a gradient."""
     return all(ascent.status == Status.DEAD for ascent in found.ascents)

@@ -1,4 +1,4 @@
-"""What of the input is rendered: at which size, and how much of it where a target sees only a part."""
+"""The size at which an input is rendered, and the part of the input that a target sees."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def check_sized(
     shape: tuple[int, ...],
     fed: dict[str, np.ndarray],
 ) -> None:
-    """Raise unless the part up to some tensors takes its input at another size than the file's.
+    """Raise unless the model up to some tensors takes its input at another size than the file declares.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def resized_model(
 
 
 def size_remark(original: Model, name: str, shape: tuple[int, ...]) -> str:
-    """Say what a score at another size than the file's was measured on."""
+    """Return a sentence about a score at another size than the file declares."""
     own = shape_text((original.tensors[name].shape or ())[1:])
     return f"scored at {shape_text(shape[1:])}, by ONNX Runtime on the file's graph; the file itself takes {own}"
 
@@ -185,7 +185,7 @@ def seen_windows(
     shape: tuple[int, ...],
     expected: InputContract,
 ) -> tuple[tuple[slice, ...] | None, ...]:
-    """Return the part of the input that each target sees, where it aims at chosen positions, and tell of the first."""
+    """Return the part of the input that each target sees, and note the part of the first target."""
     windows = tuple(seen_window(model, one, name, shape, expected) for one in objectives)
     for one, window in zip(objectives[:1], windows, strict=False):
         if window is not None:
@@ -194,5 +194,5 @@ def seen_windows(
                 for axis, part in zip(expected.axes, window, strict=True)
                 if axis != "channel"
             )
-            listener.note(f"{one}: sees {places} of {name}; the rest stays at the middle of the range")
+            listener.note(f"{one}: sees {places} of {name}; the rest of {name} stays at the middle of its range")
     return windows

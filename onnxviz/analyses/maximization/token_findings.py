@@ -1,4 +1,4 @@
-"""What is told of tokens that were found: the nearest ids, swapped while ONNX Runtime's score rises."""
+"""Findings about tokens: the nearest ids, swapped while ONNX Runtime's score rises, and the contribution of each token."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ _MOST_TOKENS = 1 << 21
 
 @dataclass(frozen=True, eq=False)
 class TokenFindings:
-    """What is known of tokens that were found.
+    """Findings about tokens.
 
     Attributes
     ----------
     ids : (time,) int64
-        What is fed.
+        The token ids that are fed.
     start : (time,) int64
         The tokens nearest to where the ascent began.
     soft : (time, feature) float32
         The vectors that the best ascent ended in.
     rounded_score : float
-        The target, by ONNX Runtime, at the best of what the starts were rounded to.
+        The target's score, by ONNX Runtime, at the best of the rounded starts.
     swapped : Swapped
-        What the swaps led to from there.
+        The result of the swaps from there.
     similarity : (time,) float32
         The cosine of the standardized vectors and rows.
     drops : (time,) float64
-        The mean loss when another token takes the place; no number where it was not measured.
+        The mean loss when another token takes the place; NaN where nothing was measured.
     """
 
     ids: np.ndarray
@@ -73,19 +73,19 @@ class TokenFindings:
 
 
 def token_findings(search: Search, objective: Objective, found: Found, score: Scorer, network: Any) -> TokenFindings:
-    """Name the nearest tokens, swap them while the score rises, and measure what each contributes.
+    """Return the nearest tokens after swaps that raise the score, with the contribution of each token.
 
     Parameters
     ----------
     search : Search
-        Of tokens.
+        The search, of tokens.
     objective : Objective
         The target. Swaps are measured by it and not by what was climbed in its place: the logit before a Softmax may rise
         while the probability falls.
     found : Found
-        What the ascents found.
+        The result of the ascents.
     score : Scorer
-        Of ids.
+        The scorer of token ids.
     network : callable or None
         From the vectors to the tensors that the target reads, differentiable; without one nothing tells what to swap.
     """

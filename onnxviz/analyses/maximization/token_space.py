@@ -1,4 +1,4 @@
-"""Where the vectors behind tokens are searched, and what the ids themselves are held at meanwhile."""
+"""The space in which the vectors behind tokens are searched, and the ids that are held meanwhile."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def hold_ids(
     dims: dict[str, int],
     shapes: dict[str, tuple[int, ...]],
 ) -> dict[str, np.ndarray]:
-    """Hold the ids themselves, which a graph may read beside their vectors, at a common token and not at padding."""
+    """Return the held values with the ids, which a graph may read beside their vectors, held at a common token."""
     from onnxviz.model.expectations.sample_inputs import settled_shape
 
     norms = np.linalg.norm(embedding.rows, axis=1)
@@ -39,7 +39,7 @@ def hold_ids(
 def token_space(
     tokens: Tokens, expected: InputContract, shape: tuple[int, ...], request: MaximizationRequest
 ) -> tuple[Space, Drawing, Features]:
-    """Return where the vectors behind tokens are searched: in a ball about the table's rows, or among relaxed codes."""
+    """Return the space of the vectors behind tokens (a ball around the table's rows, or relaxed codes) and how they are drawn."""
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.space import Space
 

@@ -26,30 +26,30 @@ if TYPE_CHECKING:
     from onnxviz.methods.objectives.objectives import Objective
 
 _PROBES, _FEW_PROBES = 64, 16
-"""Inputs that nobody chose; few of those that are large, which take longest."""
+"""The number of random inputs, and the number where inputs are large."""
 
 _LARGE = 4096
 _SCORES = 50_000_000
-"""Scores that are held at once: of many targets, fewer samples."""
+"""The most scores that are kept: of many targets, fewer samples are scored."""
 
 _FEATURES = 16
-"""Where the climbed tensor cannot tell restarts apart, the nearest one before it that has so many channels is asked."""
+"""Where the climbed tensor has too few channels to compare restarts, the nearest tensor before it with so many is used."""
 
 _NONE = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What is measured once for all targets.
+    """How far results are to be trusted: what is measured once for all targets, and the judgment of each.
 
     Attributes
     ----------
     search : Search
-        What is searched.
+        What is climbed, where, and how.
     score, score_climbed : Scorer
-        Measure the objectives themselves, and what is climbed in their place.
+        Score the objectives themselves, and the objectives that are climbed for them.
     probes, samples : mapping of str to (sample,) ndarray
-        The scores of each objective, by its text; those of samples may be empty.
+        The scores of each objective on random inputs and on real samples, by the objective's text; there may be no samples.
     """
 
     search: Search
@@ -103,12 +103,12 @@ class Trust:
         return cls(search, score, tools.score_climbed, *by_name)
 
     def best_probe(self, objective: Objective) -> float:
-        """Return the highest finite score of the probes; minus infinity where there is none."""
+        """Return the highest finite score of the random inputs; minus infinity where there is none."""
         scores = self.probes.get(str(objective), _NONE)
         return float(scores[np.isfinite(scores)].max(initial=-np.inf))
 
     def probe(self, objective: Objective) -> np.ndarray:
-        """Return the probe that scores highest, (*shape); of pictures and signals a smooth one if it is above the others' lowest."""
+        """Return the random input of the highest score, (*shape); of pictures and signals the best smooth one, if it is not the worst."""
         from onnxviz.methods.evidence.probes import probes
 
         scores = np.nan_to_num(self.probes[str(objective)], nan=-np.inf, posinf=-np.inf)
@@ -121,16 +121,16 @@ class Trust:
         return found
 
     def agreement(self, objective: Objective, found: Found, every: np.ndarray) -> dict[str, Any]:
-        """Return how far the restarts of one target agree: in what they found, in its score, and to the network.
+        """Return how far the restarts of one target agree: in their inputs, in their scores, and in the network's answers.
 
         Parameters
         ----------
         objective : Objective
             The target.
         found : Found
-            What the search found for it.
+            The result of its search.
         every : (restart, *shape) ndarray
-            What is fed of each restart.
+            The inputs of all restarts.
         """
         from onnxviz.methods.ascent.consistency import score_spread
 
@@ -147,7 +147,7 @@ class Trust:
         return {**asdict(plain), "score_spread": spread, "resemblance": told, "statement": "; ".join(words)}
 
     def _resemblance(self, found: Found, every: np.ndarray) -> Resemblance | None:
-        """Compare the restarts by what the climbed tensors answer to them, or where those cannot tell, one before them."""
+        """Return how alike the network's answers to the restarts are, in the climbed tensors or in a tensor before them."""
         from onnxviz.methods.evidence.resemblance import resemblance
         from onnxviz.model.tensors.channel_axis import channels_before
 
@@ -175,9 +175,9 @@ class Trust:
         return resemblance([name], scores, answers[name], random[name]) if name in answers else None
 
     def _own_channels(self, climbed: Objective) -> dict[str, tuple[int, list[int]]]:
-        """Return of each climbed tensor the axis after the batch that holds channels, and which of them the target picks.
+        """Return for each climbed tensor its channel axis (after the batch) and the channels that the target picks.
 
-        Where the graph does not tell, a single number in the target's index does; else a tensor is left out.
+        Where the graph does not mark the channel axis, a single number in the target's index does; other tensors are left out.
         """
         from onnxviz.methods.objectives.terms import Activation
         from onnxviz.model.tensors.channel_axis import channel_axis
@@ -203,7 +203,7 @@ class Trust:
     def _answers(
         self, score: Scorer, channels: dict[str, int], every: np.ndarray
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return what channels answer to random inputs, and to these."""
+        """Return the channels' answers to random inputs and to the given inputs."""
         # Of all targets of a tensor the random inputs are the same.
         key = str(channels)
         if key not in self._to_random:
@@ -211,24 +211,24 @@ class Trust:
         return self._to_random[key], score.responses(channels, every)
 
     def _scorer_of(self, name: str) -> Scorer:
-        """Return what measures a tensor that no target reads."""
+        """Return the scorer of a tensor that no target reads."""
         if name not in self._scorers:
             self._scorers[name] = scorer(self.search, self.search.session([name]), self.score.batch_size)
         return self._scorers[name]
 
     @cached_property
     def _scorers(self) -> dict[str, Scorer]:
-        """What measures tensors that no target reads, by their names."""
+        """The scorers of tensors that no target reads, by name."""
         return {}
 
     @cached_property
     def _to_random(self) -> dict[str, dict[str, np.ndarray]]:
-        """What tensors answered to inputs that nobody chose, by the tensors and their channels' axes."""
+        """The answers of tensors to random inputs, by the tensors and their channel axes."""
         return {}
 
     @cached_property
     def _random(self) -> np.ndarray:
-        """(probe, *shape): inputs that nobody chose."""
+        """Random inputs, (probe, *shape)."""
         from onnxviz.methods.evidence.probes import probes
 
         return self.search.settled(probes(self.search.space, _FEW_PROBES, self.search.settings.seed))
@@ -242,18 +242,18 @@ class Trust:
         score: float,
         start: float,
     ) -> dict[str, Any]:
-        """Return the fields of one target's row.
+        """Return the verdict, the robustness and the place among real samples, as they stand in a target's row.
 
         Parameters
         ----------
         objective : Objective
             The target.
         found : Found
-            What the search found for it.
+            The result of its search.
         array : (*shape) ndarray
-            What is fed of it; of tokens their ids.
+            The best input; of tokens their ids.
         torch_score, score, start : float
-            Of the best input by torch and by ONNX Runtime, and of where its search began by ONNX Runtime.
+            Score of the best input by torch, by ONNX Runtime, and of the start by ONNX Runtime.
         """
         from onnxviz.methods.evidence.robustness import robustness
         from onnxviz.methods.evidence.standing import standing
@@ -291,7 +291,7 @@ class Trust:
 
 
 def _range(search: Search, objective: Objective) -> tuple[float, float, str]:
-    """Return what an objective can be at all, and the operator that says so."""
+    """Return the lowest and highest possible value of an objective, and the operator that bounds it."""
     from onnxviz.methods.objectives.objectives import Activation
     from onnxviz.model.tensors.output_range import output_range
 

@@ -1,4 +1,4 @@
-"""What is told of a vector that was found: whole numbers and codes set right, contributions, the nearest real rows."""
+"""Findings about a vector: whole numbers and one-hot codes settled, contributions of features, the nearest real rows."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ _MOST_LOOKS = 16384
 
 @dataclass(frozen=True, eq=False)
 class VectorFindings:
-    """What is known of a vector that was found.
+    """Findings about a vector.
 
     Attributes
     ----------
     array : (feature,) float32
-        What is fed.
+        The input that is fed.
     reference : (feature,) float32
-        What contributions are measured against.
+        The vector that contributions are measured against.
     contributions : Contributions
-        Of the target's score.
+        Contributions of features to the target's score.
     neighbors : Neighbors or None
         The nearest real rows, where there is data.
     neighbor_rows : (k, feature) float32
-        They themselves.
+        The nearest real rows.
     neighbor_scores : (k,) ndarray
-        Their scores.
+        The scores of the nearest real rows.
     """
 
     array: np.ndarray
@@ -61,7 +61,7 @@ class VectorFindings:
     neighbor_scores: np.ndarray
 
     def drops(self) -> np.ndarray:
-        """Return (feature,) contributions; a code's stands at the member that is set, what was not measured is no number."""
+        """Return contributions, (feature,): of a one-hot code at the member that is set; NaN where nothing was measured."""
         drops = np.full(self.array.shape, np.nan)
         for part, drop in zip(self.contributions.parts, self.contributions.drops, strict=True):
             drops[max(part, key=lambda place: self.array[place])] = drop if np.isfinite(drop) else np.nan
@@ -130,22 +130,22 @@ def vector_findings(
     score_climbed: Scorer,
     climb: Climb,
 ) -> VectorFindings:
-    """Settle whole numbers and codes, and measure what each feature contributes and what real rows are near.
+    """Return a vector with whole numbers and codes settled, the contribution of each feature, and the nearest real rows.
 
     Parameters
     ----------
     search : Search
         Of a vector.
     features : Features
-        What is known of its features.
+        The features.
     objective : Objective
         The target.
     found : Found
-        What the ascents found; what was climbed may be another objective than the target.
+        The result of the ascents; the climbed objective may differ from the target.
     score, score_climbed : Scorer
-        Of tensors that the target reads, and that was climbed.
+        Scorers of the target's tensors, and of the climbed tensors.
     climb : callable
-        For the other features, once whole numbers and codes are settled.
+        Climbs the other features, once whole numbers and codes are settled.
     """
     free = np.stack([ascent.array for ascent in found.ascents]).astype(np.float32)
     array, groups, lattice = free[found.best], features.groups, search.lattice
@@ -172,7 +172,7 @@ def _settled(
     score: Scorer,
     climb: Climb,
 ) -> np.ndarray:
-    """Swap whole numbers and codes while the score rises, and let the others climb on from there."""
+    """Return the best input after swaps of whole numbers and codes; the other features climb on from there."""
     measured = partial(score.alone, found.objective)
     every = lattice.nearest(free)
     best = int(np.nan_to_num(measured(every), nan=-np.inf).argmax())
