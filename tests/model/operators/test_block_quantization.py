@@ -9,7 +9,7 @@ from typed_node import Constant, element_type, fed, typed_node
 
 import onnxviz
 from onnxviz.errors import AllocationError, EvaluationError
-from onnxviz.model.operators.quantized.blocks import matmul_n_bits, unpacked
+from onnxviz.model.operators.quantized.block_quantization import matmul_n_bits, unpacked
 
 RANDOM = np.random.default_rng(12)
 SIZES = [(64, 8, 32), (72, 5, 16), (33, 3, 32)]

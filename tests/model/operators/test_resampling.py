@@ -12,8 +12,8 @@ from single_node import outputs_of, written
 
 from onnxviz.errors import AllocationError, EvaluationError, UnsupportedOperators
 from onnxviz.model.operators.resampling.axes import Kernel, resampled_axis
-from onnxviz.model.operators.resampling.plan import Request, plan
 from onnxviz.model.operators.resampling.resize import resample
+from onnxviz.model.operators.resampling.resize_plan import Request, plan
 
 RANDOM = np.random.default_rng(6)
 

@@ -9,7 +9,7 @@ from single_node import gradients_agree, integer_names, outputs_of, written
 
 import onnxviz
 from onnxviz.errors import AllocationError, EvaluationError
-from onnxviz.model.operators.shapes.shaping import shape_of
+from onnxviz.model.operators.shapes.reshaping import shape_of
 
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 ONES = np.arange(6, dtype=np.float32).reshape(1, 3, 1, 2)

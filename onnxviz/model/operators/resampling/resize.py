@@ -11,7 +11,7 @@ from torch import Tensor
 
 from onnxviz.model.operators.declaration import Floats, Ints, operator
 from onnxviz.model.operators.resampling.axes import Kernel
-from onnxviz.model.operators.resampling.plan import Plan, Request, plan
+from onnxviz.model.operators.resampling.resize_plan import Plan, Request, plan
 
 
 def resample(X: Tensor, request: Request, extrapolation_value: float = 0.0) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Gradient, Node, operator
-from onnxviz.model.operators.quantized.matrices import matmul_integer_to_float
+from onnxviz.model.operators.quantized.matrix_products import matmul_integer_to_float
 from onnxviz.model.operators.quantized.quantization import dequantized
 from onnxviz.model.operators.transformers.embed_layer_normalization import embed_layer_normalization
 from onnxviz.model.operators.transformers.multihead_attention import attended_projection
