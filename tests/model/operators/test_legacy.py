@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Compare
+from runtime_oracle import Compare
 from single_node import outputs_of, written
 
 from onnxviz.errors import EvaluationError, UnsupportedOperators

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import Compare
+from runtime_oracle import Compare
 from single_node import gradients_agree, outputs_of, written
 
 from onnxviz.errors import AllocationError, EvaluationError, UnsupportedOperators

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from conftest import Compare
+from runtime_oracle import Compare
 from single_node import outputs_of, written
 
 from onnxviz.errors import AllocationError, EvaluationError, UnsupportedOperators

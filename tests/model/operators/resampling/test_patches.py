@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import Compare
+from runtime_oracle import Compare
 from single_node import gradients_agree, outputs_of, written
 
 from onnxviz.errors import AllocationError, EvaluationError

@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from conftest import Compare, assert_same
 from onnx.reference import ReferenceEvaluator
+from runtime_oracle import Compare, assert_same
 from single_node import gradients_agree, outputs_of, written
 
 from onnxviz.errors import AllocationError, EvaluationError, UnsupportedOperators

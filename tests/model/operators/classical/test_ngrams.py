@@ -8,8 +8,8 @@ import random
 import numpy as np
 import onnx.helper as oh
 import pytest
-from conftest import Compare
 from onnx import ModelProto, TensorProto
+from runtime_oracle import Compare
 from single_node import outputs_of
 
 from onnxviz.errors import AllocationError, EvaluationError
