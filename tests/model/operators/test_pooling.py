@@ -186,7 +186,7 @@ REFUSALS = [
     (
         "y = MaxUnpool<kernel_shape=[2, 2], strides=[2, 2]>(x, i, s)",
         {**UNPOOLED, "s": np.array([1, 1, 5, 5])},
-        "disagree about what its indices mean then; leave output_shape out",
+        "disagree about the meaning of the indices; leave output_shape out",
     ),
 ]
 
