@@ -1,4 +1,4 @@
-"""BitCast: the bits of one element type read as another one."""
+"""BitCast: the bits of an element type, read as another element type."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnxviz.model.operators.numbers.integer_types import RANGES, element_type_o
 
 T = TensorProto
 
-# The torch type with the bits of each element type, or for the unsigned integers that torch hardly has its signed sibling.
+# For each element type the torch type with the same bits. torch supports few unsigned types: for the others the signed type stands here.
 _STORED: dict[int, torch.dtype] = {
     T.FLOAT: torch.float32,
     T.DOUBLE: torch.float64,
@@ -39,12 +39,12 @@ _NARROW_INTEGERS = frozenset(element_type for element_type in RANGES if width(el
 
 @operator("BitCast", since=26, gradient=Gradient.ZERO)
 def bit_cast(input: Tensor, *, to: int, node: Node) -> Tensor:
-    """Read the bits of each element as another element type of the same width.
+    """Return the bits of each element, read as another element type of the same width (ONNX BitCast 26).
 
     Raises
     ------
     EvaluationError
-        If the widths differ, or one of the types is a float of fewer than eight bits or without a mantissa.
+        If the widths differ, or a type is a float of fewer than eight bits or without a mantissa.
     """
     source = element_type_of(node.input_type(0), input)
     if source == to:
@@ -55,7 +55,7 @@ def bit_cast(input: Tensor, *, to: int, node: Node) -> Tensor:
     stored, wanted = _STORED.get(source), _STORED.get(to)
     if stored is None or wanted is None or stored.itemsize != wanted.itemsize:
         raise EvaluationError(
-            f"BitCast reads {type_name(source)} as {type_name(to)}; both must be types of the same width, of at least eight bits"
+            f"BitCast reads {type_name(source)} as {type_name(to)}; both types must have the same width, of at least eight bits"
         )
     whole = input.to(torch.int64) if source in RANGES else input
     pattern = whole.to(stored).contiguous().view(wanted)

@@ -57,6 +57,6 @@ def test_the_same_type_changes_nothing():
 )
 def test_other_widths_are_refused(values, name):
     with pytest.raises(
-        EvaluationError, match=f"BitCast reads .* as {name.lower()}; both must be types of the same width"
+        EvaluationError, match=f"BitCast reads .* as {name.lower()}; both types must have the same width"
     ):
         read_as({"x": values}, name)

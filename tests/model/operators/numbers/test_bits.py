@@ -68,7 +68,7 @@ def test_a_shift_as_wide_as_the_type_leaves_the_sign():
 
 def test_an_unknown_direction_is_refused():
     inputs = {"a": np.array([1], np.uint8), "b": np.array([1], np.uint8)}
-    with pytest.raises(EvaluationError, match='direction="UP"; it is "LEFT" or "RIGHT"'):
+    with pytest.raises(EvaluationError, match='direction="UP"; give "LEFT" or "RIGHT"'):
         outputs_of('y = BitShift<direction="UP">(a, b)', inputs)
 
 

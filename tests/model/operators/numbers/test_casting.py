@@ -74,9 +74,7 @@ def test_the_oldest_cast_names_its_type():
     for name, expected in (("FLOAT", FLOATS), ("int32", FLOATS.astype(np.int32))):
         answer = onnxviz.load(typed_node("Cast", inputs, opset=1, to=name)).network()(inputs)["y"]
         np.testing.assert_array_equal(answer.numpy(), expected)
-    with pytest.raises(
-        EvaluationError, match='Cast has to="LONG"; it must be the name of an element type, such as "FLOAT"'
-    ):
+    with pytest.raises(EvaluationError, match='Cast has to="LONG"; give the name of an element type, such as "FLOAT"'):
         onnxviz.load(typed_node("Cast", inputs, opset=1, to="LONG")).network()(inputs)
 
 

@@ -47,7 +47,9 @@ def test_a_gradient_passes_through_wrapping():
 
 
 def test_what_is_no_integer_has_no_bounds():
-    with pytest.raises(EvaluationError, match="float is no integer type that values can be quantized to"):
+    with pytest.raises(
+        EvaluationError, match="float is not an integer type; values can be quantized to integer types alone"
+    ):
         bounds(TensorProto.FLOAT)
 
 

@@ -68,7 +68,7 @@ def test_powers_of_two_end_as_the_specification_says():
     np.testing.assert_array_equal(saturated, np.array([2.0**127, np.nan, 2.0**-127, 2.0**127], np.float32))
     lost = narrowed(ends[[0, 1, 3]], element_type("FLOAT8E8M0"), False, "nearest")
     assert torch.isnan(lost).all()
-    with pytest.raises(EvaluationError, match='round_mode="even"; it is "up", "down" or "nearest"'):
+    with pytest.raises(EvaluationError, match='round_mode="even"; give "up", "down" or "nearest"'):
         narrowed(ends, element_type("FLOAT8E8M0"), True, "even")
 
 
