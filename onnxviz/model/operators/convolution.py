@@ -329,7 +329,7 @@ def causal_conv_with_state_microsoft(
     ndim, channels_last, state_window : int
         Attributes of other layouts, which are refused.
     state_length, state_channels_last, state_update_capacity, input_channels, input_channel_offset : int
-        Attributes of ONNX Runtime's CUDA kernel alone, which are refused.
+        Attributes that only ONNX Runtime's CUDA kernel knows, which are refused.
 
     Raises
     ------

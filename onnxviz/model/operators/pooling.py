@@ -157,7 +157,7 @@ def max_pool(
         As in `average_pool`.
     """
     if not X.is_floating_point():
-        # torch pools floats alone. 8-bit integers are exact in float32.
+        # torch pools only floats. 8-bit integers are exact in float32.
         answer = max_pool(
             X.to(torch.float32),
             kernel_shape=kernel_shape,

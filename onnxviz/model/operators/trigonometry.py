@@ -67,7 +67,7 @@ def hyperbolic_cosine(input: Tensor) -> Tensor:
     return torch.cosh(input)
 
 
-@operator("Tanh", ignored=("consumed_inputs",))  # names inputs that may be overwritten, in opset 1 alone
+@operator("Tanh", ignored=("consumed_inputs",))  # names inputs that may be overwritten, in opset 1 only
 def hyperbolic_tangent(input: Tensor) -> Tensor:
     """Return the hyperbolic tangent (ONNX Tanh 1, 6 and 13)."""
     return torch.tanh(input)

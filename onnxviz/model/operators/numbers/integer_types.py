@@ -66,7 +66,7 @@ def bounds(element_type: int) -> tuple[int, int]:
         return RANGES[element_type]
     except KeyError:
         raise EvaluationError(
-            f"{type_name(element_type)} is not an integer type; values can be quantized to integer types alone"
+            f"{type_name(element_type)} is not an integer type; values can only be quantized to integer types"
         ) from None
 
 

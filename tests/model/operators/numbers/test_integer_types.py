@@ -48,7 +48,7 @@ def test_a_gradient_passes_through_wrapping():
 
 def test_what_is_no_integer_has_no_bounds():
     with pytest.raises(
-        EvaluationError, match="float is not an integer type; values can be quantized to integer types alone"
+        EvaluationError, match="float is not an integer type; values can only be quantized to integer types"
     ):
         bounds(TensorProto.FLOAT)
 

@@ -119,16 +119,20 @@ def test_gradients(call, inputs):
 @pytest.mark.parametrize(
     ("call", "inputs", "message"),
     [
-        ("y = Slice(x, s, e, a, t)", ranges([0], [1], [0], [0]), "a step of 0; steps must move"),
-        ("y = Slice(x, s, e, a, t)", ranges([0, 0], [1, 1], [1, -2], [1, 1]), "each may stand there once"),
-        ("y = Slice(x, s, e, a, t)", ranges([0, 0], [1, 1], [1], [1, 1]), "as many of each would do"),
+        ("y = Slice(x, s, e, a, t)", ranges([0], [1], [0], [0]), "has the step 0; a step must not be 0"),
+        ("y = Slice(x, s, e, a, t)", ranges([0, 0], [1, 1], [1, -2], [1, 1]), "name each axis only once"),
+        ("y = Slice(x, s, e, a, t)", ranges([0, 0], [1, 1], [1], [1, 1]), "give the same number of each"),
         ("y = Gather(x, i)", {"x": X, "i": np.array(2)}, "refuses its inputs"),
         ("y = Gather(x, i)", {"x": X, "i": ints(-3)}, "refuses its inputs"),
-        ("y = GatherND<batch_dims=1>(x, i)", {"x": X, "i": ints(0).reshape(1, 1)}, "differ in them; they must not"),
+        (
+            "y = GatherND<batch_dims=1>(x, i)",
+            {"x": X, "i": ints(0).reshape(1, 1)},
+            "differ in their sizes; these sizes must be equal",
+        ),
         (
             "y = ReverseSequence<batch_axis=0, time_axis=2>(x, n)",
             {"x": X, "n": ints(1, 1)},
-            "one must be 0, the other 1",
+            "one axis must be 0, the other 1",
         ),
     ],
 )

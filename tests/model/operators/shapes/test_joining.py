@@ -77,9 +77,9 @@ def test_gradients(call):
     ("call", "inputs", "opset", "message"),
     [
         ("p, q = Split(x)", {"x": FIVE}, 13, "whose size is 5, into 2 equal parts; give the lengths of the parts"),
-        ("p, q = Split(x, s)", {"x": FIVE, "s": ints(2, 2)}, 13, "they must be positive and make up its size, 5"),
-        ("p, q = Split(x, s)", {"x": FIVE, "s": ints(7, -2)}, 13, "they must be positive and make up its size, 5"),
-        ("a, b, c, d = Split<num_outputs=4>(x)", {"x": FIVE}, 18, "3 parts of 2 are more than its size 5"),
+        ("p, q = Split(x, s)", {"x": FIVE, "s": ints(2, 2)}, 13, "and their sum must be the size of the axis, 5"),
+        ("p, q = Split(x, s)", {"x": FIVE, "s": ints(7, -2)}, 13, "and their sum must be the size of the axis, 5"),
+        ("a, b, c, d = Split<num_outputs=4>(x)", {"x": FIVE}, 18, "3 parts of length 2 exceed its size 5"),
         ("y = Concat<axis=0>(a, b)", {"a": X, "b": X[:, :1]}, 13, "refuses its inputs"),
     ],
 )

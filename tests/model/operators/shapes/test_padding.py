@@ -91,13 +91,25 @@ def test_the_gradient_of_the_constant_counts_the_border():
 @pytest.mark.parametrize(
     ("call", "inputs", "message"),
     [
-        ('y = Pad<mode="reflect">(x, p)', {"x": LINE, "p": ints(4, 0)}, "by 4 along axis 0, of which 4 are there"),
-        ('y = Pad<mode="reflect">(x, p)', {"x": LINE, "p": ints(-2, 2)}, "by 2 along axis 0, of which 2 are there"),
-        ('y = Pad<mode="edge">(x, p)', {"x": LINE[:0], "p": ints(1, 0)}, "by 1 along axis 0, of which 0 are there"),
+        (
+            'y = Pad<mode="reflect">(x, p)',
+            {"x": LINE, "p": ints(4, 0)},
+            "by 4 along axis 0 of size 4; give a padding below the size",
+        ),
+        (
+            'y = Pad<mode="reflect">(x, p)',
+            {"x": LINE, "p": ints(-2, 2)},
+            "by 2 along axis 0 of size 2; give a padding below the size",
+        ),
+        (
+            'y = Pad<mode="edge">(x, p)',
+            {"x": LINE[:0], "p": ints(1, 0)},
+            "by 1 along axis 0 of size 0; give an axis that is not empty",
+        ),
         ('y = Pad<mode="mirror">(x, p)', {"x": LINE, "p": ints(1, 0)}, "constant, reflect, edge and wrap are known"),
-        ("y = Pad(x, p)", {"x": LINE, "p": ints(1, 0, 1)}, "two numbers for each axis would do"),
+        ("y = Pad(x, p)", {"x": LINE, "p": ints(1, 0, 1)}, "give two numbers for each axis"),
         ("y = Pad(x, p)", {"x": LINE, "p": ints(-5, 0)}, "sizes must not be negative"),
-        ("y = CenterCropPad<axes=[0]>(x, s)", {"x": LINE, "s": ints(1, 2)}, "give one size for each axis"),
+        ("y = CenterCropPad<axes=[0]>(x, s)", {"x": LINE, "s": ints(1, 2)}, "give each axis a size"),
     ],
 )
 def test_refusals(call, inputs, message):
