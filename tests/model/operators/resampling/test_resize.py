@@ -248,10 +248,13 @@ REFUSALS = [
         "give sizes in place",
     ),
     (*scaled('mode="spline"', floats(1, 1, 2, 2)), "mode 'spline'; nearest, linear and cubic"),
-    (*scaled('coordinate_transformation_mode="corner"', floats(1, 1, 2, 2)), "'corner', which ONNX does not know"),
-    (*scaled('nearest_mode="up"', floats(1, 1, 2, 2)), "nearest_mode 'up', which ONNX does not know"),
+    (
+        *scaled('coordinate_transformation_mode="corner"', floats(1, 1, 2, 2)),
+        "'corner'; ONNX knows half_pixel, half_pixel_symmetric",
+    ),
+    (*scaled('nearest_mode="up"', floats(1, 1, 2, 2)), "nearest_mode 'up'; ONNX knows round_prefer_floor"),
     (*scaled('mode="linear"', floats(1, 1, 0, 2)), "they must be positive"),
-    (*scaled('mode="linear"', floats(1, 1, 0.1, 2)), "from 5 to nothing; give a larger input"),
+    (*scaled('mode="linear"', floats(1, 1, 0.1, 2)), "from 5 to 0; give a larger input"),
     (*scaled('mode="linear"', floats(2, 2)), "2 scales or sizes, .*, for 4 axes"),
     (*sized('keep_aspect_ratio_policy="fit"', SIZES[0]), "keep_aspect_ratio_policy 'fit'"),
     (
@@ -259,7 +262,7 @@ REFUSALS = [
         "0 numbers in roi; 4 axes need 8",
     ),
     ("y = Resize(x)", {"x": PLANE}, 13, "0 scales and 0 sizes; exactly one"),
-    (*sized("", np.array([0, 2, 5, 6]), PLANE[:0]), "cannot stretch an empty tensor"),
+    (*sized("", np.array([0, 2, 5, 6]), PLANE[:0]), "has an empty tensor with lengths"),
 ]
 
 
