@@ -246,17 +246,17 @@ def test_the_first_revisions_mean_the_same(operator: str, opset: int) -> None:
 
 
 REFUSALS = [
-    ("hidden_size=7", {}, "hidden_size is 7, but the recurrent weight has 5"),
+    ("hidden_size=7", {}, "hidden_size is 7, but that of the recurrent weight is 5; they must be equal"),
     ('direction="sideways"', {}, "direction is 'sideways'; it must be forward, reverse or bidirectional"),
     ('direction="bidirectional"', {}, r"the weights are those of 1 direction\(s\)"),
     ("clip=-1.0", {}, "clip is -1.0; a threshold must be positive"),
-    ('activations=["Sine", "Tanh", "Tanh"]', {}, "activations names 'sine'; a recurrent operator knows relu"),
+    ('activations=["Sine", "Tanh", "Tanh"]', {}, "activations has 'sine'; a recurrent operator knows relu"),
     ('activations=["Tanh"]', {}, r"activations has 1 names; 1 direction\(s\) need 3"),
     ('activations=["Affine", "Tanh", "Tanh"]', {}, "the activation affine has no activation_alpha"),
     (
         'activations=["ThresholdedRelu", "Tanh", "Tanh"]',
         {},
-        "thresholdedrelu has no activation_alpha; no default is agreed on",
+        "thresholdedrelu has no activation_alpha; give its value, because ONNX and ONNX Runtime have different defaults",
     ),
     ('activations=["Tanh", "ScaledTanh", "Tanh"], activation_alpha=[2.0]', {}, "scaledtanh has no activation_beta"),
     ("", {"l": np.array([7, 1, 1], np.int32)}, "each must lie between 0 and the 6 steps of X"),

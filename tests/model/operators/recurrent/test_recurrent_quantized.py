@@ -124,6 +124,7 @@ def test_all_of_the_outputs_come_from_the_node() -> None:
 def test_missing_scales_are_refused() -> None:
     x, w, r = torch.zeros(1, 1, 2), torch.zeros(1, 2, 4), torch.zeros(1, 1, 4)
     with pytest.raises(
-        EvaluationError, match="a scale or a zero point of the weights is missing; the operator needs W's and R's"
+        EvaluationError,
+        match="a scale or a zero point of the weights is missing; the operator needs those of W and of R",
     ):
         dynamic_quantize_lstm(x, w, r)
