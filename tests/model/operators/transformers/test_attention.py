@@ -167,9 +167,13 @@ def test_gradients(attributes: str) -> None:
 
 REFUSALS = [
     ({**four(), "pk": drawn(BATCH, HEADS, 2, SIZE)}, "", "one of past_key and past_value is given; give both or none"),
-    ({**four(), **past(2), "n": np.array([3, 3], np.int64)}, "", "a cache is either inside or outside the operator"),
-    (four(key_heads=3), "", "4 query heads cannot share 3 key heads evenly"),
-    (THREE, "", "3-D inputs need the attributes q_num_heads and kv_num_heads"),
+    (
+        {**four(), **past(2), "n": np.array([3, 3], np.int64)},
+        "",
+        "give only one of them, for a cache outside or inside the operator",
+    ),
+    (four(key_heads=3), "", "there are 4 query heads and 3 key heads; the first must be a multiple of the second"),
+    (THREE, "", "q_num_heads or kv_num_heads is missing; give both attributes"),
 ]
 
 

@@ -178,7 +178,7 @@ def test_refusals(inputs: Inputs, attributes: str, sentence: str) -> None:
 def test_uneven_heads_are_refused() -> None:
     text = call(PROMPT).replace("num_heads=4, kv_num_heads=2", "num_heads=3, kv_num_heads=2")
     with pytest.raises(
-        EvaluationError, match="num_heads is 3, kv_num_heads 2; the one must be a multiple of the other"
+        EvaluationError, match="num_heads is 3, kv_num_heads 2; the first must be a multiple of the second"
     ):
         outputs_of(text, PROMPT, 17)
 

@@ -153,7 +153,7 @@ def test_gradients(attributes: str) -> None:
 
 
 REFUSALS = [
-    (attention(X, "do_rotary=1"), X, "do_rotary is 1; export the rotation as RotaryEmbedding"),
+    (attention(X, "do_rotary=1"), X, "do_rotary is 1, which is not supported; export the rotation as RotaryEmbedding"),
     (
         attention(X, "past_present_share_buffer=1"),
         X,
@@ -169,7 +169,7 @@ REFUSALS = [
         {**X, "m": mask(1, 2, 3)},
         r"a mask of shape \[3\] does not fit 2 samples of 4 queries and 4 keys",
     ),
-    (multi_head({"q": SELF["q"]}), {"q": SELF["q"]}, "a 3-D query needs key and value"),
+    (multi_head({"q": SELF["q"]}), {"q": SELF["q"]}, "a query with 3 axes has no key or no value; give both"),
 ]
 
 

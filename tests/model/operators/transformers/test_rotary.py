@@ -80,14 +80,22 @@ def test_gradients() -> None:
 
 PLACED = {"c": tables()["c"][PLACES], "s": tables()["s"][PLACES]}
 REFUSALS = [
-    ("RotaryEmbedding(x, c, s)", {"x": THREE, **PLACED}, "a 3-D input needs the attribute num_heads"),
-    ("RotaryEmbedding(x, c, s)", {"x": FOUR, **tables()}, "without position_ids the caches must be"),
+    (
+        "RotaryEmbedding(x, c, s)",
+        {"x": THREE, **PLACED},
+        "the input has 3 axes and num_heads is missing; give the attribute",
+    ),
+    ("RotaryEmbedding(x, c, s)", {"x": FOUR, **tables()}, "without position_ids it must be"),
     (
         f"RotaryEmbedding<{PARTIAL}>(x, c, s)",
         {"x": FOUR, **PLACED},
-        "rotary_embedding_dim is 4, but the cosine cache turns 8 features",
+        "rotary_embedding_dim is 4, but the cosine cache rotates 8 features",
     ),
-    ("RotaryEmbedding(x, c, s)", {"x": FOUR[..., :6], **PLACED}, "the cosine cache turns 8 features; a head has 6"),
+    (
+        "RotaryEmbedding(x, c, s)",
+        {"x": FOUR[..., :6], **PLACED},
+        "the cosine cache rotates 8 features; a head has only 6",
+    ),
     (
         "com.microsoft.RotaryEmbedding<is_packed_batching=1>(x, p, c, s)",
         {"x": FOUR, "p": PLACES, **tables()},
