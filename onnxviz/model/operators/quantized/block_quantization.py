@@ -1,4 +1,4 @@
-"""Weights in 2, 4 or 8 bits with a scale for each block (com.microsoft): MatMulNBits, MatMulBnb4 and GatherBlockQuantized."""
+"""Weights in 2, 4 or 8 bits with a scale for each block: MatMulNBits, MatMulBnb4 and GatherBlockQuantized of com.microsoft."""
 
 from __future__ import annotations
 
@@ -32,28 +32,31 @@ _NORMAL_FLOAT = (
     0.7229568362236023,
     1.0,
 )
-"""NF4: quantiles of the normal distribution (Dettmers et al. 2023, appendix E)."""
+"""Values of the codes of NF4: quantiles of the normal distribution.
+
+The source is Dettmers et al., "QLoRA: Efficient finetuning of quantized LLMs", 2023, appendix E.
+"""
 _FOUR_BIT_FLOAT = (0.0, 1 / 192, 2 / 3, 1.0, 1 / 3, 1 / 2, 1 / 6, 1 / 4)
-"""FP4 of the same authors; the upper half of the codes are the negatives."""
+"""Values of the lower half of the codes of FP4, by the same authors. The upper half of the codes are their negatives."""
 _CODES = {0: (*_FOUR_BIT_FLOAT, *(-code for code in _FOUR_BIT_FLOAT)), 1: _NORMAL_FLOAT}
 
 
 def unpacked(packed: Tensor, bits: int, what: str) -> Tensor:
-    """Return the numbers that bytes hold along the last axis, those in the low bits first.
+    """Return the numbers that bytes hold along the last axis. The numbers in the low bits come first.
 
     Parameters
     ----------
     packed : Tensor
         uint8.
     bits : {2, 4, 8}
-        How wide a number is.
+        The number of bits of a number.
     what : str
-        The operator, for messages.
+        The name of the operator, for the message.
 
     Raises
     ------
     EvaluationError
-        If a number is of another width.
+        If `bits` is another number.
     """
     if bits == 8:
         return packed
@@ -64,7 +67,7 @@ def unpacked(packed: Tensor, bits: int, what: str) -> Tensor:
     return parts.flatten(-2)
 
 
-# What `accuracy_level` allows an implementation to give up is not given up here.
+# `accuracy_level` allows an implementation to be less precise. This function does not use that.
 @operator("MatMulNBits", domain=MICROSOFT, ignored=("accuracy_level",))
 def matmul_n_bits(
     A: Tensor,
@@ -80,29 +83,29 @@ def matmul_n_bits(
     block_size: int,
     weight_prepacked: int = 0,
 ) -> Tensor:
-    """Multiply by a transposed matrix whose rows are quantized in blocks.
+    """Return the product of a tensor with a transposed matrix whose rows are quantized in blocks (com.microsoft MatMulNBits).
 
     Parameters
     ----------
     A : (..., K)
     B : (N, blocks, block_size * bits / 8) uint8
-        Packed, low bits first; empty for a weight of zeros.
+        Packed numbers, low bits first. An empty tensor stands for a weight of zeros.
     scales : (N, blocks)
-        Or as many in one axis, as older files have them.
+        Older files have the same numbers along a single axis.
     zero_points : Tensor, optional
-        Packed as B in uint8, or (N, blocks) in the type of A; by default the middle of the range.
+        Packed as B in uint8, or (N, blocks) in the type of A. The default is the middle of the range.
     g_idx : (K,) integers, optional
-        Which block's scale each input feature has; by default they follow one another.
+        The block whose scale each input feature has. By default the blocks follow one another.
     bias : (N,), optional
 
     Raises
     ------
     EvaluationError
-        If the weights are arranged for one kind of GPU, or the sizes do not fit together.
+        If the weights are arranged for a kind of GPU, or the sizes do not fit together.
     """
     if weight_prepacked:
         raise EvaluationError(
-            f"MatMulNBits has weight_prepacked={weight_prepacked}, an arrangement for one kind of GPU; export the model with 0"
+            f"MatMulNBits has weight_prepacked={weight_prepacked}, an arrangement for a kind of GPU; export with weight_prepacked=0"
         )
     if B.numel() == 0:
         zeros = A.new_zeros(allowed((*A.shape[:-1], N), "MatMulNBits"))
@@ -110,7 +113,9 @@ def matmul_n_bits(
     blocks = -(-K // block_size)
     levels = unpacked(B.reshape(N, blocks, -1), bits, "MatMulNBits").to(A.dtype).reshape(N, -1)
     if levels.shape[1] < K:
-        raise EvaluationError(f"MatMulNBits has {levels.shape[1]} weights in a row of B; K={K} needs as many")
+        raise EvaluationError(
+            f"MatMulNBits has {levels.shape[1]} weights in a row of B; give at least {K} weights, the attribute K"
+        )
     factors = scales.reshape(N, blocks).to(A.dtype)
     if zero_points is None:
         offsets = torch.full_like(factors, 1 << (bits - 1))
@@ -127,31 +132,30 @@ def matmul_n_bits(
     return F.linear(A, weight, bias)
 
 
-# A model is run, not trained: `training_mode` only chooses a kernel.
+# `training_mode` chooses a kernel of ONNX Runtime. It does not change the result.
 @operator("MatMulBnb4", domain=MICROSOFT, ignored=("training_mode",))
 def matmul_bnb4(
     A: Tensor, B: Tensor, absmax: Tensor, *, K: int, N: int, block_size: int, quant_type: int, transB: int = 1
 ) -> Tensor:
-    """Multiply by a matrix of codes of four bits, one scale for each block of it.
+    """Return the product of a tensor with a matrix of four-bit codes, which has a scale for each block (com.microsoft MatMulBnb4).
 
     Parameters
     ----------
-    A : (..., K)
-        Or (..., N) if `transB` is 0.
+    A : (..., K), or (..., N) if `transB` is 0
     B : (ceil(N * K / 2),) uint8
-        Two codes in a byte, high bits first, of an (N, K) matrix.
+        The codes of an (N, K) matrix. A byte holds two codes, the first in the high bits.
     absmax : (ceil(N * K / block_size),)
-        What the code 1.0 stands for in each block.
+        The scale of each block.
     quant_type : {0, 1}
-        FP4 or NF4.
+        0 for FP4, 1 for NF4.
 
     Raises
     ------
     EvaluationError
-        If the codes are of another kind.
+        If `quant_type` is another number.
     """
     if quant_type not in _CODES:
-        raise EvaluationError(f"MatMulBnb4 has quant_type={quant_type}; it is 0 (FP4) or 1 (NF4)")
+        raise EvaluationError(f"MatMulBnb4 has quant_type={quant_type}; give 0 (FP4) or 1 (NF4)")
     flat = B.reshape(-1)
     indices = torch.stack((flat >> 4, flat & 15), dim=-1).reshape(-1)[: N * K].to(torch.int64)
     codes = torch.tensor(_CODES[quant_type], dtype=A.dtype, device=A.device)
@@ -173,23 +177,25 @@ def gather_block_quantized(
     quantize_axis: int = 1,
     node: Node,
 ) -> Tensor:
-    """Look up slices of a table that is quantized in blocks; an index outside the table gives zeros.
+    """Return slices of a table that is quantized in blocks (com.microsoft GatherBlockQuantized).
+
+    An index outside the table gives zeros.
 
     Parameters
     ----------
     data : Tensor
-        uint8 with numbers of `bits` bits packed along the last axis, low bits first; or int4, uint4 or a narrow float.
+        Either uint8 with numbers of `bits` bits packed along the last axis, low bits first, or int4, uint4 or a narrow float.
     indices : Tensor
         Integers of any shape.
     scales : Tensor
-        One for each block of `block_size` along the quantization axis; a block size of 0 takes the whole axis.
+        A scale for each block of `block_size` entries along the quantization axis. With a block size of 0 the whole axis is a block.
     zero_points : Tensor, optional
-        As the scales, packed as the data.
+        In the shape of the scales, packed like the data.
 
     Returns
     -------
     Tensor
-        The table's shape, its gathered axis replaced by the shape of the indices.
+        The shape of the table, with the gathered axis replaced by the shape of the indices.
     """
     offset = 0
     if element_type_of(node.input_type(0), data) == TensorProto.UINT8:
@@ -210,11 +216,11 @@ def gather_block_quantized(
         return along_blocks.narrow(blocked, 0, data.shape[blocked])
 
     def looked_up(values: Tensor) -> Tensor:
-        # A scale may be shared by all slices.
+        # All slices may share a scale.
         return values if values.shape[gathered] == 1 != size else values.index_select(gathered, flat)
 
     def spread(values: Tensor) -> Tensor:
-        # Only what is looked up is spread over its blocks, unless it is looked up along them.
+        # Scales are first looked up and then spread over their blocks. Along the axis of the blocks they are first spread.
         return looked_up(parameter(values)) if gathered == blocked else parameter(looked_up(values))
 
     levels = looked_up(data).to(scales.dtype)

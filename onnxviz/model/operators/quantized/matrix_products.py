@@ -1,6 +1,6 @@
-"""Matrix products of quantized integers: MatMulInteger, QLinearMatMul, and ONNX Runtime's QGemm and its like.
+"""Matrix products of quantized integers: MatMulInteger and QLinearMatMul of ONNX, and the products of com.microsoft, such as QGemm.
 
-The sums are exact, as integers give them; the gradient is that of the same product of real numbers.
+The sums are exact, as in integer arithmetic. The gradient is that of the same product of real numbers.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ MICROSOFT = "com.microsoft"
 
 
 def _per_row(parameter: Tensor) -> Tensor:
-    """Return a scale or zero point of a left factor so that it broadcasts; a vector has one number for each row."""
+    """Return a scale or zero point in a shape that broadcasts to a left factor. A vector holds a number for each row."""
     if parameter.numel() == 1:
         return parameter.reshape(())
     return parameter.unsqueeze(-1) if parameter.dim() == 1 else parameter
 
 
 def _per_column(parameter: Tensor) -> Tensor:
-    """Return a scale or zero point of a right factor so that it broadcasts; a vector has one number for each column."""
+    """Return a scale or zero point in a shape that broadcasts to a right factor. A vector holds a number for each column."""
     return parameter.reshape(()) if parameter.numel() == 1 else parameter
 
 
 def _sums(
     left: Tensor, right: Tensor, left_zero: Tensor | None, right_zero: Tensor | None, left_type: int, right_type: int
 ) -> Tensor:
-    """Return the exact product of two matrices less their zero points; the types are 0 where the graph does not tell."""
+    """Return the exact product of two matrices minus their zero points. An element type that the graph does not tell is 0."""
     dtype = exact_type(left.shape[-1], element_type_of(left_type, left), element_type_of(right_type, right))
     left = centered(left, None if left_zero is None else _per_row(left_zero), dtype)
     return torch.matmul(left, centered(right, None if right_zero is None else _per_column(right_zero), dtype))
@@ -43,13 +43,19 @@ def _sums(
 def matmul_integer(
     A: Tensor, B: Tensor, a_zero_point: Tensor | None = None, b_zero_point: Tensor | None = None, *, node: Node
 ) -> Tensor:
-    """Multiply matrices of integers; the result is int32, carried as floats."""
+    """Return the product of matrices of integers (ONNX MatMulInteger 10).
+
+    The result is int32, carried as floats.
+    """
     return _sums(A, B, a_zero_point, b_zero_point, node.input_type(0), node.input_type(1))
 
 
 @operator("MatMulInteger16", domain=MICROSOFT, gradient=Gradient.STRAIGHT_THROUGH)
 def matmul_integer_16(A: Tensor, B: Tensor, *, node: Node) -> Tensor:
-    """Multiply matrices of 16-bit integers; the result is int32, carried as floats."""
+    """Return the product of matrices of 16-bit integers (com.microsoft MatMulInteger16).
+
+    The result is int32, carried as floats.
+    """
     return _sums(A, B, None, None, node.input_type(0), node.input_type(1))
 
 
@@ -66,7 +72,7 @@ def qlinear_matmul(
     *,
     node: Node,
 ) -> Tensor:
-    """Multiply quantized matrices and quantize the product."""
+    """Return the quantized product of quantized matrices (ONNX QLinearMatMul 10 and 21)."""
     sums = _sums(a, b, a_zero_point, b_zero_point, node.input_type(0), node.input_type(3))
     multiplier = _per_row(a_scale) * _per_column(b_scale) / _per_row(y_scale)
     return quantized(sums.float() * multiplier, _per_row(y_zero_point), quantized_type(y_zero_point, node, 7))
@@ -84,7 +90,7 @@ def matmul_integer_to_float(
     *,
     node: Node,
 ) -> Tensor:
-    """Multiply matrices of integers, scale the product, and add a bias."""
+    """Return the scaled product of matrices of integers plus a bias (com.microsoft MatMulIntegerToFloat)."""
     sums = _sums(A, B, a_zero_point, b_zero_point, node.input_type(0), node.input_type(1))
     product = sums.to(a_scale.dtype) * (_per_row(a_scale) * _per_column(b_scale))
     return product if bias is None else product + bias
@@ -100,7 +106,10 @@ def dynamic_quantize_matmul(
     *,
     node: Node,
 ) -> Tensor:
-    """Quantize the left matrix by its own range, multiply, scale the product, and add a bias."""
+    """Return the scaled product of two matrices plus a bias (com.microsoft DynamicQuantizeMatMul).
+
+    The left matrix is quantized by its own range.
+    """
     levels, scale, zero_point = dynamically_quantized(A)
     sums = _sums(levels, B, zero_point, b_zero_point, TensorProto.UINT8, node.input_type(1))
     product = sums.to(A.dtype) * (scale * _per_column(b_scale))
@@ -124,7 +133,9 @@ def qgemm(
     transB: int = 0,
     node: Node,
 ) -> Tensor:
-    """Multiply quantized matrices, add an int32 bias, and scale; then quantize, if the result has a scale.
+    """Return the scaled product of quantized matrices with an int32 bias (com.microsoft QGemm).
+
+    If `y_scale` is given, the result is quantized.
 
     Raises
     ------

@@ -161,7 +161,10 @@ def test_a_table_of_narrow_floats_may_share_one_scale():
     ("changes", "message"),
     [
         ({"bits": 3}, "MatMulNBits has weights of 3 bits; 2, 4 and 8 are supported"),
-        ({"weight_prepacked": 1}, "weight_prepacked=1, an arrangement for one kind of GPU; export the model with 0"),
+        (
+            {"weight_prepacked": 1},
+            "weight_prepacked=1, an arrangement for a kind of GPU; export with weight_prepacked=0",
+        ),
         ({"K": 65, "block_size": 32}, "MatMulNBits"),
     ],
 )
@@ -181,5 +184,5 @@ def test_an_absurd_size_is_refused():
 def test_unknown_codes_are_refused():
     inputs = {"a": floats(1, 32), "b": packed(256), "s": floats(32)}
     attributes = {"K": 32, "N": 16, "block_size": 16, "quant_type": 2, **MICROSOFT}
-    with pytest.raises(EvaluationError, match=r"quant_type=2; it is 0 \(FP4\) or 1 \(NF4\)"):
+    with pytest.raises(EvaluationError, match=r"quant_type=2; give 0 \(FP4\) or 1 \(NF4\)"):
         onnxviz.load(typed_node("MatMulBnb4", inputs, **attributes)).network()(inputs)
