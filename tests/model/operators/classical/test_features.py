@@ -91,7 +91,7 @@ def test_label_encoder_between_types_that_only_tensors_can_name():
 def test_string_categories_of_the_first_label_encoder_are_refused():
     model = ml_model("LabelEncoder", {"x": INTS}, TensorProto.STRING, classes_strings=["a", "b"])
     with pytest.raises(
-        EvaluationError, match="strings, which have no counterpart in torch; aim at the numbers before it"
+        EvaluationError, match="strings, which have no counterpart in torch; aim at a tensor of numbers before it"
     ):
         onnxviz.load(model).network()({"x": INTS})
 
@@ -135,19 +135,19 @@ def test_scores_that_are_nan_are_imputed_with_no_gradient():
             "Scaler",
             X,
             {"offset": [1.0, 2.0], "scale": [1.0, 2.0]},
-            "has 2 values for an input of 3 features; one or as many",
+            "has 2 values for an input of 3 features; give a single value or a value for each feature",
         ),
         ("Scaler", X, {}, "has 0 values for an input of 3 features"),
-        ("Normalizer", X, {"norm": "L3"}, "norm is 'L3'; ONNX knows MAX, L1 and L2"),
-        ("Normalizer", X[None], {}, r"takes \(batch, feature\) or \(feature,\); it was given the shape \[1, 4, 3\]"),
-        ("Imputer", X, {"imputed_value_int64s": [1]}, "float values but has no imputed_value_floats"),
-        ("Imputer", INTS, {"imputed_value_floats": [1.0]}, "integer values but has no imputed_value_int64s"),
+        ("Normalizer", X, {"norm": "L3"}, "has norm 'L3'; ONNX knows MAX, L1 and L2"),
+        ("Normalizer", X[None], {}, r"has an input of shape \[1, 4, 3\]; give \(batch, feature\) or \(feature,\)"),
+        ("Imputer", X, {"imputed_value_int64s": [1]}, "has float values but no imputed_value_floats"),
+        ("Imputer", INTS, {"imputed_value_floats": [1.0]}, "has integer values but no imputed_value_int64s"),
         ("FeatureVectorizer", X, {"inputdimensions": [3, 3]}, "has 1 inputs and 2 inputdimensions"),
         (
             "OneHotEncoder",
             INTS,
             {"cats_int64s": [1, 2], "zeros": 0},
-            "none of its categories; its attribute zeros is 0",
+            "an input value without a category, and its attribute zeros is 0",
         ),
         ("OneHotEncoder", INTS, {"cats_strings": ["a"]}, "strings have no counterpart in torch"),
     ],
@@ -179,7 +179,7 @@ def test_label_encoder_refusals(attributes, message):
 def test_indices_outside_the_last_axis_are_refused(index):
     inputs = {"x": X, "index": np.array([index])}
     network = onnxviz.load(ml_model("ArrayFeatureExtractor", inputs, FLOAT)).network()
-    with pytest.raises(EvaluationError, match="selects outside 0 to 2"):
+    with pytest.raises(EvaluationError, match="has an index outside the last axis; give indices from 0 to 2"):
         network(inputs)
 
 
@@ -192,5 +192,5 @@ def test_an_absurd_one_hot_is_refused():
 
 def test_a_map_is_refused_with_the_name_of_the_tensor_before_it():
     model = ml_model("ZipMap", {"probabilities": X}, FLOAT, classlabels_int64s=[0, 1, 2])
-    with pytest.raises(EvaluationError, match="'y0' is a sequence of maps, which is no tensor; aim at 'probabilities'"):
+    with pytest.raises(EvaluationError, match="'y0' is a sequence of maps, not a tensor; aim at 'probabilities'"):
         onnxviz.load(model).network()({"probabilities": X})

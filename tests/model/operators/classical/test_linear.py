@@ -78,7 +78,7 @@ def test_gradients(post_transform):
     [
         (
             {**ONE_ROW, "classlabels_ints": [0, 1, 2]},
-            "1 rows of coefficients for 3 classes; one for each, or one for two",
+            "1 rows of coefficients for 3 classes; give a row for each class, or a single row for two classes",
         ),
         (
             {**ONE_ROW, "coefficients": [1.0], "classlabels_ints": [0, 1]},

@@ -72,10 +72,13 @@ REFUSALS = [
         'mode="TFI", ngram_counts=[0], ngram_indexes=[0], pool_int64s=[1]',
         "has the mode 'TFI'; TF, IDF and TFIDF are known",
     ),
-    ('mode="TF", ngram_counts=[0], ngram_indexes=[0], pool_strings=["a"]', "counts strings here"),
+    (
+        'mode="TF", ngram_counts=[0], ngram_indexes=[0], pool_strings=["a"]',
+        "has a pool of strings; only pools of whole numbers are supported",
+    ),
     ('mode="TF", ngram_counts=[0], ngram_indexes=[0, 1], pool_int64s=[1]', "a pool of 1 n-grams, 2 places for them"),
-    ('mode="TF", ngram_counts=[0, 1], ngram_indexes=[0, 1], pool_int64s=[1, 2]', "they do not fit together"),
-    ('mode="TF", ngram_counts=[0, 9], ngram_indexes=[0], pool_int64s=[1]', "they do not fit together"),
+    ('mode="TF", ngram_counts=[0, 1], ngram_indexes=[0, 1], pool_int64s=[1, 2]', "give starts of whole n-grams"),
+    ('mode="TF", ngram_counts=[0, 9], ngram_indexes=[0], pool_int64s=[1]', "give starts of whole n-grams"),
 ]
 
 

@@ -171,7 +171,7 @@ def test_classifier_refusals(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rho": ()}, "has no rho; ONNX Runtime needs one number there"),
+        ({"rho": ()}, "has no rho; give a number, 0 for no offset"),
         ({"coefficients": [1.0]}, "1 coefficients for 5 support vectors"),
         ({"n_supports": 0}, "coefficients are 5 numbers; 1 rows for 3 features need 3"),
     ],
