@@ -237,5 +237,5 @@ def maximum(*data_0: Tensor, node: Node) -> Tensor:
 
 def _combined(function: Callable[..., Tensor], tensors: tuple[Tensor, ...], name: str) -> Tensor:
     if not tensors:
-        raise EvaluationError(f"{name} has no inputs; it needs at least one")
+        raise EvaluationError(f"{name} has no inputs; it needs at least one input")
     return reduce(function, tensors)

@@ -12,7 +12,7 @@ from onnxviz.model.operators.declaration import Gradient, operator
 
 
 def over_trailing_axes(function: Callable[[Tensor, int], Tensor], values: Tensor, axis: int) -> Tensor:
-    """Return a function of (values, axis) applied over all axes from a given axis on, as if they were a single axis.
+    """Return the result of a function of (values, axis) over all axes from a given axis on, as if they were a single axis.
 
     Parameters
     ----------

@@ -157,7 +157,7 @@ def test_equal_values_share_the_gradient_of_a_maximum():
 
 
 def test_no_inputs_are_refused():
-    with pytest.raises(EvaluationError, match="Sum has no inputs; it needs at least one"):
+    with pytest.raises(EvaluationError, match="Sum has no inputs; it needs at least one input"):
         total()
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def flattened(function: Callable[[Tensor], Tensor], values: Tensor, steep: Tensor, harmless: float) -> Tensor:
-    """Return a function of values elementwise, with a zero gradient where its slope is infinite.
+    """Return the result of an elementwise function, with a zero gradient where its slope is infinite.
 
     Backward an infinite slope times a gradient of zero would be NaN. A single NaN spoils an optimization.
 
