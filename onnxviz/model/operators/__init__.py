@@ -1,5 +1,5 @@
-"""ONNX operators as torch functions, one file per family and a folder for each kingdom of families.
+"""ONNX operators as torch functions: one module per family of operators, one folder per kingdom of families.
 
-`declaration` says what an operator's function looks like; every other module of this folder declares operators. What several
-operators compute with and no operator is itself lies in the folders.
+The module `declaration` says how the function of an operator is written. Every other module beside the folders declares operators.
+Modules that only help operators lie in the folders.
 """

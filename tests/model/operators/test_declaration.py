@@ -12,6 +12,7 @@ import onnx
 import pytest
 import torch
 
+from onnxviz.model import operators
 from onnxviz.model.operators.declaration import (
     Bool,
     Declaration,
@@ -128,6 +129,15 @@ def test_the_generator_writes_both_lists(tmp_path: Path, monkeypatch: pytest.Mon
     generator.main([str(tmp_path)])
     assert (tmp_path / "catalog.json").read_text(encoding="utf-8") == generator.catalog(EVERY)
     assert (tmp_path / "operators.md").read_text(encoding="utf-8") == generator.table(EVERY)
+
+
+def test_every_module_beside_the_folders_declares_an_operator() -> None:
+    # A module that only helps operators lies in a folder, so that the list of files is a list of operator families.
+    machinery = {"__init__", "__main__", "declaration"}
+    modules = {path.stem for path in Path(operators.__path__[0]).glob("*.py")} - machinery
+    assert modules
+    declaring = {declaration.function.__module__.removeprefix(f"{operators.__name__}.") for declaration in EVERY}
+    assert modules - declaring == set()
 
 
 def test_declarations_of_one_operator_do_not_overlap() -> None:

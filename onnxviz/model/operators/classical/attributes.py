@@ -1,4 +1,4 @@
-"""Attributes of ai.onnx.ml nodes as tensors: made once, though a node runs many times."""
+"""Attributes of ai.onnx.ml nodes as tensors. They are made once and cached, because a node runs many times."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ Value = TypeVar("Value")
 
 
 def remembered(build: Callable[..., Value]) -> Callable[..., Value]:
-    """Keep what a function builds out of attribute values while it is called with the very same objects.
+    """Return a function that caches its results by the identity of its arguments.
 
-    The attributes of a forest hold millions of numbers: to hash them costs as much as it would save. A call is
-    therefore recognized by the identity of its lists, tuples, arrays and tensors, which are held so that no identity is
-    given away twice.
+    The attributes of a forest hold millions of numbers. To hash them would cost as much as the cache saves. So a call is recognized by the
+    identity of its lists, tuples, arrays and tensors. The cache holds them, so that no other object gets the same identity.
     """
     entries: OrderedDict[tuple[Any, ...], tuple[tuple[Any, ...], Value]] = OrderedDict()
     lock = Lock()
@@ -38,7 +37,7 @@ def remembered(build: Callable[..., Value]) -> Callable[..., Value]:
             if key in entries:
                 entries.move_to_end(key)
                 return entries[key][1]
-        # A tensor made in inference mode could never take part in a later backward pass.
+        # A tensor made in inference mode cannot take part in a later backward pass.
         with torch.inference_mode(False), torch.no_grad():
             value = build(*arguments)
         with lock:
@@ -52,19 +51,23 @@ def remembered(build: Callable[..., Value]) -> Callable[..., Value]:
 
 @remembered
 def constant(values: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return an attribute's numbers as a tensor on a device."""
+    """Return the numbers of an attribute as a tensor on a device."""
     return torch.as_tensor(array(values), dtype=dtype, device=device)
 
 
 def array(values: Any, tensor: Any = None) -> np.ndarray:
-    """Return an attribute's numbers in one row: from a list, or from the tensor that may be given in its place.
+    """Return the numbers of an attribute as a vector. They stand in a list, or in a tensor that may take its place.
 
     Parameters
     ----------
     values : sequence of numbers, ndarray or Tensor
-        The attribute; its numbers come as int64 or float64.
+        The attribute.
     tensor : Tensor, optional
-        Its variant ``..._as_tensor``.
+        The attribute with the suffix ``_as_tensor``.
+
+    Returns
+    -------
+    (number,) int64 or float64
     """
     chosen = values if tensor is None or len(tensor) == 0 else tensor
     if isinstance(chosen, Tensor):
@@ -74,7 +77,7 @@ def array(values: Any, tensor: Any = None) -> np.ndarray:
 
 
 def rows(X: Tensor, operator: str) -> Tensor:
-    """Return an input as floating-point rows: (batch, feature); a vector is a batch of one.
+    """Return an input as rows of floats, (batch, feature). A vector is a single row.
 
     Raises
     ------
@@ -82,33 +85,31 @@ def rows(X: Tensor, operator: str) -> Tensor:
         If the input has neither one nor two axes.
     """
     if X.ndim not in (1, 2):
-        raise EvaluationError(
-            f"{operator} takes (batch, feature) or (feature,); it was given the shape {list(X.shape)}"
-        )
+        raise EvaluationError(f"{operator} has an input of shape {list(X.shape)}; give (batch, feature) or (feature,)")
     values = X if X.is_floating_point() else X.float()
     return values if X.ndim == 2 else values.unsqueeze(0)
 
 
 def class_labels(index: Tensor, ints: Sequence[int], strings: Sequence[str]) -> Tensor:
-    """Return the labels of classes; torch holds no strings, so where labels are strings their index stands for them.
+    """Return the labels of classes. If the labels are strings, which torch cannot hold, return their positions.
 
     Parameters
     ----------
     index : (batch,) int64
         Positions in the list of labels.
     ints, strings : sequence
-        The node's labels; one of the two is empty.
+        The labels of the node. Only one of the two lists is filled.
     """
     return index if strings else constant(ints, torch.int64, index.device)[index]
 
 
 def label_count(ints: Sequence[int], strings: Sequence[str], operator: str) -> int:
-    """Return how many classes a node names.
+    """Return the number of classes of a node.
 
     Raises
     ------
     EvaluationError
-        If it names none, or names them twice.
+        If the node has no labels, or labels of both types.
     """
     if bool(ints) == bool(strings):
         met = "both" if ints else "neither"

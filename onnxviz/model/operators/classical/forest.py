@@ -1,4 +1,4 @@
-"""Decision trees as flat tables, and the walk that takes every sample down every tree at once, a level per step."""
+"""Decision trees as flat tables, and the walk of all samples through all trees together, a level per step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.shapes.allocation import allowed
 
 MODES = ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "BRANCH_MEMBER")
-"""By name; the position is the number that TreeEnsemble-5 gives it."""
+"""Names of the comparisons. The position of a name is its number in ai.onnx.ml TreeEnsemble 5."""
 
 MEMBER = MODES.index("BRANCH_MEMBER")
 LEAF = len(MODES)
@@ -28,33 +28,33 @@ _COMPARISONS: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
 )
 
 _MOST_STEPS = 1 << 24
-"""Samples times trees times votes that are walked together: 128 MiB of indices."""
+"""The largest number of samples times trees times votes in a single walk: 128 MiB of indices."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Trees as an operator's attributes tell them, checked by `Forest.from_table`.
+    """Trees from the attributes of an operator. `Forest.from_table` checks them.
 
     Attributes
     ----------
     roots : (tree,) int64
-        Positions of the trees' first nodes.
+        Positions of the root of each tree.
     mode : (node,) int64
-        An index into `MODES`, or `LEAF`.
+        A position in `MODES`, or `LEAF`.
     feature : (node,) int64
-        The input's column that is compared.
+        The column of the input that is compared.
     split : (node,) float
-        What it is compared with.
+        The number that the column is compared with.
     true, false : (node,) int64
         Positions of the next nodes.
     missing : (node,) bool
         Whether NaN takes the true branch.
     vote_leaf, vote_target : (vote,) int64
-        The leaf that votes, and the column it votes for.
+        The leaf that votes, and the column that it votes for.
     vote_weight : (vote,) float
-        The vote.
+        The weight of the vote.
     members : tuple of arrays
-        The set of each node whose mode is `MEMBER`, in the order of the nodes.
+        The sets of the nodes whose mode is `MEMBER`, in the order of the nodes.
     """
 
     roots: np.ndarray
@@ -72,10 +72,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Forest:
-    """Trees ready to be walked, on one device.
+    """Trees laid out for the walk, on a device.
 
-    A leaf leads to itself, so that trees of different depths walk together. Leaves that have fewer votes than others
-    vote for a column that is thrown away.
+    The next node of a leaf is the leaf itself, so that trees of different depths are walked together. A leaf with fewer votes than others
+    also votes for an extra column, which is dropped.
     """
 
     roots: Tensor
@@ -95,23 +95,25 @@ class Forest:
 
     @classmethod
     def from_table(cls, table: Table, targets: int, dtype: torch.dtype, device: torch.device) -> Forest:
-        """Check the trees and lay them out.
+        """Return the checked trees of a table, laid out for the walk.
 
         Parameters
         ----------
         table : Table
             The trees.
         targets : int
-            How many columns are voted for.
+            The number of columns of the result.
         dtype : torch.dtype
-            float32 or float64: in which inputs are compared and votes added.
+            float32 or float64, the type in which inputs are compared and votes are added.
+        device : torch.device
+            The device of the trees.
 
         Raises
         ------
         EvaluationError
-            If a node points outside the table or back up its own tree, or a vote is for a column that does not exist.
+            If a branch leads outside the table or back to a node above it, or a vote is for a column that does not exist.
         AllocationError
-            If the votes are absurdly many.
+            If there are more votes than are allowed.
         """
         count = len(table.mode)
         leaf = table.mode == LEAF
@@ -126,10 +128,12 @@ class Forest:
         ):
             wrong = values[(values < 0) | (values >= limit)]
             if len(wrong):
-                raise EvaluationError(f"a tree has {what} {wrong[0]}; there are {limit}")
+                raise EvaluationError(f"a tree has {what} {wrong[0]}; give a number from 0 to {limit - 1}")
         branches = ~leaf
         if branches.any() and table.feature[branches].min() < 0:
-            raise EvaluationError(f"a tree compares the feature {table.feature[branches].min()}; features count from 0")
+            raise EvaluationError(
+                f"a tree compares the feature {table.feature[branches].min()}; features are counted from 0"
+            )
         vote_target, vote_weight = _padded_votes(table, count, targets)
 
         def tensor(values: np.ndarray, kind: torch.dtype = torch.int64) -> Tensor:
@@ -154,7 +158,7 @@ class Forest:
         )
 
     def votes(self, x: Tensor, reduction: str) -> tuple[Tensor, Tensor]:
-        """Return what the reached leaves vote, reduced over the trees, and which columns got a vote at all.
+        """Return the votes of the leaves that samples reach, reduced over the trees, and the columns that have votes.
 
         Parameters
         ----------
@@ -166,8 +170,9 @@ class Forest:
         Returns
         -------
         scores : (batch, target) float
-            Zero where nobody voted.
+            The reduced votes. A column without votes is zero.
         voted : (batch, target) bool
+            Whether a column has votes.
 
         Raises
         ------
@@ -175,7 +180,7 @@ class Forest:
             If the input has fewer features than the trees compare.
         """
         if x.shape[1] < self.features:
-            raise EvaluationError(f"the trees compare {self.features} features; the input has {x.shape[1]}")
+            raise EvaluationError(f"the trees compare {self.features} features; the input has only {x.shape[1]}")
         share = max(1, _MOST_STEPS // max(1, len(self.roots) * self.vote_target.shape[1]))
         parts = [self._votes(part, reduction) for part in (torch.split(x, share) if len(x) > share else (x,))]
         if len(parts) == 1:
@@ -187,7 +192,7 @@ class Forest:
         leaves = self.leaves(x)
         target = self.vote_target[leaves].flatten(1)
         weight = self.vote_weight[leaves].flatten(1)
-        # One column more than there are: where the votes go that only fill a leaf up.
+        # The extra column takes the votes that only fill up a leaf.
         empty = weight.new_zeros(len(x), self.targets + 1)
         if reduction == "sum":
             scores = empty.scatter_add(1, target, weight)
@@ -197,7 +202,7 @@ class Forest:
         return scores[:, : self.targets], voted[:, : self.targets]
 
     def leaves(self, x: Tensor) -> Tensor:
-        """Return the node where each sample ends in each tree: (batch, tree) int64."""
+        """Return the leaf that each sample reaches in each tree, (batch, tree) int64."""
         node = self.roots.expand(len(x), -1)
         ranks = self.sets.ranks(x) if self.sets else None
         for _ in range(self.depth):
@@ -219,14 +224,14 @@ class Forest:
 
 @dataclass(frozen=True)
 class MemberSets:
-    """The sets of BRANCH_MEMBER nodes: all their values in order, and every pair of a node and a value it holds.
+    """The sets of BRANCH_MEMBER nodes: the sorted values of all sets, and the pairs of a node and a value in its set.
 
     Attributes
     ----------
     values : (value,) float
-        Sorted, each once.
+        Distinct values, sorted.
     pairs : (pair,) int64
-        node * len(values) + rank, sorted.
+        Sorted numbers ``node * len(values) + rank``.
     """
 
     values: Tensor
@@ -234,11 +239,11 @@ class MemberSets:
 
     @classmethod
     def from_table(cls, table: Table, dtype: torch.dtype, device: torch.device) -> MemberSets:
-        """Collect the sets of a table's nodes."""
+        """Return the sets of the nodes of a table."""
         nodes = np.flatnonzero(table.mode == MEMBER)
         if len(nodes) != len(table.members):
             raise EvaluationError(
-                f"TreeEnsemble has {len(nodes)} BRANCH_MEMBER nodes and {len(table.members)} sets; as many are needed"
+                f"TreeEnsemble has {len(nodes)} BRANCH_MEMBER nodes and {len(table.members)} sets; give each node a set"
             )
         owner = np.repeat(nodes, [len(s) for s in table.members])
         values, rank = np.unique(np.concatenate(table.members), return_inverse=True)
@@ -246,14 +251,14 @@ class MemberSets:
         return cls(torch.as_tensor(values, dtype=dtype, device=device), torch.as_tensor(pairs, device=device))
 
     def ranks(self, x: Tensor) -> Tensor:
-        """Return each number's rank among the values, -1 where it is none of them: the shape of `x`, int64."""
+        """Return the rank of each number among the values, or -1 if it is not among them: int64 in the shape of `x`."""
         if len(self.values) == 0:
             return torch.full_like(x, -1, dtype=torch.int64)
         place = torch.searchsorted(self.values, x.contiguous()).clamp(max=len(self.values) - 1)
         return torch.where(self.values[place] == x, place, torch.full_like(place, -1))
 
     def contain(self, node: Tensor, rank: Tensor) -> Tensor:
-        """Return whether each node's set holds the value of each rank."""
+        """Return where the set of a node holds the value of a rank."""
         if len(self.pairs) == 0:
             return torch.zeros_like(node, dtype=torch.bool)
         pair = node * len(self.values) + rank
@@ -262,20 +267,31 @@ class MemberSets:
 
 
 def _depth(roots: np.ndarray, leaf: np.ndarray, true: np.ndarray, false: np.ndarray) -> int:
-    """Return how many steps the longest walk takes; refuse a walk that never ends."""
+    """Return the number of steps of the longest walk.
+
+    Raises
+    ------
+    EvaluationError
+        If a walk does not end.
+    """
     front, depth = np.unique(roots[~leaf[roots]]), 0
     while len(front):
         depth += 1
         if depth > len(leaf):
-            raise EvaluationError("a tree's branches lead back to a node above them; a walk through it would not end")
+            raise EvaluationError(
+                "a branch of a tree leads back to a node above it, so that a walk would not end; give trees without circles"
+            )
         below = np.unique(np.concatenate((true[front], false[front])))
         front = below[~leaf[below]]
     return depth
 
 
 def _padded_votes(table: Table, nodes: int, targets: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return each node's votes, filled up with votes of 0 for the column `targets`: (node, vote) twice."""
-    # The order within a leaf is kept: it is the order in which votes are added.
+    """Return columns and weights of the votes of each node, both (node, vote).
+
+    Votes of weight 0 for the column `targets` fill up the nodes with fewer votes.
+    """
+    # The order of votes within a leaf is kept, because votes are added in this order.
     order = np.argsort(table.vote_leaf, kind="stable")
     leaf = table.vote_leaf[order]
     count = np.bincount(leaf, minlength=nodes)
@@ -289,7 +305,7 @@ def _padded_votes(table: Table, nodes: int, targets: int) -> tuple[np.ndarray, n
 
 
 def split_members(values: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the sets of a list in which NaN ends each set.
+    """Return the sets of a list in which each set ends with NaN.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Linear models of ai.onnx.ml: LinearClassifier and LinearRegressor, with ONNX Runtime's binary conventions."""
+"""Linear models of ai.onnx.ml: LinearClassifier and LinearRegressor, with ONNX Runtime's conventions for two classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _affine(x: Tensor, coefficients: Sequence[float], intercepts: Sequence[float
             f"{count * x.shape[1]}"
         )
     weight = constant(coefficients, x.dtype, x.device).view(count, -1)
-    # Intercepts of another length are left out, as ONNX Runtime does.
+    # As in ONNX Runtime, intercepts of another length are ignored.
     bias = constant(intercepts, x.dtype, x.device) if len(intercepts) == count else None
     return F.linear(x, weight, bias)
 
@@ -35,12 +35,12 @@ def linear_regressor(
     targets: int = 1,
     post_transform: str = "NONE",
 ) -> Tensor:
-    """Return X·Wᵀ + b: (batch, targets) float32."""
+    """Return X·Wᵀ + b, (batch, targets) float32 (ai.onnx.ml LinearRegressor 1)."""
     scores = _affine(rows(X, "LinearRegressor"), coefficients, intercepts, targets, "LinearRegressor")
     return transformed(scores, post_transform).float()
 
 
-# multi_class is a hint that changes no result.
+# `multi_class` changes no result.
 @operator("LinearClassifier", domain=DOMAIN, ignored=("multi_class",))
 def linear_classifier(
     X: Tensor,
@@ -51,15 +51,15 @@ def linear_classifier(
     classlabels_strings: Sequence[str] = (),
     post_transform: str = "NONE",
 ) -> tuple[Tensor, Tensor]:
-    """Return the label and the scores of a linear classifier.
+    """Return the label and the scores of a linear classifier (ai.onnx.ml LinearClassifier 1).
 
-    One row of coefficients for two classes gives two columns: -s and s through the logistic function for LOGISTIC,
-    otherwise 1 - s and s untransformed (ONNX Runtime's convention; the label is the second class where s > 0 in both).
+    With a single row of coefficients for two classes, ONNX Runtime's conventions hold. The row gives a score s. For LOGISTIC the two
+    columns are the logistic function of -s and s. Otherwise they are 1 - s and s, untransformed. The label is the second class where s > 0.
 
     Returns
     -------
     label : (batch,) int64
-        The class's integer label; where the labels are strings, their index.
+        The integer label of the class, or the position of its string label.
     scores : (batch, class) float32
     """
     x = rows(X, "LinearClassifier")
@@ -67,8 +67,8 @@ def linear_classifier(
     count = len(intercepts) or len(coefficients) // max(x.shape[1], 1)
     if count != classes and (count, classes) != (1, 2):
         raise EvaluationError(
-            f"LinearClassifier has {count} rows of coefficients for {classes} classes; one for each, or one for two, "
-            "is needed"
+            f"LinearClassifier has {count} rows of coefficients for {classes} classes; give a row for each class, or a "
+            "single row for two classes"
         )
     scores = _affine(x, coefficients, intercepts, count, "LinearClassifier")
     if (count, classes) == (1, 2):

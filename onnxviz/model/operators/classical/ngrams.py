@@ -1,4 +1,4 @@
-"""TfIdfVectorizer: how often known runs of whole numbers occur."""
+"""TfIdfVectorizer: counts of known n-grams in sequences of whole numbers."""
 
 from __future__ import annotations
 
@@ -27,27 +27,28 @@ def tf_idf_vectorizer(
     pool_strings: Sequence[str] = (),
     weights: tuple[float, ...] = (),
 ) -> Tensor:
-    """Count n-grams of a pool in each row: ONNX TfIdfVectorizer 9, over whole numbers.
+    """Return the counts of the n-grams of a pool in each row of whole numbers (ONNX TfIdfVectorizer 9).
 
     Parameters
     ----------
     X : (batch, length) or (length,) int
     min_gram_length, max_gram_length : int
-        The lengths of the n-grams that are counted.
+        The smallest and the largest length of the n-grams.
     max_skip_count : int
-        How many places may lie between two neighbors of an n-gram, as many between each; single numbers are counted once.
+        The largest number of positions that are skipped between neighbors of an n-gram. All neighbors of an
+        n-gram have the same distance. Single numbers are counted once.
     mode : {"TF", "IDF", "TFIDF"}
-        The count, the weight where there is one, or their product.
+        "TF" gives the count, "IDF" the weight of each n-gram that occurs, "TFIDF" their product.
     ngram_counts : tuple of int
-        Where in the pool the n-grams of length 1, 2, … begin.
+        The positions in the pool where the n-grams of length 1, 2, … begin.
     ngram_indexes : tuple of int
-        For each n-gram of the pool the place in the output.
+        The position in the output of each n-gram of the pool.
     pool_int64s : tuple of int
-        All n-grams, one after another.
+        The numbers of all n-grams.
     pool_strings : sequence of str
         Strings, which are refused.
     weights : tuple of float
-        For each n-gram of the pool; empty for 1.
+        The weight of each n-gram of the pool. An empty tuple stands for ones.
 
     Returns
     -------
@@ -56,19 +57,19 @@ def tf_idf_vectorizer(
     Raises
     ------
     EvaluationError
-        For strings, for an unknown mode, and for a pool that contradicts its own counts.
+        If the pool holds strings or contradicts its counts, or the mode is unknown.
     AllocationError
-        If a place of the output is absurd.
+        If the output would have more elements than are allowed.
     """
     if pool_strings:
-        raise EvaluationError("TfIdfVectorizer counts strings here; only whole numbers can be counted")
+        raise EvaluationError("TfIdfVectorizer has a pool of strings; only pools of whole numbers are supported")
     if mode not in ("TF", "IDF", "TFIDF"):
         raise EvaluationError(f"TfIdfVectorizer has the mode {mode!r}; TF, IDF and TFIDF are known")
     pool = _pool(ngram_counts, pool_int64s)
     if sum(map(len, pool)) != len(ngram_indexes) or (weights and len(weights) != len(ngram_indexes)):
         raise EvaluationError(
             f"TfIdfVectorizer has a pool of {sum(map(len, pool))} n-grams, {len(ngram_indexes)} places for them and "
-            f"{len(weights)} weights; they must be as many"
+            f"{len(weights)} weights; give each n-gram a place, and a weight or no weights"
         )
     rows = X.reshape(-1, X.shape[-1]).cpu().numpy()
     places = np.array(ngram_indexes, np.int64)
@@ -92,20 +93,20 @@ def tf_idf_vectorizer(
 
 
 def _pool(starts: Sequence[int], numbers: Sequence[int]) -> list[np.ndarray]:
-    """Return the n-grams of each length, of shape (n-gram, length)."""
+    """Return the n-grams of each length, each array (n-gram, length)."""
     values = np.array(numbers, np.int64)
     pool = []
     for length, (start, end) in enumerate(zip(starts, [*starts[1:], len(values)], strict=True), 1):
         if not 0 <= start <= end <= len(values) or (end - start) % length:
             raise EvaluationError(
-                f"TfIdfVectorizer has ngram_counts={list(starts)} for a pool of {len(values)} numbers; they do not fit together"
+                f"TfIdfVectorizer has ngram_counts={list(starts)} for a pool of {len(values)} numbers; give starts of whole n-grams"
             )
         pool.append(values[start:end].reshape(-1, length))
     return pool
 
 
 def _found(rows: np.ndarray, grams: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return for every occurrence of an n-gram, its numbers so far apart, the row and the n-gram."""
+    """Return the row and the n-gram of every occurrence whose numbers are `distance` positions apart."""
     length = grams.shape[1]
     reach = (length - 1) * distance + 1
     runs = np.lib.stride_tricks.sliding_window_view(rows, reach, axis=1)[..., ::distance]

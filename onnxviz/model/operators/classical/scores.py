@@ -1,4 +1,4 @@
-"""What ai.onnx.ml operators do to scores before they return them: ``post_transform`` and its corner cases."""
+"""Transforms of scores before ai.onnx.ml operators return them: ``post_transform``, and the scores of two classes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 from onnxviz.errors import EvaluationError
 
 POST_TRANSFORMS = ("NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT")
-"""By name. The position is its number in ONNX Runtime's TreeEnsemble-5; ONNX's text has 1 and 2 the other way round."""
+"""Names of the transforms. The position of a name is its number in ONNX Runtime's TreeEnsemble 5. ONNX's text exchanges 1 and 2."""
 
-_ZERO = 1e-7  # what SOFTMAX_ZERO takes for zero
-_WINITZKI = 0.147  # the constant of the approximation below
+_ZERO = 1e-7  # SOFTMAX_ZERO takes smaller scores for zero
+_WINITZKI = 0.147  # the constant of the approximation in `probit`
 
 
 def transformed(scores: Tensor, post_transform: str) -> Tensor:
-    """Apply ``post_transform`` as ONNX Runtime does: to a single column, all but PROBIT change nothing.
+    """Return scores after ``post_transform``. As in ONNX Runtime, only PROBIT changes a single column.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def transformed(scores: Tensor, post_transform: str) -> Tensor:
     Raises
     ------
     EvaluationError
-        For a transform of another name.
+        If the transform has another name.
     """
     _require_known(post_transform)
     if post_transform == "PROBIT":
@@ -53,7 +53,7 @@ def _require_known(post_transform: str) -> None:
 
 
 def softmax_zero(scores: Tensor) -> Tensor:
-    """Softmax over the scores that are not zero; a zero stays zero."""
+    """Return the softmax over the scores that are not zero. A score of zero stays zero."""
     largest = scores.amax(-1, keepdim=True).detach()
     exponential = torch.exp(scores - largest)
     there = scores.abs() > _ZERO
@@ -62,27 +62,27 @@ def softmax_zero(scores: Tensor) -> Tensor:
 
 
 def probit(probability: Tensor) -> Tensor:
-    """Quantile of the normal distribution, by the approximation that ONNX Runtime uses.
+    """Return the quantile of the normal distribution, by the approximation that ONNX Runtime uses.
 
-    Winitzki, "A handy approximation for the error function and its inverse" (2008): its relative error is below 0.002.
-    Being an approximation it is part of the operator's value. Here it is arranged so that the derivative at 1/2 is
-    finite.
+    The source is Winitzki, "A handy approximation for the error function and its inverse", 2008. Its relative error is below 0.002. The
+    approximation belongs to the operator, so an exact quantile would differ from ONNX Runtime. The formula is arranged so that its
+    derivative at 1/2 is finite.
     """
     x = 2 * probability - 1
     square = x * x
     tiny = square < 1e-6
-    # -log(1 - x²) / x², whose limit at zero is 1
+    # The ratio is -log(1 - x²) / x². Its limit at zero is 1.
     safe = torch.where(tiny, torch.full_like(x, 0.5), x)
     ratio = torch.where(tiny, 1 + square / 2, -torch.log((1 - safe) * (1 + safe)) / (safe * safe))
     half = 2 / (math.pi * _WINITZKI) - 0.5 * ratio * square
     root = torch.sqrt(half * half + ratio * square / _WINITZKI)
-    # sqrt(half² + c) - half: where half is positive the difference would cancel
+    # The difference sqrt(half² + c) - half would lose digits where half is positive.
     inner = torch.where(half > 0, ratio / _WINITZKI / (root + half.clamp(min=0)), (root - half) / safe.square())
     return math.sqrt(2) * x * torch.sqrt(inner)
 
 
 def two_columns(score: Tensor, post_transform: str, *, complement: bool, operator: str) -> Tensor:
-    """Spread the one score of a binary classifier over two columns, the second of which is the score's own class.
+    """Return two columns from the single score of a classifier of two classes. The second column is the class of the score.
 
     Parameters
     ----------
@@ -91,10 +91,10 @@ def two_columns(score: Tensor, post_transform: str, *, complement: bool, operato
     post_transform : str
         The node's transform.
     complement : bool
-        Whether the columns are 1 - s and s, as if the score were a share of one, or -s and s. For LOGISTIC they are the
-        logistic function of -s and s in both cases; the other transforms change nothing.
+        Whether the columns are 1 - s and s, as for a probability. Otherwise they are -s and s. For LOGISTIC they are always the logistic
+        function of -s and s. The other transforms change nothing.
     operator : str
-        For the message.
+        The name of the operator, for the message.
 
     Returns
     -------
@@ -103,12 +103,12 @@ def two_columns(score: Tensor, post_transform: str, *, complement: bool, operato
     Raises
     ------
     EvaluationError
-        For PROBIT, where ONNX Runtime leaves the second column undefined, and for a transform of another name.
+        If the transform is PROBIT, for which ONNX Runtime does not define the second column, or has another name.
     """
     _require_known(post_transform)
     if post_transform == "PROBIT":
         raise EvaluationError(
-            f"{operator} has post_transform PROBIT and one score for two classes: its second column is not defined; "
+            f"{operator} has post_transform PROBIT and a single score for two classes, so its second column is not defined; "
             "aim at a tensor before it"
         )
     if post_transform == "LOGISTIC":

@@ -1,4 +1,4 @@
-"""Support vector machines of ai.onnx.ml: SVMClassifier (votes, Platt probabilities, coupling) and SVMRegressor."""
+"""Support vector machines of ai.onnx.ml: SVMRegressor, and SVMClassifier with votes, Platt probabilities and coupling."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from onnxviz.model.operators.classical.scores import transformed, two_columns
 from onnxviz.model.operators.declaration import operator
 from onnxviz.model.operators.shapes.allocation import allowed
 
-_MOST_ROUNDS = 100  # of pairwise coupling, as in LIBSVM
+_MOST_ROUNDS = 100  # the largest number of rounds of pairwise coupling, as in LIBSVM
 _SMALLEST_PROBABILITY = 1e-7
 
 
 def kernel(x: Tensor, vectors: Tensor, kernel_type: str, parameters: Sequence[float]) -> Tensor:
-    """Return the kernel of each row with each support vector.
+    """Return the kernel of each row of the input with each support vector.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def kernel(x: Tensor, vectors: Tensor, kernel_type: str, parameters: Sequence[fl
     kernel_type : str
         LINEAR x·v, POLY (γ x·v + c)^d, RBF exp(-γ |x - v|²) or SIGMOID tanh(γ x·v + c).
     parameters : sequence of float
-        γ, c and d; zeros if empty.
+        γ, c and d. Missing numbers are zeros.
 
     Returns
     -------
@@ -38,13 +38,13 @@ def kernel(x: Tensor, vectors: Tensor, kernel_type: str, parameters: Sequence[fl
     Raises
     ------
     EvaluationError
-        For a kernel of another name.
+        If the kernel has another name.
     """
     gamma, offset, degree = [*parameters, 0.0, 0.0, 0.0][:3]
     if kernel_type == "LINEAR":
         return x @ vectors.T
     if kernel_type == "RBF":
-        # Differences, not |x|² - 2 x·v + |v|²: in float32 the latter cancels where x is near v.
+        # The distance is computed from differences. In float32 the sum |x|² - 2 x·v + |v|² loses digits where x is near v.
         distance = torch.cdist(x, vectors, compute_mode="donot_use_mm_for_euclid_dist")
         return torch.exp(-gamma * distance.square())
     if kernel_type == "POLY":
@@ -57,12 +57,12 @@ def kernel(x: Tensor, vectors: Tensor, kernel_type: str, parameters: Sequence[fl
 def _matrix(values: Sequence[float], count: int, x: Tensor, what: str) -> Tensor:
     if len(values) != count * x.shape[1]:
         raise EvaluationError(
-            f"{what} are {len(values)} numbers; {count} rows for {x.shape[1]} features need {count * x.shape[1]}"
+            f"{what} are {len(values)} numbers; {count} rows for {x.shape[1]} features need {count * x.shape[1]} numbers"
         )
     return constant(values, x.dtype, x.device).view(count, -1)
 
 
-# ONNX Runtime ignores post_transform here; of one column only PROBIT would change anything.
+# ONNX Runtime ignores `post_transform` of this operator. Only PROBIT would change a single column.
 @operator("SVMRegressor", domain=DOMAIN, ignored=("post_transform",))
 def svm_regressor(
     X: Tensor,
@@ -75,19 +75,19 @@ def svm_regressor(
     rho: Sequence[float] = (),
     support_vectors: Sequence[float] = (),
 ) -> Tensor:
-    """Return Σ αᵢ k(xᵢ, x) + ρ, or its sign for `one_class`: (batch, 1) float32.
+    """Return Σ αᵢ k(xᵢ, x) + ρ, or its sign if `one_class`, (batch, 1) float32 (ai.onnx.ml SVMRegressor 1).
 
-    Without support vectors it is linear: α·x + ρ.
+    Without support vectors the model is linear: α·x + ρ.
     """
     x = rows(X, "SVMRegressor")
     if not rho:
-        raise EvaluationError("SVMRegressor has no rho; ONNX Runtime needs one number there, 0 for no offset")
+        raise EvaluationError("SVMRegressor has no rho; give a number, 0 for no offset")
     if n_supports > 0:
         vectors = _matrix(support_vectors, n_supports, x, "SVMRegressor's support_vectors")
         weight = constant(coefficients, x.dtype, x.device)
         if len(weight) != n_supports:
             raise EvaluationError(
-                f"SVMRegressor has {len(weight)} coefficients for {n_supports} support vectors; as many are needed"
+                f"SVMRegressor has {len(weight)} coefficients for {n_supports} support vectors; give each vector a coefficient"
             )
         score = kernel(x, vectors, kernel_type, kernel_params) @ weight.unsqueeze(1) + rho[0]
     else:
@@ -101,10 +101,10 @@ def svm_regressor(
 def _pair_weights(
     coefficients: Sequence[float], vectors_per_class: Sequence[int], dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """Return the decision function of each pair of classes over all support vectors: (pair, vector).
+    """Return the weights of all support vectors in the decision function of each pair of classes, (pair, vector).
 
-    ONNX keeps LIBSVM's layout, (class - 1, vector): the machine of classes i < j weighs the vectors of i by row j - 1
-    and those of j by row i.
+    The coefficients have LIBSVM's layout, (class - 1, vector). For classes i < j row j - 1 holds the weights of the vectors of i, and row i
+    those of the vectors of j.
     """
     classes, total = len(vectors_per_class), sum(vectors_per_class)
     if len(coefficients) != (classes - 1) * total:
@@ -122,24 +122,23 @@ def _pair_weights(
 
 
 def _pairs(classes: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the classes of each pair, in ONNX's order (0, 1), (0, 2), …, (1, 2), …: (pair,) int64 twice."""
+    """Return the first and the second class of each pair, both (pair,) int64. The pairs are (0, 1), (0, 2), …, (1, 2), …."""
     first, second = torch.triu_indices(classes, classes, 1, device=device)
     return first, second
 
 
 def pairwise_coupling(first_wins: Tensor, classes: int) -> Tensor:
-    """Return class probabilities from the probabilities that classes win their duels.
+    """Return the probabilities of classes from the probabilities that a class wins against another.
 
-    Wu, Lin and Weng, "Probability estimates for multi-class classification by pairwise coupling" (2004), the second
-    method, with LIBSVM's iteration and stopping rule: the rule is coarse, so that the number of rounds shows in the
-    result.
+    The source is Wu, Lin and Weng, "Probability estimates for multi-class classification by pairwise coupling", 2004, the second method.
+    Iteration and stopping rule are those of LIBSVM. The rule stops early, so the result depends on the number of rounds.
 
     Parameters
     ----------
     first_wins : (batch, pair) float
-        For the pairs (0, 1), (0, 2), …, (1, 2), …: that the first one wins.
+        The probability that the first class of a pair wins, for the pairs (0, 1), (0, 2), …, (1, 2), ….
     classes : int
-        How many classes there are.
+        The number of classes.
 
     Returns
     -------
@@ -151,7 +150,7 @@ def pairwise_coupling(first_wins: Tensor, classes: int) -> Tensor:
     wins = first_wins[:, place]
     unit = torch.eye(classes, dtype=wins.dtype, device=wins.device)
     above = torch.ones_like(unit).triu(1)
-    duels = above * wins + above.T * (1 - wins)  # [i, j]: that i beats j
+    duels = above * wins + above.T * (1 - wins)  # [i, j]: the probability that i wins against j
     lost = duels.transpose(1, 2)
     system = torch.diag_embed(lost.square().sum(-1)) - lost * duels
     diagonal = system.diagonal(dim1=1, dim2=2)
@@ -188,17 +187,17 @@ def svm_classifier(
     support_vectors: Sequence[float] = (),
     vectors_per_class: Sequence[int] = (),
 ) -> tuple[Tensor, Tensor]:
-    """Return the label and the scores of a support vector classifier.
+    """Return the label and the scores of a support vector classifier (ai.onnx.ml SVMClassifier 1).
 
-    Without support vectors it is linear, one row of coefficients per class. With them each pair of classes has a
-    decision function. Its sign is a vote, and the label is the class with most votes. With `prob_a` and `prob_b` the
-    scores are Platt's probabilities, coupled; without, they are the pairs' decisions, and for two classes -s and s, or
-    1 - s and s if there is a `post_transform`.
+    Without support vectors the model is linear, with a row of coefficients per class. With support vectors each pair of classes has a
+    decision function. Its sign is a vote, and the label is the class with the most votes.
+    With `prob_a` and `prob_b` the scores are coupled Platt probabilities. Without them the scores are the decisions of the pairs. For two
+    classes with the decision s they are -s and s, or 1 - s and s if there is a `post_transform`.
 
     Returns
     -------
     label : (batch,) int64
-        The class's integer label; where the labels are strings, their index.
+        The integer label of the class, or the position of its string label.
     scores : (batch, class or pair) float32
     """
     x = rows(X, "SVMClassifier")
@@ -240,14 +239,14 @@ def svm_classifier(
 def _linear(
     x: Tensor, classes: int, coefficients: Sequence[float], rho: Sequence[float], probabilities: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return the class index and the scores of the mode without support vectors."""
+    """Return the position of the class and the scores of a model without support vectors."""
     if not rho:
-        raise EvaluationError("SVMClassifier has no rho; ONNX Runtime needs one number there, 0 for no offset")
+        raise EvaluationError("SVMClassifier has no rho; give a number, 0 for no offset")
     scores = x @ _matrix(coefficients, classes, x, "SVMClassifier's coefficients").T + rho[0]
     largest, index = scores.max(-1)
     if classes == 2 and not probabilities:
-        # ONNX Runtime's rule: the second class also wins when the larger score passes a threshold that hangs on the
-        # coefficients' signs.
+        # In ONNX Runtime the second class also wins where the larger score passes a threshold. The threshold depends on the signs of the
+        # coefficients.
         passes = largest >= 0.5 if min(coefficients) >= 0 else largest > 0
         index = torch.where(passes, torch.ones_like(index), index)
     return index, scores

@@ -1,4 +1,4 @@
-"""Tree ensembles as ONNX writes them, made into a `Forest`: versions 1 and 3 number nodes tree by tree, 5 does not."""
+"""Forests from the attributes of tree ensembles. Revisions 1 and 3 number nodes within their tree, revision 5 over all trees."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def numbered_forest(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Forest:
-    """Build the trees of versions 1 and 3, where nodes are numbered within their tree."""
+    """Return the forest of revisions 1 and 3, in which nodes are numbered within their tree."""
     split, weight = array(splits, splits_as_tensor), array(vote_weights, vote_weights_as_tensor)
     count = len(tree_ids)
     if count == 0 or any(len(v) != count for v in (node_ids, features, modes, split, true, false)):
         raise EvaluationError(
-            "a tree ensemble's nodes_* attributes are empty or of different lengths; each node needs an entry in each"
+            "the nodes_* attributes of a tree ensemble are empty or of different lengths; give each node an entry in each attribute"
         )
     if any(len(v) != len(weight) for v in (vote_trees, vote_nodes, vote_targets)):
         raise EvaluationError(
-            "a tree ensemble's class_* or target_* attributes are of unequal lengths; each vote needs an entry in each"
+            "the class_* or target_* attributes of a tree ensemble are of different lengths; give each vote an entry in each attribute"
         )
     names = {name: code for code, name in enumerate(MODES[:MEMBER])} | {"LEAF": LEAF}
     unknown = set(modes) - set(names)
@@ -57,14 +57,14 @@ def numbered_forest(
     vote_tree, vote_node = np.array(vote_trees, np.int64), np.array(vote_nodes, np.int64)
     leaf = _positions(tree, node, vote_tree, vote_node, "a vote")
     target = np.array(vote_targets, np.int64)
-    # Old converters also gave votes to inner nodes, which never vote. Of several votes for a single target ONNX Runtime
-    # counts the first.
+    # Old converters gave votes to inner nodes, too. These votes do not count. If there is a single target, ONNX Runtime counts only the
+    # first vote of a leaf.
     counts = mode[leaf] == LEAF
     if targets == 1:
         first = np.zeros(len(leaf), bool)
         first[np.unique(leaf, return_index=True)[1]] = True
         counts &= first
-    # A tree begins where the tree's number changes.
+    # A tree begins where the number of the tree changes.
     roots = np.flatnonzero(np.concatenate(([True], tree[1:] != tree[:-1])))
     missing_true = np.zeros(count, bool)
     missing_true[: len(missing)] = np.array(missing[:count], np.int64) == 1
@@ -86,8 +86,8 @@ def numbered_forest(
 def _positions(
     tree: np.ndarray, node: np.ndarray, wanted_tree: np.ndarray, wanted_node: np.ndarray, what: str
 ) -> np.ndarray:
-    """Return where in the table the nodes with given numbers stand."""
-    # Numbers may be any int64: rank them first, so that tree and node fit into one key.
+    """Return the positions in the table of the nodes with given numbers."""
+    # Numbers may be any int64. Their ranks are small, so that a tree and a node fit into a single key.
     _, tree_rank = np.unique(np.concatenate((tree, wanted_tree)), return_inverse=True)
     nodes, node_rank = np.unique(np.concatenate((node, wanted_node)), return_inverse=True)
     keys = tree_rank.reshape(-1) * len(nodes) + node_rank.reshape(-1)
@@ -97,13 +97,13 @@ def _positions(
     if (ordered[1:] == ordered[:-1]).any():
         twice = order[1:][ordered[1:] == ordered[:-1]][0]
         raise EvaluationError(
-            f"node {node[twice]} of tree {tree[twice]} is there twice; a node's number is unique in its tree"
+            f"tree {tree[twice]} has two nodes with the number {node[twice]}; the number of a node must be unique in its tree"
         )
     place = np.searchsorted(ordered, wanted).clip(max=max(len(ordered) - 1, 0))
     if len(wanted) and (not len(ordered) or (ordered[place] != wanted).any()):
         lost = np.flatnonzero(ordered[place] != wanted)[0] if len(ordered) else 0
         raise EvaluationError(
-            f"{what} names node {wanted_node[lost]} of tree {wanted_tree[lost]}, which does not exist"
+            f"{what} names node {wanted_node[lost]} of tree {wanted_tree[lost]}, which does not exist; name a node of the tree"
         )
     return order[place] if len(wanted) else np.zeros(0, np.int64)
 
@@ -126,7 +126,7 @@ def nested_forest(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Forest:
-    """Build the trees of version 5, where branches and leaves are numbered apart; here leaves follow branches."""
+    """Return the forest of revision 5, which numbers branches and leaves separately. In the table the leaves follow the branches."""
     mode, split, weight = array(modes).astype(np.int64), array(splits), array(leaf_weights)
     branches, leaves = len(mode), len(weight)
     if any(len(v) != branches for v in (features, split, true, false, true_leafs, false_leafs)) or len(missing) not in (
@@ -134,11 +134,11 @@ def nested_forest(
         branches,
     ):
         raise EvaluationError(
-            "TreeEnsemble's nodes_* attributes have different lengths; each node needs one entry in every one"
+            "the nodes_* attributes of TreeEnsemble are of different lengths; give each node an entry in each attribute"
         )
     if len(leaf_targets) != leaves:
         raise EvaluationError(
-            f"TreeEnsemble has {leaves} leaf_weights and {len(leaf_targets)} leaf_targetids; as many are needed"
+            f"TreeEnsemble has {leaves} leaf_weights and {len(leaf_targets)} leaf_targetids; give each leaf a weight and a target"
         )
     if ((mode < 0) | (mode > MEMBER)).any():
         raise EvaluationError(

@@ -1,4 +1,4 @@
-"""Tree ensembles of ai.onnx.ml: exact forward passes; they are piecewise constant, so no gradient passes."""
+"""Tree ensembles of ai.onnx.ml. Their outputs are exact. No gradient passes, because they are piecewise constant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onnxviz.model.operators.classical.tree_tables import nested_forest, numbere
 from onnxviz.model.operators.declaration import Gradient, operator
 
 AGGREGATES = ("AVERAGE", "SUM", "MIN", "MAX")
-"""By name; the position is the number that TreeEnsemble-5 gives it."""
+"""Names of the aggregates. The position of a name is its number in ai.onnx.ml TreeEnsemble 5."""
 
 _REDUCTIONS = {"AVERAGE": "sum", "SUM": "sum", "MIN": "amin", "MAX": "amax"}
 
@@ -28,13 +28,13 @@ def _base_values(values: Sequence[float], tensor: Any, dtype: torch.dtype, devic
 
 @remembered
 def _sides(class_ids: Sequence[int], weights: Sequence[float], weights_as_tensor: Any) -> tuple[bool, bool]:
-    """Return whether all votes are for the same class, and whether besides none is negative."""
+    """Return whether all votes are for the same class, and whether in addition no vote is negative."""
     one_sided = len(set(class_ids)) == 1
     return one_sided, one_sided and bool((array(weights, weights_as_tensor) >= 0).all())
 
 
 def _aggregated(forest: Forest, x: Tensor, aggregate: str, base: Tensor | None = None) -> Tensor:
-    """Reduce the votes over the trees and add the base values."""
+    """Return the votes reduced over the trees, plus the base values."""
     if aggregate not in AGGREGATES:
         raise EvaluationError(f"aggregate_function is {aggregate!r}; ONNX knows {', '.join(AGGREGATES)}")
     scores, voted = forest.votes(x, _REDUCTIONS[aggregate])
@@ -44,15 +44,15 @@ def _aggregated(forest: Forest, x: Tensor, aggregate: str, base: Tensor | None =
         return scores
     if len(base) != forest.targets:
         raise EvaluationError(
-            f"a tree ensemble has {len(base)} base_values for {forest.targets} targets; none or as many are needed"
+            f"a tree ensemble has {len(base)} base_values for {forest.targets} targets; give each target a base value, or none"
         )
     if forest.targets == 1:
         return scores + base
-    # Of several targets, one that no tree votes for stays 0 in ONNX Runtime, whatever its base value.
+    # If there are several targets, a target without votes stays 0 in ONNX Runtime, whatever its base value.
     return torch.where(voted, scores + base, scores)
 
 
-# Hit rates tell how often training data passed a node: they change no result.
+# Hit rates tell how often training data passed a node. They change no result.
 @operator(
     "TreeEnsembleRegressor",
     domain=DOMAIN,
@@ -82,7 +82,7 @@ def tree_ensemble_regressor(
     target_weights: Sequence[float] = (),
     target_weights_as_tensor: Any = None,
 ) -> Tensor:
-    """Return the votes of all trees, put together: (batch, target) float32."""
+    """Return the aggregated votes of all trees, (batch, target) float32 (ai.onnx.ml TreeEnsembleRegressor 1, 3 and 5)."""
     x = rows(X, "TreeEnsembleRegressor")
     forest = numbered_forest(
         nodes_treeids,
@@ -109,7 +109,7 @@ def tree_ensemble_regressor(
     return transformed(scores, post_transform).float()
 
 
-# Hit rates tell how often training data passed a node: they change no result.
+# Hit rates tell how often training data passed a node. They change no result.
 @operator(
     "TreeEnsembleClassifier",
     domain=DOMAIN,
@@ -139,12 +139,12 @@ def tree_ensemble_classifier(
     nodes_values_as_tensor: Any = None,
     post_transform: str = "NONE",
 ) -> tuple[Tensor, Tensor]:
-    """Return the label and the scores of a forest of classifying trees.
+    """Return the label and the scores of a forest of classifying trees (ai.onnx.ml TreeEnsembleClassifier 1, 3 and 5).
 
     Returns
     -------
     label : (batch,) int64
-        The class's integer label; where the labels are strings, their index.
+        The integer label of the class, or the position of its string label.
     scores : (batch, class) float32
     """
     x = rows(X, "TreeEnsembleClassifier")
@@ -173,17 +173,17 @@ def tree_ensemble_classifier(
     if classes == 2:
         one_sided, positive = _sides(class_ids, class_weights, class_weights_as_tensor)
         index, scores = _two_classes(scores, voted, base, post_transform, one_sided, positive)
-        # Where both classes have votes, ONNX Runtime's label is 1 or 0, whatever integers name the classes.
+        # If both classes have votes, the label of ONNX Runtime is 1 or 0, whatever the labels of the node.
         label = class_labels(index, classlabels_int64s, classlabels_strings) if one_sided else index
         return label, scores.float()
     if len(base):
         if len(base) != classes:
             raise EvaluationError(
-                f"TreeEnsembleClassifier has {len(base)} base_values for {classes} classes; none or as many are needed"
+                f"TreeEnsembleClassifier has {len(base)} base_values for {classes} classes; give each class a base value, or none"
             )
         scores, voted = scores + base, torch.ones_like(voted)
     if classes == 1:
-        # The same convention for a lone class: 1 where its score is positive.
+        # A single class has the same convention: the label is 1 where its score is positive.
         return (scores[:, 0] > 0).long(), transformed(scores, post_transform).float()
     index = torch.where(voted, scores, torch.full_like(scores, -torch.inf)).argmax(-1)
     return class_labels(index, classlabels_int64s, classlabels_strings), transformed(scores, post_transform).float()
@@ -192,40 +192,47 @@ def tree_ensemble_classifier(
 def _two_classes(
     scores: Tensor, voted: Tensor, base: Tensor, post_transform: str, one_sided: bool, positive: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return the class index and the scores of two classes, by ONNX Runtime's conventions: ONNX does not settle them.
+    """Return the position of the class and the scores of two classes.
+
+    ONNX does not define this case. The conventions are those of ONNX Runtime.
 
     Parameters
     ----------
     scores, voted : (batch, 2)
-        The votes' sums, and whether a class got any.
+        The sums of the votes, and whether a class has votes.
     base : (0, 1 or 2,) float
         Base values.
     post_transform : str
-        The node's transform.
+        The transform of the node.
     one_sided : bool
         Whether all votes of the node are for the same class.
     positive : bool
-        Whether they are besides never negative: then they are probabilities, decided at 1/2, and otherwise at 0.
+        Whether in addition no vote is negative. Such votes are probabilities, with the threshold 1/2. Otherwise the threshold is 0.
+
+    Raises
+    ------
+    EvaluationError
+        If there are more than two base values.
     """
     first, second = scores.unbind(-1)
     both = voted[:, 1]
     if len(base) == 2:
-        # Where the second class has votes, only those of the first count (!), and they decide for the second.
+        # Where the second class has votes, ONNX Runtime uses only the votes of the first class, as the score of the second class.
         second = base[1] + torch.where(both, first, second)
         first = torch.where(both, -second, first + base[0])
     elif len(base) == 1:
         first = first + base[0]
     elif len(base) > 2:
         raise EvaluationError(
-            f"TreeEnsembleClassifier has {len(base)} base_values for 2 classes; at most as many make sense"
+            f"TreeEnsembleClassifier has {len(base)} base_values for 2 classes; give at most 2 base values"
         )
     index = (torch.where(both, second, first) > (0.5 if positive else 0.0)).long()
     pair = torch.stack((first, second), -1)
     pair = transformed(torch.where(voted, pair, torch.zeros_like(pair)), post_transform)
     if len(base) == 2:
         return index, pair
-    # A sample without a vote for the second class has one score, spread over two columns. Where ONNX Runtime leaves the
-    # second one unwritten, it is NaN here.
+    # A sample without a vote for the second class has a single score, which gives both columns. Where ONNX Runtime does not write the
+    # second column, it is NaN here.
     if post_transform == "PROBIT" or (len(base) == 1 and not one_sided):
         alone = transformed(first.unsqueeze(-1), post_transform)
         spread = torch.cat((alone, torch.full_like(alone, torch.nan)), -1)
@@ -239,7 +246,7 @@ def _two_classes(
     return index, torch.where(both.unsqueeze(-1), pair, spread)
 
 
-# Hit rates tell how often training data passed a node: they change no result.
+# Hit rates tell how often training data passed a node. They change no result.
 @operator("TreeEnsemble", since=5, domain=DOMAIN, gradient=Gradient.ZERO, ignored=("nodes_hitrates",))
 def tree_ensemble(
     X: Tensor,
@@ -260,7 +267,7 @@ def tree_ensemble(
     post_transform: int = 0,
     tree_roots: Sequence[int],
 ) -> Tensor:
-    """Return the votes of all trees, put together: (batch, target), of the input's type."""
+    """Return the aggregated votes of all trees, (batch, target) in the type of the input (ai.onnx.ml TreeEnsemble 5)."""
     x = rows(X, "TreeEnsemble")
     if not 0 <= aggregate_function < len(AGGREGATES) or not 0 <= post_transform < len(POST_TRANSFORMS):
         raise EvaluationError(

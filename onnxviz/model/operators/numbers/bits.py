@@ -12,15 +12,21 @@ from onnxviz.model.operators.numbers.integer_types import element_type_of, width
 
 
 def _integers(values: Tensor) -> Tensor:
-    """Bits need an integer type: quantized values may come as whole floats."""
+    """Return values with an integer type. Quantized values may be carried as whole floats, on which torch has no bit operations."""
     return values.to(torch.int64) if values.is_floating_point() else values
 
 
 @operator("BitShift", since=11, gradient=Gradient.ZERO)
 def bit_shift(X: Tensor, Y: Tensor, *, direction: str, node: Node) -> Tensor:
-    """Shift bits to the left or to the right; a signed number keeps its sign to the right.
+    """Return the input with its bits shifted to the left or to the right (ONNX BitShift 11 and 28).
 
-    A shift by a negative number of bits or by the width of the type leaves what the sign alone would fill in.
+    A signed number that is shifted to the right keeps its sign. A negative shift, and a shift by the width of the type or more, gives 0.
+    If a negative number is shifted to the right in this way, it gives -1.
+
+    Raises
+    ------
+    EvaluationError
+        If the direction is neither "LEFT" nor "RIGHT".
     """
     values, amounts = _integers(X), _integers(Y).to(torch.int64)
     element_type = element_type_of(node.input_type(0), values)
@@ -32,10 +38,10 @@ def bit_shift(X: Tensor, Y: Tensor, *, direction: str, node: Node) -> Tensor:
         shifted = torch.bitwise_left_shift(wide, within).masked_fill(outside, 0)
         return wrapped(shifted.to(values.dtype), element_type)
     if direction != "RIGHT":
-        raise EvaluationError(f'BitShift has direction="{direction}"; it is "LEFT" or "RIGHT"')
+        raise EvaluationError(f'BitShift has direction="{direction}"; give "LEFT" or "RIGHT"')
     shifted = torch.bitwise_right_shift(wide, within)
     if element_type == TensorProto.UINT64:
-        # Its bits are carried by a signed type, whose shift may fill in ones: keep the 64 - n lowest bits.
+        # A signed type carries the bits of a uint64. Its shift may fill in ones, so only the 64 - n lowest bits are kept.
         kept = torch.bitwise_not(torch.bitwise_left_shift(torch.full_like(within, -2), 63 - within))
         return torch.bitwise_and(shifted, kept).masked_fill(outside, 0)
     fill = torch.where(wide < 0, -1, 0)
@@ -44,23 +50,23 @@ def bit_shift(X: Tensor, Y: Tensor, *, direction: str, node: Node) -> Tensor:
 
 @operator("BitwiseAnd", since=18, gradient=Gradient.ZERO)
 def bitwise_and(A: Tensor, B: Tensor) -> Tensor:
-    """Return the bits that both operands have."""
+    """Return the bits that are set in both operands (ONNX BitwiseAnd 18)."""
     return torch.bitwise_and(_integers(A), _integers(B))
 
 
 @operator("BitwiseOr", since=18, gradient=Gradient.ZERO)
 def bitwise_or(A: Tensor, B: Tensor) -> Tensor:
-    """Return the bits that at least one operand has."""
+    """Return the bits that are set in at least one operand (ONNX BitwiseOr 18)."""
     return torch.bitwise_or(_integers(A), _integers(B))
 
 
 @operator("BitwiseXor", since=18, gradient=Gradient.ZERO)
 def bitwise_xor(A: Tensor, B: Tensor) -> Tensor:
-    """Return the bits that exactly one operand has."""
+    """Return the bits that are set in exactly one operand (ONNX BitwiseXor 18)."""
     return torch.bitwise_xor(_integers(A), _integers(B))
 
 
 @operator("BitwiseNot", since=18, gradient=Gradient.ZERO)
 def bitwise_not(X: Tensor, *, node: Node) -> Tensor:
-    """Return the opposite of every bit."""
+    """Return the input with every bit inverted (ONNX BitwiseNot 18)."""
     return wrapped(torch.bitwise_not(_integers(X)), node.input_type(0))

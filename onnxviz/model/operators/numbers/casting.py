@@ -16,12 +16,13 @@ _TWO_TO_THE_64 = 2.0**64
 
 
 def converted(values: Tensor, source: int, target: int, saturate: bool = True, round_mode: str = "up") -> Tensor:
-    """Return values as another element type carries them.
+    """Return values converted to another element type, as torch carries that type.
 
     Parameters
     ----------
     values : Tensor
-        As their type carries them; quantized integers may be whole floats, and stay so that a gradient can pass.
+        Values as torch carries the source type. Quantized integers may be carried as whole floats. They stay floats, so that a gradient
+        can pass.
     source, target : int
         ONNX element types.
     saturate, round_mode
@@ -34,8 +35,8 @@ def converted(values: Tensor, source: int, target: int, saturate: bool = True, r
 
     Notes
     -----
-    What the specification leaves open is as ONNX Runtime has it: a float that does not fit into an integer of 8 or 16 bits loses
-    its high bits, and a float becomes an integer of 4 or 2 bits by rounding, halves away from zero.
+    The specification leaves two cases open, which follow ONNX Runtime. A float that does not fit into an integer of 8 or 16 bits loses its
+    high bits. A float that becomes an integer of 4 or 2 bits is rounded, with halves away from zero.
     """
     if target in NARROW_FLOATS:
         return narrowed(_floats(values, source), target, saturate, round_mode)
@@ -50,7 +51,7 @@ def _floats(values: Tensor, source: int) -> Tensor:
     if values.is_floating_point():
         return values
     wide = values.double()
-    # A uint64 is carried by the bits of an int64.
+    # An int64 carries the bits of a uint64.
     return torch.where(values < 0, wide + _TWO_TO_THE_64, wide) if source == TensorProto.UINT64 else wide
 
 
@@ -69,25 +70,25 @@ def _integers(values: Tensor, source: int, target: int) -> Tensor:
     return values.to(held)
 
 
-# The rounding of a cast to a narrower float is passed straight through; a cast to an integer or to bool ends the gradient.
+# A cast to a narrower float passes the gradient straight through its rounding. A cast to an integer or to bool ends the gradient.
 @operator("Cast", since=6, gradient=Gradient.STRAIGHT_THROUGH)
 def cast(input: Tensor, *, to: int, saturate: int = 1, round_mode: str = "up", node: Node) -> Tensor:
-    """Convert to an element type."""
+    """Return the input converted to an element type (ONNX Cast 6 to 28)."""
     return converted(input, element_type_of(node.input_type(0), input), to, bool(saturate), round_mode)
 
 
 @operator("Cast", until=5, gradient=Gradient.STRAIGHT_THROUGH)
 def cast_by_name(input: Tensor, *, to: str, node: Node) -> Tensor:
-    """Convert to an element type that is given by its name."""
+    """Return the input converted to an element type that is given by its name (ONNX Cast 1)."""
     try:
         target = TensorProto.DataType.Value(to.upper())
     except ValueError:
-        raise EvaluationError(f'Cast has to="{to}"; it must be the name of an element type, such as "FLOAT"') from None
+        raise EvaluationError(f'Cast has to="{to}"; give the name of an element type, such as "FLOAT"') from None
     return converted(input, element_type_of(node.input_type(0), input), target)
 
 
 @operator("CastLike", since=15, gradient=Gradient.STRAIGHT_THROUGH)
 def cast_like(input: Tensor, target_type: Tensor, *, saturate: int = 1, round_mode: str = "up", node: Node) -> Tensor:
-    """Convert to the element type of another tensor."""
+    """Return the input converted to the element type of another tensor (ONNX CastLike 15 to 25)."""
     source, target = element_type_of(node.input_type(0), input), element_type_of(node.input_type(1), target_type)
     return converted(input, source, target, bool(saturate), round_mode)

@@ -1,4 +1,4 @@
-"""ONNX element types as torch sees them: how each is carried, and what a cast to it does."""
+"""ONNX element types in torch: the torch type that carries each element type, and the tensors that carry numpy arrays."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from onnxviz.errors import EvaluationError
 
 T = TensorProto
 
-# float16 and bfloat16 are carried as float32: on a CPU torch computes them slowly and with more rounding than ONNX Runtime.
-# Unsigned types that torch hardly supports are carried by the next wider signed type.
+# float32 carries float16 and bfloat16, because torch computes them on a CPU slowly and with more rounding than ONNX Runtime.
+# The next wider signed type carries an unsigned type that torch hardly supports.
 CARRIERS: dict[int, torch.dtype] = {
     T.FLOAT: torch.float32,
     T.DOUBLE: torch.float64,
@@ -36,7 +36,7 @@ CARRIERS: dict[int, torch.dtype] = {
     T.FLOAT8E5M2: torch.float32,
     T.FLOAT8E5M2FNUZ: torch.float32,
 }
-# Types that onnx added later: absent from the oldest onnx the package accepts.
+# Newer element types, which the oldest supported onnx does not have.
 for _name, _carrier in (
     ("FLOAT4E2M1", torch.float32),
     ("FLOAT6E2M3", torch.float32),
@@ -57,7 +57,7 @@ def carrier(element_type: int) -> torch.dtype:
     Raises
     ------
     EvaluationError
-        For strings and for types that torch cannot hold.
+        If the type is string, or another type that torch cannot hold.
     """
     try:
         return CARRIERS[element_type]
@@ -67,7 +67,7 @@ def carrier(element_type: int) -> torch.dtype:
 
 
 def type_name(element_type: int) -> str:
-    """Return ONNX's name of an element type in small letters: "float", "int64", ….
+    """Return ONNX's name of an element type in lowercase: "float", "int64", ….
 
     Examples
     --------
@@ -81,12 +81,17 @@ def type_name(element_type: int) -> str:
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
-    """Return an array as the tensor that carries it; the memory is torch's own.
+    """Return a tensor that carries a numpy array. The tensor has memory of its own.
 
     Parameters
     ----------
     array : ndarray
-        Any numeric numpy or ml_dtypes type.
+        Any numeric type of numpy or ml_dtypes.
+
+    Raises
+    ------
+    EvaluationError
+        If the array does not hold numbers.
     """
     kind = array.dtype.name
     if kind in ("float16", "bfloat16") or kind.startswith(("float8", "float6_", "float4")):
@@ -101,9 +106,9 @@ def from_numpy(array: np.ndarray) -> Tensor:
         array = array.astype(np.int64)
     elif array.dtype.kind not in "fiubc":
         raise EvaluationError(
-            f"an array of type {array.dtype} has no counterpart in torch; give numbers in an ndarray or a TensorProto"
+            f"an array of type {array.dtype} has no counterpart in torch; give an ndarray or a TensorProto of numbers"
         )
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("<"))
-    # torch does not own numpy's memory and cannot mark it read-only: a copy keeps the caller's array apart.
+    # torch cannot mark numpy's memory as read-only. The copy keeps the caller's array from being changed.
     return torch.from_numpy(np.array(array, order="C", copy=True))

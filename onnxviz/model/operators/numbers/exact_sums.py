@@ -1,4 +1,4 @@
-"""Which floating-point type holds a sum of products of small integers exactly, in whatever order it is taken."""
+"""Exact sums of products of small integers: the floating-point type that holds the sum in every order of summation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from onnxviz.model.operators.numbers.integer_types import RANGES
 
-# Up to here every whole number is a float32.
+# float32 holds every whole number up to this number.
 _EXACT_IN_FLOAT32 = 1 << 24
 
 
@@ -17,9 +17,9 @@ def exact_type(terms: int, left: int, right: int) -> torch.dtype:
     Parameters
     ----------
     terms : int
-        How many products are added.
+        The number of products in the sum.
     left, right : int
-        Element types of the factors before their zero points, of any value, are taken off; 0 where unknown.
+        ONNX element types of the two factors before zero points are subtracted. An unknown type is 0. The zero points may have any value.
 
     Examples
     --------
@@ -39,6 +39,6 @@ def exact_type(terms: int, left: int, right: int) -> torch.dtype:
 
 
 def centered(values: Tensor, zero_point: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Return quantized values less their zero point, which broadcasts to them, as floats."""
+    """Return quantized values minus their zero point as floats. The zero point broadcasts to the values."""
     wide = values.to(dtype)
     return wide if zero_point is None else wide - zero_point.to(dtype)

@@ -1,4 +1,4 @@
-"""The activations that ONNX Runtime's optimizer fuses into convolutions and matrix products."""
+"""Activations that ONNX Runtime's optimizer fuses into convolutions and matrix products."""
 
 from __future__ import annotations
 
@@ -52,23 +52,23 @@ _ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
 
 
 def activate(x: Tensor, name: str, *parameters: float, **named: float | None) -> Tensor:
-    """Apply an activation by its ONNX name.
+    """Return values after an activation that is given by its ONNX name.
 
     Parameters
     ----------
     x : Tensor
         Of any shape.
     name : str
-        An ONNX operator's name; empty for none.
+        The name of an ONNX operator. An empty name stands for no activation.
     *parameters : float
-        The operator's attributes in ONNX Runtime's order: alpha, beta, gamma, as far as the operator has them.
+        The operator's attributes in ONNX Runtime's order: those of alpha, beta and gamma that the operator has.
     **named : float, optional
-        The same, by name; None for ONNX's default.
+        The same attributes by name. None stands for ONNX's default.
 
     Raises
     ------
     EvaluationError
-        For an activation that is none of ONNX Runtime's.
+        If ONNX Runtime does not fuse an activation of that name.
     """
     if not name:
         return x
@@ -76,5 +76,5 @@ def activate(x: Tensor, name: str, *parameters: float, **named: float | None) ->
         function = _ACTIVATIONS[name]
     except KeyError:
         known = ", ".join(_ACTIVATIONS)
-        raise EvaluationError(f"the fused activation {name!r} is not supported; {known} are") from None
+        raise EvaluationError(f"the fused activation {name!r} is not supported; {known} are supported") from None
     return function(x, *parameters, **{key: value for key, value in named.items() if value is not None})

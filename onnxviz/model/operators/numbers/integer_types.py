@@ -1,4 +1,4 @@
-"""ONNX integer types as ranges: many have no torch type of their own, so their wrap-around is computed here."""
+"""ONNX integer types: their ranges, and the wrap-around of types that torch does not have."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RANGES: dict[int, tuple[int, int]] = {
     T.INT4: (-8, 7),
 }
 """The smallest and the largest number of each integer type."""
-# Types that onnx added later: absent from the oldest onnx the package accepts.
+# Newer element types, which the oldest supported onnx does not have.
 for _name, _range in (("UINT2", (0, 3)), ("INT2", (-2, 1))):
     if hasattr(T, _name):
         RANGES[getattr(T, _name)] = _range
@@ -45,7 +45,7 @@ _ELEMENT_TYPES: dict[torch.dtype, int] = {
     torch.complex128: T.COMPLEX128,
 }
 _HIGHEST_BIT = -(1 << 63)
-# Carried by a wider torch type, which does not wrap around where the ONNX type does. A uint64 is carried by the bits of an int64.
+# A wider torch type carries these types and does not wrap around where they do. An int64 carries the bits of a uint64, and wraps around.
 _NARROWED = frozenset(RANGES) - frozenset(_TORCH_TYPES) - {T.UINT64}
 
 
@@ -55,7 +55,7 @@ def bounds(element_type: int) -> tuple[int, int]:
     Raises
     ------
     EvaluationError
-        If the type is no integer type.
+        If the type is not an integer type.
 
     Examples
     --------
@@ -65,7 +65,9 @@ def bounds(element_type: int) -> tuple[int, int]:
     try:
         return RANGES[element_type]
     except KeyError:
-        raise EvaluationError(f"{type_name(element_type)} is no integer type that values can be quantized to") from None
+        raise EvaluationError(
+            f"{type_name(element_type)} is not an integer type; values can only be quantized to integer types"
+        ) from None
 
 
 def width(element_type: int) -> int:
@@ -75,19 +77,19 @@ def width(element_type: int) -> int:
 
 
 def element_type_of(known: int, values: Tensor) -> int:
-    """Return the ONNX type that the graph gives, or where it gives none (0) the one that the torch type suggests."""
+    """Return the ONNX type that the graph gives. If it is unknown (0), return the ONNX type of the same name as the torch type."""
     return known or _ELEMENT_TYPES.get(values.dtype, 0)
 
 
 def wrapped(values: Tensor, element_type: int) -> Tensor:
-    """Bring integers into the range of their type, as its arithmetic wraps around.
+    """Return integers wrapped around into the range of their type.
 
     Parameters
     ----------
     values : Tensor
-        Whole numbers, of an integer torch type that holds them or carried as floats (a gradient passes then).
+        Whole numbers in an integer torch type, or carried as floats. A gradient passes through floats.
     element_type : int
-        Their ONNX type; 0 where unknown. Types that torch has need nothing done.
+        Their ONNX type. An unknown type is 0. Types that torch has are returned unchanged.
     """
     if element_type not in _NARROWED:
         return values
@@ -95,7 +97,7 @@ def wrapped(values: Tensor, element_type: int) -> Tensor:
 
 
 def modulo_range(values: Tensor, element_type: int) -> Tensor:
-    """Reduce whole numbers modulo the size of a type's range, into that range."""
+    """Return whole numbers reduced modulo the size of a type's range, into that range."""
     low, high = RANGES[element_type]
     if values.is_floating_point():
         return torch.remainder(values - low, high - low + 1) + low
@@ -106,17 +108,17 @@ def modulo_range(values: Tensor, element_type: int) -> Tensor:
 
 
 def sortable(values: Tensor, element_type: int) -> Tensor:
-    """Return values whose order torch sees right: of a uint64, which is carried by the bits of an int64, the highest bit is turned.
+    """Return values that torch sorts in the order of their ONNX type.
 
-    Doing it twice gives the values back.
+    An int64 carries the bits of a uint64. Its order is right after its highest bit is inverted. A second call gives the values back.
     """
     return torch.bitwise_xor(values, _HIGHEST_BIT) if element_type == T.UINT64 else values
 
 
 def divided(dividend: Tensor, divisor: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the quotients and the remainders of uint64 numbers, all carried by the bits of an int64."""
+    """Return the quotients and the remainders of uint64 numbers. An int64 carries the bits of each number."""
     low_bits = torch.bitwise_right_shift(dividend, 1) & ~_HIGHEST_BIT
-    # A divisor from 2^63 on goes into anything at most once; below, half the dividend divides as a signed number does.
+    # A divisor of 2^63 or more goes into any dividend at most once. By a smaller divisor half the dividend is divided, as a signed number.
     large = divisor < 0
     quotient = torch.div(low_bits, divisor.masked_fill(large, 1), rounding_mode="trunc") * 2
     quotient = quotient.masked_fill(large, 0)

@@ -1,7 +1,6 @@
-"""Rounding to the floating-point types that are narrower than float32: 16, 8, 6 and 4 bits, and powers of two (e8m0).
+"""Rounding to floating-point types narrower than float32: types of 16, 8, 6 and 4 bits, and powers of two (e8m0).
 
-Such values are carried as float32; this is where they lose their digits. Inside a type's range the gradient passes straight
-through.
+float32 carries the values of these types. The functions here round them. Inside the range of a type the gradient passes straight through.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ class Format(NamedTuple):
     Attributes
     ----------
     digits : int
-        Bits of the mantissa behind the point.
+        Number of bits of the mantissa behind the point.
     exponent : int
-        The exponent of the smallest normal number.
+        Exponent of the smallest normal number.
     largest : float
         The largest finite number.
     beyond : float or None
-        What a number that is too large becomes without saturation; None if the type always saturates, which has no NaN either.
+        The value of a number that is too large, without saturation. None for a type that always saturates. Such a type has no NaN.
     signed_zero : bool
-        Whether there is a negative zero.
+        Whether the type has a negative zero.
     """
 
     digits: int
@@ -49,7 +48,7 @@ _FORMATS: dict[int, Format] = {
     T.FLOAT8E5M2FNUZ: Format(2, -15, 57344.0, torch.nan, signed_zero=False),
 }
 _POWERS_OF_TWO: set[int] = set()
-# Types that onnx added later: absent from the oldest onnx the package accepts.
+# Newer element types, which the oldest supported onnx does not have.
 for _name, _format in (
     ("FLOAT4E2M1", Format(1, 0, 6.0, None)),
     ("FLOAT6E2M3", Format(3, 0, 7.5, None)),
@@ -63,34 +62,34 @@ if hasattr(T, "FLOAT8E8M0"):
 _HALVES: dict[int, torch.dtype] = {T.FLOAT16: torch.float16, T.BFLOAT16: torch.bfloat16}
 
 NARROW_FLOATS = frozenset(_FORMATS) | frozenset(_POWERS_OF_TWO) | frozenset(_HALVES)
-"""The element types that `narrowed` rounds to."""
+"""Element types that `narrowed` rounds to."""
 MINIFLOATS = frozenset(_FORMATS)
-"""Those of at most eight bits that have a mantissa."""
+"""Element types of at most eight bits that have a mantissa."""
 
 
 def narrowed(values: Tensor, element_type: int, saturate: bool = True, round_mode: str = "up") -> Tensor:
-    """Return the nearest numbers of a narrow floating-point type, ties to even, as float32.
+    """Return the nearest numbers of a narrow floating-point type as float32, with ties to even.
 
     Parameters
     ----------
     values : Tensor
         Any floating-point type.
     element_type : int
-        One of `NARROW_FLOATS`.
+        An element type of `NARROW_FLOATS`.
     saturate : bool
-        Whether a number that is too large becomes the largest one of an 8-bit type; else it becomes infinite, or NaN where the
-        type has no infinity. Types of 16 bits never saturate, those of 6 and 4 bits always.
+        Whether a number that is too large for a type of 8 bits becomes the largest number of the type. Otherwise it becomes infinite. It
+        becomes NaN if the type has no infinity. Types of 16 bits never saturate. Types of 6 and 4 bits always saturate.
     round_mode : {"up", "down", "nearest"}
-        How e8m0 rounds.
+        How values are rounded to e8m0.
 
     Raises
     ------
     EvaluationError
-        If the mode is another one.
+        If the round mode has another name.
 
     Notes
     -----
-    The tables of the ONNX operator Cast, revision 28.
+    The source is the tables of ONNX Cast 28.
     """
     if element_type in _HALVES:
         return straight_through(values.float(), values.detach().to(_HALVES[element_type]).float())
@@ -104,7 +103,7 @@ def narrowed(values: Tensor, element_type: int, saturate: bool = True, round_mod
 
 
 def _nearest(values: Tensor, layout: Format) -> Tensor:
-    # A step between neighbors is a power of two: dividing by it and multiplying again loses nothing.
+    # The step between neighboring numbers is a power of two, so a division and a multiplication by it are exact.
     exponents = torch.frexp(values).exponent - 1
     steps = torch.exp2((exponents.clamp(min=layout.exponent) - layout.digits).to(values.dtype))
     exact = torch.round(values / steps) * steps
@@ -117,9 +116,9 @@ def _nearest(values: Tensor, layout: Format) -> Tensor:
 
 
 def _power_of_two(values: Tensor, saturate: bool, round_mode: str) -> Tensor:
-    """Round to 2^-127 … 2^127; what is smaller becomes the smallest."""
+    """Return powers of two from 2^-127 to 2^127. Smaller values become the smallest power."""
     mantissas, exponents = torch.frexp(values.detach())
-    # values = mantissas * 2^exponents with mantissas in [1/2, 1): a power of two has the mantissa 1/2.
+    # values = mantissas * 2^exponents, with mantissas in [1/2, 1). A power of two has the mantissa 1/2.
     if round_mode == "up":
         above = mantissas > 0.5
     elif round_mode == "nearest":
@@ -127,7 +126,7 @@ def _power_of_two(values: Tensor, saturate: bool, round_mode: str) -> Tensor:
     elif round_mode == "down":
         above = torch.zeros_like(mantissas, dtype=torch.bool)
     else:
-        raise EvaluationError(f'Cast has round_mode="{round_mode}"; it is "up", "down" or "nearest"')
+        raise EvaluationError(f'Cast has round_mode="{round_mode}"; give "up", "down" or "nearest"')
     powers = torch.where(above, exponents, exponents - 1)
     largest = 2.0**127
     exact = torch.exp2(powers.clamp(-127, 127).to(values.dtype))

@@ -1,4 +1,4 @@
-"""Piecewise constant operators: Floor, Ceil, Round and Sign. No gradient passes through them, unless it is wanted."""
+"""Piecewise constant operators: Floor, Ceil, Round and Sign. No gradient passes through them unless it is asked for."""
 
 from __future__ import annotations
 
@@ -13,39 +13,45 @@ from torch import Tensor
 from onnxviz.model.operators.declaration import Declaration, Gradient, operator
 from onnxviz.model.operators.numbers.straight_through import straight_through
 
-# Opset 1 promises which inputs may be overwritten: nothing is overwritten here.
+# In opset 1 this attribute names inputs that may be overwritten. No function here overwrites its inputs.
 _OVERWRITING = ("consumed_inputs",)
 
 
 @operator("Floor", gradient=Gradient.ZERO, ignored=_OVERWRITING)
 def floor(X: Tensor) -> Tensor:
-    """Return the largest whole number that is not above the input."""
+    """Return the largest whole number that is not above the input (ONNX Floor 1, 6 and 13)."""
     return torch.floor(X)
 
 
 @operator("Ceil", gradient=Gradient.ZERO, ignored=_OVERWRITING)
 def ceiling(X: Tensor) -> Tensor:
-    """Return the smallest whole number that is not below the input."""
+    """Return the smallest whole number that is not below the input (ONNX Ceil 1, 6 and 13)."""
     return torch.ceil(X)
 
 
 @operator("Round", since=11, gradient=Gradient.ZERO)
 def nearest(X: Tensor) -> Tensor:
-    """Return the nearest whole number; halves go to the even one."""
+    """Return the nearest whole number (ONNX Round 11 and 22).
+
+    Halves go to the even neighbor.
+    """
     return torch.round(X)
 
 
 @operator("Sign", since=9, gradient=Gradient.ZERO)
 def sign(input: Tensor) -> Tensor:
-    """Return -1, 0 or 1, and of what is no number the same."""
+    """Return -1, 0 or 1 for the sign of the input (ONNX Sign 9 and 13).
+
+    NaN stays NaN.
+    """
     return torch.where(input.isnan(), input, torch.sign(input)) if input.is_floating_point() else torch.sign(input)
 
 
 def passing(declaration: Declaration) -> Declaration:
-    """Return the declaration of one of these operators with another backward pass: as if nothing had been rounded.
+    """Return the declaration of a rounding operator with a straight-through backward pass, as if nothing had been rounded.
 
-    Sign passes the gradient from -1 to 1, the range of its output, as binarized networks are trained (Hubara et al. 2016, "Binarized
-    neural networks").
+    Sign passes the gradient where its input lies from -1 to 1. So binarized networks are trained (Hubara et al., "Binarized neural
+    networks", 2016).
     """
     smooth = _within_one if declaration.operator == "Sign" else _unchanged
     function = partial(_straight, declaration.function, smooth)

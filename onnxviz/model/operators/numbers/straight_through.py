@@ -1,4 +1,4 @@
-"""The straight-through estimator: a forward pass that rounds, a backward pass that acts as if it had not."""
+"""The straight-through estimator: the forward pass rounds, the backward pass acts as if nothing had been rounded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class _StraightThrough(torch.autograd.Function):
-    """Give the rounded values forward, hand the gradient to the values before rounding backward."""
+    """Returns the rounded values forward. Backward it passes the gradient to the values before rounding."""
 
     generate_vmap_rule = True
 
@@ -32,20 +32,20 @@ def straight_through(smooth: Tensor, exact: Tensor) -> Tensor:
     Parameters
     ----------
     smooth : Tensor
-        Values that can carry a gradient. Clamp them first: torch's clamp passes no gradient outside its bounds.
+        Values that can carry a gradient. If they are clamped first, no gradient passes outside the bounds.
     exact : Tensor
-        The values after rounding, same shape and type.
+        The values after rounding, in the same shape and type.
 
     Notes
     -----
-    Bengio, Léonard and Courville 2013, "Estimating or propagating gradients through stochastic neurons for conditional
-    computation".
+    The source is Bengio, Léonard and Courville, "Estimating or propagating gradients through stochastic neurons for conditional
+    computation", 2013.
     """
     if not smooth.requires_grad:
         return exact
-    return cast(Tensor, _StraightThrough.apply(smooth, exact.detach()))  # type: ignore[no-untyped-call]  # torch has no types here
+    return cast(Tensor, _StraightThrough.apply(smooth, exact.detach()))  # type: ignore[no-untyped-call]  # torch does not annotate it
 
 
 def rounded(values: Tensor) -> Tensor:
-    """Return the nearest whole numbers, ties to even; the gradient passes as if they had not been rounded."""
+    """Return the nearest whole numbers, with ties to even. The gradient passes as if nothing had been rounded."""
     return straight_through(values, torch.round(values))

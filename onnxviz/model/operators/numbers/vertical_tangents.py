@@ -1,4 +1,4 @@
-"""Functions whose slope is infinite at a point, such as the square root at zero: there the gradient is set to zero."""
+"""Functions with a vertical tangent, such as the square root at zero: where the slope is infinite, the gradient is set to zero."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import Tensor
 
 
 def flattened(function: Callable[[Tensor], Tensor], values: Tensor, steep: Tensor, harmless: float) -> Tensor:
-    """Apply a function elementwise, with a zero gradient where its slope is infinite.
+    """Return the result of an elementwise function, with a zero gradient where its slope is infinite.
 
-    An infinite slope times the zero that reaches it from behind would be NaN, and one NaN spoils an optimization.
+    Backward an infinite slope times a gradient of zero would be NaN. A single NaN spoils an optimization.
 
     Parameters
     ----------
     function : callable
-        Elementwise.
+        An elementwise function.
     values : Tensor
-        Where it is applied.
+        Arguments of the function.
     steep : Tensor
-        bool, of the same shape: where the slope is infinite.
+        bool, of the same shape: the places where the slope is infinite.
     harmless : float
-        An argument at which the slope is finite; it stands in for the steep ones.
+        An argument with a finite slope. It takes the place of the arguments with an infinite slope.
     """
     return torch.where(steep, function(values.detach()), function(values.masked_fill(steep, harmless)))

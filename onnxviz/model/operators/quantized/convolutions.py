@@ -1,6 +1,6 @@
-"""Convolutions of quantized integers: ConvInteger and QLinearConv, ONNX's and ONNX Runtime's.
+"""Convolutions of quantized integers: ConvInteger and QLinearConv of ONNX, and QLinearConv of com.microsoft.
 
-The sums are exact, as integers give them; the gradient is that of the same convolution of real numbers.
+The sums are exact, as in integer arithmetic. The gradient is that of the same convolution of real numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from onnxviz.model.operators.quantized.quantization import quantized, quantized_
 
 
 def _per_filter(parameter: Tensor, rank: int) -> Tensor:
-    """Return a scale or zero point, one number or one for each filter, so that it broadcasts to (filter, *rank axes)."""
+    """Return a scale or zero point in a shape that broadcasts to (filter, *rank axes).
+
+    It is a single number, or a number for each filter.
+    """
     return parameter.reshape(()) if parameter.numel() == 1 else parameter.reshape(-1, *[1] * rank)
 
 
@@ -34,17 +37,17 @@ def _sums(
     group: int,
     auto_pad: str,
 ) -> Tensor:
-    """Return the exact convolution of integers less their zero points; what is padded stands for zero."""
+    """Return the exact convolution of integers minus their zero points. The padding stands for zeros."""
     dtype = exact_type(math.prod(w.shape[1:]), element_type_of(types[0], x), element_type_of(types[1], w))
     if x.device.type != "cpu":
-        # In float32 cuDNN may choose a Winograd algorithm, whose intermediate values are no whole numbers.
+        # In float32 cuDNN may choose a Winograd algorithm. Its intermediate values are not whole numbers.
         dtype = torch.float64
     x = centered(x, None if x_zero_point is None else x_zero_point.reshape(()), dtype)
     w = centered(w, None if w_zero_point is None else _per_filter(w_zero_point, w.dim() - 1), dtype)
     return conv(x, w, strides=strides, pads=pads, dilations=dilations, group=group, auto_pad=auto_pad)
 
 
-# kernel_shape repeats the weight's own shape.
+# `kernel_shape` repeats the shape of the weight.
 @operator("ConvInteger", since=10, gradient=Gradient.STRAIGHT_THROUGH, ignored=("kernel_shape",))
 def conv_integer(
     x: Tensor,
@@ -59,12 +62,15 @@ def conv_integer(
     auto_pad: str = "NOTSET",
     node: Node,
 ) -> Tensor:
-    """Convolve integers; the result is int32, carried as floats."""
+    """Return the convolution of integers (ONNX ConvInteger 10).
+
+    The result is int32, carried as floats.
+    """
     types = (node.input_type(0), node.input_type(1))
     return _sums(x, w, x_zero_point, w_zero_point, types, strides, pads, dilations, group, auto_pad)
 
 
-# kernel_shape repeats the weight's own shape.
+# `kernel_shape` repeats the shape of the weight.
 @operator("QLinearConv", since=10, gradient=Gradient.STRAIGHT_THROUGH, ignored=("kernel_shape",))
 def qlinear_conv(
     x: Tensor,
@@ -84,16 +90,16 @@ def qlinear_conv(
     auto_pad: str = "NOTSET",
     node: Node,
 ) -> Tensor:
-    """Convolve quantized integers, add an int32 bias, and quantize the sums.
+    """Return the quantized convolution of quantized integers, with an int32 bias (ONNX QLinearConv 10).
 
     Parameters
     ----------
     x : (batch, channel, *spatial)
     w : (filter, channel / group, *kernel)
     w_scale, w_zero_point : Tensor
-        One number, or one for each filter.
+        A single number, or a number for each filter.
     B : (filter,), optional
-        In units of ``x_scale * w_scale``.
+        The bias in units of ``x_scale * w_scale``.
     strides, pads, dilations, group, auto_pad
         As in `onnxviz.model.operators.convolution.conv`.
     """
@@ -106,7 +112,7 @@ def qlinear_conv(
     return quantized(sums.float() * multiplier, y_zero_point.reshape(()), quantized_type(y_zero_point, node, 7))
 
 
-# kernel_shape repeats the weight's own shape.
+# `kernel_shape` repeats the shape of the weight.
 @operator("QLinearConv", domain="com.microsoft", gradient=Gradient.STRAIGHT_THROUGH, ignored=("kernel_shape",))
 def qlinear_conv_microsoft(
     x: Tensor,
@@ -127,7 +133,10 @@ def qlinear_conv_microsoft(
     channels_last: int = 0,
     node: Node,
 ) -> Tensor:
-    """Convolve as `qlinear_conv` does; with `channels_last` input and output are (batch, *spatial, channel)."""
+    """Return the quantized convolution of quantized integers, as `qlinear_conv` does (com.microsoft QLinearConv).
+
+    With `channels_last` input and output are (batch, *spatial, channel).
+    """
     y = qlinear_conv(
         x.movedim(-1, 1) if channels_last else x,
         x_scale,

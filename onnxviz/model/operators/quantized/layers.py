@@ -1,4 +1,4 @@
-"""ONNX Runtime's layers on quantized values (com.microsoft QLinear…): dequantize, compute, quantize again.
+"""Layers of com.microsoft on quantized values (QLinear…). They dequantize their inputs, compute, and quantize the result.
 
 The gradient passes straight through the rounding.
 """
@@ -21,17 +21,17 @@ from onnxviz.model.operators.softmax import over_trailing_axes
 
 MICROSOFT = "com.microsoft"
 
-# The sum of so many values of eight bits less a zero point is a whole number that float32 holds.
+# float32 holds the sum of this number of eight-bit values minus a zero point exactly.
 _EXACT_COUNT = 1 << 16
 
 
 def _scalar(parameter: Tensor) -> Tensor:
-    """Return a scale or zero point without axes; some exporters write one axis of one number."""
+    """Return a scale or zero point without axes. Some exporters write it as a vector of length 1."""
     return parameter.reshape(())
 
 
 def _centered(values: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
-    """Return quantized values less their zero point, in the type of their scale."""
+    """Return quantized values minus their zero point, in the type of their scale."""
     return centered(values, None if zero_point is None else _scalar(zero_point), scale.dtype)
 
 
@@ -40,7 +40,10 @@ def _real(values: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
 
 
 def _type_of_result(zero_point: Tensor | None, node: Node, position: int, values: int) -> int:
-    """Return the element type of the zero point, the input at `position`; without one, that of the input at `values`."""
+    """Return the element type of the zero point, which is the input at `position`.
+
+    Without a zero point it is the element type of the input at `values`.
+    """
     return quantized_type(zero_point, node, position, node.input_type(values) if zero_point is None else 0)
 
 
@@ -49,7 +52,10 @@ def _requantized(real: Tensor, scale: Tensor, zero_point: Tensor | None, element
 
 
 def _rounded_once(quotient: Tensor, zero_point: Tensor | None, node: Node, position: int) -> Tensor:
-    """Quantize as ONNX Runtime does in sums and products: the zero point is added before rounding, which decides about halves."""
+    """Return quantized values whose zero point is added before rounding.
+
+    ONNX Runtime does so in sums and products. The order decides how halves are rounded.
+    """
     shifted = quotient if zero_point is None else quotient + _scalar(zero_point).to(quotient.dtype)
     return quantized(shifted, None, _type_of_result(zero_point, node, position, 0))
 
@@ -67,7 +73,7 @@ def qlinear_add(
     *,
     node: Node,
 ) -> Tensor:
-    """Add quantized tensors."""
+    """Return the sum of quantized tensors (com.microsoft QLinearAdd)."""
     left, right = _centered(A, A_scale, A_zero_point), _centered(B, B_scale, B_zero_point)
     quotient = left * _scalar(A_scale / C_scale) + right * _scalar(B_scale / C_scale)
     return _rounded_once(quotient, C_zero_point, node, 7)
@@ -86,7 +92,7 @@ def qlinear_mul(
     *,
     node: Node,
 ) -> Tensor:
-    """Multiply quantized tensors element by element."""
+    """Return the elementwise product of quantized tensors (com.microsoft QLinearMul)."""
     product = _centered(A, A_scale, A_zero_point) * _centered(B, B_scale, B_zero_point)
     return _rounded_once(product * _scalar(A_scale * B_scale / C_scale), C_zero_point, node, 7)
 
@@ -101,7 +107,7 @@ def qlinear_sigmoid(
     *,
     node: Node,
 ) -> Tensor:
-    """Return the logistic function of quantized values."""
+    """Return the logistic function of quantized values (com.microsoft QLinearSigmoid)."""
     real = torch.sigmoid(_real(X, X_scale, X_zero_point))
     return _requantized(real, Y_scale, Y_zero_point, _type_of_result(Y_zero_point, node, 4, 0))
 
@@ -117,7 +123,7 @@ def qlinear_leaky_relu(
     alpha: float = 0.01,
     node: Node,
 ) -> Tensor:
-    """Return the LeakyRelu of quantized values."""
+    """Return the LeakyRelu of quantized values (com.microsoft QLinearLeakyRelu)."""
     real = F.leaky_relu(_real(X, X_scale, X_zero_point), alpha)
     return _requantized(real, Y_scale, Y_zero_point, _type_of_result(Y_zero_point, node, 4, 0))
 
@@ -134,7 +140,10 @@ def qlinear_softmax(
     opset: int,
     node: Node,
 ) -> Tensor:
-    """Return the Softmax of quantized values: along one axis, or if `opset` is below 13 over all axes from one on."""
+    """Return the Softmax of quantized values (com.microsoft QLinearSoftmax).
+
+    The Softmax is along `axis`. If `opset` is below 13, it is over all axes from `axis` on.
+    """
     real = _real(X, X_scale, x_zero_point)
     parts = torch.softmax(real, axis) if opset >= 13 else over_trailing_axes(torch.softmax, real, axis)
     return _requantized(parts, y_scale, y_zero_point, _type_of_result(y_zero_point, node, 4, 0))
@@ -154,23 +163,25 @@ def qlinear_where(
     *,
     node: Node,
 ) -> Tensor:
-    """Choose between quantized tensors."""
+    """Return quantized values of X where the condition is true, and of Y elsewhere (com.microsoft QLinearWhere)."""
     real = torch.where(condition, _real(X, x_scale, x_zero_point), _real(Y, y_scale, y_zero_point))
     return _requantized(real, z_scale, z_zero_point, _type_of_result(z_zero_point, node, 8, 1))
 
 
 @operator("QLinearConcat", domain=MICROSOFT, gradient=Gradient.STRAIGHT_THROUGH)
 def qlinear_concat(Y_scale: Tensor, Y_zero_point: Tensor, *inputs: Tensor, axis: int, node: Node) -> Tensor:
-    """Join quantized tensors, each followed by its scale and zero point, along an axis.
+    """Return quantized tensors joined along an axis (com.microsoft QLinearConcat).
+
+    Each tensor in `inputs` is followed by its scale and its zero point.
 
     Raises
     ------
     EvaluationError
-        If the inputs are not tensor, scale and zero point by turns.
+        If the number of inputs is not a multiple of three.
     """
     if not inputs or len(inputs) % 3:
         raise EvaluationError(
-            f"QLinearConcat has {len(inputs)} inputs behind its own scale and zero point; each tensor needs its scale and zero point"
+            f"QLinearConcat has {len(inputs)} inputs behind its own scale and zero point; give each tensor with its scale and zero point"
         )
     real = torch.cat([_real(*inputs[i : i + 3]) for i in range(0, len(inputs), 3)], axis)
     return _requantized(real, Y_scale, Y_zero_point, _type_of_result(Y_zero_point, node, 1, 2))
@@ -193,10 +204,13 @@ def qlinear_average_pool(
     channels_last: int = 0,
     node: Node,
 ) -> Tensor:
-    """Average quantized values over windows; with `channels_last` the tensors are (batch, *spatial, channel)."""
+    """Return the means of quantized values over windows (com.microsoft QLinearAveragePool).
+
+    With `channels_last` the tensors are (batch, *spatial, channel).
+    """
     real = _real(X.movedim(-1, 1) if channels_last else X, x_scale, x_zero_point)
     if count_include_pad:
-        # Unlike AveragePool, ONNX Runtime divides by the whole kernel here, even where a window overhangs the padding.
+        # In this operator ONNX Runtime always divides by the size of the kernel. AveragePool does not count positions beyond the padding.
         sizes = tuple(real.shape[2:])
         placed = windows(sizes, kernel_shape, strides, (), pads, auto_pad, ceil_mode)
         allowed_margins(real, placed.begins, placed.ends, "QLinearAveragePool")
@@ -220,10 +234,13 @@ def qlinear_global_average_pool(
     channels_last: int = 0,
     node: Node,
 ) -> Tensor:
-    """Average quantized values over all spatial axes; with `channels_last` the tensors are (batch, *spatial, channel)."""
+    """Return the means of quantized values over all spatial axes (com.microsoft QLinearGlobalAveragePool).
+
+    With `channels_last` the tensors are (batch, *spatial, channel).
+    """
     axes = tuple(range(1, X.dim() - 1)) if channels_last else tuple(range(2, X.dim()))
     count = math.prod(X.shape[axis] for axis in axes)
-    # The sum of integers is exact and divided once, with the scales.
+    # The exact sum of integers is divided in a single step, together with the scales.
     dtype = torch.float32 if count <= _EXACT_COUNT else torch.float64
     sums = torch.sum(centered(X, _scalar(x_zero_point), dtype), axes, keepdim=True).to(x_scale.dtype)
     quotient = sums * _scalar(x_scale / (y_scale * count))
@@ -241,7 +258,10 @@ def nhwc_max_pool(
     auto_pad: str = "NOTSET",
     ceil_mode: int = 0,
 ) -> Tensor:
-    """Take the maximum over windows of quantized (batch, *spatial, channel) values."""
+    """Return the maxima of quantized values over windows (com.microsoft NhwcMaxPool).
+
+    Input and output are (batch, *spatial, channel).
+    """
     pooled = max_pool(
         x.movedim(-1, 1),
         kernel_shape=kernel_shape,

@@ -1,7 +1,7 @@
 """QuantizeLinear and DequantizeLinear per tensor, per axis and in blocks, and DynamicQuantizeLinear.
 
-Quantized integers travel on as float tensors of whole numbers. Forward is exact; backward acts as if nothing had been rounded, inside the
-range that the type can represent, and gives zero outside.
+Quantized integers are carried as float tensors of whole numbers. The forward pass is exact. The backward pass acts as if nothing had been
+rounded inside the range of the type. Outside the range the gradient is zero.
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ T = TensorProto
 
 
 def quantized(quotient: Tensor, zero_point: Tensor | None, element_type: int, saturate: bool = True) -> Tensor:
-    """Round values that are already divided by their scale to an integer or narrow floating-point type.
+    """Return quantized values from values that are already divided by their scale.
 
     Parameters
     ----------
     quotient : Tensor
-        Floating-point.
+        Values divided by their scale, in a floating-point type.
     zero_point : Tensor or None
-        Broadcasts to the quotient; None is zero.
+        Broadcasts to the quotient. None stands for zero.
     element_type : int
-        What to round to.
+        The ONNX type of the result.
     saturate : bool
-        For 8-bit floats, see `onnxviz.model.operators.numbers.narrow_floats.narrowed`.
+        For floats of 8 bits. See `onnxviz.model.operators.numbers.narrow_floats.narrowed`.
 
     Returns
     -------
     Tensor
-        Whole numbers (or narrow floats), carried as the quotient's type; the gradient passes straight through inside the range.
+        Whole numbers or narrow floats, carried in the type of the quotient. Inside the range of the type the gradient passes straight
+        through.
 
     Raises
     ------
@@ -45,15 +46,15 @@ def quantized(quotient: Tensor, zero_point: Tensor | None, element_type: int, sa
         If the type is neither an integer nor a narrow float.
     """
     if element_type in MINIFLOATS:
-        # The zero point of an 8-bit float is always zero, that of a narrower one may be any number of the type.
+        # The zero point of an 8-bit float is always zero. The zero point of a narrower float may be any number of the type.
         shifted = quotient if zero_point is None else quotient + zero_point.to(quotient.dtype)
         return narrowed(shifted, element_type, saturate)
     low, high = bounds(element_type)
-    # Clamped before rounding, which gives the same numbers, as clamp passes no gradient outside its bounds.
+    # Values are clamped before rounding, so that no gradient passes outside the bounds. The numbers are the same as with a later clamp.
     if zero_point is None:
         return rounded(torch.clamp(quotient, low, high))
     if zero_point.numel() == 1 and zero_point.device.type == "cpu":
-        # Read on the host, which costs nothing on the CPU: numbers as bounds are many times faster than tensors.
+        # Bounds that are numbers are many times faster than bounds that are tensors. A tensor of the CPU becomes a number at no cost.
         number = int(zero_point.item())
         return rounded(torch.clamp(quotient, low - number, high - number)) + number
     offset = zero_point.to(quotient.dtype)
@@ -61,34 +62,34 @@ def quantized(quotient: Tensor, zero_point: Tensor | None, element_type: int, sa
 
 
 def dequantized(values: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:
-    """Return the numbers that quantized values stand for, in the type of the scale.
+    """Return the real numbers of quantized values, in the type of the scale.
 
     Parameters
     ----------
     values : Tensor
         Integers, or whole floats.
     scale, zero_point : Tensor
-        Broadcast to the values; a zero point of None is zero.
+        Both broadcast to the values. A zero point of None stands for zero.
     """
     wide = values.to(scale.dtype)
     return (wide if zero_point is None else wide - zero_point.to(scale.dtype)) * scale
 
 
 def spread(parameter: Tensor, like: Tensor, axis: int, block: int, what: str) -> Tensor:
-    """Return a scale or zero point in a shape that broadcasts to the values that it belongs to.
+    """Return a scale or zero point in a shape that broadcasts to its values.
 
     Parameters
     ----------
     parameter : Tensor
-        One number, one for each position of an axis, or of the values' rank with one for each block along the axis.
+        A single number, a number for each position of an axis, or a tensor of the values' rank with a number for each block along the axis.
     like : Tensor
         The values.
     axis : int
-        The quantization axis; counted from the back if negative.
+        The quantization axis. A negative axis counts from the last axis.
     block : int
-        How many values of the axis share one number; 0 if there are no blocks.
+        The number of values along the axis that share a number. 0 if there are no blocks.
     what : str
-        The operator, for messages.
+        The name of the operator, for the message.
 
     Raises
     ------
@@ -108,13 +109,13 @@ def spread(parameter: Tensor, like: Tensor, axis: int, block: int, what: str) ->
             return repeated
     kind = f"in blocks of {block} along" if block else "along"
     raise EvaluationError(
-        f"{what} has scales of shape {list(parameter.shape)} {kind} axis {axis} for values of shape {list(like.shape)}; they must be one "
-        "number, one for each position of the axis, or one for each block"
+        f"{what} has scales of shape {list(parameter.shape)} {kind} axis {axis} for values of shape {list(like.shape)}; give a single "
+        "number, a number for each position of the axis, or a number for each block"
     )
 
 
 def quotient_of(values: Tensor, scale: Tensor, precision: int) -> Tensor:
-    """Divide values by their scale, in the precision that is asked for (an element type; 0 for that of the inputs)."""
+    """Return values divided by their scale. `precision` is an element type, or 0 for the type of the inputs."""
     if precision == T.DOUBLE:
         return torch.div(values.double(), scale.double())
     wide = values if values.is_floating_point() else values.to(torch.float32)
@@ -135,7 +136,7 @@ def quantize_linear(
     saturate: int = 1,
     node: Node,
 ) -> Tensor:
-    """Divide by a scale, round, add a zero point, and saturate."""
+    """Return values divided by a scale, rounded, shifted by a zero point, and saturated (ONNX QuantizeLinear 10 to 28)."""
     element_type = quantized_type(y_zero_point, node, 2, output_dtype)
     scale = spread(y_scale, x, axis, block_size, "QuantizeLinear")
     zero_point = None if y_zero_point is None else spread(y_zero_point, x, axis, block_size, "QuantizeLinear")
@@ -143,23 +144,23 @@ def quantize_linear(
 
 
 def quantized_type(zero_point: Tensor | None, node: Node, position: int, given: int = 0) -> int:
-    """Return the element type that a node quantizes to: that of its zero point, else the given one, else uint8.
+    """Return the element type that a node quantizes to: `given`, else the type of its zero point, else uint8.
 
     Parameters
     ----------
     zero_point : Tensor or None
-        An input of the node.
+        The zero point, an input of the node.
     node : Node
-        What is known of it.
+        The node.
     position : int
-        Which input the zero point is.
+        The position of the zero point among the inputs.
     given : int
-        What an attribute says; 0 for nothing.
+        The element type of an attribute. 0 if there is none.
 
     Raises
     ------
     EvaluationError
-        If the zero point is carried as a float and its type is unknown.
+        If the type of the zero point is neither an integer type nor a narrow float.
     """
     if given:
         return given
@@ -174,7 +175,7 @@ def quantized_type(zero_point: Tensor | None, node: Node, position: int, given: 
     )
 
 
-# A result in float16 or bfloat16 is carried as float32 (`output_dtype`).
+# `output_dtype` may ask for float16 or bfloat16, which are carried as float32.
 @operator("DequantizeLinear", since=10, ignored=("output_dtype",))
 def dequantize_linear(
     x: Tensor,
@@ -184,7 +185,7 @@ def dequantize_linear(
     axis: int = 1,
     block_size: int = 0,
 ) -> Tensor:
-    """Subtract a zero point and multiply by a scale."""
+    """Return values minus a zero point, multiplied by a scale (ONNX DequantizeLinear 10 to 28)."""
     scale = spread(x_scale, x, axis, block_size, "DequantizeLinear")
     zero_point = None if x_zero_point is None else spread(x_zero_point, x, axis, block_size, "DequantizeLinear")
     return dequantized(x, scale, zero_point)
@@ -194,7 +195,10 @@ def dequantize_linear(
 def quantize_linear_microsoft(
     x: Tensor, y_scale: Tensor, y_zero_point: Tensor | None = None, *, axis: int = 1, node: Node
 ) -> Tensor:
-    """Quantize per tensor or per axis: ONNX Runtime's own operator, older than ONNX's 16- and 4-bit types."""
+    """Return quantized values, per tensor or per axis (com.microsoft QuantizeLinear).
+
+    ONNX Runtime had 16- and 4-bit types in this operator before ONNX had them.
+    """
     return quantize_linear(x, y_scale, y_zero_point, axis=axis, node=node)
 
 
@@ -202,22 +206,25 @@ def quantize_linear_microsoft(
 def dequantize_linear_microsoft(
     x: Tensor, x_scale: Tensor, x_zero_point: Tensor | None = None, *, axis: int = 1
 ) -> Tensor:
-    """Dequantize per tensor or per axis: ONNX Runtime's own operator, older than ONNX's 16- and 4-bit types."""
+    """Return dequantized values, per tensor or per axis (com.microsoft DequantizeLinear).
+
+    ONNX Runtime had 16- and 4-bit types in this operator before ONNX had them.
+    """
     return dequantize_linear(x, x_scale, x_zero_point, axis=axis)
 
 
 def dynamic_parameters(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the scale and the uint8 zero point with which a tensor's own range, widened to zero, fills eight bits.
+    """Return the scale and the uint8 zero point that map the range of a tensor to eight bits. The range is widened to include zero.
 
     Parameters
     ----------
     values : Tensor
-        Floating-point, any shape.
+        Any shape, in a floating-point type.
 
     Returns
     -------
     scale, zero_point : Tensor
-        Scalars without a gradient: the rounding they bring is passed straight through. The scale of zeros is one, as in ONNX Runtime.
+        Scalars without a gradient. As in ONNX Runtime, the scale of a tensor of zeros is 1.
     """
     with torch.no_grad():
         if values.numel() == 0:
@@ -229,9 +236,10 @@ def dynamic_parameters(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def dynamically_quantized(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return whole numbers from 0 to 255 for a tensor, with the scale and zero point of `dynamic_parameters`.
+    """Return a tensor quantized to whole numbers from 0 to 255, with its scale and its zero point.
 
-    The gradient passes everywhere: the range is the tensor's own, and only rounding can push its ends outside.
+    Scale and zero point are those of `dynamic_parameters`. The gradient passes everywhere, because the range is that of the tensor: only
+    rounding can move its ends outside.
     """
     scale, zero_point = dynamic_parameters(values)
     quotient = values / scale
@@ -241,5 +249,5 @@ def dynamically_quantized(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 @operator("DynamicQuantizeLinear", since=11, gradient=Gradient.STRAIGHT_THROUGH)
 def dynamic_quantize_linear(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Quantize to uint8 by the tensor's own range; return the values, their scale and their zero point."""
+    """Return a tensor quantized to uint8 by its own range, with its scale and its zero point (ONNX DynamicQuantizeLinear 11)."""
     return dynamically_quantized(x)

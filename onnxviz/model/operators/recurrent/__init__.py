@@ -1,1 +1,1 @@
-"""RNN, GRU and LSTM, in floats and in eight bits."""
+"""Recurrent layers: RNN, GRU and LSTM in floats, and DynamicQuantizeLSTM in eight bits."""

@@ -1,4 +1,4 @@
-"""The activation functions that the recurrent operators name in their attributes, with the alpha and beta that each consumes."""
+"""Activation functions of the recurrent operators: their names in attributes, and the alpha and beta that each takes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from onnxviz.errors import EvaluationError
 
 Activation = Callable[[Tensor], Tensor]
 
-# (default alpha, default beta): the defaults of the operator of that name. A missing pair is a function without the parameter; None is
-# a parameter without a default that all agree on: ONNX has none for Affine and ScaledTanh, where ONNX Runtime multiplies by zero, and
-# 1 for ThresholdedRelu, where ONNX Runtime takes 0.
+# Default alpha and default beta of the operator of that name. A function without a parameter has no entry for it. None stands for a
+# parameter whose default is disputed. For Affine and ScaledTanh ONNX has no default, and ONNX Runtime multiplies by zero. For
+# ThresholdedRelu the default is 1 in ONNX and 0 in ONNX Runtime.
 _Default = tuple[float | None, ...]
 _PARAMETERS: dict[str, _Default] = {
     "relu": (),
@@ -32,59 +32,59 @@ _PARAMETERS: dict[str, _Default] = {
 
 
 def activation_names(activations: Sequence[str] | None, default: Sequence[str], directions: int) -> tuple[str, ...]:
-    """Return the activations of every direction in small letters.
+    """Return the names of the activations of every direction in lowercase.
 
     Parameters
     ----------
     activations : sequence of str or None
-        As the node has them.
+        The attribute of the node.
     default : sequence of str
-        The operator's own, for one direction.
+        The default names of the operator for a single direction.
     directions : int
-        One or two.
+        1 or 2.
 
     Raises
     ------
     EvaluationError
-        If a name is unknown, or there are fewer names than gates.
+        If a name is unknown, or there are fewer names than activations.
     """
     needed = directions * len(default)
     names = tuple(name.lower() for name in activations or tuple(default) * directions)
     for name in names:
         if name not in _PARAMETERS:
-            raise EvaluationError(f"activations names {name!r}; a recurrent operator knows {', '.join(_PARAMETERS)}")
+            raise EvaluationError(f"activations has {name!r}; a recurrent operator knows {', '.join(_PARAMETERS)}")
     if len(names) < needed:
-        raise EvaluationError(f"activations has {len(names)} names; {directions} direction(s) need {needed}")
-    # RNN's schema has the default of two directions for one direction too.
+        raise EvaluationError(f"activations has {len(names)} names; {directions} direction(s) need {needed} names")
+    # The schema of RNN has two default names, for one direction as for two.
     return names[:needed]
 
 
 def activations_of(
     names: Sequence[str], alphas: Sequence[float] | None, betas: Sequence[float] | None
 ) -> tuple[Activation, ...]:
-    """Return the functions of the names, each with the alpha and the beta that it consumes.
+    """Return the activation functions of names, each with its alpha and its beta.
 
     Parameters
     ----------
     names : sequence of str
-        In small letters, in the order of the gates: (f, g, h) of the first direction, then of the second.
+        Names in lowercase, in the order of the gates: (f, g, h) of the first direction, then of the second.
     alphas, betas : sequence of float or None
-        Consumed from the left by the functions that have such a parameter.
+        Values of the parameters. Each function that has a parameter takes the next value.
 
     Raises
     ------
     EvaluationError
-        If a parameter without a default is missing.
+        If a parameter has neither a value nor a default.
     """
     remaining = [list(alphas or ()), list(betas or ())]
     functions = []
     for name in names:
         values = []
-        for rest, what, default in zip(remaining, ("alpha", "beta"), _PARAMETERS[name]):  # noqa: B905 # defaults may be fewer
+        for rest, what, default in zip(remaining, ("alpha", "beta"), _PARAMETERS[name]):  # noqa: B905 # a function may have fewer parameters
             value = rest.pop(0) if rest else default
             if value is None:
                 raise EvaluationError(
-                    f"the activation {name} has no activation_{what}; no default is agreed on, so give one"
+                    f"the activation {name} has no activation_{what}; give its value, because ONNX and ONNX Runtime have different defaults"
                 )
             values.append(value)
         functions.append(_function(name, *values))

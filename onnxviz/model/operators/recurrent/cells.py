@@ -1,4 +1,4 @@
-"""One step of RNN, GRU and LSTM in ONNX's gate order, and the loop that takes it along a sequence."""
+"""Cells of RNN, GRU and LSTM in ONNX's order of gates, and the loop that takes a cell along a sequence."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor
 from onnxviz.model.operators.recurrent.activations import Activation
 
 State = tuple[Tensor, ...]
-"""(hidden,) or (hidden, cell), each (batch, hidden size)."""
+"""The state of a cell: (hidden,) or (hidden, cell), each (batch, hidden size)."""
 
 Recurrence = Callable[[Tensor, Tensor], Tensor]
-"""(what the input gives to the gates, what goes back) -> their sum: (batch, gates), (batch, hidden size) -> (batch, gates)."""
+"""Adds the product of the hidden state to the projected input of the gates: (batch, gates), (batch, hidden size) -> (batch, gates)."""
 
 Cell = Callable[[Tensor, State], State]
-"""(what the input gives to the gates, state) -> next state."""
+"""Takes the projected input of the gates and a state, and returns the next state."""
 
 
 def linear_recurrence(weight: Tensor) -> Recurrence:
-    """Return the recurrence by a matrix: ``projected + hidden @ weight.T`` in one call.
+    """Return a recurrence by a matrix, ``projected + hidden @ weight.T``, in a single call.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class RnnCell:
     recurrence : Recurrence
     function : Activation
     clip : float or None
-        Bounds what goes into the activation.
+        Bound of the argument of the activation. None stands for no bound.
     """
 
     recurrence: Recurrence
@@ -53,26 +53,26 @@ class RnnCell:
     clip: float | None
 
     def __call__(self, projected: Tensor, state: State) -> State:
-        """Take one step."""
+        """Return the state after a step."""
         return (self.function(_clipped(self.recurrence(projected, state[0]), self.clip)),)
 
 
 @dataclass(frozen=True)
 class GruCell:
-    """The gated recurrent unit; gates in the order z (update), r (reset), h (hidden).
+    """The gated recurrent unit. Its gates have the order z (update), r (reset), h (hidden).
 
     Attributes
     ----------
     weight : (3 * hidden size, hidden size)
         The recurrent weight.
     bias : (3 * hidden size,) or None
-        What the product of the state and `weight` gets before the reset gate takes it; None where the input's part holds all biases.
+        Added to the product of the state and `weight` before the reset gate acts. None if the projected input holds all biases.
     reset_last : bool
-        Whether the reset gate acts on that product instead of on the state (``linear_before_reset``).
+        Whether the reset gate acts on the product of the state and `weight` instead of on the state (``linear_before_reset``).
     functions : tuple of Activation
-        f of z and r, g of h.
+        f of the gates z and r, then g of the gate h.
     clip : float or None
-        Bounds what goes into the activations.
+        Bound of the arguments of the activations. None stands for no bound.
     """
 
     weight: Tensor
@@ -82,7 +82,7 @@ class GruCell:
     clip: float | None
 
     def __call__(self, projected: Tensor, state: State) -> State:
-        """Take one step."""
+        """Return the state after a step."""
         (h,) = state
         f, g = self.functions
         two = 2 * h.shape[1]
@@ -102,19 +102,19 @@ class GruCell:
 
 @dataclass(frozen=True)
 class LstmCell:
-    """Long short-term memory; gates in the order i (input), o (output), f (forget), c (cell).
+    """The cell of long short-term memory. Its gates have the order i (input), o (output), f (forget), c (cell).
 
     Attributes
     ----------
     recurrence : Recurrence
     functions : tuple of Activation
-        f of the gates, g of the cell gate, h of the cell.
+        f of the gates i, o and f, then g of the cell gate, then h of the cell.
     clip : float or None
-        Bounds what goes into f and g; the cell itself goes into h as it is, as ONNX Runtime has it.
+        Bound of the arguments of f and g. As in ONNX Runtime, the argument of h has no bound.
     peepholes : tuple of Tensor or None
-        Weights of the cell for i, o and f, each (hidden size,).
+        Weights of the cell for the gates i, o and f, each (hidden size,).
     coupled : bool
-        Whether the forget gate is one minus the input gate (``input_forget``).
+        Whether the forget gate is 1 minus the input gate (``input_forget``).
     """
 
     recurrence: Recurrence
@@ -124,7 +124,7 @@ class LstmCell:
     coupled: bool
 
     def __call__(self, projected: Tensor, state: State) -> State:
-        """Take one step."""
+        """Return the state after a step."""
         hidden, cell = state
         gate, squash, emit = self.functions
         summed = self.recurrence(projected, hidden)
@@ -144,23 +144,24 @@ class LstmCell:
 
 
 def scan(cell: Cell, projected: Tensor, state: State, lengths: Sequence[int] | None) -> tuple[Tensor, State]:
-    """Take a cell along a sequence.
+    """Return the hidden states and the last state of a cell that is taken along a sequence.
 
     Parameters
     ----------
     cell : Cell
     projected : (time, batch, gates)
-        What the input gives to the gates.
+        The projected input of the gates.
     state : State
+        The initial state.
     lengths : sequence of int, or None
-        How many steps each sequence of the batch has; None for all of them.
+        The number of steps of each sequence of the batch. None if every sequence has all steps.
 
     Returns
     -------
     hidden : (time, batch, hidden size)
-        Zero past the end of a sequence.
+        The hidden state after each step. It is zero beyond the end of a sequence.
     state : State
-        At the end of each sequence; zero for an empty one, as ONNX Runtime has it.
+        The state at the end of each sequence. As in ONNX Runtime, it is zero for an empty sequence.
     """
     if projected.shape[0] == 0:
         empty = state if lengths is None else tuple(torch.zeros_like(part) for part in state)
@@ -174,8 +175,8 @@ def scan(cell: Cell, projected: Tensor, state: State, lengths: Sequence[int] | N
     ends = torch.tensor(lengths, device=projected.device)[:, None]
     for time, step in enumerate(projected.unbind(0)):
         hidden, *rest = cell(step, state)
-        # A sequence that has ended goes on with a state of zero: nothing reads it, except the rounding of DynamicQuantizeLSTM,
-        # whose range is that of the whole batch.
+        # The hidden state of a sequence that has ended is zero. Only the rounding of DynamicQuantizeLSTM reads it, because its range is
+        # that of the whole batch.
         state = (torch.where(ends > time, hidden, 0.0), *rest)
         states.append(state)
     parts = [torch.stack(part) for part in zip(*states, strict=True)]
@@ -185,13 +186,13 @@ def scan(cell: Cell, projected: Tensor, state: State, lengths: Sequence[int] | N
 
 
 def reversed_in_time(sequence: Tensor, lengths: Sequence[int] | None) -> Tensor:
-    """Return sequences whose first `lengths` steps run backward; what is beyond stays in place.
+    """Return sequences with their first `lengths` steps reversed. Later steps stay in place.
 
     Parameters
     ----------
     sequence : (time, batch, size)
     lengths : sequence of int, or None
-        None for all steps.
+        None if every sequence has all steps.
     """
     if lengths is None:
         return sequence.flip(0)

@@ -1,4 +1,4 @@
-"""torch's own recurrent kernels, fed with ONNX weights: several times faster than the loop, for the plain cells that they know."""
+"""torch's own recurrent kernels with ONNX weights. They are several times faster than the loop, but know only plain cells."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from onnxviz.model.operators.recurrent.cells import State
 
 SHORTEST = 4
-"""Below this many steps the loop is faster: the kernels want their gates in another order, which costs a copy of the weights."""
+"""The smallest number of steps at which the kernels are faster. They take the gates in another order, which costs a copy of the weights."""
 
-# For each kernel the ONNX gates in torch's order.
+# For each kernel the numbers of the ONNX gates in torch's order.
 _ORDER = {"lstm": (0, 2, 3, 1), "gru": (1, 0, 2), "rnn_tanh": (0,), "rnn_relu": (0,)}
 _KERNELS: dict[str, Callable[..., Any]] = {
     "lstm": torch.lstm,
@@ -27,7 +27,7 @@ _KERNELS: dict[str, Callable[..., Any]] = {
 def run_fused(
     kernel: str, x: Tensor, w: Tensor, r: Tensor, b: Tensor | None, state: State, lengths: Sequence[int] | None
 ) -> tuple[Tensor, State]:
-    """Run one layer, forward or in both directions.
+    """Return the hidden states and the last state of a layer that runs forward or in both directions.
 
     Parameters
     ----------
@@ -38,19 +38,19 @@ def run_fused(
     r : (directions, gates * hidden size, hidden size)
     b : (directions, 2 * gates * hidden size) or None
     state : State
-        Each (directions, batch, hidden size).
+        The initial state, each part (directions, batch, hidden size).
     lengths : sequence of int, or None
-        All of them at least one; None for all steps.
+        The number of steps of each sequence, at least 1. None if every sequence has all steps.
 
     Returns
     -------
     hidden : (time, directions, batch, hidden size)
     state : State
-        Each (directions, batch, hidden size).
+        The last state, each part (directions, batch, hidden size).
     """
     directions = w.shape[0]
     weights = _weights(kernel, w, r, b)
-    # cuDNN keeps what the backward pass needs only in training mode; without dropout the values are the same.
+    # Only in training mode cuDNN keeps the values that the backward pass needs. Without dropout the mode does not change the outputs.
     settings = (weights, b is not None, 1, 0.0, torch.is_grad_enabled(), directions == 2)
     if lengths is None:
         hidden, *last = _KERNELS[kernel](x, _states(state), *settings, False)
@@ -64,12 +64,12 @@ def run_fused(
 
 
 def _states(state: State) -> State | Tensor:
-    whole = tuple(part.contiguous() for part in state)  # as cuDNN insists
+    whole = tuple(part.contiguous() for part in state)  # cuDNN requires it
     return whole if len(whole) == 2 else whole[0]
 
 
 def _weights(kernel: str, w: Tensor, r: Tensor, b: Tensor | None) -> list[Tensor]:
-    """Return torch's list: for each direction input weight, recurrent weight, input bias, recurrent bias."""
+    """Return torch's list of weights: for each direction input weight, recurrent weight, input bias and recurrent bias."""
     order = list(_ORDER[kernel])
     directions, gates = w.shape[0], len(order)
     if gates > 1:
@@ -87,7 +87,7 @@ def _weights(kernel: str, w: Tensor, r: Tensor, b: Tensor | None) -> list[Tensor
 
 
 def _in_one_chunk(w: Tensor, r: Tensor, b: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Lay the weights out as cuDNN wants them, all matrices before all biases; it warns and copies where it finds them scattered."""
+    """Return the weights in a single piece of memory, all matrices before all biases. cuDNN warns and copies if they are scattered."""
     matrices = torch.cat((w.flatten(1), r.flatten(1)), 1)
     if b is not None:
         buffer = torch.cat((matrices.flatten(), b.flatten()))

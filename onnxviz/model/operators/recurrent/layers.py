@@ -1,4 +1,4 @@
-"""RNN, GRU and LSTM: the checks, the choice between torch's kernels and the loop, and the layout of the outputs."""
+"""RNN, GRU and LSTM: checks of the inputs, the choice between torch's kernels and the loop, and the layout of the outputs."""
 
 from __future__ import annotations
 
@@ -24,25 +24,27 @@ from onnxviz.model.operators.recurrent.cells import (
 )
 from onnxviz.model.operators.recurrent.fused import SHORTEST, run_fused
 
-# "foward" is what the schema of GRU 1 has as its default.
+# The schema of GRU 1 has the misspelled default "foward".
 _DIRECTIONS = {"forward": 1, "foward": 1, "reverse": 1, "bidirectional": 2}
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What the three operators share: sequences, in time-major order, and how to go along them.
+    """The checked inputs that RNN, GRU and LSTM share, in time-major order.
 
     Attributes
     ----------
     x : (time, batch, input size)
     state : State
-        Each (directions, batch, hidden size).
+        The initial state, each part (directions, batch, hidden size).
     lengths : tuple of int or None
-        None if every sequence has all steps.
+        The number of steps of each sequence. None if every sequence has all steps.
     direction : str
+        "forward", "reverse" or "bidirectional".
     layout : int
         The layout of the outputs: 0 time-major, 1 batch-major.
     clip : float or None
+        Bound of the arguments of the activations. None stands for no bound.
     """
 
     x: Tensor
@@ -54,12 +56,12 @@ class Layer:
 
     @property
     def may_fuse(self) -> bool:
-        """Whether torch's kernels know such sequences: no clipping, none of them empty, enough steps."""
+        """Whether torch's kernels can run these sequences: there are enough steps, no sequence is empty, and nothing is clipped."""
         long_enough = self.x.shape[0] >= SHORTEST and self.x.shape[1] > 0
         return self.clip is None and long_enough and min(self.lengths or (1,)) > 0
 
     def fused(self, kernel: str, w: Tensor, r: Tensor, b: Tensor | None) -> tuple[Tensor, ...]:
-        """Run one of torch's kernels; see `run_fused`."""
+        """Return the outputs of the node, computed by a kernel of torch. See `run_fused`."""
         if self.direction != "reverse":
             return self._laid_out(*run_fused(kernel, self.x, w, r, b, self.state, self.lengths))
         backward = reversed_in_time(self.x, self.lengths)
@@ -67,7 +69,7 @@ class Layer:
         return self._laid_out(reversed_in_time(hidden[:, 0], self.lengths)[:, None], state)
 
     def looped(self, steps: Sequence[tuple[Callable[[Tensor], Tensor], Cell]]) -> tuple[Tensor, ...]:
-        """Run the loop: for each direction a projection of the whole input, and a cell."""
+        """Return the outputs of the node, computed by the loop. Each direction has a projection of the whole input and a cell."""
         time = self.x.shape[0]
         longest = time if self.lengths is None else max(self.lengths, default=0)
         hiddens, states = [], []
@@ -84,7 +86,7 @@ class Layer:
         return self._laid_out(hidden, tuple(torch.stack(parts) for parts in zip(*states, strict=True)))
 
     def _laid_out(self, hidden: Tensor, state: State) -> tuple[Tensor, ...]:
-        """Order (time, directions, batch, size) and (directions, batch, size) as the node wants them."""
+        """Return hidden (time, directions, batch, size) and state (directions, batch, size) in the layout of the node."""
         if self.layout == 0:
             return (hidden, *state)
         return (hidden.permute(2, 0, 1, 3), *(part.transpose(0, 1) for part in state))
@@ -101,22 +103,22 @@ def layer_of(
     lengths: tuple[int, ...] | None,
     *states: Tensor | None,
 ) -> Layer:
-    """Return the sequences of a node, checked.
+    """Return the checked inputs of a node.
 
     Parameters
     ----------
     x : Tensor
         (time, batch, input size), or (batch, time, input size) if `layout` is 1.
     hidden_size, declared_size : int
-        The recurrent weight's, and the attribute's.
+        The hidden size of the recurrent weight, and that of the attribute.
     directions : int
-        The weight's.
+        The number of directions of the weight.
     direction, layout, clip
-        The node's attributes.
+        Attributes of the node.
     lengths : tuple of int or None
         The input ``sequence_lens``.
     *states : Tensor or None
-        The initial states; None for zeros.
+        The initial states. None stands for zeros.
 
     Raises
     ------
@@ -126,9 +128,13 @@ def layer_of(
     if direction.lower() not in _DIRECTIONS:
         raise EvaluationError(f"direction is {direction!r}; it must be forward, reverse or bidirectional")
     if directions != _DIRECTIONS[direction.lower()]:
-        raise EvaluationError(f"direction is {direction!r}, but the weights are those of {directions} direction(s)")
+        raise EvaluationError(
+            f"direction is {direction!r}, but the weights are those of {directions} direction(s); they must agree"
+        )
     if declared_size is not None and declared_size != hidden_size:
-        raise EvaluationError(f"hidden_size is {declared_size}, but the recurrent weight has {hidden_size}")
+        raise EvaluationError(
+            f"hidden_size is {declared_size}, but that of the recurrent weight is {hidden_size}; they must be equal"
+        )
     if clip is not None and clip <= 0:
         raise EvaluationError(f"clip is {clip}; a threshold must be positive")
     if layout:
@@ -137,7 +143,9 @@ def layer_of(
     time, batch = x.shape[0], x.shape[1]
     if lengths is not None:
         if len(lengths) != batch:
-            raise EvaluationError(f"sequence_lens has {len(lengths)} lengths for a batch of {batch}")
+            raise EvaluationError(
+                f"sequence_lens has {len(lengths)} lengths for a batch of {batch}; give each sequence a length"
+            )
         if any(not 0 <= length <= time for length in lengths):
             raise EvaluationError(
                 f"sequence_lens is {list(lengths)}; each must lie between 0 and the {time} steps of X"
@@ -154,11 +162,11 @@ def _input_projection(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor],
 
 
 def summed_bias(b: Tensor | None, direction: int) -> Tensor | None:
-    """Return the input's and the recurrent bias of a direction as one."""
+    """Return the sum of the input bias and the recurrent bias of a direction."""
     return None if b is None else b[direction].view(2, -1).sum(0)
 
 
-@operator("RNN", ignored=("output_sequence",))  # Y is computed anyway; a node that does not want it does not name it
+@operator("RNN", ignored=("output_sequence",))  # Y is always computed. A node that does not need it does not name it
 def rnn(
     X: Tensor,
     W: Tensor,
@@ -175,7 +183,7 @@ def rnn(
     hidden_size: int | None = None,
     layout: int = 0,
 ) -> tuple[Tensor, ...]:
-    """Return Y and Y_h of a simple recurrent layer (ONNX RNN 1, 7, 14, 22)."""
+    """Return Y and Y_h of a simple recurrent layer (ONNX RNN 1, 7, 14 and 22)."""
     directions = W.shape[0]
     layer = layer_of(X, R.shape[2], hidden_size, directions, direction, layout, clip, sequence_lens, initial_h)
     names = activation_names(activations, ("tanh",), directions)
@@ -190,7 +198,7 @@ def rnn(
     )
 
 
-@operator("GRU", ignored=("output_sequence",))  # as for RNN
+@operator("GRU", ignored=("output_sequence",))  # see RNN
 def gru(
     X: Tensor,
     W: Tensor,
@@ -208,7 +216,7 @@ def gru(
     layout: int = 0,
     linear_before_reset: int = 0,
 ) -> tuple[Tensor, ...]:
-    """Return Y and Y_h of a layer of gated recurrent units (ONNX GRU 1, 3, 7, 14, 22)."""
+    """Return Y and Y_h of a layer of gated recurrent units (ONNX GRU 1, 3, 7, 14 and 22)."""
     directions = W.shape[0]
     layer = layer_of(X, R.shape[2], hidden_size, directions, direction, layout, clip, sequence_lens, initial_h)
     names = activation_names(activations, ("sigmoid", "tanh"), directions)
@@ -226,7 +234,7 @@ def gru(
     return layer.looped(steps)
 
 
-@operator("LSTM", ignored=("output_sequence",))  # as for RNN
+@operator("LSTM", ignored=("output_sequence",))  # see RNN
 def lstm(
     X: Tensor,
     W: Tensor,
@@ -246,7 +254,7 @@ def lstm(
     input_forget: int = 0,
     layout: int = 0,
 ) -> tuple[Tensor, ...]:
-    """Return Y, Y_h and Y_c of a layer of long short-term memory (ONNX LSTM 1, 7, 14, 22)."""
+    """Return Y, Y_h and Y_c of a layer of long short-term memory (ONNX LSTM 1, 7, 14 and 22)."""
     directions = W.shape[0]
     layer = layer_of(
         X, R.shape[2], hidden_size, directions, direction, layout, clip, sequence_lens, initial_h, initial_c

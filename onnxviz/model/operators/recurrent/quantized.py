@@ -1,4 +1,4 @@
-"""DynamicQuantizeLSTM: an LSTM with weights in eight bits, which rounds its input and its state to eight bits at every product."""
+"""DynamicQuantizeLSTM: an LSTM with weights in eight bits. It rounds its input and its state to eight bits before every product."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from onnxviz.model.operators.recurrent.layers import layer_of, summed_bias
 
 
 def rounded_dynamically(x: Tensor) -> Tensor:
-    """Return values as eight bits hold them, the range being that of the tensor (ONNX DynamicQuantizeLinear 11, then back).
+    """Return values rounded to eight bits in the range of their tensor.
 
-    The gradient passes straight through.
+    The source is ONNX DynamicQuantizeLinear 11, followed by DequantizeLinear. The gradient passes straight through.
 
     Parameters
     ----------
     x : Tensor
-        Any shape, not empty.
+        Any shape that is not empty.
     """
     detached = x.detach()
     low, high = detached.amin().clamp(max=0), detached.amax().clamp(min=0)
@@ -35,7 +35,7 @@ def rounded_dynamically(x: Tensor) -> Tensor:
 
 
 def _dequantized(weight: Tensor, scale: Tensor, zero_point: Tensor, direction: int, like: Tensor) -> Tensor:
-    """Return a direction's (input size, gates) matrix; the scale is one number, or one for each gate."""
+    """Return the matrix (input size, gates) of a direction. The scale is a single number, or a number for each gate."""
     return (weight[direction].to(like.dtype) - zero_point[direction].to(like.dtype)) * scale[direction]
 
 
@@ -62,9 +62,14 @@ def dynamic_quantize_lstm(
     hidden_size: int | None = None,
     input_forget: int = 0,
 ) -> tuple[Tensor, ...]:
-    """Return Y, Y_h and Y_c; W is (directions, input size, 4 * hidden size), R (directions, hidden size, 4 * hidden size)."""
+    """Return Y, Y_h and Y_c of a quantized layer of long short-term memory (com.microsoft DynamicQuantizeLSTM).
+
+    W is (directions, input size, 4 * hidden size), and R is (directions, hidden size, 4 * hidden size).
+    """
     if W_scale is None or W_zero_point is None or R_scale is None or R_zero_point is None:
-        raise EvaluationError("a scale or a zero point of the weights is missing; the operator needs W's and R's")
+        raise EvaluationError(
+            "a scale or a zero point of the weights is missing; the operator needs those of W and of R"
+        )
     directions = W.shape[0]
     layer = layer_of(X, R.shape[1], hidden_size, directions, direction, 0, clip, sequence_lens, initial_h, initial_c)
     names = activation_names(activations, ("sigmoid", "tanh", "tanh"), directions)

@@ -1,1 +1,1 @@
-"""Operators that resample between pixels: Resize, GridSample, regions of interest and patches."""
+"""Operators that compute values between pixels or move them: Resize, GridSample, regions of interest and patches."""

@@ -1,7 +1,7 @@
-"""Resampling along one axis: which input positions an output position is made of, and with what weights.
+"""Resampling along an axis: the input positions that make up each output position, and their weights.
 
-Coordinates are computed in float32, in the order in which ONNX Runtime does it: one that lies on a rounding edge must fall to
-the same side.
+Coordinates are computed in float32 and in the same order as in ONNX Runtime. A coordinate at the edge of rounding must be rounded to the
+same side as there.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError
 
-# Up to these lengths a dense matrix product is faster than gathering tap by tap, forward and backward together. Along the last
-# axis gathering picks single numbers, along the others whole rows.
+# Up to these lengths a dense matrix product is faster than gathering tap by tap, counted over both passes. Gathering picks single numbers
+# along the last axis, and whole rows along the other axes.
 _LONGEST_DENSE_LAST = 1024
 _LONGEST_DENSE_PER_TAP = 32
 
-# So near the middle between two pixels a coordinate counts as the middle itself, in ONNX Runtime as here.
+# A coordinate as near as this to the middle between two pixels counts as the middle, as in ONNX Runtime.
 _TIE = 1e-6
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """How a resized value is made of its neighbors: the attributes of ONNX Resize that every axis shares.
+    """The interpolation kernel of a resize: the attributes of ONNX Resize that all axes share.
 
     Attributes
     ----------
@@ -34,9 +34,10 @@ class Kernel:
     transformation : str
         ONNX's ``coordinate_transformation_mode``.
     rounding : str
-        ONNX's ``nearest_mode``; "simple" for what ONNX Runtime does before opset 11: down, but up where an axis shrinks.
+        ONNX's ``nearest_mode``, or "simple". "simple" is the rounding of ONNX Runtime before opset 11: up where an axis shrinks, otherwise
+        down.
     cubic_coefficient : float
-        The parameter a of Keys, "Cubic convolution interpolation for digital image processing", 1981.
+        The parameter a of cubic convolution. The source is Keys, "Cubic convolution interpolation for digital image processing", 1981.
     exclude_outside, antialias : bool
         As in ONNX.
     """
@@ -51,20 +52,20 @@ class Kernel:
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """One resampled axis.
+    """A resampled axis.
 
     Attributes
     ----------
     axis, length : int
-        Which axis, and the input's length along it.
+        The number of the axis, and the length of the input along it.
     coordinates : (output,) float32
-        Where in the input the output positions lie.
+        Coordinates of the output positions in the input.
     positions : (output, taps) int64
-        The input positions that each output position is made of.
+        The input positions that make up each output position.
     weights : (output, taps) float64
-        Their weights; all ones for the nearest neighbor.
+        Weights of the input positions. All are 1 for the nearest neighbor.
     inside : (output,) bool or None
-        Which positions are not extrapolated; None for all.
+        Whether an output position lies inside the input. None if all positions do. Positions outside are extrapolated.
     """
 
     axis: int
@@ -75,7 +76,7 @@ class Axis:
     inside: np.ndarray | None
 
     def apply(self, x: Tensor) -> Tensor:
-        """Resample a tensor of any rank along this axis."""
+        """Return a tensor of any rank resampled along this axis."""
         taps, last = self.positions.shape[1], self.axis == x.ndim - 1
         dense = taps > 1 and self.length <= (_LONGEST_DENSE_LAST if last else _LONGEST_DENSE_PER_TAP * taps)
         operands = _operands(self, dense, x.device, x.dtype)
@@ -92,7 +93,7 @@ class Axis:
         return reduce(torch.add, (x.index_select(self.axis, p) * w.reshape(shape) for p, w in pairs))
 
     def extrapolate(self, x: Tensor, value: float) -> Tensor:
-        """Write a value where the output lies outside the input."""
+        """Return a tensor with a value at the output positions outside the input."""
         if self.inside is None:
             return x
         inside = torch.from_numpy(self.inside).to(x.device)
@@ -101,8 +102,8 @@ class Axis:
 
 @lru_cache(maxsize=256)
 def _operands(axis: Axis, dense: bool, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """Return what `Axis.apply` multiplies with: positions alone, a dense matrix, or positions and weights in turn."""
-    # What is remembered must outlive an inference mode in which it may have been made.
+    """Return the operands of `Axis.apply`: only positions, a dense matrix, or positions and weights by turns."""
+    # The cached tensors must stay usable after an inference mode in which they may have been made.
     with torch.inference_mode(False):
         if axis.positions.shape[1] == 1:
             return (torch.from_numpy(axis.positions[:, 0].copy()).to(device),)
@@ -118,23 +119,23 @@ def _operands(axis: Axis, dense: bool, device: torch.device, dtype: torch.dtype)
 
 
 def resampled_axis(axis: int, length: int, size: int, scale: float, roi: tuple[float, float], kernel: Kernel) -> Axis:
-    """Lay out the resampling of one axis.
+    """Return the resampling of an axis.
 
     Parameters
     ----------
     axis, length, size : int
-        Which axis; its length in the input and in the output.
+        The number of the axis, its length in the input, and its length in the output.
     scale : float
-        Output length by input length, as the node gives it: not exactly ``size / length`` if that is no whole number.
+        Output length divided by input length, as the node gives it. It is not exactly ``size / length`` if the scaled length is not whole.
     roi : tuple of float
-        Where the region of interest begins and ends, in units of the input; only for "tf_crop_and_resize".
+        Begin and end of the region of interest, in units of the input. Used only for "tf_crop_and_resize".
     kernel : Kernel
-        What all axes share.
+        The attributes that all axes share.
 
     Raises
     ------
     EvaluationError
-        For modes that ONNX does not know.
+        If ONNX does not know a mode.
     """
     x = _coordinates(length, size, scale, roi, kernel.transformation)
     inside = None
@@ -175,7 +176,10 @@ def _coordinates(length: int, size: int, scale: float, roi: tuple[float, float],
     elif transformation == "tf_crop_and_resize":
         x = np.full(size, half * (start + end) * (n - f(1)), f)
     else:
-        raise EvaluationError(f"Resize has coordinate_transformation_mode {transformation!r}, which ONNX does not know")
+        raise EvaluationError(
+            f"Resize has coordinate_transformation_mode {transformation!r}; ONNX knows half_pixel, half_pixel_symmetric, "
+            "pytorch_half_pixel, align_corners, asymmetric, tf_half_pixel_for_nn and tf_crop_and_resize"
+        )
     return x
 
 
@@ -192,13 +196,15 @@ def _nearest(x: np.ndarray, rounding: str, scale: float) -> np.ndarray:
     elif rounding == "ceil":
         nearest = np.ceil(x)
     else:
-        raise EvaluationError(f"Resize has nearest_mode {rounding!r}, which ONNX does not know")
+        raise EvaluationError(
+            f"Resize has nearest_mode {rounding!r}; ONNX knows round_prefer_floor, round_prefer_ceil, floor and ceil"
+        )
     whole: np.ndarray = nearest.astype(np.int64)
     return whole
 
 
 def _taps(x: np.ndarray, length: int, scale: float, kernel: Kernel) -> tuple[np.ndarray, np.ndarray]:
-    """Return neighbors (that may lie outside) and their weights, both (output, taps)."""
+    """Return neighboring positions and their weights, both (output, taps). Positions may lie outside the input."""
     reaches = {"linear": 1, "cubic": 2}
     if kernel.mode not in reaches:
         raise EvaluationError(f"Resize has mode {kernel.mode!r}; nearest, linear and cubic are known")
@@ -207,7 +213,7 @@ def _taps(x: np.ndarray, length: int, scale: float, kernel: Kernel) -> tuple[np.
     stretch = max(1.0, 1.0 / scale) if kernel.antialias else 1.0
     if kernel.mode == "linear" and not kernel.antialias:
         exact = np.clip(exact, 0, length - 1)
-    # One more tap than the filter's support has on either side: its weight is zero.
+    # The taps reach a position beyond the filter's support on either side. The weight of such a tap is zero.
     first = np.floor(exact - reach * stretch).astype(np.int64)
     positions = first[:, None] + np.arange(int(np.ceil(2 * reach * stretch)) + 2)
     distances = np.abs(positions - exact[:, None]) / stretch

@@ -1,4 +1,4 @@
-"""Operators on the patches under a kernel: DeformConv, which bends them, and Col2Im, which puts them back."""
+"""Operators on the patches under a kernel: DeformConv shifts their pixels, Col2Im adds them up, UnfoldTensor cuts them out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onnxviz.model.operators.shapes.allocation import allowed
 from onnxviz.model.operators.shapes.windows import around, padding, per_axis
 
 
-# kernel_shape repeats the weight's own shape.
+# `kernel_shape` repeats the shape of the weight.
 @operator("DeformConv", since=19, ignored=("kernel_shape",))
 def deform_conv(
     X: Tensor,
@@ -31,23 +31,24 @@ def deform_conv(
     group: int = 1,
     offset_group: int = 1,
 ) -> Tensor:
-    """Convolve with a kernel whose taps are shifted at every position: ONNX DeformConv 19 and 22.
+    """Return the convolution with a kernel whose taps are shifted at every position (ONNX DeformConv 19 and 22).
 
-    The source is Dai et al., "Deformable Convolutional Networks", 2017; the mask is of its second version.
+    The source is Dai et al., "Deformable Convolutional Networks", 2017. The mask comes from Zhu et al., "Deformable ConvNets v2: More
+    deformable, better results", 2019.
 
     Parameters
     ----------
     X : (batch, channel, *spatial)
     W : (filter, channel / group, *kernel)
     offset : (batch, offset_group * taps * axes, *output)
-        In pixels, tap by tap in the kernel's row-major order, the first spatial axis first.
+        Shifts in pixels, tap by tap in the row-major order of the kernel. The shift along the first spatial axis comes first.
     B : (filter,), optional
     mask : (batch, offset_group * taps, *output), optional
-        What each sample is multiplied by.
+        A factor of each sampled value.
     strides, pads, dilations, group
         As in `onnxviz.model.operators.convolution.conv`.
     offset_group : int
-        How many groups of channels have offsets of their own.
+        The number of groups of channels. Each group has offsets of its own.
 
     Returns
     -------
@@ -91,15 +92,15 @@ def col2im(
     pads: tuple[int, ...] = (),
     dilations: tuple[int, ...] = (),
 ) -> Tensor:
-    """Add patches up to the image they were taken from: ONNX Col2Im 18.
+    """Return the image that overlapping patches add up to (ONNX Col2Im 18).
 
     Parameters
     ----------
     input : (batch, channel * taps, patch)
     image_shape : tuple of int
-        The image's spatial sizes.
+        Spatial sizes of the image.
     block_shape : tuple of int
-        The patch's spatial sizes.
+        Spatial sizes of a patch.
     strides, pads, dilations : tuple of int
         As in `onnxviz.model.operators.convolution.conv`.
 
@@ -110,7 +111,7 @@ def col2im(
     Raises
     ------
     AllocationError
-        If `image_shape` is absurd.
+        If `image_shape` asks for more elements than are allowed.
     EvaluationError
         If the attributes do not fit the image.
     """
@@ -126,7 +127,7 @@ def col2im(
     taps, patches = target.shape
     if input.shape[1] % taps or input.shape[2] != patches:
         raise EvaluationError(
-            f"Col2Im got columns of shape {list(input.shape)}; an image of {list(image_shape)} with blocks of "
+            f"Col2Im has columns of shape {list(input.shape)}; an image of {list(image_shape)} with blocks of "
             f"{list(block_shape)} needs a multiple of {taps} rows and {patches} patches"
         )
     flat = input.new_zeros(input.shape[0], channels, math.prod(padded))
@@ -137,7 +138,10 @@ def col2im(
 @lru_cache(maxsize=64)
 @operator("UnfoldTensor", domain="com.microsoft")
 def unfold_tensor(input: Tensor, *, dim: int = -1, size: int, step: int = 1) -> Tensor:
-    """Return the windows of `size` entries along an axis, `step` apart, whose entries make up a new last axis."""
+    """Return the windows of `size` entries along an axis, `step` entries apart (com.microsoft UnfoldTensor).
+
+    The entries of a window are a new last axis.
+    """
     return input.unfold(dim, size, step)
 
 
@@ -145,7 +149,7 @@ def _patch_positions(
     sizes: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...]
 ) -> Tensor:
     """Return the flat position of every tap of every patch: (taps, patches) int64."""
-    # What is remembered must outlive an inference mode in which it may have been made.
+    # The tensor must stay usable after an inference mode in which it may have been made.
     with torch.inference_mode(False):
         positions = torch.zeros(1, 1, dtype=torch.int64)
         for size, k, s, d in zip(sizes, kernel, strides, dilations, strict=True):

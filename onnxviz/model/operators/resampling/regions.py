@@ -16,14 +16,14 @@ from onnxviz.model.operators.shapes.allocation import allowed
 
 
 class Corners(NamedTuple):
-    """Samples between four pixels each.
+    """Samples between pixels. Each sample has four neighboring pixels.
 
     Attributes
     ----------
     positions : (region, row, column, 4) int64
-        The pixels, counted in the plane.
+        Positions of the pixels in the flattened plane.
     weights : (region, row, column, 4)
-        Their weights.
+        Weights of the pixels.
     """
 
     positions: Tensor
@@ -31,7 +31,7 @@ class Corners(NamedTuple):
 
 
 def _corners(rows: Tensor, columns: Tensor, height: int, width: int) -> Corners:
-    """Lay out bilinear samples where rows (region, row) and columns (region, column) cross, clamped to the plane."""
+    """Return bilinear samples where rows (region, row) and columns (region, column) cross. Both are clamped to the plane."""
     y, x = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
     top, left = y.detach().floor(), x.detach().floor()
     down, right = y - top, x - left
@@ -45,7 +45,7 @@ def _corners(rows: Tensor, columns: Tensor, height: int, width: int) -> Corners:
 
 
 def _pixels(X: Tensor) -> Tensor:
-    """Return (batch, channel, height, width) as one row of channels per pixel: (batch * height * width, channel)."""
+    """Return a tensor (batch, channel, height, width) as a row of channels per pixel: (batch * height * width, channel)."""
     return X.permute(0, 2, 3, 1).reshape(-1, X.shape[1])
 
 
@@ -61,7 +61,10 @@ def roi_align_10(
     sampling_ratio: int = 0,
     spatial_scale: float = 1.0,
 ) -> Tensor:
-    """Pool regions sampled between pixels: ONNX RoiAlign 10, which takes a pixel's corner for its place. See `roi_align`."""
+    """Return pooled samples of regions, as `roi_align` does (ONNX RoiAlign 10).
+
+    In this revision a coordinate names the corner of a pixel.
+    """
     return roi_align(
         X,
         rois,
@@ -88,10 +91,10 @@ def roi_align(
     spatial_scale: float = 1.0,
     coordinate_transformation_mode: str = "half_pixel",
 ) -> Tensor:
-    """Pool regions sampled between pixels: ONNX RoiAlign 16 and 22.
+    """Return pooled samples of regions. The samples lie between pixels (ONNX RoiAlign 16 and 22).
 
-    The source is He et al., "Mask R-CNN", 2017. As ONNX Runtime has it, "max" takes the greatest of the four weighted
-    neighbors of each sample, not the greatest sample.
+    The source is He et al., "Mask R-CNN", 2017. As in ONNX Runtime, "max" takes the largest of all weighted neighbors of the samples, not
+    the largest sample.
 
     Parameters
     ----------
@@ -99,15 +102,16 @@ def roi_align(
     rois : (region, 4)
         x1, y1, x2, y2 in pixels of the original picture.
     batch_indices : (region,) int64
-        Which sample of the batch each region lies in.
+        The sample of the batch that holds each region.
     mode : {"avg", "max"}
     output_height, output_width : int
-        How many bins a region has.
+        The number of bins of a region along each axis.
     sampling_ratio : int
-        How many samples a bin has along each axis; 0 for as many as it is pixels long.
+        The number of samples of a bin along each axis. 0 stands for the length of the bin in pixels, rounded up.
     spatial_scale : float
         Pixels of `X` per pixel of the original picture.
     coordinate_transformation_mode : {"half_pixel", "output_half_pixel"}
+        Whether a coordinate names the middle of a pixel or its corner.
 
     Returns
     -------
@@ -116,9 +120,9 @@ def roi_align(
     Raises
     ------
     EvaluationError
-        For other modes.
+        If a mode has another name.
     AllocationError
-        If a region asks for absurdly many samples.
+        If a region asks for more samples than are allowed.
     """
     if mode not in ("avg", "max"):
         raise EvaluationError(f"RoiAlign has mode {mode!r}; avg and max are known")
@@ -142,7 +146,7 @@ def roi_align(
     weights = weights * _crossings(rows.near, columns.near)[..., None]
     positions = positions + (batch_indices.to(X.device).long() * (height * width)).reshape(-1, 1, 1, 1)
     counted = _crossings(rows.counted, columns.counted)[..., None].expand(positions.shape)
-    # One bag of weighted pixels for each bin.
+    # Each bin is a bag of weighted pixels.
     split = (regions, output_height, down, output_width, across, 4)
     positions, weights, counted = (
         each.reshape(split).transpose(2, 3).flatten(3).flatten(0, 2) for each in (positions, weights, counted)
@@ -158,14 +162,15 @@ def roi_align(
 
 
 class _Samples(NamedTuple):
-    """Where bins are sampled along one axis.
+    """Samples of bins along an axis.
 
     Attributes
     ----------
     places, counted, near : (region, bin, sample)
-        In pixels; whether a region has so many samples; whether the sample lies near the plane, outside of which all is zero.
+        The position of the sample in pixels, whether the region has this sample, and whether the sample lies near the plane. Values outside
+        the plane are zero.
     number : (region,)
-        How many samples each bin has.
+        The number of samples of each bin.
     """
 
     places: Tensor
@@ -175,12 +180,12 @@ class _Samples(NamedTuple):
 
 
 def _most_samples(lengths: Tensor, ratio: int) -> int:
-    """Return how many samples the longest bin has; there is room for one even if no bin has any."""
+    """Return the number of samples of the longest bin, but at least 1."""
     return ratio if ratio > 0 else max(int(lengths.detach().max().ceil()), 1) if len(lengths) else 1
 
 
 def _samples(start: Tensor, length: Tensor, bins: int, ratio: int, most: int, limit: int) -> _Samples:
-    """Lay out the samples of bins that begin at `start` and are `length` pixels long each, both (region,)."""
+    """Return the samples of bins. The first bin begins at `start`, and each is `length` pixels long, both (region,)."""
     number = torch.full_like(length, ratio) if ratio > 0 else length.detach().ceil().clamp(min=0)
     steps = torch.arange(max(most, bins), device=start.device, dtype=start.dtype)
     within = (steps[:most] + 0.5) * (length / number.clamp(min=1))[:, None]
@@ -191,23 +196,23 @@ def _samples(start: Tensor, length: Tensor, bins: int, ratio: int, most: int, li
 
 
 def _crossings(rows: Tensor, columns: Tensor) -> Tensor:
-    """Whether both hold where rows and columns cross: (region, bin, sample) each to (region, row, column)."""
+    """Return where both rows and columns are true, (region, row, column). Rows and columns are (region, bin, sample)."""
     return rows.flatten(1)[:, :, None] & columns.flatten(1)[:, None, :]
 
 
 @operator("MaxRoiPool")
 def max_roi_pool(X: Tensor, rois: Floats, *, pooled_shape: tuple[int, ...], spatial_scale: float = 1.0) -> Tensor:
-    """Take maxima over the bins of regions on whole pixels: ONNX MaxRoiPool 1 and 22.
+    """Return the maxima over bins of regions on whole pixels (ONNX MaxRoiPool 1 and 22).
 
-    The source is Girshick, "Fast R-CNN", 2015. The arithmetic on bounds is done in float32, as ONNX Runtime does it.
+    The source is Girshick, "Fast R-CNN", 2015. As in ONNX Runtime, the bounds are computed in float32.
 
     Parameters
     ----------
     X : (batch, channel, height, width)
     rois : (region, 5), flattened
-        The sample's number in the batch, then x1, y1, x2, y2 in pixels of the original picture.
+        The number of the sample in the batch, then x1, y1, x2, y2 in pixels of the original picture.
     pooled_shape : (int, int)
-        How many bins a region has, down and across.
+        The number of bins of a region along the height and the width.
     spatial_scale : float
         Pixels of `X` per pixel of the original picture.
 
@@ -218,7 +223,7 @@ def max_roi_pool(X: Tensor, rois: Floats, *, pooled_shape: tuple[int, ...], spat
     Raises
     ------
     AllocationError
-        If `pooled_shape` is absurd.
+        If `pooled_shape` asks for more elements than are allowed.
     """
     allowed((len(rois) // 5, X.shape[1], *pooled_shape), "MaxRoiPool")
     if not rois:
@@ -240,7 +245,7 @@ def _bin_maxima(planes: Tensor, axis: int, start: float, end: float, bins: int) 
     for number in range(bins):
         low = int(np.clip(np.floor(number * step) + start, 0, size))
         high = int(np.clip(np.ceil((number + 1) * step) + start, 0, size))
-        # A bin outside the picture is zero.
+        # The maximum of a bin outside the picture is zero.
         parts.append(planes.narrow(axis, low, high - low).amax(axis) if high > low else planes.new_zeros(others))
     return torch.stack(parts, axis)
 
@@ -255,7 +260,7 @@ def crop_and_resize(
     mode: str = "bilinear",
     extrapolation_value: float = 0.0,
 ) -> Tensor:
-    """Cut regions out and resize each to one size, corners aligned: com.microsoft CropAndResize.
+    """Return regions cut out and resized to the same size with aligned corners (com.microsoft CropAndResize).
 
     Parameters
     ----------
@@ -263,12 +268,12 @@ def crop_and_resize(
     rois : (region, 4)
         y1, x1, y2, x2, in units of the picture.
     batch_indices : (region,) int32
-        Which sample of the batch each region lies in.
+        The sample of the batch that holds each region.
     crop_size : (int, int)
         The height and width of a crop.
     mode : {"bilinear", "nearest"}
     extrapolation_value : float
-        What stands outside the picture.
+        The value outside the picture.
 
     Returns
     -------
@@ -277,9 +282,9 @@ def crop_and_resize(
     Raises
     ------
     EvaluationError
-        For another mode.
+        If the mode has another name.
     AllocationError
-        If the crops would be absurdly large.
+        If the crops would have more elements than are allowed.
     """
     if mode not in ("bilinear", "nearest"):
         raise EvaluationError(f"CropAndResize has mode {mode!r}; bilinear and nearest are known")

@@ -1,4 +1,4 @@
-"""Resize and Upsample, all revisions; torch's own interpolation where its meaning is the same."""
+"""Resize and Upsample, all revisions. torch's own interpolation computes them where it gives the same values."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from torch import Tensor
 
 from onnxviz.model.operators.declaration import Floats, Ints, operator
 from onnxviz.model.operators.resampling.axes import Kernel
-from onnxviz.model.operators.resampling.plan import Plan, Request, plan
+from onnxviz.model.operators.resampling.resize_plan import Plan, Request, plan
 
 
 def resample(X: Tensor, request: Request, extrapolation_value: float = 0.0) -> Tensor:
-    """Resize a tensor of any rank.
+    """Return a resized tensor of any rank.
 
     Parameters
     ----------
     X : Tensor
-        Integers are resized in float32 and cut to whole numbers, as ONNX Runtime does.
+        Integers are resized in float32 and cut to whole numbers, as in ONNX Runtime.
     request : Request
         What the node asks for.
     extrapolation_value : float
-        What stands outside the input, for "tf_crop_and_resize".
+        The value outside the input, for "tf_crop_and_resize".
 
     Raises
     ------
     EvaluationError
         If the request contradicts itself or the input.
     AllocationError
-        If the output would be absurdly large.
+        If the output would have more elements than are allowed.
     """
     planned = plan(tuple(X.shape), request)
     if not planned.axes:
@@ -67,38 +67,47 @@ def _request_10(scales: tuple[float, ...], mode: str) -> Request:
 
 @operator("Upsample", until=6)
 def upsample_1(X: Tensor, *, height_scale: float, width_scale: float, mode: str = "nearest") -> Tensor:
-    """Enlarge pictures: ONNX Upsample 1.
+    """Return enlarged pictures (ONNX Upsample 1).
 
     Parameters
     ----------
     X : (batch, channel, height, width)
     height_scale, width_scale : float
-        Output size by input size.
+        Output size divided by input size.
     mode : {"nearest", "bilinear"}
 
     Raises
     ------
     EvaluationError, AllocationError
-        As `resample`.
+        As in `resample`.
     """
     return _resize_10(X, (1.0, 1.0, height_scale, width_scale), mode)
 
 
 @operator("Upsample", since=7, until=8)
 def upsample_7(X: Tensor, *, scales: tuple[float, ...], mode: str = "nearest") -> Tensor:
-    """Enlarge a tensor: ONNX Upsample 7; one scale per axis. Raises as `resample`."""
+    """Return an enlarged tensor (ONNX Upsample 7).
+
+    The scales are an attribute with a number per axis. Errors are those of `resample`.
+    """
     return _resize_10(X, scales, mode)
 
 
 @operator("Upsample", since=9)
 def upsample_9(X: Tensor, scales: Floats, *, mode: str = "nearest") -> Tensor:
-    """Enlarge a tensor: ONNX Upsample 9 and 10; one scale per axis. Raises as `resample`."""
+    """Return an enlarged tensor (ONNX Upsample 9 and 10).
+
+    The scales are an input with a number per axis. Errors are those of `resample`.
+    """
     return _resize_10(X, scales, mode)
 
 
 @operator("Resize", since=10, until=10)
 def resize_10(X: Tensor, scales: Floats, *, mode: str = "nearest") -> Tensor:
-    """Resize a tensor: ONNX Resize 10; one scale per axis. Raises as `resample`."""
+    """Return a resized tensor (ONNX Resize 10).
+
+    The scales are an input with a number per axis. Errors are those of `resample`.
+    """
     return _resize_10(X, scales, mode)
 
 
@@ -116,7 +125,10 @@ def resize_11(
     exclude_outside: int = 0,
     extrapolation_value: float = 0.0,
 ) -> Tensor:
-    """Resize a tensor: ONNX Resize 11, in which empty inputs count as left out. For the parameters see `resize`."""
+    """Return a resized tensor (ONNX Resize 11).
+
+    An empty input counts as an input that is left out. The parameters are those of `resize`.
+    """
     return resize(
         X,
         roi,
@@ -148,34 +160,36 @@ def resize(
     axes: tuple[int, ...] = (),
     keep_aspect_ratio_policy: str = "stretch",
 ) -> Tensor:
-    """Resize a tensor: ONNX Resize 13, 18 and 19; the last three parameters are there since 18.
+    """Return a resized tensor (ONNX Resize 13, 18 and 19).
+
+    The last three parameters exist since revision 18.
 
     Parameters
     ----------
     X : Tensor
         Of any rank.
     roi : tuple of float, optional
-        All begins, then all ends, in units of the input; read by "tf_crop_and_resize" only.
+        The begin of the region along each axis, then the end along each, in units of the input. Only "tf_crop_and_resize" reads them.
     scales, sizes : tuple, optional
-        One per axis; exactly one of the two.
+        A number per axis. Exactly one of the two inputs must be given.
     mode : {"nearest", "linear", "cubic"}
     coordinate_transformation_mode, nearest_mode, keep_aspect_ratio_policy : str
-        By ONNX's names.
+        Names of modes, as in ONNX.
     cubic_coeff_a : float
         The parameter a of cubic convolution.
     exclude_outside : int
-        Whether neighbors outside the input are left out in place of repeating its edge.
+        Whether neighbors outside the input are left out. Otherwise the edge of the input is repeated.
     extrapolation_value : float
-        What stands outside the input, for "tf_crop_and_resize".
+        The value outside the input, for "tf_crop_and_resize".
     antialias : int
-        Whether the kernel is stretched where the output is smaller.
+        Whether the kernel is stretched where the output is smaller than the input.
     axes : tuple of int
-        Which axes `roi`, `scales` and `sizes` speak of; empty for all.
+        The axes of `roi`, `scales` and `sizes`. An empty tuple stands for all axes.
 
     Raises
     ------
     EvaluationError, AllocationError
-        As `resample`.
+        As in `resample`.
     """
     request = _request(
         scales or (),

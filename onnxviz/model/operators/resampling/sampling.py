@@ -1,4 +1,4 @@
-"""Sampling between pixels: GridSample, AffineGrid, and linear interpolation at any positions."""
+"""Samples between pixels: GridSample, AffineGrid, and linear interpolation at arbitrary positions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _CUBIC_COEFFICIENT = -0.75
 
 
 def interpolate(X: Tensor, coordinates: Tensor) -> Tensor:
-    """Interpolate linearly at any positions; outside the input everything is zero.
+    """Return values interpolated linearly at arbitrary positions. Values outside the input are zero.
 
     Parameters
     ----------
     X : (batch, channel, *spatial)
         One to three spatial axes.
     coordinates : (batch, point, axes)
-        In pixels, the first spatial axis first.
+        Coordinates in pixels. The coordinate along the first spatial axis comes first.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def interpolate(X: Tensor, coordinates: Tensor) -> Tensor:
     Raises
     ------
     EvaluationError
-        For more than three spatial axes.
+        If there are more than three spatial axes.
     """
     sizes = torch.tensor(X.shape[2:], dtype=X.dtype, device=X.device)
     grid = ((2 * coordinates.to(X.dtype) + 1) / sizes - 1).flip(-1)
@@ -53,19 +53,20 @@ def interpolate(X: Tensor, coordinates: Tensor) -> Tensor:
 def grid_sample(
     X: Tensor, grid: Tensor, *, mode: str = "linear", padding_mode: str = "zeros", align_corners: int = 0
 ) -> Tensor:
-    """Sample at positions that a grid gives: ONNX GridSample 16, 20 and 22, com.microsoft GridSample.
+    """Return samples at the positions of a grid (ONNX GridSample 16, 20 and 22 and com.microsoft GridSample).
 
     Parameters
     ----------
     X : (batch, channel, *spatial)
         One to three spatial axes. Integers are sampled in the grid's type and cut to whole numbers.
     grid : (batch, *output, axes)
-        From -1 to 1 across the input, the last spatial axis first.
-    mode : {"linear", "nearest", "cubic"}, or the names of version 16, {"bilinear", "nearest", "bicubic"}
+        Coordinates from -1 to 1 across the input. The coordinate along the last spatial axis comes first.
+    mode : {"linear", "nearest", "cubic"}
+        In revision 16 the names are "bilinear", "nearest" and "bicubic".
     padding_mode : {"zeros", "border", "reflection"}
-        What stands outside the input.
+        The values outside the input.
     align_corners : int
-        Whether -1 and 1 are the middles of the corner pixels, or their outer edges.
+        Whether -1 and 1 are the middles of the corner pixels. Otherwise they are their outer edges.
 
     Returns
     -------
@@ -74,22 +75,23 @@ def grid_sample(
     Raises
     ------
     EvaluationError
-        For other modes, or more than three spatial axes.
+        If a mode has another name, or there are more than three spatial axes.
     """
     rank = X.ndim - 2
     if mode not in _MODES or padding_mode not in ("zeros", "border", "reflection"):
         raise EvaluationError(
-            f"GridSample has mode {mode!r} and padding_mode {padding_mode!r}, which ONNX does not know"
+            f"GridSample has mode {mode!r} and padding_mode {padding_mode!r}; ONNX knows the modes {', '.join(_MODES)} and the padding "
+            "modes zeros, border and reflection"
         )
     if rank not in (1, 2, 3):
-        raise EvaluationError(f"GridSample over {rank} spatial axes is not supported; 1, 2 and 3 are")
+        raise EvaluationError(f"GridSample over {rank} spatial axes is not supported; 1, 2 and 3 axes are")
     if not X.is_floating_point():
         options = {"mode": mode, "padding_mode": padding_mode}
         return grid_sample(X.to(grid.dtype), grid, align_corners=align_corners, **options).to(X.dtype)
     grid = grid.to(X.dtype)
     corners = bool(align_corners)
     if rank == 1:
-        # A plane of one row: the middle of the second axis is 0 in either convention.
+        # A line is a plane with a single row. The middle of a row is 0, with and without aligned corners.
         grid = torch.cat((grid, torch.zeros_like(grid)), -1)[:, None]
         return F.grid_sample(X[:, :, None], grid, _MODES[mode], padding_mode, corners)[:, :, 0]
     if rank == 3 and _MODES[mode] == "bicubic":
@@ -98,7 +100,7 @@ def grid_sample(
 
 
 def _sample_volume_cubic(X: Tensor, grid: Tensor, padding_mode: str, corners: bool) -> Tensor:
-    """Interpolate cubically in three axes, which torch does not: 64 neighbors for each sample."""
+    """Return values interpolated cubically along three axes, which torch does not offer. Each sample has 64 neighbors."""
     batch, channels, *sizes = X.shape
     flat, taps = X.flatten(2), []
     for axis, size in enumerate(sizes):
@@ -120,7 +122,7 @@ def _sample_volume_cubic(X: Tensor, grid: Tensor, padding_mode: str, corners: bo
 
 
 def _neighbor(place: Tensor, distance: Tensor, size: int, padding_mode: str, corners: bool) -> tuple[Tensor, Tensor]:
-    """Return a tap's position inside the axis, and its weight."""
+    """Return the position of a tap inside the axis, and its weight."""
     a = _CUBIC_COEFFICIENT
     near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
@@ -137,13 +139,13 @@ def _neighbor(place: Tensor, distance: Tensor, size: int, padding_mode: str, cor
 
 @operator("AffineGrid", since=20)
 def affine_grid(theta: Tensor, size: Ints, *, align_corners: int = 0) -> Tensor:
-    """Lay an affinely mapped grid over an output: ONNX AffineGrid 20.
+    """Return the grid of an affine map over an output (ONNX AffineGrid 20).
 
     Parameters
     ----------
     theta : (batch, 2, 3) or (batch, 3, 4)
     size : tuple of int
-        The output's whole shape, (batch, channel, *spatial).
+        The whole shape of the output, (batch, channel, *spatial).
     align_corners : int
         As in `grid_sample`.
 
@@ -154,7 +156,7 @@ def affine_grid(theta: Tensor, size: Ints, *, align_corners: int = 0) -> Tensor:
     Raises
     ------
     AllocationError
-        If `size` is absurd.
+        If `size` asks for more elements than are allowed.
     """
     allowed((*size[2:], len(size), theta.shape[0]), "AffineGrid")
     return F.affine_grid(theta, list(size), bool(align_corners))

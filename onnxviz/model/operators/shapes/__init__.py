@@ -1,1 +1,1 @@
-"""Operators that change, join and pick shapes, and the rules of windows, broadcasting and allocation behind them."""
+"""Operators that reshape, join, pad and index tensors. Beside them lie the rules of windows, of old broadcasting, and of allowed sizes."""

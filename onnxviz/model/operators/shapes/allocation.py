@@ -1,4 +1,4 @@
-"""The largest tensor that a model may declare: sizes come from an untrusted file."""
+"""Limits of tensor sizes and of turns of a loop. A model file is not trusted, and may ask for more memory than there is."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from onnxviz.errors import AllocationError, EvaluationError
 
 MOST_ELEMENTS = 1 << 28
-"""2^28 elements: 1 GiB in float32."""
+"""The largest number of elements of a tensor: 2^28, which is 1 GiB in float32."""
 
 MOST_ITERATIONS = 1_000_000
-"""The most turns a Loop may take."""
+"""The largest number of turns of a Loop."""
 
 
 def allowed(shape: Sequence[int], what: str) -> tuple[int, ...]:
-    """Return a shape that a graph's values ask for, if it is of a sane size.
+    """Return a shape that a node asks for, after a check of its size.
 
     Parameters
     ----------
     shape : sequence of int
-        The sizes asked for.
+        The sizes of the axes.
     what : str
-        Who asks, for the message: "ConstantOfShape", say.
+        The operator that asks for the shape, such as "ConstantOfShape". It stands in the message.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How the second operand was lined up with the first before opset 7: from the axis that an attribute names."""
+"""Broadcasting before opset 7: an attribute names the axis of the first operand where the axes of the second begin."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from onnxviz.errors import EvaluationError
 
 
 def aligned(left: Tensor, right: Tensor, axis: int | None) -> Tensor:
-    """Return the second operand with axes of size one added at its end, so that torch's own broadcasting lines it up.
+    """Return the second operand with axes of size 1 added at its end, so that torch's own broadcasting lines it up.
 
     Parameters
     ----------
     left : Tensor
-        The first operand; it has at least as many axes.
+        The first operand. It has at least as many axes as the second.
     right : Tensor
-        The second operand: its shape is a run of the first one's, or ones.
+        The second operand. Its sizes are successive sizes of the first operand, or 1.
     axis : int or None
-        Where in the first operand's shape the run begins; None lines up the last axes, as torch does.
+        The axis of the first operand where the axes of the second begin. None lines up the last axes, as torch does.
 
     Raises
     ------
     EvaluationError
-        If the second operand does not fit behind that axis.
+        If the first operand has too few axes behind `axis`.
     """
     if axis is None or right.dim() == 0:
         return right
@@ -30,7 +30,7 @@ def aligned(left: Tensor, right: Tensor, axis: int | None) -> Tensor:
     behind = left.dim() - start - right.dim()
     if start < 0 or behind < 0:
         raise EvaluationError(
-            f"axis={axis} lines up an operand of shape {list(right.shape)} with one of shape {list(left.shape)}; "
-            "it must lie inside the first operand's axes"
+            f"axis={axis} lines up an operand of shape {list(right.shape)} with an operand of shape {list(left.shape)}; "
+            "the axes of the second operand must lie inside those of the first"
         )
     return right.reshape(right.shape + (1,) * behind)

@@ -1,4 +1,4 @@
-"""DepthToSpace and SpaceToDepth: channels into blocks of pixels, and back."""
+"""DepthToSpace and SpaceToDepth: channels become blocks of pixels, and blocks of pixels become channels."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def _check(mode: str, name: str) -> None:
 
 @operator("DepthToSpace")
 def depth_to_space(input: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
-    """Move channels into blocks of pixels: ONNX DepthToSpace 1, 11, 13 and 28.
+    """Return the input with channels moved into blocks of pixels (ONNX DepthToSpace 1, 11, 13 and 28).
 
     Parameters
     ----------
     input : (batch, channel, height, width)
     blocksize : int
-        The side of a block; its square divides the channels.
+        The side of a block. Its square divides the number of channels.
     mode : {"DCR", "CRD"}
-        Whether the position in the block varies slower than the channel, or faster.
+        The order of the channels of the deeper tensor: "DCR" counts the channel fastest, "CRD" the position in the block.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def depth_to_space(input: Tensor, *, blocksize: int, mode: str = "DCR") -> Tenso
     Raises
     ------
     EvaluationError
-        For another mode.
+        If the mode has another name.
     """
     _check(mode, "DepthToSpace")
     if mode == "CRD":
@@ -46,15 +46,15 @@ def depth_to_space(input: Tensor, *, blocksize: int, mode: str = "DCR") -> Tenso
 
 @operator("SpaceToDepth")
 def space_to_depth(input: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
-    """Move blocks of pixels into channels: ONNX SpaceToDepth 1, 13 and 28.
+    """Return the input with blocks of pixels moved into channels (ONNX SpaceToDepth 1, 13 and 28).
 
     Parameters
     ----------
     input : (batch, channel, height, width)
     blocksize : int
-        The side of a block; it divides height and width.
+        The side of a block. It divides height and width.
     mode : {"DCR", "CRD"}
-        Whether the position in the block varies slower than the channel, or faster.
+        The order of the channels of the deeper tensor: "DCR" counts the channel fastest, "CRD" the position in the block.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def space_to_depth(input: Tensor, *, blocksize: int, mode: str = "DCR") -> Tenso
     Raises
     ------
     EvaluationError
-        For another mode.
+        If the mode has another name.
     """
     _check(mode, "SpaceToDepth")
     if mode == "CRD":

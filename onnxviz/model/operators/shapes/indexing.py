@@ -1,4 +1,4 @@
-"""Operators that pick elements by their place: Slice, the Gather family, Compress, NonZero, OneHot, ReverseSequence."""
+"""Operators that pick elements by their positions: Slice, the Gather family, Compress, NonZero, OneHot and ReverseSequence."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from onnxviz.model.operators.declaration import Gradient, Int, Ints, operator
 from onnxviz.model.operators.shapes.allocation import allowed
 
 _OPEN_ENDS = ((1 << 31) - 1, (1 << 63) - 1)
-"""Ends that mean "as far as there is anything", whatever the step's sign, as in ONNX Runtime."""
+"""Ends of a slice that reach the last element, or the first if the step is negative, as in ONNX Runtime."""
 
 
 @operator("Slice", since=1, until=9)
 def slice_1(data: Tensor, *, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int] | None = None) -> Tensor:
-    """Take a range of each axis that the node names."""
+    """Return a range of each axis that the node names (ONNX Slice 1).
+
+    The ranges are attributes.
+    """
     return _sliced(data, starts, ends, axes, None)
 
 
 @operator("Slice", since=10)
 def slice_(data: Tensor, starts: Ints, ends: Ints, axes: Ints | None = None, steps: Ints | None = None) -> Tensor:
-    """Take a range of some axes, forward or backward."""
+    """Return a range of each axis that the node names, forward or backward (ONNX Slice 10, 11 and 13).
+
+    The ranges are inputs.
+    """
     return _sliced(data, starts, ends, axes, steps)
 
 
@@ -37,19 +43,19 @@ def _sliced(
     if not len(starts) == len(ends) == len(axes) == len(steps):
         raise EvaluationError(
             f"Slice with {len(starts)} starts, {len(ends)} ends, {len(axes)} axes and {len(steps)} steps; "
-            "as many of each would do"
+            "give the same number of each"
         )
-    if len(starts) == 1 and steps[0] == 1:  # by far the commonest
+    if len(starts) == 1 and steps[0] == 1:  # the most common case by far
         start, length = _range(starts[0], ends[0], 1, data.shape[axes[0]])
         return data.narrow(axes[0], start, length)
     rank = data.dim()
     places: list[slice] = [slice(None)] * rank
     backward = []
     if len({axis % rank for axis in axes}) < len(axes):
-        raise EvaluationError(f"Slice along the axes {list(axes)}; each may stand there once")
+        raise EvaluationError(f"Slice along the axes {list(axes)}; name each axis only once")
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         first, length = _range(start, end, step, data.shape[axis])
-        if step < 0:  # torch steps forward only
+        if step < 0:  # torch takes only positive steps
             first, step = first + (length - 1) * step if length else 0, -step
             backward.append(axis)
         places[axis] = slice(first, first + (length - 1) * step + 1 if length else first, step)
@@ -58,9 +64,9 @@ def _sliced(
 
 
 def _range(start: int, end: int, step: int, size: int) -> tuple[int, int]:
-    """Return the first place and the number of places that a slice takes of an axis."""
+    """Return the first position that a slice takes of an axis, and the number of positions."""
     if step == 0:
-        raise EvaluationError("Slice with a step of 0; steps must move")
+        raise EvaluationError("Slice has the step 0; a step must not be 0")
     start = start + size if start < 0 else start
     if step > 0:
         start = min(max(start, 0), size)
@@ -72,7 +78,7 @@ def _range(start: int, end: int, step: int, size: int) -> tuple[int, int]:
 
 
 def _positions(indices: Tensor) -> Tensor | int:
-    """Return one index as a number, so that it is a view that picks; a GPU is not waited for."""
+    """Return a single index on the CPU as a number, so that the result is a view. A number on a GPU would have to be waited for."""
     return int(indices.item()) if indices.dim() == 0 and indices.device.type == "cpu" else indices
 
 
@@ -80,16 +86,19 @@ Positions = Annotated[Tensor | int, _positions]
 
 
 def counted_from_start(indices: Tensor, size: int) -> Tensor:
-    """Return indices with those below zero, which count from the end, moved up by the axis's size."""
+    """Return indices counted from the start of an axis. A negative index counts from the end."""
     return torch.where(indices < 0, indices + size, indices)
 
 
 @operator("Gather", since=1)
 def gather(data: Tensor, indices: Positions, *, axis: int = 0) -> Tensor:
-    """Pick slices of an axis; the indices' axes take the place of that axis."""
+    """Return slices along an axis (ONNX Gather 1, 11 and 13).
+
+    The axes of the indices take the place of that axis.
+    """
     if isinstance(indices, int):
         return data.select(axis, indices)
-    if data.dim() == 1:  # a shape, most often: one call that counts from the end by itself
+    if data.dim() == 1:  # mostly a shape: this call counts negative indices from the end by itself
         return data[indices]
     places = counted_from_start(indices, data.shape[axis])
     if places.dim() == 1:
@@ -101,20 +110,23 @@ def gather(data: Tensor, indices: Positions, *, axis: int = 0) -> Tensor:
 
 @operator("GatherElements", since=11)
 def gather_elements(data: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
-    """Pick one element for each index, along an axis."""
+    """Return an element of the data for each index along an axis (ONNX GatherElements 11 and 13)."""
     return data.gather(axis, counted_from_start(indices, data.shape[axis]).long())
 
 
 @operator("GatherND", since=11)
 def gather_nd(data: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
-    """Pick slices by tuples of indices, in each of the first `batch_dims` axes' entries separately."""
+    """Return a slice of the data for each tuple of indices (ONNX GatherND 11, 12 and 13).
+
+    The first `batch_dims` axes are batch axes.
+    """
     if batch_dims == 0:
         return data[indices.unbind(-1)]
     batch = indices.shape[:batch_dims]
     if batch != data.shape[:batch_dims]:
         raise EvaluationError(
             f"GatherND with {batch_dims} batch axes: data of shape {list(data.shape)} and indices of shape "
-            f"{list(indices.shape)} differ in them; they must not"
+            f"{list(indices.shape)} differ in their sizes; these sizes must be equal"
         )
     count, between = math.prod(batch), indices.shape[batch_dims:-1]
     entries = torch.arange(count, device=data.device)[:, None]
@@ -125,28 +137,34 @@ def gather_nd(data: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
 
 @operator("GatherND", domain="com.microsoft")
 def gather_nd_microsoft(data: Tensor, indices: Tensor) -> Tensor:
-    """Pick slices by tuples of indices."""
+    """Return a slice of the data for each tuple of indices (com.microsoft GatherND)."""
     return data[indices.unbind(-1)]
 
 
 @operator("Compress", since=9)
 def compress(input: Tensor, condition: Tensor, *, axis: int | None = None) -> Tensor:
-    """Keep the slices of an axis whose condition is true, or elements of the flat input; conditions may run short."""
+    """Return the slices along an axis whose condition is true (ONNX Compress 9, 11 and 28).
+
+    Without an axis the elements of the flat input take the place of the slices. Slices beyond the last condition are dropped.
+    """
     data, axis = (input.reshape(-1), 0) if axis is None else (input, axis)
     return data.index_select(axis, condition[: data.shape[axis]].nonzero().squeeze(1))
 
 
 @operator("NonZero", since=9, gradient=Gradient.ZERO)
 def non_zero(X: Tensor) -> Tensor:
-    """Return where the input is not zero, (axes, elements) int64 in row-major order; a scalar counts as one axis."""
+    """Return the positions where the input is not zero (ONNX NonZero 9 and 13).
+
+    The positions are (axes, elements) int64 in row-major order. A scalar counts as a vector of length 1.
+    """
     return (X.reshape(1) if X.dim() == 0 else X).nonzero().T
 
 
 @operator("OneHot", since=9)
 def one_hot(indices: Tensor, depth: Int, values: Tensor, *, axis: int = -1) -> Tensor:
-    """Put values[1] where each index points on a new axis of size `depth`, and values[0] elsewhere.
+    """Return values[1] at each index along a new axis of size `depth`, and values[0] elsewhere (ONNX OneHot 9, 11 and 28).
 
-    An index outside [-depth, depth) points nowhere.
+    An index outside [-depth, depth) has no position on the axis.
     """
     places = indices.long()
     rank = places.dim() + 1
@@ -159,10 +177,13 @@ def one_hot(indices: Tensor, depth: Int, values: Tensor, *, axis: int = -1) -> T
 
 @operator("ReverseSequence", since=10)
 def reverse_sequence(input: Tensor, sequence_lens: Tensor, *, batch_axis: int = 1, time_axis: int = 0) -> Tensor:
-    """Reverse the first `sequence_lens[i]` entries of the time axis for each entry i of the batch axis."""
+    """Return sequences with their first entries reversed (ONNX ReverseSequence 10 and 28).
+
+    In entry i of the batch axis the first `sequence_lens[i]` entries of the time axis are reversed.
+    """
     if {batch_axis, time_axis} != {0, 1}:
         raise EvaluationError(
-            f"ReverseSequence with batch axis {batch_axis} and time axis {time_axis}; one must be 0, the other 1"
+            f"ReverseSequence with batch axis {batch_axis} and time axis {time_axis}; one axis must be 0, the other 1"
         )
     steps = torch.arange(input.shape[time_axis], device=input.device)
     lengths = sequence_lens[:, None]

@@ -1,4 +1,4 @@
-"""Operators that write elements to given places of a copy: ScatterElements, ScatterND and TensorScatter."""
+"""Operators that write elements to given positions of a copy: ScatterElements, ScatterND and TensorScatter."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from onnxviz.model.operators.shapes.indexing import counted_from_start
 
 _REDUCTIONS = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 _LOGIC = {"add": "amax", "mul": "amin", "max": "amax", "min": "amin"}
-"""What reductions mean for truth values, which torch reduces as integers."""
+"""Reductions of truth values. torch has none, so truth values are reduced as integers."""
 
 
 @operator("Scatter", since=9)
 def scatter(data: Tensor, indices: Tensor, updates: Tensor, *, axis: int = 0) -> Tensor:
-    """Write one element for each index, along an axis."""
+    """Return a copy of the data with an element written for each index along an axis (ONNX Scatter 9 and 11)."""
     return _scattered(data, axis, indices, updates, "none")
 
 
@@ -26,7 +26,10 @@ def scatter(data: Tensor, indices: Tensor, updates: Tensor, *, axis: int = 0) ->
 def scatter_elements(
     data: Tensor, indices: Tensor, updates: Tensor, *, axis: int = 0, reduction: str = "none"
 ) -> Tensor:
-    """Write one element for each index, along an axis; `reduction` joins it with what is there."""
+    """Return a copy of the data with an element written for each index along an axis (ONNX ScatterElements 11, 13, 16 and 18).
+
+    `reduction` names how a written element is combined with the element at its position.
+    """
     return _scattered(data, axis, indices, updates, reduction)
 
 
@@ -47,7 +50,9 @@ def _reduced(data: Tensor, axis: int, places: Tensor, updates: Tensor, reduction
 
 @operator("ScatterND", since=11)
 def scatter_nd(data: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = "none") -> Tensor:
-    """Write slices to places given by tuples of indices; `reduction` joins them with what is there.
+    """Return a copy of the data with a slice written for each tuple of indices (ONNX ScatterND 11, 13, 16 and 18).
+
+    `reduction` names how a written slice is combined with the slice at its position.
 
     Parameters
     ----------
@@ -77,18 +82,25 @@ def scatter_nd(data: Tensor, indices: Tensor, updates: Tensor, *, reduction: str
 def tensor_scatter(
     past_cache: Tensor, update: Tensor, write_indices: Tensor | None = None, *, mode: str = "linear", axis: int = -2
 ) -> Tensor:
-    """Write an update into a cache from a place on that each batch entry has for itself.
+    """Return a copy of a cache with an update written into it (ONNX TensorScatter 24).
+
+    Each batch entry has a position where its update begins.
 
     Parameters
     ----------
     past_cache : Tensor
-        (batch, …, most, …), `most` at `axis`.
+        (batch, …, most, …), where `most` is the size of `axis`.
     update : Tensor
         (batch, …, length, …).
     write_indices : Tensor, optional
-        (batch,) int64; 0 by default.
+        (batch,) int64, the positions where the updates begin. The default is 0.
     mode : str
-        "linear", or "circular" to begin again at the cache's start.
+        "linear", or "circular" to go on at the start of the cache when its end is reached.
+
+    Raises
+    ------
+    EvaluationError
+        If the mode has another name.
     """
     if mode not in ("linear", "circular"):
         raise EvaluationError(f"TensorScatter in the mode '{mode}'; linear and circular are known")

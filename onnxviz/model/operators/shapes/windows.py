@@ -1,6 +1,6 @@
-"""Where the windows of convolutions and pools stand: padding, strides and output sizes, by ONNX's rules.
+"""Positions of the windows of convolutions and pools: padding, strides and output sizes by ONNX's rules.
 
-Everything here is arithmetic on Python integers, done once per geometry and remembered.
+All functions compute with Python integers. The results are cached.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from onnxviz.model.operators.shapes.allocation import allowed
 Sizes = tuple[int, ...]
 
 _NARROW = 64
-"""Padding up to which nobody counts what it adds."""
+"""Padding up to this width is allowed without a check of the size."""
 
 
 class Windows(NamedTuple):
-    """The windows of one pool over one input size; every tuple has one entry per spatial axis.
+    """The windows of a pool over an input. Every tuple has an entry per spatial axis.
 
     Attributes
     ----------
     kernel, strides, dilations : tuple of int
-        The window's taps, its steps and the distance between its taps.
+        The number of taps of a window, the distance between windows, and the distance between taps.
     begins, ends : tuple of int
-        The padding that the node declares, before and after.
+        The padding before and after each axis, as the node declares it.
     outputs : tuple of int
-        How many windows there are.
+        The number of windows.
     native : bool
-        Whether torch's own pools place the same windows, given `begins` on both sides.
+        Whether torch's own pools, given `begins` as padding, place the same windows.
     """
 
     kernel: Sizes
@@ -45,12 +45,12 @@ class Windows(NamedTuple):
     native: bool
 
     def margins(self, sizes: Sequence[int]) -> list[int]:
-        """Return what `torch.nn.functional.pad` needs so that unpadded windows stand where these do.
+        """Return amounts for `torch.nn.functional.pad`, after which windows without padding have the positions of these windows.
 
         Parameters
         ----------
         sizes : sequence of int
-            The input's spatial sizes. An end is negative where the last window does not reach the input's end.
+            Spatial sizes of the input. An amount is negative where the last window does not reach the end of the input.
         """
         each = zip(self.outputs, self.strides, self.kernel, self.dilations, strict=True)
         reach = [(o - 1) * s + (k - 1) * d + 1 for o, s, k, d in each]
@@ -59,7 +59,7 @@ class Windows(NamedTuple):
 
 
 def around(begins: Sequence[int], ends: Sequence[int]) -> list[int]:
-    """Return padding in the order of `torch.nn.functional.pad`: last axis first, begin and end together.
+    """Return padding in the order of `torch.nn.functional.pad`: the last axis first, its begin and its end together.
 
     Examples
     --------
@@ -70,12 +70,12 @@ def around(begins: Sequence[int], ends: Sequence[int]) -> list[int]:
 
 
 def allowed_margins(values: Tensor, begins: Sequence[int], ends: Sequence[int], what: str) -> None:
-    """Check that a tensor with padding around its spatial axes is of a sane size; padding of a few pixels always is.
+    """Check the size of a tensor with padding around its spatial axes. Padding of a few pixels is always allowed.
 
     Raises
     ------
     AllocationError
-        If it is not.
+        If the padded tensor would have more elements than are allowed.
     """
     if max((*begins, *ends), default=0) > _NARROW:
         padded = (n + b + e for n, b, e in zip(values.shape[2:], begins, ends, strict=True))
@@ -83,25 +83,25 @@ def allowed_margins(values: Tensor, begins: Sequence[int], ends: Sequence[int], 
 
 
 def per_axis(values: Sequence[int], rank: int, default: int, what: str) -> Sizes:
-    """Return an attribute with one value per spatial axis, or the default for each.
+    """Return an attribute with a value per spatial axis, or the default for each axis.
 
     Raises
     ------
     EvaluationError
-        If it has another number of values.
+        If the attribute has another number of values.
     """
     if not values:
         return (default,) * rank
     if len(values) != rank:
-        raise EvaluationError(f"{what} has {len(values)} values, {list(values)}; {rank} are needed")
+        raise EvaluationError(f"{what} has {len(values)} values, {list(values)}; {rank} values are needed")
     return tuple(values)
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int, lower: bool, pool: bool) -> tuple[int, int]:
     """Return the padding before and after that gives ``ceil(size / stride)`` windows (auto_pad SAME_UPPER, SAME_LOWER).
 
-    Negative where the windows, being shorter than their stride, do not reach the input's ends: what they leave out is shared
-    between both ends as ONNX Runtime does it, in one way for pools and in another for convolutions.
+    The padding is negative where windows shorter than their stride do not reach the ends of the input. Both ends share the positions
+    that are left out, as in ONNX Runtime. The shares of pools differ from those of convolutions.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int, lower: bool
 
 
 def halves(total: int, lower: bool) -> tuple[int, int]:
-    """Split padding in two; an odd one goes before (`lower`) or after."""
+    """Return padding split in two halves. The larger half is the first if `lower`, otherwise the second."""
     small = total // 2
     return (total - small, small) if lower else (small, total - small)
 
@@ -127,22 +127,22 @@ def halves(total: int, lower: bool) -> tuple[int, int]:
 def padding(
     sizes: Sizes, kernel: Sizes, strides: Sizes, dilations: Sizes, pads: Sizes, auto_pad: str, *, pool: bool = False
 ) -> tuple[Sizes, Sizes]:
-    """Return a node's padding before and after each spatial axis, as `pads` or `auto_pad` say.
+    """Return the padding of a node before and after each spatial axis, from `pads` or `auto_pad`.
 
     Parameters
     ----------
     sizes, kernel, strides, dilations : tuple of int
-        One value per spatial axis.
+        A value per spatial axis.
     pads : tuple of int
-        The attribute: all begins, then all ends; empty for none.
+        The padding before each spatial axis, then the padding after each. An empty tuple stands for zeros.
     auto_pad : {"NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"}
     pool : bool
-        Whether the node is a pool rather than a convolution; see `same_padding`.
+        Whether the node is a pool rather than a convolution. See `same_padding`.
 
     Raises
     ------
     EvaluationError
-        If `auto_pad` or the number of pads is none of ONNX's.
+        If `auto_pad` has another name, or the number of pads does not fit the axes.
     """
     rank = len(sizes)
     if auto_pad in ("NOTSET", ""):
@@ -166,20 +166,20 @@ def padding(
 def windows(
     sizes: Sizes, kernel: Sizes, strides: Sizes, dilations: Sizes, pads: Sizes, auto_pad: str, ceil_mode: int
 ) -> Windows:
-    """Place a pool's windows: ONNX AveragePool, MaxPool and LpPool, all revisions.
+    """Return the windows of a pool (ONNX AveragePool, MaxPool and LpPool, all revisions).
 
-    In `ceil_mode` the last window may overhang, but must start inside the input or the padding before it.
+    In `ceil_mode` the last window may reach beyond the padding. It must start inside the input or the padding before it.
 
     Parameters
     ----------
     sizes, kernel : tuple of int
-        One value per spatial axis.
+        A value per spatial axis.
     strides, dilations, pads : tuple of int
-        The attributes; empty for their defaults.
+        Attributes of the node. An empty tuple stands for the default.
     auto_pad : str
         As in `padding`.
     ceil_mode : int
-        Whether a last window that overhangs counts.
+        Whether there is a last window that reaches beyond the end of the padding.
 
     Raises
     ------
@@ -189,11 +189,11 @@ def windows(
     rank = len(sizes)
     if len(kernel) != rank:
         raise EvaluationError(
-            f"kernel_shape is {list(kernel)}; an input with spatial sizes {list(sizes)} needs {rank} of them"
+            f"kernel_shape is {list(kernel)}; an input with spatial sizes {list(sizes)} needs {rank} numbers"
         )
     strides = per_axis(strides, rank, 1, "strides")
     dilations = per_axis(dilations, rank, 1, "dilations")
-    # The specification dilates the kernel for SAME_UPPER and SAME_LOWER, ONNX Runtime's pools do not.
+    # For SAME_UPPER and SAME_LOWER the specification counts with the dilated kernel. ONNX Runtime's pools do not.
     begins, ends = padding(sizes, kernel, strides, (1,) * rank, pads, auto_pad, pool=True)
     outputs = []
     for size, k, s, d, b, e in zip(sizes, kernel, strides, dilations, begins, ends, strict=True):

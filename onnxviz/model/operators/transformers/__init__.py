@@ -1,1 +1,1 @@
-"""Attention in all its forms, rotary positions, and the activations of transformers."""
+"""Operators of transformers: every form of attention, rotary positions, embeddings, and ONNX Runtime's activations."""

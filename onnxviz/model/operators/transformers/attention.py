@@ -1,4 +1,4 @@
-"""ONNX's Attention, with caches, masks, windows and grouped heads, and its preview FlexAttention."""
+"""Attention of ONNX with caches, masks, windows and grouped heads, and FlexAttention of ai.onnx.preview."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def attention(
     softmax_precision: int | None = None,
     node: Node,
 ) -> tuple[Tensor, ...]:
-    """Return Y, present_key, present_value and, if the node names it, qk_matmul_output (ONNX Attention 23, 24, 25)."""
+    """Return Y, present_key, present_value and, if the node names it, qk_matmul_output (ONNX Attention 23, 24 and 25)."""
     if (past_key is None) != (past_value is None):
-        raise EvaluationError("one of past_key and past_value is given; give both or none")
+        raise EvaluationError("only one of past_key and past_value is given; give both or none")
     if past_key is not None and nonpad_kv_seqlen is not None:
         raise EvaluationError(
-            "nonpad_kv_seqlen is given together with past_key; a cache is either inside or outside the operator"
+            "nonpad_kv_seqlen is given together with past_key; give only one of them, for a cache outside or inside the operator"
         )
     query, key, value = _with_heads(Q, K, V, q_num_heads, kv_num_heads)
     past = 0
@@ -46,7 +46,9 @@ def attention(
         past = past_key.shape[2]
         key, value = torch.cat((past_key, key), 2), torch.cat((past_value, value), 2)
     if query.shape[1] % key.shape[1]:
-        raise EvaluationError(f"{query.shape[1]} query heads cannot share {key.shape[1]} key heads evenly")
+        raise EvaluationError(
+            f"there are {query.shape[1]} query heads and {key.shape[1]} key heads; the first must be a multiple of the second"
+        )
     factor = query.shape[3] ** -0.5 if scale is None else scale
     windows = (None if left_window_size < 0 else left_window_size, None if right_window_size < 0 else right_window_size)
     wants_products = len(node.outputs) > 3 and bool(node.outputs[3])
@@ -74,7 +76,9 @@ def _with_heads(
     if q.ndim == 4:
         return q, k, v
     if not query_heads or not key_heads:
-        raise EvaluationError("3-D inputs need the attributes q_num_heads and kv_num_heads")
+        raise EvaluationError(
+            "the inputs have 3 axes, and q_num_heads or kv_num_heads is missing; give both attributes"
+        )
     split = dot_product.split_heads
     return split(q, query_heads), split(k, key_heads), split(v, key_heads)
 
@@ -92,21 +96,22 @@ def _mask(
     causal: bool,
     windows: tuple[int | None, int | None],
 ) -> Tensor | None:
-    """Return one mask for everything that may hide a key, or None if nothing does.
+    """Return a mask that combines everything that hides keys, or None if no key is hidden.
 
     Parameters
     ----------
     query : (batch, heads, queries, size)
     key : (batch, key heads, keys, size)
     given : Tensor or None
-        The node's mask; its last axis may be shorter than the keys.
+        The mask of the node. Its last axis may be shorter than the number of keys.
     past : int
-        How many keys precede the first query.
+        The number of keys before the first query.
     lengths : (batch,) or None
-        How many keys are no padding.
+        The number of keys that are not padding.
     causal : bool
+        Whether a query sees no key to its right.
     windows : tuple
-        How far a query sees to the left and to the right.
+        The number of keys that a query sees to its left and to its right. None stands for all keys.
     """
     queries, keys, device = query.shape[2], key.shape[2], query.device
     if given is not None and given.shape[-1] < keys:
@@ -115,7 +120,7 @@ def _mask(
     left, right = windows
     right = 0 if causal else right
     visible = None
-    # One query at the end of its cache sees every key: nothing to hide.
+    # A single query at the end of its cache sees every key, so no key is hidden.
     if left is not None or (right is not None and (lengths is not None or past + right < keys - 1)):
         offset = past if lengths is None else lengths - queries
         visible = dot_product.visible_keys(queries, keys, offset, device, left=left, right=right)
@@ -140,7 +145,7 @@ def flex_attention(
     score_mod: Subgraph | None = None,
     softmax_precision: int | None = None,
 ) -> Tensor:
-    """Return attention whose scores and weights pass through graphs of the node's own (ai.onnx.preview FlexAttention 1)."""
+    """Return attention whose scores and weights pass through graph attributes of the node (ai.onnx.preview FlexAttention 1)."""
     factor = Q.shape[3] ** -0.5 if scale is None else scale
     if prob_mod is None and score_mod is None:
         return dot_product.attend(Q, K, V, factor)

@@ -1,4 +1,4 @@
-"""Attention that a graph spells out as two products and a softmax: torch's kernel where the shapes allow it, else the parts."""
+"""Attention that a graph holds as two products and a softmax. torch's kernel computes it where the shapes allow that."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def attention_of_parts(
     transposed_key : (..., size, keys)
     value : (..., keys, value size)
     mask : Tensor or None
-        Floats that are added to the scores; broadcasts to them.
+        Floats that are added to the scores. The mask broadcasts to the scores.
     *factors : Tensor
-        Numbers that the graph computes.
+        Factors of the scores that the graph computes.
     scale : float
-        All of the constant factors.
+        The product of the constant factors.
     divided : tuple of bool
-        For each of `factors`, whether it divides.
+        For each tensor of `factors`, whether the scores are divided by it.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def attention_of_parts(
         return F.scaled_dot_product_attention(query, transposed_key.mT, value, attn_mask=mask, scale=scale)
     scores = torch.matmul(query * scale, transposed_key)
     for factor, inverse in zip(factors, divided, strict=True):
-        # Without axes, so that a number of the host may stand beside a tensor of a device.
+        # A factor without axes may lie on the host while the scores lie on a device.
         factor = factor.reshape(()) if factor.numel() == 1 else factor
         scores = scores / factor if inverse else scores * factor
     if mask is not None:
@@ -52,7 +52,10 @@ def attention_of_parts(
 
 
 def _fits(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, factors: tuple[Tensor, ...]) -> bool:
-    """Whether torch's kernel gives the same: four axes alike, no row hidden whole, factors that are numbers."""
+    """Return whether torch's kernel gives the same values.
+
+    It needs tensors with four axes of fitting sizes, factors that are numbers, and a mask that leaves a key to every query.
+    """
     if not query.ndim == key.ndim == value.ndim == 4 or not query.shape[:2] == key.shape[:2] == value.shape[:2]:
         return False
     if 0 in query.shape or 0 in key.shape or 0 in value.shape:
@@ -66,5 +69,5 @@ def _fits(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, factor
     scores = (*query.shape[:3], key.shape[3])
     if any(size not in (1, whole) for size, whole in zip(reversed(mask.shape), reversed(scores), strict=False)):
         return False
-    # Of a row without keys a softmax makes NaN, the kernel zero.
+    # For a query without keys a softmax gives NaN, but the kernel gives zero.
     return not bool((mask.amax(-1) == -torch.inf).any()) if mask.ndim else bool(mask > -torch.inf)

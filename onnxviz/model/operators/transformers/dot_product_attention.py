@@ -1,4 +1,4 @@
-"""Scaled dot-product attention, the arithmetic that every attention operator ends in."""
+"""Scaled dot-product attention: the arithmetic that all attention operators share."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ def attend(
     softcap: float = 0.0,
     sink: Tensor | None = None,
 ) -> Tensor:
-    """Return ``softmax(scale * query key^T + mask) value``; a query that may see no key gets zeros.
+    """Return ``softmax(scale * query key^T + mask) value``, and zeros for a query without visible keys.
 
     Parameters
     ----------
     query : (batch, heads, queries, size)
     key : (batch, key heads, keys, size)
-        The number of heads is a multiple of that of the key heads.
+        The number of heads is a multiple of the number of key heads.
     value : (batch, key heads, keys, value size)
     scale : float
-        Of the products.
+        Factor of the products.
     mask : Tensor or None
-        Broadcasts to (batch, heads, queries, keys). Boolean: True where a query may see a key; float: added to the scores.
+        Broadcasts to (batch, heads, queries, keys). A boolean mask is True where a query sees a key. A float mask is added to the scores.
     causal : bool
-        Whether query i sees the keys up to i only; not together with `mask`.
+        Whether query i sees only the keys up to i. Not together with `mask`.
     softcap : float
-        Bounds the scores by ``softcap * tanh(score / softcap)``; 0 for none.
+        Bounds the scores by ``softcap * tanh(score / softcap)``. 0 stands for no bound.
     sink : (heads,) or None
-        A score in the softmax's denominator that belongs to no key.
+        A score in the denominator of the softmax that belongs to no key.
 
     Returns
     -------
@@ -57,17 +57,17 @@ def attend(
 
 
 def scores(query: Tensor, key: Tensor, scale: float) -> Tensor:
-    """Return ``scale * query key^T``, (batch, heads, queries, keys); key heads are repeated as in `attend`."""
+    """Return the scores ``scale * query key^T``, (batch, heads, queries, keys). Key heads are repeated as in `attend`."""
     return (query * scale) @ repeated_heads(key, query.shape[1]).transpose(2, 3)
 
 
 def repeated_heads(x: Tensor, heads: int) -> Tensor:
-    """Return keys or values with each head repeated in place until there are `heads`."""
+    """Return keys or values with `heads` heads. Each head is repeated the same number of times in a row."""
     return x if x.shape[1] == heads else x.repeat_interleave(heads // x.shape[1], 1)
 
 
 def soft_capped(products: Tensor, softcap: float) -> Tensor:
-    """Return scores bounded softly by plus and minus `softcap`; 0 leaves them."""
+    """Return scores bounded softly by plus and minus `softcap`. If it is 0, the scores are unchanged."""
     return softcap * torch.tanh(products / softcap) if softcap else products
 
 
@@ -81,14 +81,14 @@ def masked(products: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def weights(products: Tensor, mask: Tensor | None, sink: Tensor | None = None) -> Tensor:
-    """Return the softmax of masked scores over the keys; zeros for a query whose `mask` admits no key.
+    """Return the softmax of masked scores over the keys, and zeros for a query without visible keys.
 
     Parameters
     ----------
     products : (batch, heads, queries, keys)
-        What `masked` returned.
+        Scores that `masked` returned.
     mask : Tensor or None
-        The mask that was applied.
+        The mask of the scores.
     sink : (heads,) or None
         As in `attend`.
     """
@@ -104,7 +104,10 @@ def weights(products: Tensor, mask: Tensor | None, sink: Tensor | None = None) -
 
 
 def _opened(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mask with its blind queries opened, and which were blind: the softmax of a row without keys has no finite gradient."""
+    """Return the mask with all keys visible to blind queries, and the places of the blind queries.
+
+    A blind query sees no key. Its softmax has no finite gradient.
+    """
     if mask.dtype == torch.bool:
         blind = ~mask.any(-1, keepdim=True)
         return mask | blind, blind
@@ -125,18 +128,19 @@ def visible_keys(
     left: int | None = None,
     right: int | None = None,
 ) -> Tensor:
-    """Return which keys lie in the window of each query.
+    """Return a boolean mask of the keys in the window of each query.
 
     Parameters
     ----------
     queries, keys : int
-        How many there are.
+        The number of queries and of keys.
     offset : int or Tensor
-        The position of the first query among the keys; a (batch,) tensor where the samples differ.
+        The position of the first query among the keys. It is a tensor (batch,) if the samples differ.
     device : torch.device
-        Where the result is wanted.
+        The device of the result.
     left, right : int or None
-        How far a query sees to the left and to the right of its own position; None for any distance. Causal is ``right=0``.
+        The number of keys that a query sees to the left and to the right of its own position. None stands for all keys. ``right=0`` is
+        causal attention.
 
     Returns
     -------
@@ -156,10 +160,10 @@ def visible_keys(
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
-    """Return (batch, heads, tokens, size) from (batch, tokens, heads * size)."""
+    """Return a tensor (batch, heads, tokens, size) from a tensor (batch, tokens, heads * size)."""
     return torch.unflatten(x, 2, (heads, -1)).transpose(1, 2)
 
 
 def join_heads(x: Tensor) -> Tensor:
-    """Return (batch, tokens, heads * size) from (batch, heads, tokens, size)."""
+    """Return a tensor (batch, tokens, heads * size) from a tensor (batch, heads, tokens, size)."""
     return x.transpose(1, 2).flatten(2)

@@ -1,4 +1,4 @@
-"""com.microsoft's EmbedLayerNormalization: the first layer of a BERT, from word numbers to normalized vectors."""
+"""EmbedLayerNormalization of com.microsoft: the first layer of BERT, which turns token numbers into normalized vectors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import operator
 
 
-# mask_index_type: of use for shape inference only.
+# `mask_index_type` is used only in shape inference.
 @operator("EmbedLayerNormalization", domain="com.microsoft", ignored=("mask_index_type",))
 def embed_layer_normalization(
     input_ids: Tensor,
@@ -25,9 +25,15 @@ def embed_layer_normalization(
     *,
     epsilon: float = 1e-12,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the normalized sum of the embeddings, the number of words that `mask` marks with one, and the sum itself.
+    """Return the normalized sum of embeddings, the number of tokens, and the sum (com.microsoft EmbedLayerNormalization).
 
-    The sum is (batch, tokens, hidden size), the number of words (batch,) int32, zero without a mask.
+    The sum is (batch, tokens, hidden size). The number of tokens, (batch,) int32, is the number of ones in `mask`. Without a mask it is
+    zero.
+
+    Raises
+    ------
+    EvaluationError
+        If word embeddings, position embeddings, gamma or beta are missing.
     """
     if word_embedding is None or position_embedding is None or gamma is None or beta is None:
         raise EvaluationError("an input is missing; the operator needs word and position embeddings, gamma and beta")

@@ -1,4 +1,4 @@
-"""com.microsoft's GroupQueryAttention: causal attention with shared key heads, rotary positions and a cache, as language models have it."""
+"""GroupQueryAttention of com.microsoft: attention of language models, with shared key heads, rotary positions and a cache."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from onnxviz.model.operators.transformers.rotary import rotate
 
 
 def _refuse(**settings: Any) -> None:
-    """Refuse what no floating-point cache of a plain export has."""
+    """Raise an error if a setting is given. Settings of other caches than a full cache in floating point are not supported."""
     for name, value in settings.items():
         if value is not None:
             raise EvaluationError(f"GroupQueryAttention has {name}; only a full cache in floating point is supported")
 
 
-# kv_cache_bit_width: of use with k_quant_type and v_quant_type only, which are refused.
+# `kv_cache_bit_width` has a meaning only with k_quant_type and v_quant_type, which are refused.
 @operator("GroupQueryAttention", domain="com.microsoft", ignored=("kv_cache_bit_width",))
 def group_query_attention(
     query: Tensor,
@@ -61,10 +61,17 @@ def group_query_attention(
     v_quant_type: str = "NONE",
     node: Node,
 ) -> tuple[Tensor, ...]:
-    """Return the attended tokens, present_key and present_value.
+    """Return the attended tokens, present_key and present_value (com.microsoft GroupQueryAttention).
 
-    Each sample has ``seqlens_k + 1`` tokens after this step; the newest of them are the queries. Rows of the caches beyond that are
-    zero, and so are the outputs of padding.
+    After this step each sample has ``seqlens_k + 1`` tokens. The newest of these tokens are the queries. Rows of the caches beyond them are
+    zero. The outputs of padding are zero, too.
+
+    Raises
+    ------
+    EvaluationError
+        If inputs are missing or contradict each other, or a setting is not supported.
+    AllocationError
+        If the scores would have more elements than are allowed.
     """
     if seqlens_k is None or total_sequence_length is None:
         raise EvaluationError("seqlens_k or total_sequence_length is missing; the operator needs both")
@@ -93,7 +100,7 @@ def group_query_attention(
             position = position_ids[:1, :1] + torch.arange(tokens, device=query.device)
         else:
             position = position_ids
-        # The rows of padding may lie beyond the table; what they turn to is hidden anyway.
+        # The positions of padding may lie beyond the table. They are clamped, because the rows of padding are hidden.
         position = position.clamp(max=cos_cache.shape[0] - 1)
         cosine, sine = cos_cache[position], sin_cache[position]
         q = rotate(q, cosine, sine, bool(rotary_interleaved))
@@ -119,7 +126,7 @@ def _heads(
 ) -> tuple[Tensor, Tensor, Tensor]:
     if heads % key_heads:
         raise EvaluationError(
-            f"num_heads is {heads}, kv_num_heads {key_heads}; the one must be a multiple of the other"
+            f"num_heads is {heads}, kv_num_heads {key_heads}; the first must be a multiple of the second"
         )
     if key is None or value is None:
         size = query.shape[2] // (heads + 2 * key_heads)
@@ -133,16 +140,16 @@ def _normalized(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
 
 
 def _appended(cache: Tensor | None, new: Tensor, past: Tensor, total: Tensor, length: int) -> Tensor:
-    """Return a cache with new tokens behind the past ones of each sample.
+    """Return a cache with the new tokens of each sample behind its past tokens.
 
     Parameters
     ----------
     cache : (batch, key heads, past length, size) or None
     new : (batch, key heads, tokens, size)
     past, total : (batch,)
-        How many tokens the cache holds before and after.
+        The number of tokens in the cache before and after.
     length : int
-        Of the result; what is beyond `total` is zero.
+        The length of the result. Rows beyond `total` are zero.
     """
     place = torch.arange(length, device=new.device)
     source = (place - past[:, None]).clamp(0, new.shape[2] - 1)[:, None, :, None]
@@ -154,8 +161,8 @@ def _appended(cache: Tensor | None, new: Tensor, past: Tensor, total: Tensor, le
 
 
 def _mask(tokens: int, length: int, past: Tensor, total: Tensor, causal: int, window: int) -> Tensor:
-    """Return which keys each query sees, boolean (batch, 1, tokens, length)."""
-    # ONNX Runtime counts the own key of a query as one of its window.
+    """Return a boolean mask of the keys that each query sees, (batch, 1, tokens, length)."""
+    # The window of ONNX Runtime includes the own key of a query.
     left = window - 1 if window > 0 else None
     visible = dot_product.visible_keys(tokens, length, past, past.device, left=left, right=0 if causal else None)
     filled = torch.arange(length, device=past.device) < total[:, None, None, None]

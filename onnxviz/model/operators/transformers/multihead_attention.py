@@ -1,4 +1,4 @@
-"""com.microsoft's attention with as many key heads as query heads: Attention and MultiHeadAttention."""
+"""Attention and MultiHeadAttention of com.microsoft: attention with as many key heads as query heads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnxviz.model.operators.declaration import Node, operator
 from onnxviz.model.operators.transformers import dot_product_attention as dot_product
 
 _HIDDEN = -10000.0
-"""What ONNX Runtime adds to the score of a key that a mask hides, unless ``mask_filter_value`` says otherwise."""
+"""ONNX Runtime adds this number to the score of a hidden key. The attribute ``mask_filter_value`` can give another number."""
 
 
 def _refuse_shared_cache(operator_name: str, **given: Any) -> None:
@@ -33,22 +33,25 @@ def _bias(
     keys: int,
     like: Tensor,
 ) -> Tensor | None:
-    """Return what masks and bias add to the scores, broadcasting to (batch, heads, queries, keys); None for nothing.
+    """Return the sum of masks and bias that is added to the scores, or None if there is none.
+
+    It broadcasts to (batch, heads, queries, keys).
 
     Parameters
     ----------
     mask : Tensor or None
-        Integers: (batch,) the number of keys, (2 * batch,) ends and then starts, or zeros where a key is hidden: (batch, keys) or
-        (batch, queries, keys).
+        Integers. (batch,) holds the numbers of keys, (2 * batch,) the ends and then the starts of the keys. (batch, keys) and
+        (batch, queries, keys) hold zeros where a key is hidden.
     attention_bias : Tensor or None
         (1 or batch, 1 or heads, queries, keys)
     filter_value : float or None
-        What a hidden key's score gets.
+        The number that is added to the score of a hidden key. None for ONNX Runtime's default.
     past : int or None
-        How many keys the first of the queries has behind it, if they look back only; None if they look everywhere.
+        The number of keys before the first query, for causal attention. None if every query sees all keys.
     queries, keys : int
+        The number of queries and of keys.
     like : Tensor
-        (batch, ...), for type and device.
+        (batch, ...), a tensor with the type and device of the result.
 
     Raises
     ------
@@ -57,13 +60,15 @@ def _bias(
     """
     hidden_score = _HIDDEN if filter_value is None else filter_value
     bias = attention_bias
-    if mask is not None and not (mask.ndim == 2 and mask.shape[1] == 1 < keys):  # a mask of one column stands for none
+    if mask is not None and not (
+        mask.ndim == 2 and mask.shape[1] == 1 < keys
+    ):  # a mask with a single column stands for no mask
         hidden = _hidden_keys(mask, like.shape[0], queries, keys)
         padding = hidden.to(like.dtype) * hidden_score
         bias = padding if bias is None else bias + padding
     if past is not None and queries > 1:
         visible = dot_product.visible_keys(queries, keys, past, like.device, right=0)
-        # ONNX Runtime leaves the last query's row as it is, so that it sees keys beyond its own position if there are any.
+        # ONNX Runtime does not mask the row of the last query. So this query sees keys beyond its own position if there are any.
         visible = torch.cat((visible[:-1], torch.ones_like(visible[-1:])))
         future = torch.zeros_like(visible, dtype=like.dtype).masked_fill(~visible, torch.finfo(like.dtype).min)
         bias = future if bias is None else bias + future
@@ -86,7 +91,7 @@ def _hidden_keys(mask: Tensor, batch: int, queries: int, keys: int) -> Tensor:
     )
 
 
-# rotary_embedding_dim: of use with do_rotary only, which is refused.
+# `rotary_embedding_dim` has a meaning only with do_rotary, which is refused.
 @operator("Attention", domain="com.microsoft", ignored=("rotary_embedding_dim",))
 def attention_microsoft(
     input: Tensor,
@@ -105,9 +110,12 @@ def attention_microsoft(
     scale: float | None = None,
     unidirectional: int = 0,
 ) -> tuple[Tensor, ...]:
-    """Return the attended tokens (batch, tokens, value hidden size) and the cache (2, batch, heads, tokens, head size)."""
+    """Return the attended tokens and the cache (com.microsoft Attention).
+
+    The tokens are (batch, tokens, value hidden size), and the cache is (2, batch, heads, tokens, head size).
+    """
     if do_rotary:
-        raise EvaluationError("do_rotary is 1; export the rotation as RotaryEmbedding")
+        raise EvaluationError("do_rotary is 1, which is not supported; export the rotation as RotaryEmbedding")
     _refuse_shared_cache(
         "Attention", past_present_share_buffer=past_present_share_buffer, past_sequence_length=past_sequence_length
     )
@@ -140,23 +148,24 @@ def attended_projection(
     scale: float | None = None,
     causal: bool = False,
 ) -> tuple[Tensor, ...]:
-    """Return what Attention gives, from tokens that are already multiplied by its weights.
+    """Return the outputs of com.microsoft Attention from tokens that are already multiplied by its weights.
 
     Parameters
     ----------
     projected : (batch, tokens, sum of sizes)
         Queries, keys and values beside each other.
     sizes : sequence of int
-        How wide each of the three is.
+        The widths of queries, keys and values.
     heads : int
+        The number of heads.
     mask, attention_bias, filter_value
         As in `_bias`.
     past : (2, batch, heads, tokens, head size) or None
-        Keys and values from before.
+        Keys and values of earlier tokens.
     scale : float or None
-        Of the scores; None or 0 for one over the root of the head size.
+        Factor of the scores. None and 0 stand for 1 divided by the root of the head size.
     causal : bool
-        Whether a token sees those up to itself only.
+        Whether a token sees only the tokens up to itself.
     """
     query, key, value = (dot_product.split_heads(part, heads) for part in projected.split_with_sizes(list(sizes), 2))
     if past is not None:
@@ -189,7 +198,10 @@ def multi_head_attention(
     unidirectional: int = 0,
     node: Node,
 ) -> tuple[Tensor, ...]:
-    """Return the attended tokens, present_key, present_value and, if the node names them, the scores before the softmax."""
+    """Return the attended tokens, present_key, present_value and the scores (com.microsoft MultiHeadAttention).
+
+    The scores before the softmax are returned only if the node names them.
+    """
     _refuse_shared_cache(
         "MultiHeadAttention", past_sequence_length=past_sequence_length, cache_indirection=cache_indirection
     )
@@ -208,14 +220,16 @@ def multi_head_attention(
 def _heads(
     query: Tensor, key: Tensor | None, value: Tensor | None, bias: Tensor | None, heads: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return query, key and value as (batch, heads, tokens, size), whichever way they are packed."""
+    """Return query, key and value as (batch, heads, tokens, size) from every way in which they may be packed."""
     if query.ndim == 5:
         query, key, value = (part.flatten(2) for part in query.unbind(3))
     elif key is not None and key.ndim == 5:
         key, value = (part.flatten(2) for part in key.unbind(3))
     if key is None or value is None:
-        raise EvaluationError("a 3-D query needs key and value, or both packed as key (batch, tokens, heads, 2, size)")
-    if key.ndim == 4:  # the cache of a cross-attention: its bias is already in it
+        raise EvaluationError(
+            "a query with 3 axes has no key or no value; give both, or both packed as key (batch, tokens, heads, 2, size)"
+        )
+    if key.ndim == 4:  # the cache of a cross-attention, which already includes the bias
         if bias is not None:
             query = query + bias[: query.shape[2]]
         return dot_product.split_heads(query, heads), key, value

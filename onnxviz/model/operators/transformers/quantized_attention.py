@@ -1,4 +1,4 @@
-"""com.microsoft's QAttention and QEmbedLayerNormalization: what quantizing a BERT leaves of its attention and its first layer."""
+"""QAttention and QEmbedLayerNormalization of com.microsoft: attention and first layer of a quantized BERT."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Gradient, Node, operator
-from onnxviz.model.operators.quantized.matrices import matmul_integer_to_float
+from onnxviz.model.operators.quantized.matrix_products import matmul_integer_to_float
 from onnxviz.model.operators.quantized.quantization import dequantized
 from onnxviz.model.operators.transformers.embed_layer_normalization import embed_layer_normalization
 from onnxviz.model.operators.transformers.multihead_attention import attended_projection
@@ -34,26 +34,28 @@ def qattention(
     unidirectional: int = 0,
     node: Node,
 ) -> tuple[Tensor, ...]:
-    """Return Attention of quantized tokens by quantized weights; the scores and what follows are floats.
+    """Return the Attention of quantized tokens with quantized weights (com.microsoft QAttention).
+
+    The scores and all later values are floats.
 
     Parameters
     ----------
     input : (batch, tokens, width)
     weight : (width, 3 * hidden size)
-        Of queries, keys and values.
+        The weights of queries, keys and values beside each other.
     bias : (3 * hidden size,) float
     weight_scale, weight_zero_point
-        One number, or one for each column.
+        A single number, or a number for each column.
     mask_index, past, mask_filter_value, num_heads, scale, unidirectional
-        As in com.microsoft's Attention.
+        As in `onnxviz.model.operators.transformers.multihead_attention.attention_microsoft`.
 
     Raises
     ------
     EvaluationError
-        If the cache is shared between steps, or the rotation is left to the operator.
+        If the node asks for a cache that is shared between steps, or for rotary positions.
     """
     if do_rotary:
-        raise EvaluationError("do_rotary is 1; export the rotation as RotaryEmbedding")
+        raise EvaluationError("do_rotary is 1, which is not supported; export the rotation as RotaryEmbedding")
     if past_present_share_buffer:
         raise EvaluationError("QAttention has past_present_share_buffer; only caches that grow are supported")
     projected = matmul_integer_to_float(
@@ -94,7 +96,7 @@ def qembed_layer_normalization(
     *,
     epsilon: float = 1e-12,
 ) -> tuple[Tensor, Tensor]:
-    """Return EmbedLayerNormalization of quantized tables: the normalized sum, and how many words the mask marks."""
+    """Return the normalized sum of quantized embeddings and the number of tokens (com.microsoft QEmbedLayerNormalization)."""
     segments = None
     if segment_embedding is not None and segment_embedding_scale is not None:
         segments = dequantized(segment_embedding, segment_embedding_scale, segment_embedding_zero_point)

@@ -1,4 +1,7 @@
-"""Rotary position embedding: pairs of features turn by an angle that grows with the token's position (Su et al. 2021)."""
+"""Rotary position embedding: pairs of features are rotated by an angle that grows with the position of the token.
+
+The source is Su et al., "RoFormer: Enhanced transformer with rotary position embedding", 2021.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,19 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor, interleaved: bool) -> Tensor
     ----------
     x : (batch, heads, tokens, size)
     cosine, sine : (batch or 1, tokens, half)
-        The leading ``2 * half`` features rotate, the others stay.
+        The leading ``2 * half`` features are rotated. The others are unchanged.
     interleaved : bool
-        Whether neighbors are a pair; else feature i and feature i + half.
+        Whether neighboring features are a pair. Otherwise feature i and feature i + half are a pair.
+
+    Raises
+    ------
+    EvaluationError
+        If more features are to be rotated than a head has.
     """
     cosine, sine = cosine[:, None], sine[:, None]
     turning = 2 * cosine.shape[-1]
     if turning > x.shape[-1]:
-        raise EvaluationError(f"the cosine cache turns {turning} features; a head has {x.shape[-1]}")
+        raise EvaluationError(f"the cosine cache rotates {turning} features; a head has only {x.shape[-1]}")
     part = x[..., :turning]
     first, second = (part[..., 0::2], part[..., 1::2]) if interleaved else part.chunk(2, -1)
     real, imaginary = first * cosine - second * sine, first * sine + second * cosine
@@ -35,7 +43,7 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor, interleaved: bool) -> Tensor
 def _checked_dimension(cosine: Tensor, dimension: int) -> None:
     if dimension and cosine.shape[-1] != dimension // 2:
         raise EvaluationError(
-            f"rotary_embedding_dim is {dimension}, but the cosine cache turns {2 * cosine.shape[-1]} features; they must agree"
+            f"rotary_embedding_dim is {dimension}, but the cosine cache rotates {2 * cosine.shape[-1]} features; they must agree"
         )
 
 
@@ -50,20 +58,23 @@ def rotary_embedding(
     num_heads: int | None = None,
     rotary_embedding_dim: int = 0,
 ) -> Tensor:
-    """Return X with its positions turned in (ONNX RotaryEmbedding 23)."""
+    """Return tokens with features rotated by their positions (ONNX RotaryEmbedding 23)."""
     if position_ids is not None:
         cos_cache, sin_cache = cos_cache[position_ids], sin_cache[position_ids]
     elif cos_cache.ndim != 3:
-        raise EvaluationError("without position_ids the caches must be (batch, tokens, half); these have another rank")
+        raise EvaluationError(
+            f"position_ids is missing and the cosine cache has shape {list(cos_cache.shape)}; without position_ids it must be "
+            "(batch, tokens, half)"
+        )
     _checked_dimension(cos_cache, rotary_embedding_dim)
     if X.ndim == 4:
         return rotate(X, cos_cache, sin_cache, bool(interleaved))
     if not num_heads:
-        raise EvaluationError("a 3-D input needs the attribute num_heads")
+        raise EvaluationError("the input has 3 axes and num_heads is missing; give the attribute")
     return join_heads(rotate(split_heads(X, num_heads), cos_cache, sin_cache, bool(interleaved)))
 
 
-# scale: no kernel of ONNX Runtime applies it.
+# `scale` is ignored, because no kernel of ONNX Runtime uses it.
 @operator("RotaryEmbedding", domain="com.microsoft", ignored=("scale",))
 def rotary_embedding_microsoft(
     input: Tensor,
@@ -76,7 +87,7 @@ def rotary_embedding_microsoft(
     num_heads: int = 0,
     rotary_embedding_dim: int = 0,
 ) -> Tensor:
-    """Return the input with its positions turned in (com.microsoft RotaryEmbedding 1)."""
+    """Return tokens with features rotated by their positions (com.microsoft RotaryEmbedding)."""
     if is_packed_batching:
         raise EvaluationError("is_packed_batching is 1; only padded batches are supported")
     tokens = input.shape[-2]
