@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onnxviz.model.operators import kinks
 from onnxviz.model.operators.declaration import operator
 
 # Opset 1 promises which inputs may be overwritten: nothing is overwritten here.
@@ -86,14 +87,14 @@ def sigmoid(X: Tensor) -> Tensor:
 def hard_sigmoid(X: Tensor, *, alpha: float = 0.2, beta: float = 0.5) -> Tensor:
     """Return a line cut off at 0 and 1."""
     if beta == 0.5 and math.isclose(alpha, 1 / 6, rel_tol=1e-7):
-        return F.hardsigmoid(X)
-    return torch.clamp(X * alpha + beta, 0.0, 1.0)
+        return kinks.hard_sigmoid(X)
+    return kinks.clamped(X * alpha + beta, 0.0, 1.0)
 
 
 @operator("HardSwish", since=14)
 def hard_swish(X: Tensor) -> Tensor:
     """Return the input times its HardSigmoid of slope 1/6 (Howard et al. 2019)."""
-    return F.hardswish(X)
+    return kinks.hard_swish(X)
 
 
 @operator("Softplus")
@@ -136,12 +137,10 @@ def swiglu(A: Tensor, B: Tensor, *, alpha: float = 1.0) -> Tensor:
 @operator("Clip", since=11, host_numbers=True)
 def clip(input: Tensor, min: Tensor | None = None, max: Tensor | None = None) -> Tensor:
     """Limit values to an interval; where it is empty, to its upper bound."""
-    if min is None and max is None:
-        return input
     if _is_host_number(min) and _is_host_number(max):
         # Read on the host, which costs nothing on the CPU: numbers as bounds are many times faster than tensors.
-        return _limited(input, None if min is None else min.item(), None if max is None else max.item())
-    return torch.clamp(input, None if min is None else min.reshape(()), None if max is None else max.reshape(()))
+        return kinks.clamped(input, None if min is None else min.item(), None if max is None else max.item())
+    return kinks.clamped(input, None if min is None else min.reshape(()), None if max is None else max.reshape(()))
 
 
 def _is_host_number(bound: Tensor | None) -> bool:
@@ -151,12 +150,4 @@ def _is_host_number(bound: Tensor | None) -> bool:
 @operator("Clip", until=10, ignored=_OVERWRITING)
 def clip_to_numbers(input: Tensor, *, min: float | None = None, max: float | None = None) -> Tensor:
     """Limit values to an interval that attributes give."""
-    return input if min is None and max is None else _limited(input, min, max)
-
-
-def _limited(values: Tensor, low: float | None, high: float | None) -> Tensor:
-    """Limit values to an interval whose bounds are numbers."""
-    if low == 0 and high == 6 and values.is_floating_point():
-        # ReLU6 as torch has it, with no gradient at either bound: its backward pass takes a third of the time of clamp's, or less.
-        return F.relu6(values)
-    return torch.clamp(values, low, high)
+    return kinks.clamped(input, min, max)

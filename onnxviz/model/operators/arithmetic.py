@@ -10,6 +10,7 @@ from onnx import TensorProto
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
+from onnxviz.model.operators import kinks
 from onnxviz.model.operators.broadcasting import aligned
 from onnxviz.model.operators.declaration import Node, operator
 from onnxviz.model.operators.integer_types import RANGES, divided, sortable, wrapped
@@ -181,16 +182,21 @@ def mean(*data_0: Tensor) -> Tensor:
 
 @operator("Min", ignored=_OVERWRITING)
 def minimum(*data_0: Tensor, node: Node) -> Tensor:
-    """Return the smallest of any number of tensors; equal ones share the gradient."""
-    kind = node.output_type()
-    return sortable(_combined(torch.minimum, tuple(sortable(one, kind) for one in data_0), "Min"), kind)
+    """Return the smallest of any number of tensors; equal ones share the gradient equally."""
+    return _chosen(kinks.minimum, data_0, node)
 
 
 @operator("Max", ignored=_OVERWRITING)
 def maximum(*data_0: Tensor, node: Node) -> Tensor:
-    """Return the largest of any number of tensors; equal ones share the gradient."""
+    """Return the largest of any number of tensors; equal ones share the gradient equally."""
+    return _chosen(kinks.maximum, data_0, node)
+
+
+def _chosen(function: Callable[..., Tensor], tensors: tuple[Tensor, ...], node: Node) -> Tensor:
+    if not tensors:
+        raise EvaluationError(f"{node.operator} has no inputs; it needs at least one")
     kind = node.output_type()
-    return sortable(_combined(torch.maximum, tuple(sortable(one, kind) for one in data_0), "Max"), kind)
+    return sortable(function(*(sortable(one, kind) for one in tensors)), kind)
 
 
 def _combined(function: Callable[..., Tensor], tensors: tuple[Tensor, ...], name: str) -> Tensor:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
+from onnxviz.model.operators import kinks
 from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import operator
 from onnxviz.model.operators.ml_attributes import DOMAIN, class_labels, constant, label_count, remembered, rows
@@ -226,7 +227,8 @@ def svm_classifier(
     index = torch.argmax(F.one_hot(winner, classes).sum(1), -1)
     if prob_a:
         slope, shift = constant(prob_a, x.dtype, x.device), constant(prob_b, x.dtype, x.device)
-        wins = torch.sigmoid(-(decisions * slope + shift)).clamp(_SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+        wins = torch.sigmoid(-(decisions * slope + shift))
+        wins = kinks.clamped(wins, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
         scores = transformed(pairwise_coupling(wins, classes), post_transform)
     elif classes == 2:
         scores = two_columns(

@@ -11,6 +11,7 @@ from onnx import TensorProto
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
+from onnxviz.model.operators import kinks
 from onnxviz.model.operators.declaration import Gradient, Node, operator
 from onnxviz.model.operators.element_types import type_name
 from onnxviz.model.operators.integer_types import RANGES, bounds, element_type_of
@@ -49,15 +50,15 @@ def quantized(quotient: Tensor, zero_point: Tensor | None, element_type: int, sa
         shifted = quotient if zero_point is None else quotient + zero_point.to(quotient.dtype)
         return narrowed(shifted, element_type, saturate)
     low, high = bounds(element_type)
-    # Clamped before rounding, which gives the same numbers, as clamp passes no gradient outside its bounds.
+    # Clamped before rounding, which gives the same numbers, as no gradient passes a clamp outside its bounds.
     if zero_point is None:
-        return rounded(torch.clamp(quotient, low, high))
+        return rounded(kinks.clamped(quotient, low, high))
     if zero_point.numel() == 1 and zero_point.device.type == "cpu":
         # Read on the host, which costs nothing on the CPU: numbers as bounds are many times faster than tensors.
         number = int(zero_point.item())
-        return rounded(torch.clamp(quotient, low - number, high - number)) + number
+        return rounded(kinks.clamped(quotient, low - number, high - number)) + number
     offset = zero_point.to(quotient.dtype)
-    return rounded(torch.clamp(quotient, low - offset, high - offset)) + offset
+    return rounded(kinks.clamped(quotient, low - offset, high - offset)) + offset
 
 
 def dequantized(values: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onnxviz.model.operators import kinks
 from onnxviz.model.operators.declaration import Declaration, Gradient, operator
 from onnxviz.model.operators.straight_through import straight_through
 
@@ -61,4 +62,4 @@ def _unchanged(values: Tensor) -> Tensor:
 
 
 def _within_one(values: Tensor) -> Tensor:
-    return values.clamp(-1, 1)
+    return kinks.clamped(values, -1, 1)

@@ -32,7 +32,7 @@ def straight_through(smooth: Tensor, exact: Tensor) -> Tensor:
     Parameters
     ----------
     smooth : Tensor
-        Values that can carry a gradient. Clamp them first: torch's clamp passes no gradient outside its bounds.
+        Values that can carry a gradient. Clamp them first, by `kinks.clamped`: no gradient passes it outside its bounds.
     exact : Tensor
         The values after rounding, same shape and type.
 
