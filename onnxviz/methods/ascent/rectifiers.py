@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onnxviz.model.operators.numbers import kinks
+
 Function = Callable[[Tensor], Tensor]
 
 
@@ -27,7 +29,7 @@ def passing(values: Tensor, function: Function, low: float = -math.inf, high: fl
     function : callable
         Differentiable, element by element; does not fall within the range's ends.
     low, high : float
-        At and beyond these the function has no slope.
+        Beyond these the function has no slope; at them it may have one.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def passing_clip(values: Tensor, low: float = 0.0, high: float = math.inf) -> Te
     values : Tensor
         (batch, *shape).
     low, high : float
-        The range. The default is ReLU.
+        The range. The default is ReLU, but for the gradient at 0, which passes.
 
     Examples
     --------
@@ -59,7 +61,7 @@ def passing_clip(values: Tensor, low: float = 0.0, high: float = math.inf) -> Te
     >>> x.grad
     tensor([[1., 1.]])
     """
-    return passing(values, partial(torch.clamp, min=low, max=high), low, high)
+    return passing(values, partial(kinks.clamped, low=low, high=high), low, high)
 
 
 class _Passing(torch.autograd.Function):
@@ -80,21 +82,19 @@ class _Passing(torch.autograd.Function):
         with torch.enable_grad():
             moved = values.detach().requires_grad_()
             (ordinary,) = torch.autograd.grad(function(moved), moved, gradient)
-        # At the very edge torch's functions do not agree on the slope; here it is 0.
-        ordinary = ordinary.masked_fill(below | above, 0)
         open_way = torch.where(below, gradient.clamp(min=0), torch.where(above, gradient.clamp(max=0), ordinary))
         alive = (ordinary.reshape(len(ordinary), -1) != 0).any(1).reshape(-1, *[1] * (values.ndim - 1))
         return torch.where(alive, ordinary, open_way), None, None, None
 
 
 def _relu(values: Tensor, **_: Any) -> Tensor:
-    return passing_clip(values)
+    return passing(values, torch.relu, 0.0)
 
 
 def _clip(values: Tensor, min: Any = None, max: Any = None, **_: Any) -> Tensor:  # noqa: A002  # ONNX's own names
     low, high = _number(min, -math.inf), _number(max, math.inf)
     if low is None or high is None:  # a bound that is computed, by element or with a gradient of its own
-        return torch.clamp(values, min, max)
+        return kinks.clamped(values, min, max)
     return passing_clip(values, low, high)
 
 
@@ -107,16 +107,16 @@ def _number(bound: Any, missing: float) -> float | None:
 
 def _hard_sigmoid(values: Tensor, *, alpha: float = 0.2, beta: float = 0.5, **_: Any) -> Tensor:
     if alpha <= 0:
-        return torch.clamp(values * alpha + beta, 0.0, 1.0)
+        return _line(values, alpha, beta)
     return passing(values, partial(_line, alpha=alpha, beta=beta), -beta / alpha, (1 - beta) / alpha)
 
 
 def _line(values: Tensor, alpha: float, beta: float) -> Tensor:
-    return torch.clamp(values * alpha + beta, 0.0, 1.0)
+    return kinks.clamped(values * alpha + beta, 0.0, 1.0)
 
 
 def _hard_swish(values: Tensor) -> Tensor:
-    return passing(values, F.hardswish, -3.0)
+    return passing(values, kinks.hard_swish, -3.0)
 
 
 def _thresholded_relu(values: Tensor, *, alpha: float = 1.0) -> Tensor:

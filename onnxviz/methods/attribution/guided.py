@@ -13,6 +13,7 @@ from torch import Tensor
 from onnxviz.methods.attribution.gradients import gradient
 from onnxviz.methods.attribution.result import Attribution
 from onnxviz.methods.attribution.scores import Score
+from onnxviz.model.operators.numbers import kinks
 
 
 def guided_backpropagation(score: Score, inputs: Sequence[Tensor]) -> Attribution:
@@ -48,9 +49,7 @@ def guided_parametric_relu(values: Tensor, slope: Tensor) -> Tensor:
 def guided_clip(values: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002  # ONNX's own names
     """Clip; where the range begins at zero, as in ReLU6, only what is positive passes back."""
     low, high = (None if bound is None else float(bound) for bound in (min, max))
-    if low is None and high is None:
-        return values
-    clipped = torch.clamp(values, low, high)
+    clipped = kinks.clamped(values, low, high)
     return _positive_back(clipped) if low == 0 else clipped
 
 

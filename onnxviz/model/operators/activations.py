@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onnxviz.model.operators.declaration import operator
+from onnxviz.model.operators.numbers import kinks
 
 # In opset 1 this attribute names inputs that may be overwritten. No function here overwrites its inputs.
 _OVERWRITING = ("consumed_inputs",)
@@ -104,8 +105,8 @@ def sigmoid(X: Tensor) -> Tensor:
 def hard_sigmoid(X: Tensor, *, alpha: float = 0.2, beta: float = 0.5) -> Tensor:
     """Return ``alpha * x + beta`` limited to the interval from 0 to 1 (ONNX HardSigmoid 1, 6 and 22)."""
     if beta == 0.5 and math.isclose(alpha, 1 / 6, rel_tol=1e-7):
-        return F.hardsigmoid(X)
-    return torch.clamp(X * alpha + beta, 0.0, 1.0)
+        return kinks.hard_sigmoid(X)
+    return kinks.clamped(X * alpha + beta, 0.0, 1.0)
 
 
 @operator("HardSwish", since=14)
@@ -114,7 +115,7 @@ def hard_swish(X: Tensor) -> Tensor:
 
     The source is Howard et al., "Searching for MobileNetV3", 2019.
     """
-    return F.hardswish(X)
+    return kinks.hard_swish(X)
 
 
 @operator("Softplus")
@@ -169,12 +170,10 @@ def clip(input: Tensor, min: Tensor | None = None, max: Tensor | None = None) ->
 
     If the interval is empty, the output is its upper bound.
     """
-    if min is None and max is None:
-        return input
     if _is_host_number(min) and _is_host_number(max):
         # Bounds that are numbers are many times faster than bounds that are tensors. A tensor of the CPU becomes a number at no cost.
-        return _limited(input, None if min is None else min.item(), None if max is None else max.item())
-    return torch.clamp(input, None if min is None else min.reshape(()), None if max is None else max.reshape(()))
+        return kinks.clamped(input, None if min is None else min.item(), None if max is None else max.item())
+    return kinks.clamped(input, None if min is None else min.reshape(()), None if max is None else max.reshape(()))
 
 
 def _is_host_number(bound: Tensor | None) -> bool:
@@ -184,12 +183,4 @@ def _is_host_number(bound: Tensor | None) -> bool:
 @operator("Clip", until=10, ignored=_OVERWRITING)
 def clip_to_numbers(input: Tensor, *, min: float | None = None, max: float | None = None) -> Tensor:
     """Return the input limited to an interval whose bounds are attributes of the node (ONNX Clip 1 and 6)."""
-    return input if min is None and max is None else _limited(input, min, max)
-
-
-def _limited(values: Tensor, low: float | None, high: float | None) -> Tensor:
-    """Return values limited to an interval whose bounds are numbers."""
-    if low == 0 and high == 6 and values.is_floating_point():
-        # The backward pass of torch's ReLU6 takes a third of the time of clamp's, or less. It passes no gradient at either bound.
-        return F.relu6(values)
-    return torch.clamp(values, low, high)
+    return kinks.clamped(input, min, max)

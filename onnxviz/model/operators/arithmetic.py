@@ -11,6 +11,7 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Node, operator
+from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.numbers.integer_types import RANGES, divided, sortable, wrapped
 from onnxviz.model.operators.numbers.vertical_tangents import flattened
 from onnxviz.model.operators.shapes.broadcasting import aligned
@@ -219,20 +220,26 @@ def mean(*data_0: Tensor) -> Tensor:
 def minimum(*data_0: Tensor, node: Node) -> Tensor:
     """Return the elementwise minimum of all input tensors (ONNX Min 1, 6, 8, 12 and 13).
 
-    Equal elements share the gradient.
+    Equal elements share the gradient equally.
     """
-    kind = node.output_type()
-    return sortable(_combined(torch.minimum, tuple(sortable(one, kind) for one in data_0), "Min"), kind)
+    return _chosen(kinks.minimum, data_0, node)
 
 
 @operator("Max", ignored=_OVERWRITING)
 def maximum(*data_0: Tensor, node: Node) -> Tensor:
     """Return the elementwise maximum of all input tensors (ONNX Max 1, 6, 8, 12 and 13).
 
-    Equal elements share the gradient.
+    Equal elements share the gradient equally.
     """
+    return _chosen(kinks.maximum, data_0, node)
+
+
+def _chosen(function: Callable[..., Tensor], tensors: tuple[Tensor, ...], node: Node) -> Tensor:
+    """Return the elementwise extreme of the inputs of a node."""
+    if not tensors:
+        raise EvaluationError(f"{node.operator} has no inputs; it needs at least one")
     kind = node.output_type()
-    return sortable(_combined(torch.maximum, tuple(sortable(one, kind) for one in data_0), "Max"), kind)
+    return sortable(function(*(sortable(one, kind) for one in tensors)), kind)
 
 
 def _combined(function: Callable[..., Tensor], tensors: tuple[Tensor, ...], name: str) -> Tensor:

@@ -68,6 +68,30 @@ def test_every_stand_in_has_the_values_of_its_operator_and_a_way_out_of_its_leve
     assert redirected(operator, torch.full((1, 3), dead), *bounds, **attributes)[1].tolist() == [[1.0, 1.0, 1.0]]
 
 
+@pytest.mark.parametrize(
+    ("operator", "bounds", "attributes", "points", "wanted"),
+    [
+        ("Relu", (), {}, [-1.0, 0.0, 1.0], [0, 0, 1]),
+        ("Clip", (torch.tensor(0.0), torch.tensor(6.0)), {}, [-1.0, 0.0, 1.0, 6.0, 7.0], [0, 1, 1, 1, 0]),
+        ("Clip", (torch.tensor(0.0),), {}, [-1.0, 0.0, 1.0], [0, 1, 1]),
+        ("Clip", (None, torch.tensor([6.0, 6.0])), {}, [6.0, 7.0], [1, 0]),
+        ("HardSigmoid", (), {"alpha": 0.25, "beta": 0.5}, [-3.0, -2.0, 0.0, 2.0, 3.0], [0, 0.25, 0.25, 0.25, 0]),
+        ("HardSwish", (), {}, [-4.0, -3.0, 0.0, 3.0, 4.0], [0, 0, 0.5, 1, 1]),
+        ("ThresholdedRelu", (), {"alpha": 2.0}, [1.0, 2.0, 3.0], [0, 0, 1]),
+    ],
+)
+def test_a_live_sample_has_the_operator_s_own_gradient_at_its_bounds(
+    operator, bounds, attributes, points, wanted
+) -> None:
+    assert redirected(operator, torch.tensor([points]), *bounds, **attributes)[1].tolist() == [wanted]
+
+
+def test_a_sample_at_the_bounds_of_a_clip_is_alive_and_one_at_the_kink_of_a_relu_is_dead() -> None:
+    x = torch.tensor([[0.0, -1.0]])
+    assert redirected("Clip", x, torch.tensor(0.0), torch.tensor(6.0))[1].tolist() == [[1.0, 0.0]]
+    assert redirected("Relu", x)[1].tolist() == [[1.0, 1.0]]
+
+
 @pytest.mark.parametrize("bounds", [{"min": 0.0, "max": 6.0}, {"min": 0.0}, {"max": 6.0}, {}], ids=str)
 def test_a_clip_whose_bounds_are_attributes_is_redirected_as_well(bounds: dict[str, float]) -> None:
     x = torch.tensor([[8.0, 9.0], [-1.0, -2.0]], requires_grad=True)

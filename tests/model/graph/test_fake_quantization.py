@@ -58,6 +58,16 @@ def test_the_gradient_passes_a_quantization_inside_its_range(nodes: str) -> None
     torch.testing.assert_close(gradient, wanted)
 
 
+@pytest.mark.parametrize(
+    ("spelling", "lowest"), [("divided", -1.0), ("clipped first", -1.0), ("multiplied", -1.0), ("zero point", -1.25)]
+)
+def test_the_gradient_passes_at_both_ends_of_the_range(spelling: str, lowest: float) -> None:
+    # Seven steps above the lowest value is the highest one; a whole step further is outside.
+    x = torch.tensor([[lowest - S, lowest, 0.0], [0.0, lowest + 7 * S, lowest + 8 * S]]).requires_grad_()
+    y = opened(RECOGNIZED[spelling]).network()({"x": x})["y"]
+    assert torch.autograd.grad(y.sum(), x)[0].tolist() == [[0, 1, 1], [1, 1, 0]]
+
+
 @pytest.mark.parametrize("nodes", OTHERS.values(), ids=OTHERS)
 def test_a_rounding_of_the_model_s_own_keeps_its_derivative(nodes: str) -> None:
     model = opened(nodes)

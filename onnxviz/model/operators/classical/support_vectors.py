@@ -13,6 +13,7 @@ from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.classical.attributes import DOMAIN, class_labels, constant, label_count, remembered, rows
 from onnxviz.model.operators.classical.scores import transformed, two_columns
 from onnxviz.model.operators.declaration import operator
+from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.shapes.allocation import allowed
 
 _MOST_ROUNDS = 100  # the largest number of rounds of pairwise coupling, as in LIBSVM
@@ -225,7 +226,8 @@ def svm_classifier(
     index = torch.argmax(F.one_hot(winner, classes).sum(1), -1)
     if prob_a:
         slope, shift = constant(prob_a, x.dtype, x.device), constant(prob_b, x.dtype, x.device)
-        wins = torch.sigmoid(-(decisions * slope + shift)).clamp(_SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+        wins = torch.sigmoid(-(decisions * slope + shift))
+        wins = kinks.clamped(wins, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
         scores = transformed(pairwise_coupling(wins, classes), post_transform)
     elif classes == 2:
         scores = two_columns(

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
+from onnxviz.model.operators.numbers import kinks
 
 
 def _elu(x: Tensor, alpha: float = 1.0) -> Tensor:
@@ -17,7 +18,7 @@ def _elu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
 
 def _hard_sigmoid(x: Tensor, alpha: float = 0.2, beta: float = 0.5) -> Tensor:
-    return (alpha * x + beta).clamp(0, 1)
+    return kinks.clamped(alpha * x + beta, 0, 1)
 
 
 def _leaky_relu(x: Tensor, alpha: float = 0.01) -> Tensor:
@@ -33,7 +34,7 @@ def _thresholded_relu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
 
 def _clip(x: Tensor, alpha: float = -math.inf, beta: float = math.inf) -> Tensor:
-    return x.clamp(alpha, beta)
+    return kinks.clamped(x, alpha, beta)
 
 
 _ACTIVATIONS: dict[str, Callable[..., Tensor]] = {

@@ -12,6 +12,7 @@ from onnx import TensorProto
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
+from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.numbers.straight_through import straight_through
 
 T = TensorProto
@@ -98,7 +99,7 @@ def narrowed(values: Tensor, element_type: int, saturate: bool = True, round_mod
     layout = _FORMATS[element_type]
     smooth = values.float()
     if saturate or layout.beyond is None:
-        smooth = smooth.clamp(-layout.largest, layout.largest)
+        smooth = kinks.clamped(smooth, -layout.largest, layout.largest)
     return straight_through(smooth, _nearest(smooth.detach(), layout))
 
 
@@ -134,4 +135,4 @@ def _power_of_two(values: Tensor, saturate: bool, round_mode: str) -> Tensor:
     too_large = torch.isinf(values) | (powers > 127)
     exact = torch.where(too_large, largest if saturate else torch.nan, exact)
     exact = torch.where(torch.isnan(values), torch.nan, exact)
-    return straight_through(values.clamp(max=largest), exact)
+    return straight_through(kinks.clamped(values, high=largest), exact)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.model.operators.declaration import Declaration, Gradient, operator
+from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.numbers.straight_through import straight_through
 
 # In opset 1 this attribute names inputs that may be overwritten. No function here overwrites its inputs.
@@ -67,4 +68,4 @@ def _unchanged(values: Tensor) -> Tensor:
 
 
 def _within_one(values: Tensor) -> Tensor:
-    return values.clamp(-1, 1)
+    return kinks.clamped(values, -1, 1)

@@ -32,7 +32,7 @@ def straight_through(smooth: Tensor, exact: Tensor) -> Tensor:
     Parameters
     ----------
     smooth : Tensor
-        Values that can carry a gradient. If they are clamped first, no gradient passes outside the bounds.
+        Values that can carry a gradient. If they are clamped first by `kinks.clamped`, no gradient passes outside the bounds.
     exact : Tensor
         The values after rounding, in the same shape and type.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Gradient, Node, operator
+from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.numbers.element_types import type_name
 from onnxviz.model.operators.numbers.integer_types import RANGES, bounds, element_type_of
 from onnxviz.model.operators.numbers.narrow_floats import MINIFLOATS, NARROW_FLOATS, narrowed
@@ -52,13 +53,13 @@ def quantized(quotient: Tensor, zero_point: Tensor | None, element_type: int, sa
     low, high = bounds(element_type)
     # Values are clamped before rounding, so that no gradient passes outside the bounds. The numbers are the same as with a later clamp.
     if zero_point is None:
-        return rounded(torch.clamp(quotient, low, high))
+        return rounded(kinks.clamped(quotient, low, high))
     if zero_point.numel() == 1 and zero_point.device.type == "cpu":
         # Bounds that are numbers are many times faster than bounds that are tensors. A tensor of the CPU becomes a number at no cost.
         number = int(zero_point.item())
-        return rounded(torch.clamp(quotient, low - number, high - number)) + number
+        return rounded(kinks.clamped(quotient, low - number, high - number)) + number
     offset = zero_point.to(quotient.dtype)
-    return rounded(torch.clamp(quotient, low - offset, high - offset)) + offset
+    return rounded(kinks.clamped(quotient, low - offset, high - offset)) + offset
 
 
 def dequantized(values: Tensor, scale: Tensor, zero_point: Tensor | None) -> Tensor:

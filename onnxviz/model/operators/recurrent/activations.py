@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
+from onnxviz.model.operators.numbers import kinks
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -101,7 +102,7 @@ def _function(name: str, alpha: float = 0.0, beta: float = 0.0) -> Activation:
         "leakyrelu": lambda x: F.leaky_relu(x, alpha),
         "thresholdedrelu": lambda x: torch.where(x >= alpha, x, 0.0),
         "elu": lambda x: F.elu(x, alpha),
-        "hardsigmoid": lambda x: torch.clamp(alpha * x + beta, 0.0, 1.0),
+        "hardsigmoid": lambda x: kinks.clamped(alpha * x + beta, 0.0, 1.0),
         "affine": lambda x: alpha * x + beta,
         "scaledtanh": lambda x: alpha * torch.tanh(beta * x),
     }

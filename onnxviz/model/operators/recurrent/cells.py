@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.recurrent.activations import Activation
 
 State = tuple[Tensor, ...]
@@ -33,7 +34,7 @@ def linear_recurrence(weight: Tensor) -> Recurrence:
 
 
 def _clipped(value: Tensor, clip: float | None) -> Tensor:
-    return value if clip is None else torch.clamp(value, -clip, clip)
+    return value if clip is None else kinks.clamped(value, -clip, clip)
 
 
 @dataclass(frozen=True)

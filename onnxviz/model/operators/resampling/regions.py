@@ -12,6 +12,7 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Floats, Ints, operator
+from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.shapes.allocation import allowed
 
 
@@ -32,7 +33,7 @@ class Corners(NamedTuple):
 
 def _corners(rows: Tensor, columns: Tensor, height: int, width: int) -> Corners:
     """Return bilinear samples where rows (region, row) and columns (region, column) cross. Both are clamped to the plane."""
-    y, x = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+    y, x = kinks.clamped(rows, 0, height - 1), kinks.clamped(columns, 0, width - 1)
     top, left = y.detach().floor(), x.detach().floor()
     down, right = y - top, x - left
     above, before = top.long(), left.long()
@@ -134,8 +135,9 @@ def roi_align(
     half_pixel = coordinate_transformation_mode == "half_pixel"
     bounds = rois.to(X.dtype) * spatial_scale - (0.5 if half_pixel else 0.0)
     height, width = X.shape[2:]
-    heights = (bounds[:, 3] - bounds[:, 1]).clamp(min=-math.inf if half_pixel else 1) / output_height
-    widths = (bounds[:, 2] - bounds[:, 0]).clamp(min=-math.inf if half_pixel else 1) / output_width
+    least = None if half_pixel else 1
+    heights = kinks.clamped(bounds[:, 3] - bounds[:, 1], least) / output_height
+    widths = kinks.clamped(bounds[:, 2] - bounds[:, 0], least) / output_width
     down, across = _most_samples(heights, sampling_ratio), _most_samples(widths, sampling_ratio)
     regions = rois.shape[0]
     depth = X.shape[1] if mode == "max" else 1

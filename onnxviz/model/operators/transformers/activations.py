@@ -8,6 +8,7 @@ from torch import Tensor
 
 from onnxviz.model.operators.activations import swish
 from onnxviz.model.operators.declaration import operator
+from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.softmax import over_trailing_axes
 
 MICROSOFT = "com.microsoft"
@@ -86,7 +87,7 @@ def swiglu(
     if up is None:
         gate, up = torch.chunk(gate, 2, dim=-1)
     if limit > 0:
-        gate, up = gate.clamp(max=limit), up.clamp(-limit, limit)
+        gate, up = kinks.clamped(gate, high=limit), kinks.clamped(up, -limit, limit)
     return swish(gate, alpha=activation_alpha) * (up + activation_beta)
 
 
