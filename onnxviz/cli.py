@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from onnxviz.commands.termination import Termination
 from onnxviz.errors import OnnxvizError
 from onnxviz.version import __version__
 
@@ -70,7 +71,8 @@ def onnxviz(ctx: click.Context, verbose: bool, quiet: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
-    Exit codes: 0 done, 1 the model or the data cannot be handled, 2 wrong usage, 3 a check failed, 130 interrupted.
+    Exit codes: 0 done, 1 the model or the data cannot be handled, 2 wrong usage, 3 a check failed, 130 interrupted (Ctrl-C),
+    143 terminated (SIGTERM).
     """
     keep_freed_memory()
     sys.exit(run(arguments))
@@ -94,8 +96,19 @@ def keep_freed_memory() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run the command line and return its exit code.
+
+    In the main thread, SIGTERM ends a run as Ctrl-C does, with exit code 143. Afterwards the former handler is back.
+    """
+    with Termination() as termination:
+        try:
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
+        except (KeyboardInterrupt, click.Abort):
+            return _fail("terminated", 143) if termination.came else _fail("interrupted", 130)
+
+
+def _run(words: list[str]) -> int:
+    """Run the command line; every error but an interruption becomes a message and an exit code."""
     context: click.Context | None = None
     try:
         # Not `onnxviz.main`: it would turn a closed pipe into a failure before it could be told from one.
@@ -109,8 +122,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", 130)
+    except click.Abort:
+        raise
     except BrokenPipeError:
         # The reader of a pipe has gone (head, say): nothing is left to be said, not even at shutdown.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

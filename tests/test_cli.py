@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from onnx import TensorProto, helper
 
 import onnxviz
 from onnxviz import cli as door
+from onnxviz.commands import report_search
 
 VERBS = ("inspect", "verify", "filters", "maximize", "activations", "examples", "embed", "attribute", "report")
 
@@ -186,6 +188,20 @@ def test_an_interruption_exits_with_130(cli, cases, monkeypatch) -> None:
     assert outcome.code == 130
     assert outcome.out == ""
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="nothing sends SIGTERM there")
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_termination_exits_with_143(cli, cases, monkeypatch, verb: str) -> None:
+    def terminate(*_, **__):
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    report_search._loaded.cache_clear()  # a report has it loaded once for each process
+    monkeypatch.setattr("onnxviz.model.graph.load", terminate)
+    outcome = cli(*cases[verb])
+    assert (outcome.code, outcome.out, outcome.err) == (143, "", "onnxviz: terminated\n")
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ class Fourier:
 
     def _painted(self, parts: Tensor, factors: Tensor | None, mirrored: Tensor) -> Tensor:
         """Return the input, in its range, of real and imaginary parts that are multiplied with some factors."""
-        painted: Tensor = Painted.apply(parts, factors, mirrored, self.frame)  # type: ignore[no-untyped-call]  # torch has no types here
+        painted: Tensor = Painted.apply(parts, factors, mirrored, self.frame)  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
         return painted
 
     def standardize(self, inputs: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def passing(values: Tensor, function: Function, low: float = -math.inf, high: fl
     """
     if not values.ndim:
         return function(values)
-    result: Tensor = _Passing.apply(values, function, low, high)  # type: ignore[no-untyped-call]  # torch has no types here
+    result: Tensor = _Passing.apply(values, function, low, high)  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
     return result
 
 

@@ -268,7 +268,7 @@ def shift(inputs: Tensor, axes: Sequence[int], steps: Tensor, middle: Tensor) ->
     middle : Tensor
         What comes in from outside; broadcastable to the shape of a sample.
     """
-    moved: Tensor = _Shifted.apply(inputs, tuple(axes), steps.tolist(), middle)  # type: ignore[no-untyped-call]  # torch has no types here
+    moved: Tensor = _Shifted.apply(inputs, tuple(axes), steps.tolist(), middle)  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
     return moved
 
 

@@ -63,7 +63,7 @@ GUIDED = {
 
 
 def _positive_back(values: Tensor) -> Tensor:
-    passed: Tensor = _PositiveBack.apply(values)  # type: ignore[no-untyped-call]  # torch has no types here
+    passed: Tensor = _PositiveBack.apply(values)  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
     return passed
 
 

@@ -202,7 +202,7 @@ class PackedConvolution:
             x, before = F.pad(x, around(before, after)), (0, 0)
         kernels, gradient = self._at(before)
         if torch.is_grad_enabled() and x.requires_grad:
-            rising: Tensor = _Convolve.apply(x, kernels, gradient, self._rectified)  # type: ignore[no-untyped-call]  # torch has no types here
+            rising: Tensor = _Convolve.apply(x, kernels, gradient, self._rectified)  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
             return rising
         y = kernels(x)
         return y.relu_() if self._rectified else y

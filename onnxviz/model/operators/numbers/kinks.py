@@ -45,13 +45,13 @@ def clamped(values: Tensor, low: Bound = None, high: Bound = None) -> Tensor:
     tensor([0., 1., 1., 1., 0.])
     """
     if isinstance(low, Tensor) or isinstance(high, Tensor):
-        return cast(Tensor, _ToTensors.apply(values, low, high))  # type: ignore[no-untyped-call]  # torch has no types here
+        return cast(Tensor, _ToTensors.apply(values, low, high))  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
     low, high = None if low == -math.inf else low, None if high == math.inf else high
     if low is None and high is None:
         return values
     if not (torch.is_grad_enabled() and values.requires_grad):
         return torch.clamp(values, low, high)
-    return cast(Tensor, _ToNumbers.apply(values, low, high))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _ToNumbers.apply(values, low, high))  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
 
 
 def minimum(*tensors: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def hard_sigmoid(values: Tensor) -> Tensor:
     """Return ``clamped(values / 6 + 1 / 2, 0, 1)`` in one pass."""
     if not (torch.is_grad_enabled() and values.requires_grad):
         return F.hardsigmoid(values)
-    return cast(Tensor, _HardSigmoid.apply(values))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _HardSigmoid.apply(values))  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
 
 
 def hard_swish(values: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def hard_swish(values: Tensor) -> Tensor:
     """
     if not (torch.is_grad_enabled() and values.requires_grad) or _settled(values.device, values.dtype):
         return F.hardswish(values)
-    return cast(Tensor, _HardSwish.apply(values))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _HardSwish.apply(values))  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
 
 
 @lru_cache(maxsize=256)
@@ -165,7 +165,7 @@ def _where_not_negative(gradient: Tensor, depth: Tensor) -> Tensor:
 def _extreme(function: Callable[[Tensor, Tensor], Tensor], tensors: tuple[Tensor, ...]) -> Tensor:
     if len(tensors) == 1 or not (torch.is_grad_enabled() and any(one.requires_grad for one in tensors)):
         return reduce(function, tensors)
-    return cast(Tensor, _Extreme.apply(function, *tensors))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _Extreme.apply(function, *tensors))  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
 
 
 class _Extreme(torch.autograd.Function):

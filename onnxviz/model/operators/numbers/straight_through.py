@@ -43,7 +43,7 @@ def straight_through(smooth: Tensor, exact: Tensor) -> Tensor:
     """
     if not smooth.requires_grad:
         return exact
-    return cast(Tensor, _StraightThrough.apply(smooth, exact.detach()))  # type: ignore[no-untyped-call]  # torch does not annotate it
+    return cast(Tensor, _StraightThrough.apply(smooth, exact.detach()))  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
 
 
 def rounded(values: Tensor) -> Tensor:
