@@ -9,6 +9,7 @@ import onnx.shape_inference
 from onnx import ModelProto, NodeProto, TensorProto, TypeProto
 
 from onnxviz.model.expansion import schema_of
+from onnxviz.model.schema_contract import breach
 
 
 def infer_graph(proto: ModelProto) -> dict[str, TypeProto]:
@@ -64,6 +65,8 @@ def infer_node(node: NodeProto, version: int, types: Mapping[str, TypeProto]) ->
     schema = schema_of(node, version)
     given = {name: types[name] for name in node.input if name and name in types}
     if schema is not None:
+        if breach(node, version) is not None:  # a node of an operator's own body may lack what the caller left out
+            return {}
         try:
             found: dict[str, TypeProto] = onnx.shape_inference.infer_node_outputs(schema, node, given)
         except Exception:  # as above: whatever inference raises, it knows nothing
