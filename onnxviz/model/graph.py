@@ -17,7 +17,7 @@ from onnxviz.model import external_data, preparation, reading, structure
 from onnxviz.model.constants import Weight, declare, read_array
 from onnxviz.model.fake_quantization import fake_quantized
 from onnxviz.model.tensor_info import TensorInfo, from_type
-from onnxviz.model.type_inference import infer_graph
+from onnxviz.model.type_inference import infer_graph, infer_untrusted
 
 if TYPE_CHECKING:
     from onnxviz.model.network import Network
@@ -150,7 +150,13 @@ class Model:
     @cached_property
     def types(self) -> dict[str, TypeProto]:
         """The type of each tensor, as far as it can be known without running anything."""
-        return infer_graph(self._with_graph(self.graph))
+        proto = self._with_graph(self.graph)
+        if not self.whole:  # a part of what was survived
+            return infer_graph(proto)
+        try:
+            return infer_untrusted(proto)
+        except ModelError as error:
+            raise ModelError(f"{self.name}: {error}") from None
 
     def require(self, name: str, written: str | None = None) -> TensorInfo:
         """Return a tensor's entry.

@@ -11,8 +11,9 @@ import onnx.inliner
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from onnxviz.errors import ModelError
-from onnxviz.model import schema_contract, structure
+from onnxviz.model import function_calls, schema_contract, structure
 from onnxviz.model.constants import Weight, declare, hoist, named_parts, separate, tensors_in
+from onnxviz.model.survival import survive
 
 
 def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[str, int]]:
@@ -110,13 +111,23 @@ def _names_in(nodes: Iterable[NodeProto]) -> Iterator[object]:
 
 def _inlined(original: ModelProto, graph: GraphProto, opsets: dict[str, int]) -> GraphProto:
     """Replace the calls of model-local functions by what the functions hold."""
+    function_calls.check(original)
     proto = ModelProto(ir_version=max(original.ir_version, 8), graph=graph, functions=original.functions)
     for domain, version in opsets.items():
         proto.opset_import.add(domain=domain, version=version)
-    try:
-        return onnx.inliner.inline_local_functions(proto).graph
-    except Exception as error:  # the inliner raises RuntimeError and others for invalid functions
-        raise ModelError(f"its functions cannot be inlined: {str(error).splitlines()[0]}") from None
+
+    def work() -> bytes:
+        try:
+            found: bytes = onnx.inliner.inline_local_functions(proto).graph.SerializeToString()
+            return found
+        except MemoryError:
+            raise
+        except Exception as error:  # the inliner raises RuntimeError and others for invalid functions
+            lines = str(error).splitlines() or [type(error).__name__]
+            raise ModelError(f"its functions cannot be inlined: {lines[0]}") from None
+
+    inlined: GraphProto = GraphProto.FromString(survive(work, "onnx's inlining of functions"))
+    return inlined
 
 
 def every_tensor(original: ModelProto, constants: dict[str, Weight]) -> Iterator[TensorProto]:
