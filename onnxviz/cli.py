@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import os
 import sys
@@ -12,6 +13,7 @@ import click
 
 from onnxviz.commands.termination import Termination
 from onnxviz.errors import OnnxvizError
+from onnxviz.supervision import supervised
 from onnxviz.version import __version__
 
 _VERBS = {
@@ -74,8 +76,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Exit codes: 0 done, 1 the model or the data cannot be handled, 2 wrong usage, 3 a check failed, 130 interrupted (Ctrl-C),
     143 terminated (SIGTERM).
     """
-    keep_freed_memory()
-    sys.exit(run(arguments))
+    sys.exit(command_line(sys.argv[1:] if arguments is None else arguments))
+
+
+def command_line(words: Sequence[str]) -> int:
+    """Run the command line in a process of its own, whose death is told of, and return its exit code."""
+
+    def work() -> int:
+        if _verbose(words):
+            faulthandler.enable()
+        keep_freed_memory()
+        return run(words)
+
+    return supervised(work, lambda sentence: _fail(sentence, 1))
 
 
 def keep_freed_memory() -> None:
@@ -133,7 +146,7 @@ def _run(words: list[str]) -> int:
     except OSError as error:
         return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
     except Exception as error:
-        if "-v" in words[:2] or "--verbose" in words[:2]:
+        if _verbose(words):
             raise
         what = (str(error).strip().splitlines() or [""])[0]
         return _fail(
@@ -141,6 +154,10 @@ def _run(words: list[str]) -> int:
             1,
         )
     return result if isinstance(result, int) else 0
+
+
+def _verbose(words: Sequence[str]) -> bool:
+    return "-v" in words[:2] or "--verbose" in words[:2]
 
 
 def _fail(message: str, code: int, context: click.Context | None = None) -> int:

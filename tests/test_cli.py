@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 import onnxviz
 from onnxviz import cli as door
-from onnxviz.commands import report_search
+from onnxviz.analyses import opening
 
 VERBS = ("inspect", "verify", "filters", "maximize", "activations", "examples", "embed", "attribute", "report")
 
@@ -197,8 +197,8 @@ def test_a_termination_exits_with_143(cli, cases, monkeypatch, verb: str) -> Non
         signal.raise_signal(signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
-    report_search._loaded.cache_clear()  # a report has it loaded once for each process
-    monkeypatch.setattr("onnxviz.model.graph.load", terminate)
+    opening._loaded.cache_clear()  # a report has it loaded once for each process
+    monkeypatch.setattr("onnxviz.model.model.load", terminate)
     outcome = cli(*cases[verb])
     assert (outcome.code, outcome.out, outcome.err) == (143, "", "onnxviz: terminated\n")
     assert signal.getsignal(signal.SIGTERM) == before

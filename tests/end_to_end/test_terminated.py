@@ -28,10 +28,10 @@ PROGRAM = """
 import importlib, json, signal, sys, time
 from pathlib import Path
 from onnxviz.cli import run
-from onnxviz.commands import report_shards
+from onnxviz.pages import data_shards
 from onnxviz.formats import score_store
 
-report_shards._MOST, score_store._PATIENCE = 64, 0.0
+data_shards._MOST, score_store._PATIENCE = 64, 0.0
 # Where a shell has put the tests into the background, it had SIGINT ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -152,7 +152,7 @@ Call = Callable[..., list[object]]
 def calls(samples, pictures, one_by_one) -> dict[str, tuple[list[object], tuple[str, str, int]]]:
     """Of each verb that is resumed a call, and where it is ended."""
     short = ("--steps", 3, "--restarts", 1, "--units", 4, "--budget", "none", "--tensors", "relu2")
-    climbing = ("onnxviz.methods.maximization", "_Record.advance")
+    climbing = ("onnxviz.methods.ascent.maximization", "_Record.advance")
     adding = ("onnxviz.formats.score_store", "ScoreStore.add")
     report = ["report", samples / "digits.onnx", pictures, *short]
     return {
@@ -163,7 +163,7 @@ def calls(samples, pictures, one_by_one) -> dict[str, tuple[list[object], tuple[
         "examples": (["examples", samples / "digits.onnx", pictures, "-t", "relu2[*]", "--sheets", 2], (*adding, 3)),
         "attribute": (
             [*("attribute", samples / "wine.onnx", samples / "wine_class_1.csv", "-m", "occlusion", "-t", "logits[*]")],
-            ("onnxviz.commands.attribution_record", "explain", 3),
+            ("onnxviz.analyses.attribution.explanation", "explain", 3),
         ),
         "report, its data": (report, (*adding, 5)),
         "report, its units": (report, (*climbing, 5)),

@@ -6,19 +6,16 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import onnx
 from onnx import AttributeProto, FunctionProto, NodeProto, TypeProto
 from onnx.defs import OpSchema
 
 from onnxviz.model.graph import structure
+from onnxviz.model.graph.schema_contract import breach, schema_at
 
 
 def schema_of(node: NodeProto, version: int) -> OpSchema | None:
     """Return the schema of a node's operator at an opset version; None for operators that onnx does not define."""
-    try:
-        return onnx.defs.get_schema(node.op_type, version, node.domain)
-    except onnx.defs.SchemaError:
-        return None
+    return schema_at(node.domain, node.op_type, version)
 
 
 def expand(
@@ -46,7 +43,7 @@ def expand(
         Where the schema has no body, or not for these types.
     """
     schema = schema_of(node, opsets.get(node.domain, 1))
-    if schema is None:
+    if schema is None or breach(node, opsets.get(node.domain, 1)) is not None:
         return None
     # Bodies are written in operators of the ONNX domain, and chosen by its version.
     body = _body(schema, node, opsets.get("", 1), types)

@@ -11,12 +11,12 @@ from typing import TypeVar
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TypeProto, ValueInfoProto
 
-from onnxviz.errors import EvaluationError, OnnxvizError, TargetError
+from onnxviz.errors import EvaluationError, ModelError, OnnxvizError, TargetError
 from onnxviz.model.graph import external_data, preparation, reading, structure
 from onnxviz.model.graph.constants import Weight, declare, read_array
 from onnxviz.model.graph.fake_quantization import fake_quantized
 from onnxviz.model.graph.tensor_info import TensorInfo, from_type
-from onnxviz.model.graph.type_inference import infer_graph
+from onnxviz.model.graph.type_inference import infer_graph, infer_untrusted
 
 AnyGraph = TypeVar("AnyGraph", bound="Graph")
 """A graph, or a model where a model is given."""
@@ -147,7 +147,13 @@ class Graph:
     @cached_property
     def types(self) -> dict[str, TypeProto]:
         """The type of each tensor, as far as it can be known without running anything."""
-        return infer_graph(self._with_graph(self.graph))
+        proto = self._with_graph(self.graph)
+        if not self.whole:  # a part of what was survived
+            return infer_graph(proto)
+        try:
+            return infer_untrusted(proto)
+        except ModelError as error:
+            raise ModelError(f"{self.name}: {error}") from None
 
     def require(self, name: str, written: str | None = None) -> TensorInfo:
         """Return a tensor's entry.

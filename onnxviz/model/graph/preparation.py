@@ -11,8 +11,9 @@ import onnx.inliner
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from onnxviz.errors import ModelError
-from onnxviz.model.graph import structure
+from onnxviz.model.graph import function_calls, schema_contract, structure
 from onnxviz.model.graph.constants import Weight, declare, hoist, named_parts, separate, tensors_in
+from onnxviz.model.graph.survival import survive
 
 
 def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[str, int]]:
@@ -41,6 +42,7 @@ def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[s
         if not isinstance(name, str):  # protocol buffers give bytes where they are no UTF-8
             raise ModelError(f"a name in it is no text ({name!r:.40}); the file is damaged")
     opsets = _opsets(original, original.graph)
+    schema_contract.check(original, opsets)
     graph, constants = separate(original.graph)
     if original.functions:
         graph = _inlined(original, graph, opsets)
@@ -51,6 +53,8 @@ def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[s
         declare(graph, inside)
         constants.update(inside)
         opsets = _opsets(original, graph, opsets)
+        # What a function leaves out may be what an operator inside of it needs.
+        schema_contract.check_graph(graph, opsets)
     _normalize(graph.node)
     names = [value.name for value in graph.input]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
@@ -80,30 +84,50 @@ def _names(original: ModelProto) -> Iterator[object]:
         yield from (entry.key, entry.value)
     for opset in original.opset_import:
         yield opset.domain
-    graphs = [original.graph]
-    while graphs:
-        graph = graphs.pop()
-        yield graph.name
-        for value in [*graph.input, *graph.output, *graph.value_info]:
-            yield value.name
-            yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
-        yield from (tensor.name for tensor in graph.initializer)
-        yield from (sparse.values.name for sparse in graph.sparse_initializer)
-        for node in graph.node:
-            yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
-            yield from (attribute.name for attribute in node.attribute)
-            graphs.extend(structure.subgraphs(node))
+    for function in original.functions:
+        yield from (function.name, function.domain, *function.input, *function.output, *function.attribute)
+        yield from (opset.domain for opset in function.opset_import)
+        yield from _names_in(function.node)
+    yield from _names_of(original.graph)
+
+
+def _names_of(graph: GraphProto) -> Iterator[object]:
+    yield graph.name
+    for value in [*graph.input, *graph.output, *graph.value_info]:
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    yield from (tensor.name for tensor in graph.initializer)
+    yield from (sparse.values.name for sparse in graph.sparse_initializer)
+    yield from _names_in(graph.node)
+
+
+def _names_in(nodes: Iterable[NodeProto]) -> Iterator[object]:
+    for node in nodes:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+        for graph in structure.subgraphs(node):
+            yield from _names_of(graph)
 
 
 def _inlined(original: ModelProto, graph: GraphProto, opsets: dict[str, int]) -> GraphProto:
     """Replace the calls of model-local functions by what the functions hold."""
+    function_calls.check(original)
     proto = ModelProto(ir_version=max(original.ir_version, 8), graph=graph, functions=original.functions)
     for domain, version in opsets.items():
         proto.opset_import.add(domain=domain, version=version)
-    try:
-        return onnx.inliner.inline_local_functions(proto).graph
-    except Exception as error:  # the inliner raises RuntimeError and others for invalid functions
-        raise ModelError(f"its functions cannot be inlined: {str(error).splitlines()[0]}") from None
+
+    def work() -> bytes:
+        try:
+            found: bytes = onnx.inliner.inline_local_functions(proto).graph.SerializeToString()
+            return found
+        except MemoryError:
+            raise
+        except Exception as error:  # the inliner raises RuntimeError and others for invalid functions
+            lines = str(error).splitlines() or [type(error).__name__]
+            raise ModelError(f"its functions cannot be inlined: {lines[0]}") from None
+
+    inlined: GraphProto = GraphProto.FromString(survive(work, "onnx's inlining of functions"))
+    return inlined
 
 
 def every_tensor(original: ModelProto, constants: dict[str, Weight]) -> Iterator[TensorProto]:

@@ -1,0 +1,131 @@
+"""Work of onnx's C++ on an untrusted graph, done where its death, its hunger and its endless loops are survived.
+
+A check cannot know all that kills C++: a size of -5, an axis of 2**63 - 1 or a list that is as long as a declared size ended the process
+in onnx's shape inference. On Linux the work is done by a forked copy of the process, which hands back bytes; a fork takes 1 to 3 ms.
+Elsewhere forks are not to be had or not safe, and the work is done in place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import gc
+import os
+import select
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from onnxviz.errors import ModelError
+
+_MEMORY = 2 << 30
+"""Bytes that the work may take, on top of what the process holds."""
+
+_PATIENCE = 6
+"""Times the processor's seconds that the work may take by the clock, on a machine that does other things as well."""
+
+_DONE, _REFUSED = b"+", b"-"
+
+
+def survive(work: Callable[[], bytes], what: str, seconds: float = 20) -> bytes:
+    """Return what some work gives; refuse the model if it dies of it.
+
+    Parameters
+    ----------
+    work : callable
+        Gives bytes. It runs in a copy of the process: whatever else it changes is lost.
+    what : str
+        Who does it, for messages: "onnx's shape inference".
+    seconds : float
+        Of the processor's time, that it may take.
+
+    Raises
+    ------
+    ModelError
+        If it dies, takes too long or too much memory, or raises a ModelError itself.
+    """
+    if not sys.platform.startswith("linux"):
+        return work()
+    reading, writing = os.pipe()
+    try:
+        with warnings.catch_warnings():
+            # Python warns of forks beside threads; the copy touches nothing that another thread could hold.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process = os.fork()
+    except OSError:  # no process or no memory is left for a copy
+        os.close(reading)
+        os.close(writing)
+        return work()
+    if not process:
+        os.close(reading)
+        _work_and_leave(work, writing, seconds)
+    os.close(writing)
+    answer, status = b"", -1
+    try:
+        answer = _read(reading, _PATIENCE * seconds)
+    finally:
+        os.close(reading)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)  # a copy that has answered, or never will
+        with contextlib.suppress(ChildProcessError):  # someone else has waited for it
+            status = os.waitpid(process, 0)[1]
+    if answer[:1] == _DONE:
+        return answer[1:]
+    if answer[:1] == _REFUSED:
+        raise ModelError(answer[1:].decode("utf-8", "replace"))
+    raise ModelError(f"{what} {_end(status, seconds)} on it; the file is damaged, or made to do harm")
+
+
+def _work_and_leave(work: Callable[[], bytes], writing: int, seconds: float) -> None:
+    """Do the work in the copy, and end it without any of what a process does at its end."""
+    import resource  # not on every system
+
+    try:
+        gc.disable()  # no finalizer of the original's objects may run here
+        faulthandler.disable()
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        limit = round(seconds)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+        held = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = held + _MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
+        try:
+            answer = _DONE + work()
+        except ModelError as error:
+            answer = _REFUSED + str(error).encode("utf-8", "replace")
+        except MemoryError:
+            os._exit(_HUNGRY)
+        rest = memoryview(answer)
+        while rest:
+            rest = rest[os.write(writing, rest) :]
+    finally:
+        os._exit(0)
+
+
+_HUNGRY = 77
+"""Exit code of a copy that ran out of memory."""
+
+
+def _read(reading: int, seconds: float) -> bytes:
+    """Return all that comes through a pipe, until it is closed or the time is up."""
+    parts: list[bytes] = []
+    ends = time.monotonic() + seconds
+    while select.select([reading], [], [], max(0.0, ends - time.monotonic()))[0]:
+        part = os.read(reading, 1 << 20)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+    return b""
+
+
+def _end(status: int, seconds: float) -> str:
+    """Return how a copy ended, as words."""
+    if status >= 0 and os.WIFEXITED(status) and os.WEXITSTATUS(status) == _HUNGRY:
+        return f"takes more than {_MEMORY >> 30} GiB of memory"
+    if status >= 0 and os.WIFSIGNALED(status) and os.WTERMSIG(status) not in (signal.SIGXCPU, signal.SIGKILL):
+        return f"dies ({signal.Signals(os.WTERMSIG(status)).name})"
+    return f"takes more than {seconds:.0f} s"
