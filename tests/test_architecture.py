@@ -31,15 +31,17 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {*GROUND, "model.graph", "model.expectations", "model.tensors", "model.operators"},
         {"torch", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
     ),
-    "model.operators": ({*GROUND, "model.operators"}, {"onnxruntime", "click", "rich", "PIL", "matplotlib"}),
+    # Functions with a kink are ground as well: torch's own, with a gradient that is stated; operators and methods use them.
+    "kinks": ({"errors"}, {"onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
+    "model.operators": ({*GROUND, "kinks", "model.operators"}, {"onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     # The width of a block is the machine's: ONNX Runtime is asked once.
-    "model.operators.blocked_channels": ({*GROUND, "model.operators"}, {"click", "rich", "PIL", "matplotlib"}),
+    "model.operators.blocked_channels": ({*GROUND, "kinks", "model.operators"}, {"click", "rich", "PIL", "matplotlib"}),
     "model.engine": (
-        {*GROUND, "model.graph", "model.operators", "model.engine", "model.tensors.support"},
+        {*GROUND, "kinks", "model.graph", "model.operators", "model.engine", "model.tensors.support"},
         {"onnxruntime", "click", "rich", "PIL", "matplotlib"},
     ),
-    "model": ({*GROUND, "model"}, {"click", "rich", "PIL", "matplotlib"}),
-    "methods": ({*GROUND, "methods"}, {"onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
+    "model": ({*GROUND, "kinks", "model"}, {"click", "rich", "PIL", "matplotlib"}),
+    "methods": ({*GROUND, "kinks", "methods"}, {"onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "drawing": (
         {*GROUND, "drawing", "formats.atomic_file", "formats.image_inputs"},
         {"torch", "onnx", "onnxruntime", "click", "rich"},

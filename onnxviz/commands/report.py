@@ -23,7 +23,6 @@ from onnxviz.commands.options import (
     wrt_option,
 )
 from onnxviz.commands.terminal import Terminal, visible
-from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -121,8 +120,6 @@ def report(terminal: Terminal, /, **options: Any) -> int:
     import onnxviz
     from onnxviz.pages.request import ReportRequest
 
-    if options["output"] is None:
-        raise UsageError("a report is a folder: say where with -o DIR")
     request = requested(ReportRequest, request_options(options))
     places = {name: options[name] for name in ("output", "overwrite", "resume")}
     document = onnxviz.report(options["model_path"], request=request, listener=terminal, **places).document()

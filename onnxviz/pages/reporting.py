@@ -95,9 +95,10 @@ def report(
     request = requested(ReportRequest, keywords) if request is None else request
     place = Output(output, overwrite, resume)
     book = open_book(_file_of(model), request)
+    if place.path is None:
+        raise UsageError("a report is a folder: say where with `output` DIR")
     with _hands(listener, book) as (searching, scoring), place.opened(listener, book.settings) as folder:
-        if folder is None:
-            raise UsageError("a report is a folder: say where (`output`)")
+        assert folder is not None  # `place` has a path
         book.begin(folder)
         for sentence in book.notes:
             listener.note(sentence)

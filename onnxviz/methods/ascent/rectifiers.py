@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onnxviz.model.operators.numbers import kinks
+from onnxviz import kinks
 
 Function = Callable[[Tensor], Tensor]
 

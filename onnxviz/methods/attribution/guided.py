@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onnxviz import kinks
 from onnxviz.methods.attribution.gradients import gradient
 from onnxviz.methods.attribution.result import Attribution
 from onnxviz.methods.attribution.scores import Score
-from onnxviz.model.operators.numbers import kinks
 
 
 def guided_backpropagation(score: Score, inputs: Sequence[Tensor]) -> Attribution:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onnxviz import kinks
 from onnxviz.model.operators.declaration import operator
-from onnxviz.model.operators.numbers import kinks
 
 # In opset 1 this attribute names inputs that may be overwritten. No function here overwrites its inputs.
 _OVERWRITING = ("consumed_inputs",)

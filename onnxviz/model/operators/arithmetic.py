@@ -9,9 +9,9 @@ import torch
 from onnx import TensorProto
 from torch import Tensor
 
+from onnxviz import kinks
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Node, operator
-from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.numbers.integer_types import RANGES, divided, sortable, wrapped
 from onnxviz.model.operators.numbers.vertical_tangents import flattened
 from onnxviz.model.operators.shapes.broadcasting import aligned

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onnxviz import kinks
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.classical.attributes import DOMAIN, class_labels, constant, label_count, remembered, rows
 from onnxviz.model.operators.classical.scores import transformed, two_columns
 from onnxviz.model.operators.declaration import operator
-from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.shapes.allocation import allowed
 
 _MOST_ROUNDS = 100  # the largest number of rounds of pairwise coupling, as in LIBSVM

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onnxviz import kinks
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.numbers import kinks
 
 
 def _elu(x: Tensor, alpha: float = 1.0) -> Tensor:

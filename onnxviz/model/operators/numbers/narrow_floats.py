@@ -11,8 +11,8 @@ import torch
 from onnx import TensorProto
 from torch import Tensor
 
+from onnxviz import kinks
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.numbers.straight_through import straight_through
 
 T = TensorProto

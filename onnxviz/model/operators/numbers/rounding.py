@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onnxviz import kinks
 from onnxviz.model.operators.declaration import Declaration, Gradient, operator
-from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.numbers.straight_through import straight_through
 
 # In opset 1 this attribute names inputs that may be overwritten. No function here overwrites its inputs.

@@ -10,9 +10,9 @@ import torch
 from onnx import TensorProto
 from torch import Tensor
 
+from onnxviz import kinks
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Gradient, Node, operator
-from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.numbers.element_types import type_name
 from onnxviz.model.operators.numbers.integer_types import RANGES, bounds, element_type_of
 from onnxviz.model.operators.numbers.narrow_floats import MINIFLOATS, NARROW_FLOATS, narrowed

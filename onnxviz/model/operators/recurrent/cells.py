@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onnxviz.model.operators.numbers import kinks
+from onnxviz import kinks
 from onnxviz.model.operators.recurrent.activations import Activation
 
 State = tuple[Tensor, ...]

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onnxviz import kinks
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Floats, Ints, operator
-from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.shapes.allocation import allowed
 
 

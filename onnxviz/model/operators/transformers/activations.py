@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onnxviz import kinks
 from onnxviz.model.operators.activations import swish
 from onnxviz.model.operators.declaration import operator
-from onnxviz.model.operators.numbers import kinks
 from onnxviz.model.operators.softmax import over_trailing_axes
 
 MICROSOFT = "com.microsoft"

@@ -14,7 +14,7 @@ from single_node import written
 from torch.utils.checkpoint import checkpoint
 
 import onnxviz
-from onnxviz.model.operators.numbers import kinks
+from onnxviz import kinks
 
 # torch computes a short row, and the end of a long one, number by number, and the rest in vectors, by code of its own.
 LENGTHS = (1, 67)
