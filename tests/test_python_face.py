@@ -17,9 +17,11 @@ from onnxviz.analyses.embedding.request import EmbeddingRequest
 from onnxviz.analyses.examples.request import ExamplesRequest
 from onnxviz.analyses.filters.request import FiltersRequest
 from onnxviz.analyses.keywords import fields_of
+from onnxviz.analyses.maximization.request import MaximizationRequest
 from onnxviz.analyses.verification import VerificationRequest
 from onnxviz.cli import _Verbs
 from onnxviz.commands.options import ASKED_OF_THE_SHELL
+from onnxviz.pages.request import ReportRequest
 
 REQUESTS = {
     "verify": (VerificationRequest, {"show_all"}),
@@ -28,6 +30,8 @@ REQUESTS = {
     "examples": (ExamplesRequest, {"data"}),
     "embed": (EmbeddingRequest, {"data"}),
     "attribute": (AttributionRequest, {"inputs"}),
+    "maximize": (MaximizationRequest, set()),
+    "report": (ReportRequest, set()),
 }
 """The request of each verb, and the parameters of its command that are data or only about the terminal."""
 
@@ -64,18 +68,21 @@ for _ in range(2):
     assert onnxviz.examples(digits, few, "logits[7]", k=2).highest[0]["id"].startswith("array#")
     assert onnxviz.embed(digits, few, "features", method="pca").points.shape == (24, 2)
     assert onnxviz.attribute(digits, seven, "logits[7]", methods=["gradient"]).target == "logits[7]"
+    assert onnxviz.maximize(digits, "logits[7]", steps=2).target == "logits[7]"
+    asked = dict(budget=0, units=1, patterns=["logits"], steps=2, overwrite=True)
+    assert onnxviz.report(digits, {folder!r}, **asked).page.exists()
 print("all")
 """
 
 
-def test_every_function_can_be_called_twice_without_click(samples: Path) -> None:
-    code = CALLS.format(samples=str(samples))
+def test_every_function_can_be_called_twice_without_click(samples: Path, tmp_path: Path) -> None:
+    code = CALLS.format(samples=str(samples), folder=str(tmp_path / "report"))
     ran = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
     assert ran.stdout.split() == ["all"], ran.stderr
 
 
 def test_the_package_imports_neither_torch_nor_click(samples: Path) -> None:
-    code = "import sys, onnxviz; onnxviz.attribute, onnxviz.embed, onnxviz.examples; "
+    code = "import sys, onnxviz; onnxviz.attribute, onnxviz.embed, onnxviz.examples, onnxviz.maximize, onnxviz.report; "
     code += "print([name for name in ('torch', 'click', 'matplotlib', 'onnxruntime') if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
