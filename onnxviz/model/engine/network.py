@@ -11,9 +11,8 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError, UnsupportedOperators, UsageError
 from onnxviz.model.engine.conversion import MISSING, Conversion
-from onnxviz.model.engine.packed_convolutions import packed
-from onnxviz.model.engine.plan import Plan, Redirect
-from onnxviz.model.engine.segments import Segments
+from onnxviz.model.engine.passes import CHECKPOINT, PACK, WRITTEN, rewritten
+from onnxviz.model.engine.plan import Redirect
 from onnxviz.model.graph.constants import from_proto
 from onnxviz.model.operators.declaration import Declaration
 from onnxviz.model.operators.numbers.element_types import carrier, from_numpy
@@ -90,15 +89,15 @@ class Network:
             return values[name]
 
         conversion = Conversion(part.opsets, model.source.folder, straight_through, model.fake_quantized)
-        self.plan = conversion.plan(part.nodes, self.inputs, list(dict.fromkeys(tensors)), constant, dict(part.types))
+        plan = conversion.plan(part.nodes, self.inputs, list(dict.fromkeys(tensors)), constant, dict(part.types))
         if conversion.unsupported:
             raise UnsupportedOperators(list(conversion.unsupported.values()))
-        _order_channels_last(self.plan)
+        self.plan = rewritten(plan, WRITTEN)
         if self.device.type != "cpu":
             self.plan.to(self.device)
         # What stands in for an operator is called in the plan as it was written.
-        self._written = Segments(self.plan).run
-        self._fastest = Segments(packed(self.plan)).run if self.device.type == "cpu" else self._written
+        self._written = rewritten(self.plan, (CHECKPOINT,))
+        self._fastest = rewritten(self.plan, (PACK, CHECKPOINT))
 
     def replacing(
         self, functions: Mapping[str, Callable[..., Any]]
@@ -160,8 +159,8 @@ class Network:
 
     def _run(self, inputs: Mapping[str, Tensor | np.ndarray], redirect: Redirect | None) -> dict[str, Tensor]:
         fed = [self._feed(name, inputs) for name in self.inputs]
-        run = self._fastest if redirect is None else self._written
-        answer = dict(zip(self.plan.outputs, run(fed, redirect), strict=True))
+        plan = self._fastest if redirect is None else self._written
+        answer = dict(zip(plan.outputs, plan.run(fed, (), redirect), strict=True))
         return {name: answer[name] for name in self.tensors}
 
     def _feed(self, name: str, inputs: Mapping[str, Any]) -> Any:
@@ -193,16 +192,3 @@ class Network:
 
 def _written(shape: tuple[Any, ...] | None) -> str:
     return "x".join("?" if size is None else str(size) for size in shape or ()) or "none"
-
-
-def _order_channels_last(plan: Plan) -> None:
-    """Keep the kernels of 2-D convolutions channels-last; torch's convolutions then keep pictures so, without being asked.
-
-    Forward and backward take 0.7 to 0.95 of the time so on a CPU (`benchmarks/memory_format.py`); no value changes.
-    """
-    for step in plan.every_step():
-        if step.declaration.operator != "Conv" or step.declaration.domain or len(step.arguments) < 2:
-            continue
-        kernels = step.arguments[1]
-        if isinstance(kernels, Tensor) and kernels.ndim == 4:
-            step.arguments[1] = kernels.contiguous(memory_format=torch.channels_last)
