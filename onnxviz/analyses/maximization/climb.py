@@ -67,7 +67,7 @@ def climb(task: Task, todo: list[tuple[Objective, Objective]], told: Told) -> It
     import torch
 
     from onnxviz.methods.ascent.search import search
-    from onnxviz.model.expectations.resting import samples_at_once
+    from onnxviz.model.probing.measured_sizes import samples_at_once
 
     tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
     measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
@@ -75,7 +75,7 @@ def climb(task: Task, todo: list[tuple[Objective, Objective]], told: Told) -> It
     network = None if blind else task.network(tensors)
     session = task.session(measured)
     check = torch_copy(task, measured) if blind or measured != tensors else network
-    at_once = samples_at_once(task.model, task.moving.in_graph(tensors), task.moving.stops, task.shape)
+    at_once = samples_at_once(task.model, task.moving.in_graph(tensors), task.moving.stops, task.shape, task.held)
     held = {name: torch.as_tensor(value) for name, value in task.held.items()}
     measure = measurement(task, session, check)
     score = scorer(task, session, at_once)

@@ -140,8 +140,9 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
     from onnxviz.analyses.maximization.references import check_like, read_example, surroundings
     from onnxviz.analyses.maximization.size_and_window import check_sized, resized_model, seen_windows, size_remark
     from onnxviz.methods.devices import choose_device
-    from onnxviz.model.expectations.resting import activation_elements, rest
+    from onnxviz.model.expectations.resting import rest
     from onnxviz.model.graph.labels import class_names
+    from onnxviz.model.probing.measured_sizes import activation_elements, operator_count
     from onnxviz.model.probing.range_probe import probe_range
     from onnxviz.model.probing.runnable_sizes import runnable_sizes
 
@@ -203,8 +204,11 @@ def prepare(terminal: Terminal, options: dict[str, Any], model: Model | None = N
         if options["data"] is not None and samples is None:
             samples = SampleBatches(options["data"], expected, shape, features.rows, rate=rate)
     reached = moving.in_graph(name for one in climbed for name in one.tensors)
-    count = len(model.cut(reached, moving.stops).nodes)
-    numbers = activation_elements(model, reached, moving.stops, shape)
+    still = [name for name in model.cut(reached, moving.stops).inputs if name not in (moving.name, *moving.inputs)]
+    others = rest(model, still, held, dims, shapes)
+    count, numbers = (
+        measure(model, reached, moving.stops, shape, others) for measure in (operator_count, activation_elements)
+    )
     costly = not space.spectral and optimizer != "cma" and (np.prod(shape[1:]) > LARGE or count > LONG)
     vast = space.spectral and optimizer != "cma" and numbers > VAST
     settings = _settings(space, expected, optimizer, bool(costly), vast, options)
@@ -274,7 +278,7 @@ LONG = 512
 """So are graphs of more operators than this, of which each step runs all, forward and back."""
 
 VAST = 100_000_000
-"""Pictures and signals of which a pass holds more numbers than this are searched in 32 steps: a road segmenter, which holds 345
+"""Pictures and signals of which a pass holds more numbers than this are searched in 32 steps: a road segmenter, which holds 238
 million at 512 x 896, then reaches .996, and .999 in 64."""
 
 MACO_LOOKS = 6

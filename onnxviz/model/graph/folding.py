@@ -134,14 +134,16 @@ class _Folding:
         self.own = {name: name for name in self.open}
         self.types = self._inferred()
         self.loose = {name for name, kind in self.types.items() if not self._is_settled(kind)}
-        self.values = {name: Known(self._as_declared(name, value)) for name, value in held.items()}
-        self.derived = set(held)
+        typed_values = {name: self._as_declared(name, value) for name, value in held.items()}
+        self.values = {name: Known(value) for name, value in typed_values.items() if value.dtype.kind in "biuf"}
+        self.derived = set(self.values)
         self.changed: set[str] = set()
         self.nodes: list[NodeProto] = []
         self.settled: dict[str, np.ndarray] = {}
         self.folder = model.source.folder
         self.taken = set(model.tensors)
         self.inside: Counter[str] | None = None
+        self.inlined: set[str] = set()
         self.room = _ROOM
 
     # The start: inputs, and types by ONNX's own inference.
@@ -295,7 +297,8 @@ class _Folding:
         if all(name in self.types and name not in self.loose for name in node.output if name):
             return
         newly = any(name in self.values or name in self.changed for name in node.input)
-        if not newly and node.op_type not in _TOLD and all(name in self.types for name in node.output if name):
+        inferred = all(name in self.types and name not in self.inlined for name in node.output if name)
+        if inferred and not newly and node.op_type not in _TOLD:
             return
         data = {}
         for name in node.input:
@@ -396,6 +399,7 @@ class _Folding:
             kind = weight.values.data_type if isinstance(weight, SparseTensorProto) else weight.data_type
             self.types.setdefault(names[name], onnx.helper.make_tensor_type_proto(kind, weight.dims))
         inlined = [structure.renamed(one, names) for one in nodes]
+        self.inlined.update(name for one in inlined for name in one.output)
         self.inside.update(name for one in inlined for name in _names_inside(one))
         # What a branch hands out as it is, from around it or twice.
         return inlined + [
