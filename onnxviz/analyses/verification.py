@@ -218,14 +218,13 @@ def agreements(
 
 def _portions(model: Model, names: list[str], inputs: dict[str, Any]) -> list[list[str]]:
     """Divide tensors, in order, so that the values of those that are compared at once do not fill the memory."""
-    from onnxviz.model.expectations.resting import elements
+    from onnxviz.model.probing.measured_sizes import tensor_elements
 
-    sizes = [size for value in inputs.values() for size in value.shape[1:]]
-    batch = max((value.shape[0] for value in inputs.values() if value.ndim), default=1)
+    elements = tensor_elements(model, names, inputs)
     portions: list[list[str]] = []
     room = 0
     for name in names:
-        size = elements(model.tensors[name], max(sizes, default=1)) * batch * 4
+        size = elements[name] * 4
         if not portions or size > room:
             portions.append([])
             room = _AT_ONCE

@@ -210,7 +210,7 @@ def divide(
     EvaluationError
         If ONNX Runtime refuses the samples.
     """
-    from onnxviz.model.expectations.resting import activation_elements
+    from onnxviz.model.probing.measured_sizes import activation_elements
 
     with closing(feed.batches(data, 2, tally)) as batches:
         first = next(batches, None)
@@ -222,7 +222,7 @@ def divide(
     work.settle(shapes)
     shape = (1, *(size or 256 for size in feed.shapes[feed.main]))
     sample = sum(math.prod(array.shape[1:]) * array.itemsize for array in arrays.values())
-    elements = activation_elements(feed.model, list(work.tensors), [], shape)
+    elements = activation_elements(feed.model, list(work.tensors), [], shape, feed.held)
     most = min(
         _MOST,
         _WORK // elements,

@@ -170,7 +170,7 @@ class Book:
 
     def begin(self, folder: OutputFolder) -> None:
         """Settle what is wanted, look at the model as a whole, and write the page with what is there."""
-        from onnxviz.model.expectations.resting import activation_elements
+        from onnxviz.model.probing.measured_sizes import elements_of_each
 
         self.report = ReportFolder(folder, self.model.digest, self.settings, self.links, self._lines.words("maximize"))
         # From the first second on there is a page to be opened.
@@ -188,7 +188,8 @@ class Book:
         self._planned = {aim.tensor: jobs(aim, wanted[aim.tensor], size) for aim in self._aims}
         self.jobs = in_turn(list(self._planned.values()), sum(aim.tensor in outputs for aim in self._aims))
         shape = self.fed[self.moving].shape if self.moving else ()
-        self._cost = {aim.tensor: activation_elements(self.model, [aim.tensor], [], shape) for aim in self._aims}
+        others = {name: value for name, value in self.fed.items() if name != self.moving}
+        self._cost = elements_of_each(self.model, [aim.tensor for aim in self._aims], shape, others)
         planned = {aim: [unit for job in self._planned[aim.tensor] for unit in job.units] for aim in self._aims}
         names = [*sorted(outputs, key=order.__getitem__), *(name for name in names if name not in outputs)]
         self.seen.plan(self.report, planned, aims(self.model, names, self.fed) if self.seen.given else [])

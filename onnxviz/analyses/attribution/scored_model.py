@@ -136,11 +136,13 @@ class ScoredModel:
 
     def at_once(self, objective: Objective) -> int:
         """Return how many samples fit into memory."""
-        from onnxviz.model.expectations.resting import samples_at_once
+        from onnxviz.model.probing.measured_sizes import samples_at_once
 
         fed = self.task.fed
-        shape = max((one.sample.shape for one in fed.explained), key=lambda sizes: int(np.prod(sizes)))
-        return min(64, samples_at_once(self.task.model, list(objective.tensors), fed.stops, shape))
+        largest = max(fed.explained, key=lambda one: one.sample.size)
+        others = {name: value for name, value in fed.feeds.items() if name != largest.name}
+        tensors = list(objective.tensors)
+        return min(64, samples_at_once(self.task.model, tensors, fed.stops, largest.sample.shape, others))
 
     def attribute(self, aim: Aim, method: str, difference: float) -> Attribution:
         """Run one method.

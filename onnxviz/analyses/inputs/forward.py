@@ -57,7 +57,7 @@ class Forward:
         at_once: int | None = None,
     ) -> None:
         from onnxviz.formats.prefetch import cores
-        from onnxviz.model.expectations.resting import samples_at_once
+        from onnxviz.model.probing.measured_sizes import samples_at_once
 
         self.feed = feed
         self.tensors = tuple(dict.fromkeys(tensors))
@@ -70,7 +70,7 @@ class Forward:
             self.at_once = at_once
             return
         shape = (1, *(size or 256 for size in feed.shapes[feed.main]))
-        room = samples_at_once(feed.model, list(self.tensors), [], shape)
+        room = samples_at_once(feed.model, list(self.tensors), [], shape, feed.held)
         self.at_once = self._fixed or max(1, min(_MOST_AT_ONCE, room // runs, _ROOM // self._bytes(math.prod(shape))))
 
     def __call__(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

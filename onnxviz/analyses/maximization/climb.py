@@ -58,7 +58,7 @@ class Instruments:
     @classmethod
     def of(cls, search: Search, todo: Sequence[tuple[Objective, Objective]]) -> Instruments:
         """Return the instruments for some targets, each given with what is climbed for it."""
-        from onnxviz.model.expectations.resting import samples_at_once
+        from onnxviz.model.probing.measured_sizes import samples_at_once
 
         tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
         measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
@@ -66,7 +66,9 @@ class Instruments:
         network = None if blind else search.network(tensors)
         session = search.session(measured)
         check = torch_copy(search, measured) if blind or measured != tensors else network
-        at_once = samples_at_once(search.model, search.moving.in_graph(tensors), search.moving.stops, search.shape)
+        at_once = samples_at_once(
+            search.model, search.moving.in_graph(tensors), search.moving.stops, search.shape, search.held
+        )
         score = scorer(search, session, at_once)
         climbed = score if measured == tensors else scorer(search, search.session(tensors), at_once)
         moving = search_scorer(search, tensors, at_once) if blind else None

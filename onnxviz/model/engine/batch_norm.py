@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 
-from onnxviz.model.engine.plan import Step
+from onnxviz.model.engine.plan import Plan, Slot, Step
 
 
-def absorb(convolution: Step, normalization: Step) -> bool:
+def absorb_batch_norms(plan: Plan) -> Plan:
+    """Fold each batch normalization into the convolution that makes its input, where nothing else reads that.
+
+    Parameters
+    ----------
+    plan : Plan
+        Changed in place, its bodies too.
+    """
+    readers = Counter(position for step in plan.steps for position in step.positions())
+    readers.update(result.position for result in plan.results if isinstance(result, Slot))
+    makers: dict[int, Step] = {}
+    steps = []
+    for step in plan.steps:
+        for body in step.inner:
+            body.plan = absorb_batch_norms(body.plan)
+        source = step.arguments[0] if step.arguments else None
+        if (
+            step.declaration.operator == "BatchNormalization"
+            and not step.declaration.domain
+            and isinstance(source, Slot)
+            and source.position in makers
+            and readers[source.position] == 1
+            and not any(position >= 0 for position in step.outputs[1:])
+            and _absorb(makers[source.position], step)
+        ):
+            makers[source.position].outputs = step.outputs[:1]
+            makers[step.outputs[0]] = makers[source.position]
+            continue
+        makers.update((position, step) for position in step.outputs)
+        steps.append(step)
+    plan.steps = steps
+    return plan
+
+
+def _absorb(convolution: Step, normalization: Step) -> bool:
     """Fold a batch normalization into the convolution that makes its input.
 
     Parameters

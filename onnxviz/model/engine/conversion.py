@@ -1,4 +1,4 @@
-"""From ONNX nodes to a `Plan`: find each operator, fold what is constant, expand what the schema defines by other operators."""
+"""From ONNX nodes to a `Plan`: find each operator, expand what the schema defines by other operators."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto
 
-from onnxviz.errors import EvaluationError, ModelError, OnnxvizError, Unsupported
+from onnxviz.errors import EvaluationError, ModelError, Unsupported
 from onnxviz.model.engine.attributes import attribute_value
-from onnxviz.model.engine.batch_norm import absorb
-from onnxviz.model.engine.equal_classes import settle_equal_classes
-from onnxviz.model.engine.fusion import fuse
 from onnxviz.model.engine.plan import Body, Plan, Slot, Step
 from onnxviz.model.graph import structure
 from onnxviz.model.graph.constants import Weight, read_array
@@ -81,7 +77,7 @@ class Conversion:
         types: MutableMapping[str, TypeProto],
         depth: int = 0,
     ) -> Plan:
-        """Convert nodes that stand in an order in which they can run.
+        """Convert nodes that stand in an order in which they can run; `passes.rewritten` makes the plan that runs.
 
         Parameters
         ----------
@@ -137,7 +133,6 @@ class _Builder:
         self.known: dict[str, Any] = {}
         self.captured: list[str] = []
         self.steps: list[Step] = []
-        self.made_by: dict[int, Step] = {}
 
     def build(self, nodes: list[NodeProto]) -> Plan:
         self.readers = Counter(name for node in nodes for name in structure.read_by(node))
@@ -159,22 +154,8 @@ class _Builder:
                 for one in inner:
                     self.readers.update(structure.read_by(one))
                 pending.extendleft((one, inner_opsets, depth + 1, tensor) for one in reversed(inner))
-            for name in structure.read_by(node):
-                self.readers[name] -= 1
-                if not self.readers[name]:
-                    self.known.pop(name, None)  # a folded value that nothing reads any more
-        plan = Plan(
-            self.inputs,
-            tuple(self.captured),
-            self.outputs,
-            [self._value(name) for name in self.outputs],
-            self.steps,
-            self.size,
-        )
-        fuse(plan)
-        settle_equal_classes(plan)
-        plan.finish()
-        return plan
+        results = [self._value(name) for name in self.outputs]
+        return Plan(self.inputs, tuple(self.captured), self.outputs, results, self.steps, self.size)
 
     def _value(self, name: str) -> Any:
         """Return the constant or the slot behind a name; None for an input that is left out."""
@@ -217,12 +198,8 @@ class _Builder:
             self.conversion.refuse(node, version, tensor, str(error))
             self._assign_slots(node)
             return None
-        if self._fold(step) or self._absorb(step):
-            return None
         step.outputs = self._assign_slots(node)
         self.steps.append(step)
-        for position in step.outputs:
-            self.made_by[position] = step
         return None
 
     def _infer(self, node: NodeProto, version: int) -> None:
@@ -268,10 +245,7 @@ class _Builder:
             keywords["node"] = described
         step = Step(declaration, described, label, arguments, keywords, bodies, [])
         step.rounded = TensorProto.BFLOAT16 in described.output_types
-        for place, argument in enumerate(arguments):
-            convert = step.converter(place)
-            if convert is not None and isinstance(argument, torch.Tensor):
-                arguments[place] = convert(argument)
+        step.convert()
         return step
 
     def _attributes(
@@ -332,48 +306,6 @@ class _Builder:
             nodes, inputs, [value.name for value in graph.output], constant, types, self.depth + 1
         )
         return Body(plan, [self._value(name) for name in plan.captured])
-
-    def _fold(self, step: Step) -> bool:
-        """Compute a step now if nothing it reads can change."""
-        if not step.declaration.deterministic or any(isinstance(argument, Slot) for argument in step.arguments):
-            return False
-        for body in step.bodies.values():
-            for one in body if isinstance(body, tuple) else (body,):
-                if any(isinstance(value, Slot) for value in one.captures) or self.conversion.unsupported:
-                    return False
-                if not all(inner.declaration.deterministic for inner in one.plan.every_step()):
-                    return False
-        step.prepare()
-        try:
-            with torch.no_grad():
-                value = step.call([], torch.device("cpu"), None)
-        except OnnxvizError:
-            return False  # it may stand in a branch that is never taken: it fails when it is reached
-        parts = value if isinstance(value, tuple) else (value,)
-        for name, part in zip(step.node.outputs, parts, strict=False):
-            if name and self.readers[name]:
-                self.known[name] = part
-        return True
-
-    def _absorb(self, step: Step) -> bool:
-        """Fold a batch normalization into the convolution before it, if nothing else reads that convolution's output."""
-        if (
-            step.declaration.operator != "BatchNormalization"
-            or step.declaration.domain
-            or not isinstance(step.arguments[0], Slot)
-        ):
-            return False
-        convolution = self.made_by.get(step.arguments[0].position)
-        if (
-            convolution is None
-            or self.readers[step.node.inputs[0]] != 1
-            or any(self.readers[name] for name in step.node.outputs[1:] if name)
-        ):
-            return False
-        if not absorb(convolution, step):
-            return False
-        self.slots[step.node.outputs[0]] = step.arguments[0]
-        return True
 
 
 def _first_output(node: NodeProto) -> str:

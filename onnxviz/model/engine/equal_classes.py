@@ -42,7 +42,7 @@ _POOLS = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPoo
 """Both treat every channel alike: equal ones stay equal."""
 
 
-def settle_equal_classes(plan: Plan) -> None:
+def settle_equal_classes(plan: Plan) -> Plan:
     """Give every softmax over classes that are equal by construction its exact answer and its exact gradient, zero.
 
     Parameters
@@ -64,6 +64,7 @@ def settle_equal_classes(plan: Plan) -> None:
         if axis is not None:
             function = _of_equals(step.declaration.function, axis, step.node.version >= 13)
             step.declaration = replace(step.declaration, function=function)
+    return plan
 
 
 def _position(step: Step) -> int:

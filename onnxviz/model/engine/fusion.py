@@ -24,13 +24,13 @@ _CUBIC = 0.044715
 """The coefficient of the cube in Gelu's tanh form (Hendrycks and Gimpel 2016)."""
 
 
-def fuse(plan: Plan) -> None:
-    """Replace the patterns that torch has kernels for, in place.
+def fuse(plan: Plan) -> Plan:
+    """Replace the patterns that torch has kernels for.
 
     Parameters
     ----------
     plan : Plan
-        Complete except for `Plan.finish`.
+        Complete except for `Plan.finish`; changed in place.
     """
     for pattern in (_gelu, _layer_norm, _attention, _linear):
         graph = _Graph(plan)
@@ -38,6 +38,7 @@ def fuse(plan: Plan) -> None:
         replaced = {id(fusion.steps[-1]): fusion.step() for fusion in fusions}
         dropped = {id(step) for fusion in fusions for step in fusion.steps[:-1]}
         plan.steps = [replaced.get(id(step), step) for step in plan.steps if id(step) not in dropped]
+    return plan
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError, UnsupportedOperators, UsageError
 from onnxviz.model.engine.conversion import MISSING, Conversion
-from onnxviz.model.engine.packed_convolutions import packed
+from onnxviz.model.engine.passes import CHECKPOINT, PACK, WRITTEN, rewritten
 from onnxviz.model.engine.plan import Plan, Redirect
-from onnxviz.model.engine.segments import Segments
 from onnxviz.model.graph.constants import from_proto
+from onnxviz.model.graph.folding import computes_sizes, folded
 from onnxviz.model.operators.declaration import Declaration
 from onnxviz.model.operators.numbers.element_types import carrier, from_numpy
 from onnxviz.model.tensors.support import reach
@@ -68,6 +69,7 @@ class Network:
     ) -> None:
         part = model.cut(tensors, wrt)
         self.model = model
+        self._part = part
         self.tensors = tuple(tensors)
         self.inputs = tuple(part.inputs)
         self.device = torch.device(device)
@@ -78,27 +80,43 @@ class Network:
             for name, info in part.tensors.items()
             if name in self._types
         }
-        fed = set(self.inputs)
+        # Whatever the batch, and the sizes that the file settles: a network of other ones is converted when they come.
+        self._settled = {name: part.tensors[name].shape for name in self.inputs}
+        batches = {name: (None, *shape[1:]) for name, shape in self._settled.items() if shape}
+        self._folded = folded(part, batches) if computes_sizes(part) else part
+        self.plan = self._plan(self._folded)
+        # What stands in for an operator is called in the plan as it was written.
+        self._written = rewritten(self.plan, (CHECKPOINT,))
+        self._fastest = rewritten(self.plan, (PACK, CHECKPOINT))
+
+    def _plan(self, part: Graph) -> Plan:
+        """Return the plan of a graph, on the device, as far as other functions can still stand in for its operators."""
         values: dict[str, Tensor] = {}
 
         def constant(name: str) -> Any:
-            if name in fed or name not in part.constants:
+            if name in part.inputs or name not in part.constants:
                 return MISSING
             # Read when asked for and kept by the steps alone: at most one copy of the weights is made.
             if name not in values:
                 values[name] = from_numpy(part.weight(name))
             return values[name]
 
-        conversion = Conversion(part.opsets, model.source.folder, straight_through, model.fake_quantized)
-        self.plan = conversion.plan(part.nodes, self.inputs, list(dict.fromkeys(tensors)), constant, dict(part.types))
+        folder, passing = self.model.source.folder, self.model.fake_quantized
+        conversion = Conversion(part.opsets, folder, self.straight_through, passing)
+        outputs = list(dict.fromkeys(self.tensors))
+        plan = conversion.plan(part.nodes, self.inputs, outputs, constant, dict(part.types))
         if conversion.unsupported:
             raise UnsupportedOperators(list(conversion.unsupported.values()))
-        _order_channels_last(self.plan)
+        plan = rewritten(plan, WRITTEN)
         if self.device.type != "cpu":
-            self.plan.to(self.device)
-        # What stands in for an operator is called in the plan as it was written.
-        self._written = Segments(self.plan).run
-        self._fastest = Segments(packed(self.plan)).run if self.device.type == "cpu" else self._written
+            plan.to(self.device)
+        return plan
+
+    @cached_property
+    def _of_any_size(self) -> tuple[Plan, Plan]:
+        """The plans, as written and the fastest, for sizes other than those that the file settles."""
+        plan = self._plan(self._part)
+        return rewritten(plan, (CHECKPOINT,)), rewritten(plan, (PACK, CHECKPOINT))
 
     def replacing(
         self, functions: Mapping[str, Callable[..., Any]]
@@ -160,9 +178,21 @@ class Network:
 
     def _run(self, inputs: Mapping[str, Tensor | np.ndarray], redirect: Redirect | None) -> dict[str, Tensor]:
         fed = [self._feed(name, inputs) for name in self.inputs]
-        run = self._fastest if redirect is None else self._written
-        answer = dict(zip(self.plan.outputs, run(fed, redirect), strict=True))
+        written, fastest = (self._written, self._fastest) if self._fits(fed) else self._of_any_size
+        plan = fastest if redirect is None else written
+        answer = dict(zip(plan.outputs, plan.run(fed, (), redirect), strict=True))
         return {name: answer[name] for name in self.tensors}
+
+    def _fits(self, fed: list[Any]) -> bool:
+        """Tell whether values have the sizes that the graph was folded for."""
+        return self._folded is self._part or all(
+            shape is None
+            or not isinstance(value, Tensor)
+            or all(
+                not isinstance(size, int) or size == own for size, own in zip(shape[1:], value.shape[1:], strict=False)
+            )
+            for shape, value in zip(self._settled.values(), fed, strict=True)
+        )
 
     def _feed(self, name: str, inputs: Mapping[str, Any]) -> Any:
         if name not in inputs:
@@ -193,16 +223,3 @@ class Network:
 
 def _written(shape: tuple[Any, ...] | None) -> str:
     return "x".join("?" if size is None else str(size) for size in shape or ()) or "none"
-
-
-def _order_channels_last(plan: Plan) -> None:
-    """Keep the kernels of 2-D convolutions channels-last; torch's convolutions then keep pictures so, without being asked.
-
-    Forward and backward take 0.7 to 0.95 of the time so on a CPU (`benchmarks/memory_format.py`); no value changes.
-    """
-    for step in plan.every_step():
-        if step.declaration.operator != "Conv" or step.declaration.domain or len(step.arguments) < 2:
-            continue
-        kernels = step.arguments[1]
-        if isinstance(kernels, Tensor) and kernels.ndim == 4:
-            step.arguments[1] = kernels.contiguous(memory_format=torch.channels_last)

@@ -43,9 +43,9 @@ def packed(plan: Plan) -> Plan:
     Returns
     -------
     Plan
-        The same where there is nothing to gain.
+        The same where there is nothing to gain, as on a GPU.
     """
-    if not _available():
+    if plan.device.type != "cpu" or not _available():
         return plan
     graph = _Readers(plan)
     instead: dict[int, Step | None] = {}
@@ -75,9 +75,7 @@ def packed(plan: Plan) -> Plan:
         steps.append(replace(chosen))
     if room == _KEPT:
         return plan
-    faster = replace(plan, steps=steps)
-    faster.finish()
-    return faster
+    return replace(plan, steps=steps)
 
 
 class _Readers:

@@ -82,12 +82,31 @@ class Step:
             else None
         )
 
+    def convert(self) -> None:
+        """Turn constants that the operator takes as Python numbers into those.
+
+        Raises
+        ------
+        OnnxvizError
+            If one of them is no such number.
+        """
+        for place, argument in enumerate(self.arguments):
+            convert = self.converter(place)
+            if convert is not None and isinstance(argument, torch.Tensor):
+                self.arguments[place] = convert(argument)
+
+    @property
+    def inner(self) -> Iterator[Body]:
+        """The bodies, one after the other."""
+        for body in self.bodies.values():
+            yield from body if isinstance(body, tuple) else (body,)
+
     def positions(self) -> Iterator[int]:
         """Yield the places that the step and its bodies read, each as often as it is read."""
         for argument in self.arguments:
             if isinstance(argument, Slot):
                 yield argument.position
-        for body in _bodies(self):
+        for body in self.inner:
             for value in body.captures:
                 if isinstance(value, Slot):
                     yield value.position
@@ -155,6 +174,10 @@ class Plan:
         In order.
     size : int
         How many places the environment has.
+    device : torch.device
+        Where the constants lie and the work is done.
+    runner : callable or None
+        What `run` hands its inputs and its redirect to, in place of one step after the other.
     """
 
     inputs: tuple[str, ...]
@@ -164,9 +187,10 @@ class Plan:
     steps: list[Step]
     size: int
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    runner: Callable[[Sequence[Any], Redirect | None], tuple[Any, ...]] | None = None
 
     def finish(self) -> None:
-        """Settle which values are dropped after which step."""
+        """Settle which values are dropped after which step, in bodies too."""
         kept = {result.position for result in self.results if isinstance(result, Slot)}
         last: dict[int, int] = {}
         for number, step in enumerate(self.steps):
@@ -182,6 +206,8 @@ class Plan:
                 released.setdefault(number, []).append(position)
         for number, step in enumerate(self.steps):
             step.release = tuple(released.get(number, ()))
+            for body in step.inner:
+                body.plan.finish()
 
     def run(
         self, inputs: Sequence[Any], captured: Sequence[Any] = (), redirect: Redirect | None = None
@@ -193,6 +219,8 @@ class Plan:
         EvaluationError
             If an operator refuses its inputs; the message names it.
         """
+        if self.runner is not None:
+            return self.runner(inputs, redirect)
         environment = self.environment(inputs, captured)
         self.advance(environment, self.steps, redirect)
         return self.found(environment)
@@ -236,14 +264,14 @@ class Plan:
         for step in self.steps:
             step.arguments = [_moved(argument, device) for argument in step.arguments]
             step.keywords = {name: _moved(value, device) for name, value in step.keywords.items()}
-            for body in _bodies(step):
+            for body in step.inner:
                 body.plan.to(device)
 
     def every_step(self) -> Iterator[Step]:
         """Yield the steps, those of bodies among them."""
         for step in self.steps:
             yield step
-            for body in _bodies(step):
+            for body in step.inner:
                 yield from body.plan.every_step()
 
 
@@ -285,11 +313,6 @@ def _bind(
         return tuple(_bind(one, environment, device, redirect) for one in body)
     values = [environment[value.position] if isinstance(value, Slot) else value for value in body.captures]
     return BoundBody(body.plan, values, redirect)
-
-
-def _bodies(step: Step) -> Iterator[Body]:
-    for body in step.bodies.values():
-        yield from body if isinstance(body, tuple) else (body,)
 
 
 def _moved(value: Any, device: torch.device) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,17 @@ LIMIT = 3 << 30
 
 _SHALLOW = 256
 """Of fewer steps there is little to be gained."""
+
+
+def checkpointed(plan: Plan) -> Plan:
+    """Return a plan that runs in segments where a gradient would take more memory than the limit.
+
+    Parameters
+    ----------
+    plan : Plan
+        Left as it is; the new one shares its steps.
+    """
+    return replace(plan, runner=Segments(plan).run)
 
 
 class Segments:

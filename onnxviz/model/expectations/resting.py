@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,13 +10,6 @@ from onnxviz.model.expectations.compared import compared_number
 from onnxviz.model.expectations.contract_reading import contract
 from onnxviz.model.expectations.sample_inputs import settled_shape
 from onnxviz.model.graph.graph import Graph
-from onnxviz.model.graph.resized import resized
-from onnxviz.model.graph.tensor_info import TensorInfo
-
-_WORKING_SET = 1 << 30
-"""Bytes that one batch's activations may take, forward and backward."""
-
-_MOST_AT_ONCE = 512
 
 
 def resting_input(model: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -70,37 +62,3 @@ def rest(
         name: held[name] if name in held else resting_input(model, name, settled_shape(model, name, dims, shapes))
         for name in names
     }
-
-
-def samples_at_once(model: Graph, tensors: list[str], wrt: list[str], shape: tuple[int, ...]) -> int:
-    """Return how many samples fit into the working set, judged by the sizes of the activations that the graph declares.
-
-    Parameters
-    ----------
-    model : Graph
-        The model.
-    tensors, wrt : list of str
-        What is computed, from what.
-    shape : tuple of int
-        Of the moving input, with the batch; stands for every size that the graph leaves open.
-    """
-    # Forward values, gradients, and the copies that convolutions make.
-    return max(1, min(_MOST_AT_ONCE, _WORKING_SET // (activation_elements(model, tensors, wrt, shape) * 4 * 3)))
-
-
-def activation_elements(model: Graph, tensors: list[str], wrt: list[str], shape: tuple[int, ...]) -> int:
-    """Return how many numbers the activations of one sample are; the parameters are those of `samples_at_once`."""
-    part = model.cut(tensors, wrt)
-    moving = [name for name in wrt or part.inputs if name in part.inputs]
-    if len(moving) == 1 and len(part.inputs[moving[0]].shape or ()) == len(shape):
-        # Sizes that the file leaves open follow from the input's, as a detector's for pictures of any size.
-        part = resized(part, moving[0], shape)
-    open_size = max(shape[1:], default=1)
-    return math.prod(shape[1:]) + sum(elements(part.tensors[name], open_size) for name in part.producers)
-
-
-def elements(info: TensorInfo, open_size: int) -> int:
-    """Return how many numbers one sample of a tensor is; `open_size` stands for sizes that are not known, 0 for an unknown shape."""
-    if info.shape is None:
-        return 0
-    return math.prod(size if isinstance(size, int) else min(open_size, 256) for size in info.shape[1:])

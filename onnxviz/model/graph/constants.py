@@ -108,13 +108,21 @@ def declare(graph: GraphProto, constants: Mapping[str, Weight]) -> None:
             tensor.data_type = weight.values.data_type
             tensor.dims.extend(weight.dims)
             tensor.data_location = TensorProto.EXTERNAL
-        elif not external_data.is_external(weight) and weight.ByteSize() <= _INLINE:
+        elif _is_small(weight):
             tensor.CopyFrom(weight)
         else:
             tensor.data_type = weight.data_type
             tensor.dims.extend(weight.dims)
             tensor.data_location = TensorProto.EXTERNAL
         tensor.name = name  # a Constant node's tensor may bear another name, or none
+
+
+def _is_small(weight: TensorProto) -> bool:
+    """Tell whether a constant stays in the graph; its bytes are counted only where its shape does not tell."""
+    # Four elements of the narrowest types share a byte; and counting writes the whole tensor out.
+    if external_data.is_external(weight) or math.prod(weight.dims) > 4 * _INLINE:
+        return False
+    return bool(weight.ByteSize() <= _INLINE)
 
 
 def tensors_in(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
@@ -188,6 +196,11 @@ def read_array(weight: Weight, folder: Path | None, what: str) -> np.ndarray:
         return array
     except (ValueError, TypeError, IndexError, KeyError) as error:
         raise ModelError(f"{what} cannot be read ({error}); the file is damaged") from None
+
+
+def to_proto(name: str, array: np.ndarray) -> TensorProto:
+    """Return an array as a constant of a graph."""
+    return onnx.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
 
 
 def from_proto(value: Any, what: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TypeProto
 
 from onnxviz.errors import EvaluationError, ModelError, OnnxvizError, TargetError
 from onnxviz.model.graph import external_data, preparation, reading, structure
-from onnxviz.model.graph.constants import Weight, declare, read_array
+from onnxviz.model.graph.constants import Weight, declare, read_array, to_proto
 from onnxviz.model.graph.fake_quantization import fake_quantized
 from onnxviz.model.graph.tensor_info import TensorInfo, from_type
 from onnxviz.model.graph.type_inference import infer_graph, infer_untrusted
@@ -39,7 +39,9 @@ class Graph:
     original : ModelProto
         The file as it is; not to be changed.
     whole : bool
-        Whether this is all of the file; false for what `cut` gives.
+        Whether this is all of the file; false for what `cut` and `folding.folded` give.
+    away : dict of str to (ndarray, TensorProto or SparseTensorProto)
+        Constants that folding has made and that nothing reads any more: known by name, and not listed.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Graph:
         original: ModelProto,
         *,
         whole: bool = True,
+        away: Mapping[str, Weight | np.ndarray] | None = None,
     ) -> None:
         self.source = source
         self.graph = graph
@@ -58,6 +61,7 @@ class Graph:
         self.constants = constants
         self.original = original
         self.whole = whole
+        self.away = dict(away or {})
 
     @property
     def name(self) -> str:
@@ -107,15 +111,21 @@ class Graph:
     def tensors(self) -> dict[str, TensorInfo]:
         """Every tensor outside of subgraphs: inputs, weights, then what each node makes, in graph order."""
         table = dict(self.inputs)
-        for name, weight in self.constants.items():
-            kind = "Constant" if name in self._constant_nodes else "Initializer"
-            values = weight.values if isinstance(weight, SparseTensorProto) else weight
-            table[name] = TensorInfo(name, values.data_type, tuple(weight.dims), kind)
+        table.update((name, self._stored(name, weight)) for name, weight in self.constants.items())
         for node in self.nodes:
             for name in node.output:
                 if name:
                     table[name] = from_type(name, self.types.get(name), node.op_type, node.domain)
         return table
+
+    def _away(self, name: str) -> Weight:
+        value = self.away[name]
+        return to_proto(name, value) if isinstance(value, np.ndarray) else value
+
+    def _stored(self, name: str, weight: Weight) -> TensorInfo:
+        kind = "Initializer" if name in self._initializers else "Constant"
+        values = weight.values if isinstance(weight, SparseTensorProto) else weight
+        return TensorInfo(name, values.data_type, tuple(weight.dims), kind)
 
     @cached_property
     def producers(self) -> dict[str, NodeProto]:
@@ -123,9 +133,10 @@ class Graph:
         return {name: self.nodes[position] for name, position in structure.producers(self.nodes).items()}
 
     @cached_property
-    def _constant_nodes(self) -> frozenset[str]:
+    def _initializers(self) -> frozenset[str]:
+        graph = self.original.graph
         return frozenset(
-            name for node in self.original.graph.node if node.op_type == "Constant" for name in node.output
+            [*(one.name for one in graph.initializer), *(one.values.name for one in graph.sparse_initializer)]
         )
 
     @cached_property
@@ -170,10 +181,10 @@ class Graph:
         TargetError
             If there is none, with the closest names.
         """
-        try:
+        if name in self.tensors:
             return self.tensors[name]
-        except KeyError:
-            pass
+        if name in self.away:
+            return self._stored(name, self._away(name))
         close = difflib.get_close_matches(name, self.tensors, n=3, cutoff=0.5)
         hint = f" Close: {', '.join(close)}." if close else ""
         file = self.path if self.path else "MODEL"
@@ -204,10 +215,11 @@ class Graph:
             If it would have to be computed.
         """
         self.require(name)
-        if name in self.constants:
-            return read_array(self.constants[name], self.source.folder, f"{self.name}: the weight '{name}'")
+        if name in self.constants or name in self.away:
+            stored = self.constants[name] if name in self.constants else self._away(name)
+            return read_array(stored, self.source.folder, f"{self.name}: the weight '{name}'")
         _, leaves = structure.ancestors(self.nodes, [name], ())
-        fed = [leaf for leaf in leaves if leaf not in self.constants]
+        fed = [leaf for leaf in leaves if leaf not in self.constants and leaf not in self.away]
         if fed:
             raise TargetError(f"{name} is no weight: it depends on the input {fed[0]}")
         return self._computed_weight(name)
@@ -247,17 +259,18 @@ class Graph:
         for name in [*fed, *stops]:
             graph.input.append(self._value_info(name))
         constants = {name: weight for name, weight in self.constants.items() if name in leaves and name not in stops}
+        constants |= {name: self._away(name) for name in names if name in self.away and name not in stops}
         declare(graph, constants)
         for node in graph.node:
             graph.value_info.extend(
                 self._value_info(name) for name in node.output if name in self.types and name not in names
             )
         graph.output.extend(self._value_info(name) for name in names)
-        return type(self)(self.source, graph, self.opsets, constants, self.original, whole=False)
+        return type(self)(self.source, graph, self.opsets, constants, self.original, whole=False, away=self.away)
 
     def _value_info(self, name: str) -> ValueInfoProto:
         """Return a tensor's declaration; without a type where none is known, which ONNX Runtime finds out itself."""
-        info = self.tensors[name]
+        info = self.require(name)
         value = ValueInfoProto(name=name)
         if info.container != "tensor":
             value.type.CopyFrom(self.types[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from onnx import AttributeProto, GraphProto, NodeProto
 
@@ -45,6 +45,24 @@ def read_by(node: NodeProto) -> tuple[str, ...]:
     for graph in subgraphs(node):
         names.update(dict.fromkeys(captured(graph)))
     return tuple(names)
+
+
+def renamed(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
+    """Return a copy of a node that reads and makes tensors by other names; what its bodies call so themselves keeps its name."""
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    for listed in (copy.input, copy.output):
+        for place, name in enumerate(listed):
+            listed[place] = names.get(name, name)
+    for graph in subgraphs(copy):
+        around = set(captured(graph))
+        outer = {name: other for name, other in names.items() if name in around}
+        inner = [renamed(one, outer) for one in graph.node]
+        del graph.node[:]
+        graph.node.extend(inner)
+        for value in graph.output:  # a body may hand out a captured name as it is
+            value.name = outer.get(value.name, value.name)
+    return copy
 
 
 def producers(nodes: Sequence[NodeProto]) -> dict[str, int]:

@@ -83,8 +83,12 @@ def complete(nodes: Iterable[NodeProto], opsets: Mapping[str, int], types: dict[
                 types[name] = kind
 
 
-def infer_node(node: NodeProto, version: int, types: Mapping[str, TypeProto]) -> dict[str, TypeProto]:
+def infer_node(
+    node: NodeProto, version: int, types: Mapping[str, TypeProto], values: dict[str, TensorProto] | None = None
+) -> dict[str, TypeProto]:
     """Return the types of one node's outputs, by name; only those that can be known.
+
+    `values` are those of inputs that are known: sizes may follow from them.
 
     An operator that onnx does not define (an ONNX Runtime fusion, say) is taken to give the element type of its output's zero
     point if it has one, else that of its first floating-point input.
@@ -95,7 +99,7 @@ def infer_node(node: NodeProto, version: int, types: Mapping[str, TypeProto]) ->
         if breach(node, version) is not None:  # a node of an operator's own body may lack what the caller left out
             return {}
         try:
-            found: dict[str, TypeProto] = onnx.shape_inference.infer_node_outputs(schema, node, given)
+            found: dict[str, TypeProto] = onnx.shape_inference.infer_node_outputs(schema, node, given, values)
         except Exception:  # as above: whatever inference raises, it knows nothing
             return {}
         return found

@@ -273,3 +273,41 @@ def test_expanded_function_bodies_name_the_model_s_own_tensor() -> None:
     with pytest.raises(EvaluationError, match=r" at y") as caught:
         opened(class_of).network()({"x": np.ones((2, 3), np.float32)})
     assert "\0" not in str(caught.value)
+
+
+FROM_SHAPE = """
+g (float[{0}] x) => (float[A, B] y) <int64 zero = {{0}}, int64 two = {{2}}, int64[1] first = {{0}}, int64[1] m = {{-1}},
+ int64[7] none = {{0, 0, 0, 0, 0, 0, 0}}>
+{{
+    s = Shape(x) h = Gather(s, two) u = Unsqueeze(h, first) pads = Concat <axis = 0> (none, u) p = Pad(x, pads)
+    r = Tanh(p) b = Shape(r) n = Gather(b, zero) k = Unsqueeze(n, first) t = Concat <axis = 0> (k, m) y = Reshape(r, t)
+}}"""
+
+
+@pytest.mark.parametrize("sizes", ["N, 2, 3, 4", "1, 2, 3, 4", "N, 2, H, W"])
+@pytest.mark.parametrize("shape", [(1, 2, 3, 4), (5, 2, 3, 4), (2, 2, 5, 4), (2, 2, 3, 7)])
+def test_sizes_that_the_file_settles_are_folded_and_others_still_run(sizes: str, shape: tuple[int, ...]) -> None:
+    network = opened(FROM_SHAPE.format(sizes)).network()
+    assert len(network.plan.steps) == (3 if "3" in sizes else 7)
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    wanted = opened(FROM_SHAPE.format("N, 2, H, W")).session()({"x": x})["y"]
+    np.testing.assert_allclose(network({"x": x})["y"].numpy(), wanted, rtol=1e-6, atol=1e-6)
+    other = network.replacing({"Tanh": torch.relu})({"x": x})["y"]
+    assert (other >= 0).all()
+    assert other.shape == wanted.shape
+
+
+def test_what_sizes_settle_can_be_asked_for_and_be_moved() -> None:
+    model = opened(
+        """g (float[N, 3] x) => (float[A, B] y) <int64 one = {1}>
+        { s = Shape(x) w = Gather(s, one) f = Cast <to = 1> (w) d = Sqrt(f) y = Div(x, d) }"""
+    )
+    x = np.array([[1, 2, 3]], np.float32)
+    found = agree(model, {"x": x}, ["f", "d", "y"])
+    assert found["f"] == 3
+    moved = model.network(["y"], ["d"])
+    d = torch.tensor(2.0, requires_grad=True)
+    answer = moved({"x": x, "d": d})["y"]
+    assert answer.tolist() == [[0.5, 1, 1.5]]
+    (gradient,) = torch.autograd.grad(answer.sum(), d)
+    assert gradient.item() == pytest.approx(-1.5)

@@ -11,7 +11,7 @@ import torch
 import onnxviz
 from onnxviz.errors import UsageError
 from onnxviz.methods.devices import choose_device
-from onnxviz.model.expectations.resting import activation_elements, rest, resting_input, samples_at_once
+from onnxviz.model.expectations.resting import rest, resting_input
 from onnxviz.model.expectations.sample_inputs import feed, random_input, settled_shape
 from onnxviz.model.model import Model
 from onnxviz.model.tensors.twin import unsquashed
@@ -84,25 +84,6 @@ def test_at_rest_an_input_is_at_the_middle_of_its_range() -> None:
     values = rest(model, ["mask", "tokens"], {"mask": np.array([False, True])}, {"N": 4}, {})
     assert values["mask"].tolist() == [False, True]
     assert values["tokens"].shape == (4, 5)
-
-
-def test_more_samples_fit_the_smaller_they_are() -> None:
-    model = opened()
-    small, large = (samples_at_once(model, ["p"], ["image"], (1, 3, side, side)) for side in (8, 4096))
-    assert 1 <= large < small <= 512
-
-
-def test_sizes_that_a_file_leaves_open_follow_from_the_input() -> None:
-    counts: list[int] = []
-    for sizes in ("1, 3, 40, 24", "N, 3, H, W"):
-        text = f"""<ir_version: 8, opset_import: ["" : 17]> g (float[{sizes}] image) => (float y)
-        <float[8, 3, 3, 3] w = {{{", ".join(["0.5"] * 216)}}}>
-        {{ a = Conv(image, w)
-        b = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(a)
-        y = ReduceMean(b) }}"""
-        model = onnxviz.load(onnx.parser.parse_model(text))
-        counts += [activation_elements(model, ["b"], wrt, (1, 3, 40, 24)) for wrt in (["image"], [])]
-    assert set(counts) == {3 * 40 * 24 + 8 * 38 * 22 + 8 * 19 * 11}
 
 
 def test_the_logit_stands_before_the_softmax() -> None:

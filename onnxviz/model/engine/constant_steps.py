@@ -1,0 +1,80 @@
+"""What reads constants alone is computed once: a weight that is dequantized, transposed or scaled, say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from onnxviz.errors import OnnxvizError
+from onnxviz.model.engine.plan import Plan, Slot, Step
+
+_NO_NUMBERS = (RuntimeError, ValueError, OverflowError)
+"""What a constant raises that does not turn into the Python numbers that an operator takes."""
+
+
+def fold(plan: Plan, captured: Mapping[int, Any] | None = None) -> Plan:
+    """Compute the steps that read constants alone, and hand their values to the steps that read them, in bodies too.
+
+    Parameters
+    ----------
+    plan : Plan
+        Changed in place.
+    captured : mapping of int to object, optional
+        What is known of the values that a body captures, by their places in its environment.
+
+    Returns
+    -------
+    Plan
+        Without the steps whose values nothing reads any more.
+    """
+    values: dict[int, Any] = dict(captured or {})
+    folded: set[int] = set()
+    for step in plan.steps:
+        _insert(step, values)
+        if not _settled(step):
+            continue
+        step.prepare()
+        try:
+            with torch.no_grad():
+                value = step.call([], torch.device("cpu"), None)
+        except OnnxvizError:
+            continue  # it may stand in a branch that is never taken: it fails when it is reached
+        parts = value if isinstance(value, tuple) else (value,)
+        values.update((place, part) for place, part in zip(step.outputs, parts, strict=False) if place >= 0)
+        folded.add(id(step))
+    plan.results = [_inserted(result, values) for result in plan.results]
+    read = {place for step in plan.steps for place in step.positions()}
+    read.update(result.position for result in plan.results if isinstance(result, Slot))
+    plan.steps = [step for step in plan.steps if id(step) not in folded or not read.isdisjoint(step.outputs)]
+    return plan
+
+
+def _insert(step: Step, values: Mapping[int, Any]) -> None:
+    """Put the constants that are known in the place of the slots that a step and its bodies read."""
+    written = step.arguments
+    step.arguments = [_inserted(argument, values) for argument in written]
+    try:
+        step.convert()
+    except _NO_NUMBERS:
+        step.arguments = written  # as when a step is computed: it fails when it is reached
+    for body in step.inner:
+        body.captures = [_inserted(value, values) for value in body.captures]
+        first = len(body.plan.inputs)
+        known = {first + place: value for place, value in enumerate(body.captures) if not isinstance(value, Slot)}
+        body.plan = fold(body.plan, known)
+
+
+def _inserted(value: Any, values: Mapping[int, Any]) -> Any:
+    return values.get(value.position, value) if isinstance(value, Slot) else value
+
+
+def _settled(step: Step) -> bool:
+    """Tell whether nothing that a step reads can change, nor what it makes of that."""
+    return (
+        step.declaration.deterministic
+        and not any(isinstance(argument, Slot) for argument in step.arguments)
+        and not any(isinstance(value, Slot) for body in step.inner for value in body.captures)
+        and all(inner.declaration.deterministic for body in step.inner for inner in body.plan.every_step())
+    )
