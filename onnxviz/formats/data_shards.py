@@ -65,7 +65,7 @@ def shards(pieces: Iterable[Piece], size: int) -> Iterator[Shard]:
     Yields
     ------
     Shard
-        In the order of the samples.
+        The shards, in the order of the samples.
     """
     number, taken, count = 0, list[Piece](), 0
     for piece in pieces:
