@@ -29,9 +29,9 @@ class Plane:
     Attributes
     ----------
     values : (row, column)
-        In the model's own units. A value that is no number leaves its cell empty.
+        The values, in the model's own units. A value that is no number leaves its cell empty.
     rows, columns : str
-        What the axes are, with their units: "frequency (Hz)".
+        The names of the axes, with their units, such as "frequency (Hz)".
     row_range, column_range : (float, float), optional
         The places of the first and the last row or column, in the units of the axis. Default: the numbers of the rows or
         columns.

@@ -79,7 +79,7 @@ class Sheet:
     Attributes
     ----------
     tiles : sequence of Tile
-        At least one.
+        The pictures of the sheet, at least one.
     title, subtitle : str
         Two lines above the tiles. A line that is too long loses its middle.
     note : str

@@ -59,7 +59,7 @@ class Signal:
     Attributes
     ----------
     values : (channel, sample) or (sample,)
-        In the model's own units. Of more than 12 channels the 12 that vary most are drawn.
+        The signal, in the model's own units. Of more than 12 channels the 12 that vary most are drawn.
     rate : float, optional
         Samples per second. With a rate the axes are in seconds and Hz.
     names : sequence of str

@@ -1,4 +1,4 @@
-"""What is read and written: samples, pictures, charts, results and the folders that hold them.
+"""Reading and writing of files: samples, tables, data sets, results, and the folders that hold results.
 
-This floor knows arrays and files; it has never heard of a model.
+This room knows arrays and files, and nothing of models.
 """

@@ -1,4 +1,4 @@
-"""Samples that lie in memory, read as those of a file are."""
+"""Samples in memory, read in the same way as the samples of a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnxviz.formats.data_blocks import Piece, RowsReader
 from onnxviz.formats.data_set import DataSet, check_numbers, has_rows
 
 NAME = "array"
-"""What identities of samples in memory begin with: ``array#7``."""
+"""The first part of the identities of samples in memory, such as ``array#7``."""
 
 _AT_ONCE = 256
 
@@ -24,9 +24,9 @@ class ArrayData(DataSet):
     Parameters
     ----------
     arrays : ndarray, or mapping of str to ndarray
-        Samples along the first axis, or a single sample; several arrays by the names of inputs.
+        The samples, along the first axis, or a single sample. For several inputs a mapping from the input's name to its array.
     slots : sequence of Slot
-        The inputs, in the model's order.
+        The inputs that the arrays feed, in the model's order.
 
     Raises
     ------
@@ -60,7 +60,7 @@ class ArrayData(DataSet):
         self._count = counts.pop()
 
     def pieces(self, wanted: Collection[str] | None = None) -> Iterator[Piece]:
-        """Go through the samples once, or through those that are wanted."""
+        """Yield the samples once, or only those that are wanted."""
         if not self._stacked:
             yield Piece((NAME,), RowsReader(self._arrays, (0,), NAME, "", NAME, False))
             return

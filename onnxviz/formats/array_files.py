@@ -1,4 +1,4 @@
-"""NumPy's .npy and .npz files, read without trust and written so that equal arrays give equal bytes."""
+"""NumPy's .npy and .npz files: checked when they are read, and written so that equal arrays give equal bytes."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from numpy.typing import NDArray
 from onnxviz.errors import DataError
 from onnxviz.formats.atomic_file import atomic_file
 
-# A small archive can unpack to any size; a .npy file is as large as what it holds and needs no limit.
+# The largest size of an unpacked array, since a small archive can unpack to any size. A .npy file needs no such limit.
 LARGEST_MEMBER = 8 * 2**30
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """Read one array from a .npy file.
+    """Return the array of a .npy file.
 
     Parameters
     ----------
     path : path
-        Never unpickled.
+        The file. Pickled objects in it are never opened.
 
     Returns
     -------
     ndarray
-        In the machine's byte order.
+        The array, in the machine's byte order.
 
     Raises
     ------
     DataError
-        The file is no .npy file, is shorter than its header says, or holds Python objects, records or dates.
+        If the file is no .npy file, is shorter than its header says, or holds Python objects, records or dates.
     """
     try:
         with Path(path).open("rb") as file:
@@ -49,17 +49,17 @@ def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
 
 
 def map_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """Open a .npy file without reading its values: they are read from the disk when they are looked at.
+    """Return the array of a .npy file as a memory map, whose values are read from the disk only when they are used.
 
     Parameters
     ----------
     path : path
-        Never unpickled.
+        The file. Pickled objects in it are never opened.
 
     Returns
     -------
     memmap
-        Read-only, in the file's own byte order.
+        The array, read-only and in the file's own byte order.
 
     Raises
     ------
@@ -73,26 +73,28 @@ def map_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
         if dtype.kind not in "biuf":
             raise DataError(f"{path}: holds values of the type {dtype}; real numbers are needed, float32 for instance")
         if not math.prod(shape):
-            return np.empty(shape, dtype)  # nothing can be mapped to nothing
+            return np.empty(shape, dtype)  # an array without values cannot be mapped
         return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def copy_rows(array: NDArray[Any], first: int, last: int) -> NDArray[Any]:
-    """Copy some rows of an array; of a mapped one through a mapping of their own, which takes its pages with it when it goes.
+    """Return a copy of some rows of an array.
+
+    Rows of a memory map are copied through a second map, so that the memory for their pages is freed afterwards.
 
     Parameters
     ----------
     array : (row, …) ndarray
-        As `map_npy` gives it, or in memory.
+        The array, in memory or from `map_npy`.
     first, last : int
-        The first row and the one behind the last.
+        The first row, and the row after the last.
 
     Returns
     -------
     (row, …) ndarray
-        In the array's own byte order.
+        The rows, in the array's own byte order.
     """
     if isinstance(array, np.memmap) and array.flags.c_contiguous and array.filename is not None:
         width = array.dtype.itemsize * math.prod(array.shape[1:])
@@ -102,21 +104,21 @@ def copy_rows(array: NDArray[Any], first: int, last: int) -> NDArray[Any]:
 
 
 def stream_npz(path: str | os.PathLike[str], member: str, rows: int) -> Iterator[NDArray[Any]]:
-    """Read an array of a .npz archive some rows at a time, unpacking it as it goes.
+    """Yield an array of a .npz archive some rows at a time, and unpack only these rows.
 
     Parameters
     ----------
     path : path
-        Never unpickled.
+        The archive. Pickled objects in it are never opened.
     member : str
-        The array, without ``.npy``.
+        The name of the array, without ``.npy``.
     rows : int
         How many rows are in memory at a time.
 
     Yields
     ------
     (row, …) ndarray
-        In the machine's byte order. Of a member in Fortran order, which does not lie row by row, all rows at once.
+        The rows, in the machine's byte order. An array in Fortran order does not lie row by row and is yielded as a whole.
 
     Raises
     ------
@@ -142,7 +144,7 @@ def stream_npz(path: str | os.PathLike[str], member: str, rows: int) -> Iterator
 
 
 def npz_shapes(path: str | os.PathLike[str]) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-    """Name the arrays of a .npz archive with their shapes and types, reading only their headers.
+    """Return the shape and the type of each array in a .npz archive, read from the headers alone.
 
     Raises
     ------
@@ -167,7 +169,7 @@ def _archive(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
             yield archive
     except DataError:
         raise
-    except Exception as error:  # zipfile raises nearly anything on damaged, encrypted and exotic archives
+    except Exception as error:  # zipfile raises errors of many kinds on damaged, encrypted and unusual archives
         raise DataError(f"{path}: cannot be read as a .npz archive: {error}") from error
 
 
@@ -179,24 +181,24 @@ def _exactly(file: IO[bytes], size: int, source: str) -> bytes:
 
 
 def read_npz(path: str | os.PathLike[str], members: tuple[str, ...] | None = None) -> dict[str, NDArray[Any]]:
-    """Read arrays from a .npz archive.
+    """Return arrays of a .npz archive.
 
     Parameters
     ----------
     path : path
-        Never unpickled.
+        The archive. Pickled objects in it are never opened.
     members : tuple of str, optional
-        Only these, without ``.npy``; by default all of them.
+        The names of the arrays to read, without ``.npy``. Default: all arrays.
 
     Returns
     -------
     dict
-        From the member's name to the array, in the archive's order.
+        From an array's name to the array, in the order of the archive.
 
     Raises
     ------
     DataError
-        The file is no archive, has no such member, or a member cannot be read (see `read_npy`) or is too large.
+        If the file is no archive or has no such array, or if an array cannot be read (see `read_npy`) or is too large.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -217,17 +219,17 @@ def read_npz(path: str | os.PathLike[str], members: tuple[str, ...] | None = Non
             return arrays
     except DataError:
         raise
-    except Exception as error:  # zipfile raises nearly anything on damaged, encrypted and exotic archives
+    except Exception as error:  # zipfile raises errors of many kinds on damaged, encrypted and unusual archives
         raise DataError(f"{path}: cannot be read as a .npz archive: {error}") from error
 
 
 def member_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Name the arrays of a .npz archive without reading them.
+    """Return the names of the arrays in a .npz archive, without reading the arrays.
 
     Raises
     ------
     DataError
-        The file is no archive.
+        If the file is no archive.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -237,10 +239,10 @@ def member_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def _read_header(file: IO[bytes], size: int, source: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read and check shape, order and type; what follows in the file are the values."""
+    """Read and check the shape, the order and the type of an array; the file then stands at the first value."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers that Python 2 has written, which are as good as others
+            warnings.simplefilter("ignore")  # about headers that Python 2 has written, which are fine
             version = np.lib.format.read_magic(file)
             if version not in _HEADERS:
                 raise DataError(f"{source}: .npy version {version[0]}.{version[1]} holds records; save plain numbers")
@@ -248,7 +250,7 @@ def _read_header(file: IO[bytes], size: int, source: str) -> tuple[tuple[int, ..
             _check_header(shape, dtype, size - file.tell(), source)
     except DataError:
         raise
-    except Exception as error:  # the header is a Python literal, and what its parser raises is anybody's guess
+    except Exception as error:  # the header is a Python literal, and its parser raises errors of many kinds
         raise DataError(f"{source}: is no .npy array: {error}") from error
     return shape, fortran, dtype
 
@@ -260,13 +262,13 @@ def _read_array(file: IO[bytes], size: int, source: str) -> NDArray[Any]:
             warnings.simplefilter("ignore")  # as above
             file.seek(0)
             array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    except Exception as error:  # the header is a Python literal, and what its parser raises is anybody's guess
+    except Exception as error:  # the header is a Python literal, and its parser raises errors of many kinds
         raise DataError(f"{source}: is no .npy array: {error}") from error
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], present: int, source: str) -> None:
-    """Refuse what would run code or take memory that the file has no bytes for."""
+    """Refuse an array whose reading would run code, or whose shape needs more bytes than the file has."""
     if dtype.hasobject:
         raise DataError(
             f"{source}: holds Python objects, and unpickling them could run code; "
@@ -280,22 +282,22 @@ def _check_header(shape: tuple[int, ...], dtype: np.dtype[Any], present: int, so
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays as a .npz archive, whole or not at all.
+    """Write arrays as a .npz archive, which is there whole or not at all.
 
-    The bytes depend on names, types, shapes and values alone: members are sorted and stored uncompressed, times and
-    permissions are fixed, and every array is laid out in C order and little-endian.
+    The bytes depend only on the names, types, shapes and values of the arrays: the arrays are sorted by name and stored
+    uncompressed, times and permissions are fixed, and every array is laid out in C order and little-endian.
 
     Parameters
     ----------
     path : path
-        What stands there is replaced.
+        The archive to write. An archive that is there is replaced.
     arrays : mapping
-        From member name to array. The names must be safe as file names; see `onnxviz.formats.file_names`.
+        From name to array. The names must be safe as file names; see `onnxviz.formats.file_names`.
 
     Raises
     ------
     DataError
-        An array holds something else than numbers, booleans or text, or the file cannot be written.
+        If an array holds something else than numbers, booleans or text, or if the file cannot be written.
     """
     for name, array in arrays.items():
         if np.asarray(array).dtype.kind not in "biufcUS":
@@ -307,7 +309,7 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) 
             array = np.asarray(arrays[name])
             array = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
             info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            info.create_system = 3  # else it would tell Windows from the rest
+            info.create_system = 3  # otherwise the bytes on Windows would differ from those elsewhere
             info.external_attr = 0o644 << 16
             with archive.open(info, "w", force_zip64=array.nbytes >= 2**31) as member:
                 np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from onnxviz.errors import DataError
 
 @contextmanager
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes its name when all of it is written.
+    """Open a file for writing under another name, and give it its own name when all of it is written.
 
     Parameters
     ----------
     path : path
-        Where the file will stand; one that is there is replaced in one step, or left alone when an exception passes.
+        The file. A file that is there is replaced in one step, or left as it is where an exception is raised.
 
     Raises
     ------
     DataError
-        The folder is missing, the disk is full, or the file may not be written.
+        If the folder is missing, if the disk is full, or if the file may not be written.
     """
     path = Path(path)
-    # Beside the file, since a rename is one step only within a file system; not by `tempfile`, which makes files nobody
-    # else may read.
+    # The bytes are written beside the file, since a rename is a single step only within one file system. `tempfile` is not used,
+    # since other users may not read the files that it makes.
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

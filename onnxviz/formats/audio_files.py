@@ -1,4 +1,4 @@
-"""Sound in .wav files: integers of 8, 16, 24 and 32 bits, and floating point of 32 and 64; written as 32-bit floats."""
+"""Sound in .wav files. Integers of 8 to 32 bits and floats of 32 and 64 bits are read; 32-bit floats are written."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from onnxviz.errors import DataError
 from onnxviz.formats.atomic_file import atomic_file
 
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
-# Programs that write to a pipe cannot go back and fill in how long the sound became.
+# Programs that write to a pipe leave this in the header, since they cannot go back and fill in the length of the sound.
 _UNTIL_THE_END = 0xFFFFFFFF
-# More channels than this are features, and no sound.
+# An array of more channels than this is taken for features and not for sound.
 _MOST_CHANNELS = 8
 
 
 def read_wav(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
-    """Read a .wav file.
+    """Return the sound of a .wav file and its rate.
 
-    Parsed here and not by the standard library's ``wave``, which knows no floating point, and the extensible header
-    only since Python 3.12.
+    The standard library's ``wave`` is not used, since it reads no floating point, and the extensible header only since
+    Python 3.12.
 
     Parameters
     ----------
     path : path
-        RIFF WAVE, as of Microsoft's "Multiple channel audio data and WAVE files".
+        A RIFF WAVE file, as described in Microsoft's "Multiple channel audio data and WAVE files".
 
     Returns
     -------
     sound : (channel, sample) float32
-        Integers are divided by the magnitude of the smallest one, so they lie in -1 ≤ x < 1; floating point is as it
-        is.
+        The sound. Integers are divided by the magnitude of the least integer, so that they lie in -1 ≤ x < 1. Floats stay as
+        they are.
     rate : int
         Samples per second.
 
     Raises
     ------
     DataError
-        The file is no RIFF WAVE, is cut off, is compressed, or says impossible things about itself.
+        If the file is no RIFF WAVE, is cut off, is compressed, or has a header that contradicts itself.
     """
     try:
         content = Path(path).read_bytes()
@@ -67,30 +67,31 @@ def read_wav(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int]:
 
 
 def writes_sound(sound: ArrayLike) -> bool:
-    """Tell whether an array is a sound that `write_wav` takes: up to eight channels of finite samples."""
+    """Return whether an array is a sound that `write_wav` takes: up to eight channels of finite samples."""
     array = np.asarray(sound)
     fits = array.ndim == 1 or (array.ndim == 2 and 0 < len(array) <= _MOST_CHANNELS)
     return bool(fits and array.size and np.isfinite(array).all())
 
 
 def write_wav(path: str | os.PathLike[str], sound: ArrayLike, rate: float) -> None:
-    """Write a .wav file, whole or not at all.
+    """Write a .wav file, which is there whole or not at all.
 
-    As 32-bit floating point, so that nothing is rounded and a value beyond -1 to 1 is kept, where integers would clip it;
-    a player may still clip it, or play it as loud as it goes.
+    The samples are written as 32-bit floats. So no sample is rounded, and values beyond -1 to 1, which integers would clip, are
+    kept. A player may still clip them.
 
     Parameters
     ----------
     path : path
+        The file to write.
     sound : (sample,) or (channel, sample)
-        Full scale is 1.
+        The sound. The loudest sample that a player plays without clipping has the magnitude 1.
     rate : float
-        Samples per second; rounded to a whole number, as the format wants it.
+        Samples per second, rounded to a whole number, since the format holds no other.
 
     Raises
     ------
     DataError
-        The array is no sound, or the rate none that the format can hold.
+        If the array is no sound, or if the format cannot hold the rate.
     """
     array = np.asarray(sound, dtype="<f4")
     if not writes_sound(array):
@@ -100,7 +101,9 @@ def write_wav(path: str | os.PathLike[str], sound: ArrayLike, rate: float) -> No
     array = np.atleast_2d(array)
     channels, speed = len(array), round(rate)
     if not 0 < speed < 2**31:
-        raise DataError(f"a rate of {rate:g} samples per second is none that a .wav file holds")
+        raise DataError(
+            f"a .wav file cannot hold a rate of {rate:g} samples per second; give a number from 1 to {2**31 - 1}"
+        )
     data = np.ascontiguousarray(array.T).tobytes()
     frame = 4 * channels
     header = struct.pack("<HHIIHHH", _FLOAT, channels, speed, speed * frame, frame, 32, 0)
@@ -124,7 +127,7 @@ def _chunks(content: bytes, path: str | os.PathLike[str]) -> dict[bytes, bytes]:
         if size > present:
             if name in (b"fmt ", b"data"):
                 raise DataError(f"{path}: is cut off: its {name.decode()!r} chunk has {present:,} of {size:,} bytes")
-            break  # a damaged chunk of remarks takes nothing from the sound
+            break  # a damaged chunk of remarks does no harm to the sound
         chunks.setdefault(name, content[place + 8 : place + 8 + size])
         place += 8 + size + size % 2
     return chunks
@@ -136,7 +139,7 @@ def _samples(data: bytes, encoding: int, bits: int, path: str | os.PathLike[str]
     if encoding == _PCM and bits == 8:
         return np.asarray((np.frombuffer(data, dtype=np.uint8) - np.float64(128)) / 128)
     if encoding == _PCM and bits == 24:
-        # As the upper three bytes of 32-bit integers: the sign comes out right by itself.
+        # The three bytes become the upper three of a 32-bit integer, which then has the right sign.
         wide = np.zeros((len(data) // 3, 4), dtype=np.uint8)
         wide[:, 1:] = np.frombuffer(data, dtype=np.uint8).reshape(-1, 3)
         return np.asarray(wide.view("<i4")[:, 0] / np.float64(2**31))

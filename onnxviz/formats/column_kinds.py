@@ -1,4 +1,4 @@
-"""What a table's columns hold: measurements, whole numbers, one-hot groups, or always the same."""
+"""The kinds of a table's columns: measurements, whole numbers, one-hot groups, and constants."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from onnxviz.errors import DataError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ColumnKinds:
-    """What the columns of a table of real samples hold.
+    """The kinds of the columns in a table of real samples.
 
     Attributes
     ----------
     constant : (column,) bool
-        The same value in every row.
+        Whether a column has the same value in every row.
     whole : (column,) bool
-        Whole numbers in every row, and neither constant nor part of a group.
+        Whether a column holds whole numbers in every row, and is neither constant nor part of a group.
     groups : tuple of tuple of int
-        Neighboring columns of 0 and 1, exactly one of which is 1 in every row; their numbers, constant ones left out.
+        The numbers of the columns of each one-hot group: neighboring columns of 0 and 1, of which exactly one is 1 in every row.
+        Constant columns are left out.
     """
 
     constant: NDArray[np.bool_]
@@ -30,20 +31,20 @@ class ColumnKinds:
 
     @classmethod
     def of(cls, table: ArrayLike) -> ColumnKinds:
-        """Look at a table.
+        """Return the kinds of a table's columns.
 
-        Encoders write the columns of one category side by side, so only neighbors are tried as a group. A category that
-        no row has (always 0) may stand between them.
+        Encoders write the columns of one category side by side, so only neighboring columns are tried as a group. The column of a
+        value that no row has, which is always 0, may stand between them.
 
         Parameters
         ----------
         table : (row, column)
-            Finite numbers.
+            The table, of finite numbers.
 
         Raises
         ------
         DataError
-            The table has no row, or is no table.
+            If the array is no table, or if the table has no row.
 
         Examples
         --------
@@ -53,7 +54,7 @@ class ColumnKinds:
         """
         rows = np.asarray(table, dtype=np.float64)
         if rows.ndim != 2 or not len(rows):
-            raise DataError(f"an array of shape {rows.shape} is no table; (row, column) with one row or more is")
+            raise DataError(f"an array of shape {rows.shape} is no table; give (row, column) with one row or more")
         constant = np.asarray((rows == rows[0]).all(axis=0))
         groups = _groups(rows, constant)
         whole = np.asarray((rows == np.rint(rows)).all(axis=0)) & ~constant
@@ -77,7 +78,7 @@ def _groups(rows: NDArray[np.float64], constant: NDArray[np.bool_]) -> tuple[tup
 def _group_from(
     rows: NDArray[np.float64], binary: NDArray[np.bool_], constant: NDArray[np.bool_], first: int
 ) -> tuple[int, ...]:
-    """Return the columns from `first` on that sum to 1 in every row; none if there are no such."""
+    """Return neighboring columns from `first` on that sum to 1 in every row, or none where there are no such columns."""
     if constant[first]:
         return ()
     total = np.zeros(len(rows))

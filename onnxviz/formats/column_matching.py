@@ -1,4 +1,4 @@
-"""Which columns of a table feed which input of a model: by name where names agree, else by order."""
+"""The choice of the columns of a table that feed the inputs of a model: by name where names agree, else by order."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from onnxviz.formats.table_rows import TableRows
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What one input of a model takes of each sample.
+    """The part of each sample that one input of a model takes.
 
     Attributes
     ----------
     name : str
-        The input.
+        The name of the input.
     shape : tuple of (int or None)
-        Of one sample, without the batch; None where any size will do.
+        The shape of one sample without the batch axis; None where an axis may have any size.
     kind : str
-        "image", "signal", "vector", …; see `onnxviz.contract`.
+        The kind of the input, such as "image", "signal" or "vector"; see `onnxviz.contract`.
     features : tuple of str
         The names of a vector's features, where they are known.
     """
@@ -34,7 +34,7 @@ class Slot:
 
     @property
     def size(self) -> int | None:
-        """How many numbers it takes; None where any number will do."""
+        """How many numbers the input takes of each sample; None where it takes any number of them."""
         sizes = [size for size in self.shape if size is not None]
         return math.prod(sizes) if len(sizes) == len(self.shape) else None
 
@@ -42,14 +42,15 @@ class Slot:
 def match_columns(
     table: TableRows, slots: Sequence[Slot], label: str | None
 ) -> tuple[tuple[tuple[int, ...], ...], str]:
-    """Choose the columns of a table for a model's inputs.
+    """Return the columns of a table that feed a model's inputs.
 
-    Tried in this order: a column of lists or of numbers with the input's name; columns with the names of its
-    features; columns ``name_0``, ``name_1``, … or ``name[0]``, ``name[1]``, …; and all columns of numbers in their order.
+    These are tried in this order: a column with the input's name that holds lists or numbers; columns with the names of the
+    input's features; columns ``name_0``, ``name_1``, … or ``name[0]``, ``name[1]``, …; and all columns of numbers in their order.
 
     Parameters
     ----------
     table : TableRows
+        The table.
     slots : sequence of Slot
         The inputs.
     label : str or None
@@ -58,16 +59,16 @@ def match_columns(
     Returns
     -------
     columns : tuple of tuple of int
-        For each input.
+        The columns of each input.
     note : str
-        A sentence about how they were found.
+        A sentence that says how the columns were chosen.
 
     Raises
     ------
     UsageError
-        There is no column with the label's name.
+        If there is no column with the label's name.
     DataError
-        The columns do not fit.
+        If the columns do not fit.
     """
     left_out = None if label is None else table.column(label)
     named = [_by_name(table, slot, left_out) for slot in slots]
@@ -82,7 +83,9 @@ def match_columns(
     wanted = [slot.size for slot in slots]
     if None in wanted:
         if len(slots) > 1:
-            raise DataError(f"{table.path}: its columns cannot be shared out among inputs of any size; name them")
+            raise DataError(
+                f"{table.path}: its columns cannot be shared out among inputs of any size; name the columns after the inputs"
+            )
         return (tuple(numeric),), f"{table.path.name}: all its columns of numbers, in their order"
     have = sum(table.widths[place] for place in numeric)
     total = sum(size or 0 for size in wanted)
@@ -97,7 +100,9 @@ def match_columns(
             taken.append(numeric.pop(0))
         chosen.append(tuple(taken))
     if any(sum(table.widths[place] for place in part) != size for part, size in zip(chosen, wanted, strict=True)):
-        raise DataError(f"{table.path}: its columns of lists do not end where the model's inputs end; name them")
+        raise DataError(
+            f"{table.path}: its columns of lists do not end where the model's inputs end; name the columns after the inputs"
+        )
     skipped = [table.names[place] for place, width in enumerate(table.widths) if not width and table.names]
     spare = [name for name in skipped if name != label]
     note = f"{table.path.name}: columns taken in their order" + (f"; {_listed(spare)} left out" if spare else "")

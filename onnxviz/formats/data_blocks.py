@@ -1,4 +1,4 @@
-"""What is read of a data set at once: some samples, each with its identity, stamp and label, and what was wrong."""
+"""Blocks of a data set: samples that are read together, each with its identity, stamp and label, and the problems met."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onnxviz.formats.array_files import copy_rows
 from onnxviz.formats.samples import Sample, read_sample
 
 Known = Callable[[str, str], bool]
-"""Tells whether a sample of this identity and stamp need not be read again."""
+"""A function that returns whether a sample of this identity and stamp is known and need not be read again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,19 +26,20 @@ class Block:
     Attributes
     ----------
     identities : tuple of str
-        A path, or a path and a row: "cats/a.png", "digits.npy#17".
+        The name of each sample: a path, or a path and a row, such as "cats/a.png" or "digits.npy#17".
     stamps : tuple of str
-        What changes when a sample's content does: a file's size and time, or a digest of a row.
+        A text for each sample that changes when its content changes: a file's size and time, or a digest of a row.
     labels : tuple of str
-        The class's name, where a column or a subfolder gives one, else "".
+        The name of each sample's class, where a column or a subfolder gives one, else "".
     parts : dict of str to Sample
-        By input. The samples of arrays and tables lie along the first axis.
+        The samples for each input.
     stacked : bool
-        Whether they do; a single file's content is one sample as it is.
+        Whether the samples lie along the first axis, as those of arrays and tables do. A file of its own holds one sample without
+        such an axis.
     problems : tuple of (str, str)
-        Identity and sentence for each sample that cannot be read.
+        The identity of each sample that cannot be read, and a sentence that says why.
     unchanged : int
-        How many samples were known already and not read.
+        How many samples were known already and were not read.
     """
 
     identities: tuple[str, ...] = ()
@@ -51,28 +52,28 @@ class Block:
 
 
 class Reader(Protocol):
-    """Reads samples, in any thread; pickled, in any process that has its files."""
+    """Reads samples in any thread, and after pickling in any process that has the files."""
 
     def __call__(self, known: Known) -> Block:
         """Read the samples that are not known."""
 
     def part(self, first: int, last: int) -> Reader:
-        """Return what reads only some of the samples."""
+        """Return a reader of only some of the samples."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
     """A part of a data set that is read at once.
 
-    The rows of arrays and tables go with it where it is pickled; of a file go its path and its state, and where another
-    file lies at that path it is not read.
+    A pickled piece holds the rows of arrays and tables themselves. Of a file it holds the path and the stamp, and a file with
+    another stamp at that path is not read.
 
     Attributes
     ----------
     identities : tuple of str
-        Its samples.
+        The names of its samples.
     read : Reader
-        Reads it, but for the samples that are known.
+        Reads the samples, save those that are known.
     """
 
     identities: tuple[str, ...]
@@ -82,7 +83,7 @@ class Piece:
         return len(self.identities)
 
     def part(self, first: int, last: int) -> Piece:
-        """Return some of the samples; what is told of no sample stays with the first."""
+        """Return a piece of some of the samples; problems that belong to no sample stay with the first sample."""
         if first == 0 and last >= len(self):
             return self
         return Piece(self.identities[first:last], self.read.part(first, last))
@@ -90,7 +91,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class ProblemReader:
-    """Stands for what cannot be read."""
+    """Stands for a file that cannot be read, and returns its problem."""
 
     name: str
     said: str
@@ -100,7 +101,7 @@ class ProblemReader:
         return Block(problems=((self.name, self.said),))
 
     def part(self, first: int, last: int) -> ProblemReader:
-        """Return itself: it stands for one sample."""
+        """Return this reader, since it stands for one sample."""
         return self
 
 
@@ -113,9 +114,9 @@ class FileReader:
     label: str
     slot: str
     place: Path | None = None
-    """Where the file lay when this was pickled, from the root on; None in the process that found it."""
+    """The absolute path of the file where this reader was pickled; None in the process that found the file."""
     sent: str = ""
-    """The file's stamp then; "" where there was none."""
+    """The file's stamp when this reader was pickled; "" where there was no file."""
 
     def __call__(self, known: Known) -> Block:
         """Read the samples that are not known.
@@ -123,7 +124,7 @@ class FileReader:
         Raises
         ------
         ClusterError
-            If the file is another one here than where this was pickled.
+            If the file here differs from the file where this reader was pickled.
         """
         path = self.place or self.file
         here = _stamp(path)
@@ -144,7 +145,7 @@ class FileReader:
         return Block((self.name,), (here,), (self.label,), {self.slot: sample})
 
     def part(self, first: int, last: int) -> FileReader:
-        """Return itself: a file is one sample."""
+        """Return this reader, since a file is one sample."""
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -156,7 +157,7 @@ class FileReader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowsReader:
-    """Reads rows of arrays: from the disk when they are mapped."""
+    """Reads rows of arrays, which come from the disk where an array is a memory map."""
 
     arrays: dict[str, NDArray[Any]]
     places: tuple[int, ...]
@@ -165,7 +166,7 @@ class RowsReader:
     source: str
     many: bool
     start: int = 0
-    """The number of the arrays' first row."""
+    """The number that the first row of the arrays has in the data set."""
     texts: tuple[str, ...] | None = None
 
     def __call__(self, known: Known) -> Block:
@@ -186,7 +187,7 @@ class RowsReader:
         return _fresh(names, labels, parts, finite, problems, known, "array", self.source)
 
     def part(self, first: int, last: int) -> RowsReader:
-        """Return what reads only some of the rows."""
+        """Return a reader of only some of the rows."""
         return replace(self, places=self.places[first:last])
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -207,7 +208,7 @@ class RowsReader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TableReader:
-    """Hands on the rows of a table."""
+    """Returns rows of a table that have been read already."""
 
     identities: tuple[str, ...]
     labels: tuple[str, ...]
@@ -223,14 +224,14 @@ class TableReader:
         )
 
     def part(self, first: int, last: int) -> TableReader:
-        """Return what hands on only some of the rows."""
+        """Return a reader of only some of the rows."""
         parts = {key: part[first:last] for key, part in self.parts.items()}
         problems = () if first else self.problems
         return TableReader(self.identities[first:last], self.labels[first:last], parts, problems, self.source)
 
 
 def _stamp(file: Path) -> str:
-    """Return what changes when a file does; "" where there is none."""
+    """Return a text that changes when the file changes; "" where there is no file."""
     try:
         state = file.stat()
     except OSError:
@@ -248,7 +249,7 @@ def _fresh(
     kind: Any,
     source: str,
 ) -> Block:
-    """Keep the rows that are sound and not known yet."""
+    """Return a block of the rows that are sound and not known yet."""
     stamps = [
         _digest([np.ascontiguousarray(part[row]) for part in parts.values()]) if sound[row] else ""
         for row in range(len(names))

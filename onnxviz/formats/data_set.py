@@ -1,4 +1,4 @@
-"""A data set as a stream: folders of files, arrays, archives and tables, read some samples at a time."""
+"""A data set of a file or a folder, read some samples at a time: pictures, sounds, arrays, archives and tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from onnxviz.formats.table_rows import TABLES, open_table
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 _ARRAYS = (".npy", ".npz")
 _CHUNK = 2 << 20
-"""Bytes that the rows which are read together may take."""
+"""The most bytes that rows which are read together may take."""
 
 
 class DataSet:
@@ -41,16 +41,16 @@ class DataSet:
     Attributes
     ----------
     notes : list of str
-        Sentences about how it is read.
+        Sentences that say how the data set is read.
     columns : tuple of str
-        The names of a table's columns that feed the first input, once it is being read.
+        The names of a table's columns that feed the first input; empty until the table is read.
 
     Raises
     ------
     UsageError
-        There is no such file, or it has no such column.
+        If there is no such file, or if it has no column of the label's name.
     DataError
-        It cannot be read as samples for these inputs.
+        If the file or folder cannot be read as samples for these inputs.
     """
 
     def __init__(self, source: str | os.PathLike[str], slots: Sequence[Slot], label: str | None = None) -> None:
@@ -67,25 +67,25 @@ class DataSet:
             raise UsageError(f"{source}: rows are picked from one file, not from a folder")
 
     def pieces(self, wanted: Collection[str] | None = None) -> Iterator[Piece]:
-        """Go through the data set once.
+        """Yield the pieces of the data set, in order.
 
         Parameters
         ----------
         wanted : collection of str, optional
-            Only these identities.
+            The identities of the samples to yield. Default: all samples.
 
         Yields
         ------
         Piece
-            Not yet read, but for the text of a table. A file in a folder that cannot be opened is a piece with a
-            problem.
+            A piece that is not read yet, save for the text of a table. A file in a folder that cannot be opened becomes a
+            piece with a problem.
 
         Raises
         ------
         DataError
-            The data set is one file, and it cannot be opened.
+            If the data set is a single file that cannot be opened.
         UsageError
-            It has no row of those that were picked.
+            If the file has none of the rows that were picked.
         """
         found = False
         for file in self._files:
@@ -101,10 +101,10 @@ class DataSet:
                     raise
                 yield Piece((name,), ProblemReader(name, str(error)))
         if self.rows is not None and not found and wanted is None:
-            raise UsageError(f"{self.path}#{self.rows.start}: it has no such row; the first is {self.path}#0")
+            raise UsageError(f"{self.path}#{self.rows.start}: there is no such row; the first row is {self.path}#0")
 
     def count(self) -> int | None:
-        """Return about how many samples there are; None where only reading them would tell."""
+        """Return about how many samples there are; None where only reading them all would tell."""
         if any(file.suffix.lower() in (".npz", *TABLES) for file in self._files):
             return None
         if any(file.suffix.lower() == ".npy" for file in self._files):
@@ -112,7 +112,7 @@ class DataSet:
         return len(self._files)
 
     def read(self, identities: Collection[str]) -> Iterator[Block]:
-        """Read some samples again."""
+        """Yield some samples again, by their identities."""
         for piece in self.pieces(identities):
             yield piece.read(_nothing_known)
 
@@ -120,7 +120,7 @@ class DataSet:
         return name in wanted or Path(name).suffix.lower() in (*_ARRAYS, *TABLES)
 
     def _listed(self) -> list[Path]:
-        """List the files of a folder in natural order; links to folders are not followed."""
+        """Return the files of a folder in natural order; links to folders are not followed."""
         kinds = {slot.kind for slot in self.slots}
         taken = {*_ARRAYS}
         if "image" in kinds:
@@ -132,7 +132,7 @@ class DataSet:
         found, passed = [], 0
         for folder, inner, names in os.walk(self.path):
             if "settings.json" in names and {"scores.sqlite", "result.json"} & {*names}:
-                inner.clear()  # what this program wrote: its sheets are no samples
+                inner.clear()  # this program wrote the folder, and its pictures are no samples
                 continue
             inner[:] = [name for name in inner if not name.startswith(".")]
             for name in names:
@@ -218,7 +218,7 @@ class DataSet:
             start += len(first)
 
     def _members(self, file: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
-        """Choose the members of an archive for the inputs: by name, else by order."""
+        """Return the array of an archive for each input: by name, else by order."""
         spare = [member for member in shapes if member != self.label]
         if self.member is not None:
             if self.member not in shapes:
@@ -270,7 +270,7 @@ class DataSet:
 
 
 def natural_key(name: str) -> tuple[Any, ...]:
-    """Return what sorts names as people do: a2 before a10.
+    """Return a key that sorts names as people do: a2 comes before a10.
 
     Examples
     --------
@@ -282,7 +282,7 @@ def natural_key(name: str) -> tuple[Any, ...]:
 
 
 def has_rows(shape: tuple[int, ...], slot: Slot) -> bool:
-    """Tell whether an array's first axis counts samples of an input, or belongs to one sample.
+    """Return whether an array's first axis counts samples of an input; if not, the array is one sample.
 
     Examples
     --------
@@ -294,7 +294,7 @@ def has_rows(shape: tuple[int, ...], slot: Slot) -> bool:
     if len(shape) > 1 and fits(shape[1:], slot.shape):
         return True
     if slot.kind == "image":
-        # (height, width), with channels last or without; else samples of these.
+        # One picture is (height, width) or (height, width, channel). Any other array holds several pictures.
         return not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 2, 3, 4)))
     if slot.size is not None and int(np.prod(shape)) == slot.size:
         return False
@@ -304,7 +304,7 @@ def has_rows(shape: tuple[int, ...], slot: Slot) -> bool:
 
 
 def fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
-    """Tell whether a shape is the wanted one, None standing for any size."""
+    """Return whether a shape is the wanted shape, in which None stands for any size."""
     return len(shape) == len(wanted) and all(b is None or a == b for a, b in zip(shape, wanted, strict=True))
 
 
@@ -313,7 +313,7 @@ def _nothing_known(identity: str, stamp: str) -> bool:
 
 
 def check_numbers(dtype: np.dtype[Any], source: str) -> None:
-    """Raise a `DataError` unless a type is one of real numbers."""
+    """Raise a `DataError` unless a type holds real numbers."""
     if dtype.kind not in "biuf":
         raise DataError(f"{source}: holds values of the type {dtype}; real numbers are needed, float32 for instance")
 
@@ -321,9 +321,9 @@ def check_numbers(dtype: np.dtype[Any], source: str) -> None:
 def _chosen(
     count: int, rows: int, picked: slice | None, name: str, wanted: Collection[str] | None
 ) -> Iterator[tuple[int, ...]]:
-    """Yield the numbers of the rows that are read together."""
+    """Yield the numbers of rows that are read together, as a tuple for each piece."""
     if picked is not None and picked.start >= count:
-        raise UsageError(f"{name}#{picked.start}: it has {count} rows, 0 to {count - 1}")
+        raise UsageError(f"{name}#{picked.start}: there are {count} rows, 0 to {count - 1}")
     first, last = (0, count) if picked is None else (picked.start, min(picked.stop, count))
     for start in range(first, last, rows):
         places = range(start, min(start + rows, last))

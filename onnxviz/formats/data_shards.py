@@ -1,4 +1,4 @@
-"""Shards of a data set: ranges of its samples, in order, that are read apart from one another and by any process."""
+"""Shards of a data set: ranges of its samples, each of which any process can read by itself."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Source(Protocol):
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about how it is read."""
+        """Sentences that say how the data set is read."""
 
     def pieces(self, wanted: Collection[str] | None = None) -> Iterator[Piece]:
-        """Go through its samples once, or through those that are wanted."""
+        """Yield the pieces of the data set, or only those with wanted samples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +27,11 @@ class Shard:
     Attributes
     ----------
     number : int
-        Which of the shards this is.
+        The number of the shard, from 0.
     parts : tuple of Piece
-        Not yet read.
+        The pieces of the shard, not read yet.
     notes : list of str
-        None: what is to be said of the data set is said by the set.
+        Always empty, since the data set holds the notes.
     """
 
     number: int
@@ -40,32 +40,32 @@ class Shard:
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """The samples."""
+        """The identities of the samples."""
         return tuple(identity for piece in self.parts for identity in piece.identities)
 
     def pieces(self, wanted: Collection[str] | None = None) -> Iterator[Piece]:
-        """Go through the samples, as `DataSet.pieces` does."""
+        """Yield the pieces of the shard, as `DataSet.pieces` does."""
         for piece in self.parts:
             if wanted is None or any(identity in wanted for identity in piece.identities):
                 yield piece
 
 
 def shards(pieces: Iterable[Piece], size: int) -> Iterator[Shard]:
-    """Divide a data set into shards.
+    """Yield the shards of a data set.
 
-    Where one ends depends on the samples before it alone: not on who asks, and not on what is known of them.
+    The end of a shard depends only on the samples before it. It is the same in every process, whatever scores are known already.
 
     Parameters
     ----------
     pieces : iterable of Piece
-        Consumed as shards are asked for.
+        The pieces, taken from the iterable only as shards are asked for.
     size : int
-        Samples of a shard; the last one may have fewer.
+        The number of samples in a shard. The last shard may have fewer.
 
     Yields
     ------
     Shard
-        In the order of the samples.
+        The shards, in the order of the samples.
     """
     number, taken, count = 0, list[Piece](), 0
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""Names of files, made from names of tensors that anybody may have chosen."""
+"""File names that are safe on every system, made from the names of tensors, which may be any text."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from collections.abc import Iterable
 _LONGEST = 80
 _LONGEST_WITH_EXTENSION = 100
 _DIGITS = 8
-# Brackets and commas stay, so that a file is called what one types: conv1[12].
+# Brackets and commas stay, so that a file has the name that a person types for a target: conv1[12].
 _UNSAFE = re.compile(r"[^A-Za-z0-9._,\[\]-]+")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE | re.DOTALL)
 _MARKED = re.compile(r"-[0-9a-f]{8,64}")
 
 
 def safe_name(name: str) -> str:
-    """Turn any text into a file name that is valid on every system.
+    """Return a file name that is valid on every system, for any text.
 
-    Letters, digits and ``. _ - , [ ]`` stay as they are. When something had to be replaced or cut, the name ends in a
-    dash and eight digits of the text's SHA-256, so that two different texts keep two different names.
+    Letters, digits and ``. _ - , [ ]`` stay as they are. Where characters are replaced or cut off, the name ends in a dash and eight
+    digits of the text's SHA-256, so that two different texts have two different names.
 
     Parameters
     ----------
     name : str
-        A tensor's or target's name; any text at all.
+        The name of a tensor or a target, or any other text.
 
     Returns
     -------
     str
-        At most 80 ASCII characters: no separator, no leading dot or dash, no trailing dot, none of Windows' reserved
-        names.
+        At most 80 ASCII characters, without a separator, a leading dot or dash, or a trailing dot. It is none of the names that
+        Windows reserves.
 
     See Also
     --------
-    safe_names : tells names apart that differ only in case.
+    safe_names : file names for several texts, which differ in more than upper and lower case.
 
     Examples
     --------
@@ -44,24 +44,24 @@ def safe_name(name: str) -> str:
     >>> safe_name("/layer1/Conv_output_0")
     'layer1_Conv_output_0-26540e4b'
     """
-    # A name that already looks marked is marked again: else it could be the very name another one is given.
+    # A text that already ends like a marked name is marked again. Otherwise it could equal the file name of another text.
     if is_safe_name(name) and len(name) <= _LONGEST and not _is_marked(name):
         return name
     return _marked(name, _DIGITS)
 
 
 def safe_names(names: Iterable[str]) -> dict[str, str]:
-    """Give every text its own file name, also where case does not count.
+    """Return a file name for each text, all different even on systems that ignore upper and lower case.
 
     Parameters
     ----------
     names : iterable of str
-        All the names that will stand in one folder.
+        All names whose files will stand in one folder.
 
     Returns
     -------
     dict
-        From each text to its `safe_name`; where two would be one file on some system, both carry a digest.
+        From each text to its `safe_name`. Where two texts would have one file on some system, both names end in a digest.
     """
     chosen = {name: safe_name(name) for name in names}
     digits = _DIGITS
@@ -76,7 +76,7 @@ def safe_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def is_safe_name(name: str) -> bool:
-    """Tell whether a file can be called so on every system, with an extension or without; what `safe_name` gives always can."""
+    """Return whether a name is valid for a file on every system, with or without an extension, as `safe_name`'s always are."""
     return (
         0 < len(name) <= _LONGEST_WITH_EXTENSION
         and name[0] not in ".-"
@@ -94,5 +94,5 @@ def _marked(name: str, digits: int) -> str:
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
     stem = _UNSAFE.sub("_", name).strip("._-") or "tensor"
     if _RESERVED.fullmatch(stem):
-        stem = f"_{stem}"  # in front, since Windows looks at what stands before the first dot
+        stem = f"_{stem}"  # an underscore in front, since Windows reserves names by the part before the first dot
     return f"{stem[: _LONGEST - 1 - digits]}-{digest}"

@@ -1,4 +1,4 @@
-"""Pictures in files: .png, .jpg, .bmp, .tif, .webp and .gif, at their full depth."""
+"""Pictures in .png, .jpg, .bmp, .tif, .webp and .gif files, read with all of their bits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from onnxviz.errors import DataError
 
-# Named one by one: among Pillow's other readers are some that start programs (EPS) or that nobody has tried to break.
+# The formats that are read. Among Pillow's other readers are some that start programs (EPS) or were never tested for attacks.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 _NAMES = {
     1: ("gray",),
@@ -26,44 +26,44 @@ _DEEP = re.compile(r"LA;16B|(RGB|RGBA|RGBX);16[BLN]")
 
 
 def read_image(path: str | os.PathLike[str]) -> tuple[NDArray[Any], tuple[str, ...], str]:
-    """Read a picture as it is meant to be seen: palette resolved, turned as its EXIF orientation says.
+    """Return a picture as it is meant to be seen: with the colors of its palette, and turned as its EXIF orientation says.
 
     Parameters
     ----------
     path : path
-        What it is, its content tells, not its name.
+        The file. Its content settles its format, not its name.
 
     Returns
     -------
     image : (height, width, channel) uint8, uint16, float32 or float64
-        Raw values. 16 bits stay 16 bits. float64 stands for the 32-bit integers that some TIFF files have.
+        The raw values. Values of 16 bits keep all bits. The 32-bit integers of some TIFF files become float64.
     names : tuple of str
-        One per channel: gray; gray, alpha; red, green, blue; or red, green, blue, alpha.
+        The names of the channels: gray; gray, alpha; red, green, blue; or red, green, blue, alpha.
     note : str
-        What a reader should know, or nothing: that the file holds more pictures than this first one, for instance.
+        A remark about the file, or "": for instance that it holds more pictures than the first one, which was read.
 
     Raises
     ------
     DataError
-        The file is no picture, is cut off, or has more pixels than Pillow allows.
+        If the file is no picture, is cut off, or has more pixels than Pillow allows.
     """
     try:
         with warnings.catch_warnings():
-            # Pillow warns of odd EXIF blocks and the like, which take nothing from the picture, but also of
-            # decompression bombs.
+            # Pillow's warnings about unusual EXIF blocks do not matter, since the picture is complete. Its warnings about
+            # decompression bombs do.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return _read(path)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(
-            f"{path}: has more than {Image.MAX_IMAGE_PIXELS:,} pixels, as pictures have that are made to fill the memory; "
-            "shrink it first"
+            f"{path}: has more than {Image.MAX_IMAGE_PIXELS:,} pixels, which may be an attack that fills the memory; "
+            "shrink the picture first"
         ) from error
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: is no picture of a kind that is read here: {', '.join(_FORMATS)}") from error
     except DataError:
         raise
-    except Exception as error:  # Pillow's readers raise nearly anything on damaged files
+    except Exception as error:  # Pillow's readers raise errors of many kinds on damaged files
         raise DataError(f"{path}: is a damaged or truncated picture: {error}") from error
 
 
@@ -72,7 +72,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[NDArray[Any], tuple[str, ...], 
         frames = int(getattr(file, "n_frames", 1))
         note = f"the first of {frames} pictures in the file" if frames > 1 else ""
         array = _deep_values(file, path) if _is_deep(file, path) else _values(file)
-        # Asked for when the picture is loaded: Pillow turns TIFF files itself, and then takes the orientation away.
+        # The orientation is asked for after the picture is loaded, since Pillow then has turned TIFF files itself and removed it.
         orientation = file.getexif().get(0x0112, 1)
     array = _turned(array if array.ndim == 3 else array[:, :, None], orientation)
     return np.ascontiguousarray(array), _NAMES[array.shape[2]], note
@@ -83,7 +83,7 @@ def _open(path: str | os.PathLike[str]) -> ImageFile.ImageFile:
 
 
 def _values(file: Image.Image) -> NDArray[Any]:
-    file.load()  # here, since NumPy hides what goes wrong when it loads the picture
+    file.load()  # the picture is loaded here, since NumPy would hide an error in loading it
     if file.mode.startswith("I;16") or (file.mode == "I" and file.format == "PNG"):  # the latter before Pillow 11.3
         return np.asarray(file).astype(np.uint16)
     if file.mode == "I":
@@ -102,7 +102,7 @@ def _raw_mode(file: ImageFile.ImageFile) -> str:
 
 
 def _is_deep(file: ImageFile.ImageFile, path: str | os.PathLike[str]) -> bool:
-    """Tell whether a color picture has 16 bits, of which Pillow would keep the upper eight."""
+    """Return whether a color picture has 16 bits a value, of which Pillow would keep only the upper eight."""
     if file.mode not in ("LA", "RGB", "RGBA", "CMYK"):
         return False
     tags = getattr(file, "tag_v2", {})
@@ -110,20 +110,20 @@ def _is_deep(file: ImageFile.ImageFile, path: str | os.PathLike[str]) -> bool:
     deep = _DEEP.fullmatch(_raw_mode(file)) is not None and planes == 1
     if not deep and (";16" in _raw_mode(file) or max(depth) > 8):
         raise DataError(
-            f"{path}: has {max(depth)} bits in a layout that only 8 of them can be read from; save it as PNG or .npy"
+            f"{path}: has {max(depth)} bits a value, and only 8 of them can be read in this layout; save it as PNG or .npy"
         )
     return deep
 
 
 def _deep_values(file: ImageFile.ImageFile, path: str | os.PathLike[str]) -> NDArray[np.uint16]:
-    """Read all 16 bits of a color picture.
+    """Return a color picture with all 16 bits of its values.
 
-    Pillow's unpackers take one byte of each value: the one for big-endian values the first, the one for little-endian
-    values the second. So the picture is read twice, once with each.
+    Pillow's unpackers keep one byte of each value: the unpacker of big-endian values the first byte, that of little-endian values
+    the second byte. So the picture is read twice, once with each unpacker.
     """
     raw = _raw_mode(file)
     if raw == "LA;16B":
-        # There is one unpacker only, but these four bytes are as many as four channels of 8 bits.
+        # Pillow has a single unpacker for gray with alpha. Its four bytes are read as four channels of 8 bits instead.
         values = _unpacked(file, "RGBA")
         high, low = values[:, :, 0::2], values[:, :, 1::2]
         return np.asarray(high << 8 | low, dtype=np.uint16)
@@ -136,7 +136,7 @@ def _deep_values(file: ImageFile.ImageFile, path: str | os.PathLike[str]) -> NDA
 
 
 def _unpacked(file: ImageFile.ImageFile, raw: str) -> NDArray[np.uint16]:
-    tiles: list[Any] = []  # named tuples, but plain ones in older versions of Pillow
+    tiles: list[Any] = []  # named tuples, and plain tuples in older versions of Pillow
     for tile in file.tile:
         arguments = (raw, *tile[3][1:]) if isinstance(tile[3], tuple) else raw
         tiles.append(tile._replace(args=arguments) if hasattr(tile, "_replace") else (*tile[:3], arguments))
@@ -146,7 +146,7 @@ def _unpacked(file: ImageFile.ImageFile, raw: str) -> NDArray[np.uint16]:
 
 
 def _turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo the EXIF orientation, 1 to 8; anything else says nothing."""
+    """Return an array turned as its EXIF orientation, 1 to 8, says; any other orientation means nothing."""
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):

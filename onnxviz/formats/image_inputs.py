@@ -1,4 +1,4 @@
-"""From a picture to a model's image input, and back from such an input to a picture."""
+"""The way from a picture to a model's image input, and back from such an input to a picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Channels = Literal["rgb", "bgr", "gray"]
 Resize = Literal["fit", "pad", "stretch", "exact"]
 
 _COUNT = {"rgb": 3, "bgr": 3, "gray": 1}
-# ITU-R BT.601, the weights of gray pictures everywhere from JPEG to Pillow.
+# ITU-R BT.601: the weights of red, green and blue in gray, which JPEG and Pillow use as well.
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
@@ -31,51 +31,52 @@ def fit_image(
     std: float | Sequence[float] = 1.0,
     resize: Resize = "fit",
 ) -> NDArray[np.float32]:
-    """Turn a picture into a model's input.
+    """Return a picture as a model's input.
 
-    The darkest value becomes `low` and the brightest `high`; then `mean` is subtracted and the rest divided by `std`.
-    What is transparent lies on white. Resizing is bicubic with antialiasing, in floating point, and clipped to the
-    range of the picture.
+    The darkest value becomes `low` and the brightest `high`; then `mean` is subtracted, and the difference is divided by `std`.
+    Transparent parts are laid on white. Resizing is bicubic with antialiasing, in floating point, and clipped to the range of the
+    picture.
 
     Parameters
     ----------
     sample : Sample
-        An image, or an array of (height, width) or (height, width, channel): uint8, uint16, or floating within 0 to 1.
+        An image, or an array of (height, width) or (height, width, channel): uint8, uint16, or floats within 0 to 1.
     shape : sequence of int
-        The model's input, e.g. ``(1, 3, 224, 224)``.
+        The shape of the model's input, such as ``(1, 3, 224, 224)``.
     layout : str
-        A letter per axis of `shape`: n batch, c channel, h height, w width. n and c may be missing.
+        A letter for each axis of `shape`: n batch, c channel, h height, w width. n and c may be missing.
     channels : {"rgb", "bgr", "gray"}
-        What the channels are. A gray picture is repeated; a color picture for a gray model is weighted by ITU-R BT.601.
+        The colors of the channels. A gray picture is repeated for each color. A color picture for a gray model is weighted by
+        ITU-R BT.601.
     low, high : float
-        The range that the model wants before `mean` and `std`: 0 and 1, 0 and 255, -1 and 1.
+        The range of the model's input before `mean` and `std`, such as 0 and 1, 0 and 255, or -1 and 1.
     mean, std : float or sequence of float
-        One for all channels or one per channel, in the model's order of channels and in the units of `low` and `high`.
+        One number for all channels or one for each, in the model's order of channels and in the units of `low` and `high`.
     resize : {"fit", "pad", "stretch", "exact"}
-        ``fit`` fills the input and crops the middle; ``pad`` shows all of the picture on black; ``stretch`` ignores its
+        ``fit`` fills the input and crops the edges; ``pad`` shows the whole picture on black; ``stretch`` ignores its
         proportions; ``exact`` takes only pictures that have the size already.
 
     Returns
     -------
     (shape) float32
-        In the model's own units; repeated where the batch is larger than one.
+        The input, in the model's own units. Where the batch is larger than one, the picture is repeated.
 
     Raises
     ------
     UsageError
-        Shape, layout, channels, range, mean and std contradict one another.
+        If shape, layout, channels, range, mean and std contradict one another.
     DataError
-        The sample is no picture, or resize is ``exact`` and its size is another one.
+        If the sample is no picture, or if resize is ``exact`` and the picture has another size.
 
     See Also
     --------
-    restore_image : the way back.
+    restore_image : the way back from an input to a picture.
     """
     sizes = _sizes(shape, layout, channels)
     offset, factor = _scale(channels, low, high, mean, std)
     values: NDArray[Any]
     if _is_ready(sample, sizes):
-        # Nothing to resize or to mix: each of the 256 values is computed once.
+        # The picture has the size and the colors already, so that each of the 256 values of a byte is computed once.
         values = _from_bytes(sample.array, channels, factor, offset)
     else:
         image = _raw(sample) if _is_opaque(sample) else _flattened(_unit_range(sample))
@@ -101,24 +102,24 @@ def restore_image(
     mean: float | Sequence[float] = 0.0,
     std: float | Sequence[float] = 1.0,
 ) -> NDArray[np.uint8]:
-    """Turn a model's image input into a picture: `fit_image` backwards.
+    """Return a model's image input as a picture: the way back of `fit_image`.
 
     Parameters
     ----------
     array : ndarray
-        One input in the model's own units; a batch axis must have the length 1. What lies outside the range is clipped.
+        One input in the model's own units. A batch axis must have the length 1. Values outside the range are clipped.
     layout, channels, low, high, mean, std
         As in `fit_image`.
 
     Returns
     -------
     (height, width, 3) uint8
-        Red, green, blue.
+        The picture in red, green and blue.
 
     Raises
     ------
     UsageError
-        The array does not fit layout and channels, holds several samples, or range, mean and std contradict one
+        If the array does not fit layout and channels or holds several samples, or if range, mean and std contradict one
         another.
     """
     array = np.asarray(array)
@@ -139,7 +140,7 @@ def _sizes(shape: Sequence[int], layout: str, channels: str) -> dict[str, int]:
     letters = layout.lower()
     if len(set(letters)) != len(letters) or not {"h", "w"} <= set(letters) <= set("nchw"):
         raise UsageError(
-            f"layout {layout!r}: give each of the letters n, c, h, w at most once, h and w always: nchw, nhwc, hw"
+            f"layout {layout!r}: give each of the letters n, c, h, w at most once, and h and w always: nchw, nhwc, hw"
         )
     if len(letters) != len(shape):
         raise UsageError(f"layout {layout!r} has {len(letters)} axes, the shape {tuple(shape)} has {len(shape)}")
@@ -150,7 +151,7 @@ def _sizes(shape: Sequence[int], layout: str, channels: str) -> dict[str, int]:
         raise UsageError(f"the shape {tuple(shape)} has an axis of no or unknown length; give every size")
     if sizes["c"] != _COUNT[channels]:
         raise UsageError(
-            f"channels {channels} are {_COUNT[channels]}, but the shape {tuple(shape)} as {letters} has {sizes['c']}"
+            f"channels {channels}: need {_COUNT[channels]} channels, and the shape {tuple(shape)} as {letters} has {sizes['c']}"
         )
     return sizes
 
@@ -158,7 +159,7 @@ def _sizes(shape: Sequence[int], layout: str, channels: str) -> dict[str, int]:
 def _scale(
     channels: str, low: float, high: float, mean: float | Sequence[float], std: float | Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Combine range, mean and std: a value of 0 to 1 becomes ``value * factor + offset``."""
+    """Return the factor and the offset of range, mean and std: a value of 0 to 1 becomes ``value * factor + offset``."""
     per_channel = []
     for name, given in (("mean", mean), ("std", std)):
         numbers = np.asarray(given, dtype=np.float64)
@@ -183,24 +184,24 @@ def _is_ready(sample: Sample, sizes: dict[str, int]) -> bool:
 def _from_bytes(
     image: NDArray[np.uint8], channels: str, factor: NDArray[np.float64], offset: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Turn (height, width, channel) bytes of the right size and colors into the model's units."""
+    """Return (height, width, channel) bytes of the right size and colors in the model's units."""
     color = image[:, :, ::-1] if channels == "bgr" else image
     unit = (np.arange(256) / np.float64(255))[:, None]
     table = np.broadcast_to(unit * factor + offset, (256, image.shape[2])).astype(np.float32)
     values = np.empty((image.shape[2], *image.shape[:2]), np.float32)
     for channel, plane in enumerate(values):
-        # Bytes are never out of the table's bounds; with mode="raise" NumPy would fill a buffer first.
+        # A byte is always within the table, so mode="clip" changes nothing. With mode="raise" NumPy would fill a buffer first.
         np.take(table[:, channel], color[:, :, channel], out=plane, mode="clip")
     return np.moveaxis(values, 0, 2)
 
 
 def _is_opaque(sample: Sample) -> bool:
-    """Whether a picture's channels can be brought to size one by one, so that a large photograph is never whole in memory as floats."""
+    """Return whether a picture has no transparency, so that its channels can be resized one by one in little memory."""
     return sample.array.dtype in (np.uint8, np.uint16) and _raw(sample).shape[2] in (1, 3)
 
 
 def _raw(sample: Sample) -> NDArray[Any]:
-    """Return a picture as (height, width, channel), in its own type."""
+    """Return a picture as (height, width, channel), in its own type of values."""
     array = sample.array
     if (
         sample.kind not in ("image", "array")
@@ -215,7 +216,7 @@ def _raw(sample: Sample) -> NDArray[Any]:
 
 
 def _unit(plane: NDArray[Any]) -> NDArray[np.float32]:
-    """Bring whole numbers to 0 to 1; floats lie there."""
+    """Return a plane with values of 0 to 1: whole numbers are scaled, and floats lie there already."""
     if plane.dtype.kind != "u":
         return plane.astype(np.float32)
     return np.asarray(plane.astype(np.float32) / np.float32(np.iinfo(plane.dtype).max))
@@ -238,7 +239,7 @@ def _unit_range(sample: Sample) -> NDArray[np.float64]:
 
 
 def _flattened(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lay what is transparent on white; before resizing, or hidden colors would bleed into the edges."""
+    """Return an image laid on white; this is done before resizing, since hidden colors would else bleed into the edges."""
     if image.shape[2] in (1, 3):
         return image
     alpha = image[:, :, -1:]
@@ -257,7 +258,7 @@ def _resized(image: NDArray[Any], height: int, width: int, resize: str, sample: 
     size = (width, height)
     if resize == "fit":
         scale = min(there_width / width, there_height / height)
-        # Rounding must not lead out of the picture.
+        # The crop must not reach beyond the picture by rounding.
         left, top = (
             max(0.0, (there - here * scale) / 2) for there, here in ((there_width, width), (there_height, height))
         )
@@ -271,7 +272,7 @@ def _resized(image: NDArray[Any], height: int, width: int, resize: str, sample: 
         np.asarray(Image.fromarray(_unit(plane)).resize(size, Image.Resampling.BICUBIC, box=box))
         for plane in np.moveaxis(image, 2, 0)
     ]
-    # Bicubic kernels overshoot at edges, beyond what the model has ever seen.
+    # Bicubic kernels overshoot at edges, and a model never saw such values in training.
     resized = np.clip(np.stack(planes, axis=2).astype(np.float64), 0.0, 1.0)
     top, left = (height - size[1]) // 2, (width - size[0]) // 2
     return np.pad(resized, ((top, height - size[1] - top), (left, width - size[0] - left), (0, 0)))

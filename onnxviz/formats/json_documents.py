@@ -1,4 +1,4 @@
-"""JSON as the standard has it: strict when written, suspicious when read."""
+"""Strict JSON, written as the standard says and checked when it is read."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from onnxviz.wording import quoted
 
 
 def plain(value: Any) -> Any:
-    """Turn a value into what JSON has: dict, list, str, int, float, bool, None.
+    """Return a value in the types that JSON has: dict, list, str, int, float, bool, None.
 
-    NumPy's scalars and arrays become numbers and lists, paths become text, and what is not finite becomes None, since
-    strict JSON has no word for it.
+    NumPy's scalars and arrays become numbers and lists, and paths become text. A number that is not finite becomes None, since
+    strict JSON cannot hold it.
 
     Raises
     ------
     DataError
-        The value, or something inside it, is nothing of this kind.
+        If the value, or a value inside it, is of another type.
 
     Examples
     --------
@@ -52,27 +52,27 @@ def plain(value: Any) -> Any:
 
 
 def json_text(value: Any, indent: int | None = 2) -> str:
-    """Write a value as strict JSON in ASCII, keys in their own order, without a line feed at the end.
+    """Return a value as strict JSON in ASCII, with keys in their own order and without a line feed at the end.
 
     Raises
     ------
     DataError
-        As `plain` does.
+        As in `plain`.
     """
     return json.dumps(plain(value), indent=indent, allow_nan=False, ensure_ascii=True)
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read one strict JSON document.
+    """Return the content of a strict JSON document.
 
     Raises
     ------
     DataError
-        The file is no UTF-8 text or no JSON, is nested too deeply, or has NaN or Infinity in it, which JSON does not.
+        If the file is no UTF-8 text or no JSON, is nested too deeply, or holds NaN or Infinity, which strict JSON does not have.
     """
 
     def refuse(constant: str) -> None:
-        raise DataError(f"{path}: {constant} is not finite, and no JSON; write a number")
+        raise DataError(f"{path}: {constant} is not finite, and strict JSON does not have it; write a number")
 
     try:
         return json.loads(Path(path).read_text(encoding="utf-8-sig"), parse_constant=refuse)
@@ -82,33 +82,33 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise DataError(f"{path}: its lists are nested too deeply") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no UTF-8 text (byte {error.start})") from error
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # Python refuses whole numbers of thousands of digits
         raise DataError(f"{path}: is no valid JSON: {error}") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def read_numbers(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Read the numbers of a JSON document.
+    """Return the numbers of a JSON document, and the names of its columns.
 
     Parameters
     ----------
     path : path
-        A number or nested lists of numbers; or ``{"age": 61, "dose": 2.5}``, one row of named columns; or a list of
-        such rows.
+        The document: a number or nested lists of numbers; one row of named columns, such as ``{"age": 61, "dose": 2.5}``; or a
+        list of such rows.
 
     Returns
     -------
     values : float64 array
-        In the shape of the lists; (row, column) for named columns.
+        The numbers, in the shape of the lists; (row, column) for named columns.
     names : tuple of str
-        One per column, or none.
+        The names of the columns, where they have names.
 
     Raises
     ------
     DataError
-        The document is not valid (see `read_json`), a list is longer or shorter than the ones beside it, rows differ in
-        their columns, or something is no finite number. The place is named.
+        If the document is not valid (see `read_json`), if a list is longer or shorter than the lists beside it, if rows differ in
+        their columns, or if a value is no finite number. The message names the place.
     """
     document = read_json(path)
     rows = [document] if isinstance(document, dict) else document
@@ -119,7 +119,7 @@ def read_numbers(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], tup
     values = []
     for number, row in enumerate(rows):
         if not isinstance(row, dict) or set(row) != set(names):
-            raise DataError(f"{path}, row {number}: has not the columns of row 0")
+            raise DataError(f"{path}, row {number}: has other columns than row 0")
         values.append([_checked(row[name], (), f"{path}, row {number}, {quoted(name)}") for name in names])
     return np.asarray(values, dtype=np.float64).reshape(len(rows), len(names)), names
 

@@ -1,4 +1,4 @@
-"""The folder that a command writes: it appears when it is finished, and what was there before is never lost half way."""
+"""The folder of results that a command writes: it appears when it is finished, and until then an earlier folder stays."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ _UNFINISHED = ".unfinished"
 
 
 class OutputFolder:
-    """A folder written beside itself as ``DIR.partial`` and renamed when all of it is there.
+    """A folder that is written as ``DIR.partial`` and renamed to ``DIR`` when all of it is written.
 
     Parameters
     ----------
     path : path
-        The folder to be; its parent must exist.
+        The folder to write. Its parent must exist.
     overwrite : bool
-        Start anew. A folder that is there is replaced when the new one is finished, and not before.
+        Start anew. A folder that is there is replaced when the new folder is finished, and not before.
     resume : bool
-        Finish what is missing: what ``DIR.partial``, or else ``DIR``, holds is kept, and `done` tells of it. Where
-        there is neither, start.
+        Finish what is missing. The files in ``DIR.partial``, or else in ``DIR``, are kept, and `done` says which they are. Where
+        neither folder exists, start.
     settings : mapping, optional
-        What the content depends on, as JSON: model, seed, options. It is written to ``settings.json`` and must be the
-        same to resume.
+        The settings that the content depends on, as JSON: model, seed, options. They are written to ``settings.json``. Only a
+        folder with the same settings is resumed.
 
     Attributes
     ----------
     path : Path
-        The folder to be.
+        The folder to write.
     partial : Path
-        Where it is being written.
+        The folder that holds the files until all are written.
     message : str
-        After the block: a sentence about what was kept when it did not come to its end, else nothing.
+        After the block: a sentence about the files that were kept, if the block was interrupted; else "".
 
     Raises
     ------
     UsageError
-        On entering: the folder exists, holds an unfinished run, was not written by onnxviz or has other settings; its
-        parent is missing; it is a file; or overwrite and resume are both asked for.
+        On entering: if the folder exists, holds an unfinished run, was not written by onnxviz or has other settings; if its
+        parent is missing; if the path is a file; or if both `overwrite` and `resume` are given.
     DataError
-        The disk does not let itself be written to.
+        If the folder cannot be written to.
 
     Notes
     -----
@@ -82,7 +82,7 @@ class OutputFolder:
             raise UsageError("`overwrite` starts anew and `resume` goes on; give one of them")
         if not Path(path).resolve().name:
             raise UsageError(f"{path}: cannot be replaced by a folder of results; give a name below it")
-        # Links are followed: the folder they lead to is replaced, and the link goes on leading to it.
+        # Links are followed: the folder that a link leads to is replaced, and the link itself stays.
         self.path = Path(path).resolve()
         self.partial = self.path.with_name(self.path.name + ".partial")
         self.message = ""
@@ -109,7 +109,7 @@ class OutputFolder:
             return
         try:
             if self.path.exists():
-                # For the blink between two renames both folders stand there under other names; `_recover` knows them.
+                # Between the two renames both folders have other names for a moment. `_recover` knows these names.
                 os.replace(self.path, self._former)
             os.replace(self.partial, self.path)
             shutil.rmtree(self._former, ignore_errors=True)
@@ -121,19 +121,19 @@ class OutputFolder:
             ) from problem
 
     def file(self, name: str) -> Path:
-        """Give the place for a file, to be written with one of this floor's functions, which do it in one step.
+        """Return the path for a file, which the functions of this room then write in one step.
 
         Parameters
         ----------
         name : str
-            A file name, or several separated by "/"; all of them safe (see `onnxviz.formats.file_names`).
+            A file name, or several names separated by "/". All names must be safe (see `onnxviz.formats.file_names`).
 
         Raises
         ------
         UsageError
-            The name leads out of the folder, or is not safe.
+            If the name leads out of the folder, or is not safe.
         DataError
-            Its folder cannot be made.
+            If the file's folder cannot be made.
         """
         place = self._place(name)
         with _told(place.parent):
@@ -142,7 +142,7 @@ class OutputFolder:
 
     @contextmanager
     def item(self, name: str) -> Iterator[Path]:
-        """Give a folder of its own for one finished thing; it takes its name when the block ends, and goes when it fails.
+        """Open a folder of its own for one item; the folder gets its name when the block ends, and is removed if the block fails.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class OutputFolder:
             shutil.rmtree(unfinished, ignore_errors=True)
 
     def done(self, name: str) -> bool:
-        """Tell whether a file or an item of this name is finished.
+        """Return whether a file or an item of this name is finished.
 
         Raises
         ------
@@ -179,7 +179,7 @@ class OutputFolder:
         return self._place(name).exists()
 
     def finished(self) -> tuple[str, ...]:
-        """Name the files that stand in the folder so far, sorted, as "item/file"; the settings do not count."""
+        """Return the names of the files in the folder so far, sorted, as "item/file"; the settings are left out."""
         files = (entry.relative_to(self.partial) for entry in self.partial.rglob("*") if entry.is_file())
         whole = (file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts))
         return tuple(sorted(name for name in whole if name != _SETTINGS))
@@ -207,7 +207,7 @@ class OutputFolder:
                 )
 
     def _recover(self) -> None:
-        """Clear up after a run that was killed between the two renames at its end."""
+        """Restore the folder of a run that was killed between the two renames at its end."""
         if self._former.exists() and not self.path.exists():
             os.replace(self._former, self.path)
         elif self._former.exists():
@@ -239,7 +239,7 @@ class OutputFolder:
                 leftover.unlink(missing_ok=True)
 
     def _keep(self) -> None:
-        """Say what an interrupted run leaves behind; nothing is left where nothing was finished."""
+        """Set the message about the files that an interrupted run leaves behind; a folder without finished files is removed."""
         count = len(self.finished())
         if not count:
             shutil.rmtree(self.partial, ignore_errors=True)
@@ -253,7 +253,7 @@ class OutputFolder:
 
 @contextmanager
 def _told(place: Path) -> Iterator[None]:
-    """Turn what the file system refuses into a sentence."""
+    """Turn an error of the file system into a `DataError` with a sentence."""
     try:
         yield
     except OSError as error:
@@ -261,7 +261,7 @@ def _told(place: Path) -> Iterator[None]:
 
 
 def _recorded(folder: Path) -> dict[str, Any] | None:
-    """Read the settings that a folder was written with; None where it was not written by onnxviz."""
+    """Return the settings that a folder was written with; None where it was not written by onnxviz."""
     try:
         document = read_json(folder / _SETTINGS)
     except DataError:

@@ -13,11 +13,12 @@ from onnxviz.errors import DataError
 def read_parquet(
     path: str | os.PathLike[str],
 ) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
-    """Read a Parquet file's columns of numbers and truth values, and leave its other columns out.
+    """Return a Parquet file's columns of numbers and truth values, and the names of its other columns.
 
     Parameters
     ----------
     path : path
+        The file.
 
     Returns
     -------
@@ -30,15 +31,15 @@ def read_parquet(
     Raises
     ------
     DataError
-        pyarrow is not installed, the file cannot be read, has no column of numbers, no row, or a cell that is missing
-        or not finite.
+        If pyarrow is not installed, or if the file cannot be read, has no column of numbers, has no row, or has a cell that is
+        empty or not finite.
     """
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise DataError(
-            f"{path}: .parquet files are read by pyarrow, which is not installed: pip install 'onnxviz[parquet]', "
+            f"{path}: pyarrow, which reads .parquet files, is not installed: pip install 'onnxviz[parquet]', "
             "or save the table as .csv"
         ) from None
     try:

@@ -1,4 +1,4 @@
-"""Work done ahead by a few threads, in order and with a bound on what waits."""
+"""Work that a few threads do in advance, in order, with a limit on the results that wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Made = TypeVar("Made")
 
 
 def cores() -> int:
-    """Return how many threads can run at a time."""
+    """Return how many threads can run at the same time."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
@@ -21,23 +21,23 @@ def cores() -> int:
 def prefetch(
     make: Callable[[Item], Made], items: Iterable[Item], threads: int, ahead: int
 ) -> Generator[Made, None, None]:
-    """Apply a function to items in threads, while the results before are being used.
+    """Yield a function's results for items, computed in threads while earlier results are being used.
 
     Parameters
     ----------
     make : callable
-        Runs in a thread; decoding pictures and reading files leave Python's lock to others.
+        The function, which runs in a thread. While pictures are decoded and files are read, other threads of Python can run.
     items : iterable
-        Consumed lazily, at most `ahead` items before the one that is being used.
+        The items. At most `ahead` of them are taken before the first of their results is used.
     threads : int
-        How many run at a time.
+        How many threads run at the same time.
     ahead : int
-        How many results wait at most, so that memory stays bounded.
+        How many results wait at most, which limits the memory.
 
     Yields
     ------
     object
-        What `make` gives, in the order of the items. An exception of its is raised where its result would be.
+        The result for each item, in the order of the items. An exception of `make` is raised in place of its result.
 
     Examples
     --------

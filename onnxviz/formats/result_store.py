@@ -1,4 +1,4 @@
-"""Results by their address: each is written once, whole or not at all, and found again by the hash of what it depends on."""
+"""The store of a report's results: each is found again by the hash of the settings that it depends on."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ _ADDRESS = re.compile(r"[0-9a-f]{64}")
 
 
 class ResultStore:
-    """A folder of JSON documents, named by SHA-256.
+    """A folder of JSON documents, each written whole or not at all, and named by a SHA-256.
 
     Parameters
     ----------
     folder : Path
-        Made when the first result is put into it.
+        The folder. It is made when the first result is stored.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def get(self, key: str) -> Any:
-        """Return a result; None where there is none.
+        """Return the result at an address; None where there is none.
 
         Raises
         ------
         DataError
-            It is damaged, which nothing of this program does to it.
+            If the document is damaged, for instance by another program.
         """
         place = self._place(key)
         return read_json(place) if place.exists() else None
 
     def has(self, key: str) -> bool:
-        """Tell whether there is a result at an address."""
+        """Return whether there is a result at an address."""
         return self._place(key).exists()
 
     def put(self, key: str, result: Any) -> None:
-        """Keep a result.
+        """Store a result at an address.
 
         Raises
         ------
         DataError
-            It cannot be written as JSON, or the folder cannot be written to.
+            If the result cannot be written as JSON, or if the folder cannot be written to.
         """
         place = self._place(key)
         try:
@@ -58,5 +58,5 @@ class ResultStore:
 
     def _place(self, key: str) -> Path:
         if not _ADDRESS.fullmatch(key):
-            raise DataError(f"'{key}' is no address: 64 hexadecimal digits are")
+            raise DataError(f"'{key}' is no address of a result; give 64 hexadecimal digits")
         return self._folder / f"{key}.json"

@@ -1,4 +1,4 @@
-"""What a method found, as arrays and a JSON document in a folder."""
+"""The result of a method: arrays and a JSON document in a folder."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ _ARRAYS, _DOCUMENT, _PICTURE = "arrays.npz", "result.json", "picture.png"
 
 @dataclass(slots=True, eq=False)
 class Result:
-    """What a method found.
+    """The result of a method.
 
     Attributes
     ----------
     arrays : dict
-        From a name, often a tensor's, to an array of numbers.
+        From a name, often that of a tensor, to an array of numbers.
     axes : dict
-        From an array's name to the names of its axes, separated by spaces: "batch channel height width". Arrays may be left out.
+        From an array's name to the names of its axes, separated by spaces: "batch channel height width". Arrays may be missing.
     summary : dict
-        What is said in words and numbers; written as strict JSON.
+        The result in words and numbers, which is written as strict JSON.
     status : str
-        "ok", or one word for what went wrong: "no_progress".
+        "ok", or a word for what went wrong, such as "no_progress".
     message : str
-        The sentence that goes with the status.
+        The sentence that explains the status.
     provenance : dict
-        Where it comes from: model, seed, versions; written as strict JSON.
+        The origin of the result: model, seed and versions, which are written as strict JSON.
     """
 
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -53,22 +53,22 @@ class Result:
     message: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
     picture: bytes = b""
-    """What it looks like, a PNG file, where a command left one beside the arrays; read, not written."""
+    """The bytes of the PNG file beside the arrays, if a command left one there; `load` reads it, and `save` does not write it."""
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``arrays.npz`` and then ``result.json``, each of them whole or not at all.
+        """Write ``arrays.npz`` and then ``result.json``, each of which is there whole or not at all.
 
         Equal results give equal bytes. Numbers in `summary` and `provenance` that are not finite become null.
 
         Parameters
         ----------
         folder : path
-            Made if it is missing; what it already holds under these two names is replaced.
+            The folder. It is made if it is missing. Files of these two names in it are replaced.
 
         Raises
         ------
         DataError
-            An array or a value cannot be stored, the axes do not fit the arrays, or the folder cannot be written to.
+            If an array or a value cannot be stored, if the axes do not fit the arrays, or if the folder cannot be written to.
         """
         self._check_axes()
         members = safe_names(self.arrays)
@@ -100,12 +100,12 @@ class Result:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Result:
-        """Read what `save` has written.
+        """Return the result that `save` has written to a folder.
 
         Raises
         ------
         DataError
-            A file is missing or damaged, is of a newer version, or the two do not belong together.
+            If a file is missing or damaged, if it is of a newer version, or if the two files do not belong together.
         """
         folder = Path(folder)
         document = read_json(folder / _DOCUMENT)
@@ -144,7 +144,7 @@ class Result:
         return result
 
     def _repr_html_(self) -> str:
-        """Show the result in a notebook: its status, its picture, what it says in words and numbers, and a line for each array."""
+        """Return HTML for a notebook: the status, the picture, the summary, and a line for each array."""
         told = [
             (key, number_text(value, 6) if isinstance(value, float) else value)
             for key, value in plain(self.summary).items()
@@ -164,13 +164,13 @@ class Result:
         )
 
     def _shown(self) -> str:
-        """Return the picture as HTML: as wide as the page at most, and small ones large enough to see their pixels."""
+        """Return the picture as HTML: at most as wide as the page, and enlarged where single pixels could not be seen."""
         if not self.picture:
             return ""
         try:
             with Image.open(io.BytesIO(self.picture)) as opened:
                 width = opened.width
-        except OSError:  # a damaged picture hides no numbers
+        except OSError:  # the numbers are shown even where the picture is damaged
             return ""
         wide = width * max(1, 224 // width)
         encoded, said = (
@@ -183,7 +183,7 @@ class Result:
     def _check_axes(self) -> None:
         for name, words in self.axes.items():
             if name not in self.arrays:
-                raise DataError(f"axes are named for {quoted(name)}, and there is no such array")
+                raise DataError(f"axes are named for {quoted(name)}, but there is no array of that name")
             if len(words.split()) != np.ndim(self.arrays[name]):
                 raise DataError(
                     f"{quoted(name)} has the shape {np.shape(self.arrays[name])}, its axes are {quoted(words)}"
@@ -191,7 +191,7 @@ class Result:
 
 
 def _picture(folder: Path) -> bytes:
-    """Return the picture of a result's folder: its only one, or that which is named so."""
+    """Return the picture of a result's folder: the file ``picture.png``, or the only PNG file."""
     files = sorted(folder.glob("*.png"))
     named = [file for file in files if file.name == _PICTURE] or files
     return named[0].read_bytes() if len(named) == 1 else b""
@@ -208,7 +208,7 @@ def _extent(values: NDArray[Any]) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return rows as a table in HTML, every cell escaped; nothing where there are none."""
+    """Return rows as a table in HTML, with every cell escaped; "" where there are no rows."""
     if not rows:
         return ""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
@@ -227,7 +227,7 @@ def _entry(document: Mapping[str, Any], name: str, kind: type, folder: Path) -> 
 
 
 def _sorted(value: Any) -> Any:
-    """Sort the keys of plain JSON, so that equal documents are equal text."""
+    """Return plain JSON with sorted keys, so that equal documents are equal text."""
     if isinstance(value, dict):
         return {key: _sorted(value[key]) for key in sorted(value)}
     return [_sorted(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""How a person names samples: a file or folder, a member of an archive, and rows."""
+"""The address of samples: a file or folder, an array of an archive, and rows."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class SampleAddress:
-    """A place of samples, as it is typed: ``FILE``, ``FILE#7``, ``FILE#3:9``, ``FILE.npz[member]`` or ``FILE.npz::member``.
+    """The address of samples: ``FILE``, ``FILE#7``, ``FILE#3:9``, ``FILE.npz[member]`` or ``FILE.npz::member``.
 
     Attributes
     ----------
     path : Path
         The file or folder.
     member : str or None
-        The member of an archive.
+        The array of an archive.
     rows : slice or None
         The rows that are picked; one row where a single number is given.
     """
@@ -28,7 +28,7 @@ class SampleAddress:
 
     @classmethod
     def parse(cls, text: str | os.PathLike[str]) -> SampleAddress:
-        """Read an address. A file that bears the whole text as its name is that file.
+        """Return the address that a text stands for. If a file has the whole text as its name, that file is meant.
 
         Examples
         --------
@@ -53,12 +53,12 @@ class SampleAddress:
 
     @property
     def exists(self) -> bool:
-        """Whether there is such a file or folder."""
+        """Whether the file or folder exists."""
         return _exists(str(self.path))
 
     @property
     def source(self) -> str:
-        """The file and its member as they are typed, without rows."""
+        """The file and the array of an archive, as a person types them, without rows."""
         return str(self.path) if self.member is None else f"{self.path}[{self.member}]"
 
     def moved(self, path: Path) -> str:
@@ -71,5 +71,5 @@ class SampleAddress:
 def _exists(text: str) -> bool:
     try:
         return Path(text).exists()
-    except (OSError, ValueError):  # too long for a name, or a character that no name has
+    except (OSError, ValueError):  # the text is too long for a name, or has a character that no name may have
         return False

@@ -1,4 +1,4 @@
-"""What a user gives as input data: pictures, arrays, tables and sound, read from any of the files that hold them."""
+"""Samples of input data: pictures, arrays, tables and sounds, read from files of many formats."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Kind = Literal["image", "array", "table", "audio"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One piece of input data as its file has it, not yet in any model's units.
+    """A sample of input data with the values of its file, not yet in the units of a model.
 
     Attributes
     ----------
@@ -32,15 +32,15 @@ class Sample:
         Finite numbers. An image is (height, width, channel) uint8, uint16 or floating; a table (row, column) float64;
         audio (channel, sample) float32 within -1 to 1; an array has any shape and type.
     names : tuple of str
-        The image's channels, the table's columns or the audio's channels; empty where the file names none.
+        The names of an image's channels, a table's columns or a sound's channels; empty where the file has no names.
     source : str
-        The file, and the member of the archive, as one would type it.
+        The file, and the array of an archive, as a person types them.
     kind : {"image", "array", "table", "audio"}
-        What the axes mean.
+        The kind of the sample, which says what its axes mean.
     rate : int or None
-        Samples of audio per second.
+        The samples per second of a sound.
     note : str
-        What a reader should know about how the file was read, or nothing.
+        A remark about the way the file was read, or "".
     """
 
     array: NDArray[Any]
@@ -52,7 +52,7 @@ class Sample:
 
 
 def read_sample(path: str | os.PathLike[str]) -> Sample:
-    """Read input data from a file; its extension says how.
+    """Return the sample in a file, whose extension says how it is read.
 
     Parameters
     ----------
@@ -63,14 +63,14 @@ def read_sample(path: str | os.PathLike[str]) -> Sample:
     Returns
     -------
     Sample
-        With finite numbers, at least one.
+        The sample, with at least one number, all of them finite.
 
     Raises
     ------
     UsageError
-        There is no such file.
+        If there is no such file.
     DataError
-        The file is empty, is something else than its extension says, is damaged, or holds something else than finite
+        If the file is empty or damaged, if its content is not what its extension says, or if it holds values that are no finite
         numbers.
     """
     source = os.fspath(path)
@@ -122,7 +122,7 @@ def _npz(file: Path, source: str, member: str | None) -> Sample:
 
 def _table(file: Path, source: str, member: str | None) -> Sample:
     array, names = read_table(file)
-    # What pandas writes unless told index=False.
+    # pandas writes the numbers of rows into the first column, unless it is told index=False.
     index = bool(names) and names[0] == "column 1" and bool(np.array_equal(array[:, 0], np.arange(len(array))))
     return Sample(array, names, source, "table", note="the first column looks like a row number" if index else "")
 
@@ -150,7 +150,7 @@ _READERS: dict[str, Callable[[Path, str, str | None], Sample]] = {
 }
 
 SUFFIXES = frozenset(_READERS)
-"""What the names of readable files end in."""
+"""The extensions of the files that can be read."""
 
 
 def _numbers(array: NDArray[Any], source: str) -> NDArray[Any]:
@@ -159,7 +159,7 @@ def _numbers(array: NDArray[Any], source: str) -> NDArray[Any]:
     if array.dtype.kind not in "iuf":
         kind = {"c": "complex numbers", "S": "text", "U": "text"}.get(array.dtype.kind, str(array.dtype))
         raise DataError(f"{source}: holds {kind}; real numbers are needed, float32 for instance")
-    # Extended precision is another type on every platform, and no model takes it.
+    # Extended precision is a different type on each platform, and no model takes it.
     return _finite(array.astype(np.float64) if array.dtype.itemsize > 8 else array, source)
 
 
@@ -177,8 +177,7 @@ def _finite(array: NDArray[Any], source: str) -> NDArray[Any]:
     return array
 
 
-# How files begin that are often something else than their names say: (offset, bytes, what it is, extensions that are
-# right).
+# The first bytes of files that often have a wrong extension: (offset, bytes, what the file is, its right extensions).
 _SIGNATURES: tuple[tuple[int, bytes, str, tuple[str, ...]], ...] = (
     (0, b"\x89PNG\r\n", "a PNG picture", (".png",)),
     (0, b"\xff\xd8\xff", "a JPEG picture", (".jpg", ".jpeg")),
@@ -197,9 +196,9 @@ _SIGNATURES: tuple[tuple[int, bytes, str, tuple[str, ...]], ...] = (
 
 
 def _check_content(file: Path, source: str) -> None:
-    """Refuse what is empty or something else than its name says.
+    """Refuse a file that is empty, or whose content is not what its extension says.
 
-    A picture under another picture's extension is let through: its reader goes by the content.
+    A picture with the extension of another format of pictures is not refused, since pictures are read by their content.
     """
     try:
         with file.open("rb") as opened:

@@ -1,4 +1,4 @@
-"""Scores of samples, kept on disk so that an interrupted pass goes on and a grown data set only pays for what is new."""
+"""The store of samples' scores on disk: an interrupted pass continues, and of a data set that grew only new samples are scored."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from onnxviz.formats.data_set import natural_key
 
 _VERSION = 1
 _WIDTH = 64
-"""Columns that are read together: 256 bytes of a million samples' scores each fill 256 MB."""
+"""How many columns are read together. Of a million samples their scores fill 256 MB."""
 _PATIENCE = 2.0
-"""Seconds of work that a crash may cost."""
+"""The seconds between two commits: a crash loses at most the work of this time."""
 
 _TABLES = """
 create table if not exists about (name text primary key, value text);
@@ -28,22 +28,22 @@ create table if not exists scores (part integer, batch integer, count integer, s
 
 
 class ScoreStore:
-    """A table of samples by columns in an SQLite file.
+    """A table of scores in an SQLite file, with a row for each sample and a column for each unit.
 
     Parameters
     ----------
     path : Path
-        Made if it is missing.
+        The file. It is made if it is missing.
 
     Attributes
     ----------
     seen : set of str
-        The samples of the data set that this pass has met: known ones and new ones.
+        The samples of the data set that this pass has met, whether or not their scores were known.
 
     Raises
     ------
     DataError
-        The file is none of this kind, or is damaged.
+        If the file is no store of scores, or is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,18 +65,18 @@ class ScoreStore:
         self._committed = time.monotonic()
 
     def known(self, identity: str, stamp: str) -> bool:
-        """Tell whether a sample's scores are there, from any thread; it then counts as seen."""
+        """Return whether a sample's scores are stored, and count it as seen if they are; any thread may call this."""
         if self._stamps.get(identity) != stamp:
             return False
         self.seen.add(identity)
         return True
 
     def stamps(self, identities: Iterable[str]) -> dict[str, str]:
-        """Return the stamps of those samples whose scores are there."""
+        """Return the stamps of those of the samples whose scores are stored."""
         return {identity: self._stamps[identity] for identity in identities if identity in self._stamps}
 
     def about(self, name: str, value: str | None = None) -> str:
-        """Return what is noted under a name, or note it."""
+        """Return the text that is stored under a name; where a value is given, store it first."""
         if value is not None:
             self._file.execute("insert or replace into about values ('version', ?)", (str(_VERSION),))
             self._file.execute("insert or replace into about values (?, ?)", (name, value))
@@ -91,15 +91,16 @@ class ScoreStore:
         scores: NDArray[np.float32],
         places: NDArray[np.uint64],
     ) -> None:
-        """Keep the scores of a batch, all of them or none; those of a sample that is there already are replaced.
+        """Store the scores of a batch, all of them or none; the scores of a sample that is stored already are replaced.
 
         Parameters
         ----------
         identities, stamps, labels : sequence of str
-            Of the samples.
+            The names, the stamps and the labels of the samples.
         scores : (sample, column) float32
+            The scores.
         places : (sample, column) uint64
-            Where each score's maximum lies.
+            The place where each score has its maximum.
         """
         batch = self._next
         self._next += 1
@@ -114,7 +115,7 @@ class ScoreStore:
         try:
             self._insert(batch, rows, scores, places)
         except BaseException:
-            # An interruption in here must not leave samples without their scores.
+            # An interruption must not leave samples without their scores.
             self._file.execute("rollback to batch")
             raise
         finally:
@@ -135,7 +136,7 @@ class ScoreStore:
         for part, start in enumerate(range(0, scores.shape[1], _WIDTH)):
             own = np.ascontiguousarray(scores[:, start : start + _WIDTH], "<f4")
             where = np.ascontiguousarray(places[:, start : start + _WIDTH], "<u8")
-            # Half of the bytes are zeros, unless positions have more than two axes.
+            # Half of the bytes of the places are zeros, unless the places have more than two axes.
             small = where.astype("<u4") if not where.size or where.max() < 1 << 32 else where
             self._file.execute(
                 "insert or replace into scores values (?, ?, ?, ?, ?)",
@@ -143,36 +144,37 @@ class ScoreStore:
             )
 
     def commit(self) -> None:
-        """Put on disk what was added."""
+        """Write the scores that were added to the disk."""
         self._file.commit()
         self._committed = time.monotonic()
 
     def keep_only(self, identities: Collection[str]) -> None:
-        """Forget the samples that the data set no longer has."""
+        """Remove all samples save these, which the data set still has."""
         self._sorted = None
         gone = [(identity,) for identity in self._stamps if identity not in identities]
         self._file.executemany("delete from samples where identity = ?", gone)
         for (identity,) in gone:
             del self._stamps[identity]
-        # Batches that no sample is left of would be read for nothing.
+        # Batches without a remaining sample would be read in vain.
         self._file.execute("delete from scores where batch not in (select distinct batch from samples)")
         self.commit()
 
     def samples(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Name the samples in natural order, and their labels."""
+        """Return the identities of the samples in natural order, and their labels."""
         rows = self._rows()
         return tuple(row[0] for row in rows), tuple(row[1] for row in rows)
 
     def columns(self) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.uint64]]]:
-        """Read the scores some columns at a time, so that memory holds 64 numbers of each sample.
+        """Yield the scores some columns at a time, so that memory holds at most 64 numbers of each sample.
 
         Yields
         ------
         first : int
             The number of the first of these columns.
         scores : (sample, column) float32
-            In the order of `samples`.
+            The scores, in the order of `samples`.
         places : (sample, column) uint64
+            The places where the scores have their maximum.
         """
         rows = self._rows()
         parts = [part for (part,) in self._file.execute("select distinct part from scores order by part")]
@@ -207,6 +209,6 @@ class ScoreStore:
         return self._sorted
 
     def close(self) -> None:
-        """Put everything on disk and let the file go."""
+        """Write everything to the disk and close the file."""
         self._file.commit()
         self._file.close()

@@ -1,4 +1,4 @@
-"""Sound at another rate."""
+"""The change of a sound's sampling rate."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from numpy.typing import NDArray
 
 
 def resample(sound: NDArray[Any], rate: int, wanted: int) -> NDArray[np.float32]:
-    """Bring a sound to another number of samples per second, band-limited.
+    """Return a sound with another number of samples per second.
 
-    Its spectrum is cut off, or continued with zeros, at half the smaller of the two rates.
+    The spectrum of the sound is cut off at half of the lower rate, or is continued with zeros.
 
     Parameters
     ----------
     sound : (channel, sample)
-        In any units.
+        The sound, in any units.
     rate, wanted : int
-        Samples per second, as it is and as it shall be.
+        The samples per second of the sound and of the result.
 
     Returns
     -------
     (channel, sample * wanted / rate) float32
-        In the same units.
+        The sound at the new rate, in the same units.
     """
     sound = np.asarray(sound, np.float64)
     length = sound.shape[1]
     count = max(1, round(length * wanted / rate))
     if count == length:
         return sound.astype(np.float32)
-    # Mirrored at its end: the transform takes a sound to go round, and a jump there would ring.
+    # The sound is mirrored at its end. The Fourier transform treats a sound as periodic, and a jump from its end to its start would
+    # make oscillations.
     spectrum = np.fft.rfft(np.concatenate([sound, sound[:, ::-1]], axis=1), axis=1)
     kept = np.zeros((len(sound), count + 1), np.complex128)
     shared = min(kept.shape[1], spectrum.shape[1])

@@ -1,4 +1,4 @@
-"""Rows of a table, some at a time: .csv and .tsv text, and Parquet where pyarrow is installed."""
+"""Rows of a table, read some at a time: from .csv and .tsv text, and from Parquet where pyarrow is installed."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ TABLES = (".csv", ".tsv", ".parquet")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TableRows:
-    """A table's columns, and its rows as they are asked for.
+    """A table whose rows are read only when they are asked for.
 
     Attributes
     ----------
     path : Path
         The file.
     names : tuple of str
-        One per column; empty where the file names none.
+        The names of the columns; empty where the file has no names.
     widths : tuple of int
-        How many numbers a cell of each column has: 1, or the length of a list; 0 where it holds text.
+        How many numbers a cell of each column has: 1, or the length of a list; 0 where the cell holds text.
     """
 
     path: Path
@@ -39,12 +39,12 @@ class TableRows:
     widths: tuple[int, ...]
 
     def column(self, name: str) -> int:
-        """Return a column's place.
+        """Return the number of the column of a name.
 
         Raises
         ------
         UsageError
-            There is none of that name.
+            If there is no column of that name.
         """
         if name not in self.names:
             listed = ", ".join(self.names[:12]) + (", …" if len(self.names) > 12 else "")
@@ -52,25 +52,26 @@ class TableRows:
         return self.names.index(name)
 
     def chunks(self, rows: int, columns: tuple[int, ...], label: int | None) -> Iterator[Chunk]:
-        """Read the table from its beginning.
+        """Yield the rows of the table in chunks, from the first row.
 
         Parameters
         ----------
         rows : int
-            How many are in memory at a time.
+            How many rows are in memory at a time.
         columns : tuple of int
-            Those whose numbers are wanted.
+            The columns whose numbers are wanted.
         label : int or None
             A column that is read as text.
 
         Yields
         ------
         Chunk
+            The next rows.
 
         Raises
         ------
         DataError
-            The file cannot be read. A row that is damaged is told of in its chunk.
+            If the file cannot be read. A damaged row raises nothing; its chunk holds the problem.
         """
         if self.path.suffix.lower() == ".parquet":
             return self._parquet(rows, columns, label)
@@ -146,13 +147,13 @@ class Chunk:
     Attributes
     ----------
     places : tuple of int
-        The rows' numbers in the table, from 0, those that cannot be read left out.
+        The rows' numbers in the table, from 0. Rows that cannot be read are left out.
     values : (row, number) float64
-        The columns asked for, one after another; all of them finite.
+        The numbers of the wanted columns, column after column, all finite.
     labels : tuple of str
         The text of the label's column.
     problems : tuple of (int, str)
-        Number and sentence for each row that cannot be read.
+        The number of each row that cannot be read, and a sentence that says why.
     """
 
     places: tuple[int, ...]
@@ -162,17 +163,17 @@ class Chunk:
 
 
 def open_table(path: str | os.PathLike[str]) -> TableRows:
-    """Open a table: names and kinds of its columns, from its first rows.
+    """Return a table with the names and kinds of its columns, which are read from its first rows.
 
     Parameters
     ----------
     path : path
-        UTF-8 text as `onnxviz.formats.tables.read_table` takes it, or Parquet. Columns of text are allowed.
+        The file: UTF-8 text as for `onnxviz.formats.tables.read_table`, or Parquet. Columns of text are allowed.
 
     Raises
     ------
     DataError
-        The file cannot be read, has no row, or is Parquet and pyarrow is missing.
+        If the file cannot be read or has no row, or if it is a Parquet file and pyarrow is missing.
     """
     path = Path(path)
     if path.suffix.lower() == ".parquet":
@@ -194,7 +195,7 @@ def open_table(path: str | os.PathLike[str]) -> TableRows:
         names = tuple(cell.strip() or f"column {column}" for column, cell in enumerate(cells[0], 1))
         if len(cells) < 2:
             raise DataError(f"{path}: has no row below its header")
-    # An empty cell may be a number that is missing.
+    # An empty cell may stand for a missing number.
     widths = tuple(int(number_of(cell) is not None or not cell.strip()) for cell in cells[-1])
     if names and len(names) != len(widths):
         raise DataError(f"{path}: its header has {len(names)} columns, its first row {len(widths)}")
@@ -210,7 +211,7 @@ def _parquet_file(path: Path) -> Any:
         ) from None
     try:
         return parquet.ParquetFile(path)
-    except Exception as error:  # pyarrow has a tree of errors of its own
+    except Exception as error:  # pyarrow has many kinds of errors of its own
         raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
 
 

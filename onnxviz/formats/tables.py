@@ -1,4 +1,4 @@
-"""Tables of numbers in text files: .csv and .tsv, with or without a line of names."""
+"""Tables of numbers in .csv and .tsv files, with or without a line of names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onnxviz.wording import quoted
 
 
 def read_table(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Read a table of numbers.
+    """Return the numbers of a table, and the names of its columns.
 
     The first line is a header when none of its cells is a number. Columns are separated by tabs in a .tsv, else by
     semicolons if the first line has one, else by commas. Empty lines are skipped.
@@ -24,20 +24,20 @@ def read_table(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], tuple
     Parameters
     ----------
     path : path
-        UTF-8 text.
+        The file, UTF-8 text.
 
     Returns
     -------
     values : (row, column) float64
-        All of them finite.
+        The numbers, all finite.
     names : tuple of str
-        One per column, or none where the file has no header.
+        The names of the columns; empty where the file has no header.
 
     Raises
     ------
     DataError
-        A line is longer or shorter than the first, a cell is empty or no finite number, or there is no row of numbers.
-        Line and column are named.
+        If a line is longer or shorter than the first line, if a cell is empty or no finite number, or if there is no row of
+        numbers. The message names the line and the column.
     """
     values, names, _ = _read(path, lenient=False)
     return values, names
@@ -46,9 +46,9 @@ def read_table(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], tuple
 def read_numeric_columns(
     path: str | os.PathLike[str],
 ) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
-    """Read a table's columns of numbers and leave its columns of text out: labels, identifiers, dates.
+    """Return a table's columns of numbers, without its columns of text such as labels, identifiers and dates.
 
-    A column is text if its cell in the first row below the header is; without a header, all columns must be numbers.
+    A column is text if its cell in the first row below the header is text. Without a header all columns must be numbers.
 
     Parameters
     ----------
@@ -58,16 +58,16 @@ def read_numeric_columns(
     Returns
     -------
     values : (row, column) float64
-        Without the columns of text.
+        The numbers of the remaining columns.
     names : tuple of str
-        One per column that is left, or none where the file has no header.
+        The names of the remaining columns; empty where the file has no header.
     left_out : tuple of str
         The names of the columns of text.
 
     Raises
     ------
     DataError
-        As in `read_table`, for what is left; or nothing is left.
+        As in `read_table`, for the remaining columns; or if no column remains.
     """
     return _read(path, lenient=True)
 
@@ -85,11 +85,10 @@ def _read(path: str | os.PathLike[str], lenient: bool) -> tuple[NDArray[np.float
 
 
 def separator(path: str | os.PathLike[str], first: str) -> str:
-    """Tell what separates the columns of a table, from its name and its first line."""
+    """Return the character that separates the columns of a table, from the file's name and its first line."""
     if Path(path).suffix.lower() == ".tsv":
         return "\t"
-    # A semicolon comes first, since where it separates columns the comma is a decimal sign, which the message about it
-    # explains.
+    # A semicolon is tried first. Where it separates columns, a comma is a decimal sign, and a message explains that.
     return next((sign for sign in ";,\t" if sign in first), ",")
 
 
@@ -120,7 +119,7 @@ def _read_rows(
 
 
 def _is_text(cell: str) -> bool:
-    """Tell whether a cell is a word, and not a number, missing, or a number with a decimal comma."""
+    """Return whether a cell is a word: no number, not empty, and no number with a decimal comma."""
     return bool(cell.strip()) and number_of(cell) is None and number_of(cell.replace(",", ".", 1)) is None
 
 
@@ -130,7 +129,7 @@ def lines(reader: Iterator[list[str]], path: str | os.PathLike[str]) -> Iterator
     Raises
     ------
     DataError
-        A line is no valid CSV.
+        If a line is no valid CSV.
     """
     while True:
         try:
@@ -144,28 +143,28 @@ def lines(reader: Iterator[list[str]], path: str | os.PathLike[str]) -> Iterator
 
 
 def _line_number(reader: Iterator[list[str]]) -> int:
-    # The type of csv's readers has no public name in Python 3.10, and with it this attribute.
+    # The type of csv's readers, which has this attribute, has no public name in Python 3.10.
     return int(getattr(reader, "line_num", 0))
 
 
 def numbers(row: list[str], names: tuple[str, ...], place: str, kept: Sequence[int] | None = None) -> list[float]:
-    """Read the cells of a row as finite numbers.
+    """Return the cells of a row as finite numbers.
 
     Parameters
     ----------
     row : list of str
         The cells.
     names : tuple of str
-        The columns' names; () without.
+        The names of the columns; () where they have none.
     place : str
-        Where the row stands, for the message.
+        The file and the line of the row, for messages.
     kept : sequence of int, optional
-        The columns that count; all of them by default.
+        The columns to read. Default: all columns.
 
     Raises
     ------
     DataError
-        A cell is none; `place` and the column are named.
+        If a cell is no finite number. The message names the place and the column.
     """
     found = []
     for column, cell in ((column + 1, row[column]) for column in (range(len(row)) if kept is None else kept)):
@@ -178,8 +177,8 @@ def numbers(row: list[str], names: tuple[str, ...], place: str, kept: Sequence[i
 
 
 def number_of(cell: str) -> float | None:
-    """Read one cell; None where it is no number."""
-    # float() takes the underscores of Python's literals; in a table 2020_01 is a name.
+    """Return the number in a cell; None where the cell holds no number."""
+    # float() reads 2020_01 as a number, since Python's literals may have underscores. In a table it is a name.
     if "_" in cell:
         return None
     try:

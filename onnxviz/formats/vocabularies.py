@@ -1,4 +1,4 @@
-"""Vocabularies: which token an id is, as a list of lines or as JSON."""
+"""Vocabularies, which say the token of each id, from lines of text or from JSON."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from onnxviz.errors import DataError
 from onnxviz.formats.json_documents import read_json
 from onnxviz.wording import quoted
 
-# No model has more tokens; a file that says so is damaged or hostile.
+# The largest vocabulary that is read. No model has more tokens, and a file with more is damaged or an attack.
 _MOST = 1 << 24
 
 
 def read_vocabulary(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Read a vocabulary.
+    """Return the tokens of a vocabulary, by id.
 
     Parameters
     ----------
     path : path
-        A token on each line, the first being number 0, as in ``vocab.txt``; or, named .json, a list of tokens, a mapping
-        from token to id, or a ``tokenizer.json`` with such a thing under ``model.vocab``.
+        The file. In text, such as ``vocab.txt``, each line is a token, and the first line has the id 0. A .json file holds a list
+        of tokens, a mapping from token to id, or either of them under ``model.vocab``, as ``tokenizer.json`` does.
 
     Returns
     -------
     tuple of str
-        By id; "" for ids that no token has.
+        The token of each id; "" for an id without a token.
 
     Raises
     ------
     DataError
-        The file cannot be read or is nothing of this kind.
+        If the file cannot be read or holds no vocabulary.
     """
     if Path(path).suffix.lower() == ".json":
         document = read_json(path)
@@ -51,7 +51,7 @@ def read_vocabulary(path: str | os.PathLike[str]) -> tuple[str, ...]:
             raise DataError(f"{path}: is no UTF-8 text (byte {error.start})") from error
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-        # A token may be any character but the line's end, also one that other programs take for an end.
+        # Only a line feed ends a token. A token may hold characters that other programs take for the end of a line.
         lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
         numbered = dict(enumerate(lines))
     if not numbered:
@@ -63,7 +63,7 @@ def read_vocabulary(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def _numbered(document: Any, path: str | os.PathLike[str]) -> dict[int, str]:
-    """Find the tokens and their ids in a JSON document."""
+    """Return the tokens of a JSON document by their ids."""
     vocabulary = document
     if isinstance(document, dict) and isinstance(document.get("model"), dict):
         vocabulary = document["model"].get("vocab")
@@ -73,7 +73,7 @@ def _numbered(document: Any, path: str | os.PathLike[str]) -> dict[int, str]:
             return {number: token for token, number in vocabulary.items()}
         raise DataError(f"{path}: the token {quoted(wrong)} has no whole number as its id")
     if isinstance(vocabulary, list):
-        # Unigram models list pairs of token and score.
+        # A unigram model lists pairs of a token and its score.
         tokens = [entry[0] if isinstance(entry, list) and entry else entry for entry in vocabulary]
         if all(isinstance(token, str) for token in tokens):
             return dict(enumerate(tokens))

@@ -1,1 +1,1 @@
-"""What is computed: functions of functions of tensors; nothing here knows ONNX, files or terminals."""
+"""The algorithms, as functions of callables and arrays. This room knows nothing of ONNX, files or terminals."""

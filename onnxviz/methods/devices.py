@@ -1,4 +1,4 @@
-"""Which device the work is done on, and how exactly."""
+"""The device that computes, and the precision that it computes with."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from onnxviz.errors import UsageError
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device that a name means; from then on a GPU computes in float32 throughout.
+    """Return the device of a name, and make a GPU compute in full float32.
 
-    Torch rounds what a convolution reads to TF32, ten bits of mantissa, unless told otherwise: numbers that are held
-    against ONNX Runtime's must not be.
+    By default torch rounds the inputs of convolutions to TF32, which has ten bits of mantissa. That is too coarse for numbers that
+    are compared with ONNX Runtime's.
 
     Parameters
     ----------
@@ -44,9 +44,10 @@ def choose_device(name: str) -> torch.device:
 
 @contextmanager
 def tensor_cores(device: torch.device) -> Iterator[None]:
-    """Let a GPU's convolutions and products round what they read to TF32 while an ascent looks for its way.
+    """Let a GPU's convolutions and matrix products round their inputs to TF32, within the block.
 
-    Values are stored and summed in float32 as ever. What was found is scored again without.
+    An ascent runs so, since it is faster. Values are still stored and summed in float32, and the input that was found is scored again
+    in full precision.
     """
     with _rounding(device.type == "cuda"):
         yield
@@ -54,7 +55,7 @@ def tensor_cores(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Have a GPU compute in float32 throughout, so that equal samples give equal numbers in any batch, but for the last bits."""
+    """Make a GPU compute in full float32 within the block, so that a sample gives nearly the same numbers in any batch."""
     with _rounding(False):
         yield
 

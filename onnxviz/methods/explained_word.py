@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class ExplainedWord(str, Enum):
-    """The base of enumerations whose members are words; equal to the plain word, so that JSON holds the word.
+    """The base of enumerations whose members are words. A member is equal to its plain word, and JSON holds that word.
 
     Attributes
     ----------

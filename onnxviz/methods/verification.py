@@ -1,4 +1,4 @@
-"""Is the differentiable copy the shipped model? Torch against ONNX Runtime, tensor by tensor."""
+"""The check of the differentiable copy of a model against ONNX Runtime, tensor by tensor."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ AMPLIFIED = "rounding upstream, amplified"
 
 _ROUNDING_SHARE = 1 / 20
 _LEAST_ROUNDING = 1e-6
-"""An error on the same inputs counts as rounding up to this share of the tolerance, and up to eight units of float32 in any case."""
+"""An operator's error on equal inputs counts as rounding up to this share of the tolerance, or up to eight float32 epsilons."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well a tensor's two values agree.
+    """How well the values of a tensor by torch and by ONNX Runtime agree.
 
     Attributes
     ----------
     name : str
-        The tensor.
+        The name of the tensor.
     shape : tuple of int
-        As ONNX Runtime gives it.
+        The shape of ONNX Runtime's value.
     dtype : str
-        As ONNX Runtime gives it.
+        The type of ONNX Runtime's value.
     max_abs_error : float
         The largest difference.
     max_rel_error : float
-        The same over the tensor's own range: the larger of its spread and its largest magnitude.
+        The largest difference divided by the tensor's own range, which is the larger of its spread and its largest magnitude.
     ok : bool
         Whether the relative error is within the tolerance, and the values are finite in the same places.
     note : str
-        What is wrong beyond the numbers: another shape, say.
+        A remark where more is wrong than the numbers, such as another shape.
     amplified : bool
-        Whether it is not ok only because rounding upstream grew on its way here: every operator that took part agrees on the same
-        inputs (`explain`).
+        Whether the tensor is not ok only because rounding errors of earlier operators have grown: each operator agrees when it gets
+        the same inputs (`explain`).
     """
 
     name: str
@@ -56,22 +56,22 @@ class Agreement:
 
     @property
     def diverges(self) -> bool:
-        """Whether torch and ONNX Runtime differ here by more than rounding explains."""
+        """Whether torch and ONNX Runtime differ by more than rounding explains."""
         return not self.ok and not self.amplified
 
 
 def agreement(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> Agreement:
-    """Compare two values of a tensor.
+    """Return how well two values of a tensor agree.
 
     Parameters
     ----------
     name : str
-        The tensor.
+        The name of the tensor.
     ours, theirs : ndarray
-        What torch and what ONNX Runtime give.
+        The value by torch and the value by ONNX Runtime.
     tolerance : float
-        The largest error allowed, relative to the tensor's own range: an absolute one would be too tight for large
-        activations and too loose for small ones.
+        The largest error allowed, relative to the tensor's own range. An absolute tolerance would be too small for large
+        activations and too large for small ones.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def agreement(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float)
         return Agreement(name, shape, dtype, 0.0, 0.0, True)
     error = float(np.abs(mine[finite] - wanted[finite]).max())
     extent = max(float(np.ptp(wanted[finite])), float(np.abs(wanted[finite]).max()))
-    # A tensor that is all zeros, or too small for its own type to hold, has no range to be relative to.
+    # A tensor of zeros, or of values too small for its type, has no range that an error could be divided by.
     relative = error / extent if extent > 1e-30 else (0.0 if error < 1e-30 else np.inf)
     return Agreement(name, shape, dtype, error, relative, relative <= tolerance)
 
@@ -108,28 +108,28 @@ def agreement(name: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float)
 def verify(
     network: Run, session: Run, inputs: Mapping[str, Any], names: Sequence[str], tolerance: float
 ) -> list[Agreement]:
-    """Compare tensors as torch and as ONNX Runtime compute them.
+    """Return how well tensors agree between torch and ONNX Runtime.
 
     Parameters
     ----------
     network, session : callable
-        Named arrays in, named arrays out, the same names on both sides.
+        Functions from named arrays to named arrays, with the same names on both sides.
     inputs : mapping of str to ndarray
-        What both are fed.
+        The inputs of both functions.
     names : sequence of str
-        The tensors, in graph order.
+        The names of the tensors, in the order of the graph.
     tolerance : float
-        As `agreement` takes it.
+        As in `agreement`.
 
     Returns
     -------
     list of Agreement
-        In the order of `names`; the first that is not ok is where the two part ways.
+        One for each tensor, in the order of `names`. The two functions begin to differ at the first tensor that is not ok.
 
     Raises
     ------
     EvaluationError
-        If either refuses the inputs.
+        If one of the functions refuses the inputs.
     """
     with torch.no_grad():
         ours = network(inputs)
@@ -144,21 +144,22 @@ def verify(
 
 
 def suspects(rows: Sequence[Agreement], sources: Callable[[str], Sequence[str]], tolerance: float) -> tuple[str, ...]:
-    """Return the tensors whose operators may have had a part in what is not ok, each after those it depends on.
+    """Return the tensors whose operators may have caused the tensors that are not ok, each after those it depends on.
 
     Parameters
     ----------
     rows : sequence of Agreement
-        What `verify` found, in graph order.
+        The result of `verify`, in the order of the graph.
     sources : callable
-        What the operator that makes a tensor reads; nothing for a tensor that none makes.
+        Returns the tensors that the operator of a tensor reads; nothing for a tensor that no operator makes.
     tolerance : float
-        As `verify` was given it.
+        The tolerance that `verify` was given.
 
     Returns
     -------
     tuple of str
-        The tensors that are not ok, and before them all whose error is more than rounding or is not known, as whole numbers' is not.
+        The tensors that are not ok, and the tensors before them whose error is more than rounding or is not known. The error of
+        whole numbers is not known.
     """
     clean = {row.name for row in rows if row.max_rel_error <= _rounding(tolerance)}
     order: dict[str, None] = {}
@@ -181,29 +182,29 @@ def explain(
     sources: Callable[[str], Sequence[str]],
     tolerance: float,
 ) -> list[Agreement]:
-    """Tell operators that differ from tensors in which rounding has grown.
+    """Return the rows with the operators that differ told apart from the tensors in which rounding errors have grown.
 
-    `verify` compares accumulated values: where one operator rounds otherwise, an ill-conditioned one far behind it may turn a
-    difference of 1e-7 into one of percents, and neither is wrong. So each operator that may have had a part is computed once more,
-    alone, on ONNX Runtime's own values of its inputs.
+    `verify` compares accumulated values. If one operator rounds differently, an ill-conditioned operator far behind it may turn a
+    difference of 1e-7 into one of several percent, although neither operator is wrong. So each operator that may be a cause is
+    computed once more by itself, on ONNX Runtime's own values of its inputs.
 
     Parameters
     ----------
     rows : sequence of Agreement
-        What `verify` found, in graph order.
+        The result of `verify`, in the order of the graph.
     alone : callable
-        Gives a tensor as torch and as ONNX Runtime compute it from the same inputs.
+        Returns a tensor as torch and as ONNX Runtime compute it from the same inputs.
     sources : callable
-        As `suspects` takes it.
+        As in `suspects`.
     tolerance : float
-        As `verify` was given it.
+        The tolerance that `verify` was given.
 
     Returns
     -------
     list of Agreement
-        The rows. One that is not ok is `amplified` if what its operator reads differs at all, the operator is within the tolerance
-        on the same inputs, and none upstream that had a part errs there by more than rounding: a twentieth of the tolerance. Its
-        errors stay as they were found.
+        The rows. A row that is not ok becomes `amplified` under three conditions: the inputs of its operator differ; the operator
+        is within the tolerance on the same inputs; and no earlier operator that may be a cause has more than a rounding error, which
+        is a twentieth of the tolerance. The errors in the rows stay as they were.
     """
     errors = {row.name: row.max_rel_error for row in rows}
     amplified: set[str] = set()
@@ -226,7 +227,9 @@ def explain(
         elif name in failed and moved:
             amplified.add(name)
         elif name in failed:
-            error = errors[name]  # nothing upstream differs: what is right alone goes wrong in the whole
+            error = errors[
+                name
+            ]  # no earlier tensor differs: the operator is right by itself and wrong in the whole network
         if error > _rounding(tolerance):
             culprits[name] = f"its operator agrees; that of {name} is off by {error:.1e} on the same inputs"
         elif culprit:
@@ -244,7 +247,7 @@ def _rounding(tolerance: float) -> float:
 
 
 def _error(name: str, ours: Any, theirs: Any, tolerance: float) -> float:
-    """Return the largest error over the range; of a sequence, the worst of its tensors."""
+    """Return the largest error divided by the range; of a sequence, that of its worst tensor."""
     if isinstance(theirs, (list, tuple)):
         if len(ours) != len(theirs):
             return np.inf

@@ -108,7 +108,7 @@ def test_sixteen_bits_of_a_tiff_stay_sixteen(tmp_path, order, compressed, channe
 def test_sixteen_bits_that_cannot_all_be_read_are_told(tmp_path):
     write_deep_tiff(tmp_path / "a.tif", values(3, np.uint16), planes=2)
     with pytest.raises(
-        DataError, match=r"has 16 bits in a layout that only 8 of them can be read from; save it as PNG or \.npy"
+        DataError, match=r"has 16 bits a value, and only 8 of them can be read in this layout; save it as PNG or \.npy"
     ):
         read_image(tmp_path / "a.tif")
 
@@ -199,7 +199,7 @@ def test_what_is_no_picture_is_told_and_postscript_never_run(tmp_path, content):
 def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch, allowed):
     Image.fromarray(values(3)).save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", allowed)
-    with pytest.raises(DataError, match=rf"has more than {allowed} pixels, .*shrink it first"):
+    with pytest.raises(DataError, match=rf"has more than {allowed} pixels, .*shrink the picture first"):
         read_image(tmp_path / "a.png")
 
 

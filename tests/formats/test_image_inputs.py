@@ -179,10 +179,10 @@ def test_restoring_clips_and_survives_what_is_no_number():
     ("shape", "units", "message"),
     [
         ((3, 4, 4), {"layout": "nchw"}, r"layout 'nchw' has 4 axes, the shape \(3, 4, 4\) has 3"),
-        ((3, 4, 4), {"layout": "chx"}, "give each of the letters n, c, h, w at most once, h and w always"),
+        ((3, 4, 4), {"layout": "chx"}, "give each of the letters n, c, h, w at most once, and h and w always"),
         ((3, 4, 4), {"layout": "chh"}, "at most once"),
-        ((1, 9, 4, 4), {}, r"channels rgb are 3, but the shape \(1, 9, 4, 4\) as nchw has 9"),
-        ((4, 4), {"layout": "hw"}, "channels rgb are 3, but the shape"),
+        ((1, 9, 4, 4), {}, r"channels rgb: need 3 channels, and the shape \(1, 9, 4, 4\) as nchw has 9"),
+        ((4, 4), {"layout": "hw"}, "channels rgb: need 3 channels, and the shape"),
         ((1, 3, 4, 4), {"channels": "yuv"}, "channels 'yuv': known are rgb, bgr and gray"),
         ((1, 3, 0, 4), {}, "has an axis of no or unknown length"),
         ((1, 3, 4, 4), {"low": 1, "high": 1}, "range 1,1: the first number must be smaller than the second"),

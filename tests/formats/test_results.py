@@ -98,7 +98,7 @@ def test_saving_again_replaces_what_was_there(tmp_path):
     ("result", "message"),
     [
         (Result({"x": np.zeros((1, 2))}, {"x": "batch"}), r"'x' has the shape \(1, 2\), its axes are 'batch'"),
-        (Result({}, {"x": "batch"}), "axes are named for 'x', and there is no such array"),
+        (Result({}, {"x": "batch"}), "axes are named for 'x', but there is no array of that name"),
         (Result({"x": np.array([None])}), "cannot store values of the type object"),
         (Result(summary={"x": object()}), "cannot be written as JSON"),
     ],

@@ -1,1 +1,1 @@
-"""Searching the input that maximizes an objective: parameterizations, transforms, optimizers, and runs of many targets at once."""
+"""The search for inputs that maximize objectives: parameterizations, transforms, optimizers, and many targets at once."""

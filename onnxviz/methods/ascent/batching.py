@@ -1,4 +1,4 @@
-"""How many samples a network takes at once, found out rather than assumed: many models are exported for a batch of one."""
+"""A test whether a network takes several samples at once, since many models are exported for a batch of one."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ Run = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
 
 class Batched:
-    """A network whose held inputs follow the batch of the one that moves.
+    """A network that takes batches of the input that moves, and repeats its held inputs where that is needed.
 
     Parameters
     ----------
     network : callable
-        Named tensors in, named tensors out.
+        A function from named tensors to named tensors.
     name : str
-        The input that moves.
+        The name of the input that moves.
     held : mapping of str to Tensor
-        The others, as for a batch of one.
+        The other inputs, for a batch of one.
     sample : (1, *shape) Tensor
-        An input to try it with.
+        An input for the test.
     other : (1, *shape) Tensor, optional
-        A second one, unlike the first; by default the first with noise.
+        A second input for the test, which differs from the first. Default: the first input with noise.
     copies : int
-        The batch that the network is exported for, where it is fixed: one sample is repeated so many times, and the first answer counts.
+        The batch that the network is exported for, where its file fixes the batch. A sample is then repeated so many times, and the
+        first result is used.
 
     Attributes
     ----------
     batchable : bool
-        Whether several samples at once give what each gives alone.
+        Whether several samples at once give the same results as each of them alone.
     rows : dict of str to int
-        How many rows of each tensor one sample makes, where that is not 1.
+        How many rows one sample makes in each tensor, for tensors with more than one row.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Batched:
         self.batchable = self._try(sample, other)
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Run the network on (batch, *shape) samples."""
+        """Return the network's tensors for (batch, *shape) samples."""
         moving = inputs[self.name]
         if self.copies > 1:
             repeated = {name: value.expand(self.copies, *value.shape[1:]) for name, value in inputs.items()}
@@ -74,7 +75,7 @@ class Batched:
             name: value.expand(count, *value.shape[1:]) if name in self._repeated and count > 1 else value
             for name, value in self.held.items()
         }
-        # A file may leave even the batch out of what it gives.
+        # A model may return a tensor without any axis, not even the batch.
         answer = self.network({**held, **inputs})
         return {
             name: value.reshape(1) if isinstance(value, Tensor) and not value.ndim else value
@@ -88,12 +89,12 @@ class Batched:
         return twin
 
     def obstacle(self, name: str, tensors: Sequence[str] | None = None) -> str:
-        """Return what keeps every gradient of some tensors from another one, if the network can tell; else ""."""
+        """Return what stops all gradients from some tensors to another tensor, if the network can tell; else ""."""
         tell = getattr(self.network, "obstacle", None)
         return "" if tell is None else str(tell(name, tensors))
 
     def _try(self, sample: Tensor, other: Tensor | None) -> bool:
-        """Run two different samples together and apart; first with the held inputs as they are, then repeated."""
+        """Return whether two samples together give the same as each alone, with held inputs as they are, or else repeated."""
         if self.copies > 1:
             return False
         if other is None:

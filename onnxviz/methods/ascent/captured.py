@@ -1,4 +1,4 @@
-"""A network on a GPU whose kernels are recorded once and replayed: small networks cost what they compute, not what launching them costs."""
+"""A network on a GPU whose kernels are recorded once and replayed, which saves the time of launching them one by one."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ from onnxviz.methods.ascent.batching import Batched
 
 
 class Captured:
-    """A `Batched` network on a CUDA device, recorded as CUDA graphs: one forward, one backward, for each shape that it meets.
+    """A `Batched` network on a CUDA device, recorded as CUDA graphs: one forward and one backward graph for each shape.
 
-    A recording has one set of buffers. Between a forward pass and its backward pass there must be no other forward pass
-    with gradients; passes without gradients run as they are and disturb nothing.
+    A recording has one set of buffers. So between a forward pass and its backward pass there must be no other forward pass with
+    gradients. Passes without gradients are not recorded and do no harm.
 
     Parameters
     ----------
     network : Batched
-        The network. Where it cannot be recorded, since it waits for a number that the device computes, it runs as it is.
+        The network. It runs without a recording where it cannot be recorded, because it waits for a number that the device computes.
 
     Attributes
     ----------
     recorded : bool
-        Whether some shape has been recorded so far.
+        Whether a shape has been recorded so far.
     obstacles : list of str
-        Why shapes were not recorded.
+        The reasons why shapes were not recorded.
 
     Notes
     -----
-    ``torch.cuda.make_graphed_callables``: the backward pass is recorded as well, and what it returns is a step like any
-    other to autograd.
+    ``torch.cuda.make_graphed_callables`` records the backward pass as well, and autograd treats the result as a usual step.
     """
 
     def __init__(self, network: Batched) -> None:
@@ -44,11 +43,11 @@ class Captured:
 
     @property
     def recorded(self) -> bool:
-        """Whether some shape has been recorded."""
+        """Whether a shape has been recorded so far."""
         return any(self._recordings.values())
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Run the network on (batch, *shape) samples."""
+        """Return the network's tensors for (batch, *shape) samples."""
         moving = inputs[self._network.name]
         if len(inputs) > 1 or not moving.is_cuda or not (torch.is_grad_enabled() and moving.requires_grad):
             return self._network(inputs)
@@ -62,11 +61,11 @@ class Captured:
         return dict(zip(names, run(moving), strict=True))
 
     def obstacle(self, name: str, tensors: Sequence[str] | None = None) -> str:
-        """Return what keeps every gradient of some tensors from another one, as `Batched` tells it."""
+        """Return what stops all gradients from some tensors to another tensor, as `Batched` says."""
         return self._network.obstacle(name, tensors)
 
     def _record(self, moving: Tensor) -> tuple[tuple[str, ...], Callable[[Tensor], Any]] | None:
-        """Record the passes for inputs of one shape; None where that is not possible."""
+        """Return a recording of the passes for inputs of one shape; None where that is not possible."""
         network, sample = self._network, moving.detach().clone().requires_grad_()
         with torch.no_grad():
             answer = network({network.name: sample})
@@ -81,11 +80,11 @@ class Captured:
         held = torch.cuda.get_sync_debug_mode()
         try:
             with torch.enable_grad(), warnings.catch_warnings():
-                # The sample's own gradient is collected on another stream than the recording's, and is thrown away.
+                # The gradient of the sample is collected on another stream than that of the recording. It is not used.
                 warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream")
                 warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype")
-                # A recording that fails is untidy, so whatever makes the host wait is found by a pass without one; the
-                # pass before it lets libraries wait as they start.
+                # A recording that fails leaves a bad state. So a pass without a recording shows first whether the host has to
+                # wait. The pass before it lets libraries start, in which they may wait.
                 for mode in (held, "error"):
                     torch.cuda.set_sync_debug_mode(mode)
                     trial = [value.sum() for value in run(sample) if value.requires_grad]
@@ -95,7 +94,7 @@ class Captured:
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, OnnxvizError) as error:
-            # Whatever a recording cannot hold (a size that hangs on values, a copy from the host): the passes as they are do.
+            # A recording cannot hold sizes that depend on values, or copies from the host. Such passes run without a recording.
             self.obstacles.append(str(error).strip().splitlines()[0])
             return None
         finally:

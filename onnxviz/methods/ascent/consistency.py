@@ -1,4 +1,4 @@
-"""Whether several starts find the same maximum, as Erhan, Bengio, Courville & Vincent (2009) report of theirs."""
+"""The agreement of several starts on one maximum, which Erhan, Bengio, Courville & Vincent (2009) report for their units."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Consistency:
     Attributes
     ----------
     restarts : int
-        How many had a finite score and input; the others are left out.
+        How many restarts have a finite score and a finite input. The others are left out.
     score_mean, score_std : float or None
-        Of their scores, the deviation that of the population; None without any.
+        Mean and standard deviation (of the population) of their scores; None without a restart.
     cosine_mean, cosine_min : float or None
-        Over all pairs of standardized inputs, -1 to 1; None for fewer than two.
+        Mean and minimum of the cosines of all pairs of standardized inputs, -1 to 1; None for fewer than two restarts.
     clusters : int
-        How many different inputs were found: in the order of their scores, each counts as a better one whose cosine
-        with it is above .9, or as a new one.
+        The number of different inputs. In the order of their scores, an input counts as equal to a better input if their cosine is
+        above .9, else as a new one.
     agreeing : int
-        How many count as the best one, itself included.
+        How many inputs count as equal to the best one, which is included.
     """
 
     restarts: int
@@ -38,28 +38,28 @@ class Consistency:
 
     @property
     def statement(self) -> str:
-        """Whether this unit's maximum is found from every start, in words (Erhan et al. report that of theirs it is)."""
+        """The agreement in words: whether the same maximum was found from every start."""
         if self.cosine_mean is None or self.score_mean is None or self.score_std is None:
-            return "one start: nothing to compare it with" if self.restarts else "no start came to a finite score"
+            return "one start: nothing to compare it with" if self.restarts else "no start reached a finite score"
         if self.clusters == 1:
             return f"{self.restarts} of {self.restarts} starts agree: cosine {self.cosine_mean:.2f}"
         equal = self.score_std <= 0.01 * abs(self.score_mean)
-        scores = "of the same score" if equal else f"{self.agreeing} of {self.restarts} end in the best"
-        return f"starts disagree: {self.clusters} different inputs, {scores}"
+        scores = "all have the same score" if equal else f"{self.agreeing} of {self.restarts} gave the best one"
+        return f"unreliable: {self.restarts} starts gave {self.clusters} different inputs; {scores}"
 
 
 def score_spread(scores: Sequence[float], starts: Sequence[float]) -> float | None:
-    """Return how far the restarts' scores lie apart: their standard deviation as a share of their mean rise.
+    """Return the standard deviation of the restarts' scores as a share of their mean rise.
 
     Parameters
     ----------
     scores, starts : sequence of float
-        Of what was found and of where each search began, one per restart.
+        The scores of the inputs that were found and of the starts, one of each per restart.
 
     Returns
     -------
     float or None
-        None for fewer than two finite scores, or where they did not rise.
+        None for fewer than two finite scores, or where scores did not rise.
 
     Examples
     --------
@@ -75,22 +75,22 @@ def score_spread(scores: Sequence[float], starts: Sequence[float]) -> float | No
 
 
 LEAST_RISE = 1e-5
-"""A rise by less than this part of the score is none: it is as large as what rounding does."""
+"""A rise by less than this share of the score does not count, since rounding makes changes as large."""
 
 _SAME = 0.9
-"""Above this cosine two inputs are one finding."""
+"""Two inputs with a cosine above this count as equal."""
 
 
 def consistency(scores: Sequence[float], inputs: NDArray[np.floating]) -> Consistency:
-    """Measure how far the restarts of one target agree.
+    """Return how far the restarts of one target agree.
 
     Parameters
     ----------
     scores : sequence of float
         One per restart.
     inputs : ndarray
-        (restarts, *shape), standardized: 0 where the input is at its mean or the middle of its range. Two inputs at 0
-        agree, one at 0 has nothing in common with another that is not.
+        (restarts, *shape) standardized inputs, which are 0 where an element is at its mean or the middle of its range. The cosine of
+        two inputs that are 0 everywhere is taken as 1, and that of one such input and another as 0.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def consistency(scores: Sequence[float], inputs: NDArray[np.floating]) -> Consis
 
 
 def _clusters(scores: NDArray[np.float64], cosines: NDArray[np.float64]) -> dict[int, int]:
-    """Return how many starts found the same as each leader, the best first."""
+    """Return for each different input, the best first, how many starts found it."""
     members: dict[int, int] = {}
     for place in np.argsort(-scores, kind="stable").tolist():
         leader = next((other for other in members if cosines[place, other] > _SAME), place)

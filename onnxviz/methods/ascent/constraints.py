@@ -1,7 +1,7 @@
-"""Where an input may lie: anywhere, in a box, in a ball, on a sphere, or where groups of elements share out one.
+"""Constraints on an input: none, a box, a ball, a sphere, or groups of elements that sum to 1.
 
-A constraint answers two questions of an ascent: which allowed point is nearest, and which part of a direction can be
-followed from here. Both work on whole batches, sample by sample.
+A constraint has two functions for an ascent. One returns the nearest allowed points, the other the part of directions that can be
+followed from given points. Both work on batches, sample by sample.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Constraint(Protocol):
         ...
 
     def tangent(self, points: Tensor, directions: Tensor) -> Tensor:
-        """Return the part of the directions that does not leave the set at once; all (batch, *shape)."""
+        """Return the part of the directions that does not leave the set at once; points and directions are (batch, *shape)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Unconstrained:
-    """Every point is allowed."""
+    """The constraint that allows every point."""
 
     def project(self, points: Tensor) -> Tensor:
         """Return the points."""
@@ -41,39 +41,39 @@ class Unconstrained:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Each element has a lower and an upper bound of its own.
+    """The constraint that gives each element a lower and an upper bound.
 
     Attributes
     ----------
     low, high : Tensor
-        Broadcastable to the shape of a sample; infinite where there is no bound.
+        The bounds, broadcastable to the shape of a sample; infinite where there is no bound.
     """
 
     low: Tensor
     high: Tensor
 
     def project(self, points: Tensor) -> Tensor:
-        """Clip each element; an element at its bound is exactly the bound."""
+        """Return the points with each element clipped; an element at its bound is exactly the bound."""
         return torch.maximum(torch.minimum(points, self.high), self.low)
 
     def tangent(self, points: Tensor, directions: Tensor) -> Tensor:
-        """Zero the elements that stand at a bound and point outward."""
+        """Return the directions, with 0 for elements that are at a bound and point outward."""
         outward = ((points >= self.high) & (directions > 0)) | ((points <= self.low) & (directions < 0))
         return directions.masked_fill(outward, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Ball:
-    """The Euclidean norm of a sample is at most the radius, or exactly the radius (Erhan et al. 2009).
+    """The constraint that the Euclidean norm of a sample is at most the radius, or exactly the radius (Erhan et al. 2009).
 
     Attributes
     ----------
     radius : float
-        Above zero.
+        The radius, above zero.
     surface : bool
         Whether only the sphere itself is allowed.
     first : int
-        The axis from which on elements are counted together: 1 gives a sample one norm, 2 each of its steps its own.
+        The first of the axes over which a norm is taken. With 1 a sample has one norm, with 2 each of its steps has a norm.
     """
 
     radius: float
@@ -81,18 +81,18 @@ class Ball:
     first: int = 1
 
     def project(self, points: Tensor) -> Tensor:
-        """Shrink what lies outside to the radius; on a surface, bring every point to it."""
+        """Return the points, with those outside scaled to the radius; for a surface all points are scaled to the radius."""
         norms = _norms(points, self.first)
         if self.surface:
-            # The center has no nearest point on the sphere: it stays, and the first step chooses a side.
+            # The center has no nearest point on the sphere. It stays, and the first step moves it to one side.
             return points * (self.radius / torch.where(norms > 0, norms, 1))
         return torch.where(norms > self.radius, points * (self.radius / norms), points)
 
     def tangent(self, points: Tensor, directions: Tensor) -> Tensor:
-        """Take away the radial part, where it leads off the sphere or out of the ball.
+        """Return the directions without their radial part, where it leads off the sphere or out of the ball.
 
-        Without this an optimizer that rescales each element would come to rest where its own step, and not the
-        gradient, is radial.
+        With the radial part, an optimizer that rescales each element would stop where its own step, and not the gradient, is
+        radial.
         """
         norms = _norms(points, self.first).clamp_min(torch.finfo(points.dtype).tiny)
         normals = points / norms
@@ -100,27 +100,27 @@ class Ball:
         radial = products.sum(-1, dtype=torch.float64).to(points.dtype).reshape(norms.shape)
         if self.surface:
             return directions - radial * normals
-        # A point projected onto the sphere is within rounding of it, on either side.
+        # A projected point lies on the sphere only within rounding, inside or outside.
         leaves = (norms >= self.radius * (1 - 1e-5)) & (radial > 0)
         return torch.where(leaves, directions - radial * normals, directions)
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """In groups of elements no one is below 0 and all together make 1; each of the others has bounds of its own.
+    """The constraint that in each group of elements none is below 0 and their sum is 1; all other elements have bounds.
 
-    A one-hot code, relaxed: the corners of a group's simplex are the codes themselves.
+    This relaxes one-hot codes: the corners of a group's simplex are the codes.
 
     Attributes
     ----------
     box : Box
-        The bounds of the elements that are in no group; of theirs it holds 0 and 1.
+        The bounds of all elements. Those of elements in groups are 0 and 1.
     groups : tuple of Tensor
-        (group, member): places in a flattened sample; one for each size of group.
+        (group, member) places in a flattened sample, a tensor for each size of groups.
 
     Notes
     -----
-    The variables of a group's members run from `box.low` (a share of 0) to `box.high` (1), alike for all of them.
+    The variables of a group's members run from `box.low` (a share of 0) to `box.high` (a share of 1), which are equal in a group.
     """
 
     box: Box
@@ -128,7 +128,7 @@ class Shares:
 
     @classmethod
     def of(cls, box: Box, groups: Sequence[Sequence[int]]) -> Shares:
-        """Stack groups, each the places of its members in a flattened sample, by their size."""
+        """Return the constraint for groups, each given by the places of its members in a flattened sample."""
         sizes = sorted({len(group) for group in groups})
         device = box.low.device
         stacks = [torch.tensor([list(one) for one in groups if len(one) == count], device=device) for count in sizes]
@@ -145,7 +145,7 @@ class Shares:
         return self.box.high
 
     def project(self, points: Tensor) -> Tensor:
-        """Clip what is in no group; bring each group to the nearest point of its simplex (Held et al. 1974)."""
+        """Return the points with each group at the nearest point of its simplex (Held et al. 1974) and other elements clipped."""
         allowed = self.box.project(points).flatten(1)
         for places in self.groups:
             low, high = (end.expand(points.shape[1:]).flatten()[places] for end in (self.low, self.high))
@@ -153,14 +153,14 @@ class Shares:
         return allowed.reshape(points.shape)
 
     def tangent(self, points: Tensor, directions: Tensor) -> Tensor:
-        """Take from each group what would change its sum, leaving elements at 0 that would fall below it."""
+        """Return the directions without the part that would change a group's sum or move an element below 0."""
         followed = self.box.tangent(points, directions).flatten(1)
         for places in self.groups:
             low = self.low.expand(points.shape[1:]).flatten()[places]
             at_zero = points.flatten(1)[:, places] <= low
             rise = directions.flatten(1)[:, places]
             free = torch.ones_like(at_zero)
-            # Each pass may hold more elements, and so raise the mean of the others; there is never none.
+            # Each pass may hold more elements at 0 and so raise the mean of the others. At least one element always stays free.
             for _ in range(places.shape[-1]):
                 mean = (rise * free).sum(-1, keepdim=True) / free.sum(-1, keepdim=True).clamp_min(1)
                 kept = free & ~(at_zero & (rise <= mean))
@@ -173,7 +173,7 @@ class Shares:
 
 
 def _simplex(shares: Tensor) -> Tensor:
-    """Return the nearest point, along the last axis, with no element below 0 and a sum of 1."""
+    """Return the nearest points, along the last axis, whose elements are not below 0 and sum to 1."""
     ordered, _ = torch.sort(shares, dim=-1, descending=True)
     excess = ordered.cumsum(-1) - 1
     counts = torch.arange(1, shares.shape[-1] + 1, device=shares.device, dtype=shares.dtype)
@@ -182,7 +182,7 @@ def _simplex(shares: Tensor) -> Tensor:
 
 
 def _norms(points: Tensor, first: int) -> Tensor:
-    """Return the Euclidean norms over the axes from `first` on, which become 1; summed in float64, as large samples need."""
+    """Return the Euclidean norms over the axes from `first` on, which keep the length 1; sums are in float64."""
     axes = tuple(range(first, points.ndim))
     norms: Tensor = torch.linalg.vector_norm(points, dim=axes, keepdim=True, dtype=torch.float64)
     return norms.to(points.dtype)

@@ -1,7 +1,7 @@
-"""Few coordinates for many elements: what a search without gradients moves.
+"""A few coordinates for many elements, which a search without gradients moves.
 
-A vector's features are coordinates as they are; of a spectrum only the lowest frequencies move; elements of anything else
-that is large move in random groups, with random signs, which reaches every element and costs nothing to hold.
+The features of a vector are coordinates themselves. Of a spectrum only the lowest frequencies move. The elements of other large
+inputs move in random groups, with random signs: this reaches every element and needs little memory.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from onnxviz.methods.ascent.fourier import Fourier
 from onnxviz.methods.ascent.parameterizations import Parameterization
 
 MOST = 200
-"""Coordinates at most: an evolution strategy needs some hundred looks for each."""
+"""The most coordinates, since an evolution strategy needs about a hundred scores for each."""
 
 _WAVES = 1.0
-"""The standard deviation at the start of what a sigmoid turns into a picture: it then spans two thirds of the range."""
+"""The standard deviation at the start before the sigmoid, which then gives two thirds of the range."""
 
 _SMALL = 1e-2
-"""Waves so small that the sigmoid is a line of slope 1/4 for them; where there is no range the slope is 1."""
+"""The size of waves for which the sigmoid is nearly a line of slope 1/4. Where there is no range the slope is 1."""
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Numbers that stand for an input through a parameterization.
+    """Coordinates that stand for an input, through a parameterization.
 
     Attributes
     ----------
     parameterization : Parameterization
-        Of one sample; its variables elsewhere than at the coordinates are left out (0).
+        The parameterization of one sample. Elements of its variable that no coordinate moves are 0.
     groups : (element,) int64 ndarray
-        For each element of the one variable, flattened, the coordinate that moves it; -1 for none.
+        For each element of the flattened variable the coordinate that moves it; -1 for none.
     signs : (element,) float32 ndarray
-        Which way.
+        The sign with which the coordinate moves each element.
     scale : float
-        One step of a coordinate, in units of the variable.
+        The step of a coordinate, in units of the variable.
     text : str
-        One line for a person.
+        A line that describes the coordinates to a person.
     """
 
     parameterization: Parameterization
@@ -53,16 +53,16 @@ class Coordinates:
 
     @classmethod
     def of(cls, parameterization: Parameterization, seed: int, most: int = MOST) -> Coordinates:
-        """Choose coordinates for a parameterization with one variable.
+        """Return coordinates for a parameterization with one variable.
 
         Parameters
         ----------
         parameterization : Parameterization
-            Of any batch.
+            The parameterization, of any batch.
         seed : int
-            Draws the groups.
+            The seed of the random groups.
         most : int
-            Coordinates at most.
+            The most coordinates.
         """
         shape = parameterization.variables[0].shape[1:]
         count = int(np.prod(shape))
@@ -88,11 +88,11 @@ class Coordinates:
 
     @property
     def count(self) -> int:
-        """How many coordinates there are."""
+        """The number of coordinates."""
         return int(self.groups.max()) + 1
 
     def start(self, sample: int) -> NDArray[np.float64]:
-        """Return the coordinates of a sample of the parameterization as it stands, (count,)."""
+        """Return the present coordinates of a sample of the parameterization, (count,)."""
         values = self.parameterization.variables[0].detach()[sample].cpu().numpy().ravel() * self.signs
         moved = self.groups >= 0
         # Elements that share a coordinate start at their mean.
@@ -101,12 +101,12 @@ class Coordinates:
         return point
 
     def place(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Turn coordinates into inputs.
+        """Return the inputs of coordinates.
 
         Parameters
         ----------
         points : (sample, count) ndarray
-            Anywhere.
+            The coordinates, of any values.
 
         Returns
         -------
@@ -122,7 +122,7 @@ class Coordinates:
         return inputs
 
     def standardized(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Express inputs in units in which their elements compare, (sample, *shape)."""
+        """Return inputs in standardized units, in which elements can be compared, (sample, *shape)."""
         device = self.parameterization.variables[0].device
         standard = self.parameterization.standardize(torch.as_tensor(inputs, device=device))
         numbers: NDArray[np.float64] = standard.cpu().numpy().astype(np.float64)
@@ -131,7 +131,7 @@ class Coordinates:
     def _holding(self, values: NDArray[np.float32]) -> Parameterization:
         """Return the parameterization with other variables, (sample, element)."""
         variable = self.parameterization.variables[0]
-        # A copy: it is projected in place.
+        # The values are copied, since they are projected in place.
         own = torch.tensor(values, device=variable.device).reshape(len(values), *variable.shape[1:])
         parameterization: Any = self.parameterization
         held: Parameterization = replace(parameterization, variables=(own,))
@@ -139,10 +139,10 @@ class Coordinates:
 
 
 def _lowest(sizes: Sequence[int], channels: int, most: int) -> NDArray[np.int64]:
-    """Assign a number to each coefficient of low frequency, the same ones in every channel, and -1 to the rest.
+    """Return a number for each coefficient of low frequency, the same coefficients in every channel, and -1 for the others.
 
-    Where the last frequency is its own mirror, a coefficient and that of the opposite frequency are one and the same number:
-    one of them is enough, and of a coefficient that is its own opposite the imaginary part is none.
+    Where the last frequency is its own mirror, the coefficients of a frequency and of its opposite are conjugate, so that only one
+    of them gets a number. A coefficient that is its own opposite has no imaginary part.
     """
     axes = [np.fft.fftfreq(size) * size for size in sizes[:-1]]
     axes.append(np.arange(sizes[-1] // 2 + 1, dtype=np.float64))

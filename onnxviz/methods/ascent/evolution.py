@@ -1,6 +1,6 @@
-"""The search without gradients: CMA-ES (Hansen & Ostermeier 2001) over ONNX Runtime, for trees, arg-max and the like.
+"""The search without gradients, for trees, arg-max and the like: CMA-ES (Hansen & Ostermeier 2001) over ONNX Runtime.
 
-It looks at scores alone, many times as often as an ascent looks at gradients, and so moves few coordinates.
+This search reads scores alone. It needs many more of them than an ascent needs gradients, and so moves only a few coordinates.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from onnxviz.methods.ascent.status import Status
 from onnxviz.methods.objectives.objectives import Objective
 
 _WHOLE = 40
-"""Up to so many coordinates the whole covariance is learned; beyond, the variances alone (Ros & Hansen 2008)."""
+"""The most coordinates for which the whole covariance is learned. For more, only variances are learned (Ros & Hansen 2008)."""
 
 _LEAST = 12
-"""Samples of a generation at least: on a plateau a handful learns nothing."""
+"""The least number of samples in a generation, since a few samples on a plateau learn nothing."""
 
 
 def evolve(
@@ -39,26 +39,26 @@ def evolve(
     *,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Iterator[list[Found]]:
-    """Search the highest score of every objective from every start, without gradients.
+    """Yield the inputs with the highest scores of every objective, searched without gradients from every start.
 
     Parameters
     ----------
     score : callable
-        Measures inputs by ONNX Runtime.
+        Returns the scores of inputs by ONNX Runtime.
     space : Space
-        Where to search.
+        The space to search in.
     objectives : sequence of Objective
         One per target.
     settings : Settings
-        `steps` is how many generations of the first size each start may spend.
+        The settings. `steps` is the number of generations of the first size that each start may use.
     progress : callable, optional
-        Takes how many steps are done, how many there are in all, and a few words.
+        Called with the steps done, the steps in all, and a few words.
 
     Yields
     ------
     list of Found
-        For one objective at a time, in order. After a `KeyboardInterrupt` the statuses say "interrupted", and it is the
-        last.
+        A list for one objective at a time, in order. After a `KeyboardInterrupt` the last list has ascents with the status
+        "interrupted".
     """
     total = settings.steps * settings.restarts * len(objectives)
     for number, objective in enumerate(objectives):
@@ -93,21 +93,21 @@ def evolve(
 
 @dataclass(frozen=True)
 class _Best:
-    """The best input so far: its score, and how far it lies from the middle, which decides between equals."""
+    """The best input so far, with its score and its distance from the middle, which decides between equal scores."""
 
     array: NDArray[np.float32]
     score: float
     distance: float
 
     def is_below(self, score: float, distance: float) -> bool:
-        """Whether another is better."""
+        """Return whether another score and distance are better."""
         if not math.isfinite(self.score):
             return math.isfinite(score)
         return score > self.score or (score == self.score and distance < self.distance)
 
 
 class _Search:
-    """One start's search: generations of CMA-ES, begun anew with twice the samples when they come to rest (IPOP).
+    """The search from one start: generations of CMA-ES, restarted with twice as many samples when they stop improving (IPOP).
 
     Auger & Hansen, "A restart CMA evolution strategy with increasing population size" (2005).
     """
@@ -125,7 +125,7 @@ class _Search:
         self._spent = 0
 
     def begin(self, sample: int) -> None:
-        """Look at where a sample of the parameterization starts."""
+        """Score the start of a sample of the parameterization, and begin there."""
         point = self.coordinates.start(sample)
         inputs = self.coordinates.place(point[None])
         self.beginning = inputs[0]
@@ -136,21 +136,22 @@ class _Search:
 
     @property
     def steps(self) -> int:
-        """How many generations of the first size were spent."""
+        """How many generations of the first size were used."""
         return self._spent // self._first
 
     def advance(self) -> bool:
-        """Go one generation further; return whether another may follow."""
+        """Run one more generation, and return whether another may follow."""
         asked = np.stack([self._strategy.ask() for _ in range(self._size)])
         inputs = self.coordinates.place(asked)
         scores, distances = self._look(inputs)
         finite = np.isfinite(scores)
         worst = float(scores[finite].min()) if finite.any() else 0.0
         told = np.where(finite, scores, worst - 1 - abs(worst))
-        # The strategy sorts by score, and keeps the order of equals: on a plateau the nearest to the middle lead.
+        # The strategy sorts by score and keeps the order of equal scores. So on a plateau the samples nearest to the middle lead.
         order = np.lexsort((distances, -told))
         with np.errstate(all="ignore"):
-            # Told is what was asked for, not the nearest allowed: bounds then are plateaus, and corners are found soonest.
+            # The strategy is told the points that it asked for, not the nearest allowed points. Beyond a bound the score is then
+            # constant, and corners are found fastest.
             self._strategy.tell([(asked[place], -float(told[place])) for place in order])
         leader = int(order[0])
         self._idle += 1
@@ -158,7 +159,7 @@ class _Search:
             score, distance = float(scores[leader]), float(distances[leader])
             if self.best.is_below(score, distance):
                 self.best = _Best(inputs[leader], score, distance)
-            # On a plateau it is progress to come nearer to the middle.
+            # On a plateau, a sample nearer to the middle is progress.
             if not score <= self._peak.score + 1e-6 * abs(score) or (
                 score == self._peak.score and distance < 0.99 * self._peak.distance
             ):
@@ -173,7 +174,7 @@ class _Search:
         return self._left >= self._size
 
     def result(self) -> Ascent:
-        """Return what was found."""
+        """Return the ascent so far."""
         status = Status.OK
         if not math.isfinite(self.best.score):
             status = Status.NOT_FINITE
@@ -183,12 +184,12 @@ class _Search:
         return Ascent(self.best.array, self.best.score, self._initial, history, status, len(history))
 
     def _look(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return (sample,) scores, and distances from the middle in standardized units."""
+        """Return the scores, (sample,), and the distances from the middle in standardized units."""
         standard = self.coordinates.standardized(inputs).reshape(len(inputs), -1)
         return self._score([self._objective], inputs)[0], np.linalg.norm(standard, axis=1)
 
     def _restart(self, point: NDArray[np.float64]) -> None:
-        """Begin anew about a point; what was best stays best."""
+        """Restart the strategy about a point, and keep the best input."""
         count = self.coordinates.count
         seed = int(self._generator.integers(1 << 31))
         kind = CMA if count <= _WHOLE else SepCMA
@@ -198,7 +199,7 @@ class _Search:
         self._patience = 10 + math.ceil(30 * count / self._size)
 
     def _is_at_rest(self) -> bool:
-        """Whether the strategy itself says that it can learn no more."""
+        """Return whether the strategy itself says that it cannot improve."""
         with np.errstate(all="ignore"):
             return bool(self._strategy.should_stop())
 

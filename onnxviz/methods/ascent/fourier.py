@@ -1,7 +1,7 @@
-"""A picture, signal or volume as a spectrum whose large structures are as easy to move as the small ones.
+"""The parameterization of a picture, signal or volume by its spectrum, in which large structures move as easily as small ones.
 
-The spectrum of natural pictures falls as 1/f. Moving coefficients that are scaled so keeps an ascent from drowning in
-the high frequencies that networks with strides and pooling answer to (Olah, Mordvintsev & Schubert 2017).
+The spectrum of natural pictures falls as 1/f. An ascent moves coefficients that are scaled in this way. Otherwise high frequencies,
+to which networks with strides and pooling respond, would dominate the result (Olah, Mordvintsev & Schubert 2017).
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from onnxviz.methods.ascent.runs import Run, normal
 IMAGENET_COLORS = ((0.26, 0.09, 0.02), (0.27, 0.0, -0.05), (0.27, -0.09, 0.03))
 """A root of the covariance of ImageNet's colors, a row each for red, green, blue (lucid)."""
 
-# The standard deviation of a coefficient at the start (lucid), and of a pixel before color and range. Lucid's own
-# factors give a pixel .019 at 224 × 224 and slope 1; fixing it makes one rate serve all sizes, slopes and dimensions.
+# The standard deviation of a coefficient at the start (lucid), and of a pixel before color and range. Lucid's own factors give a
+# pixel .019 at 224 × 224 and slope 1. With a fixed deviation, one rate suits all sizes, slopes and dimensions.
 COEFFICIENT = 0.01
 PIXEL = 0.02
-# How many standard deviations from the mean an element may lie where there is no range.
+# The most standard deviations from the mean of an element, where there is no range.
 PEAK = 3.0
-# How far from the ends of the range an input is taken to stay when its spectrum is looked for, as a share of the range: at
-# the ends themselves the sigmoid has no slope that an ascent could follow.
+# When the spectrum of an input is computed, values at the ends of the range are moved inside by this share of the range, since the
+# sigmoid has no slope at the ends.
 INSIDE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Fourier:
-    """The input is an inverse Fourier transform, of decorrelated colors, in a range.
+    """A parameterization by an inverse Fourier transform, with decorrelated colors, into a range.
 
     Attributes
     ----------
     variables : tuple of Tensor
         Real and imaginary parts, (batch, channel, *frequencies, 2).
     filter : Tensor
-        What each coefficient is multiplied with, (*frequencies, 2): the same for both parts, so that it is one pass.
+        The factor of each coefficient, (*frequencies, 2), equal for both parts, so that one product suffices.
     mirrored : Tensor
-        The filter times how often a coefficient counts, of the same shape.
+        The filter times the number of times that a coefficient counts, of the same shape.
     frame : Frame
         The layout, the colors and the range of the input.
     bounded : bool
         Whether there is a range.
     text : str
-        One line for a person.
+        A line that describes the parameterization to a person.
     """
 
     variables: tuple[Tensor]
@@ -74,30 +74,30 @@ class Fourier:
         slope: float = 1.0,
         device: torch.device | str = "cpu",
     ) -> Fourier:
-        """Draw a random spectrum for each run.
+        """Return a parameterization with a random spectrum for each run.
 
         Parameters
         ----------
         runs : sequence of Run
             One per sample.
         shape : sequence of int
-            Of one sample, in the model's layout.
+            The shape of one sample, in the model's layout.
         axes : str
             A name for each axis of the shape, such as "height width channel" or "channel length". The axis named
-            "channel" is the channel; there may be none. All others are spatial.
+            "channel" is the channel, which may be missing. All others are spatial.
         low, high : number or array, optional
-            The range, in the model's units: for all, or in an array that broadcasts to the shape. A model that takes
-            (pixel - mean) / std of pixels in 0 to 1 has the range (0 - mean) / std to (1 - mean) / std. Without a range
-            the input has at most the contrast that `mean` and `std` state, and no element beyond three deviations.
+            The range in the model's units: a number, or an array that broadcasts to the shape. A model that takes
+            (pixel - mean) / std of pixels in 0 to 1 has the range (0 - mean) / std to (1 - mean) / std. Without a range the
+            contrast of the input is at most that of `mean` and `std`, and no element is beyond three deviations.
         mean, std : number or array
-            Of the data, in the model's units; read only where there is no range.
+            Mean and standard deviation of the data, in the model's units. They are used only where there is no range.
         colors : "rgb", "bgr", array or None
-            How channels vary together. The names stand for the colors of ImageNet; an array is a root of a covariance,
+            How channels vary together. The names stand for the colors of ImageNet. An array is a root of a covariance,
             (channel, channel), of which only ratios matter (`color_root`). None: channels are independent.
         slope : float
-            Amplitudes fall as frequency to the power of minus this.
+            Amplitudes fall as frequency to the power of minus this number.
         device : torch.device or str
-            Where the variables live.
+            The device of the variables.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class Fourier:
         if (low is None) != (high is None):
             raise UsageError("range: give both ends, or neither")
         if not runs:
-            raise UsageError("runs: is empty, there is nothing to start")
+            raise UsageError("runs: is empty; give at least one run")
         channel = names.index("channel") if "channel" in names else None
         sizes = tuple(n for axis, n in enumerate(shape) if axis != channel)
         count = 1 if channel is None else shape[channel]
@@ -147,7 +147,7 @@ class Fourier:
 
     @property
     def spatial(self) -> tuple[int, ...]:
-        """All axes but the batch and the channel."""
+        """The axes of the input besides the batch and the channel."""
         return self.frame.spatial
 
     @property
@@ -162,11 +162,11 @@ class Fourier:
 
     @property
     def floor(self) -> float:
-        """Three thousandths.
+        """Three thousandths: variables with smaller gradients, relative to the largest, move at less than the full rate.
 
-        A network that looks at a smaller picture, say, is blind to the high frequencies. What reaches their
-        coefficients, through rounding and through the bend of the sigmoid, would at the full rate become a grain that
-        people see and the network does not.
+        A network that sees a smaller picture, for instance, does not respond to high frequencies. Their coefficients still have
+        small gradients, by rounding and by the sigmoid. At the full rate these would become a grain that people see and the network
+        does not.
         """
         return 3e-3
 
@@ -174,8 +174,8 @@ class Fourier:
     def momentum(self) -> float:
         """One half.
 
-        Measured on inner channels and classes of image networks, from .9 down: the less, the higher after as many steps,
-        until at .5 it no longer mattered.
+        This was measured on inner channels and classes of image networks. From .9 down to .5, less momentum gave higher scores after
+        the same number of steps; below .5 there was no difference.
         """
         return 0.5
 
@@ -186,7 +186,7 @@ class Fourier:
         return self.paint(torch.view_as_complex(self.variables[0] * self.filter))
 
     def paint(self, spectrum: Tensor) -> Tensor:
-        """Return the input of a spectrum, (batch, channel, *frequencies) complex: transformed, colored, in its range."""
+        """Return the input of a spectrum, (batch, channel, *frequencies) complex, with its colors and in its range."""
         frame = self.frame
         if self.bounded:
             mirrored = mirrors(frame.sizes, spectrum.device)
@@ -194,15 +194,15 @@ class Fourier:
         waves = torch.fft.irfftn(spectrum, s=frame.sizes, dim=tuple(range(2, 2 + len(frame.sizes))))
         if frame.colors is not None:
             waves = (frame.colors @ waves.flatten(2)).reshape(waves.shape)
-        # Soft ceilings on the contrast of the whole, which is that of the data, and of each element. Without them the
-        # score would only tell how many steps were taken, or hang on a few dots that no data have.
+        # Soft limits on the contrast of the whole input, which is that of the data, and on each element. Without them the score
+        # would grow with the number of steps, or depend on a few dots that no data have.
         power = waves.flatten(1).square().mean(1).reshape(-1, *[1] * (waves.ndim - 1))
         unit = PEAK * torch.tanh(waves * torch.rsqrt(1 + power) / PEAK)
         unit = unit.permute(frame.order) if frame.channels else unit.squeeze(1)
         return frame.middle + frame.span * unit
 
     def _painted(self, parts: Tensor, factors: Tensor | None, mirrored: Tensor) -> Tensor:
-        """Return the input, in its range, of real and imaginary parts that are multiplied with some factors."""
+        """Return the input, in its range, of real and imaginary parts times factors."""
         painted: Tensor = Painted.apply(parts, factors, mirrored, self.frame)  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
         return painted
 
@@ -211,13 +211,13 @@ class Fourier:
         return (inputs - self.middle) / self.span
 
     def spectrum_of(self, inputs: Tensor) -> Tensor:
-        """Return the spectrum that `paint` turns into these inputs, or into the nearest that it can make.
+        """Return the spectrum that `paint` turns into these inputs, or into the nearest inputs that it can make.
 
         Parameters
         ----------
         inputs : Tensor
-            (batch, *shape), in the model's own units. What stands at an end of the range, where the sigmoid never gets
-            to, is taken to stand a little inside.
+            (batch, *shape) inputs in the model's own units. Values at an end of the range, which the sigmoid never reaches, are moved a
+            little inside.
 
         Returns
         -------
@@ -239,7 +239,7 @@ class Fourier:
         return spectrum
 
     def place(self, inputs: Tensor) -> None:
-        """Move the spectrum, in place, to where it gives these inputs."""
+        """Set the spectrum, in place, so that it gives these inputs."""
         with torch.no_grad():
             self.variables[0].copy_(torch.view_as_real(self.spectrum_of(inputs)) / self.filter)
 
@@ -252,7 +252,7 @@ class Fourier:
 
 
 def _collapsed(values: Tensor) -> Tensor:
-    """Return equal numbers as one that is spread out."""
+    """Return a tensor of equal numbers as one number that is expanded to the shape; other tensors as they are."""
     first = values.flatten()[0]
     return first.expand(values.shape) if bool((values == first).all()) else values
 
@@ -263,19 +263,19 @@ def spectral_filter(sizes: Sequence[int], slope: float) -> Tensor:
     Parameters
     ----------
     sizes : sequence of int
-        Of the spatial axes.
+        The sizes of the spatial axes.
     slope : float
-        Amplitudes fall as frequency to the power of minus this; the mean counts as the lowest frequency.
+        Amplitudes fall as frequency to the power of minus this number. The mean counts as the lowest frequency.
 
     Returns
     -------
     Tensor
-        As `torch.fft.rfftn` lays out frequencies: (*sizes[:-1], sizes[-1] // 2 + 1) float32. Coefficients of standard
-        deviation `COEFFICIENT` in the real and in the imaginary part give elements of standard deviation `PIXEL`.
+        (*sizes[:-1], sizes[-1] // 2 + 1) float32, in the layout of `torch.fft.rfftn`. Coefficients of standard deviation
+        `COEFFICIENT` in the real and in the imaginary part give elements of standard deviation `PIXEL`.
     """
     factors = frequencies(sizes).clamp_min(1 / max(sizes)) ** -slope
-    # The inverse transform counts an inner coefficient twice, as itself and as its mirror. Where the last frequency is
-    # 0 or the highest of an even size, only what is real in the end counts, which is half the power.
+    # The inverse transform counts an inner coefficient twice, as itself and as its mirror. Where the last frequency is 0 or the
+    # highest of an even size, only the real part counts, which is half of the power.
     weight = torch.full_like(factors, 4)
     weight[..., 0] = 1
     if sizes[-1] % 2 == 0:
@@ -285,7 +285,7 @@ def spectral_filter(sizes: Sequence[int], slope: float) -> Tensor:
 
 
 def frequencies(sizes: Sequence[int]) -> Tensor:
-    """Return the frequency of each coefficient in cycles per element, as `torch.fft.rfftn` lays them out; float64."""
+    """Return the frequency of each coefficient in cycles per element, in the layout of `torch.fft.rfftn`; float64."""
     axes = [torch.fft.fftfreq(n, dtype=torch.float64) for n in sizes[:-1]]
     axes.append(torch.fft.rfftfreq(sizes[-1], dtype=torch.float64))
     grids = torch.meshgrid(*axes, indexing="ij")
@@ -303,7 +303,7 @@ def color_root(covariance: Values) -> Tensor:
     Returns
     -------
     Tensor
-        (channel, channel) float32; times its transpose it is the covariance. A column for each principal direction.
+        (channel, channel) float32, with a column for each principal direction. Its product with its transpose is the covariance.
 
     Raises
     ------
@@ -319,15 +319,15 @@ def color_root(covariance: Values) -> Tensor:
     """
     matrix = torch.as_tensor(covariance, dtype=torch.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise UsageError(f"colors: a covariance is square, this one is {size(matrix.shape)}")
+        raise UsageError(f"colors: the covariance is {size(matrix.shape)}; give a square matrix")
     values, vectors = torch.linalg.eigh(matrix)
-    # Rounding leaves a covariance of few samples slightly negative where it should be 0.
+    # By rounding, a covariance of few samples may have slightly negative values that should be 0.
     root: Tensor = vectors * values.clamp_min(0).sqrt()
     return root.to(torch.float32)
 
 
 def _matrix(colors: Values | str, channels: int, device: torch.device | str) -> Tensor:
-    """Read a color root; its longest column is scaled to 1, so that only ratios matter."""
+    """Return a color root as a matrix whose longest column has the length 1, so that only ratios matter."""
     if isinstance(colors, str):
         if colors not in ("rgb", "bgr"):
             raise UsageError(f"colors '{colors}': must be rgb, bgr, an array or None")
@@ -339,12 +339,12 @@ def _matrix(colors: Values | str, channels: int, device: torch.device | str) -> 
         raise UsageError(f"colors: {size(root.shape)} do not fit {channels} channels")
     longest: Tensor = torch.linalg.vector_norm(root, dim=0).max()
     if not bool(torch.isfinite(longest) & (longest > 0)):
-        raise UsageError("colors: all are 0, or one is not a finite number")
+        raise UsageError("colors: all values are 0, or a value is not a finite number")
     return root / longest
 
 
 def describe(colors: Values | str | None) -> str:
-    """Name the colors for a person."""
+    """Return a few words that describe the colors to a person."""
     if colors is None:
         return "independent channels"
     return f"ImageNet's colors as {colors}" if isinstance(colors, str) else "given colors"

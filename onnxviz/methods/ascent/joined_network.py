@@ -1,4 +1,4 @@
-"""A network whose several inputs are fed as one vector."""
+"""A network whose inputs are fed with the parts of one vector."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class JoinedNetwork:
     Attributes
     ----------
     network : callable
-        Named tensors in, named tensors out; may offer `replacing`, as `Network` does.
+        A function from named tensors to named tensors, which may have a method `replacing`, as `Network` does.
     name : str
-        Under which the vector is given, (batch, feature).
+        The name of the vector, (batch, feature).
     inputs : tuple of str
-        Those of the network that it is given to.
+        The network's inputs that the vector is split into.
     split : callable
-        From the vector to the inputs by name.
+        Returns the inputs by name for a vector.
     """
 
     network: Any
@@ -31,19 +31,19 @@ class JoinedNetwork:
     split: Callable[[Any], dict[str, Any]]
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Compute the tensors; the vector is among them, as a term may read what moves."""
+        """Return the tensors of the network, and the vector itself, since a term may read the input that moves."""
         others = {name: value for name, value in inputs.items() if name != self.name}
         vectors = inputs[self.name]
         answer = self.network({**others, **self.split(vectors)})
-        # Where the network's device is another than the vector's, its terms meet on the network's.
+        # Where network and vector are on different devices, the vector is returned on the network's device.
         device = next((value.device for value in answer.values()), vectors.device)
         return {**answer, self.name: vectors.to(device)}
 
     def replacing(self, functions: Mapping[str, Callable[..., Any]]) -> JoinedNetwork:
-        """Return the same with other functions for some operators."""
+        """Return the same network with other functions for some operators."""
         return JoinedNetwork(self.network.replacing(functions), self.name, self.inputs, self.split)
 
     def obstacle(self, name: str, tensors: Sequence[str] | None = None) -> str:
-        """Return what keeps every gradient of some tensors from the vector, or from another input; "" if nothing is known to."""
+        """Return what stops all gradients from some tensors to the vector, or to another input; "" if nothing is known."""
         known = None if tensors is None else [one for one in tensors if one != self.name]
         return str(self.network.obstacle(self.inputs if name == self.name else name, known))

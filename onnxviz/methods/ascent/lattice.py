@@ -1,4 +1,4 @@
-"""Vectors of which some elements are whole numbers and some are one-hot groups: the nearest one, and its neighbors."""
+"""The lattice of vectors with whole numbers and one-hot groups: the nearest vector, and the neighbors of a vector."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lattice:
-    """Which elements of a vector cannot take any value between their bounds.
+    """The elements of a vector that cannot take all values between their bounds.
 
     Attributes
     ----------
     whole : (feature,) bool
-        Must be whole numbers.
+        Whether an element must be a whole number.
     groups : tuple of tuple of int
-        In each exactly one element is 1, the others are 0.
+        Groups of elements. In each group exactly one element is 1, and the others are 0.
     low, high : (feature,)
-        Bounds; infinite where there is none.
+        The bounds; infinite where there is none.
     """
 
     whole: NDArray[np.bool_]
@@ -36,18 +36,19 @@ class Lattice:
 
     @property
     def members(self) -> NDArray[np.bool_]:
-        """The elements that it speaks of, (feature,)."""
+        """Whether an element must be a whole number or is in a group, (feature,)."""
         named: NDArray[np.bool_] = self.whole.copy()
         for group in self.groups:
             named[list(group)] = True
         return named
 
     def nearest(self, points: Floats) -> Floats:
-        """Return the nearest allowed point: whole numbers rounded within their bounds, of each group the largest is 1.
+        """Return the nearest allowed points: whole numbers are rounded within their bounds, and a group's largest element is 1.
 
         Parameters
         ----------
         points : (…, feature)
+            Any points.
 
         Returns
         -------
@@ -64,12 +65,13 @@ class Lattice:
     def neighbors(self, point: Floats) -> Floats:
         """Return the allowed points that differ in one whole number or one group.
 
-        A whole number takes the next one up and down and its two bounds; a group each of its other members.
+        A whole number becomes the next number up, the next number down, and each of its two bounds. In a group each of the other
+        elements becomes 1.
 
         Parameters
         ----------
         point : (feature,)
-            An allowed one.
+            An allowed point.
 
         Returns
         -------

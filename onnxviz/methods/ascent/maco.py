@@ -1,7 +1,7 @@
-"""A picture, signal or volume whose magnitudes are those of natural pictures, so that only its phases move.
+"""The parameterization of a picture, signal or volume by the phases of its spectrum, with the magnitudes of natural pictures.
 
-Fel et al., "Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization" (2023): with the
-spectrum's magnitude held fixed an ascent cannot pile up high frequencies, however deep the network is.
+Fel et al., "Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization" (2023). With fixed
+magnitudes an ascent cannot amplify high frequencies, however deep the network is.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from onnxviz.methods.ascent.fourier import Fourier, describe, frequencies
 from onnxviz.methods.ascent.parameterizations import Values, size
 from onnxviz.methods.ascent.runs import Run, uniform
 
-# The published mean magnitude of ImageNet, a row for each decorrelated channel, as factor · f^-slope · exp(-(f / cut)^power)
-# with f in cycles per pixel; fitted to within .07 of its logarithm (rms). A formula serves any size, and 1-D and 3-D too.
+# The published mean magnitude of ImageNet, a row for each decorrelated channel, as factor · f^-slope · exp(-(f / cut)^power) with f in
+# cycles per pixel. The fit is within .07 of the logarithm (rms). A formula suits any size, and signals and volumes as well.
 MAGNITUDES = ((36.09, 1.273, 0.29, 2.0), (30.83, 1.312, 0.27, 2.0), (22.33, 1.340, 0.34, 3.0))
 
 # The standard deviation of phases that are spread evenly over the circle.
@@ -29,20 +29,20 @@ EVEN = math.pi / math.sqrt(3)
 
 @dataclass(frozen=True, slots=True)
 class Maco:
-    """The input is an inverse Fourier transform of fixed magnitudes and free phases.
+    """A parameterization by an inverse Fourier transform of fixed magnitudes and free phases.
 
     Attributes
     ----------
     variables : tuple of Tensor
-        Phases, (batch, channel, *frequencies), standardized when they are realized.
+        The phases, (batch, channel, *frequencies), which `realize` standardizes.
     magnitudes : Tensor
-        (channel, *frequencies).
+        The magnitudes, (channel, *frequencies).
     fourier : Fourier
         The transform of a spectrum into the input, with its colors, layout and range.
     transparency : Tensor
-        (batch, *shape): the sum of the gradient's magnitude at each element, over all steps so far.
+        The sum of the gradient's magnitude at each element over all steps so far, (batch, *shape).
     text : str
-        One line for a person.
+        A line that describes the parameterization to a person.
     """
 
     variables: tuple[Tensor]
@@ -66,14 +66,14 @@ class Maco:
         slope: float | None = None,
         device: torch.device | str = "cpu",
     ) -> Maco:
-        """Draw random phases for each run.
+        """Return a parameterization with random phases for each run.
 
         Parameters
         ----------
         runs, shape, axes, low, high, mean, std, colors, device
-            As `Fourier.start` takes them.
+            As in `Fourier.start`.
         slope : float, optional
-            Magnitudes fall as frequency to the power of minus this, for data that are not photographs. Default: the
+            For data that are not photographs: magnitudes fall as frequency to the power of minus this number. Default: the
             published magnitudes.
 
         Raises
@@ -84,7 +84,8 @@ class Maco:
         fourier = Fourier.start(runs, shape, axes, low=low, high=high, mean=mean, std=std, colors=colors, device=device)
         frame, count = fourier.frame, fourier.variables[0].shape[1]
         magnitudes = natural_magnitudes(frame.sizes, count, slope).to(device)
-        # By Parseval the contrast does not depend on the phases. A deviation of 1 before the sigmoid is about that of photographs.
+        # By Parseval's theorem the contrast does not depend on the phases. A deviation of 1 before the sigmoid gives about the
+        # contrast of photographs.
         power = power_of(magnitudes, frame.sizes)
         mixed = power if frame.colors is None else frame.colors.square() @ power
         magnitudes = magnitudes / mixed.mean().sqrt()
@@ -100,7 +101,7 @@ class Maco:
 
     @property
     def spatial(self) -> tuple[int, ...]:
-        """All axes but the batch and the channel."""
+        """The axes of the input besides the batch and the channel."""
         return self.fourier.spatial
 
     @property
@@ -115,7 +116,7 @@ class Maco:
 
     @property
     def floor(self) -> float:
-        """What rounding leaves: the magnitudes are fixed, so that no phase can become a grain of its own."""
+        """The size of rounding errors: since magnitudes are fixed, small gradients of phases cannot make a grain."""
         return 1e-7
 
     @property
@@ -124,12 +125,12 @@ class Maco:
         return 0.9
 
     def realize(self) -> Tensor:
-        """Return the input, (batch, *shape); what its gradient is later counts towards the transparency."""
+        """Return the input, (batch, *shape), whose gradient is added to the transparency when it is computed."""
         raw = self.variables[0]
         flat = raw.flatten(1)
         deviation, mean = torch.std_mean(flat, dim=1, correction=0)
         beside = (-1, *[1] * (raw.ndim - 1))
-        # Standardized as a whole: an optimizer whose steps add up would otherwise turn phases round and round.
+        # All phases are standardized together. Otherwise the steps of an optimizer would add up and turn phases round and round.
         phases = (raw - mean.reshape(beside)) * (EVEN / deviation.clamp_min(1e-12).reshape(beside))
         spectrum = torch.polar(self.magnitudes.expand_as(phases), phases)
         inputs = self.fourier.paint(spectrum)
@@ -145,7 +146,7 @@ class Maco:
         return self.fourier.standardize(inputs)
 
     def place(self, inputs: Tensor) -> None:
-        """Take over the phases of inputs, in place; their magnitudes are not kept."""
+        """Set the phases, in place, to those of inputs; the magnitudes of the inputs are not used."""
         with torch.no_grad():
             phases = torch.angle(self.fourier.spectrum_of(inputs))
             self.variables[0].copy_(phases)
@@ -164,17 +165,18 @@ def natural_magnitudes(sizes: Sequence[int], channels: int, slope: float | None 
     Parameters
     ----------
     sizes : sequence of int
-        Of the spatial axes.
+        The sizes of the spatial axes.
     channels : int
-        Three are taken to be decorrelated colors; any other number of channels are alike, as the first of the colors.
+        The number of channels. Three channels are taken for decorrelated colors. For any other number, all channels have the
+        magnitudes of the first of these colors.
     slope : float, optional
-        A plain power law in place of the published magnitudes.
+        The slope of a power law in place of the published magnitudes.
 
     Returns
     -------
     Tensor
-        (channel, *frequencies) as `torch.fft.rfftn` lays them out; only ratios have a meaning. The mean counts as the
-        lowest frequency.
+        (channel, *frequencies) in the layout of `torch.fft.rfftn`. Only ratios have a meaning. The mean counts as the lowest
+        frequency.
     """
     frequency = frequencies(sizes).clamp_min(1 / max(sizes))
     if slope is not None:
@@ -185,9 +187,9 @@ def natural_magnitudes(sizes: Sequence[int], channels: int, slope: float | None 
 
 
 def power_of(magnitudes: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Return the variance of the elements that coefficients of random phase make, for each channel: (channel,)."""
-    # As in `spectral_filter`, by expectation: an inner coefficient stands for itself and for its mirror; of one that is its
-    # own mirror only the real part counts, which is half of its power.
+    """Return the variance of the elements for coefficients of random phase, one number for each channel, (channel,)."""
+    # As in `spectral_filter`, an inner coefficient stands for itself and for its mirror. Of a coefficient that is its own mirror
+    # only the real part counts, which on average is half of its power.
     weight = torch.full_like(magnitudes, 2)
     weight[..., 0] = 0.5
     if sizes[-1] % 2 == 0:
@@ -198,19 +200,19 @@ def power_of(magnitudes: Tensor, sizes: Sequence[int]) -> Tensor:
 def faded(
     array: NDArray[np.floating], transparency: NDArray[np.floating], middle: NDArray[np.floating], channel: int | None
 ) -> NDArray[np.float32]:
-    """Return an input that fades to the middle where the target cared little: the published transparency, on gray.
+    """Return an input that fades to the middle where the gradient was small: the published transparency, on gray.
 
     Parameters
     ----------
     array, transparency, middle : (*shape) ndarray
-        The input, `Maco.transparency` of it, and what to fade to.
+        The input, its `Maco.transparency`, and the input that it fades to.
     channel : int or None
-        Which of the axes is the channel: all channels of a place fade alike.
+        The axis of the channels, which all fade alike at a position.
 
     Returns
     -------
     (*shape) float32
-        Untouched where the transparency is among the largest fifth; the middle where it is 0.
+        The input, unchanged where the transparency is among the largest fifth, and the middle where it is 0.
     """
     alpha = np.asarray(transparency, np.float64)
     alpha = alpha if channel is None else alpha.mean(channel, keepdims=True)
@@ -221,7 +223,7 @@ def faded(
 
 
 def _softened(alpha: NDArray[np.float64], spatial: Sequence[int]) -> NDArray[np.float64]:
-    """Blur by a Gaussian of a hundredth of the longest side: the gradient of single pixels is grain."""
+    """Return a transparency blurred by a Gaussian of a hundredth of the longest side, since single pixels have noisy gradients."""
     sizes = [alpha.shape[axis] for axis in spatial]
     grids = np.meshgrid(*[np.fft.fftfreq(size) for size in sizes], indexing="ij")
     deviation = max(sizes) / 100

@@ -1,4 +1,4 @@
-"""The ascent: inputs that drive targets as high as they will go (Erhan et al. 2009; Olah et al. 2017)."""
+"""The ascent: a search by gradients for inputs with the highest scores (Erhan et al. 2009; Olah et al. 2017)."""
 
 from __future__ import annotations
 
@@ -22,48 +22,48 @@ from onnxviz.methods.objectives.rows import shares
 
 Network = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
-# For so many steps the gradient may pass a dead rectifier, and for so many it may be zero before a run ends.
+# For this many steps the gradient may pass dead rectifiers. After this many steps with a gradient of zero a run ends.
 PATIENCE = 16
-# Under random transforms the score of the still input is a look of its own; this often it is worth one.
+# Under random transforms the score of the input itself needs a pass of its own, which is made every so many steps.
 LOOK_EVERY = 16
-# An ascent whose still input has gained less than this part of its score in so many steps has arrived.
+# An ascent without transforms ends when its score rose by less than this share in this many steps.
 ARRIVED = 1e-4
 WINDOW = 32
 
 
 class Scored(Protocol):
-    """What is maximized: an objective, one number per sample, larger is better."""
+    """An objective, which returns one number per sample; larger is better."""
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """The names it reads."""
+        """The names of the tensors that the objective reads."""
         ...
 
     def __call__(self, tensors: Mapping[str, Tensor], samples: int | None = None) -> Tensor:
-        """Return (batch,) scores; `samples` tells how many there are where one may make several rows of a tensor."""
+        """Return the scores, (batch,); `samples` is their number, since a sample may make several rows of a tensor."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ascent:
-    """What one run found.
+    """The result of one run.
 
     Attributes
     ----------
     array : ndarray
-        The best input seen, float32 in the model's own units, without a batch axis.
+        The best input, float32 in the model's own units, without a batch axis.
     score, initial_score : float
-        The objective at that input and at the start, without transforms.
+        The objective at the best input and at the start, without transforms.
     history : ndarray
-        (steps,): the objective at each step, under that step's transforms.
+        (steps,): the objective at each step, under the transforms of the step.
     status : Status
         How the run ended.
     steps : int
-        How many steps were taken; fewer than asked for if the run ended early or the score no longer grew.
+        How many steps were taken. They are fewer than asked for if the run was interrupted or the score no longer rose.
     detail : str
-        What to say in place of the sentence of the status; "" where that sentence says enough.
+        A sentence to use in place of the sentence of the status; "" where that sentence is enough.
     frames : mapping of int to ndarray
-        The input after some steps, as `array`, where frames were asked for.
+        The input after some of the steps, in the form of `array`, where frames were asked for.
     """
 
     array: NDArray[np.float32]
@@ -77,7 +77,7 @@ class Ascent:
 
     @property
     def message(self) -> str:
-        """What the status means here; "" where there is nothing to say."""
+        """The sentence that explains the status; "" for an ascent that went well."""
         return self.detail or self.status.sentence
 
 
@@ -95,43 +95,43 @@ def maximize(
     redirected: Network | None = None,
     progress: Callable[[int, NDArray[np.float32]], None] | None = None,
 ) -> tuple[Ascent, ...]:
-    """Climb objectives, one per sample, by their gradients with respect to one input.
+    """Return the inputs that maximize objectives, one per sample, found by gradients with respect to one input.
 
-    Samples share nothing but the batch: each has its own objective, its own random numbers and its own end. Only those of
-    a set are kept or dropped together, since their objective compares them.
+    Samples share only the batch: each has its own objective, its own random numbers and its own end. Only the samples of a set are
+    kept or dropped together, since their objective compares them.
 
     Parameters
     ----------
     network : callable
-        From inputs by name, each (batch, *shape), to tensors by name; differentiable in the input `name`.
+        A function from inputs by name, each (batch, *shape), to tensors by name, differentiable in the input `name`.
     name : str
-        The input that moves.
+        The name of the input that moves.
     objectives : sequence of Objective
-        One per sample; larger is better. Samples with the very same object are given to it together, so that it may
-        compare them with each other. An objective may read the input by its name as well, and meets it without the
-        transform.
+        One per sample; larger is better. Samples with the same object are scored together, so that the objective may compare them.
+        An objective may also read the input by its name, and gets it without the transform.
     parameterization : Parameterization
-        Of the input; its variables are moved in place.
+        The parameterization of the input, whose variables are moved in place.
     runs : sequence of Run
-        One per sample; they seed the transforms.
+        One per sample. They seed the transforms.
     settings : Settings
-        How the ascent goes. Restarts and seed are those of the runs, and `robust` is whether there is a transform.
+        The steps, the rate, the optimizer and more. Restarts, seed and `robust` are not read here, since runs and transform are
+        given.
     transform : Transform, optional
-        Random moves of the input, anew at each step. They never touch the input that is returned or scored.
+        Random moves of the input, drawn anew at each step. They never change the input that is returned or scored.
     sets : sequence of sequences of int
-        Places of samples whose scores hang on each other: the best of a set is the best mean, all of one step.
+        The numbers of samples whose scores depend on each other. A set keeps the inputs of the step with the best mean score.
     batch_size : int, optional
-        How many samples the network takes at once; 1 for a network whose batch is fixed. Default: all.
+        How many samples the network takes at once; 1 for a network whose batch is fixed. Default: all samples.
     redirected : callable, optional
-        The same network, whose rectifiers let the gradient pass where they would block all of it (`rectifiers`). It
-        stands in for the network in the first 16 steps of Adam, which wakes a unit that is dead at the start.
+        The same network with rectifiers that let the gradient pass where they would block all of it (`rectifiers`). It is used in
+        the first 16 steps of Adam for samples without a gradient, which wakes units that are dead at the start.
     progress : callable, optional
         Called after each step with its number, from 1, and the (batch,) scores.
 
     Returns
     -------
     tuple of Ascent
-        One per sample, in order. After a `KeyboardInterrupt` they hold the best so far.
+        One per sample, in order. After a `KeyboardInterrupt` they hold the best inputs so far.
 
     Raises
     ------
@@ -143,14 +143,14 @@ def maximize(
     batch = len(parameterization.variables[0])
     if not len(objectives) == len(runs) == batch:
         raise UsageError(
-            f"{len(objectives)} objectives, {len(runs)} runs and {batch} inputs: there must be as many of each"
+            f"{len(objectives)} objectives, {len(runs)} runs and {batch} inputs: give the same number of each"
         )
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"`batch_size` {batch_size}: must be above 0")
     if settings.optimizer == "cma":
         raise UsageError("`optimizer` cma: takes no gradient; `evolution.evolve` searches with it")
     if settings.optimizer == "lbfgs" and transform is not None:
-        raise UsageError("`optimizer` lbfgs: needs a target that stands still; use adam, or no transforms")
+        raise UsageError("`optimizer` lbfgs: takes no random transforms; use adam, or no transform")
     scores_of = _Scores(network, name, objectives, batch_size)
     generators = [run.generator("transform") for run in runs]
     climbers: dict[str, type[Adam] | type[LBFGS]] = {"adam": Adam, "nadam": NAdam, "lbfgs": LBFGS}
@@ -179,12 +179,12 @@ def maximize(
             sizes = largest(gradients)
             dead = (sizes == 0) & record.going if patient else None
             if patient and scores_of.reads_input:
-                # What an objective says of the input itself must not hide that the network says nothing.
+                # A term about the input itself has a gradient even where the network has none, so the network is tested alone.
                 seen_alone = scores_of.average(tensors, inputs.detach())
                 blind = _gradients(seen_alone, parameterization, scores_of.stopped, keep=True)
                 dead = (largest(blind) == 0) & record.going
             if dead is not None and bool(dead.any()):
-                # A second pass costs as much as the first, so it is taken only where a sample has no direction at all.
+                # A second pass costs as much as the first pass, so it is made only where a sample has no gradient at all.
                 woken = scores_of.average([scores_of.tensors(look, redirected) for look in seen], inputs)
                 others = _gradients(woken, parameterization, scores_of.stopped)
                 gradients = [
@@ -216,7 +216,7 @@ def maximize(
 
 
 class _Scores:
-    """The network and the objectives: from inputs to tensors, and from those to (batch,) scores."""
+    """The network with the objectives: computes tensors from inputs, and scores, (batch,), from tensors."""
 
     def __init__(
         self,
@@ -237,18 +237,18 @@ class _Scores:
 
     @property
     def reads_input(self) -> bool:
-        """Whether an objective reads both the input and what the network makes of it."""
+        """Whether an objective reads both the input and a tensor that the network computes from the input."""
         return bool(self._names) and any(self._name in objective.tensors for objective, _ in self._groups)
 
     def stopped(self) -> DifferentiationError:
-        """Return the error that says what keeps every gradient from the input."""
+        """Return the error that says what stops all gradients on the way to the input."""
         tell = getattr(self._network, "obstacle", None)
         obstacle = tell(self._name, sorted(self._names)) if tell is not None and self._names else ""
         reason = f": {obstacle}" if obstacle else "; aim at a tensor that depends on it"
         return DifferentiationError(f"{self._name}: no gradient of the target reaches it{reason}")
 
     def tensors(self, inputs: Tensor, instead: Network | None = None) -> dict[str, Tensor]:
-        """Return what the network, or another one, makes of the inputs: all that the objectives read."""
+        """Return the tensors that the objectives read, computed from the inputs by the network or by another one."""
         network = instead or self._network
         if len(inputs) <= self._batch_size:
             found = network({self._name: inputs})
@@ -257,12 +257,12 @@ class _Scores:
         return {tensor: torch.cat([part[tensor] for part in parts]) for tensor in self._names}
 
     def average(self, looks: Sequence[Mapping[str, Tensor]], inputs: Tensor) -> Tensor:
-        """Return (batch,) scores: means over what several random moves of the inputs gave."""
+        """Return scores, (batch,): the means over several random moves of the inputs."""
         scores = [self.judge(tensors, inputs) for tensors in looks]
         return scores[0] if len(scores) == 1 else torch.stack(scores).mean(0)
 
     def judge(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        """Return (batch,) float32 scores; whoever reads the input by its name meets these inputs."""
+        """Return scores, (batch,) float32; an objective that reads the input by its name gets these inputs."""
         tensors = {**tensors, self._name: inputs}
         names = {name for objective, _ in self._groups for name in objective.tensors}
         own = {name: shares(tensors[name], [places for _, places in self._groups], len(inputs)) for name in names}
@@ -270,14 +270,16 @@ class _Scores:
         for group, (objective, places) in enumerate(self._groups):
             score = objective({name: own[name][group] for name in objective.tensors}, len(places))
             if score.shape != (len(places),):
-                raise UsageError(f"{objective}: gives {tuple(score.shape)} numbers for {len(places)} samples")
+                raise UsageError(
+                    f"{objective}: returns numbers of shape {tuple(score.shape)} for {len(places)} samples; one for each is needed"
+                )
             scores.append(score.float())
         found = torch.cat(scores)
         return found if self._in_order else found[torch.tensor(self._order, device=inputs.device).argsort()]
 
 
 class _Record:
-    """What is known of every sample so far; made from a look at the start."""
+    """The best input and the history of every sample so far."""
 
     def __init__(self, inputs: Tensor, scores: Tensor, sets: Sequence[Sequence[int]] = ()) -> None:
         self.inputs, self.scores, self.initial_scores = inputs, scores, scores
@@ -294,7 +296,7 @@ class _Record:
         self._failures: dict[int, str] = {}
 
     def look(self, inputs: Tensor, scores: Tensor) -> None:
-        """Keep what is better than the best so far, and finite; of a set all or nothing."""
+        """Keep the inputs that are finite and better than the best so far; a set is kept as a whole or not at all."""
         values, best = self._shared(scores), self._shared(self.scores)
         better = torch.isfinite(values) & ((values >= best) | ~torch.isfinite(best)) & all_finite([inputs])
         for places in self._sets:
@@ -306,7 +308,7 @@ class _Record:
             self.scores = torch.where(better, scores, self.scores)
 
     def settle(self, step: int) -> None:
-        """Find, every `WINDOW` steps of a still input, the samples whose scores no longer grow."""
+        """Mark the samples whose scores no longer rise; this looks at scores once in `WINDOW` steps without transforms."""
         if step - self._since < WINDOW:
             return
         best, start = self._shared(self.scores), self._shared(self.initial_scores)
@@ -314,18 +316,18 @@ class _Record:
         self._reached, self._since = best, step
 
     def keep(self, step: int, inputs: Tensor) -> None:
-        """Keep what the inputs are after a step."""
+        """Keep the inputs after a step as a frame."""
         self._frames.append((step, inputs.cpu().numpy().astype(np.float32)))
 
     def _shared(self, scores: Tensor) -> Tensor:
-        """Return what each sample is judged by: its score, and in a set the mean of all."""
+        """Return the number that each sample is compared by: its score, or the mean of its set."""
         shared = scores.clone()
         for places in self._sets:
             shared[places] = scores[places].mean()
         return shared
 
     def advance(self, scores: Tensor, sizes: Tensor, idle: Tensor, going: Tensor) -> None:
-        """Note one step: what was scored, how large the gradients were, and which samples end with it."""
+        """Record one step: the scores, the sizes of the gradients, and the samples that end with the step."""
         self.history.append(scores.cpu().numpy().astype(np.float32))
         self._blocked = torch.where(self.going, sizes == 0, self._blocked)
         self._idle = torch.where(idle, self._idle + 1, 0)
@@ -338,9 +340,9 @@ class _Record:
         self.going = going
 
     def results(self) -> tuple[Ascent, ...]:
-        """Return what was found."""
+        """Return the results of all samples."""
         arrays = self.inputs.cpu().numpy().astype(np.float32)
-        # By more than a rounding; a start that was not finite is below everything.
+        # A score rose if it rose by more than rounding. A start that was not finite is below every score.
         initial = self._shared(self.initial_scores)
         rose = (self._shared(self.scores) > initial + 1e-6 * initial.abs()) | ~torch.isfinite(initial)
         history = np.array(self.history, dtype=np.float32).reshape(len(self.history), len(arrays))
@@ -367,7 +369,8 @@ def _gradients(
     if not scores.requires_grad:
         raise stopped()
     variables = parameterization.variables
-    # No sample's score depends on another's variables, unless the objective wants it: the sum keeps them apart.
+    # A sample's score does not depend on the variables of another, unless the objective compares them. So the gradient of the sum
+    # holds the gradients of all samples.
     found = torch.autograd.grad(scores.sum(), variables, allow_unused=True, retain_graph=keep)
     if all(gradient is None for gradient in found):
         raise stopped()

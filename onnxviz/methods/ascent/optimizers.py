@@ -1,7 +1,7 @@
-"""Optimizers that climb many samples at once, each as if it were alone.
+"""Optimizers that maximize many samples at once, each as if it were alone.
 
-One call is one look: it is given the values and directions at the present variables and moves the variables, in place,
-to where to look next. No number of one sample reaches another.
+A call of `step` gets the values and gradients at the present variables. It moves the variables, in place, to the next point. No
+number of one sample affects another sample.
 """
 
 from __future__ import annotations
@@ -17,46 +17,46 @@ from onnxviz.methods.ascent.parameterizations import Parameterization
 from onnxviz.methods.ascent.portions import portions
 
 MOST = 1e18
-"""How many times its first gradient a gradient may be; its square is still a float32."""
+"""The largest gradient as a multiple of the first gradient, so that its square stays within float32."""
 
 
 class Optimizer(Protocol):
-    """What an ascent asks of an optimizer."""
+    """The interface of an optimizer."""
 
     def step(
         self, values: Tensor, gradients: Sequence[Tensor], going: Tensor, rate: float, sizes: Tensor | None = None
     ) -> Tensor:
-        """Move the variables of the samples that are going; return which of them should go on.
+        """Move the variables of the samples that are going, and return which of them should continue.
 
         Parameters
         ----------
         values : Tensor
-            (batch,): what is maximized, at the present variables; may be not finite.
+            The values to maximize at the present variables, (batch,). They may be not finite.
         gradients : sequence of Tensor
-            Its gradient, one per variable; may be not finite.
+            The gradients of the values, one per variable. They may be not finite.
         going : Tensor
-            (batch,) bool.
+            Which samples are going, (batch,) bool.
         rate : float
             The learning rate of this step.
         sizes : Tensor, optional
-            (batch,): `largest` of the gradients, where that is known.
+            The result of `largest` for the gradients, (batch,), where it is known.
         """
         ...
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015), climbing, on the part of the gradient that the parameterization can follow.
+    """Adam (Kingma & Ba 2015) for maximization, on the part of the gradient that the parameterization can follow.
 
-    The floor under the denominator is relative to the sample's own gradient, and so is the unit in which the moments are
-    kept: a target and a thousandth of it lead to the same input, and no square leaves the range of float32.
+    The least denominator and the unit of the moments are relative to the sample's own gradient. So a target and a thousandth of the
+    target lead to the same input, and squares stay within the range of float32.
 
     Parameters
     ----------
     parameterization : Parameterization
-        Whose variables move.
+        The parameterization whose variables move.
     decay : float
-        Of the second moment. It forgets sooner than is usual (.999): an ascent is some dozens of steps long, and what the
-        gradient was on the way must not slow it down at the top. That of the first is the parameterization's.
+        The decay of the second moment, which is less than the usual .999. An ascent has only some dozens of steps, and earlier, larger
+        gradients must not slow it down near the top. The decay of the first moment is that of the parameterization.
     """
 
     def __init__(self, parameterization: Parameterization, decay: float = 0.95) -> None:
@@ -71,7 +71,7 @@ class Adam:
     def step(
         self, values: Tensor, gradients: Sequence[Tensor], going: Tensor, rate: float, sizes: Tensor | None = None
     ) -> Tensor:
-        """Take one step; a sample whose value or gradient is not finite stays where it is, for good."""
+        """Move the variables by one step; a sample whose value or gradient is not finite stops for good."""
         sizes = largest(gradients) if sizes is None else sizes
         going = going & torch.isfinite(values) & torch.isfinite(sizes)
         self._steps += 1
@@ -95,7 +95,7 @@ class Adam:
                 peak = torch.maximum(peak, second[some].flatten(1).amax(1))
                 aims.append(self._aim(first[some], gradient))
             floor = self._parameterization.floor * peak.sqrt() + torch.finfo(torch.float32).tiny
-            # What the second moment lacks because it began at 0.
+            # The correction of the second moment, which began at 0.
             share = rate * math.sqrt(1 - self._decay**self._steps)
             for variable, (aim, factor), second in zip(variables, aims, self._second, strict=True):
                 size = second[some].sqrt().add_(_beside(floor, second))
@@ -108,12 +108,12 @@ class Adam:
         return going
 
     def _aim(self, first: Tensor, gradient: Tensor) -> tuple[Tensor, float]:
-        """Return where to go, before it is measured by the second moment, and what to multiply it with."""
+        """Return the direction before its division by the second moment, and the factor for it."""
         return first, 1 / (1 - self._momentum**self._steps)
 
 
 class NAdam(Adam):
-    """Adam that looks a step ahead: Dozat, "Incorporating Nesterov Momentum into Adam" (2016), at a constant momentum."""
+    """Adam with Nesterov momentum, at a constant momentum: Dozat, "Incorporating Nesterov Momentum into Adam" (2016)."""
 
     def _aim(self, first: Tensor, gradient: Tensor) -> tuple[Tensor, float]:
         lead, ahead = 1 - self._momentum**self._steps, 1 - self._momentum ** (self._steps + 1)
@@ -121,17 +121,17 @@ class NAdam(Adam):
 
 
 class LBFGS:
-    """L-BFGS (Nocedal 1980), climbing, projected, with backtracking; for smooth targets without random transforms.
+    """Projected L-BFGS (Nocedal 1980) for maximization, with backtracking; for smooth targets without random transforms.
 
-    A call looks at one point. Where the point lies high enough it becomes the one to go on from; else the next look is
-    halfway back to the last such point. A sample stops when even the shortest move along the gradient does not rise.
+    A call evaluates one point. If its value is high enough, the search continues from this point. Otherwise the next point lies
+    halfway back to the last such point. A sample stops when even the shortest step along the gradient does not raise the value.
 
     Parameters
     ----------
     parameterization : Parameterization
-        Whose variables move.
+        The parameterization whose variables move.
     memory : int
-        How many pairs of moves and gradient changes to keep for each sample.
+        How many pairs of moves and changes of the gradient are kept for each sample.
     """
 
     def __init__(self, parameterization: Parameterization, memory: int = 10) -> None:
@@ -149,7 +149,7 @@ class LBFGS:
     def step(
         self, values: Tensor, gradients: Sequence[Tensor], going: Tensor, rate: float, sizes: Tensor | None = None
     ) -> Tensor:
-        """Accept or refuse where each sample stands, and move it to its next look; the first reaches `rate` far."""
+        """Accept or refuse the present point of each sample, and move it to its next point; the first step has the length `rate`."""
         here, slopes = self._present(), _flat(gradients)
         finite = torch.isfinite(values) & all_finite(gradients)
         if not self._started:
@@ -158,7 +158,7 @@ class LBFGS:
             stride = torch.full_like(self._reach, rate)
         else:
             moved = here - self._points
-            # A ten-thousandth of the rise that the gradient promises is enough (Armijo).
+            # A point is high enough if it has a ten-thousandth of the rise that the gradient predicts (Armijo).
             promised = (moved * self._slopes).sum(1)
             accepted = going & finite & (promised > 0) & (values.double() >= self._values + 1e-4 * promised)
             self._remember(accepted, moved, self._slopes - slopes)
@@ -169,7 +169,7 @@ class LBFGS:
         self._place(self._points)
         steepest = self._tangent(self._slopes)
         upward = steepest / steepest.abs().amax(1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
-        # What the constraint holds still takes no part, or what is known of its curvature would pull it off its bound.
+        # Elements that the constraint holds are left out. Otherwise their curvature in the memory would move them off their bounds.
         free = ~((steepest == 0) & (self._slopes != 0))
         direction = self._tangent(self._newton(steepest, free))
         rise = (direction * steepest).sum(1)
@@ -177,7 +177,7 @@ class LBFGS:
         chosen = torch.where(curved[:, None], direction, upward)
         self._directions = torch.where(accepted[:, None], chosen, self._directions)
         self._reach = torch.where(accepted, torch.where(curved, 1.0, stride), self._reach / 2)
-        # Backtracking that has come to nothing starts anew from the gradient, and then ends.
+        # When backtracking fails, the search restarts along the gradient. When this fails as well, the sample stops.
         short = self._reach * self._directions.abs().amax(1) <= 1e-8 * (1 + self._points.abs().amax(1))
         anew = going & short & (self._moves != 0).any(2).any(1)
         self._moves[anew] = 0
@@ -189,13 +189,13 @@ class LBFGS:
         return going
 
     def _remember(self, accepted: Tensor, moved: Tensor, changed: Tensor) -> None:
-        """Add a pair for the accepted samples, where the target is curved as a maximum needs."""
+        """Add a pair of move and change to the memory of accepted samples, where the curvature is that of a maximum."""
         enough = accepted & ((moved * changed).sum(1) > 1e-10 * moved.norm(dim=1) * changed.norm(dim=1))
         for store, new in ((self._moves, moved), (self._changes, changed)):
             store[enough] = torch.cat([store[enough, 1:], new[enough, None]], 1)
 
     def _newton(self, steepest: Tensor, free: Tensor) -> Tensor:
-        """Return the gradient times the inverse curvature that the memory suggests, by the method's two loops."""
+        """Return the gradient times the inverse curvature from the memory, by the two loops of L-BFGS."""
         moves, changes = self._moves * free[:, None], self._changes * free[:, None]
         curvature = (moves * changes).sum(2)
         known = curvature > 1e-10 * moves.norm(dim=2) * changes.norm(dim=2)
@@ -232,28 +232,28 @@ class LBFGS:
             variable.copy_(part)
 
     def _tangent(self, directions: Tensor) -> Tensor:
-        """Return the part of the directions that can be followed from the present variables."""
+        """Return the part of the directions that the variables can follow."""
         return _flat(self._parameterization.tangent(self._split(directions)))
 
 
 def largest(tensors: Sequence[Tensor]) -> Tensor:
-    """Return each sample's largest absolute value over all of the tensors: (batch,); NaN where there is one."""
-    # Two passes: torch's own aminmax along an axis takes ten times as long as both.
+    """Return each sample's largest absolute value over all of the tensors, (batch,); NaN for a sample that holds NaN."""
+    # The minimum and the maximum are computed in two passes, since torch's aminmax along an axis takes ten times as long.
     flat = [tensor.reshape(len(tensor), -1) for tensor in tensors]
     each = [torch.maximum(one.amax(1), -one.amin(1)) for one in flat]
     return each[0] if len(each) == 1 else torch.stack(each).amax(0)
 
 
 def all_finite(tensors: Sequence[Tensor]) -> Tensor:
-    """Tell, for each sample, whether it is finite in all of the tensors: (batch,) bool."""
+    """Return whether each sample is finite in all of the tensors, (batch,) bool."""
     return torch.isfinite(largest(tensors))
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:
-    """Join tensors of one batch to (batch, count) float64."""
+    """Return tensors of one batch joined to (batch, count) float64."""
     return torch.cat([tensor.double().flatten(1) for tensor in tensors], 1)
 
 
 def _beside(flags: Tensor, like: Tensor) -> Tensor:
-    """Reshape (batch,) so that it broadcasts over samples."""
+    """Return (batch,) flags in a shape that broadcasts over samples."""
     return flags.reshape(-1, *[1] * (like.ndim - 1))

@@ -29,8 +29,7 @@ class Frame:
     order : tuple of int
         The permutation of (batch, channel, *spatial) to the input's layout.
     middle, span : Tensor
-        Of the shape of a sample: the middle and the length of the range, or the mean and the standard deviation where there
-        is no range.
+        The middle and the length of the range, in the shape of a sample. Where there is no range, mean and standard deviation.
     """
 
     sizes: tuple[int, ...]
@@ -62,9 +61,9 @@ class Painted(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, parts: Tensor, factors: Tensor | None, mirrored: Tensor, frame: Frame) -> Tensor:
-        """Transform, color, and bend by a sigmoid about 0, half of which lies on either side of the middle.
+        """Return the inverse transform of the parts times factors, colored, and bent by a sigmoid into the range.
 
-        `mirrored` is the factors, or 1, times `mirrors` of the frame's sizes.
+        `mirrored` holds the factors, or 1, times `mirrors` of the frame's sizes.
         """
         axes = tuple(range(2, 2 + len(frame.sizes)))
         unit = torch.empty((*parts.shape[:2], *frame.sizes), device=parts.device)
@@ -83,7 +82,7 @@ class Painted(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        """Return the gradient of the parts: by the forward transform, which is the inverse one's transpose but for factors."""
+        """Return the gradient of the parts, by the forward transform, which is the transpose of the inverse one up to factors."""
         (unit,), (mirrored, frame), gradient = ctx.saved_tensors, ctx.given, gradients[0]
         mix, scale = None if frame.colors is None else frame.colors.T, _scalar(frame.span)
         if scale.ndim:
@@ -95,7 +94,7 @@ class Painted(torch.autograd.Function):
         shape = (*unit.shape[:2], *frame.sizes[:-1], frame.sizes[-1] // 2 + 1, 2)
         found = torch.empty(shape, device=unit.device)
         for some in portions(unit):
-            # A network may leave it in another order of memory.
+            # A network may return the gradient in another order of memory.
             waves = torch.ops.aten.sigmoid_backward(gradient[some].contiguous(), unit[some])
             if mix is not None:
                 waves = (mix @ waves.flatten(2)).reshape(waves.shape) if mix.ndim else waves.mul_(mix)
@@ -105,7 +104,7 @@ class Painted(torch.autograd.Function):
 
 
 def mirrors(sizes: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
-    """Return how often each coefficient of a real transform counts, (last frequency, 1): an inner one stands for its mirror, too."""
+    """Return how often each coefficient of a real transform counts, (last frequency, 1): an inner one also for its mirror."""
     counts = torch.full((sizes[-1] // 2 + 1, 1), 2.0, device=device)
     counts[0] = 1
     if sizes[-1] % 2 == 0:
@@ -114,5 +113,5 @@ def mirrors(sizes: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
 
 
 def _scalar(values: Tensor) -> Tensor:
-    """Return one number that is spread out without axes, since torch multiplies fastest by such; others as they are."""
+    """Return a number that was expanded to a shape without its axes, since torch multiplies fastest by it; others as they are."""
     return values if any(values.stride()) else values.flatten()[0]

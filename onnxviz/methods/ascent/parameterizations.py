@@ -1,7 +1,7 @@
-"""Parameterizations: which variables an ascent moves, and what input they stand for.
+"""Parameterizations: the variables that an ascent moves, and the input that they stand for.
 
-Here stand what every parameterization offers, and `Direct`, which moves each element by itself and suits vectors.
-`fourier` holds the one for pictures, signals and volumes, where neighbors belong together.
+This module has the interface of all parameterizations, and `Direct`, which moves each element by itself and suits vectors. `fourier`
+and `maco` have those for pictures, signals and volumes, where neighbors belong together.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Values = float | Sequence[float] | NDArray[np.floating] | Tensor
 
 
 class Parameterization(Protocol):
-    """What the ascent needs to know about an input."""
+    """The interface of a parameterization of an input."""
 
     @property
     def variables(self) -> tuple[Tensor, ...]:
-        """The leaves that the optimizer moves, each (batch, ...)."""
+        """The tensors that the optimizer moves, each (batch, ...)."""
         ...
 
     @property
     def text(self) -> str:
-        """One line for a person."""
+        """A line that describes the parameterization to a person."""
         ...
 
     @property
@@ -49,17 +49,17 @@ class Parameterization(Protocol):
 
     @property
     def span(self) -> Tensor:
-        """The length of the range, or the standard deviation, in the model's units; broadcastable likewise."""
+        """The length of the range, or the standard deviation, in the model's units; broadcastable to the shape of a sample."""
         ...
 
     @property
     def floor(self) -> float:
-        """Below this part of a sample's largest gradient a variable should move at less than the full rate."""
+        """The share of a sample's largest gradient below which a variable should move at less than the full rate."""
         ...
 
     @property
     def momentum(self) -> float:
-        """How much of the last directions an optimizer should keep, 0 to 1."""
+        """The share of earlier directions that an optimizer should keep, 0 to 1."""
         ...
 
     def realize(self) -> Tensor:
@@ -67,39 +67,39 @@ class Parameterization(Protocol):
         ...
 
     def standardize(self, inputs: Tensor) -> Tensor:
-        """Express inputs in units in which their elements compare: (batch, *shape), 0 in the middle."""
+        """Return inputs in standardized units, in which elements can be compared, (batch, *shape); 0 is the middle."""
         ...
 
     def place(self, inputs: Tensor) -> None:
-        """Move the variables, in place, to where `realize` gives these inputs, (batch, *shape), or as near as can be."""
+        """Set the variables, in place, so that `realize` returns these inputs, (batch, *shape), or the nearest possible ones."""
         ...
 
     def project(self) -> None:
-        """Move the variables, in place, to the nearest allowed point."""
+        """Move the variables, in place, to the nearest allowed points."""
         ...
 
     def tangent(self, directions: Sequence[Tensor]) -> list[Tensor]:
-        """Return the part of the directions, one per variable, that the variables can follow from where they are."""
+        """Return the part of the directions, one per variable, that the variables can follow from their present values."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Direct:
-    """Every element of the input is a variable: mean + unit * z.
+    """A parameterization in which every element of the input is a variable: mean + unit * z.
 
     Attributes
     ----------
     variables : tuple of Tensor
         z, (batch, *shape).
     mean, unit : Tensor
-        Broadcastable to the shape of a sample, in the model's units. An element whose unit is 0 never moves.
+        Mean and unit in the model's units, broadcastable to the shape of a sample. An element whose unit is 0 never moves.
     constraint : Constraint
-        On z.
+        The constraint on z.
     low, high : Tensor
-        The bounds in the model's units, infinite where there is none. They are kept beside the constraint because
-        mean + unit * z misses a bound by a rounding.
+        The bounds in the model's units, infinite where there is none. They are kept besides the constraint, since mean + unit * z
+        differs from a bound by rounding.
     text : str
-        One line for a person.
+        A line that describes the parameterization to a person.
     spatial : tuple of int
         As in `Parameterization`.
     """
@@ -128,34 +128,34 @@ class Direct:
         spatial: tuple[int, ...] = (),
         device: torch.device | str = "cpu",
     ) -> Direct:
-        """Stay between bounds; an optimum in a corner is found in the corner, exactly.
+        """Return a parameterization of inputs between bounds; an optimum at a bound is found exactly at the bound.
 
-        Where both bounds are finite the unit of an element is a quarter of their distance, so that the same rate
-        crosses every box in the same number of steps; elsewhere it is the scale.
+        Where both bounds are finite, the unit of an element is a quarter of their distance. So the same rate crosses every box in the
+        same number of steps. Elsewhere the unit is the scale.
 
         Parameters
         ----------
         runs : sequence of Run
             One per sample.
         shape : sequence of int
-            Of one sample.
+            The shape of one sample.
         low, high : number or array
-            Bounds in the model's units; infinite where there is none.
+            The bounds in the model's units; infinite where there is none.
         mean : number or array, optional
-            Where the first start lies: the data's mean. Default: the middle of the box, or the allowed point nearest to
-            0 where it is open.
+            The first start, which is the mean of the data. Default: the middle of the bounds, or the allowed point nearest to 0
+            where a bound is infinite.
         scale : number or array, optional
-            The data's standard deviation, in the model's units. Default: the unit, and 1 where the box is open.
+            The standard deviation of the data, in the model's units. Default: the unit, and 1 where a bound is infinite.
         spread : float
-            How far the other starts scatter about the mean, in scales. The first of a target keeps a hundredth of a
-            scale, lest it begin on a saddle.
+            How far the other starts scatter about the mean, in scales. The first start of a target scatters by a hundredth of a
+            scale, so that it does not lie on a saddle.
         groups : sequence of sequence of int
-            Elements, by their place in a flattened sample, that share out one between them: one-hot codes, relaxed.
-            Their bounds are 0 and 1.
+            Groups of elements, by their places in a flattened sample, that sum to 1: relaxed one-hot codes. Their bounds are 0 and
+            1.
         spatial : tuple of int
-            The axes, batch counted, along which neighbors belong together, if there are any.
+            The axes along which neighbors belong together, where the batch is axis 0.
         device : torch.device or str
-            Where the variables live.
+            The device of the variables.
 
         Raises
         ------
@@ -166,7 +166,7 @@ class Direct:
         if bool((lower > upper).any()) or bool(torch.isnan(lower).any()) or bool(torch.isnan(upper).any()):
             raise UsageError("bounds: every lower bound must be a number at or below its upper bound")
         scales = _scales(1.0 if scale is None else scale, shape, device)
-        # Halves first: the float32 limits, which exporters write for "no bound", must not overflow.
+        # Each bound is halved first. Exporters write the limits of float32 for "no bound", and their difference would overflow.
         half = upper / 2 - lower / 2
         closed = half < torch.finfo(torch.float32).max / 4
         nearest = torch.zeros_like(half).clamp(lower, upper)
@@ -197,30 +197,31 @@ class Direct:
         spatial: tuple[int, ...] = (),
         device: torch.device | str = "cpu",
     ) -> Direct:
-        """Keep the norm of (input - mean) / scale at the radius, or below it.
+        """Return a parameterization in which the norm of (input - mean) / scale is the radius, or at most the radius.
 
-        Erhan et al., "Visualizing Higher-Layer Features of a Deep Network" (2009) fix the norm, which is `surface`.
-        It suits whatever has no range of its own, such as an embedding inside the graph.
+        Erhan et al., "Visualizing Higher-Layer Features of a Deep Network" (2009) fix the norm, which is `surface`. A ball suits
+        tensors without a range, such as an embedding inside the graph.
 
         Parameters
         ----------
         runs, shape, spatial, device
             As in `box`.
         radius : float, optional
-            Default: the square root of the number of elements that can move, the norm of a typical standardized sample.
+            The radius. Default: the square root of the number of elements that can move, which is the norm of a typical standardized
+            sample.
         surface : bool
-            Whether the norm is the radius exactly, or may be less.
+            Whether the norm is exactly the radius. If not, it may be less.
         mean, scale : number or array
-            The data's mean and standard deviation, in the model's units. An element whose scale is 0 stays at its mean.
+            Mean and standard deviation of the data, in the model's units. An element whose scale is 0 stays at its mean.
         spread : float
-            As in `box`; on a surface every start is a random direction and this has no say.
+            As in `box`. On a surface it has no effect, since every start is a random direction.
         first : int
-            The axis, batch counted, from which on elements share a norm: with 2 each step of a sequence has its own.
+            The first of the axes that share a norm, where the batch is axis 0. With 2 each step of a sequence has its own norm.
 
         Raises
         ------
         UsageError
-            If the radius is not above zero, no element can move, or an argument does not fit the shape.
+            If the radius is not above zero, if no element can move, or if an argument does not fit the shape.
         """
         center, unit = _means(mean, shape, device), _scales(scale, shape, device)
         movable = int(torch.count_nonzero(unit))
@@ -250,7 +251,7 @@ class Direct:
         spatial: tuple[int, ...] = (),
         device: torch.device | str = "cpu",
     ) -> Direct:
-        """Let the input go anywhere; a penalty should hold it, or the score says how many steps were taken.
+        """Return a parameterization without bounds; without a penalty the score of many targets would rise without end.
 
         Parameters
         ----------
@@ -279,7 +280,7 @@ class Direct:
 
     @property
     def floor(self) -> float:
-        """What rounding to float32 leaves where there is no gradient at all; a small weight is to be believed."""
+        """The size of rounding errors in float32, since the gradient of a small weight is not an error."""
         return 1e-7
 
     @property
@@ -288,14 +289,14 @@ class Direct:
         return 0.9
 
     def realize(self) -> Tensor:
-        """Return mean + unit * z, and exactly the bound where z stands at it."""
+        """Return mean + unit * z, and exactly the bound where z is at the bound."""
         inputs = self.mean + self.unit * self.variables[0]
         if not isinstance(self.constraint, (Box, Shares)):
             return inputs
         z = self.variables[0].detach()
         exact = torch.where(z >= self.constraint.high, self.high, inputs.detach())
         exact = torch.where(z <= self.constraint.low, self.low, exact).clamp(self.low, self.high)
-        # The gradient is that of the line, not of the clamp, which would never let an element off its bound.
+        # The gradient is that of mean + unit * z. The clamp's gradient would be 0 at a bound, and an element could never leave it.
         return exact + (inputs - inputs.detach())
 
     def standardize(self, inputs: Tensor) -> Tensor:
@@ -303,7 +304,7 @@ class Direct:
         return torch.where(self.unit != 0, (inputs - self.mean) / torch.where(self.unit != 0, self.unit, 1), 0)
 
     def place(self, inputs: Tensor) -> None:
-        """Move z to the allowed point nearest to these inputs, in place."""
+        """Set z, in place, to the allowed points nearest to these inputs."""
         with torch.no_grad():
             self.variables[0].copy_(self.standardize(inputs))
         self.project()
@@ -321,37 +322,37 @@ class Direct:
 def _scatter(
     runs: Sequence[Run], shape: Sequence[int], spread: float, device: torch.device | str, *, alike: bool = False
 ) -> Tensor:
-    """Draw where each run starts, in scales about the mean; (batch, *shape)."""
+    """Return the random start of each run in scales about the mean, (batch, *shape)."""
     if not runs:
-        raise UsageError("runs: is empty, there is nothing to start")
+        raise UsageError("runs: is empty; give at least one run")
     noise = normal([run.generator("start") for run in runs], shape).to(device)
     widths = [spread if run.restart or alike else min(spread, 0.01) for run in runs]
     return noise * torch.tensor(widths, device=device).reshape(-1, *[1] * len(shape))
 
 
 def fit(values: Values, what: str, shape: Sequence[int], device: torch.device | str) -> Tensor:
-    """Broadcast what a user gave to the shape of a sample.
+    """Return values broadcast to the shape of a sample.
 
     Parameters
     ----------
     values : number or array
-        What was given.
+        The values that a user gave.
     what : str
-        Its name, for the message.
+        The name of the values, for the message.
     shape : sequence of int
-        Of one sample.
+        The shape of one sample.
     device : torch.device or str
-        Where the tensor should live.
+        The device of the result.
 
     Returns
     -------
     Tensor
-        Of that shape, float32.
+        The values, float32 of that shape.
 
     Raises
     ------
     UsageError
-        If it does not fit the shape.
+        If the values do not fit the shape.
     """
     tensor = torch.as_tensor(values, dtype=torch.float32, device=device)
     try:
@@ -362,7 +363,7 @@ def fit(values: Values, what: str, shape: Sequence[int], device: torch.device | 
 
 
 def size(shape: Sequence[int]) -> str:
-    """Write a shape for a person.
+    """Return a shape as text for a person.
 
     >>> size((3, 224, 224))
     '3 × 224 × 224'
@@ -371,7 +372,7 @@ def size(shape: Sequence[int]) -> str:
 
 
 def _means(values: Values, shape: Sequence[int], device: torch.device | str) -> Tensor:
-    """Read means; they must be numbers."""
+    """Return means, which must be finite numbers, in the shape of a sample."""
     means = fit(values, "mean", shape, device)
     if not bool(torch.isfinite(means).all()):
         raise UsageError("mean: holds a value that is not a finite number")
@@ -379,7 +380,7 @@ def _means(values: Values, shape: Sequence[int], device: torch.device | str) -> 
 
 
 def _scales(values: Values, shape: Sequence[int], device: torch.device | str) -> Tensor:
-    """Read standard deviations; 0 means that the element is constant."""
+    """Return standard deviations in the shape of a sample; 0 stands for an element that is constant."""
     scales = fit(values, "scale", shape, device)
     if not bool((torch.isfinite(scales) & (scales >= 0)).all()):
         raise UsageError("scale: holds a value that is negative or not a finite number")
@@ -387,12 +388,12 @@ def _scales(values: Values, shape: Sequence[int], device: torch.device | str) ->
 
 
 def _open(like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return bounds that bind nothing."""
+    """Return infinite bounds."""
     return torch.full_like(like, -torch.inf), torch.full_like(like, torch.inf)
 
 
 def _extent(low: Tensor, high: Tensor) -> str:
-    """Write the outermost bounds for a person."""
+    """Return the lowest and the highest bound as text for a person."""
     if low.numel() == 0:
         return "of which there are none"
     return f"{float(low.min()):.4g} to {float(high.max()):.4g}"

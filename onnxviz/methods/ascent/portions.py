@@ -1,4 +1,4 @@
-"""A batch taken in portions that stay in a processor's cache from one operation to the next."""
+"""Portions of a batch that stay in a processor's cache from one operation to the next."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from torch import Tensor
 
 _ELEMENTS = 2**20
-"""So many float32 numbers, 4 MB, of each tensor: with less, two threads wait for each other more than they gain."""
+"""The float32 numbers of a tensor in one portion, 4 MB. With smaller portions, two threads lose more by waiting than they gain."""
 
 
 def portions(tensor: Tensor) -> Iterator[slice]:
-    """Yield slices of a batch: a few samples each on a CPU, all at once elsewhere.
+    """Yield slices of a batch: a few samples each on a CPU, and all samples at once on other devices.
 
-    What is computed for each sample alone is the same in any portion.
+    Operations on each sample by itself give the same results for any portions.
 
     Parameters
     ----------
     tensor : (batch, *shape) Tensor
-        The largest that takes part.
+        The largest tensor of the operations.
     """
     batch = len(tensor)
     each = tensor[0].numel() if batch else 0

@@ -1,4 +1,4 @@
-"""Rectifiers that do not leave an ascent without a direction where a unit is dead at the start."""
+"""Rectifiers that give an ascent a gradient even where a unit is dead at the start."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ Function = Callable[[Tensor], Tensor]
 
 
 def passing(values: Tensor, function: Function, low: float = -math.inf, high: float = math.inf) -> Tensor:
-    """Apply a function that is level outside a range, and let the gradient pass for samples whose whole gradient it blocks.
+    """Return a function that is constant outside a range, whose gradient passes for samples where it would be 0 everywhere.
 
-    A sample of which any element gets a gradient has the ordinary one. For the others the gradient passes, save where
-    it pushes further out of the range.
+    A sample in which any element has a gradient has the usual gradient. For other samples the gradient passes, except where it would
+    move an element further out of the range.
 
     Parameters
     ----------
     values : (batch, *shape) Tensor
-        What goes in. A value without axes has no samples, and the ordinary gradient.
+        The input of the function. A value without axes has no samples, and has the usual gradient.
     function : callable
-        Differentiable, element by element; does not fall within the range's ends.
+        The function, differentiable, applied to each element, and not falling within the range.
     low, high : float
-        Beyond these the function has no slope; at them it may have one.
+        The range. Outside of it the function has no slope; at its ends it may have one.
 
     Returns
     -------
     Tensor
-        What the function gives. Its gradient is that of an ascent: its positive direction raises what is maximized.
+        The values of the function. Its gradient is meant for an ascent, in which the positive direction raises the objective.
     """
     if not values.ndim:
         return function(values)
@@ -43,16 +43,16 @@ def passing(values: Tensor, function: Function, low: float = -math.inf, high: fl
 
 
 def passing_clip(values: Tensor, low: float = 0.0, high: float = math.inf) -> Tensor:
-    """Clip, and let the gradient pass for samples whose whole gradient the clip would block.
+    """Return clipped values, whose gradient passes for samples where the clip would block all of it.
 
-    Lucid's redirected ReLU, and with ``high=6`` its redirected ReLU6.
+    This is the redirected ReLU of lucid, and with ``high=6`` its redirected ReLU6.
 
     Parameters
     ----------
     values : Tensor
-        (batch, *shape).
+        The values, (batch, *shape).
     low, high : float
-        The range. The default is ReLU, but for the gradient at 0, which passes.
+        The range. Default: that of ReLU, but with a gradient at 0, which passes.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def passing_clip(values: Tensor, low: float = 0.0, high: float = math.inf) -> Te
 
 
 class _Passing(torch.autograd.Function):
-    """The function and its two gradients."""
+    """The function with its two gradients."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, function: Function, low: float, high: float) -> Tensor:
@@ -76,7 +76,7 @@ class _Passing(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        """Choose between the gradients, sample by sample."""
+        """Return the usual or the passing gradient of each sample."""
         (values,), (function, low, high), gradient = ctx.saved_tensors, ctx.given, gradients[0]
         below, above = values <= low, values >= high
         with torch.enable_grad():
@@ -93,13 +93,13 @@ def _relu(values: Tensor, **_: Any) -> Tensor:
 
 def _clip(values: Tensor, min: Any = None, max: Any = None, **_: Any) -> Tensor:  # noqa: A002  # ONNX's own names
     low, high = _number(min, -math.inf), _number(max, math.inf)
-    if low is None or high is None:  # a bound that is computed, by element or with a gradient of its own
+    if low is None or high is None:  # a bound that is computed, differs between elements, or has a gradient
         return kinks.clamped(values, min, max)
     return passing_clip(values, low, high)
 
 
 def _number(bound: Any, missing: float) -> float | None:
-    """Return a bound as a number; None where it is not one and the same for all samples."""
+    """Return a bound as a number; None where it is not a single number for all samples."""
     if isinstance(bound, Tensor):
         return None if bound.numel() != 1 or bound.requires_grad else float(bound)
     return missing if bound is None else float(bound)
@@ -130,4 +130,5 @@ REDIRECTED: Mapping[str, Callable[..., Tensor]] = {
     "HardSwish": _hard_swish,
     "ThresholdedRelu": _thresholded_relu,
 }
-"""By ONNX operator: those that are level over a half line. A leaky, parametric or exponential rectifier has a slope there."""
+"""The redirected functions by ONNX operator, for operators that are constant over a half line. A leaky, parametric or exponential
+rectifier has a slope there and needs none."""

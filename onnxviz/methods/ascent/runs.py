@@ -1,7 +1,7 @@
-"""A run: one ascent of one target from one start, and where its random numbers come from.
+"""A run: one ascent of one target from one start, with its random numbers.
 
-Every random draw of a run comes from generators that depend on the run alone, so that its result does not change with
-what else is computed in the same batch, or where in the batch it stands.
+All random numbers of a run come from generators that depend on the run alone. So its result does not depend on the other runs in the
+same batch, or on its place in the batch.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What tells one ascent from another.
+    """The identity of an ascent, which distinguishes it from all others.
 
     Attributes
     ----------
     key : str
-        What is maximized, in words that do not change between calls: the text of the target.
+        The text of the target, which does not change between calls.
     restart : int
         0 for the first start of this target, 1 for the second, and so on.
     seed : int
-        The seed the user gave.
+        The user's seed.
     """
 
     key: str
@@ -33,34 +33,34 @@ class Run:
     seed: int = 0
 
     def generator(self, purpose: str) -> torch.Generator:
-        """Return a fresh generator for one purpose of this run.
+        """Return a new generator for one purpose of this run.
 
-        It lives on the CPU whatever the device of the ascent, so that every device starts from the same numbers.
+        The generator is on the CPU for every device of the ascent, so that all devices start from the same numbers.
 
         Parameters
         ----------
         purpose : str
-            What the numbers are for ("start", "transform"): draws for one do not shift those for another.
+            The use of the numbers, such as "start" or "transform". Each purpose has its own sequence of numbers.
         """
         generator = torch.Generator()
         generator.manual_seed(self.draw(purpose))
         return generator
 
     def draw(self, purpose: str) -> int:
-        """Return the seed of one purpose of this run, 64 bits, for generators of other libraries."""
+        """Return the seed for one purpose of this run, 64 bits, for generators of other libraries."""
         identity = repr((self.seed, self.key, self.restart, purpose)).encode()
         return int.from_bytes(hashlib.sha256(identity).digest()[:8], "big")
 
 
 def normal(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
-    """Draw standard normal numbers, each sample from its own generator.
+    """Return standard normal numbers, drawn for each sample from its own generator.
 
     Parameters
     ----------
     generators : sequence of torch.Generator
         One per sample.
     shape : sequence of int
-        Of one sample.
+        The shape of one sample.
 
     Returns
     -------
@@ -71,14 +71,14 @@ def normal(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Tenso
 
 
 def uniform(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
-    """Draw numbers uniform in [-1, 1), each sample from its own generator.
+    """Return numbers uniform in [-1, 1), drawn for each sample from its own generator.
 
     Parameters
     ----------
     generators : sequence of torch.Generator
         One per sample.
     shape : sequence of int
-        Of one sample.
+        The shape of one sample.
 
     Returns
     -------

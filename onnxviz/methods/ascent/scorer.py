@@ -1,4 +1,4 @@
-"""Objectives measured by ONNX Runtime on many inputs at once, or one by one where the file fixes its batch."""
+"""The scores of objectives by ONNX Runtime, for many inputs at once, or one by one where the file fixes its batch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from onnxviz.methods.ascent.batching import Batched
 from onnxviz.methods.objectives.objectives import Objective
 
 Runtime = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
-"""Named arrays in, named arrays out; `Session` is one."""
+"""A function from named arrays to named arrays, such as a `Session`."""
 
 Feed = Callable[[np.ndarray], Mapping[str, np.ndarray]]
-"""From (sample, *shape) of what moves to what the runtime is fed for it: parts of a joined vector, token ids."""
+"""A function from (sample, *shape) inputs that move to the runtime's inputs, such as parts of a joined vector, or token ids."""
 
 Score = Callable[[Sequence[Objective], NDArray[np.float32]], NDArray[np.float64]]
-"""From objectives and (sample, *shape) inputs to (objective, sample) scores; `Scorer` is one."""
+"""A function from objectives and (sample, *shape) inputs to (objective, sample) scores, such as a `Scorer`."""
 
 
 class Scorer:
@@ -30,26 +30,26 @@ class Scorer:
     Parameters
     ----------
     session : callable
-        Computes what the objectives read.
+        Computes the tensors that the objectives read.
     name : str
-        The input that moves.
+        The name of the input that moves.
     held : mapping of str to ndarray
-        The others, as for a batch of one.
+        The other inputs, for a batch of one.
     sample : (*shape) ndarray
-        An input, to find out with whether several at once give what each gives alone.
+        An input for a test whether several samples at once give the same as each alone.
     other : (*shape) ndarray, optional
-        A second one, unlike the first; by default the first with noise, which suits numbers but no ids.
+        A second input for the test, which differs from the first. Default: the first with noise, which suits numbers and not ids.
     feed : callable, optional
-        What the runtime is fed for samples of what moves; by default they themselves, under `name`.
+        Returns the runtime's inputs for samples of the input that moves. Default: these samples, under `name`.
     copies : int
-        The batch that the file fixes; it is filled with copies of one sample.
+        The batch that the file fixes. It is filled with copies of one sample.
     batch_size : int
         The most samples at once.
 
     Attributes
     ----------
     rows : dict of str to int
-        How many rows of each tensor one sample makes, where that is not 1; a score is the mean over them.
+        How many rows one sample makes in each tensor, for tensors with more than one row. A score is the mean over them.
     """
 
     def __init__(
@@ -73,24 +73,25 @@ class Scorer:
         self.batch_size = batch_size if self._batched.batchable else 1
 
     def alone(self, objective: Objective, inputs: NDArray[Any]) -> NDArray[np.float64]:
-        """Score inputs by one objective, (sample,)."""
+        """Return the scores of inputs by one objective, (sample,)."""
         scores: NDArray[np.float64] = self([objective], inputs)[0]
         return scores
 
     def responses(self, channels: Mapping[str, int], inputs: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-        """Return what each channel of some tensors answers to inputs, on average over all positions.
+        """Return the activation of each channel of some tensors, averaged over all positions.
 
         Parameters
         ----------
         channels : mapping of str to int
             The tensors, each with the axis after the batch that holds its channels.
         inputs : (sample, *shape) ndarray
-            In the model's own units.
+            The inputs, in the model's own units.
 
         Returns
         -------
         dict of str to ndarray
-            (sample, channel) each; a tensor that does not share out its rows among the samples is left out.
+            The means, (sample, channel) for each tensor. A tensor whose number of rows is no multiple of the number of samples is
+            left out.
         """
         parts: dict[str, list[Tensor]] = {name: [] for name in channels}
         for first in range(0, len(inputs), self.batch_size):
@@ -107,14 +108,14 @@ class Scorer:
         return {name: torch.cat(part).numpy() for name, part in parts.items() if part}
 
     def __call__(self, objectives: Sequence[Objective], inputs: NDArray[Any]) -> NDArray[np.float64]:
-        """Score inputs.
+        """Return the scores of inputs by several objectives.
 
         Parameters
         ----------
         objectives : sequence of Objective
-            What to measure.
+            The objectives.
         inputs : (sample, *shape) ndarray
-            In the model's own units.
+            The inputs, in the model's own units.
 
         Returns
         -------
@@ -132,7 +133,7 @@ class Scorer:
 
 
 def _run(session: Runtime, name: str, feed: Feed | None, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Run ONNX Runtime as `Batched` runs a network; answers in float64, so that a mean adds no rounding of its own."""
+    """Return the tensors of ONNX Runtime in the form that `Batched` takes, as float64, so that means add no rounding."""
     fed = {key: value.numpy() for key, value in inputs.items()}
     if feed is not None:
         fed |= feed(fed.pop(name))

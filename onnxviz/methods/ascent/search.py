@@ -1,4 +1,4 @@
-"""The search for one target's best input: which parameterization suits the input, how many starts, what they agree on."""
+"""The search for the inputs with the highest scores: all starts of all targets, as many at once as the memory holds."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from onnxviz.methods.objectives.objectives import Objective
 
 @dataclass(frozen=True)
 class Found:
-    """What the search found for one target.
+    """The result of the search for one target.
 
     Attributes
     ----------
     objective : Objective
-        What was climbed.
+        The objective that was maximized.
     ascents : tuple of Ascent
         One for each start.
     best : int
-        Which of them ended highest.
+        The number of the ascent with the highest score.
     consistency : Consistency
         How far the starts agree.
     starts : ndarray
-        (restart, *shape): where the ascents began.
+        The starts of the ascents, (restart, *shape).
     text : str
-        The parameterization, in one line.
+        A line that describes the parameterization.
     transparency : ndarray or None
-        Of the shape of the best input: how much the target cared for each element, summed over the ascent; for MACO.
+        The sum of the gradient's magnitude at each element over the ascent, of the shape of the best input; for MACO.
     """
 
     objective: Objective
@@ -66,20 +66,20 @@ class Found:
         parameterization: Parameterization,
         transparency: torch.Tensor | None = None,
     ) -> Found:
-        """Compare the ascents of one target: which ended highest, and how far they agree.
+        """Return the result of the ascents of one target: which ended highest, and how far they agree.
 
         Parameters
         ----------
         objective : Objective
-            What was climbed.
+            The objective that was maximized.
         ascents : sequence of Ascent
             One for each start.
         beginnings : (start, *shape) ndarray
-            Where each began.
+            The starts.
         parameterization : Parameterization
-            That they moved.
+            The parameterization that the ascents moved.
         transparency : Tensor, optional
-            (start, *shape): how much the target cared for each element, where the parameterization counts that.
+            (start, *shape) sums of the gradient's magnitude, where the parameterization has them.
         """
         scores = [ascent.score if np.isfinite(ascent.score) else -np.inf for ascent in ascents]
         device = parameterization.variables[0].device
@@ -96,13 +96,13 @@ class Found:
 
     @property
     def outcome(self) -> Ascent:
-        """The ascent that stands for all: the highest; of a set the first that went wrong, if any did."""
+        """The ascent that stands for all: the highest one, or in a set the first that did not end well."""
         wrong = [one for one in self.ascents if one.status != Status.OK] if self.objective.members else []
         return wrong[0] if wrong else self.ascent
 
     @property
     def start(self) -> np.ndarray:
-        """Where the best ascent began, without the batch."""
+        """The start of the best ascent, without the batch axis."""
         began: np.ndarray = self.starts[self.best]
         return began
 
@@ -119,33 +119,34 @@ def search(
     copies: int = 1,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Iterator[list[Found]]:
-    """Climb every objective from every start, as many at once as the network takes.
+    """Yield the results of all objectives, each maximized from all of its starts, as many at once as the network takes.
 
     Parameters
     ----------
     network : callable
-        Named tensors in, named tensors out, differentiable; may offer `replacing`, as `Network` does.
+        A differentiable function from named tensors to named tensors, which may have a method `replacing`, as `Network` does.
     space : Space
-        Where to search.
+        The space to search in.
     objectives : sequence of Objective
         One per target.
     held : mapping of str to Tensor
-        The other inputs, as for a batch of one.
+        The other inputs, for a batch of one.
     settings : Settings
-        How.
+        The steps, the restarts, the optimizer and more.
     device : torch.device
-        Where.
+        The device to compute on.
     batch_size : int
         The most samples at once.
     copies : int
-        The batch that a network with a fixed one wants; it is filled with copies of one sample.
+        The batch of the network, where its file fixes the batch. It is filled with copies of one sample.
     progress : callable, optional
-        Takes how many steps are done, how many there are in all (of each objective its own), and a few words.
+        Called with the steps done, the steps in all (those of each objective count), and a few words.
 
     Yields
     ------
     list of Found
-        For the next few objectives, in order. After a `KeyboardInterrupt` the statuses say "interrupted", and it is the last.
+        The results of the next objectives, in order. After a `KeyboardInterrupt` the last list has ascents with the status
+        "interrupted".
 
     Raises
     ------
@@ -154,7 +155,7 @@ def search(
     DifferentiationError
         If no gradient reaches the input.
     AllocationError
-        If the memory holds not even one objective; as long as it is several, a batch that is too large is halved.
+        If the memory does not hold the starts of a single objective. A batch of several objectives that is too large is halved.
     """
     if settings.optimizer == "lbfgs" and settings.robust and space.spectral:
         raise UsageError("lbfgs allows no random transforms: add `no_transforms`")
@@ -185,9 +186,9 @@ def search(
             if len(chosen) == 1:
                 raise AllocationError(
                     f"{chosen[0]}: the memory does not hold {settings.starts(chosen[0])} of its ascents at once; "
-                    "fewer `restarts` or a smaller `size` may do"
+                    "give fewer `restarts` or a smaller `size`"
                 ) from error
-            # What a unit's result is does not depend on what is batched beside it.
+            # The result of an objective does not depend on the others in its batch.
             half = len(chosen) // 2
             waiting.extendleft([chosen[half:], chosen[:half]])
             continue
@@ -199,14 +200,14 @@ def search(
 
 @dataclass(frozen=True)
 class _Climb:
-    """What all groups of a search share: how a group is climbed.
+    """The ascent of a group of objectives, with all that the groups of a search share.
 
     Attributes
     ----------
     network, waking : Batched
-        The network, and the same with rectifiers that let the gradient pass where they are dead.
+        The network, and the same network with rectifiers that let the gradient pass where they are dead.
     recorded : Captured or None
-        The network as a GPU replays it.
+        The network recorded for a GPU.
     space, settings, device
         As in `search`.
     at_once : int
@@ -222,12 +223,12 @@ class _Climb:
     at_once: int
 
     def __call__(self, chosen: Sequence[Objective], told: Callable[[int, Any], None]) -> list[Found]:
-        """Climb all restarts of some objectives in one batch."""
+        """Return the results of some objectives, with all their restarts in one batch."""
         space, settings = self.space, self.settings
         counts = [settings.starts(objective) for objective in chosen]
         firsts = [sum(counts[:place]) for place in range(len(counts))]
-        # A passage begins at one place, and what its members see is moved alike, as is what any set sees: only then
-        # can they be compared.
+        # The members of a passage begin at the same place. The members of any set are moved alike by the transforms, since only
+        # then can they be compared.
         runs, movers = (
             [
                 Run(str(objective), 0 if alike else restart, settings.seed)
@@ -240,7 +241,7 @@ class _Climb:
         with torch.no_grad():
             beginnings = start.realize().cpu().numpy()
         moving = settings.robust and space.spectral and not chosen[0].stands_still
-        # A recording holds one forward pass at a time: all samples at once, and a single look at them.
+        # A recording holds one forward pass at a time, so that it needs all samples at once and a single random move of them.
         once = len(runs) <= self.at_once and (settings.looks == 1 or not moving)
         with tensor_cores(self.device):
             ascents = maximize(
@@ -269,13 +270,13 @@ class _Climb:
         return found
 
 
-# torch's own words and those of oneDNN, which says no more where it finds none for its work; that it cannot do this work at
-# all would have come out when one sample was tried.
+# The words of errors by torch and by oneDNN when no memory is left. oneDNN says the same where it cannot do the work at all, but that
+# would have shown in the test with one sample.
 _NO_MEMORY = ("allocate memory", "could not create a primitive", "could not create a memory object")
 
 
 def _memory_is_out(error: BaseException | None) -> bool:
-    """Tell whether an error, or what caused it, says that no memory is left."""
+    """Return whether an error or one of its causes says that no memory is left."""
     while error is not None:
         if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in str(error) for words in _NO_MEMORY):
             return True
@@ -284,7 +285,7 @@ def _memory_is_out(error: BaseException | None) -> bool:
 
 
 def _groups(objectives: Sequence[Objective], settings: Settings, at_once: int) -> Iterator[list[Objective]]:
-    """Give neighboring objectives whose restarts fit into one batch and move alike; at least one at a time."""
+    """Yield groups of neighboring objectives whose restarts fit into one batch and which use the same transforms."""
     chosen: list[Objective] = []
     taken = 0
     for objective in objectives:
@@ -299,23 +300,23 @@ def _groups(objectives: Sequence[Objective], settings: Settings, at_once: int) -
 
 
 def _check_set(objective: Objective, settings: Settings, batch_size: int) -> None:
-    """Raise where the restarts of an objective cannot be a set."""
+    """Raise a `UsageError` if the restarts of an objective cannot form a set."""
     if not objective.members:
         return
     count = settings.starts(objective)
     if count < 2:
-        raise UsageError(f"{objective}: is about several restarts beside each other; give `restarts` 2 or more")
+        raise UsageError(f"{objective}: compares several restarts; give `restarts` 2 or more")
     if objective.compares and settings.optimizer == "lbfgs":
         raise UsageError(f"{objective}: lbfgs climbs each restart alone and cannot compare them; use adam")
     if count > batch_size:
         raise UsageError(
             f"{objective}: its {count} restarts must be held in memory together, and {batch_size} fit; "
-            f"give `restarts` {batch_size}" + ("" if batch_size > 1 else ", or leave out what compares them")
+            f"give `restarts` {batch_size}" + ("" if batch_size > 1 else ", or leave out the terms that compare them")
         )
 
 
 def _transform(space: Space, start: Parameterization, batch: int) -> Transform | None:
-    """Return the random moves that suit an input; in a window, of the window alone."""
+    """Return the random moves that suit an input; where a window moves, they move the window alone."""
     shape = space.shape if space.window is None else space.windowed().shape
     moves: Transform | None = standard_transform((batch, *shape), start.spatial)
     if (

@@ -1,4 +1,4 @@
-"""How an ascent goes, whatever is maximized."""
+"""The settings of an ascent that do not depend on the objective."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """How an ascent goes, whatever is maximized.
+    """The settings of an ascent that do not depend on the objective.
 
     Attributes
     ----------
@@ -27,16 +27,16 @@ class Settings:
     rate : float
         Adam's step, in the units of the variables, and the length of the first step of L-BFGS.
     optimizer : str
-        "adam"; "nadam", with which fixed magnitudes were published; "lbfgs", which finds the maximum of a smooth target in
-        fewer steps and allows no random transform; or "cma", which takes no gradient and belongs to `evolution.evolve`.
+        "adam"; "nadam", which the authors of MACO used; "lbfgs", which finds the maximum of a smooth target in fewer steps and allows
+        no random transforms; or "cma", which uses no gradients and is that of `evolution.evolve`.
     robust : bool
         Whether pictures and signals are moved at random during the ascent.
     looks : int
         How many random moves are averaged at each step.
     members : int or None
-        How many restarts make a set, where an objective compares or joins them. None: as many as its terms suggest.
+        How many restarts form a set, where an objective compares them. None: as many as its terms suggest.
     frame_every : int or None
-        Keep the inputs after every so many steps.
+        The number of steps after which the inputs are kept as frames, again and again. None: no frames.
 
     Raises
     ------
@@ -63,5 +63,8 @@ class Settings:
         return (self.members or objective.members) if objective.members else self.restarts
 
     def rate_at(self, step: int) -> float:
-        """Return the rate at a step, from 0: it falls to 0 along a half cosine, since a constant rate circles the maximum."""
+        """Return the rate at a step, counted from 0.
+
+        The rate falls to 0 along a half cosine, since an ascent at a constant rate circles the maximum.
+        """
         return self.rate * ((1 + math.cos(math.pi * step / self.steps)) / 2)

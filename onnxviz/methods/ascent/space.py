@@ -1,4 +1,4 @@
-"""Where inputs are searched: what moves, within which bounds or on which ball, and which parameterization suits it."""
+"""The search space: the tensor that moves, its bounds or its ball, and the parameterization that suits it."""
 
 from __future__ import annotations
 
@@ -19,38 +19,39 @@ from onnxviz.methods.ascent.windows import Window, Windowed
 
 @dataclass(frozen=True)
 class Space:
-    """Where inputs are searched.
+    """The space in which inputs are searched.
 
     Attributes
     ----------
     name : str
-        The tensor that moves.
+        The name of the tensor that moves.
     shape : tuple of int
-        Of one sample, without the batch.
+        The shape of one sample, without the batch axis.
     axes : tuple of str
-        Its axes' names.
+        The names of the axes.
     kind : str
-        "image", "signal", "spectrogram" and "volume" are parameterized by their spectrum; everything else element by element.
+        The kind of the input. "image", "signal", "spectrogram" and "volume" are parameterized by their spectrum, all others element
+        by element.
     colors : str, ndarray or None
         "rgb" or "bgr" where three channels are colors; or a root of the channels' covariance.
     low, high : ndarray or None
-        Bounds, broadcastable to the shape.
+        The bounds, broadcastable to the shape.
     mean, scale : ndarray
-        Center and spread of each element, broadcastable to the shape.
+        Mean and standard deviation of each element, broadcastable to the shape.
     norm : float or None
-        The radius of the ball, in standardised units, where there are no bounds.
+        The radius of the ball, in standardized units, where there are no bounds.
     groups : tuple of tuple of int
-        Elements that share out one between them: one-hot codes, relaxed.
+        Groups of elements that sum to 1: relaxed one-hot codes.
     tokens : bool
-        Whether each step has a ball of its own and may lie inside of it, as the rows of an embedding do.
+        Whether each step has a ball of its own and may lie inside it, as the rows of an embedding do.
     parameterization : str
-        "fourier", "maco", or "pixel" for element by element; "" for what the kind suggests.
+        "fourier", "maco", or "pixel" for element by element; "" for the parameterization that suits the kind.
     slope : float or None
-        Of the data's spectrum, where it was estimated.
+        The slope of the data's spectrum, where it was estimated.
     beginning : ndarray or None
-        An input to start from; restarts scatter about it.
+        An input to start from. Restarts scatter about it.
     window : tuple of slice, or None
-        The part of the input, an entry for each axis of the shape, that moves; all of it by default.
+        The part of the input that moves, with a slice for each axis of the shape. Default: the whole input.
     """
 
     name: str
@@ -72,16 +73,16 @@ class Space:
 
     @property
     def spectral(self) -> bool:
-        """Whether neighbors belong together, so that random moves suit the input."""
+        """Whether neighbors belong together, so that random transforms suit the input."""
         return self.kind in ("image", "signal", "spectrogram", "volume") or self.parameterization in ("fourier", "maco")
 
     @property
     def spatial(self) -> tuple[int, ...]:
-        """The axes along which neighbors belong together, batch counted."""
+        """The axes along which neighbors belong together, where the batch is axis 0."""
         return tuple(place for place, axis in enumerate(self.axes, 1) if axis != "channel") if self.spectral else ()
 
     def start(self, runs: Sequence[Run], device: torch.device) -> Parameterization:
-        """Return the starting points of some runs."""
+        """Return a parameterization at the starts of some runs."""
         if self.window is None:
             found = self._start(runs, device)
         else:
@@ -112,10 +113,10 @@ class Space:
             )
         spatial = self.spatial
         if self.low is not None and self.high is not None:
-            # Without data the middle of the box is the place to start, and its own width the measure of the scatter.
+            # Without data the starts scatter about the middle of the bounds, in proportion to their distance.
             mean = self.mean if self.mean.size > 1 or bool(self.mean.any()) else None
             scale = self.scale if self.scale.size > 1 or bool((self.scale != 1).any()) else None
-            # Neighbors that scatter widely would be noise to begin with, and most of it would stay.
+            # Where neighbors belong together, starts scatter little. A start with much noise would keep most of it.
             spread = NOISE if spatial else 1.0
             return Direct.box(
                 runs,
@@ -133,7 +134,7 @@ class Space:
             runs,
             self.shape,
             radius=self.norm,
-            # A single number has no sphere to move along, only its two ends.
+            # A single number has no sphere to move along, only two ends.
             surface=not self.tokens and math.prod(self.shape) > 1,
             mean=self.mean,
             scale=self.scale,
@@ -150,17 +151,17 @@ class Space:
             name: None if values is None else np.broadcast_to(values, self.shape)[window].copy()
             for name, values in (("low", self.low), ("high", self.high), ("mean", self.mean), ("scale", self.scale))
         }
-        return replace(self, shape=shape, window=None, **ends)  # type: ignore[arg-type]  # names of fields alone
+        return replace(self, shape=shape, window=None, **ends)  # type: ignore[arg-type]  # the names are those of fields
 
     @property
     def middle(self) -> np.ndarray:
-        """The middle of the range, or the mean: what stands outside of the window."""
+        """The middle of the range, or the mean, which the input has outside of the window."""
         middle = self.mean if self.low is None or self.high is None else (np.asarray(self.low) + self.high) / 2
         return np.broadcast_to(middle, self.shape).astype(np.float32)
 
 
 SCATTER = 0.02
-"""How far restarts scatter about an input to start from, in spans of its range."""
+"""How far restarts scatter about an input to start from, in lengths of its range."""
 
 NOISE = 0.1
-"""How far the pixels of a picture scatter at the start where each moves by itself, in quarters of the range."""
+"""How far the pixels of a picture scatter at the start, where each moves by itself, in quarters of the range."""

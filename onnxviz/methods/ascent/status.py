@@ -1,4 +1,4 @@
-"""How an ascent ended."""
+"""The status of an ascent, which says how it ended."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class Status(ExplainedWord):
 
     @property
     def reported(self) -> str:
-        """The word that results are written with, which tells a dead unit by the message alone."""
+        """The word in JSON documents. There a dead unit has the word of no progress and a message that says more."""
         return str(Status.NO_PROGRESS if self is Status.DEAD else self)

@@ -1,4 +1,4 @@
-"""Greedy swaps: a discrete input is improved change by change, each measured and not estimated."""
+"""Greedy swaps, which improve a discrete input change by change, and score each change instead of estimating it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Score = Callable[[NDArray[Any]], NDArray[np.floating]]
-"""From (candidate, *shape) to (candidate,) scores."""
+"""A function from (candidate, *shape) points to (candidate,) scores."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Swapped:
-    """What the swaps led to.
+    """The result of the swaps.
 
     Attributes
     ----------
     point : (*shape,)
-        The best one met.
+        The best point.
     score : float
-        Its score.
+        The score of the best point.
     rounds : int
-        How many times a better one was found.
+        How many times a better point was found.
     looks : int
-        How many candidates were measured.
+        How many candidates were scored.
     """
 
     point: NDArray[Any]
@@ -36,24 +36,24 @@ class Swapped:
 
 
 _RISE = 1e-6
-"""A rise by a smaller share of the score is rounding."""
+"""A rise by a smaller share of the score is taken for rounding."""
 
 
 def greedy_swaps(
     score: Score, start: NDArray[Any], propose: Callable[[NDArray[Any]], NDArray[Any]], *, rounds: int = 64
 ) -> Swapped:
-    """Go to the best of the proposed points while it is better than the present one.
+    """Return the point that is reached by moving to the best proposed point as long as it is better than the present one.
 
     Parameters
     ----------
     score : callable
-        Larger is better; what is no number is never chosen.
+        The score, of which larger is better. A point whose score is no number is never chosen.
     start : (*shape,)
-        Where to begin.
+        The first point.
     propose : callable
-        From the present point to (candidate, *shape); none ends the search.
+        Returns (candidate, *shape) points for the present point. Without a candidate the search ends.
     rounds : int
-        At most so many changes.
+        The most changes.
     """
     point, best = start, float(score(start[None])[0])
     done = looks = 0

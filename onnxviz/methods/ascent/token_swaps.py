@@ -1,4 +1,4 @@
-"""Which tokens to try next, as the gradient at the present ones suggests (HotFlip: Ebrahimi et al. 2018)."""
+"""Proposals of tokens to try next, by the gradient at the present tokens (HotFlip: Ebrahimi et al. 2018)."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from onnxviz.methods.ascent.maximization import Scored
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenSwaps:
-    """Proposes token sequences that differ from the present one in one position, or in several at once.
+    """Proposes token sequences that differ from the present sequence in one position, or in several.
 
     Attributes
     ----------
     network : callable
-        Named tensors in, named tensors out, differentiable in `name`.
+        A function from named tensors to named tensors, differentiable in `name`.
     name : str
-        The tensor that the table's rows become, (1, time, feature).
+        The tensor of the tokens' vectors, (1, time, feature), which are rows of the table.
     ids : str
-        The input of the ids themselves, where the network reads it as well.
+        The input of the ids, where the network reads it as well.
     objective : Scored
-        What shall rise, read off the network.
+        The objective to raise.
     rows : (token, feature) Tensor
-        The table.
+        The table with a vector for each token.
     held : mapping of str to Tensor
         The other inputs.
     movable : (time,) bool
@@ -37,7 +37,7 @@ class TokenSwaps:
     count : int
         How many single changes to propose.
     each : int
-        At most so many of them in one position.
+        The most single changes in one position.
     """
 
     network: Any
@@ -51,7 +51,7 @@ class TokenSwaps:
     each: int = 8
 
     def __call__(self, present: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return (candidate, time) ids, the most promising single changes first, then ever more changes at once."""
+        """Return (candidate, time) ids: first the single changes with the largest predicted gains, then several changes at once."""
         gains = self._gains(present)
         each = min(self.each, gains.shape[1])
         tokens = torch.topk(gains, each, dim=1)
@@ -75,13 +75,13 @@ class TokenSwaps:
         return np.stack(found) if found else np.empty((0, *present.shape), np.int64)
 
     def _gains(self, present: NDArray[np.int64]) -> Tensor:
-        """Return what each token promises in each position, (time, token), to first order; nothing in kept positions."""
+        """Return the predicted gain of each token in each position, (time, token), to first order; 0 in kept positions."""
         place = torch.as_tensor(present, device=self.rows.device)
         vectors = self.rows[place][None].requires_grad_()
         fed = {**self.held, self.ids: place[None], self.name: vectors}
         score = self.objective(self.network(fed)).sum()
         (gradient,) = torch.autograd.grad(score, vectors)
-        # A probability of almost 0 or 1 has a gradient so small that the products below would vanish.
+        # A probability near 0 or 1 has a gradient so small that the products below would become 0.
         largest = gradient.abs().max()
         gradient = gradient / torch.where(largest > 0, largest, 1)
         promised = gradient[0] @ self.rows.T

@@ -1,7 +1,7 @@
-"""Small random moves of an input, so that what an ascent finds does not hang on single pixels.
+"""Small random moves of an input, so that the result of an ascent does not depend on single pixels.
 
-Lucid pads, shifts, scales, rotates and shifts again. All of that is affine: here it is one matrix and one resampling.
-What comes in from outside the input is the middle of its range, which stands for lucid's gray padding.
+Lucid pads, shifts, scales, rotates and shifts again. All of these are affine, so that here they are one matrix and one resampling.
+Values from outside the input are the middle of its range, in place of lucid's gray padding.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ class Transform(Protocol):
         generators: Sequence[torch.Generator],
         progress: float = 0.0,
     ) -> Tensor:
-        """Return moved inputs, (batch, *shape), differentiable in the inputs; the inputs themselves where none moves.
+        """Return moved inputs, (batch, *shape), differentiable in the inputs; the same tensor where no sample moves.
 
-        `progress` is the share of the ascent that is done, from 0 up to 1.
+        `progress` is the share of the ascent that is done, from 0 to 1.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Move by whole elements along some axes; nothing is interpolated, so nothing blurs.
+    """Moves by whole elements along some axes, without interpolation and so without blur.
 
     Attributes
     ----------
     reach : tuple of (int, int)
-        Axis, batch counted, and the most elements to move either way.
+        Pairs of an axis, where the batch is axis 0, and the most elements to move in both directions.
     gain : float
         The contrast about the middle varies from 1 - gain to 1 + gain.
     noise : float
-        Standard deviation of normal noise that is added, in spans: the length of the input's range.
+        Standard deviation of the normal noise that is added, in lengths of the input's range.
     """
 
     reach: tuple[tuple[int, int], ...]
@@ -63,24 +63,24 @@ class Shift:
         generators: Sequence[torch.Generator],
         progress: float = 0.0,
     ) -> Tensor:
-        """Draw a shift and a gain for each sample.
+        """Return the samples, each moved by a random shift and gain.
 
         Parameters
         ----------
         inputs : Tensor
-            (batch, *shape).
+            The samples, (batch, *shape).
         middle, span : Tensor
-            What lies outside, and the unit of the noise; broadcastable to the shape.
+            The values outside of the input, and the unit of the noise; broadcastable to the shape.
         generators : sequence of torch.Generator
             One per sample.
         progress : float
-            How much of the ascent is done; `Fading` is for moves that heed it.
+            The share of the ascent that is done. It is not read here; `Fading` reads it.
         """
         draws = uniform(generators, (len(self.reach) + 1,))
         reach = torch.tensor([most for _, most in self.reach])
         moved = inputs
         if bool((reach > 0).any()):
-            # Each of the 2 reach + 1 shifts is as likely as the others.
+            # All of the 2 reach + 1 shifts are equally likely.
             steps = (draws[:, :-1] * (reach + 0.5)).round().clamp(-reach, reach).long()
             moved = shift(inputs, [axis for axis, _ in self.reach], steps, middle)
         if self.gain:
@@ -89,27 +89,27 @@ class Shift:
         return _add_noise(moved, self.noise, span, generators)
 
     def weakened(self, share: float) -> Shift:
-        """Return the same moves, each by a share of its reach."""
+        """Return the same moves with a share of their reach."""
         reach = tuple((axis, round(share * steps)) for axis, steps in self.reach)
         return Shift(reach, share * self.gain, share * self.noise)
 
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """Shift, scale and rotate a picture by one matrix and one bilinear resampling.
+    """Shifts, scales and rotates a picture by one matrix and one bilinear resampling.
 
     Attributes
     ----------
     axes : (int, int)
-        The vertical and the horizontal axis, batch counted.
+        The vertical and the horizontal axis, where the batch is axis 0.
     jitter : float
-        The most pixels to move either way: two thirds before scale and rotation, a third after.
+        The most pixels to move in both directions: two thirds before scale and rotation, a third after them.
     scale : float
         Sizes vary from 1 - scale to 1 + scale.
     rotation : float
-        Degrees, either way.
+        The most degrees to rotate in both directions.
     noise : float
-        Standard deviation of normal noise that is added, in spans: the length of the input's range.
+        Standard deviation of the normal noise that is added, in lengths of the input's range.
     """
 
     axes: tuple[int, int]
@@ -126,38 +126,38 @@ class Affine:
         generators: Sequence[torch.Generator],
         progress: float = 0.0,
     ) -> Tensor:
-        """Draw a matrix for each sample.
+        """Return the samples, each moved by a random matrix.
 
         Parameters
         ----------
         inputs : Tensor
-            (batch, *shape).
+            The samples, (batch, *shape).
         middle, span : Tensor
-            What lies outside, and the unit of the noise; broadcastable to the shape.
+            The values outside of the input, and the unit of the noise; broadcastable to the shape.
         generators : sequence of torch.Generator
             One per sample.
         progress : float
-            How much of the ascent is done; `Fading` is for moves that heed it.
+            The share of the ascent that is done. It is not read here; `Fading` reads it.
         """
         moved = resample(inputs, self.matrices(uniform(generators, (6,))), self.axes, middle)
         return _add_noise(moved, self.noise, span, generators)
 
     def weakened(self, share: float) -> Affine:
-        """Return the same moves, each by a share of its reach."""
+        """Return the same moves with a share of their reach."""
         return Affine(self.axes, share * self.jitter, share * self.scale, share * self.rotation, share * self.noise)
 
     def matrices(self, draws: Tensor) -> Tensor:
-        """Turn random numbers into matrices.
+        """Return matrices for random numbers.
 
         Parameters
         ----------
         draws : Tensor
-            (batch, 6) in -1 to 1.
+            The numbers, (batch, 6) in -1 to 1.
 
         Returns
         -------
         Tensor
-            (batch, 2, 3) float64, as `resample` reads them.
+            The matrices, (batch, 2, 3) float64, in the form that `resample` takes.
         """
         draws = draws.to(torch.float64)
         angle = draws[:, 0] * math.radians(self.rotation)
@@ -171,17 +171,17 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class Fading:
-    """Moves that grow smaller along the first part of an ascent, and are none after it.
+    """Moves that become smaller during the first part of an ascent, and end with it.
 
-    The first part settles what there is to see, safe from single pixels; the rest sharpens it where it stands. Under
-    moves that stay, the score of the still input ends at two thirds of what it reaches so in as many steps.
+    The first part finds the structures, which moves keep from depending on single pixels. The second part sharpens them. If moves
+    stayed, the score of the input itself would end at two thirds of that score after the same number of steps.
 
     Attributes
     ----------
     move : Affine or Shift
-        At the start.
+        The moves at the start.
     until : float
-        The share of the ascent after which the input stands still.
+        The share of the ascent after which the input is not moved.
     """
 
     move: Affine | Shift
@@ -195,7 +195,7 @@ class Fading:
         generators: Sequence[torch.Generator],
         progress: float = 0.0,
     ) -> Tensor:
-        """Move each sample, by as much as the progress leaves.
+        """Return the samples, moved as far as the progress allows.
 
         Parameters
         ----------
@@ -212,18 +212,18 @@ class Fading:
 
 @dataclass(frozen=True, slots=True)
 class Crops:
-    """Look at a random part of a picture, enlarged to the picture's size; the parts grow smaller as the ascent goes on.
+    """Shows a random part of a picture, enlarged to the picture's size; the parts become smaller during the ascent.
 
     Attributes
     ----------
     axes : (int, int)
-        The vertical and the horizontal axis, batch counted.
+        The vertical and the horizontal axis, where the batch is axis 0.
     largest, smallest : float
-        The mean side of a part, as a share of the picture's, at the start and at the end.
+        The mean side of a part at the start and at the end of the ascent, as a share of the picture's side.
     spread : float
-        The standard deviation of the side, as a share of the picture's.
+        The standard deviation of the side, as a share of the picture's side.
     noise : float
-        Standard deviation of normal noise that is added, in spans: the length of the input's range.
+        Standard deviation of the normal noise that is added, in lengths of the input's range.
     """
 
     axes: tuple[int, int]
@@ -240,11 +240,11 @@ class Crops:
         generators: Sequence[torch.Generator],
         progress: float = 0.0,
     ) -> Tensor:
-        """Draw a part for each sample; the parameters are those of `Affine`, and `progress` runs from 0 to 1."""
+        """Return a random part of each sample, enlarged; the parameters are those of `Affine`."""
         draws = normal(generators, (3,)).to(torch.float64)
         mean = self.largest + (self.smallest - self.largest) * progress
         side = (mean + self.spread * draws[:, 0]).clamp(min(0.05, self.smallest), 1.0)
-        # Near the middle more often than at the border, as in the published method; never beyond the border.
+        # As in the published method, parts lie near the middle more often than near the border, and never beyond the border.
         extent = torch.tensor([inputs.shape[axis] for axis in reversed(self.axes)], dtype=torch.float64)
         reach = (1 - side[:, None]) / 2
         center = (draws[:, 1:] * 0.15).clamp(-reach, reach) * extent
@@ -255,29 +255,29 @@ class Crops:
 
 
 def shift(inputs: Tensor, axes: Sequence[int], steps: Tensor, middle: Tensor) -> Tensor:
-    """Move each sample along some axes by its own numbers of elements.
+    """Return samples, each moved along some axes by its own numbers of elements.
 
     Parameters
     ----------
     inputs : Tensor
-        (batch, *shape).
+        The samples, (batch, *shape).
     axes : sequence of int
-        Batch counted.
+        The axes, where the batch is axis 0.
     steps : Tensor
-        (batch, axis) int64; positive moves towards higher indices.
+        The number of elements for each sample and axis, (batch, axis) int64. Positive numbers move to higher indices.
     middle : Tensor
-        What comes in from outside; broadcastable to the shape of a sample.
+        The values from outside of the input, broadcastable to the shape of a sample.
     """
     moved: Tensor = _Shifted.apply(inputs, tuple(axes), steps.tolist(), middle)  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
     return moved
 
 
 class _Shifted(torch.autograd.Function):
-    """Samples moved by whole elements: what stays inside is copied once, forward and back."""
+    """Moves samples by whole elements, with a single copy forward and a single copy backward."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, axes: tuple[int, ...], steps: list[list[int]], middle: Tensor) -> Tensor:
-        """Copy what stays inside, and fill up."""
+        """Return the moved samples, filled with the middle."""
         ctx.given = axes, steps
         moved = torch.empty_like(inputs)
         for sample, source, own in zip(moved, inputs, steps, strict=True):
@@ -287,7 +287,7 @@ class _Shifted(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        """Move the gradient back; what came in from outside takes none of it."""
+        """Return the gradient moved back; values from outside have no gradient."""
         axes, steps = ctx.given
         back = torch.empty_like(gradients[0])
         nothing = back.new_zeros(())
@@ -297,10 +297,10 @@ class _Shifted(torch.autograd.Function):
 
 
 def _move(target: Tensor, source: Tensor, axes: Sequence[int], steps: Sequence[int], middle: Tensor) -> None:
-    """Copy a sample to where it is moved to, and fill the rest of the target."""
+    """Copy a sample into a target at its moved place, and fill the rest of the target with the middle."""
     middle = middle.expand(target.shape)
     for axis, step in zip(axes, steps, strict=True):
-        # Batch is not counted here.
+        # A sample has no batch axis.
         length = target.shape[axis - 1]
         step = max(-length, min(length, step))
         kept, first = length - abs(step), max(0, step)
@@ -312,55 +312,54 @@ def _move(target: Tensor, source: Tensor, axes: Sequence[int], steps: Sequence[i
 
 
 def resample(pictures: Tensor, matrices: Tensor, axes: tuple[int, int], middle: Tensor) -> Tensor:
-    """Resample pictures bilinearly under affine maps.
+    """Return pictures resampled bilinearly under affine maps.
 
     Parameters
     ----------
     pictures : Tensor
-        (batch, *shape), any layout.
+        The pictures, (batch, *shape), in any layout.
     matrices : Tensor
-        (batch, 2, 3) float64: from (x, y, 1) of an output pixel to (x, y) of the place in the input that it shows, in
-        pixels from the center, x to the right and y down.
+        (batch, 2, 3) float64, which map (x, y, 1) of a pixel of the result to (x, y) of a place in the picture. Both are in pixels
+        from the center, with x to the right and y down.
     axes : (int, int)
-        The vertical and the horizontal axis, batch counted.
+        The vertical and the horizontal axis, where the batch is axis 0.
     middle : Tensor
-        What lies outside; broadcastable to the shape of a sample.
+        The values outside of the pictures, broadcastable to the shape of a sample.
 
     Returns
     -------
     Tensor
-        Shape and dtype of the pictures. The unit matrix returns the pictures.
+        The resampled pictures, of the same shape and type. The identity matrix returns the pictures themselves.
     """
     contrast = (pictures - middle).movedim(axes, (-2, -1))
     height, width = contrast.shape[-2:]
-    # Pixel i of n has its center at (2 i + 1) / n - 1, which is align_corners=False: pixels are 2 / n apart.
+    # Pixel i of n has its center at (2 i + 1) / n - 1, as with align_corners=False. Pixels are 2 / n apart.
     half = torch.tensor([width / 2, height / 2], dtype=torch.float64)
     matrices = matrices.to("cpu", torch.float64)
     theta = torch.cat([matrices[:, :, :2] * half / half[:, None], matrices[:, :, 2:] / half[:, None]], 2)
     planes = contrast.flatten(1, -3) if contrast.ndim > 3 else contrast[:, None]
     grid = F.affine_grid(theta.to(planes.device), [len(planes), 1, height, width], align_corners=False)
-    # Places are found in float64 and rounded once: off by 1e-5 pixels, a hundredth of what 8 bits of a pixel can show.
+    # Places are computed in float64 and rounded once. The error is 1e-5 pixels, a hundredth of the least change in 8 bits.
     moved = F.grid_sample(planes, grid.to(planes.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
     return middle + moved.reshape(contrast.shape).movedim((-2, -1), axes)
 
 
 def standard_transform(shape: Sequence[int], spatial: Sequence[int]) -> Fading | None:
-    """Return moves that suit the size of an input.
+    """Return random moves that suit the size of an input.
 
     Parameters
     ----------
     shape : sequence of int
-        Of the input, batch counted.
+        The shape of the inputs, with the batch as axis 0.
     spatial : sequence of int
         The axes along which neighbors belong together.
 
     Returns
     -------
     Fading or None
-        Shifts by up to an eighth of a picture's sides, a sixteenth where one is 32 or less and of whatever has not two
-        sides, a thirty-second of short signals; for what has no neighbors, nothing. Scales and rotations (`Affine`) cost
-        three times as much and were found to add nothing: the score, still or under scales and rotations, ended as high
-        without.
+        Shifts by up to an eighth of a picture's sides; a sixteenth where a side is 32 or less, and for signals and volumes; a
+        thirty-second for short signals. None for inputs without neighbors. Scales and rotations (`Affine`) are not used, since they
+        take three times as long and did not raise the score, neither of the input itself nor under scales and rotations.
     """
     part = EIGHTH if len(spatial) == 2 else SIXTEENTH
     reach = tuple((axis, round(shape[axis] / part / (1 if shape[axis] > SMALL else 2))) for axis in spatial)
@@ -372,11 +371,11 @@ def standard_transform(shape: Sequence[int], spatial: Sequence[int]) -> Fading |
 
 EIGHTH, SIXTEENTH = 8, 16
 SMALL = 32
-"""A side of so many elements or fewer is small."""
+"""A side of at most this many elements is small."""
 
 
 def _add_noise(inputs: Tensor, deviation: float, span: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """Add normal noise, each sample's from its own generator."""
+    """Return inputs with normal noise, drawn for each sample from its own generator."""
     if not deviation:
         return inputs
     return inputs + deviation * span * normal(generators, inputs.shape[1:]).to(inputs.device)

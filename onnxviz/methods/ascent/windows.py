@@ -1,4 +1,4 @@
-"""Only a part of the input moves, as for a neuron that sees no more than that: its window."""
+"""A window: the part of an input that moves, for a neuron that sees only this part."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from onnxviz.methods.ascent.parameterizations import Parameterization
 from onnxviz.methods.ascent.transforms import Transform
 
 Window = tuple[slice, ...]
-"""An entry for each axis after the batch."""
+"""A slice for each axis after the batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Windowed:
-    """An input of which a window is parameterized and the rest stands still.
+    """A parameterization in which only a window of the input moves.
 
     Attributes
     ----------
     inner : Parameterization
-        Of the window.
+        The parameterization of the window.
     window : tuple of slice
-        Where it lies, an entry for each axis after the batch.
+        The place of the window, with a slice for each axis after the batch.
     outside : (*shape) Tensor
-        The whole input where nothing moves; what it has inside of the window does not count.
+        The input outside of the window. Its values inside are not used.
     span : (*shape) Tensor
         As in `Parameterization`; 1 outside of the window.
     """
@@ -38,7 +38,7 @@ class Windowed:
 
     @classmethod
     def of(cls, inner: Parameterization, shape: Sequence[int], window: Window, outside: Tensor) -> Windowed:
-        """Put a window's parameterization into an input of some shape."""
+        """Return the parameterization of an input whose window has the given parameterization."""
         middle, span = outside.clone(), torch.ones_like(outside).expand(tuple(shape)).clone()
         middle[window] = inner.middle
         span[window] = inner.span
@@ -46,12 +46,12 @@ class Windowed:
 
     @property
     def variables(self) -> tuple[Tensor, ...]:
-        """The window's variables."""
+        """The variables of the window."""
         return self.inner.variables
 
     @property
     def text(self) -> str:
-        """One line for a person."""
+        """A line that describes the parameterization to a person."""
         places = ", ".join(f"{part.start} to {part.stop - 1}" for part in self.window)
         return f"{self.inner.text}; in a window ({places}), the rest at its middle"
 
@@ -62,22 +62,22 @@ class Windowed:
 
     @property
     def middle(self) -> Tensor:
-        """The input where nothing moves."""
+        """The middle inside of the window, and the input outside of it."""
         return self.outside
 
     @property
     def floor(self) -> float:
-        """As inside of the window."""
+        """The floor of the window's parameterization."""
         return self.inner.floor
 
     @property
     def momentum(self) -> float:
-        """As inside of the window."""
+        """The momentum of the window's parameterization."""
         return self.inner.momentum
 
     @property
     def transparency(self) -> Tensor | None:
-        """What the inner parameterization has counted, 0 outside of the window; None where it counts nothing."""
+        """The transparency of the window, with 0 outside of it; None where its parameterization has none."""
         inside: Tensor | None = getattr(self.inner, "transparency", None)
         if inside is None:
             return None
@@ -90,11 +90,11 @@ class Windowed:
         return pasted(self.inner.realize(), self.window, self.outside)
 
     def standardize(self, inputs: Tensor) -> Tensor:
-        """Express inputs in units in which their elements compare."""
+        """Return inputs in standardized units, in which elements can be compared."""
         return (inputs - self.outside) / torch.where(self.span != 0, self.span, 1)
 
     def place(self, inputs: Tensor) -> None:
-        """Take over what inputs have inside of the window."""
+        """Set the variables, in place, so that the window has the values of these inputs."""
         self.inner.place(inputs[beside_batch(self.window)])
 
     def project(self) -> None:
@@ -108,14 +108,14 @@ class Windowed:
 
 @dataclass(frozen=True, slots=True)
 class WindowedTransform:
-    """A random move of what a window shows, inside of the window.
+    """A random move of the content of a window, inside of the window.
 
     Attributes
     ----------
     inner : Transform
         The move.
     window : tuple of slice
-        An entry for each axis after the batch.
+        The place of the window, with a slice for each axis after the batch.
     """
 
     inner: Transform
@@ -129,7 +129,7 @@ class WindowedTransform:
         generators: Sequence[torch.Generator],
         progress: float = 0.0,
     ) -> Tensor:
-        """Return moved inputs, or the inputs where none moves; the parameters are those of `Transform`."""
+        """Return moved inputs, or the same tensor where no sample moves; the parameters are those of `Transform`."""
         inside = inputs[beside_batch(self.window)]
         moved = self.inner(inside, middle[self.window], span[self.window], generators, progress)
         if moved is inside:
@@ -138,16 +138,16 @@ class WindowedTransform:
 
 
 def pasted(inside: Tensor, window: Window, outside: Tensor) -> Tensor:
-    """Return whole inputs with a window's content; differentiable in the content.
+    """Return whole inputs with the content of a window, differentiable in the content.
 
     Parameters
     ----------
     inside : (batch, *window) Tensor
-        The content.
+        The content of the window.
     window : tuple of slice
-        Where it belongs, an entry for each axis after the batch.
+        The place of the window, with a slice for each axis after the batch.
     outside : (*shape) Tensor
-        The rest.
+        The input outside of the window.
     """
     whole = outside.expand(len(inside), *outside.shape).clone()
     whole[beside_batch(window)] = inside
@@ -155,5 +155,5 @@ def pasted(inside: Tensor, window: Window, outside: Tensor) -> Tensor:
 
 
 def beside_batch(window: Window) -> Window:
-    """Return the index of a window in a batch."""
+    """Return the index of a window in a batch of inputs."""
     return (slice(None), *window)

@@ -1,4 +1,5 @@
-"""Which parts of an input drive a score: every method is a function of a function.
+"""Attribution methods, which measure how parts of an input drive a score.
 
-The function takes the inputs that are explained, each (sample, *shape), and gives (sample,) scores.
+Every method takes the score as a function. This function takes the explained inputs, each (sample, *shape), and returns (sample,)
+scores.
 """

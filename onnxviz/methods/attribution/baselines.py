@@ -1,4 +1,4 @@
-"""What stands for an absent part of an input: zero, its mean, or its blur."""
+"""Baselines, which stand for the absent parts of an input: its mean and its blur."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ _SPACE = frozenset(("height", "width", "depth", "time", "token"))
 
 
 def mean_baseline(array: np.ndarray, places: Places) -> np.ndarray:
-    """Return an input whose every place is the mean of all: a picture of one color, a signal that stands still.
+    """Return an input in which every place has the mean over all places: a picture of one color, or a constant signal.
 
     Parameters
     ----------
     array : (*shape) ndarray
         One sample.
     places : Places
-        Of it: the mean runs over height, width, depth and time; where there is none of these, over everything.
+        The places of the sample. The mean is taken over height, width, depth and time, or over all axes where there is none of
+        these.
     """
     axes = tuple(place for place, axis in enumerate(places.axes) if axis in _SPACE) or None
     mean = np.asarray(array, np.float64).mean(axis=axes, keepdims=True)
@@ -26,19 +27,19 @@ def mean_baseline(array: np.ndarray, places: Places) -> np.ndarray:
 
 
 def blurred_baseline(array: np.ndarray, places: Places) -> np.ndarray:
-    """Return a blurred input: a Gaussian whose deviation is a sixteenth of each axis, with mirrored edges.
+    """Return an input blurred by a Gaussian whose deviation is a sixteenth of each axis, with mirrored edges.
 
     Parameters
     ----------
     array : (*shape) ndarray
         One sample, with an axis of height, width, depth or time.
     places : Places
-        Of it.
+        The places of the sample.
 
     Raises
     ------
     UsageError
-        If it has no such axis.
+        If the sample has no such axis.
     """
     axes = [place for place, axis in enumerate(places.axes) if axis in _SPACE and array.shape[place] > 1]
     if not axes:

@@ -1,4 +1,4 @@
-"""Is an attribution true? What happens to the score when the input is taken apart, and built up, in its order."""
+"""The test of an attribution: the score as places are deleted from the input, and inserted, in the attribution's order."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _DRAWS = 3
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """Deletion and insertion curves (Petsiuk et al. 2018), beside those of chance.
+    """Deletion and insertion curves (Petsiuk et al. 2018), and the curves of chance to compare with.
 
     Attributes
     ----------
     shares : tuple of float
         The share of places deleted, or inserted, at each point of the curves: 0 to 1.
     deletion, insertion : tuple of float
-        The scores, in the target's own units, as the places that matter most go first, and as they come first.
+        The scores, in the target's own units, as the most important places are deleted first, or inserted first.
     chance_deletion, chance_insertion : tuple of float
-        The same for the attribution laid over the input at random, the mean of three draws.
+        The same curves for the attribution laid over the input at random: the mean of three draws.
     chance_gains : tuple of float
-        Of each draw, the area under its insertion curve less that under its deletion curve, in the target's own units.
+        For each draw the area under its insertion curve minus that under its deletion curve, in the target's own units.
     start, end : float
         The scores of the baseline and of the input.
     """
@@ -52,9 +52,9 @@ class Faithfulness:
         return self.deletion[0]
 
     def area(self, curve: Sequence[float]) -> float | None:
-        """Return the area under a curve, 0 at the lower and 1 at the higher of the two scores.
+        """Return the area under a curve, scaled so that the lower of `start` and `end` is 0 and the higher is 1.
 
-        None where these are nearly the same, beside what happens in between: there is then no measure to hold against it.
+        Return None where these two scores are nearly equal compared with the scores in between, since the scale then has no meaning.
         """
         span = self.end - self.start
         if abs(span) <= 0.01 * max(float(np.ptp(self.deletion)), float(np.ptp(self.insertion)), 1e-30):
@@ -64,7 +64,7 @@ class Faithfulness:
 
     @property
     def summary(self) -> dict[str, float | bool | None]:
-        """The four areas, what insertion is above deletion, and whether no draw of chance does better."""
+        """The four areas, the area of insertion minus that of deletion, and whether it is at least that of every draw of chance."""
         areas = {
             name: self.area(getattr(self, name))
             for name in ("deletion", "insertion", "chance_deletion", "chance_insertion")
@@ -72,7 +72,7 @@ class Faithfulness:
         gain = _less(areas["insertion"], areas["deletion"])
         chance = _less(areas["chance_insertion"], areas["chance_deletion"])
         own = _area(np.subtract(self.insertion, self.deletion), np.asarray(self.shares))
-        # Of a few features chance may hit upon the very same order, which speaks for it, not against it.
+        # With few features a draw may have the very same order. Equal to the best draw therefore counts as better than chance.
         least = max(max(self.chance_gains), float(np.nextafter(np.mean(self.chance_gains), np.inf)))
         better = None if gain is None else own >= least
         return {**areas, "gain": gain, "chance_gain": chance, "beats_chance": better}
@@ -87,27 +87,27 @@ def faithfulness(
     at_once: int = 1,
     seed: int = 0,
 ) -> Faithfulness:
-    """Delete and insert places from the most to the least important, in some 32 steps, and measure the score.
+    """Return the scores as places are deleted and inserted from the most to the least important, in about 32 steps.
 
     Parameters
     ----------
     score : callable
-        The target by ONNX Runtime on the untouched model.
+        The score by ONNX Runtime on the untouched model.
     inputs, baselines : sequence of (1, *shape) Tensor
-        A deleted place has the baseline's values.
+        The inputs, and the values of deleted places.
     places : sequence of Places
-        Of each input.
+        The places of each input.
     maps : sequence of (*sizes) ndarray
         The importance of each place.
     at_once : int
         How many samples are scored at once.
     seed : int
-        Of chance's orders.
+        The seed of the random draws.
 
     Notes
     -----
-    Chance is the same map shifted cyclically, or in another order where neighbors do not belong together: single pixels
-    strewn over a picture would hurt any network more than whole patches do, and prove nothing of either.
+    A random draw is the same map shifted cyclically, or permuted where neighbors do not belong together. A random order of single
+    pixels would not be a fair comparison, since single deleted pixels all over a picture change any score more than patches do.
     """
     generator = np.random.default_rng(seed)
     total = sum(place.count for place in places)

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of an inner tensor drive a score, laid over the input."""
+"""Grad-CAM: a map of the places of an inner tensor that raise a score, laid over the input."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 def grad_cam(score: Score, activation: Tensor, places: Places) -> Attribution:
-    """Return the positive part of the channels' sum, each weighted by its mean gradient (Selvaraju et al. 2017).
+    """Return the positive part of the sum of channels, each weighted by its mean gradient (Selvaraju et al. 2017).
 
     Parameters
     ----------
     score : callable
-        Of the inner tensor, differentiable.
+        The score as a differentiable function of the inner tensor.
     activation : (1, channel, *places) Tensor
-        The inner tensor's value; its channels stand first.
+        The value of the inner tensor, with the channels as its first axis after the batch.
     places : Places
-        Of the input, with as many axes as the inner tensor has; the map is enlarged to them linearly.
+        The places of the input, with as many axes as the inner tensor has. The map is enlarged to them linearly.
 
     Returns
     -------
     Attribution
-        Not signed: what lowers the score is left out, as in the paper.
+        The map without signs: places that lower the score are left out, as in the paper.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def grad_cam(score: Score, activation: Tensor, places: Places) -> Attribution:
     if len(inner) != len(places.sizes) or not inner:
         raise UsageError(
             f"Grad-CAM: the layer has {len(inner)} axes of places ({_sizes(inner)}), the input {len(places.sizes)} "
-            f"({_sizes(places.sizes)}); name another with `layer`"
+            f"({_sizes(places.sizes)}); name another layer with `layer`"
         )
     coarse = channel_map(score, activation)
     fine = F.interpolate(coarse[None, None], size=places.sizes, mode=_MODES[len(inner)], align_corners=False)[0, 0]
@@ -52,7 +52,7 @@ def grad_cam(score: Score, activation: Tensor, places: Places) -> Attribution:
 
 
 def channel_map(score: Score, activation: Tensor) -> Tensor:
-    """Return the map before it is enlarged: (*places), nowhere negative."""
+    """Return the map before it is enlarged: (*places), without negative values."""
     leaf = activation.detach().clone().requires_grad_()
     (slope,) = torch.autograd.grad(score(leaf).sum(), leaf)
     weights = slope.flatten(2).mean(-1).reshape(*slope.shape[:2], *[1] * (slope.ndim - 2))
@@ -61,7 +61,7 @@ def channel_map(score: Score, activation: Tensor) -> Tensor:
 
 
 def suits(shape: tuple[int, ...], places: Places) -> bool:
-    """Tell whether a tensor of this shape has a map to lay over the input: its number of axes, and more than one place."""
+    """Return whether a tensor of this shape gives a map over the input: as many axes of places, and more than one place."""
     inner = shape[2:]
     return len(inner) == len(places.sizes) and int(np.prod(inner)) > 1
 

@@ -1,4 +1,4 @@
-"""Attribution by gradients: the plain one, times the input, averaged over noise, integrated from a baseline."""
+"""Attribution by gradients: the plain gradient, times the input, averaged over noise, and integrated from a baseline."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ Inputs = Sequence[Tensor]
 """The explained inputs, each (1, *shape)."""
 
 GAP = 0.01
-"""The share of the difference that an integral may be off by."""
+"""The largest error of an integral, as a share of the difference between the two scores."""
 
 _FIRST, _POINTS, _MOST_POINTS = 4, 8, 4096
 
 
 def gradient(score: Score, inputs: Inputs) -> Attribution:
-    """Return the score's derivative by each element (Simonyan et al. 2014).
+    """Return the derivative of the score by each element of the inputs (Simonyan et al. 2014).
 
     Parameters
     ----------
     score : callable
-        Differentiable.
+        The score, a differentiable function of the inputs.
     inputs : sequence of (1, *shape) Tensor
+        The explained inputs.
     """
     from captum.attr import Saliency
 
@@ -39,18 +40,18 @@ def gradient(score: Score, inputs: Inputs) -> Attribution:
 
 
 def input_times_gradient(score: Score, inputs: Inputs, baselines: Inputs) -> Attribution:
-    """Return the derivative times the distance from the baseline (Shrikumar et al. 2016); exact where the score is linear.
+    """Return the derivative times the distance from the baseline (Shrikumar et al. 2016), which is exact for a linear score.
 
     Parameters
     ----------
     score : callable
-        Differentiable.
+        The score, a differentiable function of the inputs.
     inputs, baselines : sequence of (1, *shape) Tensor
-        With baselines of zero it is the textbook's input times gradient.
+        The explained inputs and their baselines. With baselines of zero this is the input times the gradient.
     """
     from captum.attr import InputXGradient
 
-    # The distance is what moves, so that the product is with it.
+    # The score is taken as a function of the distance, since captum multiplies the gradient with the input of the function.
     away = tuple((one - base).detach().requires_grad_() for one, base in zip(inputs, baselines, strict=True))
     values = InputXGradient(_Shifted(score, baselines)).attribute(away)
     return Attribution("input-x-gradient", _arrays(values), True, "score", 1, message=_silence(values))
@@ -59,21 +60,22 @@ def input_times_gradient(score: Score, inputs: Inputs, baselines: Inputs) -> Att
 def smooth_gradient(
     score: Score, inputs: Inputs, spreads: Sequence[float], samples: int = 32, seed: int = 0, noise: float = 0.15
 ) -> Attribution:
-    """Return the mean gradient about the input (SmoothGrad, Smilkov et al. 2017).
+    """Return the mean gradient over noisy copies of the input (SmoothGrad, Smilkov et al. 2017).
 
     Parameters
     ----------
     score : callable
-        Differentiable.
+        The score, a differentiable function of the inputs.
     inputs : sequence of (1, *shape) Tensor
+        The explained inputs.
     spreads : sequence of float
-        The range of each input.
+        The length of each input's range.
     samples : int
-        How many noisy copies.
+        The number of noisy copies.
     seed : int
-        Of the noise.
+        The seed of the noise.
     noise : float
-        Its standard deviation, as a share of the range; 0.1 to 0.2 in the paper.
+        The standard deviation of the noise as a share of the range; 0.1 to 0.2 in the paper.
     """
     generator = torch.Generator().manual_seed(seed)
     totals = [torch.zeros_like(one) for one in inputs]
@@ -100,25 +102,27 @@ def integrated_gradients(
     at_once: int = 32,
     steps: int | None = None,
 ) -> Attribution:
-    """Integrate the gradient along the straight line from the baseline (Sundararajan et al. 2017).
+    """Return the gradient integrated along the straight line from the baseline (Sundararajan et al. 2017).
 
     Parameters
     ----------
     score : callable
-        Differentiable.
+        The score, a differentiable function of the inputs.
     inputs, baselines : sequence of (1, *shape) Tensor
+        The explained inputs and their baselines.
     difference : float
-        The score of the input less that of the baseline, by whoever is to be believed; the attributions should add up to it.
+        The score of the input minus that of the baseline, by ONNX Runtime. The attributions should add up to it.
     at_once : int
         How many points of the line fit into memory.
     steps : int, optional
-        Points on the whole line (Gauss–Legendre). By default the line is cut where the sum over a piece misses the rise of the score
-        over it most, with 8 points on each piece, until the whole is within 1 % of the difference or 4096 points were spent.
+        The number of points on the whole line (Gauss–Legendre). Default: the line is divided into pieces with 8 points each. The
+        pieces whose sums differ most from the rise of the score are halved until the whole is within 1 % of the difference, or until
+        4096 points are used.
 
     Returns
     -------
     Attribution
-        With its completeness.
+        The attribution, with its completeness.
     """
     from captum.attr import IntegratedGradients
 
@@ -132,7 +136,7 @@ def integrated_gradients(
             total = sum(piece.total for piece in pieces)
             worst = max(abs(piece.gap) for piece in pieces)
             own = sum(abs(piece.gap) for piece in pieces)
-            # Half the tolerance, so that pieces whose errors cancel by chance are not believed.
+            # Half of the tolerance is asked for, since the errors of pieces may cancel by chance.
             if Completeness(total, difference, 0).gap <= GAP / 2 or own <= 1e-4 * abs(difference):
                 break
             coarse = [piece for piece in pieces if abs(piece.gap) >= worst / 2]
@@ -149,9 +153,9 @@ def integrated_gradients(
     if not message and found.gap > GAP:
         own = sum(abs(piece.gap) for piece in pieces)
         why = (
-            "torch and ONNX Runtime differ by that"
+            "torch and ONNX Runtime differ by so much"
             if own <= GAP / 10 * abs(difference)
-            else "the score jumps, bends too sharply, or rounding is as large as the difference"
+            else "the score jumps or bends too sharply, or rounding is as large as the difference"
         )
         message = f"the sum is {found.gap:.1%} off the difference after {line.points} points; {why}"
     return Attribution("integrated-gradients", _arrays(values), True, "score", line.points, found, message)
@@ -159,7 +163,7 @@ def integrated_gradients(
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
-    """A piece of the line: its ends as shares of the whole, its attributions, and what they miss of the score's rise."""
+    """A piece of the line: its ends as shares of the whole, its attributions, and their difference to the score's rise."""
 
     low: float
     high: float
@@ -173,7 +177,7 @@ class _Piece:
 
 
 class _Line:
-    """The straight line from the baseline to the input, a piece of which can be integrated."""
+    """The straight line from the baseline to the input, whose pieces can be integrated."""
 
     def __init__(self, method: Any, score: Score, inputs: Inputs, baselines: Inputs, at_once: int) -> None:
         self.method = method
@@ -185,7 +189,7 @@ class _Line:
         self._scores: dict[float, float] = {}
 
     def piece(self, low: float, high: float, points: int) -> _Piece:
-        """Integrate from one share of the way to another."""
+        """Return the integral from one share of the line to another."""
         start, end = self._at(low), _leaves(self._at(high))
         values = self.method.attribute(end, start, n_steps=points, internal_batch_size=self.at_once)
         self.points += points
@@ -194,7 +198,7 @@ class _Line:
         return _Piece(low, high, kept, total, total - (self._score(high) - self._score(low)))
 
     def _at(self, share: float) -> tuple[Tensor, ...]:
-        # The ends are taken as they are, so that no rounding moves them.
+        # The ends of the line are not computed, so that rounding does not move them.
         if share in (0.0, 1.0):
             return tuple(one.detach() for one in (self.inputs if share else self.baselines))
         return tuple(

@@ -1,4 +1,4 @@
-"""Guided backpropagation: rectifiers that hand back only positive gradients, in place of the network's own."""
+"""Guided backpropagation: the rectifiers of a network are replaced by rectifiers that pass only positive gradients back."""
 
 from __future__ import annotations
 
@@ -22,32 +22,33 @@ def guided_backpropagation(score: Score, inputs: Sequence[Tensor]) -> Attributio
     Parameters
     ----------
     score : callable
-        Of a network in which `GUIDED` stands for the operators' own functions.
+        The score of a network whose operators are replaced by those in `GUIDED`.
     inputs : sequence of (1, *shape) Tensor
+        The explained inputs.
     """
     found = gradient(score, inputs)
     return replace(found, method="guided-backprop", unit="guided gradient")
 
 
 def guided_relu(values: Tensor) -> Tensor:
-    """Rectify; backwards, only what is positive passes where the input is positive."""
+    """Return rectified values; backward, only positive gradients pass, and only where the input is positive."""
     return _positive_back(torch.relu(values))
 
 
 def guided_leaky_relu(values: Tensor, *, alpha: float = 0.01) -> Tensor:
-    """Rectify leakily; backwards, only what is positive passes, by the own slopes."""
+    """Return values of a leaky rectifier; backward, only positive gradients pass, times the rectifier's slopes."""
     return _positive_back(F.leaky_relu(values, alpha))
 
 
 def guided_parametric_relu(values: Tensor, slope: Tensor) -> Tensor:
-    """Rectify by learned slopes; backwards, only what is positive passes, by those slopes."""
+    """Return values of a rectifier with learned slopes; backward, only positive gradients pass, times these slopes."""
     if slope.ndim == 1 and slope.numel() > 1 and values.ndim > 2:
         slope = slope.reshape(slope.shape + (1,) * (values.ndim - 2))
     return _positive_back(torch.where(values < 0, slope * values, values))
 
 
 def guided_clip(values: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002  # ONNX's own names
-    """Clip; where the range begins at zero, as in ReLU6, only what is positive passes back."""
+    """Return clipped values; where the range begins at zero, as in ReLU6, only positive gradients pass back."""
     low, high = (None if bound is None else float(bound) for bound in (min, max))
     clipped = kinks.clamped(values, low, high)
     return _positive_back(clipped) if low == 0 else clipped
@@ -59,7 +60,7 @@ GUIDED = {
     "PRelu": guided_parametric_relu,
     "Clip": guided_clip,
 }
-"""By operator of the ONNX domain, as `Network.replacing` takes them. Smooth activations, such as Gelu, stay as they are."""
+"""The guided functions by operator of the ONNX domain, for `Network.replacing`. Smooth activations, such as Gelu, stay."""
 
 
 def _positive_back(values: Tensor) -> Tensor:
@@ -68,14 +69,14 @@ def _positive_back(values: Tensor) -> Tensor:
 
 
 class _PositiveBack(torch.autograd.Function):
-    """The identity, whose gradient is cut off below zero."""
+    """The identity, whose gradient is 0 where it would be negative."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
-        """Hand on."""
+        """Return the values unchanged."""
         return values.view_as(values)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """Keep what is positive."""
+        """Return the positive part of the gradient."""
         return gradients[0].clamp_min(0)

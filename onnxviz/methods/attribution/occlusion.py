@@ -20,24 +20,25 @@ def occlusion(
     at_once: int = 1,
     side: int | None = None,
 ) -> Attribution:
-    """Slide a window over each input, put the baseline in it, and note by how much the score falls (Zeiler & Fergus 2014).
+    """Return how far the score falls when a window that slides over each input is set to the baseline (Zeiler & Fergus 2014).
 
     Parameters
     ----------
     score : callable
-        Differentiable or not.
+        The score, a function that need not be differentiable.
     inputs, baselines : sequence of (1, *shape) Tensor
+        The explained inputs and their baselines.
     places : sequence of Places
-        Of each input.
+        The places of each input.
     at_once : int
         How many windows are scored at once.
     side : int, optional
-        Of the window, in places; see `Places.window`.
+        The side of the window in places; see `Places.window`.
 
     Returns
     -------
     Attribution
-        Each place has the mean over the windows that cover it.
+        For each place the mean over the windows that cover it.
     """
     from captum.attr import Occlusion
 
@@ -50,7 +51,7 @@ def occlusion(
             baselines=tuple(baselines),
             perturbations_per_eval=max(1, at_once),
         )
-    # A window spans what belongs to one place: one number stands for all of it.
+    # All elements of a place are hidden together, so that a place has a single number.
     kept = tuple(_first(value[0], place) for value, place in zip(values, places, strict=True))
     words = ", ".join(_words(sides, place) for (sides, _), place in zip(windows, places, strict=True))
     return Attribution(

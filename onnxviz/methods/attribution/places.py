@@ -1,4 +1,4 @@
-"""The places of an input: what is seen, ranked or taken away as one, such as a pixel with all of its channels."""
+"""The places of an input: elements that are shown, ranked or removed together, such as a pixel with all its channels."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ _GRIDS = {1: 64, 2: 8, 3: 4}
 
 @dataclass(frozen=True)
 class Places:
-    """How the elements of one input form places.
+    """The way the elements of one input form places.
 
     Attributes
     ----------
     shape : tuple of int
-        Of one sample.
+        The shape of one sample.
     axes : tuple of str
-        A name for each axis. What lies along "channel" or "dimension" (of an embedding) belongs to one place, where there is another axis.
+        The name of each axis. Elements along "channel" or "dimension" (of an embedding) belong to one place, if there is another
+        axis.
     """
 
     shape: tuple[int, ...]
@@ -45,7 +46,7 @@ class Places:
 
     @property
     def evenly_spaced(self) -> bool:
-        """Whether neighbors belong together, as pixels and moments do, and features and tokens do not."""
+        """Whether neighbors belong together: pixels and moments do, features and tokens do not."""
         longer = [axis for axis, size in zip(self.axes, self.shape, strict=True) if size > 1 and axis not in _APART]
         return len(longer) > 1 or not set(longer) & {"feature", "token"}
 
@@ -55,11 +56,11 @@ class Places:
         return max(1, sum(size > 1 for size in self.sizes))
 
     def lift(self, array: np.ndarray) -> np.ndarray:
-        """Give an array over places, (*sizes), the axes of a sample; those that are shared have the length 1."""
+        """Return an array over places, (*sizes), with the axes of a sample, where shared axes have the length 1."""
         return np.asarray(array).reshape([1 if place in self.shared else size for place, size in enumerate(self.shape)])
 
     def total(self, values: np.ndarray) -> np.ndarray:
-        """Sum values, of a sample's shape or lifted, over what belongs to one place: (*sizes)."""
+        """Return the sum of values over the elements of each place, (*sizes); values have a sample's axes or are lifted."""
         summed: np.ndarray = np.asarray(values, np.float64).sum(axis=self.shared)
         return summed
 
@@ -74,12 +75,13 @@ class Places:
         Parameters
         ----------
         side : int, optional
-            In places. By default an eighth of each axis, a thirty-second where there is one axis; a single feature or token.
+            The side in places. Default: an eighth of each axis, or a thirty-second where there is one axis; a single feature or
+            token where neighbors do not belong together.
 
         Returns
         -------
         sides, steps : tuple of int
-            Windows overlap by half.
+            Both in elements along every axis. Neighboring windows overlap by half.
         """
         parts = 32 if self.dimensions == 1 else 8
         if not self.evenly_spaced:
@@ -96,12 +98,13 @@ class Places:
         return tuple(sides), tuple(steps)
 
     def groups(self) -> np.ndarray:
-        """Give neighboring places the number of the group that is taken away as one, where every single place would be too many.
+        """Return the number of each place's group; neighboring places are removed together where there are too many places.
 
         Returns
         -------
         (*sizes) ndarray of int
-            From 0: up to 8 × 8 squares of a picture, 64 stretches of a signal; every feature and up to 128 tokens for itself.
+            Numbers from 0. A picture has up to 8 × 8 groups and a signal up to 64. Each feature is a group of its own, and so is each
+            of up to 128 tokens.
         """
         if not self.evenly_spaced:
             most = 128 if "token" in self.axes else self.count
@@ -117,6 +120,6 @@ class Places:
 
 
 def flat_order(maps: Sequence[np.ndarray]) -> np.ndarray:
-    """Return all places of several inputs, flat and one input after the other, from the highest value to the lowest."""
+    """Return the numbers of all places from the highest value to the lowest; places are counted input after input."""
     values = np.concatenate([np.asarray(one, np.float64).reshape(-1) for one in maps])
     return np.argsort(-values, kind="stable")

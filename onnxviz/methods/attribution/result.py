@@ -1,4 +1,4 @@
-"""What an attribution method returns, and whether its parts add up to the whole."""
+"""The result of an attribution method, and how well its values add up to the difference that they explain."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from onnxviz.methods.attribution.places import Places
 
 @dataclass(frozen=True)
 class Completeness:
-    """How far attributions add up to what they should explain.
+    """The sum of the attributions, and the difference of scores that they should add up to.
 
     Attributes
     ----------
     total : float
         The sum of all attributions.
     difference : float
-        The score of the input less that of the baseline.
+        The score of the input minus that of the baseline.
     steps : int
-        Of the integral; samples of Shapley's mean.
+        The points of the integral, or the samples of the mean of Shapley values.
     """
 
     total: float
@@ -30,7 +30,7 @@ class Completeness:
 
     @property
     def gap(self) -> float:
-        """The distance of the two over the difference; infinite where there is no difference to explain."""
+        """The error of the sum as a share of the difference; infinite where the difference is 0."""
         if self.difference == 0:
             return 0.0 if self.total == 0 else float("inf")
         return abs(self.total - self.difference) / abs(self.difference)
@@ -38,24 +38,24 @@ class Completeness:
 
 @dataclass(frozen=True)
 class Attribution:
-    """What each element of the inputs did to a score.
+    """The effect of each element of the inputs on a score.
 
     Attributes
     ----------
     method : str
-        Its name, as on the command line.
+        The name of the method, as a person gives it.
     values : tuple of ndarray
-        For each explained input, of a sample's shape; along axes whose elements were taken away as one the length is 1.
+        The values for each explained input, of a sample's shape. Axes whose elements were removed together have the length 1.
     signed : bool
-        Whether a value is an element's share in the score, which may be negative; if not, only its size counts.
+        Whether a value is an element's share of the score, which may be negative. If not, only its magnitude has a meaning.
     unit : str
-        What the values are.
+        The unit of the values.
     evaluations : int
         How many samples were scored.
     completeness : Completeness or None
-        Where the method promises that its values add up.
+        The completeness, for methods whose values should add up.
     message : str
-        What a reader should know, or nothing.
+        A warning about the values, or "".
     """
 
     method: str
@@ -67,9 +67,9 @@ class Attribution:
     message: str = ""
 
     def maps(self, places: Sequence[Places]) -> tuple[np.ndarray, ...]:
-        """Return one number for each place of each input, the higher the more it raises the score: (*sizes) each.
+        """Return one number for each place of each input, (*sizes) each; a higher number means that the place raises the score more.
 
-        Shares are added up over what belongs to a place; of sizes the largest counts (Simonyan et al. 2014).
+        Signed values are summed over the elements of a place. Of magnitudes the largest is taken (Simonyan et al. 2014).
         """
         return tuple(
             place.total(values) if self.signed else place.largest(values)

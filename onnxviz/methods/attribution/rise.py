@@ -1,4 +1,4 @@
-"""RISE: what the score is on average where a place is kept, over many random masks. It needs no gradient."""
+"""RISE: the mean rise of the score where a place is kept, over many random masks. It needs no gradient."""
 
 from __future__ import annotations
 
@@ -27,33 +27,34 @@ def rise(
     at_once: int = 1,
     seed: int = 0,
 ) -> Attribution:
-    """Score randomly masked inputs and regress the scores on each place (Petsiuk et al. 2018).
+    """Return the regression of the scores of randomly masked inputs on each place of the mask (Petsiuk et al. 2018).
 
     Parameters
     ----------
     score : callable
-        Differentiable or not.
+        The score, a function that need not be differentiable.
     inputs, baselines : sequence of (1, *shape) Tensor
-        What a mask hides has the baseline's values.
+        The explained inputs, and the values of hidden places.
     places : sequence of Places
-        Of each input.
+        The places of each input.
     samples : int
-        How many masks.
+        The number of masks.
     at_once : int
         How many masked inputs are scored at once.
     seed : int
-        Of the masks.
+        The seed of the masks.
 
     Returns
     -------
     Attribution
-        For each place the covariance of the score with the mask there over the mask's variance: the rise of the score when the place is
-        kept. It is the paper's map, the mean of score times mask, but for a shift and a scale, which take the score's own offset out of it.
+        For each place the covariance of score and mask divided by the variance of the mask, which is the rise of the score when the
+        place is kept. The paper's map is the mean of score times mask. Here the map is also shifted and scaled, so that an offset of
+        the score does not change it.
 
     Notes
     -----
-    Masks are grids of 7 × 7 random bits (16 along one axis), half of them kept, enlarged linearly and shifted at random; a feature or a
-    token has a bit of its own.
+    A mask is a grid of 7 × 7 random bits (16 along a single axis), half of which are kept. It is enlarged linearly and shifted at random.
+    Features and tokens have a bit each.
     """
     generator = torch.Generator().manual_seed(seed)
     first = [torch.zeros(place.sizes, dtype=torch.float64) for place in places]
@@ -70,7 +71,7 @@ def rise(
                 )
             )
             answers = scores.detach().double().cpu()
-            # About the first score, so that an offset of the score costs no digits.
+            # The first score is subtracted, so that an offset of the score does not cost precision.
             shift = float(answers[0]) if shift is None else shift
             answers = answers - shift
             total += float(answers.sum())
@@ -89,7 +90,7 @@ def rise(
 
 
 def _masks(places: Places, count: int, generator: torch.Generator) -> Tensor:
-    """Return (count, *sizes) masks in 0 to 1."""
+    """Return random masks, (count, *sizes) of 0 to 1."""
     sizes = places.sizes
     if not places.evenly_spaced or len(sizes) not in _MODES:
         return (torch.rand((count, *sizes), generator=generator) < KEPT).float()

@@ -1,4 +1,4 @@
-"""The function that attribution methods ask: samples in, one number for each out, whoever computes it."""
+"""The score as a function of the explained inputs, computed by torch or by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnxviz.methods.ascent.batching import Batched, Run
 from onnxviz.methods.objectives.objectives import Objective
 
 Score = Callable[..., Tensor]
-"""Takes the explained inputs, each a (sample, *shape) Tensor, in order; gives (sample,)."""
+"""A function of the explained inputs, each a (sample, *shape) Tensor, in order, that returns (sample,) scores."""
 
 
 class Scores:
@@ -22,17 +22,17 @@ class Scores:
     Parameters
     ----------
     run : callable
-        Named tensors in, named tensors out: a network, or `through_arrays` of a session.
+        A function from named tensors to named tensors: a network, or `through_arrays` of a session.
     objective : Objective
-        What is scored.
+        The objective whose value is the score.
     names : sequence of str
-        The explained inputs.
+        The names of the explained inputs.
     samples : sequence of (1, *shape) Tensor
-        Their values, to find out with whether several samples can be scored at once.
+        The values of the explained inputs, for a test whether several samples can be scored at once.
     held : mapping of str to Tensor
-        The other inputs, as for a batch of one.
+        The other inputs, for a batch of one.
     copies : int
-        The batch that the model is exported for, where it is fixed.
+        The batch of the model, where its file fixes it.
     at_once : int
         How many samples fit into memory.
 
@@ -41,7 +41,7 @@ class Scores:
     count : int
         How many samples were scored so far.
     at_once : int
-        How many are scored at once; 1 where the model takes no more.
+        How many samples are scored at once; 1 where the model takes no more.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class Scores:
         self.at_once = max(1, at_once) if self._batched.batchable else 1
 
     def running(self, run: Run) -> Scores:
-        """Return the same function computed by another network: one with other gradients, say."""
+        """Return the same function computed by another network, for instance by one with other gradients."""
         twin = Scores.__new__(Scores)
         twin.objective, twin.names, twin.count, twin.at_once = self.objective, self.names, 0, self.at_once
         twin._batched = self._batched.running(run)
         return twin
 
     def __call__(self, *moving: Tensor) -> Tensor:
-        """Score samples.
+        """Return the scores of samples.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class Scores:
         Returns
         -------
         (sample,) Tensor
-            Differentiable where the network is.
+            The scores, which are differentiable if the network is.
 
         Raises
         ------
@@ -96,12 +96,14 @@ class Scores:
 
 
 def through_arrays(session: Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]) -> Run:
-    """Return a function of arrays as one of tensors; float16 answers are widened, so that their mean does not overflow.
+    """Return a function of arrays as a function of tensors.
+
+    Results of float16 become float32, so that their mean does not overflow.
 
     Parameters
     ----------
     session : callable
-        Named arrays in, named arrays out.
+        A function from named arrays to named arrays.
     """
 
     def run(inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

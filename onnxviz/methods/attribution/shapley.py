@@ -1,4 +1,4 @@
-"""Shapley sampling: each part's mean contribution over random orders of joining. It needs no gradient."""
+"""Shapley sampling: the mean contribution of each part over random orders of joining. It needs no gradient."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def shapley_sampling(
     at_once: int = 1,
     seed: int = 0,
 ) -> Attribution:
-    """Estimate Shapley values from random orders (Castro et al. 2009; Štrumbelj & Kononenko 2010).
+    """Return estimates of Shapley values from random orders (Castro et al. 2009; Štrumbelj & Kononenko 2010).
 
     Parameters
     ----------
     score : callable
-        Differentiable or not.
+        The score, a function that need not be differentiable.
     inputs, baselines : sequence of (1, *shape) Tensor
-        What is absent has the baseline's values.
+        The explained inputs, and the values of absent places.
     places : sequence of Places
-        Their groups are the players; a group's value is divided evenly among its places.
+        The places of each input. Their groups are the players, and the value of a group is divided evenly among its places.
     difference : float
-        The score of the input less that of the baseline; the values add up to it whatever the number of samples.
+        The score of the input minus that of the baseline. The values add up to it for any number of samples.
     samples : int
-        How many orders.
+        The number of random orders.
     at_once : int
         How many partial inputs are scored at once.
     seed : int
-        Of the orders.
+        The seed of the orders.
     """
     from captum.attr import ShapleyValueSampling
 
@@ -74,7 +74,7 @@ def shapley_sampling(
 
 
 class _Orders:
-    """Random orders from a generator of their own."""
+    """Yields random orders from a generator with a seed of its own."""
 
     def __init__(self, seed: int) -> None:
         self.generator = torch.Generator().manual_seed(seed)

@@ -1,1 +1,1 @@
-"""How far a maximum can be trusted: robustness, consistency with real data, and the verdict in one word."""
+"""Measures of how far a maximum can be trusted: robustness, comparison with real data, and a verdict in one word."""

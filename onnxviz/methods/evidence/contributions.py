@@ -1,4 +1,4 @@
-"""What each feature contributes to a score: how much is lost when it alone goes back to a reference."""
+"""The contribution of each feature to a score: how far the score drops when this feature alone is set to a reference."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST = 64
-"""So many parts are measured; on wider inputs those that moved farthest."""
+"""At most this many parts are measured: those that moved farthest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contributions:
-    """What parts of an input contribute.
+    """The contributions of the parts of an input.
 
     Attributes
     ----------
     parts : tuple of tuple of int
-        The features of each, the largest contribution first.
+        The features of each part, the largest contribution first.
     drops : (part,) float64
-        The score that is lost without it; negative where the score would rise.
+        How far the score drops without the part; negative where the score rises.
     unmeasured : int
-        How many parts moved and were not looked at.
+        How many parts moved and were not measured.
     """
 
     parts: tuple[tuple[int, ...], ...]
@@ -40,23 +40,23 @@ def contributions(
     distances: NDArray[np.floating],
     most: int = MOST,
 ) -> Contributions:
-    """Measure the score with one part after the other set back to the reference.
+    """Return how far the score drops as one part after another is set to the reference.
 
-    Of a linear model the contributions are exact, weight times distance, and sum up to the whole rise. Of any other they
-    are the parts' last words: what two features do only together is counted for both.
+    For a linear model a contribution is weight times distance, and the contributions add up to the whole rise. For other models an
+    effect that two features have only together counts for both of them.
 
     Parameters
     ----------
     score : callable
-        From (sample, feature) to (sample,); larger is better.
+        The score, a function from (sample, feature) to (sample,); larger is better.
     point, reference : (feature,)
-        The input that was found, and where a feature goes back to.
+        The input that was found, and the values to which features are set.
     parts : sequence of sequence of int
-        Features that go back together; a one-hot group is one part.
+        The features of each part, which are set together. A one-hot group is one part.
     distances : (feature,)
-        How far each feature moved, in units that compare.
+        How far each feature moved, in units that can be compared.
     most : int
-        How many parts to look at, those that moved farthest.
+        How many parts to measure at most: those that moved farthest.
     """
     moved = [tuple(part) for part in parts if not np.array_equal(point[list(part)], reference[list(part)])]
     moved.sort(key=lambda part: -float(np.abs(distances[list(part)]).max()))
@@ -67,7 +67,7 @@ def contributions(
     for row, part in zip(without[1:], looked, strict=True):
         row[list(part)] = reference[list(part)]
     scores = np.asarray(score(without), dtype=np.float64)
-    with np.errstate(invalid="ignore"):  # one infinity from another is no number
+    with np.errstate(invalid="ignore"):  # an infinite score minus another is no number
         drops = scores[0] - scores[1:]
     order = np.argsort(-np.nan_to_num(drops, nan=-np.inf), kind="stable")
     return Contributions(tuple(looked[place] for place in order), drops[order], len(moved) - len(looked))

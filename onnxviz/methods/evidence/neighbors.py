@@ -1,4 +1,4 @@
-"""The real samples nearest to an input, and how near real samples lie to one another."""
+"""The real samples nearest to an input, and the usual distance between real samples."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Neighbors:
     Attributes
     ----------
     rows : (k,) int
-        Their numbers, the nearest first.
+        The numbers of the rows, the nearest first.
     distances : (k,) float64
-        Euclidean, in standard deviations of the features.
+        Their Euclidean distances, in standard deviations of the features.
     usual : float
-        The median distance from a real row to the real row nearest to it; 0 where there is but one.
+        The median distance from a real row to the real row nearest to it; 0 where there is only one row.
     """
 
     rows: NDArray[np.intp]
@@ -33,20 +33,22 @@ class Neighbors:
 def nearest_rows(
     table: NDArray[np.floating], point: NDArray[np.floating], scale: NDArray[np.floating], count: int = 3
 ) -> Neighbors:
-    """Find the rows of a table that lie nearest to a point.
+    """Return the rows of a table that lie nearest to a point.
 
     Parameters
     ----------
     table : (row, feature)
+        The real rows.
     point : (feature,)
+        The point.
     scale : (feature,)
-        The features' standard deviations. A feature that never varies counts in its own units.
+        The features' standard deviations. A feature that never varies is measured in its own units.
     count : int
-        How many to return; all if there are fewer.
+        How many rows to return. If there are fewer, all are returned.
 
     Notes
     -----
-    The usual distance is that of up to 512 rows, evenly spread over the table, to all others.
+    The usual distance is taken from up to 512 rows, evenly spread over the table, to all other rows.
     """
     unit = np.where(scale > 0, scale, 1.0).astype(np.float64)
     distances = _distances(table, np.asarray(point, np.float64)[None], unit)[0]
@@ -61,7 +63,7 @@ def nearest_rows(
 def _distances(
     table: NDArray[np.floating], points: NDArray[np.float64], unit: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return (point, row) distances; a stretch of the table at a time."""
+    """Return the distances of points to rows, (point, row), computed for some rows of the table at a time."""
     found = np.empty((len(points), len(table)))
     for first in range(0, len(table), _ROWS_AT_ONCE):
         rows = np.asarray(table[first : first + _ROWS_AT_ONCE], np.float64) / unit

@@ -1,4 +1,4 @@
-"""Probes: seeded inputs spread over all that may be searched, to see what a target does when nobody climbs it."""
+"""Probes: random inputs from the whole search space, which show the scores of a target without a search."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from onnxviz.methods.ascent.space import Space
 
 
 def probes(space: Space, count: int, seed: int) -> NDArray[np.float32]:
-    """Draw inputs.
+    """Return random inputs.
 
     Parameters
     ----------
     space : Space
-        Where.
+        The space to draw from.
     count : int
-        How many.
+        The number of inputs.
     seed : int
-        The user's.
+        The user's seed.
 
     Returns
     -------
     (count, *shape) float32 ndarray
-        In the model's own units. For a vector, uniform between its bounds, or in random directions from its mean. For a picture or a
-        signal, every other one is smooth, of natural statistics and much contrast, and every other one plain noise.
+        The inputs in the model's own units. Vectors are uniform between their bounds, or lie in random directions from their mean. Of
+        pictures and signals every second one is smooth, with natural statistics and high contrast; the others are plain noise.
     """
     cpu = torch.device("cpu")
     runs = [Run("probes", number, seed) for number in range(count)]
@@ -38,10 +38,10 @@ def probes(space: Space, count: int, seed: int) -> NDArray[np.float32]:
     generators = [run.generator("noise") for run in runs]
     if space.low is not None and space.high is not None:
         low, high = (torch.as_tensor(edge, dtype=torch.float32) for edge in (space.low, space.high))
-        # Halves first: the float32 limits, which exporters write for "no bound", must not overflow.
+        # Each bound is halved first. Exporters write the limits of float32 for "no bound", and their difference would overflow.
         noise = (low / 2 + high / 2) + (high / 2 - low / 2) * uniform(generators, space.shape)
     elif isinstance(start, Direct):
-        # On the sphere where the search is on one: farther out a score would be higher for that alone.
+        # Where the search stays on a sphere, probes lie on it, too. Farther out a score would be higher for that reason alone.
         free = replace(start, variables=(normal(generators, space.shape),))
         free.project()
         noise = free.realize()

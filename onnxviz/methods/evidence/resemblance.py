@@ -1,4 +1,4 @@
-"""Whether inputs that differ place by place are the same to the network, as textures are whose phases and places differ."""
+"""The resemblance of inputs as the network sees them: textures may differ at each place and yet be alike to the network."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from numpy.typing import NDArray
 from onnxviz.methods.ascent.consistency import Consistency, consistency
 
 FEWEST = 3
-"""Of fewer channels any two inputs are alike."""
+"""The least number of channels. With fewer channels any two inputs look alike."""
 
 _LEAST_SPREAD = 0.05
-"""Channels that vary less than this part of the median count as if they varied so much: one that random inputs leave at
-rest would outweigh all others."""
+"""The least deviation of a channel that counts, as a share of the median. A channel that random inputs hardly move would
+otherwise outweigh all others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resemblance:
-    """How far the restarts of one target agree in what a layer answers to them, wherever it answers.
+    """How far the restarts of one target agree in the activations of a layer, whatever the positions of these activations.
 
     Attributes
     ----------
     tensors : tuple of str
-        Whose channels were asked.
+        The tensors whose channels were compared.
     channels : int
-        How many; the target's own is left out, since all restarts drive it alike.
+        The number of channels. The target's own channel is left out, since all restarts raise it.
     agreed : Consistency
-        Of their answers as `consistency` measures inputs: cosines of the channels' means over all positions, each in
-        standard deviations from its mean over random inputs. Two random inputs have a cosine near 0.
+        The agreement of the channels' means over all positions, measured by cosines as `consistency` does for inputs. Each mean is in
+        standard deviations from its mean over random inputs, so that two random inputs have a cosine near 0.
     """
 
     tensors: tuple[str, ...]
@@ -39,7 +39,7 @@ class Resemblance:
 
     @property
     def statement(self) -> str:
-        """The same in words."""
+        """The agreement in words."""
         agreed = self.agreed
         cosine = "" if agreed.cosine_mean is None else f", cosine {agreed.cosine_mean:.2f}"
         asked = f"{self.channels} channels of {' and '.join(self.tensors)}"
@@ -52,26 +52,26 @@ def resemblance(
     found: NDArray[np.floating],
     random: NDArray[np.floating],
 ) -> Resemblance | None:
-    """Compare what the channels of some tensors answer to the restarts of one target.
+    """Return how far the restarts of one target agree in the mean activations of some channels.
 
-    Comparing pictures by a network's own features, place by place or averaged over places, is usual (Gatys, Ecker & Bethge 2015;
-    Zhang et al. 2018); the mean of each channel does not change where the same texture stands elsewhere.
+    It is usual to compare pictures by a network's own features, at each position or averaged over positions (Gatys, Ecker & Bethge
+    2015; Zhang et al. 2018). The mean of a channel does not change when the same texture moves.
 
     Parameters
     ----------
     tensors : sequence of str
-        Whose channels they are.
+        The tensors that the channels belong to.
     scores : sequence of float
         One per restart.
     found : ndarray
-        (restart, channel): mean answers to what was found; the target's own channel left out.
+        (restart, channel): the mean activations at the inputs that were found, without the target's own channel.
     random : ndarray
-        (input, channel): the same of inputs that nobody chose.
+        (input, channel): the mean activations at random inputs.
 
     Returns
     -------
     Resemblance or None
-        None for fewer than two restarts or three channels, or where random inputs are all the same to the channels.
+        None for fewer than two restarts or three channels, or where all random inputs have the same activations.
     """
     ours, theirs = np.asarray(found, np.float64), np.asarray(random, np.float64)
     usable = np.isfinite(ours).all(0) & np.isfinite(theirs).all(0)

@@ -1,4 +1,4 @@
-"""How much of a found input's score is left when it is moved a little, by ONNX Runtime."""
+"""The robustness of a found input: how much of its score is left when the input is moved a little, by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from onnxviz.methods.ascent.transforms import SIXTEENTH, SMALL, Affine, Shift
 from onnxviz.methods.objectives.objectives import Objective
 
 MOVES = 16
-"""Draws for each found input: as many looks as an ascent takes in sixteen steps, without their gradients."""
+"""How many moved copies of a found input are scored. An ascent sees as many in sixteen steps."""
 
 _VECTOR_NOISE = 0.1
-"""Of a vector, which has no neighbors to be moved to, in spans: a fortieth of a box's width, a tenth of a deviation."""
+"""The noise on vectors, which cannot be shifted, in spans: a fortieth of the width of the bounds, or a tenth of a deviation."""
 
 
 _GRAIN = 0.06
-"""Of small pictures and signals, in spans: as the grain of a photograph taken in poor light."""
+"""The noise on small pictures and signals, in spans: like the grain of a photograph taken in poor light."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class Robustness:
     Attributes
     ----------
     moves : int
-        How many.
+        The number of moved copies.
     mean, std, min : float
-        Of their scores.
+        Mean, standard deviation and minimum of their scores.
     share : float or None
-        The mean as a share of the score of the input itself; None where that is not above 0.
+        The mean as a share of the input's own score; None where that score is not above 0.
     kept : float or None
-        The mean's share of the rise from the start; None where there was no rise. A score may begin far below 0, and then it is
-        this that tells.
+        The share of the rise from the start that is left in the mean; None where there was no rise. It has a meaning even where
+        scores are far below 0.
     """
 
     moves: int
@@ -62,24 +62,24 @@ def robustness(
     start: float,
     settle: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
 ) -> Robustness | None:
-    """Move an input at random, as an ascent does, and score the copies.
+    """Return the scores of copies of an input that are moved at random, as an ascent moves them.
 
     Parameters
     ----------
     score : callable
-        Measures inputs by ONNX Runtime.
+        Returns the scores of inputs by ONNX Runtime.
     objective : Objective
-        What was maximized.
+        The objective that was maximized.
     space : Space
-        Where; bounds hold for the copies as well.
+        The search space, whose bounds hold for the copies as well.
     array : (*shape) ndarray
         The found input.
     seed : int
-        The user's.
+        The user's seed.
     clean, start : float
-        The scores of the input itself, and of where its search began.
+        The scores of the input itself and of the start of its search.
     settle : callable, optional
-        Brings (sample, *shape) copies to inputs that can be, where some elements are whole numbers or codes.
+        Turns (sample, *shape) copies into allowed inputs, where some elements are whole numbers or codes.
 
     Returns
     -------
@@ -108,10 +108,10 @@ def robustness(
 
 
 def _move(shape: tuple[int, ...], spatial: tuple[int, ...]) -> Affine | Shift:
-    """Return how copies are moved: pictures as lucid moves them, all at once; what has no neighbors by noise alone.
+    """Return the random moves of the copies: those of lucid for pictures, and noise alone for inputs without neighbors.
 
-    A picture of up to 32 pixels is only shifted: a turn by 10 degrees moves its corners by less than a kernel is wide, and
-    what interpolation blurs is then a large part of what there is to see.
+    A picture of up to 32 pixels is only shifted. A turn by 10 degrees moves its corners by less than the width of a kernel, but
+    the interpolation would blur much of its detail.
     """
     sides = [shape[axis - 1] for axis in spatial]
     if len(spatial) == 2 and min(sides) > SMALL:

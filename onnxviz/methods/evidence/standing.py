@@ -1,4 +1,4 @@
-"""Where a found score stands among those of real samples."""
+"""The standing of a found score among the scores of real samples."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A score among those of samples.
+    """A score compared with the scores of real samples.
 
     Attributes
     ----------
     samples : int
-        How many had a finite score.
+        How many samples have a finite score.
     percentile : float
-        The percentage of them whose score is below.
+        The percentage of samples whose score is below.
     max, mean, std : float
-        Of their scores.
+        Maximum, mean and standard deviation of the samples' scores.
     margin : float or None
-        How far the score lies above the highest of them, in their standard deviations, negative below it; None where all
-        are equal.
+        How far the score lies above the samples' highest score, in their standard deviations; negative below it. None where all
+        samples have the same score.
     """
 
     samples: int
@@ -36,11 +36,11 @@ class Standing:
 
     @property
     def statement(self) -> str:
-        """The same in words."""
+        """The standing in words."""
         if self.percentile == 100:
             by = "" if self.margin is None else f", by {self.margin:.2g} of their standard deviations"
             return ("above the only sample" if self.samples == 1 else f"above all {self.samples} samples") + by
-        # Not rounded up: it is not above all of them.
+        # The percentage is rounded down, since the score is not above all samples.
         percent = np.floor(self.percentile * 10) / 10
         return (
             "no higher than the only sample" if self.samples == 1 else f"above {percent:g} % of {self.samples} samples"
@@ -48,19 +48,19 @@ class Standing:
 
 
 def standing(score: float, samples: NDArray[np.floating]) -> Standing | None:
-    """Place a score.
+    """Return the standing of a score among the scores of samples.
 
     Parameters
     ----------
     score : float
-        Of what was found.
+        The score of the input that was found.
     samples : (sample,) ndarray
-        Of the data.
+        The scores of the real samples.
 
     Returns
     -------
     Standing or None
-        None where the score is not finite, or none of the samples' is.
+        None where the score is not finite, or where no sample has a finite score.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def standing(score: float, samples: NDArray[np.floating]) -> Standing | None:
 
 
 def standing_of(real: Mapping[str, Any], score: float | None) -> str:
-    """Return where a score stands among those of the samples, in words; "" where nothing can be said.
+    """Return the standing of a score among the scores of samples, in words; "" where nothing can be said.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A verdict on one unit: is there something to see, or is it dead, saturated, or flat?"""
+"""The verdict on a unit, which says whether its best input means something: the unit may be dead, saturated or flat."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from onnxviz.methods.explained_word import ExplainedWord
 
 _EQUAL = 1e-5
-"""Scores that differ by less, relative to the largest, are equal: batches of another size round differently."""
+"""Scores that differ by less than this share of the largest score are equal, since batches of another size round differently."""
 
 _END = 1e-3
-"""This share of a squashing function's range from its end counts as the end."""
+"""The last share of a bounded function's range that counts as its end."""
 
 _APART = 0.02
-"""Torch and ONNX Runtime may differ by this share of the score, or of its rise, for it to be confirmed."""
+"""A score is confirmed if torch and ONNX Runtime differ by at most this share of the score or of its rise."""
 
 
 class Word(ExplainedWord):
-    """What is to be thought of a unit, in one word.
+    """The verdict on a unit in one word.
 
     Attributes
     ----------
@@ -40,12 +40,12 @@ class Word(ExplainedWord):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be thought of a unit.
+    """The verdict on a unit.
 
     Attributes
     ----------
     word : Word
-        The verdict.
+        The verdict in one word.
     message : str
         The verdict on this unit in one sentence, with its numbers; "" where there are none.
     """
@@ -56,24 +56,24 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a unit, measured by ONNX Runtime.
+    """The measurements of a unit by ONNX Runtime, which a verdict needs.
 
     Attributes
     ----------
     found, start : float
-        The score of the best input, and of where its search began.
+        The score of the best input, and of the start of its search.
     torch : float or None
-        What torch says of the best input; None where it did not lead the search.
+        The score of the best input by torch; None where torch did not lead the search.
     probes : (probe,) ndarray
-        The scores of inputs that nobody chose.
+        The scores of random inputs.
     samples : (sample,) ndarray
         The scores of real data; may be empty.
     low, high : float
-        What the function behind the target can give, infinite where nothing is known.
+        The range of the operator that computes the target; infinite where no bound is known.
     operator : str
-        That function; "" where nothing is known.
+        The operator that computes the target; "" where nothing is known.
     blocked, starts : int
-        In how many of the starts the gradient stayed zero.
+        The number of starts whose gradient stayed zero, and the number of all starts.
     """
 
     found: float
@@ -94,7 +94,7 @@ def judge(seen: Evidence) -> Verdict:
     Parameters
     ----------
     seen : Evidence
-        What is known of it.
+        The measurements of the unit.
     """
     if not math.isfinite(seen.found):
         return Verdict(Word.NOT_FINITE, Word.NOT_FINITE.sentence)
@@ -111,7 +111,7 @@ def judge(seen: Evidence) -> Verdict:
         rise = abs(seen.found - seen.start)
         if not abs(seen.torch - seen.found) <= _APART * max(abs(seen.found), rise):
             said = f"torch gives {seen.torch:.4g} where ONNX Runtime measures {seen.found:.4g}"
-            return Verdict(Word.UNCONFIRMED, f"{said}: `onnxviz verify` tells where they part")
+            return Verdict(Word.UNCONFIRMED, f"{said}: `onnxviz verify` shows where they begin to differ")
     if seen.found < seen.start - equal:
         return Verdict(Word.WEAK, f"the search ended below its own start, {seen.start:.4g}")
     probes = seen.probes[np.isfinite(seen.probes)]
@@ -129,7 +129,7 @@ def judge(seen: Evidence) -> Verdict:
 
 
 def _constant(seen: Evidence, tried: int) -> Verdict:
-    """Return the verdict on a unit whose score is the same for everything."""
+    """Return the verdict on a unit whose score is the same for every input."""
     everything = f"{seen.found:.4g} for all of {tried} inputs" + (", the data among them" if len(seen.samples) else "")
     blocked = f", and its gradient is zero from all {seen.starts} starts" if seen.blocked == seen.starts else ""
     width = seen.high - seen.low

@@ -1,1 +1,1 @@
-"""What the kernels of a first layer look for, from their weights alone."""
+"""Descriptions of the kernels of a first layer, from their weights alone."""

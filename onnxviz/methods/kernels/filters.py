@@ -1,4 +1,4 @@
-"""Describing a first layer's kernels in words: edges, lines, gratings, blobs, colors, what is dead and what is double."""
+"""Descriptions of a first layer's kernels in words: edges, lines, gratings, blobs, colors, dead filters and duplicates."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ KINDS = (
     "flat",
     "dead",
 )
-"""Every kind, in drawing order.
+"""All kinds of filters, in the order in which they are drawn.
 
-With two or three spatial axes: an ``edge`` is oriented and odd, a step from dark to bright; a ``line`` oriented and
-even; a ``grating`` oriented with several periods; ``color-opponent`` sets colors against each other more than bright
-against dark; ``Laplacian-like`` sets a center against its surround; a ``blob`` averages around a center; ``mixed`` is
-none of them, and ``noise`` has no structure at all. With one: a ``difference`` is odd, ``band-pass``, ``high-pass`` and
-``low-pass`` say what goes through. An ``impulse`` hands its input through, ``flat`` is a mean, ``weights`` is a row of
-a matrix, and ``dead`` does nothing.
+With two or three spatial axes: an ``edge`` is oriented and odd, a step from dark to bright; a ``line`` is oriented and even; a
+``grating`` is oriented and has several periods; ``color-opponent`` compares colors more than brightness; ``Laplacian-like`` compares
+a center with its surround; a ``blob`` averages around a center; ``mixed`` is none of these, and ``noise`` has no structure at all.
+With one spatial axis: a ``difference`` is odd; ``band-pass``, ``high-pass`` and ``low-pass`` name the frequencies that pass. An
+``impulse`` passes its input unchanged, ``flat`` is a mean, ``weights`` is a row of a matrix, and ``dead`` is (nearly) zero.
 """
 
 DEAD = 1e-3
@@ -48,15 +47,15 @@ DEAD = 1e-3
 SAME = 0.999
 """Two filters are the same, up to scale, if the cosine of the angle between them is above this: 2.6 degrees."""
 
-# What follows decides between kinds. Each value lies in the gap between textbook kernels (Sobel, Prewitt and Scharr
-# operators, Laplacians, Gaussians and their differences, Gabor functions) on its two sides, and where there are numbers
-# below, also between 300 Gabor functions under noise and noise alone.
+# The limits between kinds. Each lies in the gap between the textbook kernels on its two sides (Sobel, Prewitt and Scharr operators,
+# Laplacians, Gaussians and their differences, Gabor functions). Where a comment gives numbers, the limit also lies between 300 Gabor
+# functions with noise and noise alone.
 _IMPULSE = 0.95  # of the energy in one pixel
 _FLAT = 0.95  # of the energy constant; a 3x3 binomial kernel has 0.79
 _OPPONENT = 0.5  # of the energy off the gray axis: more than half
-_CENTERED = 0.8  # of the energy explained by the distance from the center; Gabor functions that pass are `_CLEAR`
+_CENTERED = 0.8  # of the energy explained by the distance from the center; Gabor functions above it are `_CLEAR`
 _ORIENTED = 0.5  # anisotropy; of noise of 7 pixels 5 % reach it, of noisy Gabor functions 97 %
-_ORIENTED_IF_ODD = 0.3  # kernels that odd hardly occur by chance; differences of two pixels have 0.38
+_ORIENTED_IF_ODD = 0.3  # kernels that are so odd hardly occur by chance; differences of two pixels have 0.38
 _ODD = -0.7  # symmetry
 _GRATING = 1.5  # periods
 _CLEAR = 0.65  # anisotropy beyond doubt; of noise of 5 pixels, which often has a grating's periods, 5 % reach it
@@ -64,7 +63,7 @@ _AVERAGING = 0.5  # gain for a constant, relative to the largest
 _ALTERNATING = 0.7  # gain at half a cycle per sample, relative to the largest
 _ROUGH = 0.25  # correlation of neighbors; 95 % of white noise of 5 pixels lies within
 _WIDE = 0.11  # bandwidth in cycles per sample; white noise has 0.144
-_ENOUGH = {1: 9, 2: 25, 3: 27}  # positions below which noise cannot be told from anything
+_ENOUGH = {1: 9, 2: 25, 3: 27}  # with fewer positions noise cannot be told from other kinds
 
 _HUES = ("red", "yellow", "green", "cyan", "blue", "magenta")
 _BLOCK = 512
@@ -72,27 +71,28 @@ _BLOCK = 512
 
 @dataclass(frozen=True, slots=True)
 class FilterDescription:
-    """One filter of a layer.
+    """The description of one filter of a layer.
 
     Attributes
     ----------
     index : int
-        Its place in the layer.
+        The number of the filter in the layer.
     norm, mean, std : float
-        Of its weights: Euclidean norm, mean and standard deviation, in the model's own units.
+        Euclidean norm, mean and standard deviation of its weights, in the model's own units.
     kind : str
         One of `KINDS`.
     orientation : float or None
-        Of the lines it responds to, in degrees, at least 0 and below 180: 0 is a horizontal line, and angles grow
-        counterclockwise as the picture is seen, its first row on top. None without a direction in the plane.
+        The orientation of the lines that the filter responds to, in degrees from 0 to below 180. 0 is a horizontal line, and
+        angles grow counterclockwise in the picture with its first row on top. None without a direction in the plane.
     frequency : float or None
-        Cycles per pixel (per sample, with one spatial axis) that it responds to most; None where none stands out.
+        The frequency that the filter responds to most, in cycles per pixel (per sample, with one spatial axis). None where no
+        frequency stands out.
     duplicate_of : int or None
-        The first filter of which it is a positive multiple.
+        The first filter of which this filter is a positive multiple.
     dead : bool
-        Whether it does nothing.
+        Whether the filter is (nearly) zero.
     text : str
-        A few words for people.
+        The description in a few words.
     """
 
     index: int
@@ -108,19 +108,19 @@ class FilterDescription:
 
 
 def describe(kernels: np.ndarray, color: Color | None = None) -> list[FilterDescription]:
-    """Describe every filter of a layer.
+    """Return a description of each filter of a layer.
 
     Parameters
     ----------
     kernels : (filter, channel, *spatial) float
-        The weights: without spatial axes rows of a matrix, else one to three of them.
+        The weights, with one to three spatial axes, or without any for the rows of a matrix.
     color : {"rgb", "bgr", "gray"}, optional
-        What the channels are, where they are colors.
+        The colors of the channels, where channels are colors.
 
     Returns
     -------
     list of FilterDescription
-        In the layer's order.
+        The descriptions, in the order of the layer.
 
     Raises
     ------
@@ -174,12 +174,12 @@ def describe(kernels: np.ndarray, color: Color | None = None) -> list[FilterDesc
 
 
 def order(descriptions: Sequence[FilterDescription]) -> list[int]:
-    """Return the positions of filters in drawing order: by kind, then orientation, then frequency.
+    """Return the positions of filters in the order of drawing: by kind, then by orientation, then by frequency.
 
     Parameters
     ----------
     descriptions : sequence of FilterDescription
-        What `describe` returns.
+        The descriptions that `describe` returned.
     """
 
     def key(position: int) -> tuple[int, float, float, int]:
@@ -190,7 +190,7 @@ def order(descriptions: Sequence[FilterDescription]) -> list[int]:
 
 
 def duplicates(rows: np.ndarray) -> tuple[list[int | None], list[int | None]]:
-    """Find rows that are multiples of earlier ones; a row of zeros is none of any.
+    """Return for each row the earlier row that it is a multiple of; a row of zeros is no multiple.
 
     Parameters
     ----------
@@ -200,14 +200,14 @@ def duplicates(rows: np.ndarray) -> tuple[list[int | None], list[int | None]]:
     Returns
     -------
     duplicate_of, negative_of : list of (int or None)
-        For each row the first one that it is a positive, or a negative, multiple of.
+        For each row the first row that it is a positive, or a negative, multiple of.
     """
     norms = np.sqrt((rows**2).sum(1, keepdims=True))
     unit = (rows / np.where(norms == 0, 1, norms)).astype(np.float32)
     same: list[int | None] = [None] * len(rows)
     negative: list[int | None] = [None] * len(rows)
     for start in range(0, len(unit), _BLOCK):
-        # Only rows up to the block's end can come first: half of the products are spared.
+        # Only rows up to the end of the block can be earlier, so that half of the products are not computed.
         cosine = unit[start : start + _BLOCK] @ unit[: start + _BLOCK].T
         for found, close in ((same, cosine > SAME), (negative, cosine < -SAME)):
             for place, first in zip(*_first_before(close, start), strict=True):
@@ -227,7 +227,7 @@ def _checked(kernels: np.ndarray, color: Color | None) -> np.ndarray:
     weights = np.asarray(kernels, np.float64)
     if not 2 <= weights.ndim <= 5 or 0 in weights.shape[1:]:
         raise DataError(
-            f"kernels of shape {list(weights.shape)}; (filter, channel) and up to three spatial axes can be described"
+            f"kernels of shape {list(weights.shape)} cannot be described; give (filter, channel) and up to three spatial axes"
         )
     broken = np.flatnonzero(~np.isfinite(weights).all(axis=tuple(range(1, weights.ndim))))
     if len(broken):
@@ -237,22 +237,24 @@ def _checked(kernels: np.ndarray, color: Color | None) -> np.ndarray:
     channels = {"rgb": 3, "bgr": 3, "gray": 1}
     if color is not None and channels.get(color) != weights.shape[1]:
         fitting = ", ".join(f"{name} for {count}" for name, count in channels.items())
-        raise UsageError(f"color {color!r} for kernels of {weights.shape[1]} channels; {fitting} would do, or none")
+        raise UsageError(
+            f"color {color!r} does not fit kernels of {weights.shape[1]} channels; give {fitting}, or none"
+        )
     return weights
 
 
 def _usual(norms: np.ndarray) -> float:
-    """Return the median norm of the filters that are there at all.
+    """Return the median norm of the filters that are not nearly zero.
 
-    Weight decay can shrink most of a layer to nearly nothing: such filters must not set the measure by which they are
-    judged.
+    Weight decay can shrink most filters of a layer to nearly zero. These filters are left out, since the median is the measure of
+    what is nearly zero.
     """
     there = norms[norms > 1e-6 * norms.max(initial=0)]
     return float(np.median(there)) if len(there) else 0.0
 
 
 def _named(one: FilterDescription, kernel: np.ndarray, color: Color | None) -> FilterDescription:
-    """Add kind, orientation, frequency and text to a filter of norm 1."""
+    """Return a description with kind, orientation, frequency and text, for a kernel of norm 1."""
     if kernel.ndim == 1:
         return replace(one, kind="weights", text=_largest(kernel * one.norm))
     shape = measure(kernel)
@@ -261,7 +263,7 @@ def _named(one: FilterDescription, kernel: np.ndarray, color: Color | None) -> F
     kind = _kind_in_space(kernel, shape)
     oriented = kind in ("edge", "line", "grating")
     frequency = {"flat": None, "impulse": None, "noise": None, "blob": shape.passband}.get(kind, shape.frequency)
-    # Colors may have a direction and a frequency too.
+    # A kernel that compares colors may also have a direction and a frequency.
     if color in ("rgb", "bgr") and _off_gray(kernel) > _OPPONENT:
         words = f"color-opponent {kind}: {_colors(kernel, color)}"
         kind = "color-opponent"
@@ -299,7 +301,7 @@ def _kind_in_space(kernel: np.ndarray, shape: Shape) -> str:
 
 def _words(kind: str, kernel: np.ndarray, shape: Shape) -> str:
     if kind == "impulse":
-        return "impulse: hands its input through"
+        return "impulse: passes its input unchanged"
     if kind == "flat":
         return "flat: a mean over its window"
     if kind == "noise":
@@ -314,7 +316,7 @@ def _words(kind: str, kernel: np.ndarray, shape: Shape) -> str:
 def _named_in_time(one: FilterDescription, kernel: np.ndarray, shape: Shape) -> FilterDescription:
     frequency: float | None = shape.frequency
     if shape.peak >= _IMPULSE:
-        return replace(one, kind="impulse", text="impulse: hands its input through")
+        return replace(one, kind="impulse", text="impulse: passes its input unchanged")
     if shape.constant >= _FLAT:
         return replace(one, kind="flat", text="flat: a mean over its window")
     if kernel.shape[1] >= _ENOUGH[1] and shape.bandwidth >= _WIDE and abs(shape.smoothness) < _ROUGH:
@@ -331,12 +333,11 @@ def _named_in_time(one: FilterDescription, kernel: np.ndarray, shape: Shape) -> 
 
 
 def _orientation(normal: np.ndarray) -> float:
-    """Return the angle of the lines across which a direction (down, right) points: degrees, below 180."""
+    """Return the angle of the lines that a direction (down, right) crosses, in degrees below 180."""
     down, right = normal
-    # The line runs along (-right, down) in (down, right); seen with up as the second axis, that is (down, right) in
-    # (right, up).
+    # In (down, right) the line runs along (-right, down). In (right, up) this is (down, right).
     angle = math.degrees(math.atan2(right, down)) % 180
-    # The remainder of a tiny negative angle rounds to 180 itself.
+    # The remainder of a tiny negative angle rounds to 180, which stands for 0.
     return 0.0 if angle >= 180 - 1e-9 else angle
 
 
@@ -347,11 +348,11 @@ def _off_gray(kernel: np.ndarray) -> float:
 
 
 def _colors(kernel: np.ndarray, color: Color) -> str:
-    """Return the two colors that a kernel sets against each other most: the main axis of what is off the gray axis."""
+    """Return the two colors that a kernel compares most: the main axis of its part off the gray axis."""
     rgb = kernel if color == "rgb" else kernel[::-1]
     off = (rgb - rgb.mean(0)).reshape(3, -1)
     values = np.linalg.eigh(off @ off.T)[1][:, -1]
-    # Which end comes first is open; the one is taken that the strongest place shows.
+    # An axis has no sign. The color of the strongest position is named first.
     strongest = off[:, np.abs(values @ off).argmax()]
     red, green, blue = values * np.sign(values @ strongest)
     hue = math.degrees(math.atan2(math.sqrt(3) * (green - blue), 2 * red - green - blue)) % 360

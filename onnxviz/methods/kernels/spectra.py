@@ -1,4 +1,4 @@
-"""What a kernel's Fourier transform and its symmetry tell: orientation, frequency, odd or even, centered or not."""
+"""Measures of a kernel's Fourier transform and symmetry: orientation, frequency, odd or even, centered or not."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Shape:
-    """Measures of one kernel; none depends on its scale.
+    """Measures of one kernel, none of which depends on its scale.
 
-    The varying part is the kernel less its mean over space, in each channel.
+    The varying part is the kernel minus its mean over space, in each channel.
 
     Attributes
     ----------
     constant : float
         Share of the energy that does not vary, 0 to 1.
     peak : float
-        Share of the energy in the one strongest position, 0 to 1.
+        Share of the energy in the strongest position, 0 to 1.
     gain_at_zero, gain_at_half : float
-        Gain for a constant input, and for one that alternates from pixel to pixel along all axes, relative to the
-        largest at any frequency: 0 to 1.
+        Gain for a constant input, and for an input that alternates from pixel to pixel along all axes. Both are relative to the
+        largest gain at any frequency: 0 to 1.
     passband : float
         Mean radius of the kernel's spectrum, weighted by squared power: cycles per pixel.
     frequency : float
-        The same for the varying part.
+        The mean radius for the varying part.
     bandwidth : float
         Standard deviation of the radius of the varying part's spectrum, weighted by power: cycles per pixel.
     anisotropy : float
         How much of the varying part's spectrum lies along one direction: 0 for none, 1 for a line.
     normal : (axis,) float
-        That direction, across the lines: of unit length, in the order of the kernel's axes, its sign without meaning.
+        That direction, which crosses the lines. It has unit length, the order of the kernel's axes, and no meaning in its sign.
     cycles : float
         How many periods of `frequency` lie within the varying part's extent along `normal`.
     symmetry : float
-        Even less odd share of the varying part's energy about its center, -1 to 1.
+        Even minus odd share of the varying part's energy about its center, -1 to 1.
     radial : float
-        Share of the energy that the distance from its center explains, less what chance would: at most 1.
+        Share of the energy that the distance from the center explains, minus the share expected by chance: at most 1.
     center : float
-        What the distance explains at the center, summed over the channels.
+        The part of the kernel that the distance explains, at the center, summed over the channels.
     smoothness : float
         Correlation of neighbors, near 0 for noise.
     """
@@ -62,29 +62,29 @@ class Shape:
 
 
 def measure(kernel: np.ndarray) -> Shape:
-    """Measure a kernel that is not zero.
+    """Return the measures of a kernel that is not zero.
 
     Parameters
     ----------
     kernel : (channel, *spatial) float64
-        One to three spatial axes, each of more than one pixel.
+        The kernel, with one to three spatial axes, each of more than one pixel.
 
     Notes
     -----
-    The direction is the main axis of the spectrum's structure tensor (Bigün and Granlund, "Optimal orientation
-    detection of linear symmetry", 1987), over unit vectors, so that a frequency counts by its power alone. The usual
-    window is left out: of three pixels it would leave one. Instead powers are squared, so that the spectrum's peak
-    outweighs the skirts that the kernel's sharp border gives it.
+    The direction is the main axis of the spectrum's structure tensor (Bigün and Granlund, "Optimal orientation detection of linear
+    symmetry", 1987) over unit vectors, so that a frequency counts by its power alone. The usual window is left out, since of three
+    pixels it would leave one. Instead powers are squared, so that the peak of the spectrum outweighs the side lobes that the sharp
+    border of a kernel makes.
 
-    The even less the odd energy about a point is the kernel's convolution with itself, there. As a sum over the
-    spectrum it can be had at points between the pixels.
+    The even minus the odd energy about a point is the convolution of the kernel with itself at that point. It is computed as a sum
+    over the spectrum, which also holds between the pixels.
     """
     axes = tuple(range(1, kernel.ndim))
     energy = float((kernel**2).sum())
     varying = kernel - kernel.mean(axis=axes, keepdims=True)
     constant = 1 - float((varying**2).sum()) / energy
     if constant > 1 - 1e-12:
-        varying = kernel  # what is left is rounding: the other measures are those of a box
+        varying = kernel  # the varying part is rounding alone, so that the measures are those of a box
     frequencies, radius, unit = _grid(kernel.shape[1:])
     whole = (np.abs(np.fft.fftn(kernel, radius.shape, axes=axes)) ** 2).sum(0)
     spectrum = np.fft.fftn(varying, radius.shape, axes=axes)
@@ -119,8 +119,8 @@ def measure(kernel: np.ndarray) -> Shape:
 def _grid(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the frequencies of a zero-padded transform, their radii and their directions.
 
-    Frequencies and directions are (axis, *sizes), radii (*sizes), in cycles per pixel; zero has no direction. The sizes are odd: such
-    a grid is its own mirror image, and has no frequency 1/2, whose sign would be open.
+    Frequencies and directions are (axis, *sizes), and radii are (*sizes), in cycles per pixel. Zero has no direction. The sizes are
+    odd, so that the grid is its own mirror image and lacks the frequency 1/2, which has no sign.
     """
     least, factor = (33, 4) if len(shape) < 3 else (9, 2)
     sizes = [max(least, factor * size + 1) for size in shape]
@@ -134,7 +134,7 @@ def _mean(values: np.ndarray, weight: np.ndarray) -> float:
 
 
 def _structure(unit: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return the weighted mean of the outer products of directions: (axis, axis); zero counts for no direction."""
+    """Return the weighted mean of the outer products of directions, (axis, axis); the frequency zero is left out."""
     flat = unit.reshape(len(unit), -1)
     tensor = (flat * weight.reshape(-1)) @ flat.T
     return np.asarray(tensor / np.trace(tensor))
@@ -146,7 +146,7 @@ def _places(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _extent(energy: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the centroid of an energy, and its width along a direction in pixels: that of a box of the same variance."""
+    """Return the centroid of an energy, and its width along a direction in pixels: the width of a box of the same variance."""
     places = _places(energy.shape)
     share = energy / energy.sum()
     center = (places * share).reshape(len(places), -1).sum(1)
@@ -156,18 +156,20 @@ def _extent(energy: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _radial(kernel: np.ndarray) -> tuple[float, float]:
-    """Return how much of a kernel the distance from its center explains, and what it explains at the center."""
+    """Return the share of a kernel that the distance from its center explains, and the explained value at the center."""
     center, _ = _extent((kernel**2).sum(0), np.zeros(kernel.ndim - 1))
-    near = np.round(2 * center) / 2  # on a pixel or halfway between two: there many pixels share a distance
+    near = (
+        np.round(2 * center) / 2
+    )  # on a pixel or halfway between two pixels, since many pixels then have equal distances
     offsets = _places(kernel.shape[1:]) - near.reshape(-1, *[1] * len(near))
-    # Four times a squared distance from such a point is a whole number.
+    # Four times the squared distance from such a point is a whole number.
     squares = np.round(4 * (offsets**2).sum(0)).astype(np.int64)
     ring = np.unique(squares, return_inverse=True)[1].reshape(-1)
     count = np.bincount(ring)
     means = np.stack([np.bincount(ring, channel.reshape(-1)) / count for channel in kernel])
     free = len(ring) - len(count)
     unexplained = 1 - float((means**2 * count).sum() / (kernel**2).sum())
-    # Rings of few pixels fit anything: the share is corrected as statistics corrects R².
+    # Rings of few pixels fit any kernel, so the share is corrected in the way of the adjusted R².
     return (1 - unexplained * len(ring) / free if free else 0.0), float(means[:, 0].sum())
 
 

@@ -1,1 +1,1 @@
-"""What is maximized: terms over named tensors, their sums, and the notation in which a person writes them."""
+"""Objectives, which are maximized: terms over named tensors, sums of terms, and the notation for them."""

@@ -1,4 +1,4 @@
-"""Terms that steer a tensor: along a direction, along what a real input does to it, or to that very activation."""
+"""Terms that move a tensor: along a direction, along the activation of a real input, or to that activation itself."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from onnxviz.methods.objectives.surroundings import Surroundings
 from onnxviz.methods.objectives.terms import Term
 
 FLOOR = 0.1
-"""No cosine counts for less, so that a start at a right angle or beyond still has somewhere to go (lucid)."""
+"""The least cosine that counts. So a start at a right angle or beyond has a gradient, too (lucid)."""
 SMALL = 1e-4
-"""Keeps the cosine of a vector of zeros finite (lucid)."""
+"""Added to the norms, so that the cosine of a vector of zeros is finite (lucid)."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Direction(Term):
     Attributes
     ----------
     file : str
-        Where v stands, as it was written.
+        The file of v, as the person wrote it.
     power : float
-        0 is the plain dot product, 2 is usual, 4 suits whitened vectors.
+        The power of the cosine: 0 is the plain dot product, 2 is usual, 4 suits whitened vectors.
     vector : FixedArray or None
-        v, broadcastable to what the target picks; None until it is settled.
+        v, broadcastable to the part that the target picks; None until the term is settled.
     channel : int
-        The axis after the batch along which dot and cosine are taken.
+        The axis after the batch along which dot product and cosine are taken.
     """
 
     file: str
@@ -51,17 +51,17 @@ class Direction(Term):
     options = ("power",)
 
     def settled(self, surroundings: Surroundings) -> Direction:
-        """Take the vector, and find its axis.
+        """Return the term with its vector and the axis of the channels.
 
         Raises
         ------
         DataError
-            If it has neither one number per channel nor the tensor's shape, or is all 0.
+            If the vector has neither one number per channel nor the tensor's shape, or if it is 0 everywhere.
         """
         vector = np.asarray(surroundings.files[self.file])
         whole = surroundings.shapes[self.target.tensor]
         if vector.shape == (1, *whole):
-            vector = vector[0]  # as tools save one sample, with its batch
+            vector = vector[0]  # tools save a sample with its batch axis
         left = _shape_left(self, whole)
         known = surroundings.channels.get(self.target.tensor)
         channel = 0 if known is None else known
@@ -95,16 +95,16 @@ class Direction(Term):
 
 @dataclass(frozen=True)
 class Likeness(Term):
-    """A caricature: the direction, position by position, in which a real input drives the tensor.
+    """Like `Direction`, along the activation of a real input at each position: a caricature of that input.
 
-    Olah et al., "The Building Blocks of Interpretability" (2018): what the layer has seen in the input is exaggerated.
+    Olah et al., "The Building Blocks of Interpretability" (2018). The features that the layer finds in the input are exaggerated.
 
     Attributes
     ----------
     power : float
         As in `Direction`.
     example : FixedArray or None
-        What the target picks of the real input's activation; None until it is settled.
+        The part of the real input's activation that the target picks; None until the term is settled.
     channel : int
         As in `Direction`.
     """
@@ -119,7 +119,7 @@ class Likeness(Term):
     needs_example = True
 
     def settled(self, surroundings: Surroundings) -> Likeness:
-        """Take the real input's activation."""
+        """Return the term with the real input's activation."""
         return replace(self, example=_example(self, surroundings), channel=surroundings.channel(self.target.tensor))
 
     def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -133,8 +133,8 @@ class Likeness(Term):
 class Inversion(Term):
     """Minus the squared distance to a real input's activation, relative to that activation's squared norm.
 
-    Mahendran & Vedaldi, "Understanding Deep Image Representations by Inverting Them" (2015): 0 where the tensor cannot
-    tell the found input from the real one.
+    Mahendran & Vedaldi, "Understanding Deep Image Representations by Inverting Them" (2015). The term is 0 where the found input has
+    the same activation as the real input.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ class Inversion(Term):
     needs_example = True
 
     def settled(self, surroundings: Surroundings) -> Inversion:
-        """Take the real input's activation."""
+        """Return the term with the real input's activation."""
         return replace(self, example=_example(self, surroundings))
 
     def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -163,15 +163,19 @@ class Inversion(Term):
 
 
 def _example(term: Term, surroundings: Surroundings) -> FixedArray:
-    """Pick a term's part of the real input's activation."""
+    """Return the part of the real input's activation that a term's target picks."""
     activation = surroundings.references.get(term.target.tensor)
     if activation is None:
         raise UsageError(f"{term}: compares with a real input; give one with `like`")
     picked = np.asarray(term.target.pick(np.asarray(activation)[None])[0])
     if not np.isfinite(picked).all():
-        raise DataError(f"{term}: the real input drives {term.target} to values that are not finite")
+        raise DataError(
+            f"{term}: the activation of {term.target} at the real input is not finite; give another real input"
+        )
     if not picked.any():
-        raise DataError(f"{term}: the real input leaves {term.target} at 0 everywhere, so there is nothing to follow")
+        raise DataError(
+            f"{term}: the activation of {term.target} at the real input is 0 everywhere; give another real input"
+        )
     return FixedArray(picked.reshape(picked.shape or (1,)))
 
 
@@ -189,7 +193,7 @@ def _dot_cosine(values: Tensor, vector: FixedArray, channel: int, power: float) 
 
 
 def _shape_left(term: Term, shape: Sequence[int]) -> tuple[int, ...]:
-    """Return what the index leaves of a tensor's sizes after the batch, axes kept."""
+    """Return the sizes after the batch of the part that the index picks, with all axes kept."""
     left = term.target.pick(np.broadcast_to(np.zeros(()), (1, *shape))).shape[1:]
     return tuple(left) or (1,)
 

@@ -1,4 +1,4 @@
-"""An array inside immutable data: a read-only copy, equal to another by its content."""
+"""A read-only array for immutable data, which is equal to another array of the same content."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class FixedArray:
-    """Numbers that never change.
+    """An array of numbers that cannot change.
 
     Attributes
     ----------
     values : ndarray
-        float32 or float64; a copy of what was given, and read-only.
+        A read-only copy of the given array, float32 or float64.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class FixedArray:
         return self.values.shape
 
     def beside(self, tensor: Tensor) -> Tensor:
-        """Return the numbers as a tensor of another's type, on its device."""
+        """Return the numbers as a tensor of the type and on the device of another tensor."""
         return torch.tensor(self.values).to(tensor)
 
     def __eq__(self, other: object) -> bool:

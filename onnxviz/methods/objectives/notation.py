@@ -1,4 +1,4 @@
-"""The small grammar of objectives: tensors by name, and functions such as ``direction(conv5, v.npy, power=2)``."""
+"""The notation of objectives: names of tensors, and functions such as ``direction(conv5, v.npy, power=2)``."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _PLAIN_FILE = re.compile(r"[^\s,()'\"=\[\]](?:[^,()'\"=\[\]]*[^\s,()'\"=\[\]])?"
 
 @dataclass(frozen=True)
 class Call:
-    """A function as it is written.
+    """A function as a person wrote it.
 
     Attributes
     ----------
     function : str
-        Its name.
+        The name of the function.
     arguments : tuple of str
-        What stands in its parentheses, quotes taken off.
+        The arguments in its parentheses, without quotes.
     options : tuple of (str, str)
-        What follows by name.
+        The names and values of the options after the arguments.
     text : str
-        All of it, for messages.
+        The whole text of the call, for messages.
     """
 
     function: str
@@ -39,16 +39,16 @@ class Call:
 
 
 def take_known(rest: str, ordered: Collection[str], ends: str = "[+-]|$") -> tuple[str, str] | None:
-    """Split a known tensor's name and its index off the front.
+    """Return a known tensor's name with its index from the front of a text, and the rest; None where there is none.
 
     Parameters
     ----------
     rest : str
-        What is still to be read.
+        The text that is still to be read.
     ordered : collection of str
-        The known names, the longest first: the longest that fits is taken.
+        The known names, the longest first. The longest name that fits is taken.
     ends : str
-        A regular expression of what may stand behind it.
+        A regular expression for the text that may follow the name and its index.
     """
     for name in ordered:
         if not rest.startswith(name):
@@ -60,19 +60,19 @@ def take_known(rest: str, ordered: Collection[str], ends: str = "[+-]|$") -> tup
 
 
 def take_call(rest: str, ordered: Collection[str], targets: Mapping[str, int]) -> tuple[Call, str] | None:
-    """Split a function with its arguments off the front; None where there is none.
+    """Return a function with its arguments from the front of a text, and the rest; None where there is none.
 
     Parameters
     ----------
     rest, ordered
         As in `take_known`.
     targets : mapping of str to int
-        How many of a function's arguments, from the first, are tensors.
+        For each function, how many of its first arguments are tensors.
 
     Raises
     ------
     TargetError
-        If the parentheses are not closed or something stands between the arguments.
+        If the parentheses are not closed, or if a comma is missing between arguments.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def take_call(rest: str, ordered: Collection[str], targets: Mapping[str, int]) -
         if not inside.startswith(","):
             raise TargetError(
                 f"{rest}: the parenthesis after {opened.group(1)} is not closed, or a comma is missing before '{inside}'; "
-                "a file name that holds commas or parentheses is written in quotes"
+                "write a file name that holds commas or parentheses in quotes"
             )
         inside = inside[1:].lstrip()
     behind = inside[1:].lstrip()
@@ -119,7 +119,7 @@ def take_call(rest: str, ordered: Collection[str], targets: Mapping[str, int]) -
 
 
 def number_text(value: float) -> str:
-    """Write a number so that reading it gives the same number.
+    """Return a number as text, which reads back as the same number.
 
     >>> number_text(0.5), number_text(1 / 3)
     ('0.5', '0.3333333333333333')
@@ -129,7 +129,7 @@ def number_text(value: float) -> str:
 
 
 def file_text(name: str) -> str:
-    """Write a file's name as an argument: in quotes if it would be misread.
+    """Return a file's name as an argument, in quotes if it would be misread without them.
 
     >>> file_text("v.npy"), file_text("a, b.npy")
     ('v.npy', "'a, b.npy'")

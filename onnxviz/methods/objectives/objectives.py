@@ -1,4 +1,4 @@
-"""What is maximized: a weighted sum of terms, each one number per sample, as immutable data."""
+"""The objective that is maximized: a weighted sum of terms, each with one number per sample, as immutable data."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ Number = int | float
 
 @dataclass(frozen=True)
 class Objective:
-    """A weighted sum of terms; larger is better, always.
+    """A weighted sum of terms, of which a larger value is always better.
 
     Attributes
     ----------
     terms : tuple of (float, Term)
-        Weights and summands.
+        The weight of each term, and the term.
 
     Examples
     --------
@@ -67,22 +67,22 @@ class Objective:
 
     @classmethod
     def parse(cls, text: str, names: Collection[str] = (), moving: str = "") -> Objective:
-        """Read a sum such as ``logits[281] - 0.5*logits[285] + 0.1*energy(conv5)``.
+        """Return the objective of a text such as ``logits[281] - 0.5*logits[285] + 0.1*energy(conv5)``.
 
         Parameters
         ----------
         text : str
-            Terms joined by + and -; a factor stands before its term, with ``*`` between. A leading - minimizes.
+            Terms joined by + and -. A factor stands before its term, with ``*`` between them. A leading - minimizes.
         names : collection of str
-            The model's tensor names, which may themselves hold spaces, signs, dots and brackets: the longest one
-            that fits is taken, also where it looks like a function.
+            The names of the model's tensors, which may hold spaces, signs, dots and brackets. The longest name that fits is taken,
+            even where it looks like a function.
         moving : str
-            The tensor that moves; inside a function the word ``input`` stands for it, if no tensor is called so.
+            The tensor that moves. Inside a function the word ``input`` stands for it, unless a tensor has the name ``input``.
 
         Raises
         ------
         TargetError
-            If a term or a factor cannot be read, a function is unknown or has other arguments, or no term is given.
+            If a term or a factor cannot be read, if a function is unknown or has wrong arguments, or if no term is given.
 
         Examples
         --------
@@ -107,7 +107,7 @@ class Objective:
             elif terms:
                 raise TargetError(f"{text}: expected + or - before '{rest}'")
             factor = re.match(r"((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\*\s*", rest)
-            # A name may begin with "2*"; one that is a number alone, as old exporters give, hides no factor.
+            # A name may begin with "2*". A name that is a number alone, as old exporters write, is not taken in place of a factor.
             if factor and not any(rest.startswith(name) and len(name) >= factor.end() for name in ordered):
                 sign, rest = sign * float(factor.group(1)), rest[factor.end() :]
                 if math.isinf(sign):
@@ -131,12 +131,12 @@ class Objective:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """What every term reads, in order."""
+        """The targets that the terms read, in order."""
         return tuple(target for _, term in self.terms for target in term.targets)
 
     @property
     def members(self) -> int:
-        """How many restarts make a set that is shown together; 0 where each restart is its own."""
+        """How many restarts form a set that is shown together; 0 where each restart stands by itself."""
         return max(term.members for _, term in self.terms)
 
     @property
@@ -146,17 +146,17 @@ class Objective:
 
     @property
     def stands_still(self) -> bool:
-        """Whether it is climbed without random moves of the input."""
+        """Whether the objective is maximized without random moves of the input."""
         return any(term.stands_still for _, term in self.terms)
 
     @property
     def compares(self) -> bool:
-        """Whether the score of a restart depends on the others."""
+        """Whether the score of a restart depends on the other restarts."""
         return any(term.compares for _, term in self.terms)
 
     @property
     def alone(self) -> Objective | None:
-        """The terms that each restart has to itself; None where there are none."""
+        """The terms that do not compare restarts, as an objective; None where there are none."""
         own = tuple((weight, term) for weight, term in self.terms if not term.compares)
         return Objective(own) if own else None
 
@@ -166,29 +166,29 @@ class Objective:
         return any(isinstance(term, Interpolation) for _, term in self.terms)
 
     def settled(self, surroundings: Surroundings) -> Objective:
-        """Return the objective with what its terms need from outside the graph.
+        """Return the objective with the data from outside the graph that its terms need.
 
         Raises
         ------
         UsageError, DataError
-            If that is missing or does not fit.
+            If data are missing or do not fit.
         """
         return Objective(tuple((weight, term.settled(surroundings)) for weight, term in self.terms))
 
     @property
     def target(self) -> Target | None:
-        """The target, where the objective is nothing but one target's value."""
+        """The target, where the objective is the value of a single target."""
         if len(self.terms) == 1 and self.terms[0][0] == 1.0 and isinstance(self.terms[0][1], Activation):
             return self.terms[0][1].target
         return None
 
     def expand(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Objective, ...]:
-        """Replace ``*`` in an index: one objective for each place.
+        """Return an objective for each place that ``*`` in an index stands for.
 
         Parameters
         ----------
         shapes : mapping of str to tuple of int
-            The sizes after the batch of the tensors with a ``*``.
+            The sizes after the batch of the tensors whose index has a ``*``.
 
         Raises
         ------
@@ -203,7 +203,7 @@ class Objective:
         return tuple(self._aimed(starred[0], one) for one in starred[0].expand(shapes[starred[0].tensor]))
 
     def _aimed(self, before: Target, after: Target) -> Objective:
-        """Return the same sum with one target in another's place."""
+        """Return the same sum with one target replaced by another."""
         return Objective(
             tuple(
                 (weight, term.aimed([after if target == before else target for target in term.targets]))
@@ -217,10 +217,10 @@ class Objective:
         Parameters
         ----------
         tensors : mapping of str to Tensor
-            Each with the batch first.
+            The tensors, each with the batch as its first axis.
         samples : int, optional
-            How many there are, where one may make several rows of a tensor, as of a detector's boxes: a term is then the
-            mean over the rows.
+            The number of samples, for tensors in which a sample makes several rows, such as a detector's boxes. The value of a
+            term is then its mean over the rows.
         """
         scores = [weight * term(tensors) for weight, term in self.terms]
         if samples is not None:
@@ -257,7 +257,7 @@ class Objective:
 
 
 def _take_unknown(rest: str, text: str) -> tuple[str, str]:
-    """Split off an unknown name: up to the next sign that stands apart, so that the message can repeat it."""
+    """Return an unknown name, which reaches up to the next sign between spaces, and the rest, for a message that repeats it."""
     match = re.match(r"(.+?)\s*(?=\s[+-]\s|$)", rest)
     if not match:
         if not text.strip():
@@ -267,7 +267,7 @@ def _take_unknown(rest: str, text: str) -> tuple[str, str]:
 
 
 def _term(call: Call, names: Collection[str], moving: str) -> Term:
-    """Make the term that a function stands for."""
+    """Return the term of a function."""
     kind = FUNCTIONS.get(call.function)
     if kind is None:
         listed = ", ".join(one.signature for one in FUNCTIONS.values())
@@ -292,5 +292,5 @@ def _term(call: Call, names: Collection[str], moving: str) -> Term:
         except ValueError:
             options[name] = math.nan
         if not (math.isfinite(options[name]) and options[name] >= 0):
-            raise TargetError(f"{call.text}: {name} is '{number}'; a number of 0 or more is wanted, as in {name}=2")
+            raise TargetError(f"{call.text}: {name} is '{number}'; give a number of 0 or more, as in {name}=2")
     return kind(*values, **options)  # type: ignore[arg-type]  # what each place holds is said by `arguments`

@@ -1,4 +1,4 @@
-"""Terms that the input pays for roughness and contrast, to be subtracted: sums over the standardized input."""
+"""Regularizers, which are subtracted: sums over the standardized input that grow with its roughness or contrast."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from onnxviz.methods.objectives.terms import Term
 
 @dataclass(frozen=True)
 class Regularizer(Term):
-    """A sum over the input that moves, 0 in the middle of its range.
+    """A sum over the input that moves, which is 0 in the middle of its range.
 
-    A picture's range has length 1, so that weights compare with those published for pictures in 0 to 1; lucid takes
-    .25 of the variation, .05 of l1 and 1 of blur at 64 pixels.
+    The range of a picture has the length 1, so that weights compare with those published for pictures in 0 to 1. At 64 pixels lucid
+    uses the weights .25 for the variation, .05 for l1 and 1 for blur.
 
     Attributes
     ----------
     standard : Standard or None
-        The input's units; None until it is settled.
+        The units of the input; None until the term is settled.
     """
 
     standard: Standard | None = None
@@ -32,26 +32,26 @@ class Regularizer(Term):
     compares_neighbors: ClassVar[bool] = False
 
     def settled(self, surroundings: Surroundings) -> Regularizer:
-        """Take the input's units.
+        """Return the term with the units of the input.
 
         Raises
         ------
         UsageError
-            If the tensor is not the one that moves, or has no neighbors to compare.
+            If the tensor is not the input that moves, or if it has no axis with neighbors.
         """
         if self.target.tensor != surroundings.moving or surroundings.standard is None:
             raise UsageError(
-                f"{self}: speaks of the input that moves; write {self.function}(input) or "
+                f"{self}: {self.function} is about the input that moves; write {self.function}(input) or "
                 f"{self.function}({surroundings.moving})"
             )
         if self.compares_neighbors and not surroundings.standard.spatial:
             raise UsageError(
-                f"{self}: {surroundings.moving} has no axis along which neighbors belong together; try l1 or l2"
+                f"{self}: {surroundings.moving} has no axis along which neighbors belong together; use l1 or l2"
             )
         return replace(self, standard=surroundings.standard)
 
     def standardized(self, tensors: Mapping[str, Tensor]) -> tuple[Tensor, tuple[int, ...]]:
-        """Return what the index picks of the standardized input, and the axes along which neighbors belong together."""
+        """Return the part of the standardized input that the index picks, and the axes along which neighbors belong together."""
         if self.standard is None:
             raise self.unsettled()
         name = self.target.tensor
@@ -60,7 +60,7 @@ class Regularizer(Term):
 
 @dataclass(frozen=True)
 class TotalVariation(Regularizer):
-    """The absolute differences between neighbors (Rudin, Osher & Fatemi 1992; Mahendran & Vedaldi 2015)."""
+    """The sum of absolute differences between neighbors (Rudin, Osher & Fatemi 1992; Mahendran & Vedaldi 2015)."""
 
     function = "total_variation"
     signature = "total_variation(input)"
@@ -74,7 +74,7 @@ class TotalVariation(Regularizer):
 
 @dataclass(frozen=True)
 class L1(Regularizer):
-    """The absolute values: distances from the middle of the range."""
+    """The sum of absolute values, which are distances from the middle of the range."""
 
     function = "l1"
     signature = "l1(input)"
@@ -86,7 +86,7 @@ class L1(Regularizer):
 
 @dataclass(frozen=True)
 class L2(Regularizer):
-    """The squares (Simonyan, Vedaldi & Zisserman 2014)."""
+    """The sum of squares (Simonyan, Vedaldi & Zisserman 2014)."""
 
     function = "l2"
     signature = "l2(input)"
@@ -98,9 +98,9 @@ class L2(Regularizer):
 
 @dataclass(frozen=True)
 class Blur(Regularizer):
-    """Half the squared distance to a blurred copy that is held constant.
+    """Half the squared distance to a blurred copy of the input, which is held constant.
 
-    Its gradient is the input less its blurred copy: each step blurs a little (Nguyen, Yosinski & Clune 2015, in
+    The gradient is the input minus its blurred copy, so that each step blurs the input a little (Nguyen, Yosinski & Clune 2015, in
     lucid's form).
     """
 
@@ -115,13 +115,13 @@ class Blur(Regularizer):
 
 
 def blurred(values: Tensor, spatial: tuple[int, ...]) -> Tensor:
-    """Return weighted means over neighborhoods of 3 a side: 1 in the middle, 1/2 around it; nothing beyond the edge counts."""
+    """Return weighted means over neighborhoods of 3 a side, with weight 1 in the middle and 1/2 around it, within the edges."""
     ones = torch.ones_like(values)
     return (_box(values, spatial) + values) / (_box(ones, spatial) + ones)
 
 
 def _box(values: Tensor, spatial: tuple[int, ...]) -> Tensor:
-    """Sum over neighborhoods of 3 a side."""
+    """Return sums over neighborhoods of 3 a side."""
     for axis in spatial:
         size = values.shape[axis]
         edge = torch.zeros_like(values.narrow(axis, 0, 1))

@@ -1,4 +1,4 @@
-"""Which rows of a tensor are a sample's, where one sample makes several: boxes of all places, steps, directions."""
+"""The rows of a tensor that belong to a sample, where a sample makes several rows: a detector's boxes, steps, directions."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from torch import Tensor
 
 
 def rows_of(values: Tensor, places: Tensor, samples: int) -> Tensor:
-    """Return the rows that some samples make.
+    """Return the rows that belong to some of the samples.
 
     Parameters
     ----------
     values : (row, ...) Tensor
-        Of all samples, those of a sample beside each other.
+        The rows of all samples. The rows of a sample stand side by side.
     places : (n,) Tensor
-        Of the wanted samples.
+        The numbers of the wanted samples.
     samples : int
-        How many there are.
+        The number of samples.
 
     Returns
     -------
     Tensor
-        (n * rows of a sample, ...); where the samples do not share out the rows evenly, those at the places.
+        (n * rows of a sample, ...). Where the number of rows is no multiple of the number of samples, the rows at `places`.
 
     Examples
     --------
@@ -38,18 +38,18 @@ def rows_of(values: Tensor, places: Tensor, samples: int) -> Tensor:
 
 
 def shares(values: Tensor, groups: Sequence[Sequence[int]], samples: int) -> list[Tensor]:
-    """Return for each group of samples the rows that they make.
+    """Return the rows that belong to each group of samples.
 
-    All rows are split at once where they can be, so that a gradient fills the whole tensor once and not once for each group.
+    All rows are split at once where that is possible, so that a gradient fills the whole tensor once and not once for each group.
 
     Parameters
     ----------
     values : (row, ...) Tensor
-        Of all samples, as for `rows_of`.
+        The rows of all samples, as in `rows_of`.
     groups : sequence of sequences of int
-        The samples of each group; together all, each once.
+        The numbers of the samples in each group. Each sample is in one group.
     samples : int
-        How many there are.
+        The number of samples.
 
     Examples
     --------
@@ -69,19 +69,19 @@ def shares(values: Tensor, groups: Sequence[Sequence[int]], samples: int) -> lis
 
 
 def by_sample(scores: Tensor, samples: int) -> Tensor:
-    """Return one number per sample: the mean over the rows that it makes.
+    """Return one number per sample: the mean over the sample's rows.
 
     Parameters
     ----------
     scores : (row,) Tensor
-        One number per row, those of a sample beside each other.
+        One number per row. The rows of a sample stand side by side.
     samples : int
-        How many there are.
+        The number of samples.
 
     Returns
     -------
     Tensor
-        (samples,); the scores themselves where they cannot be shared out evenly.
+        (samples,). Where the number of rows is no multiple of the number of samples, the scores themselves.
 
     Examples
     --------
@@ -95,14 +95,14 @@ def by_sample(scores: Tensor, samples: int) -> Tensor:
 
 
 def first_rows(values: Tensor, copies: int) -> Tensor:
-    """Return the rows that the first of some copies of a sample makes, at least one.
+    """Return the rows that belong to the first of several copies of a sample, at least one row.
 
     Parameters
     ----------
     values : (row, ...) Tensor
-        Of all copies.
+        The rows of all copies.
     copies : int
-        How many there are.
+        The number of copies.
 
     Examples
     --------

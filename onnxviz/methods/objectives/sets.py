@@ -1,4 +1,4 @@
-"""Terms over the restarts of one target, which are then a set that is shown together."""
+"""Terms that compare the restarts of one target, which then form a set that is shown together."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from onnxviz.methods.objectives.terms import Term
 from onnxviz.target import Target
 
 REACH = 4
-"""Neighbors up to this far apart are aligned (lucid)."""
+"""The largest distance between two members of a series that are aligned (lucid)."""
 
 
 @dataclass(frozen=True)
 class Diversity(Term):
-    """How alike the restarts are: the sum over i != j of <G_i, G_j> / batch, to be subtracted.
+    """How alike the restarts are, to be subtracted: the sum over i != j of <G_i, G_j> / batch.
 
-    G is the Gram matrix of the channels over all positions, of norm 1. Olah et al., "Feature Visualization" (2017),
-    section Diversity; lucid subtracts 100 of it. Every member gets the set's number.
+    G is the Gram matrix of the channels over all positions, with norm 1. See Olah et al., "Feature Visualization" (2017), section
+    Diversity; lucid subtracts it with the weight 100. All members have the same number, that of the set.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Diversity(Term):
     compares = True
 
     def settled(self, surroundings: Surroundings) -> Diversity:
-        """Find the channels."""
+        """Return the term with the axis of the channels."""
         return replace(self, channel=surroundings.channel(self.target.tensor))
 
     def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -47,7 +47,7 @@ class Diversity(Term):
         features = features.reshape(*features.shape[:2], -1)
         batch, channels, positions = features.shape
         if positions < channels:
-            # <F F', G G'> = |F' G|^2: with few positions the channels' own matrix need not be held.
+            # <F F', G G'> = |F' G|^2, so that with few positions the large matrix of the channels is not needed.
             inner = torch.einsum("icp,jcq->ijpq", features, features).square().sum((2, 3))
         else:
             grams = (features @ features.transpose(1, 2)).flatten(1)
@@ -60,15 +60,15 @@ class Diversity(Term):
 
 @dataclass(frozen=True)
 class Alignment(Term):
-    """Minus how far neighboring restarts lie apart: -sum over d = 1..4 and i of mean((a_i - a_(i+d))^2) / 2^d.
+    """Minus the distances of neighboring restarts: -sum over d = 1..4 and i of mean((a_i - a_(i+d))^2) / 2^d.
 
-    It keeps the members of a series comparable (lucid). The input that moves counts in its standardized units. Every
-    member gets the set's number.
+    The term keeps the members of a series comparable (lucid). The input that moves is measured in its standardized units. All members
+    have the same number, that of the set.
 
     Attributes
     ----------
     standard : Standard or None
-        Of the input that moves; None for any other tensor.
+        The units of the input that moves; None for any other tensor.
     """
 
     standard: Standard | None = None
@@ -79,7 +79,7 @@ class Alignment(Term):
     compares = True
 
     def settled(self, surroundings: Surroundings) -> Alignment:
-        """Take the units, if it is the input that is aligned."""
+        """Return the term with the units of the input, if the input itself is aligned."""
         moves = self.target.tensor == surroundings.moving
         return replace(self, standard=surroundings.standard if moves else None)
 
@@ -97,15 +97,15 @@ class Alignment(Term):
 
 @dataclass(frozen=True)
 class Interpolation(Term):
-    """A passage from one target to another: the weights run from 1 and 0 to 0 and 1 along the restarts.
+    """A passage from one target to another: along the restarts the two weights run from 1 and 0 to 0 and 1.
 
-    Olah et al., "Feature Visualization" (2017), section Interaction between neurons. The restarts begin at the same
-    place, so that what tells one from the next is the weights.
+    See Olah et al., "Feature Visualization" (2017), section Interaction between neurons. All restarts begin at the same place, so
+    that they differ only in the weights.
 
     Attributes
     ----------
     other : Target
-        Where the passage ends.
+        The target at the end of the passage.
     """
 
     other: Target

@@ -1,4 +1,4 @@
-"""What the terms of an objective need besides the tensors they read: files, a real input's activations, the input's units."""
+"""Data from outside the graph that terms of an objective need: files, activations of a real input, the units of the input."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from onnxviz.methods.objectives.fixed_array import FixedArray
 
 @dataclass(frozen=True)
 class Standard:
-    """The units in which the elements of the moving input compare; those of its parameterization.
+    """The standardized units of the moving input, which are those of its parameterization.
 
     Attributes
     ----------
     middle, span : FixedArray
-        Broadcastable to a sample: the middle of the range and its length, or mean and deviation. An element whose span
-        is 0 never moves and counts as 0.
+        The middle and the length of the range, or mean and standard deviation; broadcastable to a sample. An element whose span is
+        0 never moves and counts as 0.
     spatial : tuple of int
-        The axes, batch counted, along which neighbors belong together.
+        The axes along which neighbors belong together, where the batch is axis 0.
     """
 
     middle: FixedArray
@@ -31,7 +31,7 @@ class Standard:
     spatial: tuple[int, ...] = ()
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Return (batch, *shape), 0 in the middle; a range has length 1 where the parameterization's span is its length."""
+        """Return (batch, *shape) inputs minus the middle, divided by the span."""
         middle, span = self.middle.beside(inputs), self.span.beside(inputs)
         moves = span != 0
         return torch.where(moves, (inputs - middle) / torch.where(moves, span, 1), 0)
@@ -39,22 +39,22 @@ class Standard:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Everything outside the graph that a term may ask for.
+    """All data from outside the graph that a term may need.
 
     Attributes
     ----------
     shapes : mapping of str to tuple of int
-        The sizes after the batch of every tensor that is aimed at.
+        The sizes after the batch of every tensor that a target names.
     channels : mapping of str to (int or None)
-        Which axis after the batch holds the channels; None where the graph does not tell.
+        The axis after the batch that holds a tensor's channels; None where the graph does not tell.
     files : mapping of str to ndarray
-        What the files named in the notation hold.
+        The arrays of the files that the notation names.
     references : mapping of str to ndarray
-        (*shape) activations of a real input, by tensor, computed by ONNX Runtime.
+        (*shape) activations of a real input by ONNX Runtime, for each tensor.
     moving : str
         The tensor that moves.
     standard : Standard or None
-        Its units.
+        The units of the tensor that moves.
     """
 
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

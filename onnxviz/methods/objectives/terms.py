@@ -1,4 +1,4 @@
-"""The summands of an objective as immutable data: what they share, a target's own value, and a layer's energy."""
+"""The terms of an objective as immutable data: their base, the value of a target, and the energy of a layer."""
 
 from __future__ import annotations
 
@@ -16,76 +16,76 @@ from onnxviz.target import Target
 
 @dataclass(frozen=True)
 class Term:
-    """One summand: which tensors it reads, and one number per sample.
+    """A term of an objective: it reads tensors and returns one number per sample.
 
     Attributes
     ----------
     target : Target
-        What it reads: all that the index picks, axes kept.
+        The tensor that the term reads, and the part of it that an index picks, with all axes kept.
     """
 
     target: Target
 
     function: ClassVar[str] = ""
-    """What it is called in the notation; nothing for a target's own value."""
+    """The name of the function in the notation; "" for the value of a target."""
     signature: ClassVar[str] = ""
-    """How it is written, for help and messages."""
+    """The function with its arguments, for help and messages."""
     arguments: ClassVar[tuple[str, ...]] = ("target",)
-    """What stands in its parentheses, in order: "target" or "file"."""
+    """The kinds of the arguments in order: "target" or "file"."""
     options: ClassVar[tuple[str, ...]] = ()
-    """Which numbers may follow, by name; fields of the same name hold them."""
+    """The names of the numbers that may follow the arguments. Fields of the same names hold them."""
     members: ClassVar[int] = 0
-    """How many restarts make a set that is shown together; 0 where each is its own."""
+    """How many restarts form a set that is shown together; 0 where each restart stands by itself."""
     compares: ClassVar[bool] = False
-    """Whether its number is one of the whole set, so that the restarts cannot be kept apart."""
+    """Whether the number is one of the whole set, so that restarts cannot be kept or dropped one by one."""
     is_value: ClassVar[bool] = False
-    """Whether it is made of targets' own values, so that a logit may stand for its probability."""
+    """Whether the term consists of values of targets, so that a logit may be maximized in place of its probability."""
     asks: ClassVar[bool] = True
-    """Whether it needs something from outside the graph, which `settled` gives it."""
+    """Whether the term needs data from outside the graph, which `settled` adds."""
     stands_still: ClassVar[bool] = False
-    """Whether random moves of the input would blur what it aims at, which lies at its own place."""
+    """Whether random moves of the input would blur the result, since the term compares position by position."""
     needs_example: ClassVar[bool] = False
-    """Whether it compares with what a real input does to the tensor."""
+    """Whether the term compares with the activation of a real input."""
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """All that it reads."""
+        """The targets that the term reads."""
         return (self.target,)
 
     @property
     def tensors(self) -> tuple[str, ...]:
-        """The names it reads."""
+        """The names of the tensors that the term reads."""
         return tuple(dict.fromkeys(target.tensor for target in self.targets))
 
     def aimed(self, targets: Sequence[Target]) -> Term:
-        """Return the same term of other targets."""
+        """Return the same term with other targets."""
         return replace(self, target=targets[0])
 
     def settled(self, surroundings: Surroundings) -> Term:
-        """Return the term with what it needs from outside the graph.
+        """Return the term with the data from outside the graph that it needs.
 
         Raises
         ------
         UsageError, DataError
-            If that is missing or does not fit.
+            If data are missing or do not fit.
         """
         return self
 
     def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Return a (batch,) tensor."""
+        """Return one number per sample, a (batch,) tensor."""
         raise NotImplementedError
 
     def picked(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Return what the target picks: (batch, *axes), at least one axis."""
+        """Return the part of the tensor that the target picks: (batch, *axes), with at least one axis."""
         values: Tensor = self.target.pick(tensors[self.target.tensor])
         return values.unsqueeze(1) if values.ndim == 1 else values
 
     def unsettled(self) -> UsageError:
-        """Return what is to be raised where a term is asked for a number too early."""
+        """Return the error for a term whose number is asked for before the term is settled."""
         return UsageError(f"{self}: needs data from outside the graph; settle the objective first")
 
     def _listed(self) -> list[str]:
-        """Return the arguments as they are written."""
+        """Return the arguments as a person writes them."""
         return [str(target) for target in self.targets]
 
     def __str__(self) -> str:
@@ -99,7 +99,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Activation(Term):
-    """A target's own value: the mean over what its index leaves (Olah et al. 2017: neuron, channel, class).
+    """The value of a target: the mean over the part that its index picks (Olah et al. 2017: neuron, channel, class).
 
     Examples
     --------
@@ -112,7 +112,7 @@ class Activation(Term):
     asks = False
 
     def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """Return the target's (batch,) values."""
+        """Return the target's values, (batch,)."""
         picked: Tensor = self.target.select(tensors[self.target.tensor])
         return picked
 
@@ -122,7 +122,7 @@ class Activation(Term):
 
 @dataclass(frozen=True)
 class Energy(Term):
-    """The mean of the squares: a layer's objective in Mordvintsev et al., "Inceptionism" (2015), known as DeepDream."""
+    """The mean of the squares, the objective of DeepDream for a layer (Mordvintsev et al., "Inceptionism", 2015)."""
 
     function = "energy"
     signature = "energy(TENSOR)"

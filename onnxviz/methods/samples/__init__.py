@@ -1,1 +1,1 @@
-"""What a data set says of units: scores, best samples, statistics, and maps on a plane."""
+"""Units over a data set: scores, best samples, statistics, and maps in a plane."""

@@ -1,4 +1,4 @@
-"""How strongly the units of a tensor answer one sample: mean, extremes, where the maximum lies."""
+"""The activity of the units of a tensor on one sample: mean, extremes, and the position of the maximum."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Activity:
-    """What one unit answers.
+    """The activity of one unit.
 
     Attributes
     ----------
     index : int
-        The unit's place along its axis.
+        The number of the unit along its axis.
     mean : float
-        Over all its positions: the value of the target that picks this unit.
+        The mean over all positions, which is the value of the target that picks this unit.
     strength : float
         The root mean square over its positions.
     low, high : float
-        Its extremes.
+        The lowest and the highest value.
     position : tuple of int
-        Where the highest value lies, along the other axes.
+        The position of the highest value along the other axes.
     """
 
     index: int
@@ -34,20 +34,21 @@ class Activity:
 
 
 def unit_activity(values: np.ndarray, axis: int) -> list[Activity]:
-    """Measure every unit of a tensor, the strongest first.
+    """Return the activity of every unit of a tensor, the strongest first.
 
-    Units with positions are ranked by the root mean square over them, units of a single value by that value.
+    Units with positions are ranked by their root mean square. Units with a single value are ranked by that value.
 
     Parameters
     ----------
     values : ndarray
-        One sample, without the batch. What is no number counts as the lowest.
+        The tensor for one sample, without the batch axis. A value that is no number counts as the lowest.
     axis : int
-        The axis that counts the units.
+        The axis of the units.
 
     Returns
     -------
     list of Activity
+        One for each unit.
 
     Examples
     --------
@@ -60,7 +61,7 @@ def unit_activity(values: np.ndarray, axis: int) -> list[Activity]:
         return []
     mean, low, high = flat.mean(1), flat.min(1), flat.max(1)
     strength = np.sqrt((flat**2).mean(1))
-    # A NaN would be the highest value to argmax.
+    # NaN is replaced, since argmax would take it for the highest value.
     highest = np.where(np.isnan(flat), -np.inf, flat).argmax(1)
     rank = mean if flat.shape[1] == 1 else strength
     order = np.argsort(-np.nan_to_num(rank, nan=-np.inf, posinf=np.inf, neginf=-np.inf), kind="stable")

@@ -1,4 +1,4 @@
-"""Which samples stand for a unit: those that drive it most, those that drive it least, and a spread between."""
+"""The samples that stand for a unit: those with the highest scores, those with the lowest, and some between."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _BINS = 32
 
 @dataclass(frozen=True)
 class Exemplars:
-    """Samples of a data set, by their numbers.
+    """The numbers of the samples that stand for a unit.
 
     Attributes
     ----------
     highest : tuple of int
-        The highest first; of equal scores the earlier sample.
+        The samples with the highest scores, the highest first. Of equal scores the earlier sample comes first.
     spread : tuple of int
-        At even steps of rank between the highest and the lowest, from high to low.
+        Samples at even steps of rank between the highest and the lowest, from high to low.
     lowest : tuple of int
-        The lowest first. In a small data set they may be among the highest.
+        The samples with the lowest scores, the lowest first. In a small data set they may be among the highest, too.
     """
 
     highest: tuple[int, ...]
@@ -31,22 +31,22 @@ class Exemplars:
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """How a unit's scores lie over a data set.
+    """The distribution of a unit's scores over a data set.
 
     Attributes
     ----------
     count : int
-        Of finite scores.
+        The number of finite scores.
     not_finite : int
-        Of the others.
+        The number of other scores.
     mean, std, low, high : float
-        NaN where there is no finite score.
+        Mean, standard deviation, minimum and maximum of the finite scores; NaN where there is none.
     zeros : float
         The share of scores that are exactly zero.
     percentiles : (7,) ndarray
-        At `PERCENTILES`, linear between neighbors.
+        The percentiles `PERCENTILES`, with linear interpolation.
     counts : (32,) ndarray of int
-        A histogram between `low` and `high`.
+        The counts of a histogram between `low` and `high`.
     """
 
     count: int
@@ -61,37 +61,37 @@ class Distribution:
 
     @property
     def constant(self) -> bool:
-        """Whether every sample scores the same, so that no sample stands out."""
+        """Whether all samples have the same score, so that no sample stands out."""
         return self.count > 0 and self.low == self.high
 
 
 def exemplars(scores: np.ndarray, k: int) -> Exemplars:
-    """Choose samples by their scores.
+    """Return the samples with the highest and the lowest scores, and some between.
 
     Parameters
     ----------
     scores : (sample,) ndarray
-        What is not finite is left out.
+        The scores. Scores that are not finite are left out.
     k : int
-        How many of each.
+        How many samples of each kind to return.
 
     Examples
     --------
     >>> exemplars(np.array([0.0, 5.0, 1.0, 4.0, 2.0, 3.0]), 1)
     Exemplars(highest=(1,), spread=(4,), lowest=(0,))
     """
-    # Falling, equal ones in their own order: by the mirrored array a stable sort from below would turn them round.
+    # A stable sort of the negated scores keeps the order of equal scores. Reversing a rising sort would reverse it.
     finite = np.flatnonzero(np.isfinite(scores))
     order = finite[np.argsort(-scores[finite], kind="stable")]
     rising = finite[np.argsort(scores[finite], kind="stable")]
     middle = order[k : max(k, len(order) - k)]
-    # The middles of k equal parts.
+    # The samples stand in the middles of k equal parts.
     steps = ((np.arange(min(k, len(middle))) + 0.5) * len(middle) / max(1, min(k, len(middle)))).astype(np.intp)
     return Exemplars(_numbers(order[:k]), _numbers(middle[steps]), _numbers(rising[:k]))
 
 
 def distribution(scores: np.ndarray) -> Distribution:
-    """Measure how scores lie, (sample,) ndarray."""
+    """Return the distribution of scores, (sample,) ndarray."""
     values = np.asarray(scores, np.float64)
     values = values[np.isfinite(values)]
     lost = len(scores) - len(values)
@@ -100,7 +100,7 @@ def distribution(scores: np.ndarray) -> Distribution:
         blank = np.full(len(PERCENTILES), nan)
         return Distribution(0, lost, nan, nan, nan, nan, 0.0, blank, np.zeros(_BINS, np.int64))
     low, high = float(values.min()), float(values.max())
-    # By shares of the range, since scores that differ in their last digits alone leave no numbers for edges between them.
+    # Bins are shares of the range. If scores differ only in their last digits, there are no numbers between them for the edges of bins.
     shares = (values - low) / (high - low) if high > low else np.full(len(values), 0.5)
     counts = np.bincount(np.minimum((shares * _BINS).astype(np.intp), _BINS - 1), minlength=_BINS)
     return Distribution(

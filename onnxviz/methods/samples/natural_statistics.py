@@ -1,4 +1,4 @@
-"""What real pictures, signals or volumes have in common: how their channels vary together and how their spectrum falls."""
+"""The statistics of real pictures, signals or volumes: the covariance of their channels and the slope of their spectrum."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from numpy.typing import NDArray
 from onnxviz.errors import DataError
 
 _NYQUIST = 0.5
-"""Cycles per pixel: no grid holds shorter waves."""
+"""The highest frequency that a grid can hold, in cycles per pixel."""
 
 _INTERPOLATED = 0.8
-"""Interpolation weakens the last fifth of what a coarser grid holds: a slope of 1 is then found as 1.1, with it as 1.2."""
+"""The share of a coarser grid's frequencies that is used, since interpolation weakens the rest. A slope of 1 is then measured as
+1.1; with all frequencies it would be 1.2."""
 
 
 @dataclass(frozen=True)
 class NaturalStatistics:
-    """What samples have in common.
+    """The statistics of samples.
 
     Attributes
     ----------
     count : int
-        How many samples there were.
+        The number of samples.
     covariance : (channel, channel) float64
-        Of the channels, over all places of all samples.
+        The covariance of the channels over all positions of all samples.
     slope : float or None
-        The spectrum's amplitudes fall as frequency to the power of minus this; None where no axis is long enough to tell.
+        The amplitudes of the spectrum fall as frequency to the power of minus this number; None where no axis is long enough.
     band : float
-        The highest frequency by which the slope is measured: cycles per pixel, or per sample of a signal.
+        The highest frequency that the slope is measured with, in cycles per pixel, or per sample of a signal.
     """
 
     count: int
@@ -45,27 +46,27 @@ def natural_statistics(
     axes: Sequence[str],
     span: float | NDArray[np.floating] = 1.0,
 ) -> NaturalStatistics:
-    """Measure samples, one at a time.
+    """Return the statistics of samples, which are read one at a time.
 
-    The slope is a straight line through the logarithm of the mean power over that of the frequency, rings of equal width on
-    the logarithmic scale, as van der Schaaf & van Hateren, "Modelling the power spectra of natural images" (1996), fit it.
-    Each sample is seen through a Hann window, without which its borders alone would make a spectrum of slope 1. What was
-    enlarged has no waves shorter than its own grid had; frequencies near and above that are left out.
+    The slope is that of a straight line through the logarithm of the mean power over the logarithm of the frequency, for rings of
+    equal width on the logarithmic scale, as in van der Schaaf & van Hateren, "Modelling the power spectra of natural images" (1996).
+    Each sample is multiplied with a Hann window, since its borders alone would make a spectrum of slope 1. A sample that was enlarged
+    has no frequencies above those of its own grid, so that these are left out.
 
     Parameters
     ----------
     samples : iterable of (ndarray, float)
-        Each of the same shape, without a batch; and the highest frequency that it holds, half a cycle per pixel at most,
-        less where it was enlarged.
+        The samples, all of one shape without a batch axis, each with the highest frequency that it holds: half a cycle per pixel,
+        or less where the sample was enlarged.
     axes : sequence of str
-        Their axes' names; "channel" is the channel, all others are spatial.
+        The names of the axes. The axis named "channel" is the channel; all others are spatial.
     span : number or array
-        Broadcastable to a sample; what values are divided by, so that channels of different ranges compare.
+        The number that values are divided by, so that channels of different ranges can be compared; broadcastable to a sample.
 
     Raises
     ------
     DataError
-        If there are none, or they differ in shape.
+        If there are no samples, or if samples differ in shape.
     """
     count = 0
     total: NDArray[np.float64] | None = None
@@ -80,7 +81,9 @@ def natural_statistics(
             radius = _radius(sizes)
             power, seen = np.zeros(radius.shape), np.zeros(radius.shape)
         if channels.shape != (len(total), *sizes):
-            raise DataError(f"a sample of shape {values.shape} stands beside others of another shape")
+            raise DataError(
+                f"a sample has the shape {values.shape}, and others have another shape; give samples of one shape"
+            )
         count += 1
         flat = channels.reshape(len(channels), -1)
         total += flat.mean(1)
@@ -107,15 +110,15 @@ def _hann(sizes: Sequence[int]) -> NDArray[np.float64]:
 
 
 def _radius(sizes: Sequence[int]) -> NDArray[np.float64]:
-    """Return the frequency of each place of a real spectrum, in cycles per pixel."""
+    """Return the frequency of each coefficient of a real spectrum, in cycles per pixel."""
     grids = np.meshgrid(*[np.fft.fftfreq(size) for size in sizes[:-1]], np.fft.rfftfreq(sizes[-1]), indexing="ij")
     radius: NDArray[np.float64] = np.sqrt(sum(grid**2 for grid in grids))
     return radius
 
 
 def _slope(power: NDArray[np.float64], radius: NDArray[np.float64], lowest: float, highest: float) -> float | None:
-    """Return half the slope of power over frequency; half, for it is the amplitude's that is asked for."""
-    # Below two periods there is the window itself; above half a cycle only the corners are left.
+    """Return the slope of the amplitude over frequency, which is half of that of the power."""
+    # Below two periods the window itself is measured. Above half a cycle per pixel only the corners of the grid have coefficients.
     edges = np.geomspace(lowest, highest, 13) if highest > lowest else np.empty(0)
     places, values = [], []
     for low, high in pairwise(edges):

@@ -1,4 +1,4 @@
-"""Points of many dimensions in a plane: principal components, t-SNE, UMAP; and how much of their neighborhoods is left."""
+"""Maps of high-dimensional codes in a plane, by principal components, t-SNE or UMAP, and the share of neighbors that they keep."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ Method = Literal["pca", "tsne", "umap"]
 
 _NEIGHBORS = 10
 _COMPONENTS = 50
-"""t-SNE is given at most so many principal components (van der Maaten and Hinton 2008)."""
+"""The most principal components that t-SNE is given (van der Maaten and Hinton 2008)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """Points in a plane.
+    """A map of codes in a plane.
 
     Attributes
     ----------
     points : (sample, 2) ndarray
-        Along the axes of a PCA in the codes' own units; of the other methods in units that mean nothing.
+        The places of the samples. Those of a PCA are in the codes' own units; those of other methods have no unit.
     method : str
-        How they were found.
+        The method that made the map.
     explained : tuple of float
-        Of a PCA, the share of the variance along each axis.
+        The share of the variance along each axis, for a PCA.
     kept : float
-        The share of each sample's nearest 10 in the plane whose codes are among its nearest 10 codes, or as near as these,
-        averaged; by chance it would be about 10 in the number of samples.
+        The share of a sample's 10 nearest neighbors in the plane whose codes are among its 10 nearest codes, or equally near; the
+        mean over all samples. By chance this share is about 10 divided by the number of samples.
     """
 
     points: np.ndarray
@@ -43,42 +43,43 @@ class Plane:
 
 
 def available(method: str) -> bool:
-    """Tell whether what a method needs is installed."""
+    """Return whether the package that a method needs is installed."""
     needed = {"tsne": "sklearn", "umap": "umap"}.get(method)
     return needed is None or find_spec(needed) is not None
 
 
 def project(codes: np.ndarray, method: Method, seed: int = 0) -> Plane:
-    """Lay codes out in a plane.
+    """Return a map of codes in a plane.
 
     Parameters
     ----------
     codes : (sample, feature) ndarray
-        Finite.
+        The codes, all finite.
     method : {"pca", "tsne", "umap"}
-        Principal components, each pointing to where its largest loading is positive; t-distributed stochastic neighbor
-        embedding (van der Maaten and Hinton 2008), started from them; uniform manifold approximation (McInnes et al. 2018).
+        Principal components, each with the sign that makes its largest loading positive; t-distributed stochastic neighbor embedding
+        (van der Maaten and Hinton 2008), which starts from the principal components; or uniform manifold approximation (McInnes et
+        al. 2018).
     seed : int
-        For the latter two.
+        The seed of t-SNE and UMAP.
 
     Raises
     ------
     DataError
-        There are fewer than three codes, or none differs from another.
+        If there are fewer than three codes, or if all codes are equal.
     UsageError
-        The method needs a package that is not installed.
+        If the method needs a package that is not installed.
     """
     codes = np.asarray(codes, np.float64)
     if len(codes) < 3:
         raise DataError(
-            f"a map wants three samples or more, and there {'is 1' if len(codes) == 1 else f'are {len(codes)}'}"
+            f"a map needs three samples or more, and there {'is 1' if len(codes) == 1 else f'are {len(codes)}'}"
         )
     if not available(method):
         package = {"tsne": "scikit-learn", "umap": "umap-learn"}[method]
         raise UsageError(f"`method` {method} needs {package}: pip install {package}, or take `method` pca")
     centered = codes - codes.mean(0)
     if not centered.any():
-        raise DataError("every sample has the same code here, so there is no map of them")
+        raise DataError("all samples have the same code, so that a map would show nothing; choose another tensor")
     components, shares = _principal(centered)
     explained: tuple[float, ...] = ()
     if method == "pca":
@@ -103,7 +104,7 @@ def _principal(centered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _tsne(components: np.ndarray, seed: int) -> np.ndarray:
     from sklearn.manifold import TSNE
 
-    # As scikit-learn scales its own start: t-SNE spreads out from a small one.
+    # scikit-learn scales its own start in the same way, since t-SNE spreads out from a small start.
     start = components[:, :2] if components.shape[1] > 1 else np.column_stack([components, np.zeros(len(components))])
     start = start / (start[:, 0].std() or 1.0) * 1e-4
     perplexity = min(30.0, (len(components) - 1) / 3)
@@ -119,7 +120,7 @@ def _umap(components: np.ndarray, seed: int) -> np.ndarray:
     import umap
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a seed keeps it from running in several threads
+        warnings.simplefilter("ignore")  # about the seed, which keeps UMAP from running in several threads
         found: np.ndarray = umap.UMAP(n_neighbors=min(15, len(components) - 1), random_state=seed).fit_transform(
             components
         )
@@ -127,17 +128,17 @@ def _umap(components: np.ndarray, seed: int) -> np.ndarray:
 
 
 def nearest(points: np.ndarray, k: int) -> np.ndarray:
-    """Return the numbers of the k points nearest to each, itself left out: (sample, k) ndarray, the nearest first."""
+    """Return the numbers of the k points nearest to each point, without the point itself: (sample, k), the nearest first."""
     found = [np.argsort(distances, axis=1, kind="stable")[:, :k] for _, distances in _distances(points)]
     return np.concatenate(found)
 
 
 def _distances(points: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield the squared distances of some points at a time to all; to itself, a point is infinitely far."""
+    """Yield the squared distances of some points at a time to all points; the distance of a point to itself is infinite."""
     points = np.asarray(points, np.float64)
     points = points - points.mean(0)
     squares = (points**2).sum(1)
-    # What is equal shall be equally far: rounding, which the squares' size tells, would order it.
+    # Distances are rounded, so that equal distances are exactly equal. The error of a distance grows with the squares.
     grain = 1e-12 * (float(squares.max()) or 1.0)
     step = max(1, (1 << 24) // len(points))
     for start in range(0, len(points), step):
@@ -149,7 +150,7 @@ def _distances(points: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
 
 
 def _kept(codes: np.ndarray, points: np.ndarray) -> float:
-    """Return the share of the neighbors in the plane that are no farther as codes than the tenth nearest code is."""
+    """Return the share of neighbors in the plane whose codes are at most as far as the tenth nearest code."""
     k = min(_NEIGHBORS, len(codes) - 1)
     after = nearest(points, k)
     shares = []
@@ -162,12 +163,14 @@ def _kept(codes: np.ndarray, points: np.ndarray) -> float:
 def agreement(codes: np.ndarray, labels: np.ndarray) -> float:
     """Return the share of samples whose nearest code belongs to a sample with the same label.
 
-    Where several codes are equally near, as those of a tree are, their shares count.
+    Where several codes are equally near, as codes of a tree often are, the share of them with the same label counts.
 
     Parameters
     ----------
     codes : (sample, feature) ndarray
+        The codes.
     labels : (sample,) ndarray
+        The labels.
     """
     shares = []
     for rows, distances in _distances(codes):

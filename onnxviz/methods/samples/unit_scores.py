@@ -1,4 +1,4 @@
-"""The values of many targets at once: every unit of a tensor over a batch, without a loop over units or samples."""
+"""The scores of many targets at once: all units of a tensor over a batch, without a loop over units or samples."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from onnxviz.errors import DataError
 from onnxviz.target import EACH, Target
 
 _BITS = 16
-"""Of a place along one axis, where a position of several is kept in one number."""
+"""The bits for the position along one axis, where a position along several axes is packed into one number."""
 
 
 @dataclass(frozen=True)
 class UnitScores:
-    """A target, or with ``*`` all targets of a pattern, as one function of a batch.
+    """A function from a batch to the scores of a target, or of all targets of a pattern with ``*``.
 
     Attributes
     ----------
     pattern : Target
-        As it is written: conv1[*], logits[3], conv1[:, 5, 5].
+        The pattern as a person writes it: conv1[*], logits[3], conv1[:, 5, 5].
     shape : tuple of int
-        The tensor's, after the batch; axes that no ``*`` stands for may differ from batch to batch.
+        The shape of the tensor after the batch. Axes without a ``*`` may differ in length from batch to batch.
     highest : bool
-        Whether the maximum over what is left counts, and not the mean, which is the target's own value.
+        Whether a score is the maximum over a unit's positions. If not, it is the mean, which is the value of the target.
     """
 
     pattern: Target
@@ -39,12 +39,12 @@ class UnitScores:
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
-        """One for each column of the scores."""
+        """The targets, one for each column of the scores."""
         return self.pattern.expand(self.shape)
 
     @cached_property
     def _entries(self) -> tuple[Any, ...]:
-        """An entry for every axis after the batch."""
+        """The index with an entry for every axis after the batch."""
         index: list[Any] = list(self.pattern.index)
         if Ellipsis in index:
             at = index.index(Ellipsis)
@@ -53,11 +53,11 @@ class UnitScores:
 
     @cached_property
     def free(self) -> tuple[int, ...]:
-        """The axes, the batch not counted, that a unit has several places along."""
+        """The axes along which a unit has several positions, counted without the batch."""
         return tuple(axis for axis, entry in enumerate(self._entries) if isinstance(entry, slice))
 
     def __call__(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Score a batch.
+        """Return the scores of a batch.
 
         Parameters
         ----------
@@ -67,14 +67,14 @@ class UnitScores:
         Returns
         -------
         scores : (sample, unit) float32
-            As `Target.select` gives them, or the maxima.
+            The means, as `Target.select` returns them, or the maxima.
         places : (sample, unit) uint64, or None
-            Where the maximum lies, to be read by `position`; None where a unit has one place only.
+            The position of each maximum, which `position` reads; None where a unit has a single position.
 
         Raises
         ------
         DataError
-            The tensor has another number of units than in the batches before.
+            If the tensor has another number of units than in the batches before.
         """
         entries = self._entries
         if values.ndim != 1 + len(self.shape) or any(
@@ -100,20 +100,20 @@ class UnitScores:
         if self.highest:
             scores = np.take_along_axis(flat, places[:, :, None], 2)[:, :, 0]
         else:
-            # One pass at the memory's speed; a product by BLAS would set threads spinning that take the processor from the model.
+            # This passes once over the memory. A matrix product by BLAS would start threads that take processor time from the model.
             shares = np.full(count, 1 / count, np.float32)
             scores = np.einsum("ij,j->i", flat.reshape(-1, count), shares).reshape(len(values), units)
         return scores, _packed(places, free)
 
     def position(self, unit: int, packed: int) -> tuple[int, ...]:
-        """Return the tensor's index, the batch not counted, of a unit's maximum.
+        """Return the index of a unit's maximum in the tensor, without the batch axis.
 
         Parameters
         ----------
         unit : int
-            The column.
+            The column of the scores.
         packed : int
-            As the call above gave it.
+            The number from `places`.
         """
         entries = self._entries
         own = iter(_unravelled(unit, [self.shape[axis] for axis, entry in enumerate(entries) if entry is EACH]))
@@ -133,7 +133,7 @@ class UnitScores:
 
 
 def _unravelled(number: int, sizes: Sequence[int]) -> list[int]:
-    """Return the place along each axis of an element counted in C order."""
+    """Return the position along each axis of an element whose number is counted in C order."""
     places = []
     for size in reversed(sizes):
         number, place = divmod(number, size)
@@ -142,12 +142,12 @@ def _unravelled(number: int, sizes: Sequence[int]) -> list[int]:
 
 
 def _is_forward(entry: slice) -> bool:
-    """Whether a slice's places do not depend on how long the axis is."""
+    """Return whether the positions of a slice are the same for every length of the axis."""
     return (entry.start or 0) >= 0 and (entry.stop is None or entry.stop >= 0) and (entry.step or 1) > 0
 
 
 def _packed(places: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
-    """Put the places along several axes into one number, whatever the axes' sizes, so that it needs no shape to be read."""
+    """Return the positions along several axes packed into one number, which can be read without knowing the sizes of the axes."""
     if len(sizes) == 1:
         return places.astype(np.uint64)
     packed = np.zeros(places.shape, np.uint64)

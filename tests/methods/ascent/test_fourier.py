@@ -183,7 +183,7 @@ def test_a_small_picture_can_be_as_sharp_as_it_likes() -> None:
         ((3, 8), "channel length", {"std": 0.0}, "std above 0"),
         ((1, 8), "channel length", {"colors": "rgb"}, "3 × 3 do not fit 1"),
         ((3, 8), "channel length", {"colors": "xyz"}, "rgb, bgr"),
-        ((2, 8), "channel length", {"colors": [[0.0, 0.0], [0.0, 0.0]]}, "all are 0"),
+        ((2, 8), "channel length", {"colors": [[0.0, 0.0], [0.0, 0.0]]}, "all values are 0"),
         ((0, 8), "channel length", {}, "no elements"),
     ],
 )

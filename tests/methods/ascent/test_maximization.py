@@ -398,7 +398,7 @@ def test_an_input_that_is_not_reached_is_named() -> None:
         (2, {"steps": 0}, {}, "`steps` 0, `rate` 0.1: each must be above 0"),
         (2, {"rate": float("nan")}, {}, "`rate` nan: each must be above 0"),
         (2, {}, {"batch_size": 0}, "`batch_size` 0: must be above 0"),
-        (2, {"optimizer": "lbfgs"}, {"transform": Shift((), 0.1)}, "stands still"),
+        (2, {"optimizer": "lbfgs"}, {"transform": Shift((), 0.1)}, "takes no random transforms"),
         (2, {"optimizer": "cma"}, {}, "`optimizer` cma: takes no gradient"),
     ],
 )

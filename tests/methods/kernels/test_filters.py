@@ -93,7 +93,7 @@ def test_oriented_operators(kernel, kind, orientation):
         ),
         (BINOMIAL, "blob", "positive blob"),
         (-gaussian(7, 1.5), "blob", "negative blob"),
-        (np.eye(3)[1][:, None] * np.eye(3)[1], "impulse", "hands its input through"),
+        (np.eye(3)[1][:, None] * np.eye(3)[1], "impulse", "passes its input unchanged"),
         (np.ones((3, 3)), "flat", "a mean over its window"),
         (SADDLE, "mixed", "mixed"),
     ],
@@ -306,7 +306,12 @@ def test_descriptions_are_written_as_json():
 @pytest.mark.parametrize(
     ("kernels", "color", "error", "message"),
     [
-        (np.ones(3), None, DataError, r"kernels of shape \[3\]; \(filter, channel\) and up to three spatial axes"),
+        (
+            np.ones(3),
+            None,
+            DataError,
+            r"kernels of shape \[3\] cannot be described; give \(filter, channel\) and up to three spatial axes",
+        ),
         (np.ones((1, 0, 3, 3)), None, DataError, r"kernels of shape \[1, 0, 3, 3\]"),
         (
             np.full((2, 1, 3, 3), np.nan),
@@ -318,9 +323,9 @@ def test_descriptions_are_written_as_json():
             np.ones((1, 1, 3, 3)),
             "rgb",
             UsageError,
-            "color 'rgb' for kernels of 1 channels; rgb for 3, bgr for 3, gray for 1 would do",
+            "color 'rgb' does not fit kernels of 1 channels; give rgb for 3, bgr for 3, gray for 1, or none",
         ),
-        (np.ones((1, 3, 3, 3)), "cmyk", UsageError, "color 'cmyk' for kernels of 3 channels"),
+        (np.ones((1, 3, 3, 3)), "cmyk", UsageError, "color 'cmyk' does not fit kernels of 3 channels"),
     ],
 )
 def test_refusals(kernels, color, error, message):

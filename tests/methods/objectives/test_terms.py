@@ -245,12 +245,12 @@ def test_what_does_not_fit_is_said(text: str, error: type[Exception], words: str
 def test_a_vector_has_no_neighbors() -> None:
     standard = Standard(FixedArray(np.zeros(3)), FixedArray(np.ones(3)))
     for text in ("total_variation(x)", "blur(x)"):
-        with pytest.raises(UsageError, match="try l1 or l2"):
+        with pytest.raises(UsageError, match="use l1 or l2"):
             Objective.parse(text, ["x"]).settled(Surroundings(moving="x", standard=standard))
 
 
 def test_a_real_input_that_leaves_the_tensor_at_0_cannot_be_followed() -> None:
-    with pytest.raises(DataError, match="nothing to follow"):
+    with pytest.raises(DataError, match="is 0 everywhere"):
         Objective.parse("like(a)", ["a"]).settled(Surroundings(references={"a": np.zeros((2, 3))}))
 
 
