@@ -217,9 +217,8 @@ def trilu(input: Tensor, k: Int = 0, *, upper: int = 1) -> Tensor:
     `k` moves the diagonal to the right.
     """
     rows, columns = input.shape[-2:]
-    diagonal = max(
-        -rows, min(columns, k or 0)
-    )  # a diagonal further away has the same result, but may not fit torch's integer
+    # A diagonal further away has the same result, but may not fit torch's integer.
+    diagonal = max(-rows, min(columns, k or 0))
     return input.triu(diagonal) if upper else input.tril(diagonal)
 
 

@@ -60,9 +60,8 @@ def _bias(
     """
     hidden_score = _HIDDEN if filter_value is None else filter_value
     bias = attention_bias
-    if mask is not None and not (
-        mask.ndim == 2 and mask.shape[1] == 1 < keys
-    ):  # a mask with a single column stands for no mask
+    # A mask with a single column stands for no mask.
+    if mask is not None and not (mask.ndim == 2 and mask.shape[1] == 1 < keys):
         hidden = _hidden_keys(mask, like.shape[0], queries, keys)
         padding = hidden.to(like.dtype) * hidden_score
         bias = padding if bias is None else bias + padding
