@@ -34,7 +34,7 @@ def cases(samples, tmp_path_factory):
         "attribute": ["attribute", samples / "wine.onnx", samples / "wine_class_1.csv", "-m", "gradient"],
         "report": [
             *("report", samples / "wine.onnx", "--tensors", "logits", "--steps", "2", "--restarts", "1"),
-            *("--overwrite", "-o", tmp_path_factory.mktemp("reports") / "wine"),
+            *("--budget", "none", "--overwrite", "-o", tmp_path_factory.mktemp("reports") / "wine"),
         ],
     }
 

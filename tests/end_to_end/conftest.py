@@ -14,6 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+from onnxviz.formats import score_store
+from onnxviz.pages import data_shards
 
 APART = {"seconds.json", "data/seconds.js"}
 """What was measured of time: the only files of a report that may differ."""
@@ -32,10 +36,10 @@ sys.exit(run(sys.argv[1:]))
 
 @pytest.fixture(scope="session")
 def start() -> Callable[..., subprocess.Popen]:
-    """Start the command line in a process of its own, in one thread."""
+    """Start the command line in a process of its own, in one thread; with small shards a program may be run before it."""
 
-    def begin(*words: object, small_shards: bool = False) -> subprocess.Popen:
-        program = ["-c", SMALL_SHARDS] if small_shards else ["-m", "onnxviz"]
+    def begin(*words: object, small_shards: bool = False, before: str = "") -> subprocess.Popen:
+        program = ["-c", before + SMALL_SHARDS] if small_shards else ["-m", "onnxviz"]
         command = [sys.executable, *program, *map(str, words)]
         settled = {**os.environ, "OMP_NUM_THREADS": "1"}
         return subprocess.Popen(command, env=settled, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -68,13 +72,32 @@ def scored() -> Callable[[Path], int]:
     return count
 
 
-@pytest.fixture
-def many_digits(samples, tmp_path) -> Path:
+@pytest.fixture(scope="session")
+def many_digits(samples, tmp_path_factory) -> Path:
     """Pictures enough for some hundred shards."""
     digits = np.load(samples / "digits_held_out.npy")
-    path = tmp_path / "many.npy"
+    path = tmp_path_factory.mktemp("data") / "many.npy"
     np.save(path, np.concatenate([digits * np.float32(1 - number / 100) for number in range(24)]))
     return path
+
+
+@pytest.fixture(scope="session")
+def whole_report(cli, samples, many_digits, tmp_path_factory) -> tuple[tuple[object, ...], Path]:
+    """The words of a report with data, and the folder that this process makes by them, in one thread and undisturbed."""
+    short = ("--steps", 12, "--units", 24, "--budget", "none", "--tensors", "relu?")
+    words = ("report", samples / "digits.onnx", many_digits, *short)
+    folder = tmp_path_factory.mktemp("whole") / "report"
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(data_shards, "_MOST", 64)
+        patched.setattr(score_store, "_PATIENCE", 0.0)
+        torch.set_num_threads(1)
+        try:
+            outcome = cli(*words, "-o", folder)
+        finally:
+            torch.set_num_threads(threads)
+    assert outcome.code == 0, outcome.err
+    return words, folder
 
 
 class _Page(HTMLParser):

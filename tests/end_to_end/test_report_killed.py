@@ -2,57 +2,92 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-KILLS = 3
+DEATH = """
+import os, signal, sys, threading
+from pathlib import Path
+from onnxviz.formats.score_store import ScoreStore
+
+word, count, units = {word!r}, {count}, Path({units!r})
+commit, reached = ScoreStore.commit, threading.Event()
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def look_on():
+    reached.wait()
+    die()
+
+def committed(store):
+    if len(store.seen) < count:
+        commit(store)
+    elif word == "before its scores are on the disk":
+        die()
+    else:
+        reached.set()
+        commit(store)
+
+def renamed(event, arguments):
+    place = Path(arguments[1]) if event == "os.rename" else Path()
+    if place.suffix == ".png" and units in place.parents and len(list(units.rglob("*.png"))) >= count:
+        die() if word == "before a picture takes its name" else reached.set()
+
+threading.Thread(target=look_on, daemon=True).start()
+if word in {data!r}:
+    ScoreStore.commit = committed
+else:
+    sys.addaudithook(renamed)
+"""
+"""
+Kills the program by what it has written: so many samples' scores, or so many pictures of units. It dies at a step of its work,
+or a thread kills it while its work goes on, somewhere after that step.
+"""
+
+DATA = ("before its scores are on the disk", "while its scores are written")
+SEARCH = ("before a picture takes its name", "while pictures are written")
 
 
-def files(folder: Path) -> int:
-    return sum(1 for path in folder.rglob("*") if path.is_file())
+def pictures(folder: Path) -> int:
+    return len(list((folder / "units").rglob("*.png")))
 
 
 def test_killed_over_its_data_and_over_its_units_it_ends_at_the_same_bytes(
-    start, samples, tmp_path, report_content, opens, scored, many_digits
+    start, tmp_path, report_content, opens, scored, whole_report
 ) -> None:
-    short = ("--steps", 12, "--units", 24, "--budget", "none", "--tensors", "relu?")
-    words = ("report", samples / "digits.onnx", many_digits, *short)
-    whole = start(*words, "-o", tmp_path / "whole", small_shards=True)
-    _, said = whole.communicate(timeout=300)
-    assert whole.returncode == 0, said
-    total, first, last = scored(tmp_path / "whole"), 10, files(tmp_path / "whole")
+    words, whole = whole_report
+    total = scored(whole)
     assert total == 24 * 360
     partial = tmp_path / "parts.partial"
     random = np.random.default_rng(1)
-    passing, searching = random.integers(1, total * 3 // 4, KILLS), random.integers(first, last * 3 // 4, 2)
-
-    def kill_when(true: Callable[[], bool]) -> None:
+    moments = {
+        **dict(zip(DATA, sorted(random.integers(1, total * 3 // 4, len(DATA))), strict=True)),
+        **dict(zip(SEARCH, sorted(random.integers(1, pictures(whole) * 3 // 4, len(SEARCH))), strict=True)),
+    }
+    for word, moment in moments.items():
         more = ["--resume"] if partial.exists() else []
-        running = start(*words, "-o", tmp_path / "parts", *more, small_shards=True)
-        while running.poll() is None and not ((partial / "index.html").exists() and true()):
-            time.sleep(0.002)
-        running.kill()
-        _, said = running.communicate()
+        # What is there already was not enough.
+        count = max(moment, 1 + (scored(partial) if word in DATA else pictures(partial)))
+        death = DEATH.format(word=word, count=count, units=str(partial / "units"), data=DATA)
+        running = start(*words, "-o", tmp_path / "parts", *more, small_shards=True, before=death)
+        _, said = running.communicate(timeout=300)
         assert running.returncode == -9, said
         opens(partial)
         assert not (tmp_path / "parts").exists()
-
-    for moment in sorted(passing):
-        enough = max(moment, scored(partial) + 1)
-        kill_when(lambda enough=enough: scored(partial) >= enough)
-        assert scored(partial) < total  # it was in the middle of the pass
-    for moment in sorted(searching):
-        kill_when(lambda moment=moment: scored(partial) == total and files(partial) >= moment)
+        if word in DATA:
+            assert scored(partial) < total  # it was in the middle of the pass
+        else:
+            assert scored(partial) == total
+            assert pictures(partial) < pictures(whole)
     ended = start(*words, "-o", tmp_path / "parts", "--resume", small_shards=True)
     _, said = ended.communicate(timeout=300)
     assert ended.returncode == 0, said
     assert not partial.exists()
     opens(tmp_path / "parts")
-    assert report_content(tmp_path / "parts") == report_content(tmp_path / "whole")
+    assert report_content(tmp_path / "parts") == report_content(whole)
     # A check that cannot fail would tell nothing: half a page is no page.
     page = tmp_path / "parts" / "index.html"
     text = page.read_text("utf-8")
