@@ -271,7 +271,15 @@ class _Builder:
         for place, argument in enumerate(arguments):
             convert = step.converter(place)
             if convert is not None and isinstance(argument, torch.Tensor):
-                arguments[place] = convert(argument)
+                try:
+                    arguments[place] = convert(argument)
+                except (
+                    RuntimeError,
+                    ValueError,
+                    TypeError,
+                    OverflowError,
+                ) as error:  # three numbers where one is wanted
+                    raise step.refusal([argument], error) from None
         return step
 
     def _attributes(
