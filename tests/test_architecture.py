@@ -24,7 +24,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "model.graph": ({*GROUND, "model.graph"}, {"torch", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "model.expectations": (
-        {*GROUND, "model.graph", "model.expectations"},
+        {*GROUND, "model.graph", "model.expectations", "model.operators.shapes.allocation"},
         {"torch", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
     ),
     "model.tensors": (

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from onnxviz.errors import TargetError
+from onnxviz.errors import EvaluationError, TargetError
 from onnxviz.target import EACH, Index, Target
 
 NUMBERS = st.integers(-9, 9)
@@ -139,3 +139,12 @@ def test_picking_keeps_the_axes_and_selecting_is_its_mean(text: str) -> None:
     assert picked.ndim == 4
     np.testing.assert_array_equal(picked.reshape(2, -1).mean(1), target.select(array))
     np.testing.assert_array_equal(target.pick(torch.tensor(array)).numpy(), picked)
+
+
+@pytest.mark.parametrize("make", [np.zeros, torch.zeros])
+def test_a_tensor_that_is_empty_at_an_input_is_told_of(make) -> None:
+    with pytest.raises(
+        EvaluationError, match=r"^boxes\[\.\.\., 3\]: boxes is empty at this input \(0x1\); other inputs"
+    ):
+        Target.parse("boxes[..., 3]").select(make((0, 4)))
+    assert Target.parse("boxes").select(make((0,))).shape == (0,)

@@ -153,6 +153,13 @@ def test_names_that_stand_twice_are_refused() -> None:
         onnxviz.load(proto)
 
 
+def test_an_output_without_a_name_is_refused() -> None:
+    proto = nodes(helper.make_node("Dropout", ["x"], ["y", ""]))
+    proto.graph.output[0].name = ""
+    with pytest.raises(ModelError, match="nothing makes its output ''"):
+        onnxviz.load(proto)
+
+
 def test_a_graph_without_outputs_is_refused() -> None:
     proto = nodes(helper.make_node("Relu", ["x"], ["y"]))
     del proto.graph.output[:]

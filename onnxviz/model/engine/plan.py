@@ -12,7 +12,8 @@ from onnxviz.errors import EvaluationError, OnnxvizError
 from onnxviz.model.operators.declaration import Declaration, Node
 
 # What torch and Python raise when an operator meets values it cannot take.
-_REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, NotImplementedError, ZeroDivisionError, OverflowError)
+_REFUSALS = (RuntimeError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, AssertionError)
+"""What Python, numpy and torch raise where values are not what an operator takes; an optional input left out is None."""
 
 _HOST_ELEMENTS = 1024
 """Integer tensors of at most one axis and this many elements stay on the CPU: they are shapes and indices, soon Python numbers.
@@ -93,7 +94,15 @@ class Step:
         for place, argument in enumerate(self.arguments):
             convert = self.converter(place)
             if convert is not None and isinstance(argument, torch.Tensor):
-                self.arguments[place] = convert(argument)
+                try:
+                    self.arguments[place] = convert(argument)
+                except (
+                    RuntimeError,
+                    ValueError,
+                    TypeError,
+                    OverflowError,
+                ) as error:  # three numbers where one is wanted
+                    raise self.refusal([argument], error) from None
 
     @property
     def inner(self) -> Iterator[Body]:
@@ -116,9 +125,8 @@ class Step:
         arguments = self.arguments
         if self.reads:
             arguments = arguments.copy()
-            for place, position, convert in self.reads:
-                value = environment[position]
-                arguments[place] = value if convert is None or value is None else convert(value)
+            for place, position, _ in self.reads:
+                arguments[place] = environment[position]
         keywords = self.keywords
         if self.bodies:
             keywords = {
@@ -129,6 +137,9 @@ class Step:
         if redirect is not None:
             function = redirect(self.declaration) or function
         try:
+            for place, _, convert in self.reads:
+                if convert is not None and arguments[place] is not None:
+                    arguments[place] = convert(arguments[place])
             if device.type != "cpu" and len(_places(arguments)) > 1:
                 self.settle(device)
                 arguments = _together(arguments, device, self.declaration.host_numbers)
@@ -141,11 +152,15 @@ class Step:
             located.located = True  # type: ignore[attr-defined]  # named once, by the innermost node
             raise located from None
         except _REFUSALS as error:
-            shapes = ", ".join(_describe(argument) for argument in arguments)
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            located = EvaluationError(f"{self.label} refuses its inputs ({shapes}): {reason}")
+            located = self.refusal(arguments, error)
             located.located = True  # type: ignore[attr-defined]  # as above
             raise located from error
+
+    def refusal(self, arguments: Sequence[Any], error: Exception) -> EvaluationError:
+        """Return what to tell of an operator that does not take its inputs."""
+        shapes = ", ".join(_describe(argument) for argument in arguments)
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return EvaluationError(f"{self.label} refuses its inputs ({shapes}): {reason}")
 
     def settle(self, device: torch.device) -> None:
         """Move the constants to a device for good, since a copy at each run makes the host wait for the device."""

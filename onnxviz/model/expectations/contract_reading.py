@@ -7,7 +7,7 @@ called one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from onnx import TensorProto
 
@@ -98,12 +98,20 @@ def contract(model: Graph, name: str) -> InputContract:
     for look in _LOOKS:
         if found.bounded or (found.kind != "image" and found.mean):
             break
-        found = look(model, found)
+        found = _seen(look, model, found)
     if found.kind == "signal" and not found.bounded:
         note = "nothing in the file tells the range: -1 to 1 is assumed, as of sound"
         return found.with_note(note, low=(-1.0,), high=(1.0,))
-    found = found if found.bounded or found.kind != "image" else assumed(model, found)
-    return from_channel_means(model, found)
+    found = found if found.bounded or found.kind != "image" else _seen(assumed, model, found)
+    return _seen(from_channel_means, model, found)
+
+
+def _seen(look: Callable[[Graph, InputContract], InputContract], model: Graph, found: InputContract) -> InputContract:
+    """Return what a piece of evidence says: nothing where a damaged file holds numbers that fit nowhere."""
+    try:
+        return look(model, found)
+    except (ValueError, TypeError, LookupError, ArithmeticError):
+        return found
 
 
 def _kind(model: Graph, info: TensorInfo) -> InputContract:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, NodeProto
 
-from onnxviz.errors import TargetError, UsageError
+from onnxviz.errors import ModelError, TargetError, UsageError
 from onnxviz.model.graph.graph import Graph
 from onnxviz.model.graph.structure import read_by
 
@@ -219,7 +219,10 @@ def _layer(model: Graph, node: NodeProto, place: int) -> FirstLayer:
         return FirstLayer(layer, node.op_type, f"{layer}: coefficients", coefficients.reshape(rows, -1), ("Attribute",))
     weight = node.input[place]
     path = origin(model, weight)
-    values = np.asarray(model.weight(weight)).astype(np.float64)
+    held = np.asarray(model.weight(weight))
+    groups = int(attributes.get("group", 1))
+    _check(layer, node.op_type, weight, held, groups)
+    values = held.astype(np.float64)
     if node.op_type in ("QLinearConv", "QLinearMatMul", "QGemm"):
         by_rows = node.op_type == "QLinearConv" or bool(attributes.get("transB", 0))
         axis = 0 if by_rows else values.ndim - 1
@@ -228,7 +231,6 @@ def _layer(model: Graph, node: NodeProto, place: int) -> FirstLayer:
     elif node.op_type in ("ConvInteger", "MatMulInteger"):
         axis = 0 if node.op_type == "ConvInteger" else values.ndim - 1
         values = _dequantize(model, values, "", node.input[3] if len(node.input) > 3 else "", axis)
-    groups = int(attributes.get("group", 1))
     if node.op_type == "ConvTranspose":
         values = _turned(values, groups)
     elif node.op_type in ("RNN", "GRU", "LSTM"):
@@ -243,6 +245,20 @@ def _layer(model: Graph, node: NodeProto, place: int) -> FirstLayer:
         kept = [size for size in values.shape[2:] if size > 1] or [1]
         values = values.reshape(*values.shape[:2], *(kept if len(kept) < values.ndim - 2 else values.shape[2:]))
     return FirstLayer(layer, node.op_type, weight, np.ascontiguousarray(values), path, groups)
+
+
+def _check(layer: str, operator: str, weight: str, values: np.ndarray, groups: int) -> None:
+    """Refuse a weight of which no kernels can be made."""
+    if values.dtype == object:
+        raise ModelError(f"{layer}: its weight '{weight}' holds text; {operator} takes numbers")
+    least = 3 if operator in _CONVOLUTIONS else 1
+    if values.ndim < least or values.size == 0:
+        shape = "x".join(map(str, values.shape)) or "no axes"
+        raise ModelError(
+            f"{layer}: its weight '{weight}' has the shape {shape}; {operator} takes one of {least} axes or more"
+        )
+    if groups < 1 or (operator in _CONVOLUTIONS and values.shape[0] % groups):
+        raise ModelError(f"{layer}: its {values.shape[0]} channels cannot be parted into {groups} groups")
 
 
 def _turned(values: np.ndarray, groups: int) -> np.ndarray:

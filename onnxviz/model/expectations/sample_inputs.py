@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
-from onnxviz.errors import UsageError
+from onnxviz.errors import AllocationError, UsageError
 from onnxviz.model.expectations.compared import compared_number
 from onnxviz.model.expectations.contract_reading import contract, settle
 from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
 from onnxviz.model.graph.graph import Graph
+from onnxviz.model.operators.shapes.allocation import MOST_ELEMENTS
 
 _INTEGERS: dict[int, type[np.integer[Any]]] = {
     TensorProto.INT64: np.int64,
@@ -91,9 +93,17 @@ def settled_shape(
     ------
     UsageError
         If a given shape contradicts the file's.
+    AllocationError
+        If the input would have more than `MOST_ELEMENTS` elements.
     """
     info = model.require(name)
-    return settle(info.shape or (), dict(dims), contract(model, name).kind, shapes.get(name))
+    shape = settle(info.shape or (), dict(dims), contract(model, name).kind, shapes.get(name))
+    if math.prod(shape) > MOST_ELEMENTS:
+        raise AllocationError(
+            f"the input '{name}' has the shape {'x'.join(map(str, shape))}, {math.prod(shape):,} elements; "
+            f"at most {MOST_ELEMENTS:,} are allowed"
+        )
+    return shape
 
 
 def _bound(model: Graph, name: str) -> int:

@@ -62,7 +62,7 @@ def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[s
         raise ModelError(f"the input '{twice}' stands twice in the file; a graph needs one for each name")
     given = {*names, *constants}
     ordered = structure.in_order(list(graph.node), given)
-    made = {name for node in ordered for name in node.output} | given
+    made = {name for node in ordered for name in node.output if name} | given
     if not graph.output:
         raise ModelError("its graph has no output")
     for value in graph.output:

@@ -14,7 +14,6 @@ import os
 import select
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -24,8 +23,8 @@ from onnxviz.errors import ModelError
 _MEMORY = 2 << 30
 """Bytes that the work may take, on top of what the process holds."""
 
-_PATIENCE = 6
-"""Times the processor's seconds that the work may take by the clock, on a machine that does other things as well."""
+_STILL = 5.0
+"""Seconds for which a copy may sleep before it counts as stuck."""
 
 _DONE, _REFUSED = b"+", b"-"
 
@@ -50,22 +49,27 @@ def survive(work: Callable[[], bytes], what: str, seconds: float = 20) -> bytes:
     if not sys.platform.startswith("linux"):
         return work()
     reading, writing = os.pipe()
+    collecting = gc.isenabled()
     try:
+        # A session of ONNX Runtime that the copy collected would wait for threads that the copy does not have.
+        gc.disable()
         with warnings.catch_warnings():
             # Python warns of forks beside threads; the copy touches nothing that another thread could hold.
             warnings.simplefilter("ignore", DeprecationWarning)
             process = os.fork()
+        if not process:
+            _work_and_leave(work, writing, seconds)
     except OSError:  # no process or no memory is left for a copy
         os.close(reading)
         os.close(writing)
         return work()
-    if not process:
-        os.close(reading)
-        _work_and_leave(work, writing, seconds)
+    finally:
+        if collecting:
+            gc.enable()
     os.close(writing)
-    answer, status = b"", -1
+    answer, status, stuck = b"", -1, False
     try:
-        answer = _read(reading, _PATIENCE * seconds)
+        answer, stuck = _read(reading, process)
     finally:
         os.close(reading)
         with contextlib.suppress(ProcessLookupError):
@@ -76,6 +80,8 @@ def survive(work: Callable[[], bytes], what: str, seconds: float = 20) -> bytes:
         return answer[1:]
     if answer[:1] == _REFUSED:
         raise ModelError(answer[1:].decode("utf-8", "replace"))
+    if stuck:
+        return work()  # it waits for a thread that the copy does not have
     raise ModelError(f"{what} {_end(status, seconds)} on it; the file is damaged, or made to do harm")
 
 
@@ -84,7 +90,6 @@ def _work_and_leave(work: Callable[[], bytes], writing: int, seconds: float) -> 
     import resource  # not on every system
 
     try:
-        gc.disable()  # no finalizer of the original's objects may run here
         faulthandler.disable()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         limit = round(seconds)
@@ -110,16 +115,30 @@ _HUNGRY = 77
 """Exit code of a copy that ran out of memory."""
 
 
-def _read(reading: int, seconds: float) -> bytes:
-    """Return all that comes through a pipe, until it is closed or the time is up."""
+def _read(reading: int, process: int) -> tuple[bytes, bool]:
+    """Return all that a copy writes until it ends, and whether it sleeps for good: a loop ends by its bound of processor time."""
     parts: list[bytes] = []
-    ends = time.monotonic() + seconds
-    while select.select([reading], [], [], max(0.0, ends - time.monotonic()))[0]:
-        part = os.read(reading, 1 << 20)
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
-    return b""
+    before = ""
+    while True:
+        if select.select([reading], [], [], _STILL)[0]:
+            part = os.read(reading, 1 << 20)
+            if not part:
+                return b"".join(parts), False
+            parts.append(part)
+            continue
+        state, spent = _activity(process)
+        if state == "S" and spent == before:
+            return b"", True
+        before = spent if state == "S" else ""
+
+
+def _activity(process: int) -> tuple[str, str]:
+    """Return whether a process runs or sleeps, as Linux writes it, and the time that it has taken."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    except OSError:  # it has ended: the pipe tells so at once
+        return "", ""
+    return fields[0], " ".join(fields[11:13])
 
 
 def _end(status: int, seconds: float) -> str:

@@ -233,7 +233,7 @@ def test_a_wrong_number_of_axes_is_named() -> None:
 @pytest.mark.parametrize(
     ("node", "words"),
     [
-        (onnx.helper.make_node("Conv", ["x"], ["y"]), "lacks its input 'W'"),
+        (onnx.helper.make_node("Conv", ["x"], ["y"]), "has no input 2, 'W', which Conv of opset 11 needs"),
         (onnx.helper.make_node("Cast", ["x"], ["y"]), "lacks its attribute 'to'"),
     ],
 )

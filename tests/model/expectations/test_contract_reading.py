@@ -298,3 +298,27 @@ def test_a_signal_of_unknown_range_is_assumed_to_be_sound() -> None:
     told = contract(model(["N", 1, 100], node("Conv", "x w"), metadata={"input_range": "[-3, 3]"}, w=kernels), "x")
     assert (told.low, told.high) == ((-3.0,), (3.0,))
     assert "assumed" not in told.evidence[-1]
+
+
+def _trees_without_values() -> onnx.NodeProto:
+    one = node(
+        "TreeEnsemble",
+        "x",
+        domain="ai.onnx.ml",
+        nodes_splits=numpy_helper.from_array(column(0.5, 1.5), "splits"),
+    )
+    one.attribute[0].t.raw_data = b""
+    return one
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        node("Scaler", "x", domain="ai.onnx.ml", offset=[1.0, 2.0, 3.0, 4.0], scale=[1.0, 2.0]),
+        _trees_without_values(),
+    ],
+    ids=lambda one: one.op_type,
+)
+def test_evidence_that_is_damaged_counts_for_nothing(damaged: onnx.NodeProto) -> None:
+    found = contract(model(["N", 4], damaged), "x")
+    assert (found.kind, found.bounded) == ("vector", False)

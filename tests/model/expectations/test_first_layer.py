@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import onnxviz
-from onnxviz.errors import TargetError, UsageError
+from onnxviz.errors import ModelError, TargetError, UsageError
 from onnxviz.model.expectations.first_layer import first_layer
 from onnxviz.model.model import Model
 
@@ -263,3 +263,21 @@ def test_a_layer_is_found_by_its_weight_or_by_what_it_makes() -> None:
 def test_a_network_without_layers_says_so() -> None:
     with pytest.raises(UsageError, match="no convolution or matrix with constant weights"):
         first_layer(model(node("Relu", "x"), shape=[1, 3]))
+
+
+@pytest.mark.parametrize(
+    ("one", "weight", "words"),
+    [
+        (node("ConvTranspose", "x w"), np.ones(3, np.float32), "has the shape 3; ConvTranspose takes one of 3 axes or more"),
+        (node("Conv", "x w"), np.float32(1).reshape(()), "has the shape no axes; Conv takes one of 3 axes or more"),
+        (node("Conv", "x w"), np.ones((0, 1, 3), np.float32), "has the shape 0x1x3"),
+        (node("ConvTranspose", "x w", group=0), np.ones((2, 1, 3), np.float32), "its 2 channels cannot be parted into 0 groups"),
+        (node("ConvTranspose", "x w", group=3), np.ones((2, 1, 3), np.float32), "its 2 channels cannot be parted into 3 groups"),
+        (node("Conv", "x w"), np.array([[["a"]]], object), "holds text; Conv takes numbers"),
+    ],
+)  # fmt: skip
+def test_a_weight_of_which_no_kernels_can_be_made_is_told_of(one, weight, words) -> None:
+    damaged = model(one, shape=[1, 2, 8], w=weight)
+    with pytest.raises(ModelError, match=words):
+        first_layer(damaged)
+    assert onnxviz.load(damaged.original).inputs["x"].shape == (1, 2, 8)

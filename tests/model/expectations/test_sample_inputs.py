@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import onnxviz
-from onnxviz.errors import UsageError
+from onnxviz.errors import AllocationError, UsageError
 from onnxviz.methods.devices import choose_device
 from onnxviz.model.expectations.resting import rest, resting_input
 from onnxviz.model.expectations.sample_inputs import feed, random_input, settled_shape
@@ -110,3 +110,10 @@ def test_devices_are_chosen_by_name() -> None:
             choose_device(name)
     with pytest.raises(UsageError, match="CUDA devices; take `device` cpu"):
         choose_device("cuda:99")
+
+
+def test_an_input_of_a_size_that_no_memory_holds_is_refused() -> None:
+    text = '<ir_version: 8, opset_import: ["" : 17]> g (float[2, 65536, 65536] x) => (float[2, 65536, 65536] y) { y = Relu(x) }'
+    model = onnxviz.load(onnx.parser.parse_model(text))
+    with pytest.raises(AllocationError, match=r"^the input 'x' has the shape 2x65536x65536, 8,589,934,592 elements"):
+        settled_shape(model, "x", {}, {})

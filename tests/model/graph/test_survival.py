@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import signal
@@ -46,24 +47,45 @@ def _hungry() -> bytes:
         held.append(bytes(1 << 28))  # zeros that no one touches are never laid out
 
 
-def _sleeping() -> bytes:
-    time.sleep(60)
-    return b""
-
-
 @pytest.mark.parametrize(
     ("work", "words"),
     [
         (lambda: os.kill(os.getpid(), signal.SIGSEGV), r"the work dies \(SIGSEGV\) on it"),
         (lambda: os.kill(os.getpid(), signal.SIGFPE), r"the work dies \(SIGFPE\) on it"),
         (_endless, "the work takes more than 1 s on it"),
-        (_sleeping, "the work takes more than 1 s on it"),
         (_hungry, "the work takes more than 2 GiB of memory on it"),
     ],
 )
 def test_a_death_is_told_of_in_a_sentence(work, words: str) -> None:
     with pytest.raises(ModelError, match=words):
         survive(work, "the work", seconds=1 if work is not _hungry else 60)
+
+
+def test_a_copy_that_only_waits_counts_for_nothing() -> None:
+    here = os.getpid()
+
+    def work() -> bytes:
+        if os.getpid() != here:
+            time.sleep(60)
+        return b"here"
+
+    assert survive(work, "the work") == b"here"
+
+
+def test_a_copy_collects_no_garbage_of_the_original() -> None:
+    class Garbage:
+        def __del__(self) -> None:
+            if os.getpid() != here:
+                time.sleep(60)
+
+    here = os.getpid()
+    assert gc.isenabled()
+    for _ in range(20):
+        held = Garbage()
+        held.itself = held
+        del held
+        assert survive(lambda: bytes(len([[] for _ in range(5000)])), "the work", seconds=5)
+    assert gc.isenabled()
 
 
 def _negative_size():
