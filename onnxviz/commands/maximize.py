@@ -116,7 +116,7 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
     type=click.Choice(["adam", "nadam", "lbfgs", "cma"]),
     help="The search method; cma needs no gradient. [default: adam; nadam with maco; cma if no gradient reaches the input]",
 )
-@click.option("--no-transforms", is_flag=True, help="Search without random shifts of the input.")
+@click.option("--no-transforms", is_flag=True, help="Search without moving the input at random.")
 @click.option(
     "--save-every",
     metavar="N",

@@ -157,7 +157,11 @@ def _sizes(name: str, text: str) -> tuple[int, ...]:
 model_argument = click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON document on stdout.")
 seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The seed of all random numbers."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The seed of all random numbers. The same seed gives the same result.",
 )
 device_option = click.option(
     "--device",
@@ -201,7 +205,11 @@ shape_option = click.option(
 
 _CONTRACT = (
     click.option(
-        "--range", "value_range", metavar="LO,HI", type=Numbers(), help="The lowest and highest value of the input."
+        "--range",
+        "value_range",
+        metavar="LO,HI",
+        type=Numbers(),
+        help="The lowest and highest value of the input, in the model's own units.",
     ),
     click.option("--mean", type=Numbers(), help="The mean of the normalization, for pictures in 0 to 1."),
     click.option("--std", type=Numbers(), help="The standard deviation of the normalization, for pictures in 0 to 1."),

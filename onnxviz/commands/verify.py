@@ -48,7 +48,7 @@ def verify(terminal: Terminal, /, **options: Any) -> int:
 
     If a tensor diverges, the exit code is 3 and the first such tensor is named. If a tensor differs, each operator before it is
     run again on ONNX Runtime's own values. If every operator then agrees, the layers have only amplified rounding errors. Such
-    a tensor is listed with its error, but it is not a divergence.
+    a tensor is listed with its error, even if it is an output, but it is not a divergence.
 
     \b
     Example:
