@@ -1,4 +1,4 @@
-"""The command line's door: the verbs, and the one place where an error becomes a message and an exit code."""
+"""The command line: its verbs, and the place where every error becomes a message and an exit code."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from onnxviz.supervision import supervised
 from onnxviz.version import __version__
 
 _VERBS = {
-    "inspect": "what is in this file, and which tensors can be aimed at",
-    "verify": "is the differentiable copy the shipped model?",
-    "filters": "the first layer's weights, read straight from the file",
-    "maximize": "an input that drives a target as high as it will go",
-    "activations": "how a real input activates a tensor",
-    "examples": "the samples of a data set that drive a target most, and least",
-    "embed": "how a data set lies in the space of a tensor, on a plane",
-    "attribute": "which parts of a real input drive a target",
-    "report": "everything above in one page, offline, resumable",
+    "inspect": "list what is in a model, and which tensors can be targets",
+    "verify": "check that torch computes the same as ONNX Runtime",
+    "filters": "draw the filters of the first layer",
+    "maximize": "find the input with the highest score for a target",
+    "activations": "show what a real input does inside the model",
+    "examples": "find the samples with the highest and lowest scores",
+    "embed": "show on a map which samples are similar inside the model",
+    "attribute": "show which parts of an input matter for a target",
+    "report": "put all of this into one page that works offline",
 }
 
 
 class _Verbs(click.Group):
-    """Imports a verb when it is asked for, so that ``--help`` costs nothing."""
+    """The verbs; the module of a verb is imported when the verb runs, so that ``--help`` is fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -52,12 +52,12 @@ class _Verbs(click.Group):
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-v", "--verbose", is_flag=True, help="Say more on stderr; show tracebacks of unexpected errors.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="Print more on stderr, with the traceback of an unexpected error.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no notes and no progress on stderr.")
 @click.version_option(__version__, prog_name="onnxviz")
 @click.pass_context
 def onnxviz(ctx: click.Context, verbose: bool, quiet: bool) -> None:
-    """Show what an exported neural network has learned, from its ONNX file alone.
+    """Show what a neural network has learned. Only its ONNX file is needed.
 
     \b
     Example:
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def command_line(words: Sequence[str]) -> int:
-    """Run the command line in a process of its own, whose death is told of, and return its exit code."""
+    """Run the command line in a child process and return its exit code; if the child dies, print a message."""
 
     def work() -> int:
         if _verbose(words):
@@ -92,10 +92,11 @@ def command_line(words: Sequence[str]) -> int:
 
 
 def keep_freed_memory() -> None:
-    """Have the process keep what it frees for what it needs next, where the C library is GNU's.
+    """Let the process keep freed memory for its next allocation, if the C library is GNU's.
 
-    A pass through a network frees and wants the same hundreds of megabytes over and over. Given back to the system each time they
-    come anew page by page: a sheet of 64 units took 31 s so, and 27 s without, at a tenth more memory.
+    A pass through a network frees and allocates the same hundreds of megabytes again and again. If the memory goes back to the
+    system each time, it returns page by page: a sheet of 64 units took 31 s so. With kept memory the sheet took 27 s and a tenth
+    more memory.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -111,7 +112,7 @@ def keep_freed_memory() -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    In the main thread, SIGTERM ends a run as Ctrl-C does, with exit code 143. Afterwards the former handler is back.
+    In the main thread, SIGTERM ends a run as Ctrl-C does, with exit code 143. The earlier handler is restored afterwards.
     """
     with Termination() as termination:
         try:
@@ -121,7 +122,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    """Run the command line; every error but an interruption becomes a message and an exit code."""
+    """Run the command line and turn every error except an interruption into a message and an exit code."""
     context: click.Context | None = None
     try:
         # Not `onnxviz.main`: it would turn a closed pipe into a failure before it could be told from one.

@@ -1,1 +1,1 @@
-"""What one types: a verb per file, thin; `options` holds every shared option, `terminal` all that is printed."""
+"""The command line: a thin module for each verb, `options` for the shared options, `terminal` for all printing."""

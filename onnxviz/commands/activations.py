@@ -1,4 +1,4 @@
-"""``onnxviz activations``: what a real input does inside the model, computed by ONNX Runtime."""
+"""``onnxviz activations``: shows what a real input does inside the model, computed by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -28,30 +28,31 @@ _LISTED = 10
 @click.command()
 @model_argument
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
-@target_option("What to look at: 'conv1', 'conv1[12]', 'logits'; may be given several times. [default: the outputs]")
+@target_option("The tensor to show: 'conv1', 'conv1[12]', 'logits'; may be given several times. [default: the outputs]")
 @data_options
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     default=8,
     show_default=True,
-    help="Look at this many samples at most, the first ones.",
+    help="The largest number of samples; the first ones are taken.",
 )
 @click.option(
     "--top",
     type=click.IntRange(min=1),
     default=_LISTED,
     show_default=True,
-    help="List this many of the strongest units.",
+    help="The number of strongest units to list.",
 )
 @output_options
 @json_option
 @click.pass_obj
 def activations(terminal: Terminal, /, **options: Any) -> int:
-    """Show how INPUT, a picture, sound, array or table, activates tensors of MODEL.
+    """Show how INPUT activates tensors of MODEL.
 
-    A row of an array or table is picked as FILE#7, several as FILE#0:4. Computed by ONNX Runtime on the untouched model.
-    With -o a picture per sample and target, arrays.npz and result.json are written.
+    INPUT is a picture, a sound, an array or a table. FILE#7 selects a row of an array or table, and FILE#0:4 several rows.
+    ONNX Runtime computes all values on the untouched model. -o writes a picture for each sample and target, arrays.npz and
+    result.json.
 
     \b
     Examples:

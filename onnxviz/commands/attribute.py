@@ -1,4 +1,4 @@
-"""``onnxviz attribute``: which parts of a real input drive a target."""
+"""``onnxviz attribute``: shows which parts of a real input matter for a target."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @model_argument
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @target_option(
-    "What to explain: 'logits[281]', 'conv1[12, 5, 5]', 'logits[2] - logits[5]'; may be given several times. "
+    "The target to explain: 'logits[281]', 'conv1[12, 5, 5]', 'logits[2] - logits[5]'; may be given several times. "
     "[default: the class of the highest score]"
 )
 @click.option(
@@ -45,44 +45,57 @@ if TYPE_CHECKING:
     metavar="METHOD",
     multiple=True,
     type=click.Choice([*METHODS, "all"]),
-    help=f"One of {', '.join(METHODS)}; may be given several times; all takes what suits the model. "
-    "[default: integrated-gradients; where no gradient passes, shapley or occlusion]",
+    help=f"One of {', '.join(METHODS)}; may be given several times. all takes every method that suits the model. "
+    "[default: integrated-gradients; for models without a gradient, shapley or occlusion]",
 )
 @click.option(
     "--wrt",
     metavar="NAME",
-    help="The tensor that is explained: an input, or any float tensor inside the graph. [default: what INPUT feeds]",
+    help="The tensor whose parts are explained: an input, or a float tensor inside the graph. [default: the input that INPUT feeds]",
 )
 @click.option(
     "--baseline",
     metavar="zero|mean|blur|FILE",
-    help="What stands for an absent part. [default: the mean of pictures, signals and known features; else zero]",
+    help="The value of an absent part. [default: the mean for pictures, signals and known features; else zero]",
 )
-@click.option("--layer", metavar="TENSOR", help="Grad-CAM's tensor. [default: the last with places before the target]")
 @click.option(
-    "--steps", type=click.IntRange(min=1), help="Of the integral. [default: as many, and where, as bring it within 1 %]"
+    "--layer",
+    metavar="TENSOR",
+    help="The tensor for Grad-CAM. [default: the last tensor before the target that has positions]",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    help="The number of steps of the integral. [default: enough for an error of 1 %]",
 )
 @click.option(
     "--samples",
     type=click.IntRange(min=2),
-    help="Masks of rise [1000], orders of shapley [25], noise of smoothgrad [32].",
+    help="The number of masks of rise [1000], of orders of shapley [25], of noisy copies of smoothgrad [32].",
 )
-@click.option("--window", type=click.IntRange(min=1), help="The side of occlusion's window, in pixels or samples.")
+@click.option("--window", type=click.IntRange(min=1), help="The side of the window of occlusion, in pixels or samples.")
 @click.option(
-    "--literal", is_flag=True, help="Explain a probability itself, not the logit before its Softmax or Sigmoid."
+    "--literal",
+    is_flag=True,
+    help="Explain a probability itself. Without it, the logit before the Softmax or Sigmoid is explained.",
 )
-@click.option("--names", metavar="FILE", type=click.Path(path_type=Path), help="A vector's feature names, one a line.")
+@click.option(
+    "--names",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A file with the name of a vector's feature in each line.",
+)
 @click.option(
     "--data",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Real samples of a vector: their mean is the baseline.",
+    help="Real samples of a vector. Their mean is the baseline.",
 )
 @click.option(
     "--vocab",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The tokens' names, one a line, the first that of token 0.",
+    help="A file with the name of a token in each line; the first line names token 0.",
 )
 @label_option
 @set_option
@@ -95,12 +108,14 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def attribute(terminal: Terminal, /, **options: Any) -> int:
-    """Tell which parts of INPUT drive a target of MODEL.
+    """Show which parts of INPUT matter for a target of MODEL.
 
-    INPUT is a picture, a sound, an array or a table, of which the first row counts, or the one that FILE#7 picks; several
-    inputs take a file each, as NAME=FILE.
-    Each result states how the score falls as the most important parts are deleted, and rises as they are inserted, by
-    ONNX Runtime on the untouched model, beside the same for chance. With -o a picture, arrays.npz and result.json are written.
+    INPUT is a picture, a sound, an array or a table. The first row is explained; FILE#7 selects another row. A model with
+    several inputs takes a file for each: NAME=FILE.
+
+    ONNX Runtime checks each explanation on the untouched model: how far the score falls when the most important parts are
+    deleted first, and how far it rises when they are inserted first. The same numbers are given for chance. -o writes a
+    picture, arrays.npz and result.json.
 
     \b
     Examples:
@@ -141,7 +156,7 @@ def _show(console: Console, document: dict[str, Any]) -> None:
 
 
 def _place(one: dict[str, Any], several: bool) -> str:
-    """Return where a value stands: by name, or by index; with the input where there are several."""
+    """Return the place of a value, by name or by index; with the input, if there are several inputs."""
     text = one["name"] or f"[{', '.join(map(str, one['place']))}]"
     return f"{one['input']}{'' if text.startswith('[') else ' '}{text}" if several else text
 

@@ -1,4 +1,4 @@
-"""``onnxviz embed``: how a data set lies in the space of a tensor, on a plane."""
+"""``onnxviz embed``: shows on a map which samples of a data set are similar inside the model."""
 
 from __future__ import annotations
 
@@ -26,33 +26,37 @@ if TYPE_CHECKING:
 @click.command()
 @model_argument
 @click.argument("data", metavar="DATA")
-@target_option("The tensor whose codes are shown, or a part of it: 'features', 'relu3[0:16]'.", required=True)
+@target_option("The tensor whose values are compared, or a part of it: 'features', 'relu3[0:16]'.", required=True)
 @click.option(
     "--method",
     type=click.Choice(["pca", "tsne", "umap"]),
-    help="How the codes are laid out. [default: tsne where scikit-learn is installed, else pca]",
+    help="The method that draws the map. [default: tsne if scikit-learn is installed, else pca]",
 )
-@click.option("--flat", is_flag=True, help="Keep every position of a spatial tensor, instead of its channels' means.")
+@click.option(
+    "--flat",
+    is_flag=True,
+    help="Keep every position of a spatial tensor. Without it, positions are averaged.",
+)
 @click.option(
     "--samples",
     "most",
     type=click.IntRange(min=3),
     default=2000,
     show_default=True,
-    help="Of a larger data set, show so many samples, drawn by the seed.",
+    help="The largest number of samples. From a larger data set, random samples are drawn.",
 )
-@click.option("--no-thumbnails", is_flag=True, help="Show points, also of pictures.")
+@click.option("--no-thumbnails", is_flag=True, help="Show points instead of small pictures.")
 @data_options
 @seed_option
 @output_options
 @json_option
 @click.pass_obj
 def embed(terminal: Terminal, /, **options: Any) -> int:
-    """Show how the samples of DATA lie in the space of a tensor of MODEL.
+    """Show on a map which samples of DATA are similar in a tensor of MODEL.
 
-    Each sample's code is what ONNX Runtime computes there on the untouched model, spatial tensors averaged over space. With -o
-    the map is written as map.png (with thumbnails of pictures, in the colors of --color COLUMN or of the subfolders) and as
-    map.csv, and the codes in arrays.npz.
+    The code of a sample is the value of the tensor, computed by ONNX Runtime on the untouched model. Spatial tensors are
+    averaged over their positions. Samples with similar codes lie close together on the map. -o writes the map as map.png and
+    map.csv, and the codes as arrays.npz. The map has thumbnails of pictures. --color COLUMN or the subfolders give the colors.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``onnxviz examples``: the samples of a data set that drive a target most, and least."""
+"""``onnxviz examples``: finds the samples of a data set with the highest and lowest scores for a target."""
 
 from __future__ import annotations
 
@@ -29,42 +29,48 @@ _LISTED = 64
 @model_argument
 @click.argument("data", metavar="DATA")
 @target_option(
-    "What is ranked by: 'conv1[*]' (every unit), 'logits[3]', a sum; may be given several times.", required=True
+    "The target that scores the samples: 'conv1[*]' (every unit), 'logits[3]', a sum; may be given several times.",
+    required=True,
 )
 @click.option(
-    "-k", "k", type=click.IntRange(min=1), default=9, show_default=True, help="How many samples of each kind."
+    "-k",
+    "k",
+    type=click.IntRange(min=1),
+    default=9,
+    show_default=True,
+    help="The number of highest, of spread and of lowest samples.",
 )
 @click.option(
     "--at",
     type=click.Choice(["mean", "max"]),
     default="mean",
     show_default=True,
-    help="What ranks a unit with many positions: its mean, which is the target's own value, or its maximum.",
+    help="The score of a unit with many positions: the mean over the positions (the target's own value), or the maximum.",
 )
 @click.option(
     "--with",
     "synthetic",
     metavar="DIR",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A result folder of maximize: its picture of a target is shown beside the target's samples.",
+    help="A result folder of maximize. Its pictures are shown beside the samples of the same target.",
 )
 @click.option(
     "--sheets",
     type=click.IntRange(min=0),
     default=100,
     show_default=True,
-    help="Draw sheets of this many targets at most; all of them are in the tables.",
+    help="The largest number of sheets. The tables hold all targets.",
 )
 @data_options
 @output_options
 @json_option
 @click.pass_obj
 def examples(terminal: Terminal, /, **options: Any) -> int:
-    """Find the samples of DATA that drive targets of MODEL most and least.
+    """Find the samples of DATA with the highest and lowest scores for targets of MODEL.
 
-    DATA is a folder of pictures or sounds, an array, archive or table. It is read once, by ONNX Runtime on the untouched
-    model, for any number of targets. With -o a sheet per target, tables and a store of all scores are written; with --resume
-    an interrupted pass goes on, and a grown data set only pays for what is new.
+    DATA is a folder of pictures or sounds, an array, an archive or a table. It is read once for all targets. ONNX Runtime
+    computes the scores on the untouched model. -o writes a sheet for each target, tables, and all scores. --resume continues an
+    interrupted pass; if the data set has grown, it reads only the new samples.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``onnxviz filters``: the first layer's weights, read straight from the file."""
+"""``onnxviz filters``: draws the filters of the first layer, as the file holds them."""
 
 from __future__ import annotations
 
@@ -36,15 +36,17 @@ _LISTED = 64
     "--target",
     "weight",
     metavar="WEIGHT",
-    help="Another layer: its weight, or what it makes. [default: the first layer]",
+    help="The layer: its weight, or its output. [default: the first layer]",
 )
-@click.option("--input", "input_name", metavar="NAME", help="Start from this input, where there are several.")
+@click.option(
+    "--input", "input_name", metavar="NAME", help="The input whose first layer is shown, if the model has several."
+)
 @click.option(
     "--apply",
     "apply",
     metavar="INPUT",
     type=click.Path(path_type=Path),
-    help="Show what each filter answers on a picture, an array or a sound.",
+    help="Show the output of each filter for a picture, an array or a sound.",
 )
 @contract_options
 @set_option
@@ -55,7 +57,10 @@ _LISTED = 64
 @json_option
 @click.pass_obj
 def filters(terminal: Terminal, /, **options: Any) -> None:
-    """Draw and describe the kernels of MODEL's first layer, as the file holds them.
+    """Draw and describe the filters of MODEL's first layer.
+
+    The filters are read from the file. Each filter is described, for example as an edge, a line or a grating. -o writes
+    filters.png and arrays.npz.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``onnxviz inspect``: what is in this file, and which tensors can be aimed at."""
+"""``onnxviz inspect``: lists what is in a model, and which tensors can be targets."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _SUGGESTED = 6
 @json_option
 @click.pass_obj
 def inspect(terminal: Terminal, model_path: Path, pattern: str | None, as_json: bool) -> None:
-    """Show what is in MODEL, and which tensors can be aimed at.
+    """List what is in MODEL, and which tensors can be targets.
 
-    With PATTERN (as the shell writes them: 'conv*', '*') a table of the tensors whose names fit.
+    With a PATTERN, such as 'conv*' or '*', list the tensors whose names match it.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``onnxviz maximize``: an input that drives a target as high as it will go."""
+"""``onnxviz maximize``: finds the input with the highest score for a target."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
 @click.command()
 @shared.model_argument
 @shared.target_option(
-    "What to maximize: 'logits[281]', 'conv1[*]', 'logits[2] - 0.5*logits[5]', '-unit[3]', 'energy(conv5)'; may be given several times.",
+    "The target to maximize: 'logits[281]', 'conv1[*]', 'logits[2] - 0.5*logits[5]', '-unit[3]', 'energy(conv5)'; "
+    "may be given several times.",
     required=True,
 )
 @shared.wrt_option
@@ -35,15 +36,15 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
     "--bounds",
     metavar="FILE|LO,HI",
     type=shared.Bounds(),
-    help="A vector's bounds: two numbers, or a table with a row for each feature.",
+    help="The bounds of a vector: two numbers, or a table with a row for each feature.",
 )
-@click.option("--names", metavar="FILE", type=_FILE, help="A vector's feature names, one a line.")
+@click.option("--names", metavar="FILE", type=_FILE, help="A file with the name of a vector's feature in each line.")
 @click.option(
     "--data",
     metavar="FILE|DIR",
     type=_FILE,
-    help="Real samples (.csv, .npy, .parquet, a folder): the score is placed among theirs; a vector's ranges, means, whole numbers "
-    "and one-hot groups are read off them, and how a picture's or signal's channels vary together and its spectrum falls.",
+    help="Real samples (.csv, .npy, .parquet, a folder). The score is compared with their scores. For a vector, they also give the "
+    "ranges, means, whole numbers and one-hot groups; for a picture or signal, the spectrum and the correlation of channels.",
 )
 @click.option(
     "--keep",
@@ -51,75 +52,86 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
     metavar="NAME=VALUE",
     multiple=True,
     type=shared.NamedText("NAME=VALUE"),
-    help="Fix a vector's feature, by name or number; of tokens a position, as in 0=[CLS].",
+    help="Fix a feature of a vector, by name or number, or a position of tokens, as in 0=[CLS]; may be given several times.",
 )
-@click.option("--vocab", metavar="FILE", type=_FILE, help="Tokens' names: a line each, or JSON; also tokenizer.json.")
+@click.option(
+    "--vocab",
+    metavar="FILE",
+    type=_FILE,
+    help="The names of tokens: a name in each line, a JSON file, or tokenizer.json.",
+)
 @click.option(
     "--sample-rate",
     metavar="HZ",
     type=_ABOVE_0,
-    help="A signal's samples per second: axes in seconds and Hz, a spectrogram, and sound.wav.",
+    help="The samples per second of a signal. Charts then have seconds and Hz, and a spectrogram; sound.wav is written.",
 )
 @click.option(
     "--norm",
     type=_ABOVE_0,
-    help="The norm of an unbounded input, in standardized units. [default: the root of its size]",
+    help="The norm of an input without bounds, in standardized units. [default: the square root of its size]",
 )
 @click.option(
     "--like",
     metavar="FILE",
     type=_FILE,
-    help="The real input that like(TENSOR) and inversion(TENSOR) follow: a picture, an array, a sound or a table's first row.",
+    help="The real input for like(TENSOR) and inversion(TENSOR): a picture, an array, a sound or the first row of a table.",
 )
 @click.option(
     "--parameterization",
     type=click.Choice(["fourier", "pixel", "maco"]),
-    help="What moves: a spectrum that falls as nature's does, each pixel by itself, or phases at nature's magnitudes, which "
-    "suits deep networks. [default: fourier for pictures and signals]",
+    help="What the search changes: a spectrum with natural amplitudes (fourier), each pixel (pixel), or the phases of a natural "
+    "spectrum (maco), which suits deep networks. [default: fourier for pictures and signals]",
 )
 @click.option(
     "--start",
     metavar="FILE",
     type=_FILE,
-    help="Start from this picture, array, sound or first row of a table; restarts scatter about it.",
+    help="Start from this picture, array, sound or first row of a table. Restarts begin near it.",
 )
 @click.option(
     "--size",
     metavar="N|HxW",
     type=shared.Size(),
-    help="Render at another size than the file's, where the part up to the target allows it.",
+    help="The size of the picture, if the layers before the target allow another size than the file's.",
 )
 @click.option(
     "--steps",
     type=_COUNT,
-    help="Steps of gradient ascent, or generations without. [default: 256; 96 for pictures, 64 for signals and what is "
-    "large, 32 for what is vast]",
+    help="The number of steps, or of generations of cma. [default: 256; 96 for pictures, 64 for signals and large inputs, "
+    "32 for very large models]",
 )
 @click.option(
     "--restarts",
     type=_COUNT,
-    help="Random starts of each target. [default: 5; 1 for pictures and what is large; 4 or 6 for a set]",
+    help="The number of random starts for each target. [default: 5; 1 for pictures and large inputs; 4 or 6 for a set]",
 )
-@click.option("--rate", type=_ABOVE_0, help="Adam's step. [default: 0.1; 0.4 for pictures and signals; 1 with maco]")
+@click.option(
+    "--rate",
+    type=_ABOVE_0,
+    help="The step size of the search. [default: 0.1; 0.4 for pictures and signals; 1 with maco]",
+)
 @click.option(
     "--optimizer",
     type=click.Choice(["adam", "nadam", "lbfgs", "cma"]),
-    help="What climbs; cma looks at scores alone. [default: adam; nadam with maco; cma where no gradient reaches the input]",
+    help="The search method; cma needs no gradient. [default: adam; nadam with maco; cma if no gradient reaches the input]",
 )
-@click.option("--no-transforms", is_flag=True, help="Climb without random shifts, scales and rotations.")
+@click.option("--no-transforms", is_flag=True, help="Search without moving the input at random.")
 @click.option(
     "--save-every",
     metavar="N",
     type=_COUNT,
-    help="Draw the input after every N steps as well, in the folder frames of each target.",
+    help="Also draw the input after every N steps, into the folder frames of each target.",
 )
 @click.option(
     "--straight-through",
     is_flag=True,
-    help="Let the gradient pass Round, Floor, Ceil and Sign as if they rounded nothing; else it is zero there.",
+    help="Let the gradient pass Round, Floor, Ceil and Sign unchanged. Without it, their gradient is zero.",
 )
 @click.option(
-    "--literal", is_flag=True, help="Climb a probability itself, not the logit before its Softmax or Sigmoid."
+    "--literal",
+    is_flag=True,
+    help="Maximize a probability itself. Without it, the logit before the Softmax or Sigmoid is maximized.",
 )
 @shared.seed_option
 @shared.device_option
@@ -127,16 +139,16 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
 @shared.json_option
 @click.pass_obj
 def maximize(terminal: Terminal, /, **options: Any) -> int:
-    """Find an input of MODEL that drives a target as high as it will go.
+    """Find the input of MODEL with the highest score for a target.
 
-    The score is measured by ONNX Runtime on the untouched model, and so is how far it is to be trusted. Where no gradient
-    reaches the input, CMA-ES searches instead. With -o a picture or chart per target, a contact sheet,
-    arrays.npz and result.json are written.
+    ONNX Runtime measures the score on the untouched model, and checks how reliable it is. If no gradient reaches the input,
+    CMA-ES searches with scores alone. -o writes a picture or chart for each target, a contact sheet, arrays.npz and
+    result.json.
 
-    A TARGET is a tensor with an index, or a weighted sum of such and of functions. For a tensor T: energy(T),
-    direction(T, FILE.npy), like(T), inversion(T). For what the input pays: total_variation(input), l1(input), l2(input),
-    blur(input). For a set of restarts that is shown together: diversity(T), alignment(T), interpolate(T[3], T[8]).
-    docs/objectives.md tells what each one means.
+    A TARGET is a tensor with an index, a function, or a weighted sum of these. Functions of a tensor T: energy(T),
+    direction(T, FILE.npy), like(T), inversion(T). Penalties of the input, to subtract: total_variation(input), l1(input),
+    l2(input), blur(input). Functions of a set of restarts: diversity(T), alignment(T), interpolate(T[3], T[8]).
+    docs/objectives.md explains each function.
 
     \b
     Examples:

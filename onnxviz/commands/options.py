@@ -1,4 +1,4 @@
-"""Every option that more than one verb has, once, and what its text means."""
+"""The options that several verbs share, and the types that read their text."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 VERB = "onnxviz.verb"
-"""Where a click context keeps the verb that runs."""
+"""The key under which a click context keeps the verb that runs."""
 
 ASKED_OF_THE_SHELL = ("model_path", "output", "overwrite", "resume", "as_json")
-"""Parameters that say where results go; all others are fields of the verb's request, by the same name."""
+"""Parameters that are not in a verb's request: the model, and where results go. All others are fields of the request with the same name."""
 
 
 def flags(verb: click.Command) -> dict[str, str]:
@@ -34,14 +34,14 @@ def flags(verb: click.Command) -> dict[str, str]:
 
 
 def spelled(text: str, context: click.Context | None = None) -> str:
-    """Return a message of the library as the shell's user has to read it: parameters in backticks become flags.
+    """Return a message of the library with flags in place of the parameters in backticks.
 
     Parameters
     ----------
     text : str
         Such as "`wrt` ids: holds int64".
     context : click.Context, optional
-        Where the verb is found; by default the current one.
+        The context that holds the verb. Default: the current context.
     """
     import re
 
@@ -52,23 +52,23 @@ def spelled(text: str, context: click.Context | None = None) -> str:
 
 
 def output_of(options: dict[str, Any]) -> Output:
-    """Return what -o, --overwrite and --resume say.
+    """Return the output folder and what happens if it exists, as -o, --overwrite and --resume say.
 
     Raises
     ------
     UsageError
-        If they contradict each other.
+        If the options contradict each other.
     """
     return Output(options["output"], options["overwrite"], options["resume"])
 
 
 def request_options(options: dict[str, Any], *data: str) -> dict[str, Any]:
-    """Return the options that are fields of a verb's request: all but the model, the data and where results go."""
+    """Return the options that are fields of a verb's request: all except the model, the data and the output folder."""
     return {name: value for name, value in options.items() if name not in (*ASKED_OF_THE_SHELL, *data)}
 
 
 class NamedText(click.ParamType):
-    """``NAME=TEXT``; the name may itself hold ``=``."""
+    """``NAME=TEXT``; the name may contain ``=``."""
 
     name = "name=value"
 
@@ -155,17 +155,25 @@ def _sizes(name: str, text: str) -> tuple[int, ...]:
 
 
 model_argument = click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON document on stdout.")
 seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same result."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The seed of all random numbers. The same seed gives the same result.",
 )
 device_option = click.option(
-    "--device", type=Device(), default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
+    "--device",
+    type=Device(),
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or cuda:N; auto takes a GPU if there is one.",
 )
 wrt_option = click.option(
     "--wrt",
     metavar="NAME",
-    help="The tensor that moves: an input, or any float tensor inside the graph. [default: the only float input]",
+    help="The tensor to change: an input, or a float tensor inside the graph. [default: the first input that the targets depend on]",
 )
 set_option = click.option(
     "--set",
@@ -174,7 +182,7 @@ set_option = click.option(
     multiple=True,
     type=NamedText("NAME=FILE.npy or NAME=0.5"),
     callback=lambda context, parameter, pairs: dict(pairs),
-    help="Hold another input at a value.",
+    help="Set another input to a value; may be given several times.",
 )
 dim_option = click.option(
     "--dim",
@@ -183,7 +191,7 @@ dim_option = click.option(
     multiple=True,
     type=NamedText("batch=1"),
     callback=lambda context, parameter, pairs: {name: _size(name, text) for name, text in pairs},
-    help="Settle a symbolic size.",
+    help="The size of a symbolic dimension; may be given several times.",
 )
 shape_option = click.option(
     "--shape",
@@ -192,24 +200,26 @@ shape_option = click.option(
     multiple=True,
     type=NamedText("NAME=1x3x224x224"),
     callback=lambda context, parameter, pairs: {name: _sizes(name, text) for name, text in pairs},
-    help="Settle an input's whole shape.",
+    help="The shape of an input; may be given several times.",
 )
 
 _CONTRACT = (
     click.option(
-        "--range", "value_range", metavar="LO,HI", type=Numbers(), help="The input's range, in the model's own units."
+        "--range",
+        "value_range",
+        metavar="LO,HI",
+        type=Numbers(),
+        help="The lowest and highest value of the input, in the model's own units.",
     ),
-    click.option(
-        "--mean", type=Numbers(), help="The mean that the model's input was normalized with, of pictures in 0 to 1."
-    ),
-    click.option("--std", type=Numbers(), help="The standard deviation that it was normalized with."),
+    click.option("--mean", type=Numbers(), help="The mean of the normalization, for pictures in 0 to 1."),
+    click.option("--std", type=Numbers(), help="The standard deviation of the normalization, for pictures in 0 to 1."),
     click.option(
         "--layout",
         metavar="nchw|nhwc",
         type=click.Choice(["nchw", "nhwc"], case_sensitive=False),
-        help="The order of a picture's axes.",
+        help="The order of the axes of a picture.",
     ),
-    click.option("--channels", type=click.Choice(["rgb", "bgr", "gray"]), help="What a picture's channels are."),
+    click.option("--channels", type=click.Choice(["rgb", "bgr", "gray"]), help="The color order of a picture."),
 )
 
 _OUTPUT = (
@@ -219,10 +229,10 @@ _OUTPUT = (
         "output",
         metavar="DIR",
         type=click.Path(path_type=Path),
-        help="Write pictures, arrays and results into this folder.",
+        help="The folder for pictures, arrays and results.",
     ),
-    click.option("--overwrite", is_flag=True, help="Replace the folder if it exists, once the work is done."),
-    click.option("--resume", is_flag=True, help="Keep what is finished in the folder and do the rest."),
+    click.option("--overwrite", is_flag=True, help="Replace an existing folder when the work is done."),
+    click.option("--resume", is_flag=True, help="Keep the finished results in the folder and do the rest."),
 )
 
 
@@ -231,32 +241,36 @@ label_option = click.option(
     "--color",
     "label",
     metavar="COLUMN",
-    help="A table's column, or an archive's array, that names the samples' classes and is no feature.",
+    help="The column of a table, or the array of an archive, with the class of each sample; it is not a feature.",
 )
 
 _DATA = (
-    click.option("--input", "input_name", metavar="NAME", help="Which input the data is for, where there are several."),
+    click.option(
+        "--input", "input_name", metavar="NAME", help="The input that takes the data, if the model has several."
+    ),
     label_option,
     click.option(
-        "--strict", is_flag=True, help="Stop at the first sample that cannot be read, instead of passing it over."
+        "--strict",
+        is_flag=True,
+        help="Stop at the first sample that cannot be read. Without it, such samples are skipped.",
     ),
 )
 
 
 def target_option(help_text: str, required: bool = False) -> Callable[[Function], Function]:
-    """Return the option -t."""
+    """Return the option -t, with this help text."""
     return click.option("-t", "--target", "targets", metavar="TARGET", multiple=True, required=required, help=help_text)
 
 
 def contract_options(function: Function) -> Function:
-    """Add the options that say what an input expects."""
+    """Add the options for the range, normalization and layout of an input."""
     for option in reversed(_CONTRACT):
         function = option(function)
     return function
 
 
 def data_options(function: Function) -> Function:
-    """Add --input, --label, --strict, and all that settles an input: range, sizes, inputs held."""
+    """Add --input, --label, --strict, and the options for the range, sizes and values of inputs."""
     for option in reversed((*_DATA, *_CONTRACT, set_option, dim_option, shape_option)):
         function = option(function)
     return function

@@ -1,4 +1,4 @@
-"""``onnxviz report``: all that is known of a model in one page that opens without a network."""
+"""``onnxviz report``: puts all results about a model into one page that works offline."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
 
 
 def _scheduler(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Return the address of a scheduler, checked."""
+    """Return the address of a scheduler, or fail if it is no address."""
     if value is not None and not re.fullmatch(
         r"(?:(?:tcp|tls|wss?|ucx)://)?(?:\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+):\d{1,5}", value
     ):
@@ -58,41 +58,48 @@ def _scheduler(ctx: click.Context, param: click.Parameter, value: str | None) ->
     callback=_seconds,
     default="2m",
     show_default=True,
-    help="How long to search: 90s, 2m, 1h, or none for as long as it takes.",
+    help="The time for the data, the inputs and the search: 90s, 2m, 1h, or none for no limit.",
 )
 @click.option(
     "--tensors",
     "patterns",
     metavar="PATTERN",
     multiple=True,
-    help="Show these tensors; may be given several times. [default: the outputs and a spread of layers]",
+    help="The tensors to show; may be given several times. [default: the outputs and a selection of layers]",
 )
 @click.option(
-    "--units", type=click.IntRange(min=1), default=12, show_default=True, help="So many units of each tensor, at least."
+    "--units",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    help="The number of units of each tensor, at least.",
 )
 @click.option(
-    "--single-file", is_flag=True, help="Write all of it into one HTML file as well, report.html in the folder."
+    "--single-file", is_flag=True, help="Also write the whole report into one HTML file, report.html in the folder."
 )
 @click.option(
     "--input",
     "inputs",
     metavar="FILE",
     multiple=True,
-    help="A sample input, FILE or a row of one as FILE#7: what it does inside, and what drives the answer; several times.",
+    help="A sample to show: what it does inside the model, and which of its parts drive the answer. FILE#7 selects a row; "
+    "may be given several times.",
 )
 @click.option(
     "--label",
     metavar="COLUMN",
-    help="A column of DATA, or an archive's array, that names the samples' classes and is no feature.",
+    help="The column of DATA, or the array of an archive, with the class of each sample; it is not a feature.",
 )
 @click.option(
     "--cluster",
     metavar="ADDRESS",
     callback=_scheduler,
-    help="Let the workers of a Dask cluster search and score DATA, as in tcp://host:8786; pip install 'onnxviz[cluster]'.",
+    help="A Dask cluster whose workers search and score DATA, such as tcp://host:8786; needs pip install 'onnxviz[cluster]'.",
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Steps of each ascent. [default: as maximize]")
-@click.option("--restarts", type=click.IntRange(min=1), help="Random starts of each unit. [default: as maximize]")
+@click.option("--steps", type=click.IntRange(min=1), help="The number of steps of each search. [default: as maximize]")
+@click.option(
+    "--restarts", type=click.IntRange(min=1), help="The number of random starts of each unit. [default: as maximize]"
+)
 @wrt_option
 @set_option
 @dim_option
@@ -104,12 +111,14 @@ def _scheduler(ctx: click.Context, param: click.Parameter, value: str | None) ->
 @json_option
 @click.pass_obj
 def report(terminal: Terminal, /, **options: Any) -> int:
-    """Make one page of what MODEL has learned: index.html in the folder of -o, which opens without a network.
+    """Make a web page that shows what MODEL has learned. It works offline.
 
-    It holds the file's facts, what the input expects, the graph, the first layer's filters, units of the outputs and of
-    layers from input to output with the inputs that drive them most, and how far torch agrees with ONNX Runtime. With DATA (a
-    folder of pictures or sounds, an array, a table) each unit has the samples that drive it most and least and a histogram of
-    its scores; with --input what a sample does inside. What does not fit into --budget is listed; --resume goes on from there.
+    The page is index.html in the folder of -o. It shows the facts of the file, the expected input, the graph, the filters of the
+    first layer, units of the outputs and of layers with the best input for each unit, and a check of torch against ONNX Runtime.
+
+    DATA is a folder of pictures or sounds, an array or a table. With DATA, each unit also has its highest and lowest samples
+    and a histogram of its scores. With --input, the page shows what a sample does inside the model. The page lists the work
+    that did not fit into --budget. --resume continues it.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""All that is printed: data to stdout, progress and notes to stderr, nothing a file could smuggle into a terminal."""
+"""All printing: data to stdout, progress and notes to stderr, with control characters from a file escaped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def visible(text: str) -> str:
-    r"""Escape control and formatting characters: tensor names come from the file.
+    r"""Return a text with control and formatting characters escaped, since tensor names come from the file.
 
     Examples
     --------
@@ -34,19 +34,19 @@ def visible(text: str) -> str:
 
 @dataclass(frozen=True)
 class Terminal:
-    """Where a verb speaks.
+    """Prints the results, notes and progress of a verb.
 
     Attributes
     ----------
     verbose, quiet : bool
-        As -v and -q say.
+        The options -v and -q.
     """
 
     verbose: bool = False
     quiet: bool = False
 
     def emit(self, document: dict[str, Any], as_json: bool, show: Callable[[Console], None]) -> None:
-        """Print a verb's result: as one JSON document, or as `show` draws it."""
+        """Print the result of a verb: as a JSON document, or as `show` prints it."""
         if as_json:
             click.echo(json.dumps(_plain(document), ensure_ascii=False, allow_nan=False))
             return
@@ -61,7 +61,7 @@ class Terminal:
         show(Page(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width))
 
     def note(self, text: str) -> None:
-        """Say something on stderr, unless -q."""
+        """Print a note on stderr, unless -q is given."""
         if not self.quiet:
             from onnxviz.commands.options import spelled
 
@@ -69,12 +69,12 @@ class Terminal:
 
     @contextlib.contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int, str], None]]:
-        """Show a bar on stderr while work goes on, if stderr is a terminal.
+        """Show a progress bar on stderr, if stderr is a terminal.
 
         Yields
         ------
         callable
-            Takes how much is done and a few words about it.
+            Takes the amount of finished work and a few words about it.
         """
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -93,7 +93,7 @@ class Terminal:
 
 
 def grid(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[int] = ()) -> Any:
-    """Return a table without lines, for `rich` to print; cells are escaped."""
+    """Return a table of `rich` without lines between rows; its cells are escaped."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -107,7 +107,7 @@ def grid(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequenc
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as strict JSON takes it: what is not finite becomes null."""
+    """Return a value for strict JSON: numbers that are not finite become null."""
     from onnxviz.formats.json_documents import plain
 
     return plain(value)

@@ -1,4 +1,4 @@
-"""SIGTERM, by which batch systems and container hosts end a program: the command line takes it as it takes Ctrl-C."""
+"""SIGTERM, with which batch systems and container hosts end a program, ends the command line as Ctrl-C does."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import time
 from types import FrameType, TracebackType
 
 _AGAIN = 30.0
-"""Seconds in which one more SIGTERM changes nothing. After as many, batch systems and container hosts kill what is left."""
+"""Seconds in which another SIGTERM has no effect. After this time, batch systems and container hosts kill the program."""
 
 
 class Termination:
-    """Turns SIGTERM into a `KeyboardInterrupt` as long as its block lasts.
+    """Turns SIGTERM into a `KeyboardInterrupt` inside its block.
 
-    Whatever keeps what is finished when Ctrl-C comes, keeps it then as well. One more SIGTERM within 30 seconds changes nothing: a
-    signal to a process and to its group arrives twice, and must not break off what is being saved. Ctrl-C still does.
+    Code that saves finished results after Ctrl-C also saves them after SIGTERM. Another SIGTERM within 30 seconds has no effect: a
+    signal to a process and to its group arrives twice, and the second must not stop the saving. Ctrl-C does stop the saving.
 
     Attributes
     ----------
     came : bool
-        Whether a SIGTERM has ended the block, or is about to.
+        Whether a SIGTERM has ended the block, or will end it.
 
     Notes
     -----
-    Nothing is changed outside the main thread, where Python allows no handlers, and where whoever started the program has SIGTERM
-    ignored.
+    The block changes nothing in two cases: outside the main thread, where Python allows no handlers, and if the program was
+    started with SIGTERM ignored.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""``onnxviz verify``: is the differentiable copy the shipped model?"""
+"""``onnxviz verify``: checks that torch computes the same as ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ CHECK_FAILED = 3
 
 @click.command()
 @model_argument
-@target_option("Only this tensor; may be given several times. [default: every float tensor]")
+@target_option("The tensor to compare; may be given several times. [default: every float tensor]")
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
-    help="Largest error, relative to each tensor's own range. [default: 0.001; 0.02 for float16 and quantised models]",
+    help="The largest allowed error, as a share of each tensor's range. [default: 0.001; 0.02 for float16 and quantized models]",
 )
 @set_option
 @dim_option
 @shape_option
 @seed_option
 @device_option
-@click.option("--all", "show_all", is_flag=True, help="List every tensor, not only the worst.")
+@click.option("--all", "show_all", is_flag=True, help="List every tensor. Without it, only the worst are listed.")
 @json_option
 @click.pass_obj
 def verify(terminal: Terminal, /, **options: Any) -> int:
-    """Compare every float tensor of MODEL as torch and as ONNX Runtime compute it.
+    """Check that torch and ONNX Runtime compute the same float tensors of MODEL.
 
-    Exits with 3 if one of them diverges, and names the first that does. Where a tensor differs, each operator that had a
-    part in it is run once more, on ONNX Runtime's own values of its inputs. If all of them agree, rounding was amplified on the
-    way: the tensor is listed with its error, outputs as well, but it is no divergence.
+    If a tensor diverges, the exit code is 3 and the first such tensor is named. If a tensor differs, each operator before it is
+    run again on ONNX Runtime's own values. If every operator then agrees, the layers have only amplified rounding errors. Such
+    a tensor is listed with its error, even if it is an output, but it is not a divergence.
 
     \b
     Example:
