@@ -62,7 +62,7 @@ class SampleAddress:
         return str(self.path) if self.member is None else f"{self.path}[{self.member}]"
 
     def moved(self, path: Path) -> str:
-        """Return the address of the same samples of a file that lies elsewhere, as it is typed."""
+        """Return the address of the same samples in a file at another path, as a person types it."""
         member = "" if self.member is None else f"[{self.member}]"
         rows = "" if self.rows is None else f"#{self.rows.start}:{self.rows.stop}"
         return f"{path}{member}{rows}"

@@ -17,7 +17,7 @@ Function = Callable[[Tensor], Tensor]
 
 
 def passing(values: Tensor, function: Function, low: float = -math.inf, high: float = math.inf) -> Tensor:
-    """Return a function that is constant outside a range, whose gradient passes for samples where it would be 0 everywhere.
+    """Return the values of a function that is constant outside a range; blocked gradients of whole samples pass.
 
     A sample in which any element has a gradient has the usual gradient. For other samples the gradient passes, except where it would
     move an element further out of the range.
