@@ -32,6 +32,10 @@ def table(every: tuple[Declaration, ...]) -> str:
         "- *straight-through*: the forward pass rounds, the backward pass acts as if it had not, inside the representable range;",
         "- *zero*: piecewise constant, or an index: no gradient passes. Through Floor, Ceil, Round and Sign it does if that is asked for "
         "(`--straight-through`), and where they are part of a quantization in float arithmetic (x / s, Round, Clip, * s).",
+        "",
+        "Where there is no derivative, the gradient is one and the same for every version of torch: at both bounds of Clip, HardSigmoid "
+        "and a quantization that of the inside; of HardSwish at -3 and 3 that of the outside; of Relu at 0 none; equal operands of Min "
+        "and Max share it equally.",
     ]
     for domain in sorted({d.domain for d in every}):
         lines += [
