@@ -54,6 +54,23 @@ def clamped(values: Tensor, low: Bound = None, high: Bound = None) -> Tensor:
     return cast(Tensor, _ToNumbers.apply(values, low, high))  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
 
 
+def passed(gradient: Tensor, values: Tensor, low: float | None, high: float | None) -> Tensor:
+    """Return the part of a gradient that passes `clamped` backwards: where the values lie inside of two numbers, or at one.
+
+    Parameters
+    ----------
+    gradient, values : Tensor
+        Of one shape.
+    low, high : float or None
+        Not both None.
+    """
+    if high is None or high == math.inf:
+        return gradient if low is None else _where_above(gradient, values, _beyond(low, -1, values.dtype))
+    if low is None or low == -math.inf:
+        return _where_not_negative(gradient, high - values)
+    return _where_between(gradient, values, _beyond(low, -1, values.dtype), _beyond(high, 1, values.dtype))
+
+
 def minimum(*tensors: Tensor) -> Tensor:
     """Return the smallest of tensors that broadcast, element by element; those that are equal share the gradient equally."""
     return _extreme(torch.minimum, tensors)
@@ -121,13 +138,7 @@ class _ToNumbers(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         """Pass the gradient inside."""
-        (values,), (low, high) = ctx.saved_tensors, ctx.ends
-        if high is None:
-            return _where_above(gradients[0], values, _beyond(low, -1, values.dtype)), None, None
-        if low is None:
-            return _where_not_negative(gradients[0], high - values), None, None
-        lower, upper = _beyond(low, -1, values.dtype), _beyond(high, 1, values.dtype)
-        return _where_between(gradients[0], values, lower, upper), None, None
+        return passed(gradients[0], ctx.saved_tensors[0], *ctx.ends), None, None
 
 
 class _ToTensors(torch.autograd.Function):
@@ -158,8 +169,7 @@ class _ToTensors(torch.autograd.Function):
 
 
 def _where_not_negative(gradient: Tensor, depth: Tensor) -> Tensor:
-    passed: Tensor = _where_above(gradient, depth, -torch.finfo(depth.dtype).tiny)
-    return passed
+    return _where_above(gradient, depth, -torch.finfo(depth.dtype).tiny)
 
 
 def _extreme(function: Callable[[Tensor, Tensor], Tensor], tensors: tuple[Tensor, ...]) -> Tensor:

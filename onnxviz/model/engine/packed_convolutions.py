@@ -1,4 +1,4 @@
-"""2-D convolutions as a CPU runs them fastest: kernels packed once, the rectifier in place, the gradient a convolution too.
+"""2-D convolutions as a CPU runs them fastest: kernels packed once, the rectifier in one step with them, the gradient a convolution too.
 
 A network's kernels never change. torch's convolution reorders them at every call, keeps its input for a gradient of the
 kernels that nobody wants, and finds the gradient of a picture's three channels at a sixth of the speed of other layers.
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from onnxviz import kinks
 from onnxviz.errors import OnnxvizError
 from onnxviz.model.engine.convolution_gradients import Gradient, PackedKernels, gradient_of
 from onnxviz.model.engine.plan import Plan, Slot, Step
@@ -30,6 +31,9 @@ _WIDEST = 64
 _PLACING = ("strides", "pads", "dilations", "auto_pad")
 
 Margin = tuple[int, int]
+
+Limits = tuple[float | None, float | None]
+"""The numbers of a Clip."""
 
 
 def packed(plan: Plan) -> Plan:
@@ -56,7 +60,8 @@ def packed(plan: Plan) -> Plan:
         if chosen is None:
             continue
         size = _size(chosen)
-        after = graph.only(step, "Relu")
+        after, clip = graph.only(step, "Relu"), graph.only(step, "Clip")
+        limits = _limits(clip) if clip is not None else None
         if size and 2 * size <= room:
             room -= 2 * size
             pool = graph.only(after, "MaxPool") if after is not None else None
@@ -68,7 +73,11 @@ def packed(plan: Plan) -> Plan:
                 instead[id(pool)] = _rectified(pool, step.outputs[0])
             elif after is not None:
                 outputs = after.outputs
-            steps.append(_packed(chosen, outputs, rectified=outputs is not step.outputs))
+            rectified = outputs is not step.outputs
+            if clip is not None and limits is not None:
+                instead[id(clip)] = None
+                outputs = clip.outputs
+            steps.append(_packed(chosen, outputs, rectified, limits))
             continue
         if after is not None and _plain(step, "Add"):
             instead[id(after)] = replace(after, declaration=replace(after.declaration, function=torch.relu_))
@@ -99,10 +108,10 @@ class _Readers:
         return reader if reader is not None and not step.rounded and _plain(reader, operator) else None
 
 
-def _packed(step: Step, outputs: list[int], rectified: bool) -> Step:
-    """Return a convolution by packed kernels, and the rectifier after it."""
+def _packed(step: Step, outputs: list[int], rectified: bool, limits: Limits | None) -> Step:
+    """Return a convolution by packed kernels, and the rectifier or the clip after it."""
     x, kernels, *rest = step.arguments
-    function = PackedConvolution(kernels, rest[0] if rest else None, step.keywords, rectified)
+    function = PackedConvolution(kernels, rest[0] if rest else None, step.keywords, rectified, limits)
     declaration = replace(step.declaration, function=function)
     return replace(step, declaration=declaration, arguments=[x], keywords={}, outputs=outputs)
 
@@ -117,6 +126,15 @@ def _rectified(pool: Step, source: int) -> Step:
 
     declaration = replace(pool.declaration, function=rectified_pool)
     return replace(pool, declaration=declaration, arguments=[Slot(source)])
+
+
+def _limits(clip: Step) -> Limits | None:
+    """Return the numbers that a Clip limits to; None where it has no bound, or one that is computed."""
+    given = (*clip.arguments[1:], clip.keywords.get("min"), clip.keywords.get("max"))[:2]
+    low, high = (bound.item() if isinstance(bound, Tensor) and bound.numel() == 1 else bound for bound in given)
+    if low is high is None or not all(bound is None or isinstance(bound, (int, float)) for bound in (low, high)):
+        return None
+    return low, high
 
 
 def _within(pool: Step) -> bool:
@@ -163,7 +181,7 @@ def _size(step: Step) -> int:
 
 
 class PackedConvolution:
-    """A convolution by kernels that stay, with the rectifier after it or without.
+    """A convolution by kernels that stay, with the rectifier or the clip after it or without.
 
     Parameters
     ----------
@@ -175,10 +193,20 @@ class PackedConvolution:
         The node's, as `conv` takes them.
     rectified : bool
         Whether a ReLU follows.
+    limits : (float or None, float or None), optional
+        To what a Clip that follows limits.
     """
 
-    def __init__(self, kernels: Tensor, bias: Tensor | None, attributes: dict[str, Any], rectified: bool) -> None:
-        self._kernels, self._bias, self._attributes, self._rectified = kernels, bias, attributes, rectified
+    def __init__(
+        self,
+        kernels: Tensor,
+        bias: Tensor | None,
+        attributes: dict[str, Any],
+        rectified: bool,
+        limits: Limits | None = None,
+    ) -> None:
+        self._kernels, self._bias, self._attributes = kernels, bias, attributes
+        self._rectified, self._limits = rectified, limits
         strides, dilations = (tuple(attributes.get(name) or (1, 1)) for name in ("strides", "dilations"))
         self._strides, self._dilations, self._group = strides, dilations, attributes.get("group", 1)
         self._settled: tuple[Margin, PackedKernels, Gradient] | None = None
@@ -194,16 +222,18 @@ class PackedConvolution:
         given = self._margins(x)
         if given is None:
             y = conv(x, self._kernels, self._bias, **self._attributes)
-            return torch.relu(y) if self._rectified else y
+            y = torch.relu(y) if self._rectified else y
+            return y if self._limits is None else kinks.clamped(y, *self._limits)
         before, after = given
         if before != after or min(before) < 0:
             x, before = F.pad(x, around(before, after)), (0, 0)
         kernels, gradient = self._at(before)
         if torch.is_grad_enabled() and x.requires_grad:
-            rising: Tensor = _Convolve.apply(x, kernels, gradient, self._rectified)  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
+            rising: Tensor = _Convolve.apply(x, kernels, gradient, self._rectified, self._limits)  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
             return rising
         y = kernels(x)
-        return y.relu_() if self._rectified else y
+        y = y.relu_() if self._rectified else y
+        return y if self._limits is None else y.clamp_(*self._limits)
 
     def _margins(self, x: Tensor) -> tuple[Margin, Margin] | None:
         """Return the padding before and after; None for an input that `conv` should look at, and perhaps refuse."""
@@ -234,21 +264,27 @@ class PackedConvolution:
 
 
 class _Convolve(torch.autograd.Function):
-    """The convolution, rectified or not, and the gradient of its input."""
+    """The convolution, rectified, clipped or neither, and the gradient of its input."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernels: PackedKernels, gradient: Gradient, rectified: bool) -> Tensor:
-        """Convolve; of all values only the rectified ones are kept."""
+    def forward(
+        ctx: Any, x: Tensor, kernels: PackedKernels, gradient: Gradient, rectified: bool, limits: Limits | None
+    ) -> Tensor:
+        """Convolve; of all values only the rectified ones are kept, or those that a clip takes."""
         y = kernels(x)
         if rectified:
             # Not oneDNN's own rectifier, which makes 0 of what is not a number.
             ctx.save_for_backward(y.relu_())
-        ctx.given = gradient, x.shape[2:], rectified
+        ctx.given = gradient, x.shape[2:], rectified, limits
+        if limits is not None:
+            ctx.save_for_backward(y)
+            return torch.clamp(y, *limits)
         return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        """Convolve the gradient, where the rectifier lets it pass."""
-        gradient, size, rectified = ctx.given
-        return gradient(gradients[0], ctx.saved_tensors[0] if rectified else None, size), None, None, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+        """Convolve the gradient, where the rectifier or the clip lets it pass."""
+        gradient, size, rectified, limits = ctx.given
+        passed = gradients[0] if limits is None else kinks.passed(gradients[0], ctx.saved_tensors[0], *limits)
+        return gradient(passed, ctx.saved_tensors[0] if rectified else None, size), None, None, None, None

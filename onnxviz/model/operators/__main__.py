@@ -37,6 +37,10 @@ def table(every: tuple[Declaration, ...]) -> str:
         "- *zero*: no gradient passes, because the function is piecewise constant or its result is an index. "
         "Floor, Ceil, Round and Sign pass a straight-through gradient in two cases: if `--straight-through` asks for it, "
         "and where they are part of a quantization in float arithmetic (x / s, Round, Clip, * s).",
+        "",
+        "Where there is no derivative, the gradient is one and the same for every version of torch: at both bounds of Clip, HardSigmoid "
+        "and a quantization that of the inside; of HardSwish at -3 and 3 that of the outside; of Relu at 0 none; equal operands of Min "
+        "and Max share it equally.",
     ]
     for domain in sorted({d.domain for d in every}):
         lines += [

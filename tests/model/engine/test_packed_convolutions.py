@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnx.helper
 import onnx.numpy_helper
+import onnx.parser
 import pytest
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ import onnxviz
 from onnxviz.errors import EvaluationError
 from onnxviz.model.engine.convolution_gradients import gradient_of
 from onnxviz.model.engine.network import Network
-from onnxviz.model.engine.packed_convolutions import PackedConvolution
+from onnxviz.model.engine.packed_convolutions import PackedConvolution, packed
 
 # Channels, filters, kernel, stride, padding, dilation, group.
 SHAPES = [
@@ -164,6 +165,43 @@ def test_a_network_gives_what_its_plan_gives(asked: list[str]) -> None:
             (gradient,) = torch.autograd.grad(ours[name], x, direction, retain_graph=True)
             (expected,) = torch.autograd.grad(wanted[name], x, direction, retain_graph=True)
             _close(gradient, expected.double())
+
+
+CLIPS = {
+    "ReLU6": "y = Clip(h, zero, six)",
+    "from below": "y = Clip(h, six)",
+    "from above": "y = Clip(h, , zero)",
+    "nothing inside": "y = Clip(h, six, zero)",
+    "attributes": "y = Clip<min=0.0, max=6.0>(h)",
+    "no bounds": "y = Clip(h)",
+    "a computed bound": "most = ReduceMax<keepdims=0>(x) y = Clip(h, zero, most)",
+}
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_a_clip_after_a_convolution_gives_what_the_plan_gives_at_its_bounds_too(name: str) -> None:
+    # Whole numbers, so that many lie exactly at a bound.
+    random = np.random.default_rng(0)
+    kernels = onnx.numpy_helper.from_array(random.integers(-1, 2, (8, 3, 3, 3)).astype(np.float32), "a")
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 8, opset_import: ["" : {6 if name == "attributes" else 17}]>
+        g (float[N, 3, H, W] x) => (float[N, 8, H, W] y) <float zero = {{0}}, float six = {{6}}>
+        {{ h = Conv<pads=[1, 1, 1, 1]>(x, a) {CLIPS[name]} }}
+    """)
+    model.graph.initializer.append(kernels)
+    network = onnxviz.load(model).network()
+    plain, faster = network.replacing({}), packed(network.plan)
+    if faster is not network.plan:
+        assert len(network.plan.steps) - len(faster.steps) == (name not in ("no bounds", "a computed bound"))
+    x = torch.randint(-2, 3, (2, 3, 9, 8), generator=torch.Generator().manual_seed(1)).float().requires_grad_()
+    ours, wanted = network({"x": x})["y"], plain({"x": x})["y"]
+    assert torch.equal(ours, wanted)
+    assert torch.equal(network({"x": x.detach()})["y"], wanted)
+    direction = torch.randint(-9, 9, ours.shape, generator=torch.Generator().manual_seed(2)).float()
+    (gradient,) = torch.autograd.grad(ours, x, direction)
+    (expected,) = torch.autograd.grad(wanted, x, direction)
+    assert torch.equal(gradient, expected)
+    assert name == "nothing inside" or gradient.any()
 
 
 def test_what_is_no_number_stays_none() -> None:
