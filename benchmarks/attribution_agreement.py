@@ -24,8 +24,8 @@ from onnxviz.methods.attribution.grad_cam import channel_map
 from onnxviz.methods.attribution.occlusion import occlusion
 from onnxviz.methods.attribution.places import Places
 from onnxviz.methods.attribution.scores import Scores, through_arrays
-from onnxviz.methods.objectives import Objective
-from onnxviz.model.target import Target
+from onnxviz.methods.objectives.objectives import Objective
+from onnxviz.target import Target
 
 # The last tensor with places before the head, in torch's words and by its place among the convolutions' readers.
 LAYERS = {"resnet18": "layer4", "mobilenet_v2": "features", "alexnet": "features"}

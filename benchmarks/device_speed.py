@@ -20,12 +20,14 @@ import numpy as np
 import torch
 
 import onnxviz
-from onnxviz.methods.batching import Batched
-from onnxviz.methods.captured import Captured
-from onnxviz.methods.objectives import Objective
-from onnxviz.methods.search import Settings, Space, search
-from onnxviz.model.devices import choose_device
-from onnxviz.model.target import Target
+from onnxviz.methods.ascent.batching import Batched
+from onnxviz.methods.ascent.captured import Captured
+from onnxviz.methods.ascent.search import search
+from onnxviz.methods.ascent.settings import Settings
+from onnxviz.methods.ascent.space import Space
+from onnxviz.methods.devices import choose_device
+from onnxviz.methods.objectives.objectives import Objective
+from onnxviz.target import Target
 
 WAYS = ("float32", "tf32", "bfloat16")
 

@@ -16,7 +16,6 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -25,10 +24,11 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import onnxviz
-from onnxviz.commands.data_feed import Tally, prepare_feed
-from onnxviz.commands.exemplar_pass import ExemplarPass
-from onnxviz.commands.forward import Forward
-from onnxviz.commands.terminal import Terminal
+from onnxviz.analyses.examples.scoring_pass import ExemplarPass
+from onnxviz.analyses.inputs.feed import Tally, prepare_feed
+from onnxviz.analyses.inputs.forward import Forward
+from onnxviz.analyses.inputs.request import DataRequest, InputRequest
+from onnxviz.analyses.listener import SILENT
 from onnxviz.formats.score_store import ScoreStore
 
 _ROUNDS = 3
@@ -121,14 +121,14 @@ def main() -> None:
     parser.add_argument("--targets", default="")
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
     given = parser.parse_args()
-    options: dict[str, Any] = {"dims": (), "shapes": (), "held": (), "value_range": (0.0, 1.0)}
+    request = DataRequest(inputs=InputRequest(value_range=(0.0, 1.0)))
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         path = given.model or folder / "resnet18.onnx"
         tensors = given.targets.split(",") if given.model else resnet18(path)
         data = pictures(folder, given.samples, given.files)
         model = onnxviz.load(path)
-        feed = prepare_feed(Terminal(quiet=True), model, options, (str(data),))
+        feed = prepare_feed(SILENT, model, request, (str(data),))
         texts = [f"{name}[*]" for name in tensors]
         at_once = Forward(feed, tensors).at_once
         settings = onnxruntime.SessionOptions()
@@ -144,7 +144,7 @@ def main() -> None:
                     bare.run(None, {name: batch.arrays[name]})
                     spent += np.subtract(clock(), began)
             began = clock()
-            work = ExemplarPass(Terminal(quiet=True), model, texts, False)
+            work = ExemplarPass(SILENT, model, texts, False)
             with closing(ScoreStore(folder / f"{number}.sqlite")) as store:
                 work.run(feed, feed.open(data), store)
                 passed = np.subtract(clock(), began)

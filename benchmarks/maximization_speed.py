@@ -23,10 +23,12 @@ from maximization_peer import Front, render
 
 import onnxviz
 from onnxviz.cli import keep_freed_memory
-from onnxviz.methods.objectives import Objective
-from onnxviz.methods.runs import Run
-from onnxviz.methods.search import Settings, Space, search
-from onnxviz.model.target import Target
+from onnxviz.methods.ascent.runs import Run
+from onnxviz.methods.ascent.search import search
+from onnxviz.methods.ascent.settings import Settings
+from onnxviz.methods.ascent.space import Space
+from onnxviz.methods.objectives.objectives import Objective
+from onnxviz.target import Target
 
 TENSOR, INPUT, SIZE = "pool5_1", "data_0", 224
 SETTINGS = Settings(steps=96, rate=0.4)

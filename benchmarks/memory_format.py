@@ -12,7 +12,7 @@ import time
 import torch
 
 import onnxviz
-from onnxviz.model.network import Network
+from onnxviz.model.engine.network import Network
 
 
 def seconds(network: Network, shape: tuple[int, ...]) -> float:

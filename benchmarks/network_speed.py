@@ -146,7 +146,7 @@ def main(names: tuple[str, ...]) -> None:
             network = onnxviz.load(path).network(["output"])
             converted = time.perf_counter() - start
 
-        def ours(x: torch.Tensor, network: onnxviz.model.network.Network = network) -> torch.Tensor:
+        def ours(x: torch.Tensor, network: onnxviz.model.engine.network.Network = network) -> torch.Tensor:
             return network({"input": x})["output"]
 
         with torch.no_grad():

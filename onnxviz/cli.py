@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
-from onnxviz import __version__
+from onnxviz.commands.termination import Termination
 from onnxviz.errors import OnnxvizError
 from onnxviz.supervision import supervised
+from onnxviz.version import __version__
 
 _VERBS = {
     "inspect": "what is in this file, and which tensors can be aimed at",
@@ -38,7 +39,12 @@ class _Verbs(click.Group):
         if cmd_name not in _VERBS:
             return None
         command = getattr(importlib.import_module(f"onnxviz.commands.{cmd_name}"), cmd_name)
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        from onnxviz.commands.options import VERB
+
+        ctx.meta[VERB] = command
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
@@ -67,7 +73,8 @@ def onnxviz(ctx: click.Context, verbose: bool, quiet: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
-    Exit codes: 0 done, 1 the model or the data cannot be handled, 2 wrong usage, 3 a check failed, 130 interrupted.
+    Exit codes: 0 done, 1 the model or the data cannot be handled, 2 wrong usage, 3 a check failed, 130 interrupted (Ctrl-C),
+    143 terminated (SIGTERM).
     """
     sys.exit(command_line(sys.argv[1:] if arguments is None else arguments))
 
@@ -102,8 +109,20 @@ def keep_freed_memory() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run the command line and return its exit code.
+
+    In the main thread, SIGTERM ends a run as Ctrl-C does, with exit code 143. Afterwards the former handler is back.
+    """
+    with Termination() as termination:
+        try:
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
+        except (KeyboardInterrupt, click.Abort):
+            return _fail("terminated", 143) if termination.came else _fail("interrupted", 130)
+
+
+def _run(words: list[str]) -> int:
+    """Run the command line; every error but an interruption becomes a message and an exit code."""
+    context: click.Context | None = None
     try:
         # Not `onnxviz.main`: it would turn a closed pipe into a failure before it could be told from one.
         with onnxviz.make_context("onnxviz", list(words)) as context:
@@ -112,12 +131,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except OnnxvizError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code, context)
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", 130)
+    except click.Abort:
+        raise
     except BrokenPipeError:
         # The reader of a pipe has gone (head, say): nothing is left to be said, not even at shutdown.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -141,8 +160,10 @@ def _verbose(words: Sequence[str]) -> bool:
     return "-v" in words[:2] or "--verbose" in words[:2]
 
 
-def _fail(message: str, code: int) -> int:
+def _fail(message: str, code: int, context: click.Context | None = None) -> int:
+    from onnxviz.commands.options import spelled
     from onnxviz.commands.terminal import visible
 
-    click.echo("onnxviz: " + "\n".join(visible(line) for line in message.splitlines()), err=True)
+    lines = spelled(message, context).splitlines()
+    click.echo("onnxviz: " + "\n".join(visible(line) for line in lines), err=True)
     return code

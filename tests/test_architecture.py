@@ -1,33 +1,64 @@
-"""The floors: cli -> commands -> methods -> {model, formats} -> errors, and what each may import from elsewhere."""
+"""The house: who may import whom, as a table; no circle of any kind; what commands and messages may hold."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+import onnxviz.cli
 
 PACKAGE = Path(__file__).parents[1] / "onnxviz"
 
-# What of onnxviz each floor may import.
-INSIDE = {
-    "errors": set(),
-    "formats": {"errors", "formats"},
-    "model": {"errors", "model"},
-    "methods": {"errors", "model", "methods"},
-    "commands": {"errors", "model", "formats", "methods", "commands"},
+GROUND = {"errors", "target", "contract", "wording", "version", "supervision"}
+WINGS = {"model", "methods", "drawing", "formats"}
+# For each room what of onnxviz it may import, and what of other packages it must not; the longest prefix of a module counts.
+ROOMS: dict[str, tuple[set[str], set[str]]] = {
+    **{
+        name: ({"errors"}, {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"})
+        for name in GROUND
+    },
+    "errors": (set(), {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
+    "model.graph": ({*GROUND, "model.graph"}, {"torch", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
+    "model.expectations": (
+        {*GROUND, "model.graph", "model.expectations"},
+        {"torch", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
+    ),
+    "model.tensors": (
+        {*GROUND, "model.graph", "model.expectations", "model.tensors", "model.operators"},
+        {"torch", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
+    ),
+    # Functions with a kink are ground as well: torch's own, with a gradient that is stated; operators and methods use them.
+    "kinks": ({"errors"}, {"onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
+    "model.operators": ({*GROUND, "kinks", "model.operators"}, {"onnxruntime", "click", "rich", "PIL", "matplotlib"}),
+    # The width of a block is the machine's: ONNX Runtime is asked once.
+    "model.operators.blocked_channels": ({*GROUND, "kinks", "model.operators"}, {"click", "rich", "PIL", "matplotlib"}),
+    "model.engine": (
+        {*GROUND, "kinks", "model.graph", "model.operators", "model.engine", "model.tensors.support"},
+        {"onnxruntime", "click", "rich", "PIL", "matplotlib"},
+    ),
+    "model": ({*GROUND, "kinks", "model"}, {"click", "rich", "PIL", "matplotlib"}),
+    "methods": ({*GROUND, "kinks", "methods"}, {"onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
+    "drawing": (
+        {*GROUND, "drawing", "formats.atomic_file", "formats.image_inputs"},
+        {"torch", "onnx", "onnxruntime", "click", "rich"},
+    ),
+    "formats": ({*GROUND, "formats"}, {"torch", "onnx", "onnxruntime", "click", "rich", "matplotlib"}),
+    "analyses": ({*GROUND, *WINGS, "analyses"}, {"click", "rich", "onnxruntime"}),
+    "pages": ({*GROUND, *WINGS, "analyses", "pages"}, {"click", "rich", "onnx", "onnxruntime"}),
+    "commands": (
+        {*GROUND, "analyses", "pages", "commands", "formats.json_documents", ""},
+        {"torch", "onnx", "onnxruntime"},
+    ),
+    "cli": ({*GROUND, "commands"}, {"torch", "onnx", "onnxruntime"}),
+    "__main__": ({"cli"}, set()),
+    "": ({*GROUND, "model.model", "analyses", "pages"}, {"torch", "onnx", "onnxruntime", "click", "rich"}),
 }
-# Third-party packages that a floor must not import.
-FORBIDDEN = {
-    "errors": {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
-    "formats": {"torch", "onnx", "onnxruntime", "click", "rich"},
-    "model": {"click", "rich", "PIL", "matplotlib"},
-    "methods": {"onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
-    "commands": {"onnx", "onnxruntime"},
-}
+# Below analyses every room stands alone; what several need lies in inputs, or in the files beside the rooms.
+ANALYSES_SHARED = {"inputs", "listener", "output", "opening", "keywords", "provenance"}
 # The verbs that never need torch, and so never wait for it.
 WITHOUT_TORCH = (
     "onnxviz",
@@ -38,50 +69,126 @@ WITHOUT_TORCH = (
     "onnxviz.commands.examples",
     "onnxviz.commands.embed",
     "onnxviz.commands.attribute",
-    "onnxviz.model.support",
+    "onnxviz.model.tensors.support",
 )
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        relative = path.relative_to(PACKAGE)
-        floor = relative.parts[0].removesuffix(".py")
-        if floor in INSIDE:
-            yield floor, path
+def name_of(path: Path) -> str:
+    """Return a module's dotted name below the package; "" for the package itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def imports(path: Path) -> Iterator[str]:
+    """Yield all that a module imports, wherever in it: at its top, inside functions, and for type checkers alone."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                inside = whole.removeprefix("onnxviz.") in MODULES and whole.startswith("onnxviz.")
+                yield whole if inside else node.module
 
 
-@pytest.mark.parametrize(
-    ("floor", "path"), list(modules()), ids=lambda value: value if isinstance(value, str) else value.stem
-)
-def test_a_module_imports_only_from_its_own_floor_and_those_below(floor: str, path: Path) -> None:
-    for name in imports(path):
-        parts = name.split(".")
-        if parts[0] == "onnxviz":
-            above = parts[1] if len(parts) > 1 else ""
-            # The package's own face (onnxviz.load) is for commands alone.
-            assert above in INSIDE[floor] or (floor == "commands" and not above), f"{path.name} imports {name}"
-        else:
-            assert parts[0] not in FORBIDDEN[floor], f"{path.name} imports {name}"
+def inside(path: Path) -> set[str]:
+    """Return the package's own modules that a module imports."""
+    found = {name for name in imports(path) if name.partition(".")[0] == "onnxviz"}
+    return {name.removeprefix("onnxviz").removeprefix(".") for name in found}
 
 
-def test_one_verb_does_not_import_another() -> None:
-    verbs = {"inspect", "verify", "filters", "maximize", "activations", "examples", "embed", "attribute", "report"}
+def room(name: str) -> str:
+    """Return the row of the table that a module stands in: the longest of its prefixes."""
+    return max((one for one in ROOMS if _below(name, {one})), key=len)
+
+
+def _below(name: str, allowed: set[str]) -> bool:
+    return any(name == one or (one and name.startswith(one + ".")) for one in allowed) or (not name and "" in allowed)
+
+
+def test_every_module_imports_what_its_room_may() -> None:
+    wrong = []
+    for name, path in MODULES.items():
+        allowed, forbidden = ROOMS[room(name)]
+        wrong += [f"{name} imports onnxviz.{other}" for other in sorted(inside(path)) if not _below(other, allowed)]
+        others = {one.partition(".")[0] for one in imports(path)}
+        wrong += [f"{name} imports {other}" for other in sorted(others & forbidden)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_rooms_of_analyses_stand_alone() -> None:
+    wrong = []
+    for name, path in MODULES.items():
+        own = name.split(".")[1] if name.startswith("analyses.") else None
+        if own is None:
+            continue
+        for other in inside(path):
+            there = other.split(".")[1] if other.startswith("analyses.") else None
+            if there is not None and there not in {own, *ANALYSES_SHARED}:
+                wrong.append(f"{name} imports onnxviz.{other}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_imports_go_in_circles() -> None:
+    """Imports inside functions and for type checkers count as well."""
+    graph = {name: inside(path) - {name} for name, path in MODULES.items()}
+    done: set[str] = set()
+
+    def circle(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return []
+        for other in sorted(graph.get(name, ())):
+            found = circle(other, [*way, name])
+            if found:
+                return found
+        done.add(name)
+        return []
+
+    for name in graph:
+        assert not circle(name, [])
+
+
+def test_commands_hold_verbs_options_and_the_terminal_alone() -> None:
+    names = {path.stem for path in (PACKAGE / "commands").glob("*.py")}
+    assert names == {"__init__", "options", "terminal", "termination", *onnxviz.cli._VERBS}
+    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in (PACKAGE / "commands").glob("*.py"))
+    assert lines <= 2200
+    verbs = {f"commands.{verb}" for verb in onnxviz.cli._VERBS}
     for verb in verbs:
-        path = PACKAGE / "commands" / f"{verb}.py"
-        assert not {name.rpartition(".")[2] for name in imports(path) if name.startswith("onnxviz.commands")} & verbs
+        assert not (inside(MODULES[verb]) - {verb}) & verbs
 
 
-@pytest.mark.parametrize("module", WITHOUT_TORCH)
-def test_modules_that_need_no_torch_do_not_import_it(module: str) -> None:
-    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+def test_no_module_of_the_top_level_has_the_name_of_a_public_function() -> None:
+    assert not set(onnxviz.__all__) & {name for name in MODULES if name and "." not in name}
+
+
+def test_messages_of_the_library_name_parameters_and_no_flags() -> None:
+    """Flags are the command line's: it writes them where a message names a parameter in backticks."""
+    flag = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+    shown = {
+        "pages.command_lines",
+        "pages.sections",
+        "model.operators.__main__",
+    }  # command lines that a page or a document shows
+    wrong = []
+    for name, path in MODULES.items():
+        if name.partition(".")[0] in ("commands", "cli") or name in shown:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented:
+                wrong += [f"{name}:{node.lineno}: {found}" for found in flag.findall(node.value)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_modules_that_need_no_torch_do_not_import_it() -> None:
+    code = f"import sys, {', '.join(WITHOUT_TORCH)}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from onnx import TensorProto, helper
 
 import onnxviz
 from onnxviz import cli as door
+from onnxviz.analyses import opening
 
 VERBS = ("inspect", "verify", "filters", "maximize", "activations", "examples", "embed", "attribute", "report")
 
@@ -181,11 +183,25 @@ def test_an_interruption_exits_with_130(cli, cases, monkeypatch) -> None:
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("onnxviz.model.graph.load", interrupt)
+    monkeypatch.setattr("onnxviz.model.model.load", interrupt)
     outcome = cli(*cases["verify"])
     assert outcome.code == 130
     assert outcome.out == ""
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="nothing sends SIGTERM there")
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_termination_exits_with_143(cli, cases, monkeypatch, verb: str) -> None:
+    def terminate(*_, **__):
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    opening._loaded.cache_clear()  # a report has it loaded once for each process
+    monkeypatch.setattr("onnxviz.model.model.load", terminate)
+    outcome = cli(*cases[verb])
+    assert (outcome.code, outcome.out, outcome.err) == (143, "", "onnxviz: terminated\n")
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize(
@@ -201,7 +217,7 @@ def test_an_unforeseen_error_is_a_sentence(cli, cases, monkeypatch, error: Excep
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr("onnxviz.model.graph.load", fail)
+    monkeypatch.setattr("onnxviz.model.model.load", fail)
     outcome = cli(*cases["inspect"])
     assert outcome.code == 1
     assert said in outcome.err
@@ -212,7 +228,7 @@ def test_verbose_shows_where_an_unforeseen_error_comes_from(cli, cases, monkeypa
     def fail(*_, **__):
         raise RuntimeError("by surprise")
 
-    monkeypatch.setattr("onnxviz.model.graph.load", fail)
+    monkeypatch.setattr("onnxviz.model.model.load", fail)
     with pytest.raises(RuntimeError, match="by surprise"):
         cli("-v", *cases["inspect"])
 

@@ -101,9 +101,10 @@ def test_the_comparison_forgives_numbers_alone(wanted: str, printed: str, same: 
     assert matches(settled(wanted, ""), settled(printed, "")) is same
 
 
-def test_the_python_of_the_readme_runs(monkeypatch) -> None:
+@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
+def test_the_python_of_a_document_runs(monkeypatch, document: str) -> None:
     monkeypatch.chdir(REPOSITORY)
-    test = doctest.DocTestParser().get_doctest(read("README.md"), {}, "README.md", "README.md", 0)
+    test = doctest.DocTestParser().get_doctest(read(document), {}, document, document, 0)
     assert test.examples
     said: list[str] = []
     doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=said.append)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from onnxviz.methods.objectives import FUNCTIONS
+from onnxviz.methods.objectives.objectives import FUNCTIONS
 
 REPOSITORY = Path(__file__).parents[1]
 TEXT = (REPOSITORY / "docs" / "objectives.md").read_text(encoding="utf-8")

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from onnxviz.analyses.keywords import requested
 from onnxviz.commands.options import (
-    check_output,
     data_options,
     json_option,
     model_argument,
+    output_of,
     output_options,
+    request_options,
     target_option,
 )
-from onnxviz.commands.terminal import Terminal, grid, shape_text, visible
-from onnxviz.errors import UsageError
+from onnxviz.commands.terminal import Terminal, grid, visible
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
-    import numpy as np
     from rich.console import Console
-
-    from onnxviz.commands.activation_answers import Answer
-    from onnxviz.commands.data_feed import Batch, Feed
-    from onnxviz.formats.output_folder import OutputFolder
-    from onnxviz.model.graph import Model
-    from onnxviz.model.target import Target
 
 _LISTED = 10
 
@@ -66,192 +58,13 @@ def activations(terminal: Terminal, /, **options: Any) -> int:
       onnxviz activations sample_models/photo_patches.onnx sample_models/photo_patches_cat.png -t relu1 -t logits -o cat
       onnxviz activations sample_models/digits.onnx 'sample_models/digits_held_out.npy#3' -t 'conv1[2]' -t logits -o digit
     """
-    import onnxviz
-    from onnxviz.commands.data_feed import prepare_feed
-    from onnxviz.formats.output_folder import OutputFolder
+    from onnxviz.analyses.activations.looking import look
+    from onnxviz.analyses.activations.request import ActivationsRequest
 
-    check_output(options["output"], options["overwrite"], options["resume"])
-    began = time.monotonic()
-    model = onnxviz.load(options["model_path"])
-    targets = _targets(model, options["targets"])
-    feed = prepare_feed(terminal, model, options, options["inputs"])
-    settings = {
-        "verb": "activations",
-        "model": model.digest,
-        "inputs": list(options["inputs"]),
-        "targets": [str(one) for one in targets],
-    }
-    place = (
-        OutputFolder(options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=settings)
-        if options["output"] is not None
-        else nullcontext()
-    )
-    with place as folder:
-        work = _Work(terminal, model, feed, targets, folder, options["top"])
-        work.run(options["inputs"], options["limit"])
-        document = {
-            "model": {"path": str(model.path), "sha256": model.digest},
-            "seconds": round(time.monotonic() - began, 3),
-            "samples": work.rows,
-            "skipped": [{"id": identity, "message": said} for identity, said in work.problems],
-            "files": [],
-        }
-        if folder is not None:
-            document["files"] = work.save(document)
-        terminal.emit(document, options["as_json"], lambda console: _show(console, document))
+    request = requested(ActivationsRequest, request_options(options, "inputs"))
+    document = look(options["model_path"], options["inputs"], request, output_of(options), terminal).document()
+    terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
-
-
-def _targets(model: Model, texts: tuple[str, ...]) -> list[Target]:
-    from onnxviz.model.target import EACH, Target
-
-    if not texts:
-        plain = dict.fromkeys(_plain(model, Target(name)).tensor for name in model.outputs)
-        outputs = [name for name in plain if model.tensors[name].container == "tensor"]
-        if not outputs:
-            raise UsageError(f"{model.name} has no tensor among its outputs; name one inside with -t")
-        return [Target(name) for name in outputs]
-    targets = []
-    for text in texts:
-        target = _plain(model, Target.parse(text, model.tensors))
-        info = model.require(target.tensor, text)
-        if info.container != "tensor":
-            raise UsageError(f"{text}: {target.tensor} is a {info.container}, not a tensor")
-        if target.index and all(entry is EACH for entry in target.index):
-            target = Target(target.tensor)  # every unit: the whole tensor
-        targets.append(Target(target.tensor, tuple(slice(None) if one is EACH else one for one in target.index)))
-    return list(dict.fromkeys(targets))
-
-
-def _plain(model: Model, target: Target) -> Target:
-    """Return the tensor that a ZipMap makes maps of in their place."""
-    from onnxviz.model.zipped import unzipped
-
-    return unzipped(model, target) or target
-
-
-@dataclass
-class _Work:
-    """One pass over the samples."""
-
-    terminal: Terminal
-    model: Model
-    feed: Feed
-    targets: list[Target]
-    folder: OutputFolder | None
-    top: int
-
-    def __post_init__(self) -> None:
-        from onnxviz.commands.drawing import Drawing
-        from onnxviz.commands.forward import Forward
-        from onnxviz.formats.file_names import safe_names
-        from onnxviz.model.labels import feature_names
-        from onnxviz.model.zipped import class_labels
-
-        self.rows: list[dict[str, Any]] = []
-        self.problems: list[tuple[str, str]] = []
-        self.places: dict[str, str] = {}
-        self.kept: dict[str, list[tuple[str, np.ndarray]]] = {}
-        self.forward = Forward(self.feed, [one.tensor for one in self.targets], loose=True)
-        self.labels = {one.tensor: class_labels(self.model, one.tensor) for one in self.targets}
-        expected = self.feed.contracts[self.feed.main]
-        self.drawing = Drawing(expected, feature_names(self.model.original))
-        self.names = safe_names([str(one) for one in self.targets])
-
-    def run(self, sources: tuple[str, ...], limit: int) -> None:
-        from onnxviz.commands.data_feed import Tally
-
-        tally = Tally()
-        count, more = 0, False
-        for source in sources:
-            data = self.feed.open(source)
-            for batch in self.feed.batches(data, min(self.forward.at_once, limit), tally):
-                taken = batch.part(0, limit - count)
-                more = more or len(taken) < len(batch)
-                if len(taken):
-                    self._batch(taken)
-                    count += len(taken)
-                if more or count >= limit:
-                    break
-        self.problems = tally.problems
-        self.feed.close(tally, count)
-        if count >= limit:
-            self.terminal.note(f"looked at {count} samples; --limit takes more, FILE#7 picks one")
-
-    def _batch(self, batch: Batch) -> None:
-        answers = self.forward(batch.arrays)
-        for place, identity in enumerate(batch.identities):
-            sample = batch.arrays[self.feed.main][place]
-            row: dict[str, Any] = {"id": identity, "targets": []}
-            if batch.labels[place]:
-                row["label"] = batch.labels[place]
-            for name, array in batch.arrays.items():
-                self.kept.setdefault(name, []).append((identity, array[place]))
-            for tensor in self.forward.tensors:
-                if tensor not in batch.arrays:
-                    self.kept.setdefault(tensor, []).append((identity, answers[tensor][place]))
-            for target in self.targets:
-                row["targets"].append(self._target(target, answers[target.tensor][place], identity, sample, batch.rate))
-            self.rows.append(row)
-
-    def _target(
-        self, target: Target, values: np.ndarray, identity: str, sample: np.ndarray, rate: int | None
-    ) -> dict[str, Any]:
-        from onnxviz.commands.activation_answers import answer_of, answer_row
-
-        labels = self.labels[target.tensor]
-        answer = answer_of(self.model, target, values, labels)
-        row = answer_row(answer, target.tensor, self.top)
-        if not answer.values.size or values.ndim == 0:
-            row["label"] = labels[int(values)] if _is_class(values, labels) else ""
-        if self.folder is not None:
-            row["files"] = self._draw(answer, identity, sample, rate)
-        return row
-
-    def _draw(self, answer: Answer, identity: str, sample: np.ndarray, rate: int | None) -> list[str]:
-        from onnxviz.commands.activation_pictures import answer_picture
-        from onnxviz.formats.file_names import safe_name
-        from onnxviz.formats.pictures import save_picture
-
-        if self.folder is None:
-            return []
-        picture = answer_picture(answer, self.drawing, sample, rate, identity)
-        if picture is None:
-            return []
-        # A folder that is called like a picture would be taken for one.
-        place = safe_name(identity.replace(".", "_"))
-        if self.places.setdefault(place, identity) != identity:
-            place = safe_name(identity)
-        name = f"{place}/{self.names[answer.target]}.png"
-        save_picture(self.folder.file(name), picture)
-        return [str(self.folder.path / name)]
-
-    def save(self, document: dict[str, Any]) -> list[str]:
-        """Write the arrays and the document."""
-        import numpy as np
-
-        from onnxviz.formats.results import Result
-        from onnxviz.model.tensor_axes import tensor_axes
-
-        if self.folder is None:
-            return []
-        arrays, axes = {}, {}
-        for name, kept in self.kept.items():
-            shapes = {array.shape for _, array in kept}
-            parts = {name: np.stack([array for _, array in kept])} if len(shapes) == 1 else {}
-            for identity, array in kept if len(shapes) > 1 else []:
-                parts[f"{name} of {identity}"] = array[None]
-            for key, array in parts.items():
-                arrays[key] = array
-                axes[key] = " ".join(("batch", *tensor_axes(self.model, name, array.ndim - 1)))
-        provenance = {"model": self.model.name, "sha256": self.model.digest}
-        Result(arrays, axes, document, provenance=provenance).save(self.folder.partial)
-        drawn = [file for row in self.rows for one in row["targets"] for file in one["files"]]
-        return [*drawn, *(str(self.folder.path / name) for name in ("arrays.npz", "result.json"))]
-
-
-def _is_class(values: np.ndarray, labels: tuple[str, ...]) -> bool:
-    return values.ndim == 0 and values.dtype.kind in "iu" and 0 <= int(values) < len(labels)
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:

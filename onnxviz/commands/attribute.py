@@ -2,54 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.attribution_task import METHODS, Task, prepare
+from onnxviz.analyses.attribution.task import METHODS
+from onnxviz.analyses.keywords import requested
 from onnxviz.commands.options import (
-    check_output,
     contract_options,
     device_option,
     dim_option,
     json_option,
     label_option,
     model_argument,
+    output_of,
     output_options,
+    request_options,
     seed_option,
     set_option,
     shape_option,
+    spelled,
     target_option,
 )
 from onnxviz.commands.terminal import Terminal, grid, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from onnxviz.formats.output_folder import OutputFolder
-
-_DECIDING = (
-    *(
-        "methods",
-        "baseline",
-        "layer",
-        "literal",
-        "samples",
-        "steps",
-        "window",
-        "seed",
-        "held",
-        "value_range",
-        "mean",
-        "std",
-    ),
-    *("layout", "channels", "names", "data", "vocab"),
-)
 
 
 @click.command()
@@ -128,77 +107,13 @@ def attribute(terminal: Terminal, /, **options: Any) -> int:
       onnxviz attribute sample_models/digits.onnx sample_models/digits_seven.png -m all -o seven
       onnxviz attribute sample_models/forest.onnx sample_models/forest_malignant.csv
     """
-    check_output(options["output"], options["overwrite"], options["resume"])
-    task = prepare(terminal, options)
-    began = time.monotonic()
-    with ExitStack() as stack:
-        folder = _open_folder(terminal, stack, task, options) if options["output"] is not None else None
-        runs = list(_run(terminal, task, folder, options))
-        document = {
-            "model": {"path": str(task.model.path), "sha256": task.model.digest},
-            "input": {**task.fed.sources},
-            "device": task.device,
-            "seed": options["seed"],
-            "seconds": round(time.monotonic() - began, 3),
-            "runs": runs,
-        }
-        if folder is not None:
-            from onnxviz.formats.atomic_file import atomic_file
-            from onnxviz.formats.json_documents import json_text
+    from onnxviz.analyses.attribution.explaining import attribute_all
+    from onnxviz.analyses.attribution.request import AttributionRequest
 
-            with atomic_file(folder.file("result.json")) as file:
-                file.write(json_text(document).encode("utf-8"))
+    request = requested(AttributionRequest, request_options(options, "inputs"))
+    document = attribute_all(options["model_path"], options["inputs"], request, output_of(options), terminal).document()
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
-
-
-def _open_folder(terminal: Terminal, stack: ExitStack, task: Task, options: dict[str, Any]) -> OutputFolder:
-    from onnxviz.formats.output_folder import OutputFolder
-
-    digest = hashlib.sha256()
-    for one, baseline in zip(task.fed.explained, task.baselines, strict=True):
-        digest.update(one.sample.tobytes() + baseline.tobytes())
-    settings = {
-        "verb": "attribute",
-        "model": task.model.digest,
-        "wrt": [one.name for one in task.fed.explained],
-        "input": digest.hexdigest(),
-        **{key: str(options[key]) for key in _DECIDING if options[key]},
-    }
-    folder = OutputFolder(
-        options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=settings
-    )
-    # Left last: by then the folder knows what it kept of an unfinished run.
-    stack.callback(lambda: terminal.note(folder.message) if folder.message else None)
-    return stack.enter_context(folder)
-
-
-def _run(
-    terminal: Terminal, task: Task, folder: OutputFolder | None, options: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """Explain what is not yet done, a target at a time, and save each as it is finished."""
-    from onnxviz.commands.attribution_record import Workshop, explain
-    from onnxviz.formats.file_names import safe_names
-    from onnxviz.formats.json_documents import read_json
-
-    names = safe_names(str(aim.objective) for aim in task.aims)
-    workshop = Workshop(task, options["samples"], options["steps"], options["window"], options["seed"])
-    total = sum(len(aim.methods) for aim in task.aims)
-    done = 0
-    with terminal.progress(f"{total} explanations", total) as told:
-        for aim in task.aims:
-            name = names[str(aim.objective)]
-            if folder is not None and folder.done(name):
-                done += len(aim.methods)
-                yield read_json(folder.partial / name / "result.json")["summary"]
-                continue
-            first = done
-
-            def progress(number: int, words: str, first: int = first) -> None:
-                told(first + number, words)
-
-            yield explain(workshop, aim, folder, name, progress)
-            done += len(aim.methods)
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:
@@ -210,7 +125,7 @@ def _show(console: Console, document: dict[str, Any]) -> None:
             before, after = row["explained_baseline_score"], row["explained_score"]
             console.print(f"explained at {visible(row['explained'])}: {before:.4g} to {after:.4g}")
         if row["message"]:
-            console.print(visible(row["message"]))
+            console.print(visible(spelled(row["message"])))
         if row["layer"]:
             console.print(f"Grad-CAM at {visible(row['layer'])}")
         console.print()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from onnxviz.analyses.keywords import requested
 from onnxviz.commands.options import (
-    check_output,
     data_options,
     json_option,
     model_argument,
+    output_of,
     output_options,
+    request_options,
     target_option,
 )
 from onnxviz.commands.terminal import Terminal, grid, visible
@@ -22,12 +22,7 @@ from onnxviz.commands.terminal import Terminal, grid, visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from onnxviz.commands.exemplar_pass import ExemplarPass
-    from onnxviz.formats.output_folder import OutputFolder
-
 _LISTED = 64
-_STORE = "scores.sqlite"
-_SETTLED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes", "input_name", "label", "at")
 
 
 @click.command()
@@ -76,111 +71,13 @@ def examples(terminal: Terminal, /, **options: Any) -> int:
       onnxviz examples sample_models/photo_patches.onnx sample_models/photo_patches_held_out -t 'relu2[3]' -t 'logits[1]' -o seen
       onnxviz examples sample_models/wine.onnx sample_models/wine.csv -t 'logits[*]' -k 3 -o bottles
     """
-    from tempfile import TemporaryDirectory
+    from onnxviz.analyses.examples.choosing import rank
+    from onnxviz.analyses.examples.request import ExamplesRequest
 
-    import onnxviz
-    from onnxviz.commands.data_feed import prepare_feed
-    from onnxviz.commands.exemplar_pass import ExemplarPass
-    from onnxviz.commands.exemplar_sheets import synthetic_pictures
-    from onnxviz.formats.score_store import ScoreStore
-
-    check_output(options["output"], options["overwrite"], options["resume"])
-    began = time.monotonic()
-    model = onnxviz.load(options["model_path"])
-    made = synthetic_pictures(options["synthetic"]) if options["synthetic"] else {}
-    work = ExemplarPass(terminal, model, options["targets"], options["at"] == "max")
-    feed = prepare_feed(terminal, model, options, (options["data"],))
-    data = feed.open(options["data"])
-    with ExitStack() as stack:
-        folder = _open_folder(terminal, stack, options, model.digest)
-        # Closed before the folder takes its name, and with all that is done in it when the pass is interrupted.
-        place = folder.file(_STORE) if folder is not None else Path(stack.enter_context(TemporaryDirectory()), _STORE)
-        store = stack.enter_context(closing(ScoreStore(place)))
-        tally, read = work.run(feed, data, store)
-        feed.close(tally, read)
-        runs = work.rows(store, options["k"])
-        document: dict[str, Any] = {
-            "model": {"path": str(model.path), "sha256": model.digest},
-            "data": options["data"],
-            "samples": read + tally.unchanged,
-            "read": read,
-            "known": tally.unchanged,
-            "skipped": [{"id": identity, "message": said} for identity, said in tally.problems],
-            "at": options["at"],
-            "k": options["k"],
-            "runs": runs,
-            "files": [],
-        }
-        if folder is not None:
-            document["files"] = _write(terminal, folder, work, document, options, made)
-        document["seconds"] = round(time.monotonic() - began, 3)
-        terminal.emit(document, options["as_json"], lambda console: _show(console, document))
+    request = requested(ExamplesRequest, request_options(options, "data"))
+    document = rank(options["model_path"], options["data"], request, output_of(options), terminal).document()
+    terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
-
-
-def _open_folder(terminal: Terminal, stack: ExitStack, options: dict[str, Any], digest: str) -> OutputFolder | None:
-    from onnxviz.formats.output_folder import OutputFolder
-
-    if options["output"] is None:
-        return None
-    settings = {
-        "verb": "examples",
-        "model": digest,
-        "targets": list(options["targets"]),
-        # What else the scores depend on, as it was written.
-        **{key: str(options[key]) for key in _SETTLED if options[key]},
-    }
-    folder = OutputFolder(
-        options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=settings
-    )
-    stack.callback(lambda: terminal.note(folder.message) if folder.message else None)
-    return stack.enter_context(folder)
-
-
-def _write(
-    terminal: Terminal,
-    folder: OutputFolder,
-    work: ExemplarPass,
-    document: dict[str, Any],
-    options: dict[str, Any],
-    made: dict[str, tuple[Path, str]],
-) -> list[str]:
-    """Draw the sheets, and write tables and the whole result."""
-    from onnxviz.commands.drawing import Drawing
-    from onnxviz.commands.exemplar_sheets import Sheets
-    from onnxviz.commands.exemplar_tables import write_tables
-    from onnxviz.formats.atomic_file import atomic_file
-    from onnxviz.formats.file_names import safe_names
-    from onnxviz.formats.json_documents import json_text
-    from onnxviz.formats.pictures import save_picture
-    from onnxviz.model.labels import feature_names
-
-    if work.feed is None:
-        return []
-    drawing = Drawing(work.feed.contracts[work.feed.main], feature_names(work.model.original))
-    sheets = Sheets(work.feed, drawing, options["data"], made, options["at"] == "max")
-    names = safe_names(row["target"] for row in document["runs"])
-    drawn = document["runs"][: options["sheets"]]
-    if len(drawn) < len(document["runs"]):
-        terminal.note(f"sheets of the first {len(drawn)} of {len(document['runs'])} targets; --sheets draws more")
-    files = []
-    with terminal.progress("sheets", len(drawn)) as told:
-        for group in sheets.groups(drawn):
-            samples = sheets.samples(group)
-            for row in group:
-                picture = sheets.draw(row, samples)
-                if picture is not None:
-                    name = f"{names[row['target']]}.png"
-                    save_picture(folder.file(name), picture)
-                    row["files"] = [str(folder.path / name)]
-                    files += row["files"]
-                told(len(files), row["target"])
-    files += [str(folder.path / name) for name in write_tables(folder, document["runs"])]
-    files += [str(folder.path / name) for name in ("result.json", _STORE)]
-    document["files"] = files
-    with atomic_file(folder.file("result.json")) as file:
-        file.write(json_text(document).encode("utf-8"))
-    return files
 
 
 def _written(one: dict[str, Any]) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.description import describe
 from onnxviz.commands.options import json_option, model_argument
-from onnxviz.commands.terminal import Terminal, grid, shape_text, visible
+from onnxviz.commands.terminal import Terminal, grid, visible
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,8 +35,7 @@ def inspect(terminal: Terminal, model_path: Path, pattern: str | None, as_json: 
     """
     import onnxviz
 
-    model = onnxviz.load(model_path)
-    document = describe(model, pattern)
+    document = onnxviz.inspect(model_path, pattern).document()
     terminal.emit(
         document, as_json, lambda console: _show_tensors(console, document) if pattern else _show(console, document)
     )

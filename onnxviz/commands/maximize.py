@@ -2,66 +2,46 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.maximization_record import finish, record
-from onnxviz.commands.maximization_task import Task, prepare
-from onnxviz.commands.maximization_trust import in_short
-from onnxviz.commands.options import (
-    NamedText,
-    check_output,
-    contract_options,
-    device_option,
-    dim_option,
-    json_option,
-    model_argument,
-    output_options,
-    seed_option,
-    set_option,
-    shape_option,
-    target_option,
-    wrt_option,
-)
+import onnxviz
+from onnxviz.analyses.keywords import requested
+from onnxviz.analyses.maximization.request import MaximizationRequest
+from onnxviz.analyses.maximization.wording import in_short
+from onnxviz.commands import options as shared
 from onnxviz.commands.terminal import Terminal, grid, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from onnxviz.formats.output_folder import OutputFolder
-
-_SEARCHED = (
-    *("bounds", "names", "data", "kept", "vocab", "sample_rate", "norm", "held"),
-    *("value_range", "mean", "std", "layout", "channels", "literal"),
-    *("like", "straight_through", "parameterization", "start", "size"),
-)
+_FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), click.FloatRange(min=0, min_open=True)
 
 
 @click.command()
-@model_argument
-@target_option(
+@shared.model_argument
+@shared.target_option(
     "What to maximize: 'logits[281]', 'conv1[*]', 'logits[2] - 0.5*logits[5]', '-unit[3]', 'energy(conv5)'; may be given several times.",
     required=True,
 )
-@wrt_option
-@set_option
-@dim_option
-@shape_option
-@contract_options
+@shared.wrt_option
+@shared.set_option
+@shared.dim_option
+@shared.shape_option
+@shared.contract_options
 @click.option(
-    "--bounds", metavar="FILE|LO,HI", help="A vector's bounds: two numbers, or a table with a row for each feature."
+    "--bounds",
+    metavar="FILE|LO,HI",
+    type=shared.Bounds(),
+    help="A vector's bounds: two numbers, or a table with a row for each feature.",
 )
-@click.option("--names", metavar="FILE", type=click.Path(path_type=Path), help="A vector's feature names, one a line.")
+@click.option("--names", metavar="FILE", type=_FILE, help="A vector's feature names, one a line.")
 @click.option(
     "--data",
     metavar="FILE|DIR",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     help="Real samples (.csv, .npy, .parquet, a folder): the score is placed among theirs; a vector's ranges, means, whole numbers "
     "and one-hot groups are read off them, and how a picture's or signal's channels vary together and its spectrum falls.",
 )
@@ -70,30 +50,25 @@ _SEARCHED = (
     "kept",
     metavar="NAME=VALUE",
     multiple=True,
-    type=NamedText("NAME=VALUE"),
+    type=shared.NamedText("NAME=VALUE"),
     help="Fix a vector's feature, by name or number; of tokens a position, as in 0=[CLS].",
 )
-@click.option(
-    "--vocab",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Tokens' names: a line each, or JSON; also tokenizer.json.",
-)
+@click.option("--vocab", metavar="FILE", type=_FILE, help="Tokens' names: a line each, or JSON; also tokenizer.json.")
 @click.option(
     "--sample-rate",
     metavar="HZ",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_ABOVE_0,
     help="A signal's samples per second: axes in seconds and Hz, a spectrogram, and sound.wav.",
 )
 @click.option(
     "--norm",
-    type=click.FloatRange(min=0, min_open=True),
-    help="The norm of an unbounded input, in standardised units. [default: the root of its size]",
+    type=_ABOVE_0,
+    help="The norm of an unbounded input, in standardized units. [default: the root of its size]",
 )
 @click.option(
     "--like",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     help="The real input that like(TENSOR) and inversion(TENSOR) follow: a picture, an array, a sound or a table's first row.",
 )
 @click.option(
@@ -105,28 +80,27 @@ _SEARCHED = (
 @click.option(
     "--start",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     help="Start from this picture, array, sound or first row of a table; restarts scatter about it.",
 )
 @click.option(
-    "--size", metavar="N|HxW", help="Render at another size than the file's, where the part up to the target allows it."
+    "--size",
+    metavar="N|HxW",
+    type=shared.Size(),
+    help="Render at another size than the file's, where the part up to the target allows it.",
 )
 @click.option(
     "--steps",
-    type=click.IntRange(min=1),
+    type=_COUNT,
     help="Steps of gradient ascent, or generations without. [default: 256; 96 for pictures, 64 for signals and what is "
     "large, 32 for what is vast]",
 )
 @click.option(
     "--restarts",
-    type=click.IntRange(min=1),
+    type=_COUNT,
     help="Random starts of each target. [default: 5; 1 for pictures and what is large; 4 or 6 for a set]",
 )
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Adam's step. [default: 0.1; 0.4 for pictures and signals; 1 with maco]",
-)
+@click.option("--rate", type=_ABOVE_0, help="Adam's step. [default: 0.1; 0.4 for pictures and signals; 1 with maco]")
 @click.option(
     "--optimizer",
     type=click.Choice(["adam", "nadam", "lbfgs", "cma"]),
@@ -136,7 +110,7 @@ _SEARCHED = (
 @click.option(
     "--save-every",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=_COUNT,
     help="Draw the input after every N steps as well, in the folder frames of each target.",
 )
 @click.option(
@@ -147,10 +121,10 @@ _SEARCHED = (
 @click.option(
     "--literal", is_flag=True, help="Climb a probability itself, not the logit before its Softmax or Sigmoid."
 )
-@seed_option
-@device_option
-@output_options
-@json_option
+@shared.seed_option
+@shared.device_option
+@shared.output_options
+@shared.json_option
 @click.pass_obj
 def maximize(terminal: Terminal, /, **options: Any) -> int:
     """Find an input of MODEL that drives a target as high as it will go.
@@ -171,71 +145,21 @@ def maximize(terminal: Terminal, /, **options: Any) -> int:
       onnxviz maximize sample_models/photo_patches.onnx -t 'like(relu2)' --like sample_models/photo_patches_cat.png -o cat
       onnxviz maximize sample_models/photo_patches.onnx -t 'conv2[33] - 10*diversity(conv2)' -o facets
     """
-    check_output(options["output"], options["overwrite"], options["resume"])
-    task = prepare(terminal, options)
-    began = time.monotonic()
-    with ExitStack() as stack:
-        folder = _open_folder(terminal, stack, task, options) if options["output"] is not None else None
-        runs = list(_run(terminal, task, folder))
-        interrupted = any(run["status"] == "interrupted" for run in runs)
-        document = {
-            "model": {"path": str(task.model.path), "sha256": task.model.digest},
-            "device": task.device,
-            "seed": task.settings.seed,
-            "seconds": round(time.monotonic() - began, 3),
-            "runs": runs,
-        }
-        if folder is not None:
-            finish(task, folder, document)
-        terminal.emit(document, options["as_json"], lambda console: _show(console, document))
-        if interrupted:
-            raise KeyboardInterrupt
-    return 0
-
-
-def _open_folder(terminal: Terminal, stack: ExitStack, task: Task, options: dict[str, Any]) -> OutputFolder:
-    from onnxviz.formats.output_folder import OutputFolder
-
-    settings = {
-        "verb": "maximize",
-        "model": task.model.digest,
-        "wrt": task.wrt,
-        "shape": list(task.shape),
-        **asdict(task.settings),
-        # What else a result depends on, as it was written: a resumed folder must not mix two searches.
-        **{key: str(options[key]) for key in _SEARCHED if options[key]},
-    }
-    folder = OutputFolder(
-        options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=settings
+    request = requested(MaximizationRequest, shared.request_options(options))
+    found = onnxviz.maximize(
+        options["model_path"],
+        options["targets"],
+        output=options["output"],
+        overwrite=options["overwrite"],
+        resume=options["resume"],
+        listener=terminal,
+        request=request,
     )
-    # Left last: by then the folder knows what it kept of an unfinished run.
-    stack.callback(lambda: terminal.note(folder.message) if folder.message else None)
-    return stack.enter_context(folder)
-
-
-def _run(terminal: Terminal, task: Task, folder: OutputFolder | None) -> Iterator[dict[str, Any]]:
-    """Climb what is not yet done, a group at a time, and save each as it is finished."""
-    from onnxviz.commands.climb import climb
-    from onnxviz.formats.file_names import safe_names
-    from onnxviz.formats.json_documents import read_json
-
-    names = safe_names(str(one) for one in task.objectives)
-    todo = []
-    for objective, climbed in zip(task.objectives, task.climbed, strict=True):
-        if folder is not None and folder.done(names[str(objective)]):
-            summary = read_json(folder.partial / names[str(objective)] / "result.json")["summary"]
-            if summary["status"] != "interrupted":
-                yield summary
-                continue
-        todo.append((objective, climbed))
-    if not todo:
-        return
-    with terminal.progress(f"{len(todo)} targets", task.settings.steps * len(todo)) as told:
-        for one in climb(task, todo, told):
-            if one.findings.remark:
-                terminal.note(one.findings.remark)
-            name = names[str(one.objective)]
-            yield record(task, one.objective, one.found, one.findings, one.measure, one.trust, folder, name, one.window)
+    document = found.document()
+    terminal.emit(document, options["as_json"], lambda console: _show(console, document))
+    if found.interrupted:
+        raise KeyboardInterrupt
+    return 0
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:

@@ -3,21 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
+from onnxviz.analyses.output import Output
 from onnxviz.errors import UsageError
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from onnxviz.model.graph import Model
-    from onnxviz.model.inputs import InputContract
-
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+VERB = "onnxviz.verb"
+"""Where a click context keeps the verb that runs."""
+
+ASKED_OF_THE_SHELL = ("model_path", "output", "overwrite", "resume", "as_json")
+"""Parameters that say where results go; all others are fields of the verb's request, by the same name."""
+
+
+def flags(verb: click.Command) -> dict[str, str]:
+    """Return the flag (or the argument's name) for each field of a verb's request.
+
+    A parameter's own name is the field's: ``--set`` is declared as `held`, ``--range`` as `value_range`.
+    """
+    return {
+        parameter.name: parameter.human_readable_name if isinstance(parameter, click.Argument) else parameter.opts[0]
+        for parameter in verb.params
+        if parameter.name
+    }
+
+
+def spelled(text: str, context: click.Context | None = None) -> str:
+    """Return a message of the library as the shell's user has to read it: parameters in backticks become flags.
+
+    Parameters
+    ----------
+    text : str
+        Such as "`wrt` ids: holds int64".
+    context : click.Context, optional
+        Where the verb is found; by default the current one.
+    """
+    import re
+
+    context = context or click.get_current_context(silent=True)
+    verb = context.meta.get(VERB) if context is not None else None
+    known = flags(verb) if isinstance(verb, click.Command) else {}
+    return re.sub(r"`([a-z_]+)`", lambda found: known.get(found[1], found[0]), text)
+
+
+def output_of(options: dict[str, Any]) -> Output:
+    """Return what -o, --overwrite and --resume say.
+
+    Raises
+    ------
+    UsageError
+        If they contradict each other.
+    """
+    return Output(options["output"], options["overwrite"], options["resume"])
+
+
+def request_options(options: dict[str, Any], *data: str) -> dict[str, Any]:
+    """Return the options that are fields of a verb's request: all but the model, the data and where results go."""
+    return {name: value for name, value in options.items() if name not in (*ASKED_OF_THE_SHELL, *data)}
 
 
 class NamedText(click.ParamType):
@@ -53,6 +100,33 @@ class Numbers(click.ParamType):
             self.fail(f"'{value}' is no list of numbers such as 0.485,0.456,0.406", param, ctx)
 
 
+class Bounds(click.ParamType):
+    """Two numbers for all features, or the path of a table."""
+
+    name = "bounds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...] | str:
+        """Return two numbers, or the text where it is no two numbers."""
+        try:
+            ends = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            return str(value)
+        return ends if len(ends) == 2 else str(value)
+
+
+class Size(click.ParamType):
+    """``224``, or ``300x400``."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the numbers, or fail with a sentence."""
+        parts = str(value).lower().replace("×", "x").split("x")
+        if not all(part.isdecimal() for part in parts):
+            self.fail(f"'{value}' is neither a number nor a size such as 300x400", param, ctx)
+        return tuple(int(part) for part in parts)
+
+
 class Device(click.ParamType):
     """``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
 
@@ -65,6 +139,19 @@ class Device(click.ParamType):
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(value)):
             self.fail(f"'{value}' is none of auto, cpu, cuda, cuda:N", param, ctx)
         return str(value)
+
+
+def _size(name: str, text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--dim {name}={text}: write a whole number above 0")
+    return int(text)
+
+
+def _sizes(name: str, text: str) -> tuple[int, ...]:
+    parts = text.lower().replace("×", "x").split("x")
+    if not all(part.isdecimal() for part in parts):  # 0 is a size too: of a cache that is still empty
+        raise UsageError(f"--shape {name}={text}: write sizes such as 1x3x224x224")
+    return tuple(int(part) for part in parts)
 
 
 model_argument = click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
@@ -86,10 +173,17 @@ set_option = click.option(
     metavar="NAME=FILE|NUMBER",
     multiple=True,
     type=NamedText("NAME=FILE.npy or NAME=0.5"),
+    callback=lambda context, parameter, pairs: dict(pairs),
     help="Hold another input at a value.",
 )
 dim_option = click.option(
-    "--dim", "dims", metavar="N=SIZE", multiple=True, type=NamedText("batch=1"), help="Settle a symbolic size."
+    "--dim",
+    "dims",
+    metavar="N=SIZE",
+    multiple=True,
+    type=NamedText("batch=1"),
+    callback=lambda context, parameter, pairs: {name: _size(name, text) for name, text in pairs},
+    help="Settle a symbolic size.",
 )
 shape_option = click.option(
     "--shape",
@@ -97,6 +191,7 @@ shape_option = click.option(
     metavar="NAME=1x3x224x224",
     multiple=True,
     type=NamedText("NAME=1x3x224x224"),
+    callback=lambda context, parameter, pairs: {name: _sizes(name, text) for name, text in pairs},
     help="Settle an input's whole shape.",
 )
 
@@ -172,140 +267,3 @@ def output_options(function: Function) -> Function:
     for option in reversed(_OUTPUT):
         function = option(function)
     return function
-
-
-def check_output(output: Path | None, overwrite: bool, resume: bool) -> None:
-    """Raise if the output options contradict each other.
-
-    Raises
-    ------
-    UsageError
-    """
-    if overwrite and resume:
-        raise UsageError("--overwrite starts anew and --resume goes on: give one of them")
-    if output is None and (overwrite or resume):
-        raise UsageError(f"{'--overwrite' if overwrite else '--resume'} needs a folder: -o DIR")
-
-
-def read_sizes(
-    dims: tuple[tuple[str, str], ...], shapes: tuple[tuple[str, str], ...], model: Model
-) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
-    """Return the sizes that --dim and --shape settle.
-
-    Raises
-    ------
-    UsageError
-        If a text is no size, or the name is unknown.
-    """
-    known = {size for info in model.inputs.values() for size in info.shape or () if isinstance(size, str)}
-    settled: dict[str, int] = {}
-    for name, text in dims:
-        if not text.isdecimal() or int(text) < 1:
-            raise UsageError(f"--dim {name}={text}: write a whole number above 0")
-        if name not in known:
-            raise UsageError(
-                f"--dim {name}={text}: {model.name} has no size of that name; it has {', '.join(sorted(known)) or 'none'}"
-            )
-        settled[name] = int(text)
-    whole: dict[str, tuple[int, ...]] = {}
-    for name, text in shapes:
-        parts = text.lower().replace("×", "x").split("x")
-        if not all(part.isdecimal() for part in parts):  # 0 is a size too: of a cache that is still empty
-            raise UsageError(f"--shape {name}={text}: write sizes such as 1x3x224x224")
-        if name not in model.inputs:
-            raise UsageError(
-                f"--shape {name}={text}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}"
-            )
-        whole[name] = tuple(int(part) for part in parts)
-    return settled, whole
-
-
-def read_held(
-    held: tuple[tuple[str, str], ...], model: Model, dims: dict[str, int], shapes: dict[str, tuple[int, ...]]
-) -> dict[str, np.ndarray]:
-    """Return the arrays that --set gives; a number fills the input's whole shape.
-
-    Raises
-    ------
-    UsageError
-        If a name is unknown or a text is neither a number nor a file.
-    DataError
-        If a file cannot be read.
-    """
-    import numpy as np
-
-    from onnxviz.model.sample_inputs import settled_shape
-
-    values: dict[str, np.ndarray] = {}
-    for name, text in held:
-        if name not in model.tensors:
-            raise UsageError(
-                f"--set {name}={text}: {model.name} has no such tensor; its inputs are {', '.join(model.inputs)}"
-            )
-        try:
-            number = float(text)
-        except ValueError:
-            from onnxviz.formats.samples import read_sample
-
-            if not Path(text.partition("::")[0]).exists():
-                raise UsageError(f"--set {name}={text}: neither a number nor a file that exists") from None
-            values[name] = np.asarray(read_sample(text).array)
-            continue
-        values[name] = np.full(settled_shape(model, name, dims, shapes), number)
-    return values
-
-
-def refine_contract(
-    found: InputContract,
-    value_range: tuple[float, ...] | None,
-    mean: tuple[float, ...] | None,
-    std: tuple[float, ...] | None,
-    layout: str | None,
-    channels: str | None,
-) -> InputContract:
-    """Put what the user says above what the file says.
-
-    Raises
-    ------
-    UsageError
-        If the options contradict each other.
-    """
-    if value_range is not None or mean is not None:
-        # What the user says replaces what was assumed.
-        found = replace(found, evidence=tuple(note for note in found.evidence if "assumed" not in note))
-    if value_range is not None:
-        if len(value_range) != 2 or not value_range[0] < value_range[1]:
-            raise UsageError("--range wants two numbers, the smaller first: --range 0,255")
-        found = found.with_note(
-            f"--range: {value_range[0]:g} to {value_range[1]:g}", low=value_range[:1], high=value_range[1:]
-        )
-    if (mean is None) != (std is None):
-        raise UsageError("--mean and --std belong together: give both")
-    if mean is not None and std is not None:
-        if value_range is not None:
-            raise UsageError("--range is in the model's own units, --mean and --std make them: give one or the other")
-        if len(mean) != len(std) or any(one <= 0 for one in std):
-            raise UsageError("--mean and --std want as many numbers as each other, and deviations above 0")
-        top = 255.0 if max(mean) > 1.5 else 1.0
-        low = tuple((0 - m) / s for m, s in zip(mean, std, strict=True))
-        high = tuple((top - m) / s for m, s in zip(mean, std, strict=True))
-        found = found.with_note(f"--mean and --std, of pictures in 0 to {top:g}", low=low, high=high)
-    if layout is not None:
-        axes = ("channel", "height", "width") if layout.lower() == "nchw" else ("height", "width", "channel")
-        if len(found.shape) not in (0, 4):
-            raise UsageError(f"--layout {layout}: {found.name} has {len(found.shape)} axes, not 4")
-        size = found.shape[1 + axes.index("channel")] if found.shape else None
-        if isinstance(size, int) and len(found.low) not in (0, 1, size):
-            raise UsageError(
-                f"--layout {layout}: {found.name} would have {size} channels, but its range has {len(found.low)} numbers, one "
-                "for each channel; check the layout, or give --range"
-            )
-        color = {1: "gray", 3: "rgb"}.get(size) if isinstance(size, int) else None
-        found = found.with_note(f"--layout: {layout.lower()}", kind="image", axes=axes, color=color)
-    if channels is not None:
-        size = found.shape[1 + found.axes.index("channel")] if "channel" in found.axes and found.shape else None
-        wanted = 1 if channels == "gray" else 3
-        if isinstance(size, int) and size != wanted:
-            raise UsageError(f"--channels {channels}: {found.name} has {size} channels, not {wanted}")
-        found = found.with_note(f"--channels: {channels}", color=channels)
-    return found

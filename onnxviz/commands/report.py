@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from onnxviz.analyses.keywords import requested
 from onnxviz.commands.options import (
-    check_output,
     contract_options,
     device_option,
     dim_option,
     json_option,
     model_argument,
     output_options,
+    request_options,
     seed_option,
     set_option,
     shape_option,
     wrt_option,
 )
 from onnxviz.commands.terminal import Terminal, visible
-from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from onnxviz.commands.report_book import Book
-    from onnxviz.commands.report_jobs import Hands
-    from onnxviz.commands.report_plan import Job
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -124,89 +117,14 @@ def report(terminal: Terminal, /, **options: Any) -> int:
       onnxviz report sample_models/wine.onnx sample_models/wine.csv --budget 30s -o wine_report
       onnxviz report sample_models/digits.onnx sample_models/digits_held_out.npy --input sample_models/digits_seven.png -o seen
     """
-    from onnxviz.commands.report_book import open_book
-    from onnxviz.formats.output_folder import OutputFolder
+    import onnxviz
+    from onnxviz.pages.request import ReportRequest
 
-    began = time.monotonic()
-    check_output(options["output"], options["overwrite"], options["resume"])
-    book = open_book(options)
-    if options["output"] is None:
-        raise UsageError("a report is a folder: say where with -o DIR")
-    folder = OutputFolder(
-        options["output"], overwrite=options["overwrite"], resume=options["resume"], settings=book.settings
-    )
-    try:
-        with _hands(terminal, book) as (searching, scoring), folder:
-            book.begin(folder)
-            for sentence in book.notes:
-                terminal.note(sentence)
-            try:
-                book.look(terminal, scoring, began, options["budget"], before=True)
-                _search(terminal, book, searching, began, options["budget"])
-                book.look(terminal, scoring, began, options["budget"], before=False)
-            finally:
-                book.write(single=options["single_file"])
-            found = book.document()
-    finally:
-        if folder.message:
-            terminal.note(folder.message)
-    document = {
-        **found,
-        "seconds": round(time.monotonic() - began, 3),
-        "files": [str(options["output"] / name) for name in ["index.html", *["report.html"] * options["single_file"]]],
-    }
+    request = requested(ReportRequest, request_options(options))
+    places = {name: options[name] for name in ("output", "overwrite", "resume")}
+    document = onnxviz.report(options["model_path"], request=request, listener=terminal, **places).document()
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
-
-
-@contextmanager
-def _hands(terminal: Terminal, book: Book) -> Iterator[tuple[Hands, Hands]]:
-    """Give who searches units, and who scores shards of the data: this process, or the workers of --cluster."""
-    address = book.options["cluster"]
-    if address is None:
-        from onnxviz.commands.report_jobs import one_by_one, side_by_side
-        from onnxviz.commands.report_shards import shares
-
-        with one_by_one() as searching, side_by_side(shares()[0]) as scoring:
-            yield searching, scoring
-        return
-    from onnxviz.commands.report_cluster import ClusterExecutor
-    from onnxviz.commands.report_jobs import Hands
-    from onnxviz.commands.report_parcel import pack
-
-    with ClusterExecutor(address, pack(book.model, book.search)) as there:
-        terminal.note(f"{there.workers} workers at {address}")
-        hands = Hands(there, there.room, 2)
-        yield hands, hands
-
-
-def _search(terminal: Terminal, book: Book, hands: Hands, began: float, budget: float) -> None:
-    """Do the jobs that are not done, in turn, as long as the budget lasts."""
-    from onnxviz.commands.report_jobs import gather
-    from onnxviz.commands.report_search import run_job
-
-    todo = [job for job in book.jobs if not book.report.done(job)]
-    if not todo:
-        return
-    total = sum(len(job.units) for job in todo)
-    done = 0
-    with terminal.progress(f"{total} units", total) as told:
-        affordable = _affordable(book, todo, began, budget, hands.ahead)
-        for job, searched in gather(hands, affordable, run_job, book.search):
-            book.keep(job, searched)
-            done += len(job.units)
-            told(done, job.aim.tensor)
-
-
-def _affordable(book: Book, todo: Sequence[Job], began: float, budget: float, ahead: int) -> Iterator[Job]:
-    """Yield the jobs that are thought to end within the budget; the first in any case, for only doing it tells what jobs cost."""
-    started = False
-    for job in todo:
-        thought = book.seconds_of(job)
-        if started and time.monotonic() - began + (thought or 0.0) * ahead > budget:
-            continue
-        started = True
-        yield job
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:

@@ -32,19 +32,6 @@ def visible(text: str) -> str:
     )
 
 
-def shape_text(shape: Sequence[Any] | None) -> str:
-    """Write a shape as people do.
-
-    Examples
-    --------
-    >>> shape_text((None, 3, "height"))
-    '?x3xheight'
-    """
-    if shape is None:
-        return "unknown"
-    return "x".join("?" if size is None else str(size) for size in shape) or "scalar"
-
-
 @dataclass(frozen=True)
 class Terminal:
     """Where a verb speaks.
@@ -76,7 +63,9 @@ class Terminal:
     def note(self, text: str) -> None:
         """Say something on stderr, unless -q."""
         if not self.quiet:
-            click.echo(visible(text), err=True)
+            from onnxviz.commands.options import spelled
+
+            click.echo(visible(spelled(text)), err=True)
 
     @contextlib.contextmanager
     def progress(self, what: str, total: int) -> Iterator[Callable[[int, str], None]]:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.agreement import agreement_document, agreements, default_tolerance
+from onnxviz.analyses.keywords import requested
 from onnxviz.commands.options import (
     device_option,
     dim_option,
     json_option,
     model_argument,
-    read_held,
-    read_sizes,
+    request_options,
     seed_option,
     set_option,
     shape_option,
     target_option,
 )
-from onnxviz.commands.terminal import Terminal, grid, shape_text, visible
-from onnxviz.errors import UsageError
+from onnxviz.commands.terminal import Terminal, grid, visible
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,19 +43,7 @@ CHECK_FAILED = 3
 @click.option("--all", "show_all", is_flag=True, help="List every tensor, not only the worst.")
 @json_option
 @click.pass_obj
-def verify(
-    terminal: Terminal,
-    model_path: Path,
-    targets: tuple[str, ...],
-    tolerance: float | None,
-    held: tuple[tuple[str, str], ...],
-    dims: tuple[tuple[str, str], ...],
-    shapes: tuple[tuple[str, str], ...],
-    seed: int,
-    device: str,
-    show_all: bool,
-    as_json: bool,
-) -> int:
+def verify(terminal: Terminal, /, **options: Any) -> int:
     """Compare every float tensor of MODEL as torch and as ONNX Runtime compute it.
 
     Exits with 3 if one of them diverges, and names the first that does. Where a tensor differs, each operator that had a
@@ -70,21 +55,13 @@ def verify(
       onnxviz verify sample_models/digits.onnx
     """
     import onnxviz
-    from onnxviz.model.devices import choose_device
-    from onnxviz.model.runnable_sizes import runnable_feed
+    from onnxviz.analyses.verification import VerificationRequest
 
-    if tolerance is not None and math.isnan(tolerance):
-        raise UsageError("--tolerance nan: write a number of 0 or more, such as 0.001")
-    model = onnxviz.load(model_path)
-    settled, whole = read_sizes(dims, shapes, model)
-    inputs, _, sized = runnable_feed(model, read_held(held, model, settled, whole), settled, whole, seed)
-    if sized:
-        terminal.note(sized)
-    limit = tolerance if tolerance is not None else default_tolerance(model)
-    rows, unsupported = agreements(model, inputs, targets, limit, choose_device(device))
-    document = agreement_document(model, rows, unsupported, limit)
-    terminal.emit(document, as_json, lambda console: _show(console, document, show_all))
-    return 0 if document["ok"] else CHECK_FAILED
+    request = requested(VerificationRequest, request_options(options, "show_all"))
+    found = onnxviz.verify(options["model_path"], request=request, listener=terminal)
+    document = found.document()
+    terminal.emit(document, options["as_json"], lambda console: _show(console, document, options["show_all"]))
+    return 0 if found.ok else CHECK_FAILED
 
 
 def _show(console: Console, document: dict[str, Any], show_all: bool) -> None:

@@ -22,7 +22,7 @@ class Slot:
     shape : tuple of (int or None)
         Of one sample, without the batch; None where any size will do.
     kind : str
-        "image", "signal", "vector", …; see `onnxviz.model.input_contract`.
+        "image", "signal", "vector", …; see `onnxviz.contract`.
     features : tuple of str
         The names of a vector's features, where they are known.
     """
@@ -88,7 +88,7 @@ def match_columns(
     total = sum(size or 0 for size in wanted)
     if have != total:
         takers = ", ".join(f"{slot.name} {slot.size}" for slot in slots)
-        hint = "; say with --label which column is no feature" if have == total + 1 else ""
+        hint = "; say with `label` which column is no feature" if have == total + 1 else ""
         raise DataError(f"{table.path}: has {have} columns of numbers, and the model takes {total} ({takers}){hint}")
     chosen: list[tuple[int, ...]] = []
     for size in wanted:

@@ -15,6 +15,7 @@ from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy, npz_shapes, stream_npz
 from onnxviz.formats.column_matching import Slot, match_columns
 from onnxviz.formats.data_blocks import Block, FileReader, Piece, ProblemReader, RowsReader, TableReader
+from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.table_rows import TABLES, open_table
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
@@ -53,24 +54,14 @@ class DataSet:
     """
 
     def __init__(self, source: str | os.PathLike[str], slots: Sequence[Slot], label: str | None = None) -> None:
-        text = os.fspath(source)
-        self.rows: slice | None = None
-        found = re.fullmatch(r"(.+)#(\d+)(?::(\d+))?", text, re.DOTALL)
-        if found is not None and not Path(text).exists():
-            text = found[1]
-            first = int(found[2])
-            self.rows = slice(first, int(found[3]) if found[3] else first + 1)
-        member = re.fullmatch(r"(.+\.npz)\[(.+)\]", text, re.IGNORECASE | re.DOTALL)
-        self.member: str | None = None
-        if member is not None and not Path(text).exists():
-            text, self.member = member[1], member[2]
-        self.path = Path(text)
+        address = SampleAddress.parse(source)
+        self.path, self.member, self.rows = address.path, address.member, address.rows
         self.slots = tuple(slots)
         self.label = label
         self.notes: list[str] = []
         self.columns: tuple[str, ...] = ()
         if not self.path.exists():
-            raise UsageError(f"{text}: no such file")
+            raise UsageError(f"{self.path}: no such file")
         self._files = self._listed() if self.path.is_dir() else [self.path]
         if self.rows is not None and self.path.is_dir():
             raise UsageError(f"{source}: rows are picked from one file, not from a folder")
@@ -179,7 +170,7 @@ class DataSet:
         if len(self.slots) > 1:
             raise DataError(f"{file}: is an array for one input; a .npz archive or a table feeds several")
         array = map_npy(file)
-        _check_numbers(array.dtype, str(file))
+        check_numbers(array.dtype, str(file))
         yield from self._rows_of(array, name, str(file), wanted)
 
     def _rows_of(self, array: NDArray[Any], name: str, source: str, wanted: Collection[str] | None) -> Iterator[Piece]:
@@ -196,7 +187,7 @@ class DataSet:
         shapes = npz_shapes(file)
         members = self._members(file, {key: shape for key, (shape, _) in shapes.items()})
         for member in members.values():
-            _check_numbers(shapes[member][1], f"{file}[{member}]")
+            check_numbers(shapes[member][1], f"{file}[{member}]")
         single = all(not has_rows(shapes[members[slot.name]][0], slot) for slot in self.slots) and self.rows is None
         labels = self.label if self.label in shapes else None
         counts = {shapes[member][0][0] if shapes[member][0] else 1 for member in members.values()}
@@ -321,7 +312,8 @@ def _nothing_known(identity: str, stamp: str) -> bool:
     return False
 
 
-def _check_numbers(dtype: np.dtype[Any], source: str) -> None:
+def check_numbers(dtype: np.dtype[Any], source: str) -> None:
+    """Raise a `DataError` unless a type is one of real numbers."""
     if dtype.kind not in "biuf":
         raise DataError(f"{source}: holds values of the type {dtype}; real numbers are needed, float32 for instance")
 

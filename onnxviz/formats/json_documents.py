@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxviz.errors import DataError
-from onnxviz.formats.captions import quoted
+from onnxviz.wording import quoted
 
 
 def plain(value: Any) -> Any:

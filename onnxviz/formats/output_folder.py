@@ -12,9 +12,9 @@ from typing import Any
 
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.atomic_file import atomic_file
-from onnxviz.formats.captions import quoted
 from onnxviz.formats.file_names import is_safe_name
 from onnxviz.formats.json_documents import json_text, plain, read_json
+from onnxviz.wording import quoted
 
 _SETTINGS = "settings.json"
 _MARK = "onnxviz"
@@ -56,8 +56,8 @@ class OutputFolder:
 
     Notes
     -----
-    Only folders that bear ``settings.json`` or are empty are ever replaced or moved, so that ``-o ~ --overwrite`` takes nothing from
-    anybody.
+    Only a folder that is empty or holds a ``settings.json`` is ever replaced or moved. So nobody loses files by naming the home
+    folder and asking to overwrite it.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class OutputFolder:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         if overwrite and resume:
-            raise UsageError("--overwrite starts anew and --resume goes on; give one of them")
+            raise UsageError("`overwrite` starts anew and `resume` goes on; give one of them")
         if not Path(path).resolve().name:
             raise UsageError(f"{path}: cannot be replaced by a folder of results; give a name below it")
         # Links are followed: the folder they lead to is replaced, and the link goes on leading to it.
@@ -197,9 +197,9 @@ class OutputFolder:
             if place.exists() and not place.is_dir():
                 raise UsageError(f"{place}: is a file, and a folder is to be written there; give another name")
         if self.path.exists() and not (self._overwrite or self._resume):
-            raise UsageError(f"{self.path}: exists; --overwrite starts anew, --resume finishes what is missing")
+            raise UsageError(f"{self.path}: exists; `overwrite` starts anew, `resume` finishes what is missing")
         if self.partial.exists() and not (self._overwrite or self._resume):
-            raise UsageError(f"{self.partial}: holds an unfinished run; --resume finishes it, --overwrite starts anew")
+            raise UsageError(f"{self.partial}: holds an unfinished run; `resume` finishes it, `overwrite` starts anew")
         for place in (self.path, self.partial, self._former):
             if place.exists() and any(place.iterdir()) and _recorded(place) is None:
                 raise UsageError(
@@ -228,7 +228,7 @@ class OutputFolder:
             return
         if recorded != self._settings:
             raise UsageError(
-                f"{there}: was begun with other settings ({_difference(recorded, self._settings)}); --overwrite starts anew"
+                f"{there}: was begun with other settings ({_difference(recorded, self._settings)}); `overwrite` starts anew"
             )
         if there == self.path:
             os.replace(self.path, self.partial)
@@ -246,7 +246,7 @@ class OutputFolder:
             self.message = "nothing was finished, so nothing was kept"
         else:
             things = "1 finished file is" if count == 1 else f"{count} finished files are"
-            self.message = f"{things} kept in {self.partial}; --resume goes on from there, --overwrite starts anew"
+            self.message = f"{things} kept in {self.partial}; `resume` goes on from there, `overwrite` starts anew"
         if self.path.exists():
             self.message += f"; {self.path} is as it was"
 

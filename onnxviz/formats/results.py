@@ -18,9 +18,9 @@ from PIL import Image
 from onnxviz.errors import DataError
 from onnxviz.formats.array_files import read_npz, write_npz
 from onnxviz.formats.atomic_file import atomic_file
-from onnxviz.formats.captions import number_text, quoted
 from onnxviz.formats.file_names import safe_names
 from onnxviz.formats.json_documents import json_text, plain, read_json
+from onnxviz.wording import number_text, quoted
 
 _VERSION = 1
 _ARRAYS, _DOCUMENT, _PICTURE = "arrays.npz", "result.json", "picture.png"

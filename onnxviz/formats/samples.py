@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from onnxviz.formats.array_files import member_names, read_npy, read_npz
 from onnxviz.formats.audio_files import read_wav
 from onnxviz.formats.image_files import read_image
 from onnxviz.formats.json_documents import read_numbers
+from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.tables import read_table
 
 Kind = Literal["image", "array", "table", "audio"]
@@ -74,7 +74,10 @@ def read_sample(path: str | os.PathLike[str]) -> Sample:
         numbers.
     """
     source = os.fspath(path)
-    file, member = _file_and_member(source)
+    address = SampleAddress.parse(source)
+    if address.rows is not None:
+        raise DataError(f"{source}: rows are picked from tables and arrays of samples; name the file alone")
+    file, member = address.path, address.member
     if not file.exists():
         raise UsageError(f"{source}: no such file")
     if file.is_dir():
@@ -84,13 +87,6 @@ def read_sample(path: str | os.PathLike[str]) -> Sample:
         raise DataError(f"{source}: {_advice(file.suffix.lower())}")
     _check_content(file, source)
     return reader(file, source, member)
-
-
-def _file_and_member(source: str) -> tuple[Path, str | None]:
-    found = re.fullmatch(r"(.+\.npz)\[(.+)\]", source, re.IGNORECASE | re.DOTALL)
-    if found is None or Path(source).exists():
-        return Path(source), None
-    return Path(found[1]), found[2]
 
 
 def _advice(suffix: str) -> str:

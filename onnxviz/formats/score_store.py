@@ -55,12 +55,12 @@ class ScoreStore:
             self._file.executescript(_TABLES)
             about = dict(self._file.execute("select name, value from about"))
             if about.get("version", str(_VERSION)) != str(_VERSION):
-                raise DataError(f"{path}: was written by another version of onnxviz; --overwrite starts anew")
+                raise DataError(f"{path}: was written by another version of onnxviz; `overwrite` starts anew")
             self._stamps = dict(self._file.execute("select identity, stamp from samples"))
             self._next = int(self._file.execute("select coalesce(max(batch) + 1, 0) from samples").fetchone()[0])
         except sqlite3.Error as error:
             raise DataError(
-                f"{path}: is no store of scores, or is damaged ({error}); --overwrite starts anew"
+                f"{path}: is no store of scores, or is damaged ({error}); `overwrite` starts anew"
             ) from error
         self._committed = time.monotonic()
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxviz.errors import DataError, UsageError
-from onnxviz.formats.captions import quoted
 from onnxviz.formats.tables import lines, number_of, numbers, separator
+from onnxviz.wording import quoted
 
 TABLES = (".csv", ".tsv", ".parquet")
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxviz.errors import DataError
-from onnxviz.formats.captions import quoted
+from onnxviz.wording import quoted
 
 
 def read_table(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], tuple[str, ...]]:

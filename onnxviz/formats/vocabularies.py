@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from onnxviz.errors import DataError
-from onnxviz.formats.captions import quoted
 from onnxviz.formats.json_documents import read_json
+from onnxviz.wording import quoted
 
 # No model has more tokens; a file that says so is damaged or hostile.
 _MOST = 1 << 24

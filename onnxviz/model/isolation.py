@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from onnxviz.model.graph.structure import read_by
 from onnxviz.model.session import Session
-from onnxviz.model.structure import read_by
 
 if TYPE_CHECKING:
-    from onnxviz.model.graph import Model
+    from onnxviz.model.model import Model
 
 
 class Isolation:

@@ -7,23 +7,23 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from onnxviz.model.inputs import contract
-from onnxviz.model.support import support
+from onnxviz.model.expectations.contract_reading import contract
+from onnxviz.model.tensors.support import support
 
 if TYPE_CHECKING:
-    from onnxviz.model.graph import Model
-    from onnxviz.model.input_contract import InputContract
+    from onnxviz.contract import InputContract
+    from onnxviz.model.graph.graph import Graph
 
 _MOST = 24
 """So many rows of each table are shown; a model may have thousands of outputs."""
 
 
-def model_html(model: Model) -> str:
+def model_html(model: Graph) -> str:
     """Return a model as a piece of HTML without scripts, styles or links.
 
     Parameters
     ----------
-    model : Model
+    model : Graph
         It is read, not run.
     """
     opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in model.opsets.items())

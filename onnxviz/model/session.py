@@ -13,10 +13,10 @@ from onnx import ModelProto, TensorProto
 from onnx.helper import make_node, make_tensor_value_info, tensor_dtype_to_np_dtype
 
 from onnxviz.errors import EvaluationError, UsageError
-from onnxviz.model.constants import from_proto
+from onnxviz.model.graph.constants import from_proto
 
 if TYPE_CHECKING:
-    from onnxviz.model.graph import Model
+    from onnxviz.model.graph.graph import Graph
 
 _NUMPY = {
     "tensor(float)": "float32",
@@ -60,7 +60,7 @@ class Session:
 
     Parameters
     ----------
-    model : Model
+    model : Graph
         The model, whole.
     tensors : sequence of str
         What to compute. If all of them are the model's own outputs, the untouched file runs as it is; else the part of it up to
@@ -84,7 +84,7 @@ class Session:
     """
 
     def __init__(
-        self, model: Model, tensors: Sequence[str], wrt: Sequence[str] = (), threads: int | None = None
+        self, model: Graph, tensors: Sequence[str], wrt: Sequence[str] = (), threads: int | None = None
     ) -> None:
         import onnxruntime
 
@@ -159,7 +159,7 @@ class Session:
         arrays = {}
         for name, (dtype, _) in self.inputs.items():
             if name not in inputs:
-                raise UsageError(f"{self.model.name} needs the input '{name}'; give it, with --set on the command line")
+                raise UsageError(f"{self.model.name} needs the input '{name}'; give its value (`held`)")
             arrays[name] = self._array(name, inputs[name], dtype)
         answer: dict[str, Any] = {name: arrays[name] for name in self._passed}
         answer.update(self._constant)
@@ -183,7 +183,7 @@ class Session:
             for name, (_, shape) in self.inputs.items()
             if any(not isinstance(size, int) for size in shape[1:])
         ]
-        return f"; the file leaves sizes of {', '.join(told)} open, and --shape settles them" if told else ""
+        return f"; the file leaves sizes of {', '.join(told)} open, and `shapes` settles them" if told else ""
 
     def _array(self, name: str, value: Any, dtype: str) -> Any:
         """Return a value in the type that ONNX Runtime wants; lists, and types that numpy does not know, as they are."""
@@ -217,7 +217,7 @@ def _widen(proto: ModelProto, names: Sequence[str]) -> None:
         proto.graph.output.append(make_tensor_value_info(_wide(name), TensorProto.FLOAT, None))
 
 
-def _serialize(proto: Any, model: Model) -> bytes:
+def _serialize(proto: Any, model: Graph) -> bytes:
     try:
         content: bytes = proto.SerializeToString()
     except Exception:  # protobuf raises several types beyond 2 GiB

@@ -127,7 +127,7 @@ def test_tsne_is_the_same_for_the_same_seed(cli, samples, tmp_path) -> None:
 
 
 def test_without_scikit_learn_the_default_is_pca_and_tsne_a_sentence(cli, samples, monkeypatch) -> None:
-    monkeypatch.setattr("onnxviz.methods.plane.find_spec", lambda name: None)
+    monkeypatch.setattr("onnxviz.methods.samples.plane.find_spec", lambda name: None)
     words = ["embed", samples / "wine.onnx", samples / "wine.csv", "-t", "relu1", "--json"]
     assert cli(*words).document["method"] == "pca"
     refused = cli(*words, "--method", "tsne")

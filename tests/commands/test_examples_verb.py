@@ -167,7 +167,7 @@ def test_an_interrupted_pass_keeps_what_is_done_and_goes_on(cli, samples, tmp_pa
         added.append(len(identities))
 
     with monkeypatch.context() as patched:
-        patched.setattr("onnxviz.commands.forward._MOST_AT_ONCE", 50)
+        patched.setattr("onnxviz.analyses.inputs.forward._MOST_AT_ONCE", 50)
         patched.setattr(ScoreStore, "add", interrupted)
         outcome = cli(*words)
     assert outcome.code == 130

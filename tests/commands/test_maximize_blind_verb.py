@@ -53,7 +53,7 @@ def test_an_argmax_is_searched(cli, written) -> None:
 def test_an_interrupted_search_without_gradients_is_resumed_as_if_nothing_had_happened(
     cli, samples, tmp_path, monkeypatch
 ) -> None:
-    from onnxviz.methods import scorer
+    from onnxviz.methods.ascent import scorer
 
     measure, looks = scorer.Scorer.__call__, 0
 

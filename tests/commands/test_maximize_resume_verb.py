@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from onnxviz.methods import search
+from onnxviz.methods.ascent import search
 
 
 @pytest.fixture

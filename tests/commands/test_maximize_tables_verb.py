@@ -179,7 +179,7 @@ def test_without_gradients_codes_and_whole_numbers_are_set_right_as_well(cli, wr
 
 
 def test_moved_copies_and_probes_are_inputs_that_can_be(cli, written, table, monkeypatch) -> None:
-    from onnxviz.methods import scorer
+    from onnxviz.methods.ascent import scorer
 
     measure, seen = scorer.Scorer.__call__, []
 

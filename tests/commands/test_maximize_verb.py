@@ -207,7 +207,7 @@ def test_a_probability_that_falls_while_its_logit_rises_is_climbed_itself(cli, w
     (row,) = outcome.document["runs"]
     # The logit is highest where all of x is 1, and there the second one is far above it.
     assert row["climbed"] == "p[0]"
-    assert "z[0] rose" in row["message"]
+    assert "raising z[0] left p[0] below" in row["message"]
     assert row["message"] in outcome.err
     grid = np.stack(np.meshgrid(np.linspace(-1, 1, 201), np.linspace(-1, 1, 201)), -1).reshape(-1, 2)
     powers = np.exp(grid @ np.array([[1, 3, 2], [1, 2, 0]]))

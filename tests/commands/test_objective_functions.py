@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from onnxviz.methods import search
+from onnxviz.methods.ascent import search
 
 CONV = """agraph (float[N, 1, 8, 8] x) => (float[N, 4] y) {
     c = Conv <kernel_shape = [3, 3]> (x, k)
@@ -162,7 +162,7 @@ def test_a_finished_set_is_not_climbed_again_and_another_real_input_is_refused(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["-t", "like(c)"], 2, "--like FILE"),
+        (["-t", "like(c)"], 2, "give one with --like"),
         (["-t", "c[1]", "--like", "real.npy"], 2, "no target follows it"),
         (["-t", "like(c)", "--like", "absent.npy"], 2, "no such file"),
         (["-t", "like(c)", "--like", "wrong.npy"], 1, "does not fit"),

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import onnxviz
-from onnxviz.commands import report_search
-from onnxviz.commands.report_plan import Aim, jobs, spread_order
 from onnxviz.errors import EvaluationError
+from onnxviz.pages import unit_search as report_search
+from onnxviz.pages.plan import Aim, jobs, spread_order
 
 SMALL = ("--steps", 3, "--units", 4, "--restarts", 1)
 APART = {"seconds.json", "data/seconds.js"}
@@ -257,7 +257,7 @@ def test_a_tensor_that_cannot_be_searched_says_why(cli, samples, tmp_path, monke
     def refused(*_):
         raise EvaluationError("ONNX Runtime refuses <this>")
 
-    monkeypatch.setattr("onnxviz.commands.maximization_task.prepare", refused)
+    monkeypatch.setattr("onnxviz.analyses.maximization.preparation.prepare", refused)
     outcome = cli("report", samples / "wine.onnx", "--tensors", "logits", "-o", tmp_path / "out")
     assert outcome.code == 0, outcome.err
     assert data(tmp_path / "out", "logits")["messages"] == ["ONNX Runtime refuses <this>"]

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from onnxviz.commands import agreement
+from onnxviz.analyses import verification as agreement
 from onnxviz.methods import verification
 
 

@@ -22,7 +22,7 @@ APART = {"seconds.json", "data/seconds.js"}
 SMALL_SHARDS = """
 import sys
 from onnxviz.cli import run
-from onnxviz.commands import report_shards
+from onnxviz.pages import data_shards as report_shards
 from onnxviz.formats import score_store
 report_shards._MOST, score_store._PATIENCE = 64, 0.0
 sys.exit(run(sys.argv[1:]))

@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxviz.formats.pictures import picture_bytes
-from onnxviz.formats.report_page import Page, assets, script_data
+from onnxviz.drawing.pictures import picture_bytes
+from onnxviz.pages.page import Page, assets, script_data
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

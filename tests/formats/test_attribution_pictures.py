@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from onnxviz.drawing.attribution_bars import attribution_bars
+from onnxviz.drawing.attribution_maps import attribution_maps, plane_picture
+from onnxviz.drawing.attribution_panels import Curves, Panel, overlay
+from onnxviz.drawing.attribution_tokens import attribution_tokens
+from onnxviz.drawing.attribution_waves import attribution_waves, spectrogram
 from onnxviz.errors import DataError
-from onnxviz.formats.attribution_bars import attribution_bars
-from onnxviz.formats.attribution_maps import attribution_maps, plane_picture
-from onnxviz.formats.attribution_panels import Curves, Panel, overlay
-from onnxviz.formats.attribution_tokens import attribution_tokens
-from onnxviz.formats.attribution_waves import attribution_waves, spectrogram
 
 CURVES = Curves((0, 0.5, 1), (3, 2, 1), (1, 2, 3), (3, 2, 1), (1, 2, 3), ("inserted: 0.50", "deleted: 0.50"))
 PHOTO = np.random.default_rng(0).integers(0, 255, (9, 12, 3), np.uint8)
@@ -82,7 +82,7 @@ def test_bars_are_drawn_and_bounded(count: int) -> None:
         np.ones(count), np.zeros(count), [panel(count), panel(count)], names, "title", "of a table"
     )
     assert found.shape[0] < 2400
-    with pytest.raises(DataError, match="as many"):
+    with pytest.raises(DataError, match="needs a name"):
         attribution_bars(np.ones(count), np.zeros(count), [panel(count)], [*names, "one more"])
 
 

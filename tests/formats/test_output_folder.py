@@ -76,7 +76,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_tells(out, error):
     assert not out.exists()
     assert names(folder.partial) == ["a", "b"]
     assert folder.message == (
-        f"2 finished files are kept in {folder.partial}; --resume goes on from there, --overwrite starts anew"
+        f"2 finished files are kept in {folder.partial}; `resume` goes on from there, `overwrite` starts anew"
     )
 
 
@@ -243,7 +243,7 @@ def test_a_folder_of_somebody_elses_is_left_alone(out, options):
     told = (
         "was not written by onnxviz, so it is left alone"
         if options
-        else "exists; --overwrite starts anew, --resume finishes"
+        else "exists; `overwrite` starts anew, `resume` finishes"
     )
     assert f"{out}: {told}" in str(caught.value)
     assert (out / "thesis.tex").read_text() == "years of work"
@@ -272,7 +272,7 @@ def test_an_existing_folder_is_refused(out):
     complete(out, "a")
     with pytest.raises(UsageError) as caught:
         complete(out, "b")
-    assert str(caught.value) == f"{out}: exists; --overwrite starts anew, --resume finishes what is missing"
+    assert str(caught.value) == f"{out}: exists; `overwrite` starts anew, `resume` finishes what is missing"
     assert caught.value.exit_code == 2
     assert names(out) == ["a"]
 
@@ -280,7 +280,7 @@ def test_an_existing_folder_is_refused(out):
 def test_an_unfinished_run_is_refused(out):
     interrupted(out, "a")
     with pytest.raises(
-        UsageError, match=r"out\.partial: holds an unfinished run; --resume finishes it, --overwrite starts anew"
+        UsageError, match=r"out\.partial: holds an unfinished run; `resume` finishes it, `overwrite` starts anew"
     ):
         complete(out)
     assert names(f"{out}.partial") == ["a"]
@@ -291,7 +291,7 @@ def test_other_settings_are_told_one_by_one(out):
     with pytest.raises(UsageError) as caught:
         complete(out, resume=True, settings={"seed": 1, "steps": 256, "range": [0, 1]})
     assert "was begun with other settings (model: '\"abc\"' then, 'none' now, " in str(caught.value)
-    assert "range: 'none' then, '[0, 1]' now, seed: '0' then, '1' now); --overwrite starts anew" in str(caught.value)
+    assert "range: 'none' then, '[0, 1]' now, seed: '0' then, '1' now); `overwrite` starts anew" in str(caught.value)
     assert names(f"{out}.partial") == ["a"]
 
 
@@ -319,7 +319,7 @@ def test_a_file_in_the_way_is_told_and_kept(out, suffix, options):
 
 
 def test_overwrite_and_resume_contradict_each_other(out):
-    with pytest.raises(UsageError, match="--overwrite starts anew and --resume goes on; give one of them"):
+    with pytest.raises(UsageError, match="`overwrite` starts anew and `resume` goes on; give one of them"):
         OutputFolder(out, overwrite=True, resume=True)
 
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from onnxviz.drawing.pictures import picture_bytes
 from onnxviz.errors import DataError
 from onnxviz.formats.file_names import is_safe_name
 from onnxviz.formats.json_documents import plain
-from onnxviz.formats.pictures import picture_bytes
 from onnxviz.formats.results import Result
 
 arrays = hnp.arrays(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from onnxviz.drawing.heat_overlay import heat_overlay
+from onnxviz.drawing.point_map import class_order, point_map
+from onnxviz.drawing.thumbnails import framed, histogram, wave
+from onnxviz.drawing.trace_chart import Traces, trace_figure
 from onnxviz.errors import DataError
-from onnxviz.formats.heat_overlay import heat_overlay
-from onnxviz.formats.point_map import class_order, point_map
-from onnxviz.formats.thumbnails import framed, histogram, wave
-from onnxviz.formats.trace_chart import trace_chart, trace_figure
 
 GRAY = np.full((16, 16, 3), 128, np.uint8)
 
@@ -71,16 +71,16 @@ def test_bars_of_a_histogram_are_as_high_as_their_counts() -> None:
 
 
 def test_traces_are_spread_over_the_whole_signal() -> None:
-    figure = trace_figure(np.ones((2, 10)), ["a", "b"], np.zeros((1, 1000)), rate=8000)
+    figure = trace_figure(Traces(np.ones((2, 10)), ["a", "b"], np.zeros((1, 1000)), rate=8000))
     over, *traces = figure.axes
     assert over.get_xlim() == (0, 125)
     for axes in traces:
         places = axes.lines[-1].get_xdata()
         np.testing.assert_allclose(places, (np.arange(10) + 0.5) * 12.5)
     with pytest.raises(DataError, match="1 to 16"):
-        trace_chart(np.ones((17, 3)), ["x"] * 17)
+        Traces(np.ones((17, 3)), ["x"] * 17)
     with pytest.raises(DataError, match="not finite"):
-        trace_chart(np.full((1, 3), np.inf), ["x"])
+        Traces(np.full((1, 3), np.inf), ["x"])
 
 
 def test_thumbnails_of_a_map_never_cover_one_another() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnxviz.formats.signal_chart import spectrum
+from onnxviz.drawing.signal_chart import spectrum
 from onnxviz.formats.sound_rate import resample
 
 

@@ -48,7 +48,7 @@ def test_numbered_columns_belong_to_an_input(tmp_path) -> None:
 
 
 def test_what_does_not_fit_is_said(table) -> None:
-    with pytest.raises(DataError, match=r"has 3 columns of numbers, and the model takes 2 .*--label"):
+    with pytest.raises(DataError, match=r"has 3 columns of numbers, and the model takes 2 .*`label`"):
         match_columns(table, [Slot("x", (2,))], None)
     with pytest.raises(DataError, match="takes 5"):
         match_columns(table, [Slot("x", (5,))], None)

@@ -9,8 +9,8 @@ import onnx.parser
 import pytest
 
 import onnxviz
-from onnxviz.model.graph import Model
 from onnxviz.model.isolation import Isolation
+from onnxviz.model.model import Model
 from onnxviz.model.session import Session
 
 TEXT = """

@@ -84,7 +84,8 @@ def test_a_model_with_damaged_bytes_raises_nothing_but_errors_of_its_own() -> No
 def _zip() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("data.pkl", b"")
+        # Without a date it has that of the moment, and the workers of pytest-xdist must give a test the same name.
+        archive.writestr(zipfile.ZipInfo("data.pkl"), b"")
     return buffer.getvalue()
 
 

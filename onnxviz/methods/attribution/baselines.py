@@ -43,7 +43,7 @@ def blurred_baseline(array: np.ndarray, places: Places) -> np.ndarray:
     axes = [place for place, axis in enumerate(places.axes) if axis in _SPACE and array.shape[place] > 1]
     if not axes:
         raise UsageError(
-            "--baseline blur: the input has no axis along which neighbors are alike; use zero, mean or a file"
+            "`baseline` blur: the input has no axis along which neighbors are alike; use zero, mean or a file"
         )
     blurred = np.asarray(array, np.float64)
     for axis in axes:

@@ -41,7 +41,7 @@ def grad_cam(score: Score, activation: Tensor, places: Places) -> Attribution:
     if len(inner) != len(places.sizes) or not inner:
         raise UsageError(
             f"Grad-CAM: the layer has {len(inner)} axes of places ({_sizes(inner)}), the input {len(places.sizes)} "
-            f"({_sizes(places.sizes)}); name another with --layer"
+            f"({_sizes(places.sizes)}); name another with `layer`"
         )
     coarse = channel_map(score, activation)
     fine = F.interpolate(coarse[None, None], size=places.sizes, mode=_MODES[len(inner)], align_corners=False)[0, 0]

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onnxviz import kinks
 from onnxviz.methods.attribution.gradients import gradient
 from onnxviz.methods.attribution.result import Attribution
 from onnxviz.methods.attribution.scores import Score
@@ -48,9 +49,7 @@ def guided_parametric_relu(values: Tensor, slope: Tensor) -> Tensor:
 def guided_clip(values: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002  # ONNX's own names
     """Clip; where the range begins at zero, as in ReLU6, only what is positive passes back."""
     low, high = (None if bound is None else float(bound) for bound in (min, max))
-    if low is None and high is None:
-        return values
-    clipped = torch.clamp(values, low, high)
+    clipped = kinks.clamped(values, low, high)
     return _positive_back(clipped) if low == 0 else clipped
 
 
@@ -64,7 +63,7 @@ GUIDED = {
 
 
 def _positive_back(values: Tensor) -> Tensor:
-    passed: Tensor = _PositiveBack.apply(values)  # type: ignore[no-untyped-call]  # torch has no types here
+    passed: Tensor = _PositiveBack.apply(values)  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
     return passed
 
 

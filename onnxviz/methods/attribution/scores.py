@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onnxviz.methods.batching import Batched, Run
-from onnxviz.methods.objectives import Objective
+from onnxviz.methods.ascent.batching import Batched, Run
+from onnxviz.methods.objectives.objectives import Objective
 
 Score = Callable[..., Tensor]
 """Takes the explained inputs, each a (sample, *shape) Tensor, in order; gives (sample,)."""

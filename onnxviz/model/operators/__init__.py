@@ -1,4 +1,5 @@
-"""ONNX operators as torch functions, one file per family.
+"""ONNX operators as torch functions: one module per family of operators, one folder per kingdom of families.
 
-`declaration` says what an operator's function looks like; every other module declares operators.
+The module `declaration` says how the function of an operator is written. Every other module beside the folders declares operators.
+Modules that only help operators lie in the folders.
 """

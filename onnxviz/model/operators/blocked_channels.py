@@ -1,8 +1,10 @@
-"""The com.microsoft.nchwc operators, which ONNX Runtime's optimizer leaves in the files that it saves: channels in blocks.
+"""Operators of com.microsoft.nchwc on channels in blocks, which ONNX Runtime's optimizer writes into the files that it saves.
 
-A tensor keeps the shape (batch, channel, height, width), but its memory runs over (batch, block, height, width, channel in the block).
-How large a block is the file does not say: ONNX Runtime reads such files on the kind of processor alone on which it wrote them.
-Each operator here puts the channels in order, computes, and puts them back, so that every tensor is what ONNX Runtime has.
+A tensor keeps the shape (batch, channel, height, width). Its memory runs over (batch, block, height, width, channel in the block).
+The file does not tell the size of a block, which depends on the processor. ONNX Runtime therefore reads such a file only on the kind of
+processor that wrote it.
+Each operator here puts the channels into their order, computes, and puts them back into blocks. So every tensor equals that of ONNX
+Runtime.
 """
 
 from __future__ import annotations
@@ -18,22 +20,22 @@ from torch import Tensor
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.convolution import conv
 from onnxviz.model.operators.declaration import operator
-from onnxviz.model.operators.fused_activations import activate
 from onnxviz.model.operators.global_pooling import global_average_pool, global_max_pool
+from onnxviz.model.operators.numbers.fused_activations import activate
 from onnxviz.model.operators.pooling import average_pool, max_pool
-from onnxviz.model.operators.resampling import resize
+from onnxviz.model.operators.resampling.resize import resize
 
 DOMAIN = "com.microsoft.nchwc"
 
 
 @cache
 def block() -> int:
-    """Return how many channels ONNX Runtime puts into a block on this machine.
+    """Return the number of channels in a block of ONNX Runtime on this machine.
 
     Raises
     ------
     EvaluationError
-        If it has no such operators here.
+        If ONNX Runtime has no operators on blocks of channels on this machine.
     """
     import onnxruntime
 
@@ -50,20 +52,20 @@ def block() -> int:
         (reordered,) = session.run(["y"], {"x": np.ascontiguousarray(columns)})
     except Exception as error:  # ONNX Runtime raises a type of its own for each status
         raise EvaluationError(
-            f"ONNX Runtime has no operators on blocks of channels on this machine ({error}); save the model with "
-            "ORT_ENABLE_EXTENDED"
+            f"ONNX Runtime has no operators on blocks of channels on this machine ({error}); save the model again with the "
+            "optimization level ORT_ENABLE_EXTENDED"
         ) from None
     return int(np.argmax(reordered.reshape(-1) == 1))
 
 
 def _ordered(X: Tensor) -> Tensor:
-    """Return (batch, channel, height, width) with the channels in order, of a tensor that has them in blocks."""
+    """Return a tensor with its channels in their order, from a tensor (batch, channel, height, width) in blocks."""
     n, c, h, w = _whole_blocks(X)
     return X.reshape(n, c // block(), h, w, block()).permute(0, 1, 4, 2, 3).reshape(n, c, h, w)
 
 
 def _blocked(X: Tensor) -> Tensor:
-    """Return what `_ordered` undoes."""
+    """Return a tensor with its channels in blocks: the inverse of `_ordered`."""
     n, c, h, w = _whole_blocks(X)
     return X.reshape(n, c // block(), block(), h, w).permute(0, 1, 3, 4, 2).reshape(n, c, h, w)
 
@@ -72,14 +74,17 @@ def _whole_blocks(X: Tensor) -> torch.Size:
     if X.dim() != 4 or X.shape[1] % block():
         raise EvaluationError(
             f"a tensor of shape {list(X.shape)} does not consist of blocks of {block()} channels, as ONNX Runtime has them on this "
-            "machine; save the model with ORT_ENABLE_EXTENDED"
+            "machine; save the model again with the optimization level ORT_ENABLE_EXTENDED"
         )
     return X.shape
 
 
 @operator("ReorderInput", domain=DOMAIN)
 def reorder_input(X: Tensor, *, channels_last: int = 0) -> Tensor:
-    """Put channels into blocks, the last of which is filled with zeros."""
+    """Return the input with its channels in blocks (com.microsoft.nchwc ReorderInput).
+
+    Channels of zeros fill the last block.
+    """
     ordered = X.movedim(-1, 1) if channels_last else X
     missing = -ordered.shape[1] % block()
     if missing:
@@ -89,12 +94,15 @@ def reorder_input(X: Tensor, *, channels_last: int = 0) -> Tensor:
 
 @operator("ReorderOutput", domain=DOMAIN)
 def reorder_output(X: Tensor, *, channels: int, channels_last: int = 0) -> Tensor:
-    """Put channels into order, and drop those that fill the last block."""
+    """Return the input with its channels in their order (com.microsoft.nchwc ReorderOutput).
+
+    The channels that fill the last block are dropped.
+    """
     ordered = _ordered(X)[:, :channels]
     return ordered.movedim(1, -1) if channels_last else ordered
 
 
-# kernel_shape repeats the weight's own shape.
+# `kernel_shape` repeats the shape of the weight.
 @operator("Conv", domain=DOMAIN, ignored=("kernel_shape",))
 def blocked_conv(
     X: Tensor,
@@ -110,13 +118,14 @@ def blocked_conv(
     group: int = 1,
     auto_pad: str = "NOTSET",
 ) -> Tensor:
-    """Convolve, add `Sum`, activate; an input of less than a block of channels is in order.
+    """Return the activated sum of a convolution and `Sum` (com.microsoft.nchwc Conv).
 
     Parameters
     ----------
     X : (batch, channel, height, width)
+        In blocks. Fewer channels than a block holds are in their order.
     W : (filter, channel / group, height, width)
-        Filters are in blocks; so are channels, if there are as many as a block has.
+        Filters are in blocks. Channels are in blocks if there are at least as many as a block holds.
     B : (filter,), optional
     Sum : (batch, filter, height, width), optional
         In blocks.
@@ -133,14 +142,14 @@ def blocked_conv(
     Raises
     ------
     EvaluationError
-        As `onnxviz.model.operators.convolution.conv`, and for channels that do not fall into blocks.
+        As in `onnxviz.model.operators.convolution.conv`, and if the filters or channels do not fill whole blocks.
     """
     size = block()
     filters, channels, *kernel = W.shape
     if filters % size or (channels >= size and channels % size):
         raise EvaluationError(
             f"the weight of shape {list(W.shape)} does not consist of blocks of {size}, as ONNX Runtime has them on this machine; "
-            "save the model with ORT_ENABLE_EXTENDED"
+            "save the model again with the optimization level ORT_ENABLE_EXTENDED"
         )
     if channels < size:
         weight = W.reshape(filters // size, channels, *kernel, size).permute(0, 4, 1, 2, 3)
@@ -154,7 +163,7 @@ def blocked_conv(
     return activate(convolved if Sum is None else convolved + Sum, activation, *activation_params)
 
 
-@operator("MaxPool", domain=DOMAIN, ignored=("storage_order",))  # it orders indices, which are not given here
+@operator("MaxPool", domain=DOMAIN, ignored=("storage_order",))  # the order of indices, which are not returned
 def blocked_max_pool(
     X: Tensor,
     *,
@@ -165,7 +174,10 @@ def blocked_max_pool(
     auto_pad: str = "NOTSET",
     ceil_mode: int = 0,
 ) -> Tensor:
-    """Take the maximum over windows, as `onnxviz.model.operators.pooling.max_pool` does."""
+    """Return the maximum over each window (com.microsoft.nchwc MaxPool).
+
+    See `onnxviz.model.operators.pooling.max_pool`.
+    """
     pooled = max_pool(
         _ordered(X),
         kernel_shape=kernel_shape,
@@ -190,7 +202,10 @@ def blocked_average_pool(
     ceil_mode: int = 0,
     count_include_pad: int = 0,
 ) -> Tensor:
-    """Average over windows, as `onnxviz.model.operators.pooling.average_pool` does."""
+    """Return the mean over each window (com.microsoft.nchwc AveragePool).
+
+    See `onnxviz.model.operators.pooling.average_pool`.
+    """
     return _blocked(
         average_pool(
             _ordered(X),
@@ -207,13 +222,13 @@ def blocked_average_pool(
 
 @operator("GlobalMaxPool", domain=DOMAIN)
 def blocked_global_max_pool(X: Tensor) -> Tensor:
-    """Take the maximum over all of each channel."""
+    """Return the maximum of each channel (com.microsoft.nchwc GlobalMaxPool)."""
     return _blocked(global_max_pool(_ordered(X)))
 
 
 @operator("GlobalAveragePool", domain=DOMAIN)
 def blocked_global_average_pool(X: Tensor) -> Tensor:
-    """Average over all of each channel."""
+    """Return the mean of each channel (com.microsoft.nchwc GlobalAveragePool)."""
     return _blocked(global_average_pool(_ordered(X)))
 
 
@@ -225,7 +240,10 @@ def blocked_upsample(
     mode: str = "nearest",
     coordinate_transformation_mode: str = "asymmetric",
 ) -> Tensor:
-    """Enlarge by whole numbers, as `onnxviz.model.operators.resampling.resize` does; the nearest pixel is the one before."""
+    """Return the input enlarged by whole factors (com.microsoft.nchwc Upsample).
+
+    See `onnxviz.model.operators.resampling.resize.resize`. The nearest pixel is the pixel before the position.
+    """
     return _blocked(
         resize(
             _ordered(X),

@@ -1,4 +1,4 @@
-"""If, Loop and Scan: bodies that run once or many times. Gradients pass through every turn."""
+"""If, Loop and Scan: operators that run a graph once or for many turns. Gradients pass through every turn."""
 
 from __future__ import annotations
 
@@ -9,44 +9,46 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import AllocationError, EvaluationError, OnnxvizError
-from onnxviz.model.operators.allocation import MOST_ITERATIONS
 from onnxviz.model.operators.declaration import Bool, Int, Ints, Subgraph, operator
+from onnxviz.model.operators.shapes.allocation import MOST_ITERATIONS
 
 
 @operator("If", since=1)
 def if_(cond: Bool, *, then_branch: Subgraph, else_branch: Subgraph) -> tuple[Any, ...]:
-    """Run one of two bodies."""
+    """Run the branch that the condition selects and return its outputs (ONNX If 1 to 25)."""
     return then_branch() if cond else else_branch()
 
 
 @operator("Loop", since=1)
 def loop(M: Int | None = None, cond: Bool | None = None, *v_initial: Any, body: Subgraph) -> tuple[Any, ...]:
-    """Run a body until it says no, at most M times.
+    """Run a body turn after turn and return the carried values and the collected tensors (ONNX Loop 1 to 25).
+
+    The turns end when the body returns a false condition, or after M turns.
 
     Parameters
     ----------
     M : int, optional
-        The most turns.
+        The largest number of turns. Without M there is no limit but `MOST_ITERATIONS`.
     cond : bool, optional
-        Whether to take the first turn. Each turn decides about the next, whether or not this is given, as in ONNX
-        Runtime.
+        Whether to take the first turn. As in ONNX Runtime, the condition that a turn returns decides about the next turn even if `cond`
+        is left out.
     *v_initial : Tensor or list of Tensor
-        What the first turn is given; each turn is given what the turn before returned.
+        The carried values of the first turn. Every later turn takes the carried values that the turn before returned.
     body : Subgraph
-        Takes the turn's number, the condition and the carried values; returns the condition, the carried values and
-        what to collect.
+        Takes the number of the turn, the condition and the carried values. Returns the condition, the carried values and the values to
+        collect.
 
     Returns
     -------
     tuple
-        The carried values at the end, then for each thing collected a tensor whose first axis is the turns.
+        The carried values after the last turn, then the collected tensors. The first axis of a collected tensor is the turn.
 
     Raises
     ------
     AllocationError
-        If it takes more than `MOST_ITERATIONS` turns.
+        If the loop takes more than `MOST_ITERATIONS` turns.
     EvaluationError
-        If no turn is taken and the shape of what it would have collected is unknown.
+        If no turn is taken and the shapes of the collected tensors are unknown.
     """
     carried = list(v_initial)
     goes_on = torch.tensor(cond is None or cond)
@@ -54,7 +56,7 @@ def loop(M: Int | None = None, cond: Bool | None = None, *v_initial: Any, body: 
     turn = 0
     while (M is None or turn < M) and bool(goes_on):
         if turn == MOST_ITERATIONS:
-            raise AllocationError(f"Loop takes more than {MOST_ITERATIONS:,} turns; no more are allowed")
+            raise AllocationError(f"Loop takes more than {MOST_ITERATIONS:,} turns, the largest number that is allowed")
         goes_on, *results = body(torch.tensor(turn), goes_on, *carried)
         carried = results[: len(carried)]
         for values, value in zip(collected, results[len(carried) :], strict=True):
@@ -69,25 +71,32 @@ def loop(M: Int | None = None, cond: Bool | None = None, *v_initial: Any, body: 
 
 
 def _nothing(body: Subgraph, inputs: Sequence[Any], skipped: int, axes: Sequence[int]) -> list[Tensor]:
-    """Return what a body that takes no turn collects: empty tensors whose other axes one trial shows.
+    """Return the collected tensors of a loop without turns. They are empty along the axis of the turns.
+
+    A trial run of the body gives the sizes of the other axes.
 
     Parameters
     ----------
     body : Subgraph
-        The body.
+        The body of the loop.
     inputs : sequence
-        What its first turn would be given.
+        The inputs of the trial run.
     skipped : int
-        How many of its outputs are not collected.
+        Number of the first outputs of the body, which are not collected.
     axes : sequence of int
-        For each thing collected, the axis of the turns.
+        The axis of the turns in each collected tensor.
+
+    Raises
+    ------
+    EvaluationError
+        If the trial run fails.
     """
     try:
         with torch.no_grad():
             results = body(*inputs)[skipped:]
     except OnnxvizError as error:
         raise EvaluationError(
-            f"a body that is never run collects tensors whose shape is unknown: tried, it fails ({error})"
+            f"the loop takes no turn, so the shapes of its collected tensors are unknown: a trial run of the body fails ({error})"
         ) from None
     return [value.unsqueeze(axis).narrow(axis, 0, 0) for value, axis in zip(results, axes, strict=True)]
 
@@ -102,23 +111,23 @@ def scan(
     scan_output_axes: Sequence[int] | None = None,
     scan_output_directions: Sequence[int] | None = None,
 ) -> tuple[Tensor, ...]:
-    """Run a body for each entry of an axis, forward or backward, and carry a state along.
+    """Run a body for each entry of an axis and return the last states and the collected tensors (ONNX Scan 9 to 25).
 
     Parameters
     ----------
     *initial_state_and_scan_inputs : Tensor
-        The states at the start, then `num_scan_inputs` tensors to go through.
+        The initial states, then `num_scan_inputs` tensors whose entries are taken turn by turn.
     body : Subgraph
-        Takes the states and one entry of each tensor; returns the states and what to collect.
+        Takes the states and an entry of each tensor. Returns the next states and the values to collect.
     scan_input_axes, scan_output_axes : sequence of int, optional
-        For each tensor the axis to go along, or to collect along; 0 by default.
+        For each input tensor the axis of its entries, and for each collected tensor the axis of the turns. The default is 0.
     scan_input_directions, scan_output_directions : sequence of int, optional
-        1 to go backward, or to collect in reverse.
+        For each tensor, 1 to take its entries backward, or to collect them in reverse order.
 
     Returns
     -------
     tuple of Tensor
-        The states at the end, then what is collected.
+        The last states, then the collected tensors.
     """
     count = len(initial_state_and_scan_inputs) - num_scan_inputs
     states, tensors = initial_state_and_scan_inputs[:count], initial_state_and_scan_inputs[count:]
@@ -144,16 +153,21 @@ def scan_8(
     num_scan_inputs: int,
     directions: Sequence[int] | None = None,
 ) -> tuple[Tensor, ...]:
-    """Run a body for each entry of axis 1, separately for each entry of axis 0.
+    """Run a body along axis 1 of each batch entry and return the last states and the collected tensors (ONNX Scan 8).
 
     Parameters
     ----------
     sequence_lens : tuple of int, optional
-        For each batch entry, how many entries of axis 1 there are; what is collected is filled up with zeros.
+        The number of steps of each batch entry. Zeros fill the collected tensors behind the last step.
     *initial_state_and_scan_inputs : Tensor
-        (batch, …) states, then (batch, time, …) tensors.
+        The initial states (batch, …), then tensors (batch, time, …).
     directions : sequence of int, optional
-        For each tensor, 1 to go backward.
+        For each tensor, 1 to take its entries backward.
+
+    Raises
+    ------
+    EvaluationError
+        If the lengths do not fit the tensors.
     """
     count = len(initial_state_and_scan_inputs) - num_scan_inputs
     first = initial_state_and_scan_inputs[count]
@@ -161,8 +175,8 @@ def scan_8(
     lengths = (most,) * batch if sequence_lens is None else sequence_lens
     if len(lengths) != batch or not all(0 <= length <= most for length in lengths):
         raise EvaluationError(
-            f"Scan with the lengths {list(lengths)} over a batch of {batch} with {most} steps; "
-            "one length for each, none longer than that, would do"
+            f"Scan has the lengths {list(lengths)} for a batch of {batch} with {most} steps; "
+            "give each batch entry a length from 0 to the number of steps"
         )
     outputs = len(body.output_names) - count
     results = []
@@ -177,11 +191,11 @@ def scan_8(
 
 
 def _entries(tensors: Sequence[Tensor], axes: Sequence[int], directions: Sequence[int]) -> list[Sequence[Tensor]]:
-    """Return the entries of each tensor in the order in which they are gone through."""
+    """Return the entries of each tensor in the order in which the turns take them."""
     sequences = [tensor.unbind(axis) for tensor, axis in zip(tensors, axes, strict=True)]
     if len({len(entries) for entries in sequences}) > 1:
         lengths = ", ".join(str(len(entries)) for entries in sequences)
-        raise EvaluationError(f"Scan over tensors with {lengths} steps; they must be equally long")
+        raise EvaluationError(f"Scan goes over tensors with {lengths} steps; all must have the same number of steps")
     return [entries[::-1] if backward else entries for entries, backward in zip(sequences, directions, strict=True)]
 
 

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import Ints, operator
-from onnxviz.model.operators.fused_activations import activate
-from onnxviz.model.operators.windows import allowed_margins, around, halves, padding, per_axis
+from onnxviz.model.operators.numbers.fused_activations import activate
+from onnxviz.model.operators.shapes.allocation import allowed
+from onnxviz.model.operators.shapes.windows import allowed_margins, around, halves, padding, per_axis
 
 _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 _TRANSPOSED: dict[int, Callable[..., Tensor]] = {
@@ -26,10 +26,10 @@ def _of_rank(table: dict[int, Callable[..., Tensor]], rank: int, what: str) -> C
     try:
         return table[rank]
     except KeyError:
-        raise EvaluationError(f"{what} over {rank} spatial axes is not supported; 1, 2 and 3 are") from None
+        raise EvaluationError(f"{what} over {rank} spatial axes is not supported; 1, 2 and 3 axes are") from None
 
 
-# kernel_shape repeats the weight's own shape.
+# `kernel_shape` repeats the shape of the weight.
 @operator("Conv", ignored=("kernel_shape",))
 def conv(
     X: Tensor,
@@ -42,7 +42,7 @@ def conv(
     group: int = 1,
     auto_pad: str = "NOTSET",
 ) -> Tensor:
-    """Convolve: ONNX Conv 1, 11 and 22.
+    """Return the convolution of an input with a weight (ONNX Conv 1, 11 and 22).
 
     Parameters
     ----------
@@ -50,13 +50,13 @@ def conv(
     W : (filter, channel / group, *kernel)
     B : (filter,), optional
     strides, dilations : tuple of int
-        One per spatial axis; empty for 1.
+        A number per spatial axis. An empty tuple stands for ones.
     pads : tuple of int
-        All begins, then all ends; empty for 0.
+        The padding before each spatial axis, then the padding after each. An empty tuple stands for zeros.
     group : int
-        Into how many groups channels and filters fall.
+        The number of groups of channels and of filters.
     auto_pad : str
-        See `onnxviz.model.operators.windows.padding`.
+        See `onnxviz.model.operators.shapes.windows.padding`.
 
     Returns
     -------
@@ -65,9 +65,9 @@ def conv(
     Raises
     ------
     EvaluationError
-        For more than three spatial axes, or attributes that do not fit the input.
+        If there are more than three spatial axes, or the attributes do not fit the input.
     AllocationError
-        If `pads` are absurd.
+        If `pads` ask for more elements than are allowed.
     """
     rank = W.ndim - 2
     begins, ends = margins(X, W, strides=strides, pads=pads, dilations=dilations, auto_pad=auto_pad)
@@ -87,9 +87,9 @@ def margins(
     dilations: tuple[int, ...] = (),
     auto_pad: str = "NOTSET",
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the padding before and after each spatial axis; both empty for none.
+    """Return the padding before and the padding after each spatial axis. Both are empty if there is no padding.
 
-    The parameters are those of `conv`, and so is what is raised.
+    Parameters and errors are those of `conv`.
     """
     rank = W.ndim - 2
     if auto_pad == "NOTSET":
@@ -104,7 +104,7 @@ def margins(
     )
 
 
-# kernel_shape repeats the weight's own shape.
+# `kernel_shape` repeats the shape of the weight.
 @operator("FusedConv", domain="com.microsoft", ignored=("kernel_shape",))
 def fused_conv(
     X: Tensor,
@@ -120,29 +120,31 @@ def fused_conv(
     group: int = 1,
     auto_pad: str = "NOTSET",
 ) -> Tensor:
-    """Convolve, add `Z`, activate: com.microsoft FusedConv, which ONNX Runtime's optimizer writes.
+    """Return the activated sum of a convolution and `Z` (com.microsoft FusedConv).
+
+    ONNX Runtime's optimizer writes this operator.
 
     Parameters
     ----------
     X, W, B, strides, pads, dilations, group, auto_pad
         As in `conv`.
     Z : Tensor, optional
-        Added to the convolution; of its output's shape.
+        Added to the convolution. It has the shape of the output.
     activation : str
-        An activation's name; empty for none.
+        The name of an activation. An empty name stands for no activation.
     activation_params : tuple of float
         The activation's parameters in ONNX Runtime's order.
 
     Raises
     ------
     EvaluationError
-        As `conv`, and for an unknown activation.
+        As in `conv`, and if the activation is unknown.
     """
     convolved = conv(X, W, B, strides=strides, pads=pads, dilations=dilations, group=group, auto_pad=auto_pad)
     return activate(convolved if Z is None else convolved + Z, activation, *activation_params)
 
 
-# kernel_shape repeats the weight's own shape.
+# `kernel_shape` repeats the shape of the weight.
 @operator("ConvTranspose", ignored=("kernel_shape",))
 def conv_transpose(
     X: Tensor,
@@ -157,7 +159,7 @@ def conv_transpose(
     group: int = 1,
     auto_pad: str = "NOTSET",
 ) -> Tensor:
-    """Convolve the other way round: ONNX ConvTranspose 1, 11 and 22.
+    """Return the transposed convolution of an input with a weight (ONNX ConvTranspose 1, 11 and 22).
 
     Parameters
     ----------
@@ -165,11 +167,11 @@ def conv_transpose(
     W : (channel, filter / group, *kernel)
     B : (filter,), optional
     strides, dilations, pads, group, auto_pad
-        As in `conv`; padding is cut off the output.
+        As in `conv`. The padding is cut off the output.
     output_padding : tuple of int
-        What each spatial axis of the output gets in addition at its end.
+        The number of positions added at the end of each spatial axis of the output.
     output_shape : tuple of int
-        The output's spatial sizes, with or without batch and channel before them; the padding then follows from them.
+        The spatial sizes of the output, with or without batch and channel before them. If they are given, the padding follows from them.
 
     Returns
     -------
@@ -178,9 +180,9 @@ def conv_transpose(
     Raises
     ------
     EvaluationError
-        For more than three spatial axes, or attributes that do not fit the input.
+        If there are more than three spatial axes, or the attributes do not fit the input.
     AllocationError
-        If `output_shape`, `strides` or `dilations` are absurd.
+        If `output_shape`, `strides` or `dilations` ask for more elements than are allowed.
     """
     rank = W.ndim - 2
     convolve = _of_rank(_TRANSPOSED, rank, "ConvTranspose")
@@ -193,16 +195,17 @@ def conv_transpose(
     explicit = auto_pad in ("NOTSET", "VALID", "")
     if explicit and not output_shape and (not pads or pads[:rank] == pads[rank:] or auto_pad == "VALID"):
         symmetric = pads[:rank] if auto_pad != "VALID" else ()
-        # torch refuses an output padding that no window can reach.
+        # torch takes an output padding only if it is below the stride or the dilation.
         steps = zip(strides, dilations, strict=True)
         if not any(output_padding) or all(o < max(step) for o, step in zip(output_padding, steps, strict=True)):
             return convolve(X, W, B, strides, symmetric or 0, output_padding or 0, group, dilations)
     extra = per_axis(output_padding, rank, 0, "output_padding")
     if output_shape or not explicit:
-        # Where a stride exceeds the kernel ONNX Runtime adds nothing to reach `n * s`, as the specification would.
+        # The specification extends the output to `n * s` where a stride exceeds the kernel. ONNX Runtime does not extend it.
         natural = (min(n * s, f + e) for n, s, f, e in zip(sizes, strides, full, extra, strict=True))
         lengths = output_shape[-rank:] if output_shape else tuple(natural)
-        # Only SAME_UPPER gives the odd one to the end; so the specification has it for given output shapes, too.
+        # With SAME_UPPER the larger half of an odd padding goes to the end, otherwise to the beginning. The specification has the same
+        # rule for a given output shape.
         begins = tuple(
             halves(max(f + e - n, 0), auto_pad != "SAME_UPPER")[0] for f, e, n in zip(full, extra, lengths, strict=True)
         )
@@ -228,9 +231,9 @@ def conv_transpose_with_dynamic_pads(
     group: int = 1,
     auto_pad: str = "NOTSET",
 ) -> Tensor:
-    """Convolve the other way round, with padding that is computed: com.microsoft ConvTransposeWithDynamicPads.
+    """Return the transposed convolution with padding from an input (com.microsoft ConvTransposeWithDynamicPads).
 
-    The parameters are those of `conv_transpose`, and so is what is raised.
+    Parameters and errors are those of `conv_transpose`.
     """
     return conv_transpose(
         X,
@@ -254,7 +257,7 @@ def causal_conv_with_state(
     *,
     activation: str = "none",
 ) -> tuple[Tensor, Tensor]:
-    """Convolve each channel with its own past only: ONNX CausalConvWithState 27.
+    """Return the convolution of each channel with its own past, and the state of the next call (ONNX CausalConvWithState 27).
 
     Parameters
     ----------
@@ -262,19 +265,19 @@ def causal_conv_with_state(
     weight : (channel, 1, kernel)
     bias : (channel,), optional
     past_state : (batch, channel, kernel - 1), optional
-        What came before the input; zeros if left out.
+        The values before the input. Zeros if it is left out.
     activation : {"none", "silu", "swish"}
 
     Returns
     -------
     output : (batch, channel, length)
     present_state : (batch, channel, kernel - 1)
-        The end of past and input together.
+        The last values of the past and the input together.
 
     Raises
     ------
     EvaluationError
-        For an unknown activation.
+        If the activation is unknown.
     """
     return _causal(input, weight, bias, past_state, activation, 1)
 
@@ -283,7 +286,9 @@ def _causal(
     input: Tensor, weight: Tensor, bias: Tensor | None, past: Tensor | None, activation: str, dilation: int
 ) -> tuple[Tensor, Tensor]:
     if activation not in ("none", "", "silu", "swish"):
-        raise EvaluationError(f"CausalConvWithState has the activation {activation!r}; none, silu and swish are known")
+        raise EvaluationError(
+            f"CausalConvWithState has the activation {activation!r}; none, silu and swish are supported"
+        )
     history = (weight.shape[-1] - 1) * dilation
     allowed((*input.shape[:-1], input.shape[-1] + history), "CausalConvWithState")
     sequence = F.pad(input, (history, 0)) if past is None else torch.cat((past, input), -1)
@@ -310,7 +315,9 @@ def causal_conv_with_state_microsoft(
     input_channels: int = 0,
     input_channel_offset: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """Convolve each channel with its own past only: com.microsoft CausalConvWithState, one spatial axis, channels first.
+    """Return the convolution of each channel with its own past, and the next state (com.microsoft CausalConvWithState).
+
+    Only inputs with a single spatial axis and channels first are supported.
 
     Parameters
     ----------
@@ -318,16 +325,16 @@ def causal_conv_with_state_microsoft(
         As in `causal_conv_with_state`.
     past_state : (batch, channel, (kernel - 1) * dilation), optional
     dilation : int
-        The distance between the kernel's taps.
+        The distance between neighboring taps of the kernel.
     ndim, channels_last, state_window : int
-        Other layouts, which are refused.
+        Attributes of other layouts, which are refused.
     state_length, state_channels_last, state_update_capacity, input_channels, input_channel_offset : int
-        What only ONNX Runtime's CUDA kernel knows, which is refused.
+        Attributes that only ONNX Runtime's CUDA kernel knows, which are refused.
 
     Raises
     ------
     EvaluationError
-        For other layouts, and an unknown activation.
+        If an attribute asks for another layout, or the activation is unknown.
     """
     if ndim != 1:
         raise EvaluationError(f"CausalConvWithState has ndim={ndim}; only 1 is supported")

@@ -1,22 +1,26 @@
-"""How an ONNX operator is declared: a torch function, its domain and the opset versions whose meaning it has.
+"""Declares ONNX operators: each declaration is a torch function, a domain, and the opset versions that the function implements.
 
 ::
 
     @operator("Reshape", since=5)
     def reshape(data: Tensor, shape: Ints, *, allowzero: int = 0) -> Tensor: ...
 
-- Positional parameters are the operator's inputs, in the schema's order. An input that may be missing has the default ``None``;
-  a variadic input is ``*inputs``.
-- Keyword parameters are attributes, by the schema's names. A value comes from the node, else from the schema, else from the signature.
-  An attribute that a function does not name must be listed in ``ignored``, with the reason in a comment.
-- The keyword parameter ``node: Node`` is no attribute: it receives what is known about the node.
-- An input annotated `Ints`, `Int`, `Floats`, `Float` or `Bool` arrives as Python numbers: once, at conversion, if it is constant.
-- A graph attribute arrives as a `Subgraph`: call it with the body's inputs, get the tuple of its outputs.
-- The function returns a tensor, or a tuple if the operator has several outputs (fewer than declared will do if ``node.outputs`` has fewer).
+- Positional parameters are the operator's inputs, in the schema's order. An optional input has the default ``None``. A variadic input is
+  ``*inputs``.
+- Keyword parameters are attributes, by the schema's names. The value of an attribute comes from the node, else from the schema, else from
+  the signature. An attribute that the function does not take must be listed in ``ignored``. A comment gives the reason.
+- The keyword parameter ``node: Node`` is not an attribute. It receives what is known about the node.
+- An input annotated `Ints`, `Int`, `Floats`, `Float` or `Bool` arrives as Python numbers. A constant input is read once, when the model is
+  converted.
+- A graph attribute arrives as a `Subgraph`. A call with the body's inputs returns the tuple of the body's outputs.
+- The function returns a tensor, or a tuple if the operator has several outputs. The tuple may leave out outputs that ``node.outputs`` does
+  not name.
 
-Values at run time: float16 and bfloat16 tensors are carried as float32 and rounded where the model rounds (`Cast`); quantised
-integers are carried as float tensors that hold whole numbers, so that a straight-through gradient can pass; a sequence is a Python list, an
-absent optional ``None``.
+Values at run time:
+
+- float16 and bfloat16 tensors are carried as float32. They are rounded where the model rounds (`Cast`).
+- Quantized integers are carried as float tensors of whole numbers, so that a straight-through gradient can pass.
+- A sequence is a Python list. An absent optional is ``None``.
 """
 
 from __future__ import annotations
@@ -69,30 +73,30 @@ HostConverter = Callable[[torch.Tensor], Any]
 
 
 class Gradient(str, Enum):
-    """What the backward pass through an operator is."""
+    """What the backward pass through an operator computes."""
 
     SMOOTH = "smooth"
     """The derivative, almost everywhere."""
     STRAIGHT_THROUGH = "straight-through"
-    """The forward pass rounds; the backward pass acts as if it had not, inside the representable range."""
+    """The forward pass rounds. Inside the representable range the backward pass acts as if nothing had been rounded."""
     ZERO = "zero"
-    """Piecewise constant, or an index: no gradient passes."""
+    """No gradient passes: the function is piecewise constant, or its result is an index."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """What an operator may know of the node it computes.
+    """What an operator's function may know about the node that it computes.
 
     Attributes
     ----------
     domain, operator, name : str
-        As in the model; the ONNX domain is "".
+        As in the model. The domain of ONNX itself is "".
     version : int
-        The opset version of the domain that the model imports.
+        The opset version of the domain, as the model imports it.
     inputs, outputs : tuple of str
-        Tensor names; "" for an input or output that is left out.
+        Tensor names. An input or output that is left out has the name "".
     input_types, output_types : tuple of int
-        ONNX element types (``onnx.TensorProto.FLOAT`` …); 0 where unknown.
+        ONNX element types (``onnx.TensorProto.FLOAT`` …). An unknown type is 0.
     """
 
     domain: str
@@ -105,59 +109,61 @@ class Node:
     output_types: tuple[int, ...] = ()
 
     def input_type(self, position: int) -> int:
-        """Return the ONNX element type of an input; 0 where unknown."""
+        """Return the ONNX element type of an input, or 0 if it is unknown."""
         return self.input_types[position] if position < len(self.input_types) else 0
 
     def output_type(self, position: int = 0) -> int:
-        """Return the ONNX element type of an output; 0 where unknown."""
+        """Return the ONNX element type of an output, or 0 if it is unknown."""
         return self.output_types[position] if position < len(self.output_types) else 0
 
 
 class Subgraph(Protocol):
-    """A graph attribute, ready to run: captured values are already in place."""
+    """A graph attribute that is ready to run: the values that its body captures are already filled in."""
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """The names of the body's inputs."""
+        """Names of the body's inputs."""
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """The names of the body's outputs."""
+        """Names of the body's outputs."""
 
     def __call__(self, *inputs: Any) -> tuple[Any, ...]:
-        """Run the body once."""
+        """Run the body once and return its outputs."""
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """One operator over one range of opset versions.
+    """An operator over a range of opset versions.
 
     Attributes
     ----------
     domain, operator : str
-        The ONNX domain is "".
+        The domain of ONNX itself is "".
     since, until : int
-        The first and the last opset version whose meaning `function` has; `until` None for all later ones.
+        The first and the last opset version that `function` implements. `until` is None if there is no last version.
     function : callable
-        Tensors in, tensor or tuple of tensors out.
+        Takes tensors and returns a tensor or a tuple of tensors.
     gradient : Gradient
-        What passes backward.
+        What the backward pass computes.
     deterministic : bool
-        Whether equal inputs give equal outputs, so that it may be folded.
+        Whether equal inputs give equal outputs. A node of such an operator may be folded.
     ignored : frozenset of str
-        Attributes that change nothing here.
-    host_numbers : bool
-        Whether single floats of the host stay there beside tensors of a device.
+        Attributes that do not change the result.
+    parameters : tuple of str
+        Names of the positional parameters.
+    required : tuple of int
+        Positions of the positional parameters that must be given.
     converters : tuple
-        For each positional parameter, how a tensor becomes Python numbers, or None.
+        For each positional parameter, the function that makes Python numbers of a tensor, or None.
     variadic : bool
         Whether the last positional parameter takes any number of inputs.
     attributes : mapping of str to object
-        The attributes that `function` names, with its defaults (`inspect.Parameter.empty` where it has none).
+        The attributes that `function` takes, with their defaults. `inspect.Parameter.empty` stands for no default.
     takes_node : bool
-        Whether `function` wants the `Node`.
+        Whether `function` takes the `Node`.
     host_numbers : bool
-        Whether single floats of the host stay there beside tensors of a device: `function` reads them as numbers.
+        Whether a tensor of a single float stays on the host while other inputs lie on a device. `function` then reads it as a number.
     """
 
     domain: str
@@ -177,7 +183,7 @@ class Declaration:
     host_numbers: bool = False
 
     def covers(self, version: int) -> bool:
-        """Whether the function has the operator's meaning at an opset version."""
+        """Return whether the function implements the operator at an opset version."""
         return self.since <= version and (self.until is None or version <= self.until)
 
 
@@ -197,22 +203,29 @@ def operator(
     ignored: tuple[str, ...] = (),
     host_numbers: bool = False,
 ) -> Callable[[Function], Function]:
-    """Declare a torch function as an ONNX operator; the decorator returns the function unchanged.
+    """Return a decorator that declares a torch function as an ONNX operator and leaves the function unchanged.
 
     Parameters
     ----------
     name : str
         The operator's type, as in the schema.
     since, until : int
-        The first and the last opset version, both included, whose meaning the function has.
+        The first and the last opset version that the function implements.
     domain : str
         "" for ONNX itself, "ai.onnx.ml", "com.microsoft", …
     gradient : Gradient
-        What passes backward.
+        What the backward pass computes.
     deterministic : bool
         False for operators that draw random numbers.
     ignored : tuple of str
-        Attributes that change nothing here.
+        Attributes that do not change the result.
+    host_numbers : bool
+        See `Declaration`.
+
+    Raises
+    ------
+    ValueError
+        If another function is declared for the same operator at the same opset version.
     """
 
     def declare(function: Function) -> Function:
@@ -220,7 +233,10 @@ def operator(
         others = _registry.setdefault((domain, name), [])
         for other in others:
             if (other.until is None or since <= other.until) and (until is None or other.since <= until):
-                raise ValueError(f"{domain or 'ai.onnx'}.{name} is declared twice for opset {max(since, other.since)}")
+                raise ValueError(
+                    f"{domain or 'ai.onnx'}.{name} is declared twice for opset {max(since, other.since)}; "
+                    "the ranges of since and until must not overlap"
+                )
         others.append(declaration)
         return function
 
@@ -279,7 +295,7 @@ def _describe(
 
 
 def _converter(hint: Any) -> HostConverter | None:
-    """Find the converter in `Ints`, `Ints | None` and their like."""
+    """Return the converter of an annotation such as `Ints` or `Ints | None`, or None if it has none."""
     for part in (hint, *typing.get_args(hint)):
         for note in getattr(part, "__metadata__", ()):
             if callable(note):
@@ -289,15 +305,14 @@ def _converter(hint: Any) -> HostConverter | None:
 
 @cache
 def _load_families() -> None:
-    package = __name__.rpartition(".")[0]
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        if module.name.startswith("__"):
-            continue  # __main__ writes the catalog and must not run on import
-        importlib.import_module(f"{package}.{module.name}")
+    package = importlib.import_module(__name__.rpartition(".")[0])
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.endswith("__main__"):  # a program that writes files
+            importlib.import_module(module.name)
 
 
 def find(domain: str, name: str, version: int) -> Declaration | None:
-    """Return the declaration whose function has the operator's meaning at an opset version, if there is one."""
+    """Return the declaration of an operator at an opset version, or None if there is none."""
     _load_families()
     for declaration in _registry.get((domain, name), ()):
         if declaration.covers(version):
@@ -306,7 +321,7 @@ def find(domain: str, name: str, version: int) -> Declaration | None:
 
 
 def declarations() -> tuple[Declaration, ...]:
-    """Return every declaration, ordered by domain, operator and first version."""
+    """Return every declaration, sorted by domain, operator and first version."""
     _load_families()
     every = [declaration for group in _registry.values() for declaration in group]
     return tuple(sorted(every, key=lambda d: (d.domain, d.operator, d.since)))

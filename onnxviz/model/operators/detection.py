@@ -1,4 +1,4 @@
-"""NonMaxSuppression: the best of the boxes that cover each other."""
+"""NonMaxSuppression: of boxes that overlap each other, the box with the best score."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ def non_max_suppression(
     *,
     center_point_box: int = 0,
 ) -> Tensor:
-    """Take boxes by falling score, without those that overlap one taken before: ONNX NonMaxSuppression 10 and 11.
+    """Return the boxes of each class by falling score (ONNX NonMaxSuppression 10 and 11).
+
+    A box that overlaps a box with a better score is left out.
 
     Parameters
     ----------
     boxes : (batch, box, 4)
-        Two opposite corners y, x, y, x, in any order.
+        Two opposite corners y, x, y, x, whichever corner comes first.
     scores : (batch, class, box)
     max_output_boxes_per_class : int, optional
-        How many to take at most; none if left out.
+        The largest number of boxes per class. The default is 0: no box at all.
     iou_threshold : float, optional
-        The largest quotient of intersection and union that is no overlap; 0 if left out.
+        Two boxes overlap if the quotient of intersection and union is above this threshold. The default is 0.
     score_threshold : float, optional
-        What a score must exceed; left out, every box counts.
+        The score that a box must exceed. Without a threshold every box counts.
     center_point_box : int
-        Whether boxes are given as x and y of the center, width and height.
+        Whether a box is given as x and y of its center, width and height.
 
     Returns
     -------
     (taken, 3) int64
-        Batch, class and box, by batch, class and falling score; of equal scores the first box comes first.
+        Batch, class and box of each row, sorted by batch, class and falling score. Boxes with equal scores keep their order.
     """
     taken: list[tuple[int, int, int]] = []
     most = max_output_boxes_per_class or 0
@@ -56,7 +58,7 @@ def non_max_suppression(
 
 
 def _corners(boxes: np.ndarray, centered: bool) -> np.ndarray:
-    """Return boxes as the lower corner's two coordinates, then the upper corner's: (batch, box, 4)."""
+    """Return boxes as two coordinates of the lower corner, then two of the upper corner: (batch, box, 4)."""
     first, second = boxes[..., :2], boxes[..., 2:]
     if centered:
         return np.concatenate((first - second / 2, first + second / 2), -1)
@@ -64,7 +66,7 @@ def _corners(boxes: np.ndarray, centered: bool) -> np.ndarray:
 
 
 def _pick(corners: np.ndarray, order: np.ndarray, most: int, threshold: float) -> list[int]:
-    """Take boxes greedily: each one strikes out the rest that overlap it."""
+    """Return boxes in the given order. Each box strikes out the later boxes that overlap it."""
     areas = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
     picked: list[int] = []
     while len(order) and len(picked) < most:
@@ -73,7 +75,7 @@ def _pick(corners: np.ndarray, order: np.ndarray, most: int, threshold: float) -
         sides = np.minimum(corners[best, 2:], corners[order, 2:]) - np.maximum(corners[best, :2], corners[order, :2])
         shared = np.prod(np.maximum(sides, 0), axis=1)
         union = areas[best] + areas[order] - shared
-        # Boxes without an area overlap nothing.
+        # A box without an area overlaps no other box.
         counts = (shared > 0) & (areas[best] > 0) & (areas[order] > 0) & (union > 0)
         overlap = np.divide(shared, union, out=np.zeros_like(shared), where=counts)
         order = order[overlap <= np.asarray(threshold, overlap.dtype)]

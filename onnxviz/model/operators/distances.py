@@ -1,4 +1,4 @@
-"""com.microsoft's CDist: the distances between all rows of two matrices, as converted nearest neighbors and Gaussian processes use them."""
+"""CDist of com.microsoft: distances between the rows of two matrices. Nearest neighbors and Gaussian processes are exported with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from onnxviz.model.operators.declaration import operator
 
 @operator("CDist", domain="com.microsoft")
 def cdist(A: Tensor, B: Tensor, *, metric: str = "sqeuclidean") -> Tensor:
-    """Return the distance, or its square, of each row of A to each row of B; where two rows are one the gradient is zero.
+    """Return the distance, or its square, of each row of A to each row of B (com.microsoft CDist).
+
+    The gradient is zero where two rows are equal.
 
     Parameters
     ----------
@@ -26,7 +28,7 @@ def cdist(A: Tensor, B: Tensor, *, metric: str = "sqeuclidean") -> Tensor:
     Raises
     ------
     EvaluationError
-        For another metric.
+        If the metric has another name.
     """
     if metric not in ("sqeuclidean", "euclidean"):
         raise EvaluationError(f'CDist has metric="{metric}"; it is "sqeuclidean" or "euclidean"')

@@ -1,4 +1,4 @@
-"""Experimental operators that ONNX had until opset 9; old files still use them and ONNX Runtime still runs them."""
+"""Experimental operators of ONNX until opset 9: elementwise functions and ImageScaler. Old files use them, and ONNX Runtime runs them."""
 
 from __future__ import annotations
 
@@ -12,41 +12,45 @@ from onnxviz.model.operators.declaration import operator
 
 @operator("Affine")
 def affine(X: Tensor, *, alpha: float = 1.0, beta: float = 0.0) -> Tensor:
-    """Return alpha x + beta."""
+    """Return ``alpha * x + beta`` (experimental ONNX Affine 1)."""
     return X * alpha + beta
 
 
 @operator("Scale")
 def scale_by(input: Tensor, *, scale: float = 1.0) -> Tensor:
-    """Return the input times a number."""
+    """Return the input times a number (experimental ONNX Scale 1)."""
     return input * scale
 
 
 @operator("ScaledTanh")
 def scaled_tanh(input: Tensor, *, alpha: float, beta: float) -> Tensor:
-    """Return alpha tanh(beta x)."""
+    """Return ``alpha * tanh(beta * x)`` (experimental ONNX ScaledTanh 1)."""
     return alpha * torch.tanh(beta * input)
 
 
 @operator("ParametricSoftplus")
 def parametric_softplus(X: Tensor, *, alpha: float, beta: float) -> Tensor:
-    """Return alpha log(1 + exp(beta x))."""
-    # Above the threshold torch returns the line itself: at 40 the difference is below the resolution of float64.
+    """Return ``alpha * log(1 + exp(beta * x))`` (experimental ONNX ParametricSoftplus 1)."""
+    # Above the threshold torch returns its argument itself. At 40 the difference is below the resolution of float64.
     return alpha * F.softplus(X * beta, threshold=40.0)
 
 
 @operator("ImageScaler")
 def image_scaler(input: Tensor, *, scale: float = 1.0, bias: tuple[float, ...] = ()) -> Tensor:
-    """Return images, (batch, channel, height, width), times a number plus one bias for each channel.
+    """Return images times a number plus a bias for each channel (experimental ONNX ImageScaler 1).
+
+    The images are (batch, channel, height, width).
 
     Raises
     ------
     EvaluationError
-        If there are not as many biases as channels.
+        If the number of biases is not the number of channels.
     """
     if not bias:
         return input * scale
     if len(bias) != input.shape[1]:
-        raise EvaluationError(f"ImageScaler has {len(bias)} biases for {input.shape[1]} channels; give one for each")
+        raise EvaluationError(
+            f"ImageScaler has {len(bias)} biases for {input.shape[1]} channels; give each channel a bias"
+        )
     offsets = torch.tensor(bias, dtype=input.dtype, device=input.device)
     return input * scale + offsets.reshape(-1, 1, 1)

@@ -1,4 +1,4 @@
-"""Normalization over the last axes: LayerNormalization, RMSNormalization, and those that add a skip first."""
+"""Normalization over the last axes: LayerNormalization, RMSNormalization, and their forms that first add a skip connection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from onnxviz.model.operators.declaration import Node, operator
 
-# stash_type names the precision of the statistics, which are never less precise than float32 here.
+# `stash_type` names the precision of the statistics. Here they are never less precise than float32.
 _STASH = ("stash_type",)
 
 
@@ -16,7 +16,7 @@ def _axes(X: Tensor, axis: int) -> tuple[int, ...]:
     return tuple(range(axis % X.ndim, X.ndim))
 
 
-# ONNX Runtime has it in the ONNX domain since opset 1, ONNX itself since 17.
+# ONNX has the operator since opset 17. ONNX Runtime has it in the domain of ONNX since opset 1.
 @operator("LayerNormalization", ignored=_STASH)
 @operator("LayerNormalization", domain="com.microsoft", ignored=_STASH)
 def layer_normalization(
@@ -28,7 +28,7 @@ def layer_normalization(
     epsilon: float = 1e-5,
     node: Node | None = None,
 ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
-    """Normalize each sample over its last axes: ONNX LayerNormalization 17.
+    """Return each sample normalized over its last axes (ONNX LayerNormalization 17 and com.microsoft LayerNormalization).
 
     The source is Ba et al., "Layer normalization", 2016.
 
@@ -37,18 +37,19 @@ def layer_normalization(
     X : Tensor
         Of any rank.
     Scale, B : Tensor
-        The affine map; broadcast to `X`.
+        The affine map. Both broadcast to `X`.
     axis : int
-        The first of the axes that are normalized.
+        The first of the normalized axes.
     epsilon : float
         Added to the variance.
     node : Node, optional
-        Tells whether more than the first output is wanted.
+        Tells whether the node names more than the first output.
 
     Returns
     -------
     Y : like X
-    Mean, InvStdDev : like X, with length 1 along the axes that are normalized; if wanted
+    Mean, InvStdDev : like X, with length 1 along the normalized axes
+        Only if the node names them.
     """
     shape = X.shape[axis:] if axis else X.shape
     if Scale.shape == shape and (B is None or B.shape == shape):
@@ -64,7 +65,7 @@ def layer_normalization(
 
 @operator("RMSNormalization", since=23, ignored=_STASH)
 def rms_normalization(X: Tensor, scale: Tensor, *, axis: int = -1, epsilon: float = 1e-5) -> Tensor:
-    """Divide each sample by its root mean square over its last axes: ONNX RMSNormalization 23.
+    """Return each sample divided by its root mean square over its last axes (ONNX RMSNormalization 23).
 
     The source is Zhang and Sennrich, "Root mean square layer normalization", 2019.
 
@@ -73,9 +74,9 @@ def rms_normalization(X: Tensor, scale: Tensor, *, axis: int = -1, epsilon: floa
     X : Tensor
         Of any rank.
     scale : Tensor
-        Broadcast to `X`.
+        Broadcasts to `X`.
     axis : int
-        The first of the axes that are normalized.
+        The first of the normalized axes.
     epsilon : float
         Added to the mean square.
     """
@@ -90,19 +91,22 @@ def rms_normalization(X: Tensor, scale: Tensor, *, axis: int = -1, epsilon: floa
 def simplified_layer_normalization(
     X: Tensor, scale: Tensor, *, axis: int = -1, epsilon: float = 1e-5, node: Node | None = None
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Divide each sample by its root mean square: SimplifiedLayerNormalization of ONNX Runtime, found in either domain.
+    """Return each sample divided by its root mean square (com.microsoft SimplifiedLayerNormalization).
+
+    ONNX Runtime writes the operator into the domain of ONNX, too.
 
     Parameters
     ----------
     X, scale, axis, epsilon
         As in `rms_normalization`.
     node : Node, optional
-        Tells whether the second output is wanted.
+        Tells whether the node names the second output.
 
     Returns
     -------
     Y : like X
-    inv_std_var : like X, with length 1 along the axes that are normalized; if wanted
+    inv_std_var : like X, with length 1 along the normalized axes
+        Only if the node names it.
     """
     normal = rms_normalization(X, scale, axis=axis, epsilon=epsilon)
     if node is None or not any(node.outputs[1:]):
@@ -120,12 +124,12 @@ def skip_layer_normalization(
     *,
     epsilon: float = 1e-12,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Add, then normalize over the last axis: com.microsoft SkipLayerNormalization.
+    """Return the sum of the inputs, normalized over its last axis (com.microsoft SkipLayerNormalization).
 
     Parameters
     ----------
     input : (batch, position, channel)
-    skip : (batch, position, channel), or without the batch
+    skip : (batch, position, channel) or (position, channel)
     gamma, beta : (channel,)
         The affine map.
     bias : (channel,), optional
@@ -149,9 +153,9 @@ def skip_layer_normalization(
 def skip_simplified_layer_normalization(
     input: Tensor, skip: Tensor, gamma: Tensor, bias: Tensor | None = None, *, epsilon: float = 1e-12
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Add, then divide by the root mean square over the last axis: com.microsoft SkipSimplifiedLayerNormalization.
+    """Return the sum of the inputs, divided by its root mean square (com.microsoft SkipSimplifiedLayerNormalization).
 
-    The parameters and outputs are those of `skip_layer_normalization`; the mean, which is not subtracted, is zero.
+    The parameters and outputs are those of `skip_layer_normalization`. No mean is subtracted, so the output for the mean is zero.
     """
     total = input + skip if bias is None else input + skip + bias
     inverse = torch.rsqrt((total * total).mean(-1, keepdim=True) + epsilon)

@@ -1,4 +1,4 @@
-"""Operators that only old files have: ONNX's experiments of before opset 10, which ONNX Runtime still computes."""
+"""Experimental operators of ONNX before opset 10: Crop and the first MeanVarianceNormalization. ONNX Runtime runs them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from onnxviz.model.operators.normalization import mean_variance_normalization
 
 @operator("Crop", until=9)
 def crop(input: Tensor, *, border: tuple[int, ...] = (0, 0, 0, 0), scale: tuple[int, ...] = ()) -> Tensor:
-    """Cut the border off a picture: the experimental Crop 1.
+    """Return a picture without its border (experimental ONNX Crop 1).
 
     Parameters
     ----------
     input : (batch, channel, height, width)
     border : (int, int, int, int)
-        How much is cut off at the left, the top, the right and the bottom.
+        The widths of the border at the left, the top, the right and the bottom.
     scale : (int, int), optional
-        The height and width to keep, from the left and top border on, in place of the other two borders.
+        The height and width that are kept from the left and top border on. They take the place of the right and bottom border.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def crop(input: Tensor, *, border: tuple[int, ...] = (0, 0, 0, 0), scale: tuple[
     height, width = input.shape[2:]
     if len(border) != 4 or len(scale) not in (0, 2):
         raise EvaluationError(
-            f"Crop has border {list(border)} and scale {list(scale)}; give left, top, right, bottom, and height, width"
+            f"Crop has border {list(border)} and scale {list(scale)}; the border is left, top, right, bottom, the scale height, width"
         )
     left, top, right, bottom = border
     end_row, end_column = (top + scale[0], left + scale[1]) if scale else (height - bottom, width - right)
@@ -43,15 +43,15 @@ def crop(input: Tensor, *, border: tuple[int, ...] = (0, 0, 0, 0), scale: tuple[
 
 @operator("MeanVarianceNormalization", until=8)
 def mean_variance_normalization_1(X: Tensor, *, across_channels: int = 0, normalize_variance: int = 1) -> Tensor:
-    """Subtract the mean and divide by the standard deviation: the experimental MeanVarianceNormalization 1.
+    """Return the input minus its mean, divided by its standard deviation (experimental ONNX MeanVarianceNormalization 1).
 
     Parameters
     ----------
     X : (batch, channel, height, width)
     across_channels : int
-        Whether all channels share one statistic; the whole batch always does.
+        Whether all channels share the mean and the deviation. All samples of a batch always share them.
     normalize_variance : int
-        Whether to divide.
+        Whether to divide by the standard deviation.
     """
     axes = (0, 1, 2, 3) if across_channels else (0, 2, 3)
     if normalize_variance:

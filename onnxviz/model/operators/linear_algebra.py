@@ -1,4 +1,4 @@
-"""Matrix products and what belongs to them: MatMul, Gemm, Einsum, Det, and ONNX Runtime's fused forms."""
+"""Linear algebra: MatMul, Gemm, Einsum, Det, and ONNX Runtime's fused products and Inverse."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import operator
-from onnxviz.model.operators.fused_activations import activate
+from onnxviz.model.operators.numbers.fused_activations import activate
 
 
 @operator("MatMul")
 def matmul(A: Tensor, B: Tensor) -> Tensor:
-    """Multiply matrices as `numpy.matmul` does: ONNX MatMul 1, 9 and 13."""
+    """Return the product of matrices, as `numpy.matmul` does (ONNX MatMul 1, 9 and 13)."""
     if A.is_cuda and not A.is_floating_point():
-        # CUDA has no integer product; float64 is exact up to 2^53.
+        # torch has no product of integer matrices on CUDA. float64 is exact up to 2^53.
         return torch.matmul(A.double(), B.double()).to(A.dtype)
     return torch.matmul(A, B)
 
 
-# Before opset 7 broadcasting had to be asked for; what is not broadcast has the product's own shape.
+# Before opset 7 `broadcast` asks for broadcasting. Without it C has the shape of the product, so the attribute changes no result.
 @operator("Gemm", until=6, ignored=("broadcast",))
 def gemm_1(
     A: Tensor, B: Tensor, C: Tensor, *, alpha: float = 1.0, beta: float = 1.0, transA: int = 0, transB: int = 0
 ) -> Tensor:
-    """Multiply and add: ONNX Gemm 1 and 6. See `gemm`."""
+    """Return ``alpha * A' @ B' + beta * C`` as `gemm` does (ONNX Gemm 1 and 6)."""
     return gemm(A, B, C, alpha=alpha, beta=beta, transA=transA, transB=transB)
 
 
-# In versions 7 and 9 C is required.
+# In revisions 7 and 9 the input C is required.
 @operator("Gemm", since=7, until=10)
 def gemm_7(
     A: Tensor, B: Tensor, C: Tensor, *, alpha: float = 1.0, beta: float = 1.0, transA: int = 0, transB: int = 0
 ) -> Tensor:
-    """Multiply and add: ONNX Gemm 7 and 9. See `gemm`."""
+    """Return ``alpha * A' @ B' + beta * C`` as `gemm` does (ONNX Gemm 7 and 9)."""
     return gemm(A, B, C, alpha=alpha, beta=beta, transA=transA, transB=transB)
 
 
@@ -49,16 +49,17 @@ def gemm(
     transA: int = 0,
     transB: int = 0,
 ) -> Tensor:
-    """Return ``alpha * A' @ B' + beta * C``: ONNX Gemm 11 and 13.
+    """Return ``alpha * A' @ B' + beta * C`` (ONNX Gemm 11 and 13).
 
     Parameters
     ----------
     A : (m, k), or (k, m) if `transA`
     B : (k, n), or (n, k) if `transB`
     C : Tensor, optional
-        Broadcast to (m, n).
+        Broadcasts to (m, n).
     alpha, beta : float
     transA, transB : int
+        Whether A' is A transposed, and whether B' is B transposed.
 
     Returns
     -------
@@ -90,21 +91,21 @@ def fused_gemm(
     activation_beta: float | None = None,
     activation_gamma: float | None = None,
 ) -> Tensor:
-    """Multiply, add and activate: com.microsoft FusedGemm.
+    """Return the activated result of `gemm` (com.microsoft FusedGemm).
 
     Parameters
     ----------
     A, B, C, alpha, beta, transA, transB
         As in `gemm`.
     activation : str
-        An activation's name; empty for none.
+        The name of an activation. An empty name stands for no activation.
     activation_alpha, activation_beta, activation_gamma : float, optional
-        Its parameters; those left out have ONNX's defaults.
+        Parameters of the activation, with ONNX's defaults.
 
     Raises
     ------
     EvaluationError
-        For an unknown activation.
+        If the activation is unknown.
     """
     product = gemm(A, B, C, alpha=alpha, beta=beta, transA=transA, transB=transB)
     return activate(product, activation, alpha=activation_alpha, beta=activation_beta, gamma=activation_gamma)
@@ -122,18 +123,18 @@ def fused_matmul(
     transBatchA: int = 0,
     transBatchB: int = 0,
 ) -> Tensor:
-    """Multiply transposed and scaled matrices: com.microsoft FusedMatMul and TransposeMatMul.
+    """Return the scaled product of matrices that may be transposed (com.microsoft FusedMatMul and com.microsoft TransposeMatMul).
 
     Parameters
     ----------
     A, B : Tensor
-        As in `matmul`; vectors are never transposed.
+        As in `matmul`. Vectors are never transposed.
     alpha : float
-        What the product is multiplied by.
+        Factor of the product.
     transA, transB : int
         Whether the last two axes are exchanged.
     transBatchA, transBatchB : int
-        Whether the first axis stands behind the batch axes, before the last one.
+        Whether the first axis is moved to the place before the last axis.
     """
     product = torch.matmul(_arranged(A, transA, transBatchA), _arranged(B, transB, transBatchB))
     return product if alpha == 1 else product * alpha
@@ -149,12 +150,14 @@ def _arranged(matrix: Tensor, transposed: int, batch_first: int) -> Tensor:
 
 @operator("Einsum", since=12)
 def einsum(*Inputs: Tensor, equation: str) -> Tensor:
-    """Sum products by Einstein's convention: ONNX Einsum 12 and 28; letters of either case, and ellipses.
+    """Return sums of products by Einstein's convention (ONNX Einsum 12 and 28).
+
+    The equation may hold letters of either case and ellipses.
 
     Parameters
     ----------
     Inputs : Tensor
-        One per term of the equation.
+        A tensor per term of the equation.
     equation : str
         As in `numpy.einsum`.
     """
@@ -163,14 +166,14 @@ def einsum(*Inputs: Tensor, equation: str) -> Tensor:
 
 @operator("Det", since=11)
 def det(X: Tensor) -> Tensor:
-    """Return the determinants of the last two axes: ONNX Det 11 and 22; (*, m, m) to (*)."""
+    """Return the determinants of matrices (*, m, m) as a tensor (*) (ONNX Det 11 and 22)."""
     determinants: Tensor = torch.linalg.det(X)
     return determinants
 
 
 @operator("Inverse", domain="com.microsoft")
 def inverse(X: Tensor) -> Tensor:
-    """Invert the matrices of the last two axes: com.microsoft Inverse; (*, m, m) to (*, m, m).
+    """Return the inverses of matrices (*, m, m) (com.microsoft Inverse).
 
     Raises
     ------
@@ -181,6 +184,6 @@ def inverse(X: Tensor) -> Tensor:
     inverses, failures = torch.linalg.inv_ex(X)
     if failures.any():
         raise EvaluationError(
-            f"Inverse has {int(failures.count_nonzero())} matrices without an inverse; give regular ones"
+            f"Inverse has {int(failures.count_nonzero())} matrices without an inverse; give matrices that are not singular"
         )
     return inverses

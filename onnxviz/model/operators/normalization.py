@@ -1,4 +1,4 @@
-"""Normalization over a batch, an instance, groups of channels, neighbors and norms."""
+"""Normalization over a batch, an instance, groups of channels, neighboring channels, or by a norm."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import Node, operator
+from onnxviz.model.operators.shapes.allocation import allowed
 
 
-@operator("BatchNormalization", until=6, ignored=("consumed_inputs",))  # names buffers that may be overwritten
+@operator("BatchNormalization", until=6, ignored=("consumed_inputs",))  # names inputs that may be overwritten
 def batch_normalization_1(
     X: Tensor,
     scale: Tensor,
@@ -25,15 +25,14 @@ def batch_normalization_1(
     spatial: int = 1,
     node: Node | None = None,
 ) -> Tensor | tuple[Tensor, ...]:
-    """Normalize each channel: ONNX BatchNormalization 1 and 6.
+    """Return the input with each channel normalized (ONNX BatchNormalization 1 and 6).
 
-    A node that has one output normalizes with the given statistics even where `is_test` is missing: exporters of that
-    time left it out.
+    A node with a single output uses the given statistics even if it has no `is_test`, because exporters of that time left it out.
 
     Parameters
     ----------
     is_test : int
-        Whether the statistics are given, not computed.
+        Whether the statistics are the inputs `mean` and `var` rather than those of the batch.
     X, scale, B, mean, var, epsilon, momentum, spatial, node
         As in `batch_normalization_7`.
     """
@@ -55,7 +54,9 @@ def batch_normalization_7(
     spatial: int = 1,
     node: Node | None = None,
 ) -> Tensor | tuple[Tensor, ...]:
-    """Normalize each channel: ONNX BatchNormalization 7 and 9; several outputs mean training.
+    """Return the input with each channel normalized (ONNX BatchNormalization 7 and 9).
+
+    A node with several outputs is in training mode.
 
     Parameters
     ----------
@@ -65,17 +66,17 @@ def batch_normalization_7(
     epsilon : float
         Added to the variance.
     momentum : float
-        What is kept of the running statistics.
+        The share of the running statistics that is kept.
     spatial : int
-        Whether all positions of a channel share one statistic.
+        Whether all positions of a channel share a mean and a variance.
     node : Node, optional
-        Tells which outputs are wanted.
+        Tells which outputs the node names.
 
     Returns
     -------
     Y : like X
-    mean, var, saved_mean, saved_var : like mean, if wanted
-        The running statistics, then those of this batch.
+    mean, var, saved_mean, saved_var : like mean
+        The running statistics, then those of this batch. Only if the node names them.
     """
     if node is None or not any(node.outputs[1:]):
         return _normalized(X, scale, B, mean, var, epsilon)
@@ -99,24 +100,25 @@ def batch_normalization(
     momentum: float = 0.9,
     training_mode: int = 0,
 ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
-    """Normalize each channel: ONNX BatchNormalization 14 and 15.
+    """Return the input with each channel normalized (ONNX BatchNormalization 14 and 15).
 
     Parameters
     ----------
-    X : (batch, channel, *spatial), or (batch,) for one channel
+    X : (batch, channel, *spatial), or (batch,) for a single channel
     scale, B, input_mean, input_var : (channel,)
         The affine map and the statistics.
     epsilon : float
         Added to the variance.
     momentum : float
-        What is kept of the running statistics.
+        The share of the running statistics that is kept.
     training_mode : int
         Whether the statistics are those of this batch.
 
     Returns
     -------
     Y : like X
-    running_mean, running_var : (channel,), in training
+    running_mean, running_var : (channel,)
+        Only in training mode.
     """
     if not training_mode:
         return _normalized(X, scale, B, input_mean, input_var, epsilon)
@@ -127,22 +129,22 @@ def batch_normalization(
 
 
 def _normalized(X: Tensor, scale: Tensor, B: Tensor, mean: Tensor, var: Tensor, epsilon: float) -> Tensor:
-    """Normalize with given statistics, which may be of another float type."""
+    """Return the input normalized with given statistics, which may have another float type."""
     if X.dtype != scale.dtype or X.dtype != mean.dtype:
         scale, B, mean, var = (value.to(X.dtype) for value in (scale, B, mean, var))  # noqa: N806  # ONNX's names
     if X.ndim < 2:
         return _normalized(X[:, None], scale, B, mean, var, epsilon)[:, 0]
     if scale.ndim == 1 and scale.shape[0] == X.shape[1] and not (mean.requires_grad or var.requires_grad):
         return F.batch_norm(X, mean, var, scale, B, False, 0.0, epsilon)
-    # torch's own function has no gradient towards the statistics, and no statistics for each position.
+    # torch's own function passes no gradient to the statistics, and takes no statistics for each position.
     shape = (-1, *[1] * (X.ndim - 2)) if scale.numel() == X.shape[1] else X.shape[1:]
     factor = (scale * torch.rsqrt(var + epsilon)).reshape(shape)
     return (X - mean.reshape(shape)) * factor + B.reshape(shape)
 
 
-@operator("InstanceNormalization", ignored=("consumed_inputs",))  # names buffers that may be overwritten
+@operator("InstanceNormalization", ignored=("consumed_inputs",))  # names inputs that may be overwritten
 def instance_normalization(input: Tensor, scale: Tensor, B: Tensor, *, epsilon: float = 1e-5) -> Tensor:
-    """Normalize each channel of each sample: ONNX InstanceNormalization 1, 6 and 22.
+    """Return the input with each channel of each sample normalized (ONNX InstanceNormalization 1, 6 and 22).
 
     Parameters
     ----------
@@ -152,13 +154,13 @@ def instance_normalization(input: Tensor, scale: Tensor, B: Tensor, *, epsilon: 
     epsilon : float
         Added to the variance.
     """
-    # A group of one channel each; torch's own instance_norm refuses planes of one pixel.
+    # Each group is a single channel. torch's own instance_norm refuses planes of a single pixel.
     return torch.group_norm(input, scale.shape[0], scale, B, epsilon)
 
 
 @operator("GroupNormalization", since=18, until=20)
 def group_normalization_18(X: Tensor, scale: Tensor, bias: Tensor, *, num_groups: int, epsilon: float = 1e-5) -> Tensor:
-    """Normalize groups of channels, with one scale and bias per group: ONNX GroupNormalization 18.
+    """Return the input with groups of channels normalized, a scale and bias per group (ONNX GroupNormalization 18).
 
     Parameters
     ----------
@@ -166,7 +168,7 @@ def group_normalization_18(X: Tensor, scale: Tensor, bias: Tensor, *, num_groups
     scale, bias : (num_groups,)
         The affine map.
     num_groups : int
-        Divides the channels.
+        The number of groups. It divides the number of channels.
     epsilon : float
         Added to the variance.
     """
@@ -175,10 +177,10 @@ def group_normalization_18(X: Tensor, scale: Tensor, bias: Tensor, *, num_groups
     return torch.group_norm(X, num_groups, scale, bias, epsilon)
 
 
-# stash_type names the precision of the statistics, which are never less precise than float32 here.
+# `stash_type` names the precision of the statistics. Here they are never less precise than float32.
 @operator("GroupNormalization", since=21, ignored=("stash_type",))
 def group_normalization(X: Tensor, scale: Tensor, bias: Tensor, *, num_groups: int, epsilon: float = 1e-5) -> Tensor:
-    """Normalize groups of channels, with one scale and bias per channel: ONNX GroupNormalization 21.
+    """Return the input with groups of channels normalized, a scale and bias per channel (ONNX GroupNormalization 21).
 
     Parameters
     ----------
@@ -186,7 +188,7 @@ def group_normalization(X: Tensor, scale: Tensor, bias: Tensor, *, num_groups: i
     scale, bias : (channel,)
         The affine map.
     num_groups : int
-        Divides the channels.
+        The number of groups. It divides the number of channels.
     epsilon : float
         Added to the variance.
     """
@@ -204,7 +206,7 @@ def group_norm(
     channels_last: int = 1,
     epsilon: float = 1e-5,
 ) -> Tensor:
-    """Normalize groups of channels and activate: com.microsoft GroupNorm.
+    """Return the input with groups of channels normalized and activated (com.microsoft GroupNorm).
 
     Parameters
     ----------
@@ -212,9 +214,9 @@ def group_norm(
     gamma, beta : (channel,)
         The affine map.
     groups : int
-        Divides the channels.
+        The number of groups. It divides the number of channels.
     activation : {0, 1}
-        None, or SiLU.
+        0 for no activation, 1 for SiLU.
     channels_last : int
     epsilon : float
         Added to the variance.
@@ -222,7 +224,7 @@ def group_norm(
     Raises
     ------
     EvaluationError
-        For another activation.
+        If the activation is another number.
     """
     if activation not in (0, 1):
         raise EvaluationError(f"GroupNorm has activation {activation}; 0 (none) and 1 (SiLU) are known")
@@ -245,7 +247,7 @@ def skip_group_norm(
     channels_last: int = 1,
     epsilon: float = 1e-5,
 ) -> tuple[Tensor, Tensor]:
-    """Add, then normalize groups of channels and activate: com.microsoft SkipGroupNorm.
+    """Return the sum of the inputs with groups of channels normalized and activated (com.microsoft SkipGroupNorm).
 
     Parameters
     ----------
@@ -260,12 +262,12 @@ def skip_group_norm(
     -------
     Y : like X
     S : like X
-        The sum that is normalized.
+        The sum before normalization.
 
     Raises
     ------
     EvaluationError
-        As `group_norm`.
+        As in `group_norm`.
     """
     per_channel = (-1,) if channels_last else (-1, 1, 1)
     if skip.ndim == 2:
@@ -277,7 +279,7 @@ def skip_group_norm(
 
 @operator("LRN")
 def lrn(X: Tensor, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0) -> Tensor:
-    """Divide by the energy of the neighboring channels: ONNX LRN 1 and 13.
+    """Return the input divided by the energy of the neighboring channels (ONNX LRN 1 and 13).
 
     The source is Krizhevsky et al., "ImageNet classification with deep convolutional neural networks", 2012.
 
@@ -285,18 +287,18 @@ def lrn(X: Tensor, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: 
     ----------
     X : (batch, channel, *spatial)
     size : int
-        How many channels are summed over.
+        The number of channels in the sum.
     alpha, beta, bias : float
         The divisor is ``(bias + alpha / size * sum of squares) ** beta``.
 
     Raises
     ------
     AllocationError
-        If `size` is absurd.
+        If `size` asks for more elements than are allowed.
     """
     allowed((X.shape[0], X.shape[1] + size - 1, *X.shape[2:]), "LRN")
     squares = (X * X).reshape(X.shape[0], 1, X.shape[1], -1)
-    # Of an even number of neighbors the odd one comes after: torch's local_response_norm has it before.
+    # If `size` is even, the window has one channel more after its own channel than before. torch's local_response_norm has it before.
     squares = F.pad(squares, (0, 0, (size - 1) // 2, size // 2))
     energy = F.avg_pool2d(squares, (size, 1), 1).reshape(X.shape)
     return X * (bias + alpha * energy) ** -beta
@@ -304,12 +306,14 @@ def lrn(X: Tensor, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: 
 
 @operator("LpNormalization")
 def lp_normalization(input: Tensor, *, axis: int = -1, p: int = 2) -> Tensor:
-    """Divide by the p-norm along one axis; zeros stay zeros: ONNX LpNormalization 1 and 22.
+    """Return the input divided by its p-norm along an axis (ONNX LpNormalization 1 and 22).
+
+    Where the norm is zero the output is zero.
 
     Raises
     ------
     EvaluationError
-        For another norm than 1 and 2.
+        If p is neither 1 nor 2.
     """
     if p not in (1, 2):
         raise EvaluationError(f"LpNormalization has p={p}; 1 and 2 are known")
@@ -319,8 +323,9 @@ def lp_normalization(input: Tensor, *, axis: int = -1, p: int = 2) -> Tensor:
 
 @operator("MeanVarianceNormalization", since=9)
 def mean_variance_normalization(X: Tensor, *, axes: tuple[int, ...] = (0, 2, 3)) -> Tensor:
-    """Subtract the mean over some axes and divide by the standard deviation: ONNX MeanVarianceNormalization 9 and 13."""
+    """Return the input minus its mean over some axes, divided by its standard deviation (ONNX MeanVarianceNormalization 9 and 13)."""
     variance, mean = torch.var_mean(X, axes, correction=0, keepdim=True)
-    # The root's slope at zero is infinite; the specification adds 1e-9 to the root, next to which this is nothing.
+    # The slope of the root is infinite at zero, so the variance is kept above zero. The specification adds 1e-9 to the root.
+    # Beside 1e-9 the smallest normal number does not count.
     deviation = variance.clamp(min=torch.finfo(X.dtype).tiny).sqrt()
     return (X - mean) / (deviation + 1e-9)

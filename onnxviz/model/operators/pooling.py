@@ -1,4 +1,4 @@
-"""Pools over windows: AveragePool, MaxPool with its indices, LpPool."""
+"""Pools over windows: AveragePool, MaxPool with its indices, and LpPool."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from onnxviz.errors import EvaluationError
 from onnxviz.model.operators.declaration import Node, operator
-from onnxviz.model.operators.vertical_tangents import flattened
-from onnxviz.model.operators.windows import Windows, allowed_margins, windows
+from onnxviz.model.operators.numbers.vertical_tangents import flattened
+from onnxviz.model.operators.shapes.windows import Windows, allowed_margins, windows
 
 Pool = Callable[..., Tensor]
 _AVERAGE: dict[int, Pool] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -29,7 +29,7 @@ _MAXIMUM_AND_PLACE: dict[int, Callable[..., tuple[Tensor, Tensor]]] = {
 def _rank(X: Tensor, what: str) -> int:
     rank = X.ndim - 2
     if rank not in _AVERAGE:
-        raise EvaluationError(f"{what} over {rank} spatial axes is not supported; 1, 2 and 3 are")
+        raise EvaluationError(f"{what} over {rank} spatial axes is not supported; 1, 2 and 3 axes are")
     return rank
 
 
@@ -45,21 +45,21 @@ def average_pool(
     ceil_mode: int = 0,
     count_include_pad: int = 0,
 ) -> Tensor:
-    """Average over windows: ONNX AveragePool 1, 7, 10, 11, 19 and 22.
+    """Return the mean over each window (ONNX AveragePool 1, 7, 10, 11, 19 and 22).
 
     Parameters
     ----------
     X : (batch, channel, *spatial)
     kernel_shape, strides, dilations : tuple of int
-        One per spatial axis; the last two empty for 1.
+        A number per spatial axis. Empty strides and dilations stand for ones.
     pads : tuple of int
-        All begins, then all ends; empty for 0.
+        The padding before each spatial axis, then the padding after each. An empty tuple stands for zeros.
     auto_pad : str
-        See `onnxviz.model.operators.windows.padding`.
+        See `onnxviz.model.operators.shapes.windows.padding`.
     ceil_mode : int
-        Whether a last window that overhangs counts.
+        Whether there is a last window that reaches beyond the end of the padding.
     count_include_pad : int
-        Whether the padding counts among what is averaged; what overhangs it never does.
+        Whether positions in the padding count in the mean. Positions beyond the padding never count.
 
     Returns
     -------
@@ -68,9 +68,9 @@ def average_pool(
     Raises
     ------
     EvaluationError
-        For more than three spatial axes, or attributes that do not fit the input.
+        If there are more than three spatial axes, or the attributes do not fit the input.
     AllocationError
-        If `pads` are absurd.
+        If `pads` ask for more elements than are allowed.
     """
     rank = _rank(X, "AveragePool")
     sizes = tuple(X.shape[2:])
@@ -91,7 +91,7 @@ def average_pool(
 
 
 def _window_sums(X: Tensor, placed: Windows) -> Tensor:
-    """Sum over each window, with zeros for padding."""
+    """Return the sum over each window, with zeros in the padding."""
     rank = X.ndim - 2
     padded = F.pad(X, placed.margins(X.shape[2:]))
     if all(d == 1 for d in placed.dilations):
@@ -106,8 +106,8 @@ def _window_sums(X: Tensor, placed: Windows) -> Tensor:
 def _counts(
     sizes: tuple[int, ...], placed: Windows, count_padding: bool, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
-    """Return how many positions each window averages, of shape (*outputs)."""
-    # What is remembered must outlive an inference mode in which it may have been made.
+    """Return the number of positions that count in each window, (*outputs)."""
+    # The cached tensor must stay usable after an inference mode in which it may have been made.
     with torch.inference_mode(False):
         counts = torch.ones((), dtype=torch.float64)
         for axis, size in enumerate(sizes):
@@ -132,32 +132,32 @@ def max_pool(
     storage_order: int = 0,
     node: Node | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Take the maximum over windows: ONNX MaxPool 1, 8, 10, 11, 12 and 22.
+    """Return the maximum over each window (ONNX MaxPool 1, 8, 10, 11, 12 and 22).
 
     Parameters
     ----------
     X : (batch, channel, *spatial)
-        8-bit integers, too.
+        Floats or 8-bit integers.
     kernel_shape, strides, pads, dilations, auto_pad, ceil_mode
-        As in `average_pool`; padding never wins.
+        As in `average_pool`. The padding is never the maximum.
     storage_order : {0, 1}
-        Whether the second output counts the spatial positions row by row, or column by column.
+        How the second output counts spatial positions: 0 row by row, 1 column by column.
     node : Node, optional
-        Tells whether the second output is wanted.
+        Tells whether the node names the second output.
 
     Returns
     -------
     Y : (batch, channel, *spatial)
-    Indices : (batch, channel, *spatial) int64, if wanted
-        Where in the flattened input the maxima stand.
+    Indices : (batch, channel, *spatial) int64
+        Positions of the maxima in the flattened input. Only if the node names them.
 
     Raises
     ------
     EvaluationError, AllocationError
-        As `average_pool`.
+        As in `average_pool`.
     """
     if not X.is_floating_point():
-        # torch pools floats; 8-bit integers are exact in float32.
+        # torch pools only floats. 8-bit integers are exact in float32.
         answer = max_pool(
             X.to(torch.float32),
             kernel_shape=kernel_shape,
@@ -191,7 +191,7 @@ def max_pool(
 def _onnx_places(
     places: Tensor, padded: tuple[int, ...], sizes: tuple[int, ...], shift: tuple[int, ...], *, column_major: bool
 ) -> Tensor:
-    """Turn flat positions in a padded plane into flat positions in the plane itself."""
+    """Return flat positions in a plane from flat positions in the padded plane."""
     if padded == sizes and not any(shift) and not column_major:
         return places
     order = range(len(sizes)) if column_major else range(len(sizes) - 1, -1, -1)
@@ -217,7 +217,7 @@ def lp_pool(
     auto_pad: str = "NOTSET",
     ceil_mode: int = 0,
 ) -> Tensor:
-    """Take the p-norm over windows: ONNX LpPool 1, 2, 11, 18 and 22.
+    """Return the p-norm over each window (ONNX LpPool 1, 2, 11, 18 and 22).
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def lp_pool(
     kernel_shape, strides, pads, dilations, auto_pad, ceil_mode
         As in `average_pool`.
     p : float
-        The norm's exponent.
+        The exponent of the norm.
 
     Returns
     -------
@@ -234,7 +234,7 @@ def lp_pool(
     Raises
     ------
     EvaluationError, AllocationError
-        As `average_pool`.
+        As in `average_pool`.
     """
     _rank(X, "LpPool")
     placed = windows(tuple(X.shape[2:]), kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)

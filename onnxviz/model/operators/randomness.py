@@ -1,7 +1,6 @@
-"""Operators that draw random numbers. They cannot draw ONNX Runtime's numbers, but the same ones every time.
+"""Operators that draw random numbers, and Dropout. The numbers are not ONNX Runtime's, but they are the same in every run.
 
-The generator starts from the node's `seed`, or from its output's name where it has none: equal inputs give equal
-outputs, and a run can be repeated.
+The generator starts from the node's `seed`. Without a seed it starts from the names of the node's outputs. So a run can be repeated.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import Bool, Float, Gradient, Node, operator
-from onnxviz.model.operators.element_types import carrier
+from onnxviz.model.operators.numbers.element_types import carrier
+from onnxviz.model.operators.shapes.allocation import allowed
 
 _FLOAT = 1
 _INT32 = 6
 
 
 def _seed(seed: float | None, node: Node) -> int:
-    """Return a whole number below 2^32: any float may stand in a file, infinity too."""
+    """Return the seed of a node as a whole number below 2^32. A seed may be any float, infinity too."""
     if seed is None:
         return zlib.crc32("/".join(node.outputs).encode())
     return int.from_bytes(struct.pack("<f", seed), "little")
@@ -44,7 +43,7 @@ def random_normal(
     seed: float | None = None,
     node: Node,
 ) -> Tensor:
-    """Draw from a normal distribution."""
+    """Return numbers drawn from a normal distribution (ONNX RandomNormal 1 and 22)."""
     generator = _generator(seed, node, torch.device("cpu"))
     return torch.randn(allowed(shape, "RandomNormal"), generator=generator, dtype=carrier(dtype)) * scale + mean
 
@@ -59,7 +58,10 @@ def random_normal_like(
     seed: float | None = None,
     node: Node,
 ) -> Tensor:
-    """Draw from a normal distribution as many numbers as the input has."""
+    """Return numbers drawn from a normal distribution (ONNX RandomNormalLike 1 and 22).
+
+    They have the shape of the input.
+    """
     kind = input.dtype if dtype is None else carrier(dtype)
     generator = _generator(seed, node, input.device)
     return torch.randn(input.shape, generator=generator, dtype=kind, device=input.device) * scale + mean
@@ -75,7 +77,7 @@ def random_uniform(
     seed: float | None = None,
     node: Node,
 ) -> Tensor:
-    """Draw evenly from between two numbers."""
+    """Return numbers drawn from the uniform distribution between `low` and `high` (ONNX RandomUniform 1 and 22)."""
     generator = _generator(seed, node, torch.device("cpu"))
     return torch.rand(allowed(shape, "RandomUniform"), generator=generator, dtype=carrier(dtype)) * (high - low) + low
 
@@ -90,7 +92,10 @@ def random_uniform_like(
     seed: float | None = None,
     node: Node,
 ) -> Tensor:
-    """Draw evenly from between two numbers, as many as the input has."""
+    """Return numbers drawn from the uniform distribution between `low` and `high` (ONNX RandomUniformLike 1 and 22).
+
+    They have the shape of the input.
+    """
     kind = input.dtype if dtype is None else carrier(dtype)
     generator = _generator(seed, node, input.device)
     return torch.rand(input.shape, generator=generator, dtype=kind, device=input.device) * (high - low) + low
@@ -98,7 +103,7 @@ def random_uniform_like(
 
 @operator("Bernoulli", since=15, deterministic=False, gradient=Gradient.ZERO)
 def bernoulli(input: Tensor, *, dtype: int | None = None, seed: float | None = None, node: Node) -> Tensor:
-    """Draw 1 with the probability that the input holds, else 0."""
+    """Return ones drawn with the probabilities in the input, and zeros elsewhere (ONNX Bernoulli 15 and 22)."""
     drawn = torch.rand(
         input.shape, generator=_generator(seed, node, input.device), dtype=input.dtype, device=input.device
     )
@@ -109,12 +114,12 @@ def bernoulli(input: Tensor, *, dtype: int | None = None, seed: float | None = N
 def multinomial(
     input: Tensor, *, dtype: int = _INT32, sample_size: int = 1, seed: float | None = None, node: Node
 ) -> Tensor:
-    """Draw classes, with replacement.
+    """Return classes drawn with replacement (ONNX Multinomial 7 and 22).
 
     Parameters
     ----------
     input : Tensor
-        (batch, classes), logarithms of weights.
+        (batch, classes), the logarithms of the weights of the classes.
 
     Returns
     -------
@@ -126,10 +131,13 @@ def multinomial(
     return torch.multinomial(input.softmax(-1), sample_size, replacement=True, generator=generator).to(carrier(dtype))
 
 
-# `is_test` and `consumed_inputs` say nothing about inference; there nothing is dropped, whatever the `ratio`.
+# In inference nothing is dropped, whatever the `ratio`. `is_test` and `consumed_inputs` do not change that.
 @operator("Dropout", since=1, until=11, ignored=("is_test", "consumed_inputs", "ratio"))
 def dropout_1(data: Tensor, *, node: Node) -> Tensor | tuple[Tensor, Tensor]:
-    """Return the data; the mask, which the schema leaves open here, is all zeros as in ONNX Runtime."""
+    """Return the data unchanged, and a mask of zeros if the node names it (ONNX Dropout 1, 6, 7 and 10).
+
+    The schema does not define the mask in inference. ONNX Runtime gives zeros.
+    """
     if not _second(node):
         return data
     return data, torch.zeros_like(data, dtype=data.dtype if node.version < 10 else torch.bool)
@@ -139,12 +147,15 @@ def dropout_1(data: Tensor, *, node: Node) -> Tensor | tuple[Tensor, Tensor]:
 def dropout(
     data: Tensor, ratio: Float | None = None, training_mode: Bool | None = None, *, seed: int | None = None, node: Node
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Return the data; in training mode drop elements, drawn as ONNX's reference does, and scale the others."""
+    """Return the data, and the mask if the node names it (ONNX Dropout 12, 13 and 22).
+
+    In training mode elements are dropped and the others scaled. They are drawn as ONNX's reference draws them.
+    """
     ratio = 0.5 if ratio is None else ratio
     if not training_mode or ratio == 0:
         return (data, torch.ones_like(data, dtype=torch.bool)) if _second(node) else data
     if not 0 < ratio < 1:
-        raise EvaluationError(f"Dropout with the ratio {ratio}; it must lie in [0, 1)")
+        raise EvaluationError(f"Dropout has the ratio {ratio}; it must lie in [0, 1)")
     generator = np.random.RandomState(_seed(None, node) if seed is None else seed % (1 << 32))
     drawn = generator.uniform(size=tuple(data.shape))
     mask = torch.from_numpy(np.asarray(drawn >= ratio)).to(data.device)

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from onnxviz.model.operators.declaration import Ints, Node, operator
-from onnxviz.model.operators.integer_types import wrapped
-from onnxviz.model.operators.vertical_tangents import flattened
+from onnxviz.model.operators.numbers.integer_types import wrapped
+from onnxviz.model.operators.numbers.vertical_tangents import flattened
 
 Reduction = Callable[[Tensor, tuple[int, ...], bool], Tensor]
-"""(values, at least one axis, whether the reduced axes stay as ones) -> reduced values."""
+"""Takes values, at least one axis, and whether the reduced axes stay with size 1. Returns the reduced values."""
 
 
 def _sum(values: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
-    # torch would widen small integers.
+    # Without a type torch would sum small integers as int64.
     return torch.sum(values, axes, keepdim=keep, dtype=values.dtype)
 
 
@@ -36,7 +36,10 @@ def _product(values: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
 
 
 def _extreme(function: Callable[..., Tensor], sign: int) -> Reduction:
-    """Return the reduction to the largest (`sign` 1) or smallest (-1) value; of nothing it is the type's other end."""
+    """Return the reduction to the largest value (`sign` 1) or to the smallest (`sign` -1).
+
+    The largest of no values is the smallest number of the type, and the smallest of no values its largest number.
+    """
 
     def of_nothing(dtype: torch.dtype) -> Any:
         if dtype == torch.bool:
@@ -59,7 +62,7 @@ def _absolute_sum(values: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
 
 
 def _norm(values: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
-    # The gradient of torch's norm at zero is zero, not NaN.
+    # At zero torch's norm has the gradient zero, not NaN.
     norm: Tensor = torch.linalg.vector_norm(values, 2, axes, keepdim=keep)
     return norm
 
@@ -75,7 +78,7 @@ def _log_sum(values: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
 def _log_sum_exp(values: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
     if not values.requires_grad or 0 in values.shape:
         return torch.logsumexp(values, axes, keepdim=keep)
-    # torch's own gradient is NaN where every value is minus infinity, as behind a mask.
+    # The gradient of torch's own function is NaN where every value is minus infinity, as a mask can make it.
     largest = torch.amax(values.detach(), axes, keepdim=True)
     largest = torch.where(torch.isfinite(largest), largest, 0.0)
     total = _sum(torch.exp(values - largest), axes, True)
@@ -84,7 +87,7 @@ def _log_sum_exp(values: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
 
 
 def _of_floats(reduction: Reduction) -> Reduction:
-    """Return a reduction that computes integers in float64 and cuts off what is behind the point."""
+    """Return a reduction that computes integers in float64 and drops the digits behind the point."""
 
     def reduce(values: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
         if values.is_floating_point():
@@ -97,16 +100,16 @@ def _of_floats(reduction: Reduction) -> Reduction:
 def _reduced(
     reduction: Reduction, data: Tensor, axes: tuple[int, ...] | None, keepdims: int, noop: int, node: Node
 ) -> Tensor:
-    """Reduce over the axes; where none are given over all, or over none at all if `noop` says so."""
+    """Return values reduced over the axes. Without axes all are reduced, or none if `noop`."""
     chosen = axes or (() if noop else tuple(range(data.dim())))
     if not chosen:
-        # Over no axis is over one more axis, of size one: what else the reduction does, a square or a log, is still done.
+        # A reduction over no axis is a reduction over a new axis of size 1. So its square or logarithm is still computed.
         data, chosen, keepdims = data.unsqueeze(-1), (-1,), 0
     return wrapped(reduction(data, chosen, bool(keepdims)), node.output_type())
 
 
 def _declare(name: str, reduction: Reduction, since: int) -> None:
-    """Declare a reduction: its axes are an attribute at first, an input from opset `since` on."""
+    """Declare a reduction whose axes are an attribute before opset `since` and an input from then on."""
 
     @operator(name, since=since)
     def over_input_axes(

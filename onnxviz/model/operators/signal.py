@@ -1,4 +1,4 @@
-"""Fourier transforms, the windows they are taken through, and the mel scale that their spectra are summed on."""
+"""Fourier transforms (DFT, STFT), window functions, and MelWeightMatrix, which sums a spectrum on the mel scale."""
 
 from __future__ import annotations
 
@@ -10,36 +10,38 @@ from onnx import TensorProto
 from torch import Tensor
 
 from onnxviz.errors import EvaluationError
-from onnxviz.model.operators.allocation import allowed
 from onnxviz.model.operators.declaration import Float, Gradient, Int, operator
-from onnxviz.model.operators.element_types import carrier
+from onnxviz.model.operators.numbers.element_types import carrier
+from onnxviz.model.operators.shapes.allocation import allowed
 
 
 def fourier(signal: Tensor, length: int | None, axis: int, inverse: bool, onesided: bool) -> Tensor:
-    """Return the discrete Fourier transform along an axis; the last axis holds real and imaginary part.
+    """Return the discrete Fourier transform along an axis.
+
+    The last axis of a complex tensor holds the real and the imaginary part.
 
     Parameters
     ----------
     signal : (..., 1) or (..., 2)
-        Real or complex.
+        A real or a complex signal.
     length : int or None
-        The signal is cut or padded with zeros to it; None for what `axis` has.
+        The length of the transform, to which the signal is cut or padded with zeros. None for the size of the axis.
     axis : int
-        Not the last one.
+        The axis of time. It is not the last axis.
     inverse : bool
-        Whether to go back, divided by the length.
+        Whether to return the inverse transform, divided by the length.
     onesided : bool
-        Whether the spectrum has its nonnegative half only; the time signal is real then.
+        Whether the spectrum holds only the frequencies from zero on. The signal in time is then real.
 
     Raises
     ------
     EvaluationError
-        If the axis holds no signal, or a one-sided spectrum of a complex signal is wanted.
+        If the axis is the last axis or does not exist, the length is not positive, or a complex signal is to have a one-sided spectrum.
     """
     rank = signal.ndim
     if not -rank <= axis < rank or axis % rank == rank - 1:
         raise EvaluationError(
-            f"axis is {axis}; of {rank} axes the last holds the complex number, so it must be another one"
+            f"axis is {axis}; give another axis than the last of the {rank} axes, which holds real and imaginary part"
         )
     axis %= rank
     if length is None:
@@ -63,7 +65,7 @@ def fourier(signal: Tensor, length: int | None, axis: int, inverse: bool, onesid
 def dft_17(
     input: Tensor, dft_length: Int | None = None, *, axis: int = 1, inverse: int = 0, onesided: int = 0
 ) -> Tensor:
-    """Return the discrete Fourier transform along the attribute `axis` (ONNX DFT 17)."""
+    """Return the discrete Fourier transform along an axis that is an attribute (ONNX DFT 17)."""
     return fourier(input, dft_length, axis, bool(inverse), bool(onesided))
 
 
@@ -71,7 +73,7 @@ def dft_17(
 def dft_20(
     input: Tensor, dft_length: Int | None = None, axis: Int | None = None, *, inverse: int = 0, onesided: int = 0
 ) -> Tensor:
-    """Return the discrete Fourier transform along the input `axis` (ONNX DFT 20)."""
+    """Return the discrete Fourier transform along an axis that is an input (ONNX DFT 20)."""
     return fourier(input, dft_length, -2 if axis is None else axis, bool(inverse), bool(onesided))
 
 
@@ -81,8 +83,13 @@ def stft(
 ) -> Tensor:
     """Return the spectra of successive frames, (batch, frames, frequencies, 2) (ONNX STFT 17).
 
-    The signal is (batch, time, 1) if real, (batch, time, 2) if complex. `onesided` keeps the first half of the frequencies, of a
-    complex signal too.
+    A real signal is (batch, time, 1), a complex signal (batch, time, 2). If `onesided`, only the first half of the frequencies is kept,
+    even of a complex signal.
+
+    Raises
+    ------
+    EvaluationError
+        If step, window and length of a frame contradict each other or the signal.
     """
     if frame_step < 1:
         raise EvaluationError(f"frame_step is {frame_step}; it must be positive")
@@ -108,7 +115,7 @@ def stft(
 
 
 def _cosine_sum(size: int, periodic: int, element_type: int, coefficients: Sequence[float]) -> Tensor:
-    """Return the window ``sum of (-1)^k a_k cos(2 pi k n / N)``; N is the size if it is periodic, else one less."""
+    """Return the window ``sum of (-1)^k a_k cos(2 pi k n / N)``. N is `size` for a periodic window, otherwise ``size - 1``."""
     allowed((size,), "a window")
     period = size if periodic else size - 1
     angle = 2 * math.pi * torch.arange(size, dtype=torch.float64) / period
@@ -144,7 +151,13 @@ def mel_weight_matrix(
     *,
     output_datatype: int = TensorProto.FLOAT,
 ) -> Tensor:
-    """Return triangles of height one on the mel scale, (dft_length // 2 + 1, num_mel_bins) (ONNX MelWeightMatrix 17)."""
+    """Return triangles of height 1 on the mel scale, (dft_length // 2 + 1, num_mel_bins) (ONNX MelWeightMatrix 17).
+
+    Raises
+    ------
+    EvaluationError
+        If a triangle lies outside the spectrum.
+    """
     bins = dft_length // 2 + 1
     allowed((bins, num_mel_bins), "MelWeightMatrix")
     low, high = (2595 * math.log10(1 + edge / 700) for edge in (lower_edge_hertz, upper_edge_hertz))
@@ -152,7 +165,8 @@ def mel_weight_matrix(
     corners = ((dft_length + 1) * 700 * (10 ** (mel / 2595) - 1) / sample_rate).floor()
     if bool((corners < 0).any()) or bool((corners >= bins).any()):
         raise EvaluationError(
-            f"the triangles lie between {lower_edge_hertz} and {upper_edge_hertz} Hz, outside a spectrum of {bins} bins at {sample_rate} Hz"
+            f"the triangles go from {lower_edge_hertz} to {upper_edge_hertz} Hz; they must lie inside a spectrum of {bins} bins "
+            f"at a sample rate of {sample_rate} Hz"
         )
     left, center, right = corners[:-2], corners[1:-1], corners[2:]
     place = torch.arange(bins, dtype=torch.float64)[:, None]

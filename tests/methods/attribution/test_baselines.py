@@ -31,5 +31,5 @@ def test_a_blur_keeps_constants_and_the_mean_and_takes_contrast() -> None:
 
 
 def test_a_vector_has_no_blur() -> None:
-    with pytest.raises(UsageError, match="--baseline blur"):
+    with pytest.raises(UsageError, match="`baseline` blur"):
         blurred_baseline(np.ones(3), Places((3,), ("feature",)))

@@ -55,7 +55,7 @@ def test_a_layer_without_the_inputs_axes_is_refused() -> None:
     assert suits((1, 4, 3, 2), PICTURE)
     assert not suits((1, 4, 1, 1), PICTURE)
     assert not suits((1, 4, 7), PICTURE)
-    with pytest.raises(UsageError, match="--layer"):
+    with pytest.raises(UsageError, match="`layer`"):
         grad_cam(lambda a: a.sum((1, 2)), drawn(1, 4, 7), PICTURE)
 
 

@@ -51,6 +51,12 @@ def test_only_positive_gradients_pass_where_the_rectifier_is_open() -> None:
     torch.testing.assert_close(back(lambda x: guided_clip(x, -1.0, 1.0), slopes), both)
 
 
+def test_the_bounds_of_a_clip_let_the_gradient_pass() -> None:
+    x = torch.tensor([-1.0, 0.0, 3.0, 6.0, 7.0], requires_grad=True)
+    guided_clip(x, 0.0, 6.0).sum().backward()
+    assert x.grad.tolist() == [0, 1, 1, 1, 0]
+
+
 def test_it_is_captums_guided_backpropagation() -> None:
     module = nn.Sequential(nn.Linear(25, 12), nn.ReLU(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3))
     with torch.no_grad():

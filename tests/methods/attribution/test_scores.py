@@ -8,8 +8,8 @@ import torch
 
 from onnxviz.errors import EvaluationError
 from onnxviz.methods.attribution.scores import Scores, through_arrays
-from onnxviz.methods.objectives import Objective
-from onnxviz.model.target import Target
+from onnxviz.methods.objectives.objectives import Objective
+from onnxviz.target import Target
 
 AIM = Objective.of(Target("y", (1,)))
 SAMPLES = [torch.tensor([[1.0, 2.0]]), torch.tensor([[5.0]])]

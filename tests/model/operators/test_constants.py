@@ -93,7 +93,7 @@ def test_range(compare, start, limit, delta, kind):
 
 @pytest.mark.parametrize(
     ("numbers", "message"),
-    [((0, 3, 0), "a delta of 0; it must move"), ((0, np.inf, 1), "the numbers must be finite")],
+    [((0, 3, 0), "has delta 0; delta must not be 0"), ((0, np.inf, 1), "all three numbers must be finite")],
 )
 def test_ranges_without_end_are_refused(numbers, message):
     inputs = dict(zip("abd", map(scalar, numbers), strict=True))

@@ -195,18 +195,22 @@ def test_a_loop_that_never_ends_is_refused(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "inputs", "message"),
     [
-        (RUNNING, {"h": H, "x": STEPS, "u": STEPS.T[:2]}, "tensors with 3, 2 steps; they must be equally long"),
+        (
+            RUNNING,
+            {"h": H, "x": STEPS, "u": STEPS.T[:2]},
+            "tensors with 3, 2 steps; all must have the same number of steps",
+        ),
         (
             BATCHED,
             {"n": np.array([4, 1]), "h": np.stack([H, H]), "x": BATCH, "u": BATCH[..., 0]},
-            "none longer than that, would do",
+            "give each batch entry a length from 0 to the number of steps",
         ),
         (
             POWERS.replace("(M, C, x)", "(m, c, x)")
             .replace("Sin(v)", "Gather(v, far)")
             .replace("f = Cast", "far = Constant<value_ints = [9]>() f = Cast"),
             {"m": np.array(0), "c": np.array(True), "x": np.float32([1, 2, 3])},
-            "a body that is never run collects tensors whose shape is unknown",
+            "takes no turn, so the shapes of its collected tensors are unknown: a trial run of the body fails",
         ),
     ],
 )

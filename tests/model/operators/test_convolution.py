@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import Compare
+from runtime_oracle import Compare
 from single_node import gradients_agree, outputs_of, written
 
 import onnxviz
 from onnxviz.errors import AllocationError, EvaluationError, UnsupportedOperators
 from onnxviz.model.operators.convolution import conv, conv_transpose
-from onnxviz.model.operators.fused_activations import activate
+from onnxviz.model.operators.numbers.fused_activations import activate
 
 RANDOM = np.random.default_rng(0)
 

@@ -12,6 +12,7 @@ import onnx
 import pytest
 import torch
 
+from onnxviz.model import operators
 from onnxviz.model.operators.declaration import (
     Bool,
     Declaration,
@@ -64,48 +65,67 @@ def covered(declaration: Declaration) -> list[Any]:
     return found
 
 
-def pairs() -> Iterator[Any]:
+def pairs() -> Iterator[tuple[str, Declaration, Any]]:
+    """Yield every declaration beside every schema that it covers, after the name of the two."""
     for declaration in EVERY:
         for schema in covered(declaration):
-            label = f"{declaration.domain or 'ai.onnx'}.{declaration.operator}-{schema.since_version}"
-            yield pytest.param(declaration, schema, id=f"{label}-from{declaration.since}")
+            domain = declaration.domain or "ai.onnx"
+            name = f"{domain}.{declaration.operator}-{schema.since_version}-from{declaration.since}"
+            yield name, declaration, schema
 
 
-@pytest.mark.parametrize(("declaration", "schema"), list(pairs()))
-def test_every_attribute_is_taken_or_ignored_on_purpose(declaration: Declaration, schema: Any) -> None:
-    assert set(schema.attributes) <= set(declaration.attributes) | declaration.ignored
-
-
-@pytest.mark.parametrize(("declaration", "schema"), list(pairs()))
-def test_inputs_agree_with_the_schema(declaration: Declaration, schema: Any) -> None:
+def disagreements(declaration: Declaration, schema: Any) -> Iterator[str]:
+    """Yield in what the inputs of a declaration are not those of a schema."""
     option = onnx.defs.OpSchema.FormalParameterOption
     schema_is_variadic = bool(schema.inputs) and schema.inputs[-1].option == option.Variadic
-    assert declaration.variadic or not schema_is_variadic
-    if not declaration.variadic:
-        assert len(declaration.parameters) >= len(schema.inputs)
+    if schema_is_variadic and not declaration.variadic:
+        yield "takes no list of inputs"
+    if not declaration.variadic and len(declaration.parameters) < len(schema.inputs):
+        yield f"takes {len(declaration.parameters)} of {len(schema.inputs)} inputs"
     # What the schema lets a node leave out, the function must do without.
     for place, value in enumerate(schema.inputs):
-        if value.option == option.Optional:
-            assert place not in declaration.required, f"{value.name} may be missing"
+        if value.option == option.Optional and place in declaration.required:
+            yield f"{value.name} may be missing"
     # Beyond the schema's own inputs stand those of other revisions, which this one leaves out.
-    assert schema_is_variadic or max(declaration.required, default=-1) < len(schema.inputs)
+    if not schema_is_variadic and max(declaration.required, default=-1) >= len(schema.inputs):
+        yield f"requires more than {len(schema.inputs)} inputs"
 
 
-@pytest.mark.parametrize("declaration", [d for d in EVERY if covered(d)], ids=lambda d: f"{d.operator}-{d.since}")
-def test_no_attribute_is_invented(declaration: Declaration) -> None:
-    # "consumed_inputs" was an attribute of whole families in opset 1, and is ignored for all of them.
-    known = {"consumed_inputs"} | {name for schema in covered(declaration) for name in schema.attributes}
-    assert set(declaration.attributes) | declaration.ignored <= known
+def test_most_declarations_have_a_schema() -> None:
+    # Without one, the tests below would have nothing to compare.
+    assert sum(1 for _ in pairs()) > len(EVERY)
 
 
-@pytest.mark.parametrize("domain", ["", "ai.onnx.ml"])
-def test_a_declaration_of_an_onnx_domain_has_a_schema(domain: str) -> None:
-    # An operator that the installed onnx is too old to know cannot be judged.
-    newest = max(schema.since_version for (d, _), group in HISTORY.items() if d == domain for schema in group)
-    missing = {
-        d.operator for d in EVERY if d.domain == domain and (domain, d.operator) not in HISTORY and d.since <= newest
-    }
-    assert missing <= WITHOUT_SCHEMA
+def test_every_attribute_is_taken_or_ignored_on_purpose() -> None:
+    forgotten = {name: set(schema.attributes) - set(one.attributes) - one.ignored for name, one, schema in pairs()}
+    assert {name: attributes for name, attributes in forgotten.items() if attributes} == {}
+
+
+def test_inputs_agree_with_the_schema() -> None:
+    assert [f"{name}: {wrong}" for name, one, schema in pairs() for wrong in disagreements(one, schema)] == []
+
+
+def test_no_attribute_is_invented() -> None:
+    invented = {}
+    for declaration in EVERY:
+        # "consumed_inputs" was an attribute of whole families in opset 1, and is ignored for all of them.
+        known = {"consumed_inputs"} | {name for schema in covered(declaration) for name in schema.attributes}
+        if covered(declaration):
+            own = set(declaration.attributes) | declaration.ignored
+            invented[f"{declaration.operator}-{declaration.since}"] = own - known
+    assert {name: attributes for name, attributes in invented.items() if attributes} == {}
+
+
+def test_a_declaration_of_an_onnx_domain_has_a_schema() -> None:
+    for domain in ("", "ai.onnx.ml"):
+        # An operator that the installed onnx is too old to know cannot be judged.
+        newest = max(schema.since_version for (d, _), group in HISTORY.items() if d == domain for schema in group)
+        missing = {
+            d.operator
+            for d in EVERY
+            if d.domain == domain and (domain, d.operator) not in HISTORY and d.since <= newest
+        }
+        assert missing <= WITHOUT_SCHEMA
 
 
 def test_the_catalog_is_current() -> None:
@@ -128,6 +148,15 @@ def test_the_generator_writes_both_lists(tmp_path: Path, monkeypatch: pytest.Mon
     generator.main([str(tmp_path)])
     assert (tmp_path / "catalog.json").read_text(encoding="utf-8") == generator.catalog(EVERY)
     assert (tmp_path / "operators.md").read_text(encoding="utf-8") == generator.table(EVERY)
+
+
+def test_every_module_beside_the_folders_declares_an_operator() -> None:
+    # A module that only helps operators lies in a folder, so that the list of files is a list of operator families.
+    machinery = {"__init__", "__main__", "declaration"}
+    modules = {path.stem for path in Path(operators.__path__[0]).glob("*.py")} - machinery
+    assert modules
+    declaring = {declaration.function.__module__.removeprefix(f"{operators.__name__}.") for declaration in EVERY}
+    assert modules - declaring == set()
 
 
 def test_declarations_of_one_operator_do_not_overlap() -> None:

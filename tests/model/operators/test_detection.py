@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import Compare
+from runtime_oracle import Compare
 from single_node import written
 
 from onnxviz.model.operators.detection import non_max_suppression

@@ -36,5 +36,5 @@ def test_a_scaler_needs_no_biases():
 
 
 def test_biases_that_do_not_fit_the_channels_are_refused():
-    with pytest.raises(EvaluationError, match="ImageScaler has 2 biases for 3 channels; give one for each"):
+    with pytest.raises(EvaluationError, match="ImageScaler has 2 biases for 3 channels; give each channel a bias"):
         outputs_of("y = ImageScaler<bias=[1.0, 2.0]>(x)", {"x": X}, 7)

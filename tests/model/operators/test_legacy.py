@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Compare
+from runtime_oracle import Compare
 from single_node import outputs_of, written
 
 from onnxviz.errors import EvaluationError, UnsupportedOperators
@@ -21,7 +21,7 @@ def test_crop_is_that_of_onnx_runtime(attributes: str, compare: Compare) -> None
     ("attributes", "sentence"),
     [
         ("border=[1, 0, 9, 3]", "keeps rows 0 to 3 and columns 1 to -2 of a picture of 6x7"),
-        ("border=[1, 2]", "give left, top, right, bottom"),
+        ("border=[1, 2]", "the border is left, top, right, bottom, the scale height, width"),
     ],
 )
 def test_a_crop_that_does_not_fit_is_refused(attributes: str, sentence: str) -> None:

@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import Compare
+from runtime_oracle import Compare
 from single_node import gradients_agree, outputs_of, written
 
 from onnxviz.errors import AllocationError, EvaluationError, UnsupportedOperators
 from onnxviz.model.operators.pooling import average_pool, lp_pool
-from onnxviz.model.operators.windows import same_padding, windows
+from onnxviz.model.operators.shapes.windows import same_padding, windows
 
 RANDOM = np.random.default_rng(2)
 
@@ -186,7 +186,7 @@ REFUSALS = [
     (
         "y = MaxUnpool<kernel_shape=[2, 2], strides=[2, 2]>(x, i, s)",
         {**UNPOOLED, "s": np.array([1, 1, 5, 5])},
-        "disagree about what its indices mean then; leave output_shape out",
+        "disagree about the meaning of the indices; leave output_shape out",
     ),
 ]
 

@@ -103,24 +103,32 @@ def test_sequences_are_never_changed_in_place():
         (
             "y = SequenceLength(t) s = SequenceConstruct(x) t = SequenceErase(s, n)",
             {"n": number(-2)},
-            "-1 to 0 would do",
+            "of 1 tensors; give -1 to 0",
         ),
         (
             "y = SequenceLength(t) s = SequenceConstruct(x) t = SequenceInsert(s, x, n)",
             {"n": number(3)},
             "SequenceInsert at position 3",
         ),
-        ("y = SequenceLength(s) s = SplitToSequence(x, n)", {"n": number(0)}, "parts of 0; they must be positive"),
-        ("y = SequenceLength(s) s = SplitToSequence(x, n)", {"n": np.array([2, 2])}, "make up its size, 5"),
+        (
+            "y = SequenceLength(s) s = SplitToSequence(x, n)",
+            {"n": number(0)},
+            "parts of length 0; the length must be positive",
+        ),
+        (
+            "y = SequenceLength(s) s = SplitToSequence(x, n)",
+            {"n": np.array([2, 2])},
+            "their sum must be the size of the axis, 5",
+        ),
         (
             f"y = SequenceLength(t) s = SplitToSequence(x) u = SequenceConstruct(x) t = SequenceMap<{ADD}>(s, u)",
             {},
-            "sequences of 5 and 1 tensors; they must be equally long",
+            "sequences of 5 and 1 tensors; all must have the same number of tensors",
         ),
         (
             "y = OptionalGetElement(o) o = Optional<type=float[2]>()",
             {},
-            "an optional that is empty; there is nothing to get",
+            "an optional without an element; OptionalHasElement tells",
         ),
     ],
 )
@@ -130,5 +138,7 @@ def test_refusals(call, extra, message):
 
 
 def test_nothing_cannot_be_joined():
-    with pytest.raises(EvaluationError, match="an empty sequence; its shape is unknown"):
+    with pytest.raises(
+        EvaluationError, match="an empty sequence, whose shape is unknown; it needs at least one tensor"
+    ):
         concat_from_sequence([], axis=0)

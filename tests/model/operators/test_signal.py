@@ -143,7 +143,7 @@ REFUSALS = [
     (
         "DFT(x, , a)",
         {"x": REAL, "a": whole(3)},
-        "axis is 3; of 4 axes the last holds the complex number, so it must be another one",
+        "axis is 3; give another axis than the last of the 4 axes, which holds real and imaginary part",
     ),
     ("DFT(x, n)", {"x": REAL, "n": whole(0)}, "the length of the transform is 0; it must be positive"),
     ("DFT<onesided=1>(x)", {"x": COMPLEX}, "a complex signal has no one-sided spectrum; set onesided to 0"),
@@ -161,7 +161,7 @@ REFUSALS = [
     (
         "MelWeightMatrix(b, l, r, e0, e1)",
         {"b": whole(10), "l": whole(16), "r": whole(8000), "e0": np.float32(0)[...], "e1": np.float32(9000)[...]},
-        "the triangles lie between 0.0 and 9000.0 Hz, outside a spectrum of 9 bins at 8000 Hz",
+        "the triangles go from 0.0 to 9000.0 Hz; they must lie inside a spectrum of 9 bins at a sample rate of 8000 Hz",
     ),
 ]
 

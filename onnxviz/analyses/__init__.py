@@ -1,0 +1,1 @@
+"""One verb, one Python function: what the command line, a notebook and the report call. Prints nothing."""

@@ -1,0 +1,1 @@
+"""What a real input does inside the model."""

@@ -1,0 +1,132 @@
+"""What a tensor answers to one sample: the values that a target picks, its units by strength, and all of it as a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnxviz.methods.samples.activity import Activity
+    from onnxviz.model.model import Model
+    from onnxviz.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What one target answers to one sample.
+
+    Attributes
+    ----------
+    target : str
+        As it is written.
+    values : ndarray
+        What the target picks, without the batch.
+    axes : tuple of str
+        Of `values`.
+    units : list of Activity
+        The strongest first; empty where no axis counts units.
+    labels : tuple of str
+        The classes' names, where the units are classes.
+    """
+
+    target: str
+    values: np.ndarray
+    axes: tuple[str, ...]
+    units: list[Activity]
+    labels: tuple[str, ...] = ()
+
+    def unit(self, index: int) -> str:
+        """Name a unit."""
+        return self.labels[index] if self.labels else str(index)
+
+
+def answer_of(model: Model, target: Target, values: np.ndarray, labels: Sequence[str]) -> Answer:
+    """Pick what a target names, and measure its units.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    target : Target
+        What to look at.
+    values : ndarray
+        The whole tensor, without the batch.
+    labels : sequence of str
+        The classes' names, where the model tells them.
+
+    Raises
+    ------
+    TargetError
+        If the target does not fit the values.
+    """
+    from onnxviz.methods.samples.activity import unit_activity
+    from onnxviz.model.tensors.tensor_axes import tensor_axes
+
+    target.check(values.shape)
+    axes = list(tensor_axes(model, target.tensor, values.ndim))
+    whole = ("unit", "channel", "feature")
+    names, kept = [], []
+    index: list[Any] = list(target.index)
+    if Ellipsis in index:
+        at = index.index(Ellipsis)
+        index[at : at + 1] = [slice(None)] * (values.ndim - len(index) + 1)
+    index += [slice(None)] * (values.ndim - len(index))
+    for entry, axis in zip(index, axes, strict=True):
+        if not isinstance(entry, int):
+            names.append(axis)
+            kept.append(entry)
+    picked = values[tuple(index)]
+    # A map of one place is a number: 1000 channels of 1x1 are 1000 classes.
+    spare = tuple(place for place, name in enumerate(names) if name not in whole and picked.shape[place] == 1)
+    picked = np.squeeze(picked, spare)
+    names, kept = ([one for place, one in enumerate(part) if place not in spare] for part in (names, kept))
+    # Of a part of the units, a unit's number is not its place.
+    counted = [axis for axis, entry in zip(names, kept, strict=True) if axis in whole and entry == slice(None)]
+    units = unit_activity(picked, names.index(counted[0])) if counted and picked.size else []
+    classes = picked.ndim == 1 and bool(counted) and len(picked) == len(labels)
+    return Answer(str(target), picked, tuple(names), units, tuple(labels) if classes else ())
+
+
+def answer_row(answer: Answer, tensor: str, top: int) -> dict[str, Any]:
+    """Return what `activations --json` tells of an answer: its figures, and its strongest units.
+
+    Parameters
+    ----------
+    answer : Answer
+        What was answered.
+    tensor : str
+        The tensor's name.
+    top : int
+        So many of the strongest units.
+    """
+    picked = np.asarray(answer.values, np.float64)
+    size = picked.size
+    finite = picked[np.isfinite(picked)]
+    return {
+        "target": answer.target,
+        "tensor": tensor,
+        "shape": list(picked.shape),
+        "axes": list(answer.axes),
+        "value": float(picked.mean()) if size else None,
+        "min": float(finite.min()) if finite.size else None,
+        "max": float(finite.max()) if finite.size else None,
+        "std": float(picked.std()) if size else None,
+        "zeros": float((picked == 0).mean()) if size else None,
+        "not_finite": int(size - finite.size),
+        "strongest": [
+            {
+                "index": one.index,
+                "label": answer.labels[one.index] if answer.labels else "",
+                "mean": one.mean,
+                "strength": one.strength,
+                "min": one.low,
+                "max": one.high,
+                "position": list(one.position),
+            }
+            for one in answer.units[:top]
+        ],
+        "files": [],
+    }

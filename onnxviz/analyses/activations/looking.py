@@ -1,0 +1,275 @@
+"""`activations`: what real samples do inside the model."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.analyses.activations.request import ActivationsRequest
+from onnxviz.analyses.keywords import requested
+from onnxviz.analyses.listener import SILENT, Listener
+from onnxviz.analyses.opening import opened
+from onnxviz.analyses.output import Output
+from onnxviz.errors import UsageError
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.activations.seen_sample import SeenSample
+    from onnxviz.analyses.inputs.feed import Batch, DataSource, Feed, Tally
+    from onnxviz.formats.output_folder import OutputFolder
+    from onnxviz.model.model import Model
+    from onnxviz.target import Target
+
+
+class SeenSamples(list["SeenSample"]):
+    """The samples of one call, in order.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    seconds : float
+        How long the call took.
+    skipped : list of (str, str)
+        Identity and sentence of each sample that could not be read.
+    files : list of str
+        What was written.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+        self.seconds = 0.0
+        self.skipped: list[tuple[str, str]] = []
+        self.files: list[str] = []
+
+    def document(self) -> dict[str, Any]:
+        """Return all of them as `activations --json` prints them."""
+        return {
+            "model": {"path": str(self.model.path), "sha256": self.model.digest},
+            "seconds": round(self.seconds, 3),
+            "samples": [one.row() for one in self],
+            "skipped": [{"id": identity, "message": said} for identity, said in self.skipped],
+            "files": self.files,
+        }
+
+
+def activations(
+    model: Model | str | os.PathLike[str] | bytes,
+    sample: DataSource | Sequence[str | os.PathLike[str]],
+    targets: str | Sequence[str] = (),
+    *,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    listener: Listener = SILENT,
+    request: ActivationsRequest | None = None,
+    **keywords: Any,
+) -> SeenSample | SeenSamples:
+    """Show what real samples do inside the model, by ONNX Runtime on the untouched file.
+
+    Parameters
+    ----------
+    model : Model, path or bytes
+        The model.
+    sample : path, array, mapping of arrays, or a sequence of paths
+        A picture, a sound, an array or a table; ``FILE#7`` picks a row. An array is one sample or several.
+    targets : str or sequence of str
+        What is looked at: ``conv1``, ``conv1[12]``; by default the outputs.
+    output, overwrite, resume
+        As `Output` has them: a folder for pictures and arrays.
+    listener : Listener
+        Told of notes and progress.
+    request : ActivationsRequest, optional
+        A ready-made request, in place of keywords.
+    **keywords
+        Fields of `ActivationsRequest`, `DataRequest` and `InputRequest`: limit, top, input_name, label, strict, held, dims,
+        shapes, value_range, mean, std, layout, channels.
+
+    Returns
+    -------
+    SeenSample, or a list of them
+        A list where there are several samples.
+
+    Raises
+    ------
+    UsageError, DataError, ModelError, EvaluationError
+        If the request does not fit the model, or a sample cannot be read or run.
+    """
+    if request is None:
+        chosen = (targets,) if isinstance(targets, str) else tuple(targets)
+        request = requested(ActivationsRequest, {**keywords, "targets": chosen})
+    sources = (sample,) if isinstance(sample, str | os.PathLike | np.ndarray | dict) else tuple(sample)
+    found = look(model, sources, request, Output(output, overwrite, resume), listener)
+    return found[0] if len(found) == 1 else found
+
+
+def look(
+    model: Model | str | os.PathLike[str] | bytes,
+    sources: Sequence[DataSource],
+    request: ActivationsRequest,
+    output: Output,
+    listener: Listener,
+) -> SeenSamples:
+    """Look at the samples of some sources, one after the other, and write what was asked for."""
+    from onnxviz.analyses.inputs.feed import Tally, prepare_feed
+
+    began = time.monotonic()
+    model = opened(model)
+    targets = _targets(model, request.targets)
+    feed = prepare_feed(listener, model, request.reading, sources)
+    settings = {
+        "verb": "activations",
+        "model": model.digest,
+        "inputs": [str(source) if isinstance(source, str | os.PathLike) else "array" for source in sources],
+        "targets": [str(one) for one in targets],
+    }
+    found = SeenSamples(model)
+    with output.opened(listener, settings) as folder:
+        tally = Tally()
+        places: dict[str, str] = {}
+        for seen in _seen(feed, targets, sources, request, tally):
+            found.append(seen if folder is None else _drawn(seen, folder, places))
+        found.skipped = tally.problems
+        feed.close(tally, len(found))
+        if len(found) >= request.limit:
+            listener.note(f"looked at {len(found)} samples; `limit` takes more, FILE#7 picks one")
+        found.seconds = time.monotonic() - began
+        if folder is not None:
+            _save(found, feed, folder)
+    return found
+
+
+def _targets(model: Model, texts: Sequence[str]) -> list[Target]:
+    from onnxviz.target import EACH, Target
+
+    if not texts:
+        plain = dict.fromkeys(_plain(model, Target(name)).tensor for name in model.outputs)
+        outputs = [name for name in plain if model.tensors[name].container == "tensor"]
+        if not outputs:
+            raise UsageError(f"{model.name} has no tensor among its outputs; name one inside (`targets`)")
+        return [Target(name) for name in outputs]
+    targets = []
+    for text in texts:
+        target = _plain(model, Target.parse(text, model.tensors))
+        info = model.require(target.tensor, text)
+        if info.container != "tensor":
+            raise UsageError(f"{text}: {target.tensor} is a {info.container}, not a tensor")
+        if target.index and all(entry is EACH for entry in target.index):
+            target = Target(target.tensor)  # every unit: the whole tensor
+        targets.append(Target(target.tensor, tuple(slice(None) if one is EACH else one for one in target.index)))
+    return list(dict.fromkeys(targets))
+
+
+def _plain(model: Model, target: Target) -> Target:
+    """Return the tensor that a ZipMap makes maps of in their place."""
+    from onnxviz.model.graph.zipped import unzipped
+
+    return unzipped(model, target) or target
+
+
+def _seen(
+    feed: Feed, targets: list[Target], sources: Sequence[DataSource], request: ActivationsRequest, tally: Tally
+) -> Iterator[SeenSample]:
+    """Yield what the targets answer to each sample, as many as are asked for."""
+    from onnxviz.analyses.inputs.forward import Forward
+
+    forward = Forward(feed, [one.tensor for one in targets], loose=True)
+    make = _Maker(feed, targets, request.top)
+    left = request.limit
+    for source in sources:
+        for batch in feed.batches(feed.open(source), min(forward.at_once, request.limit), tally):
+            taken = batch.part(0, left)
+            if len(taken):
+                answers = forward(taken.arrays)
+                for place in range(len(taken)):
+                    yield make(taken, place, answers)
+                left -= len(taken)
+            if left <= 0:
+                break
+
+
+class _Maker:
+    """Makes a `SeenSample` of what was computed for a batch."""
+
+    def __init__(self, feed: Feed, targets: list[Target], top: int) -> None:
+        from onnxviz.drawing.input_drawing import Drawing
+        from onnxviz.model.graph.labels import feature_names
+        from onnxviz.model.graph.zipped import class_labels
+
+        self._feed, self._targets, self._top = feed, targets, top
+        self._labels = {one.tensor: class_labels(feed.model, one.tensor) for one in targets}
+        self._drawing = Drawing(feed.contracts[feed.main], feature_names(feed.model.original))
+
+    def __call__(self, batch: Batch, place: int, answers: dict[str, np.ndarray]) -> SeenSample:
+        from onnxviz.analyses.activations.answers import answer_of
+        from onnxviz.analyses.activations.seen_sample import SeenSample
+
+        values = {name: array[place] for name, array in answers.items()}
+        told = tuple(
+            answer_of(self._feed.model, one, values[one.tensor], self._labels[one.tensor]) for one in self._targets
+        )
+        classes = tuple(
+            self._labels[one.tensor][int(values[one.tensor])]
+            if _is_class(values[one.tensor], self._labels[one.tensor])
+            else ""
+            for one in self._targets
+        )
+        return SeenSample(
+            batch.identities[place],
+            batch.labels[place],
+            {name: array[place] for name, array in batch.arrays.items()},
+            told,
+            tuple(one.tensor for one in self._targets),
+            values,
+            self._drawing,
+            self._feed.main,
+            batch.rate,
+            self._top,
+            classes,
+        )
+
+
+def _is_class(values: np.ndarray, labels: tuple[str, ...]) -> bool:
+    return values.ndim == 0 and values.dtype.kind in "iu" and 0 <= int(values) < len(labels)
+
+
+def _drawn(seen: SeenSample, folder: OutputFolder, places: dict[str, str]) -> SeenSample:
+    """Write the pictures of one sample into a folder of its own."""
+    from onnxviz.formats.file_names import safe_name
+
+    # A folder that is called like a picture would be taken for a picture.
+    place = safe_name(seen.identity.replace(".", "_"))
+    if places.setdefault(place, seen.identity) != seen.identity:
+        place = safe_name(seen.identity)
+    saved = seen.save(folder.file(f"{place}/x").parent)
+    files = tuple(tuple(str(folder.path / place / os.path.basename(file)) for file in group) for group in saved.files)
+    return replace(saved, files=files)
+
+
+def _save(found: SeenSamples, feed: Feed, folder: OutputFolder) -> None:
+    """Write the arrays of all samples, and the document."""
+    from onnxviz.formats.results import Result
+    from onnxviz.model.tensors.tensor_axes import tensor_axes
+
+    kept: dict[str, list[tuple[str, np.ndarray]]] = {}
+    for seen in found:
+        for name, array in {**seen.inputs, **seen.values, **seen.inputs}.items():
+            kept.setdefault(name, []).append((seen.identity, array))
+    arrays, axes = {}, {}
+    for name, samples in kept.items():
+        shapes = {array.shape for _, array in samples}
+        parts = {name: np.stack([array for _, array in samples])} if len(shapes) == 1 else {}
+        for identity, array in samples if len(shapes) > 1 else []:
+            parts[f"{name} of {identity}"] = array[None]
+        for key, array in parts.items():
+            arrays[key] = array
+            axes[key] = " ".join(("batch", *tensor_axes(feed.model, name, array.ndim - 1)))
+    drawn = [file for seen in found for group in seen.files for file in group]
+    provenance = {"model": feed.model.name, "sha256": feed.model.digest}
+    Result(arrays, axes, found.document(), provenance=provenance).save(folder.partial)
+    found.files = [*drawn, *(str(folder.path / name) for name in ("arrays.npz", "result.json"))]

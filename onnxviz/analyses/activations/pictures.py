@@ -1,0 +1,215 @@
+"""The pictures of `activations`: sheets of feature maps, heat over the input, traces, bars."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.activations.answers import Answer
+    from onnxviz.drawing.input_drawing import Drawing
+    from onnxviz.drawing.pictures import Picture
+    from onnxviz.drawing.sheet import Tile
+    from onnxviz.methods.samples.activity import Activity
+
+OVER_INPUT = "over the input"
+"""What the maps are headed by that are laid over the input."""
+
+_MOST_MAPS = 144
+_OVERLAYS = 4
+_TRACES = 12
+
+
+def answer_picture(
+    answer: Answer, drawing: Drawing, sample: np.ndarray, rate: int | None, name: str, most: int = _MOST_MAPS
+) -> Picture | None:
+    """Draw what a target answers.
+
+    Parameters
+    ----------
+    answer : Answer
+        What is drawn.
+    drawing : Drawing
+        How samples are drawn.
+    sample : ndarray
+        The input, without the batch, in the model's own units.
+    rate : int or None
+        Of sound, in samples per second.
+    name : str
+        The sample's identity.
+    most : int, optional
+        So many maps at most, the strongest.
+
+    Returns
+    -------
+    (height, width, 3) uint8, or None
+        None for a single number, and where nothing is finite.
+    """
+    if not answer.values.size or not np.isfinite(answer.values).any():
+        return None
+    title, subtitle = answer.target, f"on {name}; computed by ONNX Runtime"
+    if _has_places(answer):
+        return _maps(answer, drawing, sample, title, subtitle, most)
+    values = np.nan_to_num(answer.values.astype(np.float64))
+    if values.ndim == 0 or values.size == 1:
+        return None
+    if answer.axes in (("unit",), ("channel",), ("feature",)):
+        return _bars(answer, values, title, subtitle)
+    if values.ndim <= 2 and ("time" in answer.axes or "step" in answer.axes):
+        return _traces(answer, values, drawing, sample, rate, title, subtitle)
+    from onnxviz.drawing.heat_map import Plane, heat_map
+
+    rows = " × ".join(answer.axes[:-1]) or "value"
+    plane = Plane(values.reshape(-1, values.shape[-1]), rows, answer.axes[-1], label="activation")
+    return heat_map(plane, title, subtitle)
+
+
+def _plane(values: np.ndarray) -> np.ndarray:
+    """Of a volume the slice that answers most; a plane as it is."""
+    if values.ndim < 3:
+        return values
+    stack = values.reshape(-1, *values.shape[-2:])
+    return np.asarray(stack[np.nan_to_num(np.abs(stack)).max(axis=(1, 2)).argmax()])
+
+
+def answer_tiles(
+    answer: Answer, drawing: Drawing, sample: np.ndarray, most: int = _MOST_MAPS
+) -> list[tuple[int | None, Tile]]:
+    """Return the maps of an answer one by one, those laid over the input first.
+
+    Parameters
+    ----------
+    answer, drawing, sample, most
+        As `answer_picture` takes them.
+
+    Returns
+    -------
+    list of (int or None, Tile)
+        Which unit each is of, or None where no axis counts units; empty where the answer is no map.
+    """
+    from onnxviz.drawing.heat_overlay import heat_overlay
+    from onnxviz.drawing.pictures import diverging, sequential
+    from onnxviz.drawing.sheet import Tile
+    from onnxviz.wording import number_text
+
+    if not _has_places(answer) or not np.isfinite(answer.values).any():
+        return []
+    shown = drawing.draw(sample) if drawing.is_picture else None
+    if not answer.units:
+        plane = _plane(answer.values)
+        if shown is None or min(plane.shape) < 2:
+            return []
+        size = f"{plane.shape[0]}x{plane.shape[1]} values"
+        extremes = f"{number_text(float(np.nanmin(plane)))} to {number_text(float(np.nanmax(plane)))}"
+        over = Tile(heat_overlay(shown, plane), "the map over it", size)
+        return [(None, over), (None, Tile(_map_picture(plane), "the map", extremes, sharp=True))]
+    maps = np.moveaxis(answer.values, answer.axes.index("channel"), 0)
+    signed = bool(np.nanmin(maps) < 0)
+    tiles: list[tuple[int | None, Tile]] = []
+    for one in answer.units[:_OVERLAYS]:
+        plane = _plane(maps[one.index])
+        if shown is not None and one.strength > 0 and min(plane.shape) > 1:
+            over = Tile(heat_overlay(shown, plane), answer.unit(one.index), _extremes(one), OVER_INPUT, False)
+            tiles.append((one.index, over))
+    for one in answer.units[:most]:
+        plane = _plane(maps[one.index])
+        largest = max(abs(one.low), abs(one.high))
+        picture = diverging(plane, largest) if signed else sequential(plane, 0.0, largest or 1.0)
+        section = _section(len(answer.units), most)
+        tiles.append((one.index, Tile(picture, answer.unit(one.index), _extremes(one), section, _sharp(plane))))
+    return tiles
+
+
+def _has_places(answer: Answer) -> bool:
+    """Whether an answer is spread over a plane or a volume."""
+    return len([axis for axis in answer.axes if axis in ("height", "width", "depth")]) >= 2
+
+
+def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subtitle: str, most: int) -> Picture:
+    from onnxviz.drawing.sheet import ColorBar, Sheet, Tile
+
+    tiles = [tile for _, tile in answer_tiles(answer, drawing, sample, most)]
+    signed = bool(np.nanmin(answer.values) < 0)
+    scale: Literal["diverging", "sequential"] = "diverging" if signed else "sequential"
+    if not answer.units:
+        plane = _plane(answer.values)
+        if not tiles:
+            from onnxviz.drawing.heat_map import Plane, heat_map
+
+            return heat_map(Plane(plane, "height", "width", label="activation"), title, subtitle)
+        largest = float(np.nanmax(np.abs(plane)))
+        scale = "diverging" if np.nanmin(plane) < 0 else "sequential"
+        bar = ColorBar(scale, 0.0, largest, "activation") if largest > 0 else None
+        said = "Over the input the map is spread evenly: red above zero, blue below."
+        return Sheet([Tile(_large(drawing.draw(sample)), "input"), *tiles], title, subtitle, said, bar).draw()
+    said = "Each map in its own scale; beneath it its lowest and highest value."
+    if drawing.is_picture:
+        tiles = [Tile(_large(drawing.draw(sample)), "input", section=OVER_INPUT), *tiles]
+        said += " Over the input: red above zero, blue below."
+    return Sheet(tiles, title, subtitle, said, ColorBar(scale, 0.0, 1.0, "activation / the map's largest")).draw()
+
+
+def _section(count: int, most: int) -> str:
+    if count > most:
+        return f"the {most} strongest of {count} channels, by root mean square"
+    return "channels, the strongest first (root mean square)"
+
+
+def _sharp(plane: np.ndarray) -> bool:
+    return bool(max(plane.shape) <= 128)
+
+
+def _map_picture(plane: np.ndarray) -> Picture:
+    from onnxviz.drawing.pictures import diverging, enlarge, sequential
+
+    largest = float(np.nanmax(plane))
+    picture = diverging(plane) if np.nanmin(plane) < 0 else sequential(plane, 0.0, largest or 1.0)
+    return enlarge(picture, max(1, 448 // max(picture.shape[:2])))
+
+
+def _large(picture: Picture) -> Picture:
+    from onnxviz.drawing.pictures import enlarge
+
+    return enlarge(picture, max(1, 448 // max(picture.shape[:2])))
+
+
+def _extremes(one: Activity) -> str:
+    from onnxviz.wording import number_text
+
+    if one.low == one.high:
+        return f"{number_text(one.low, 3)} everywhere"
+    return f"{number_text(one.low, 3)} to {number_text(one.high, 3)}"
+
+
+def _bars(answer: Answer, values: np.ndarray, title: str, subtitle: str) -> Picture:
+    from onnxviz.drawing.feature_vector import FeatureVector
+    from onnxviz.drawing.vector_chart import vector_chart
+
+    return vector_chart(FeatureVector(values, answer.labels, units="activation"), title, subtitle)
+
+
+def _traces(
+    answer: Answer,
+    values: np.ndarray,
+    drawing: Drawing,
+    sample: np.ndarray,
+    rate: int | None,
+    title: str,
+    subtitle: str,
+) -> Picture:
+    from onnxviz.drawing.trace_chart import Traces, trace_chart
+
+    along = "time" if "time" in answer.axes else "step"
+    rows = np.moveaxis(values, answer.axes.index(along), -1).reshape(-1, values.shape[answer.axes.index(along)])
+    names = [answer.target]
+    if answer.units:
+        chosen = answer.units[:_TRACES]
+        rows = rows[[one.index for one in chosen]]
+        names = [f"{answer.unit(one.index)}   rms {one.strength:.3g}" for one in chosen]
+        if len(answer.units) > len(chosen):
+            subtitle += f" · the {len(chosen)} strongest of {len(answer.units)} units, each in its own scale"
+    signal = None
+    if drawing.expected.kind == "signal":
+        signal = np.atleast_2d(sample.reshape(-1, sample.shape[-1]))
+    return trace_chart(Traces(rows, names, signal, rate), title, subtitle)

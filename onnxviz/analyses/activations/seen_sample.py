@@ -1,0 +1,131 @@
+"""What one sample does inside the model."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.analyses.activations.answers import Answer, answer_row
+from onnxviz.analyses.activations.pictures import answer_picture
+
+if TYPE_CHECKING:
+    from onnxviz.drawing.input_drawing import Drawing
+    from onnxviz.drawing.pictures import Picture
+
+
+@dataclass(frozen=True, eq=False)
+class SeenSample:
+    """The answers of some tensors to one sample, by ONNX Runtime on the untouched file.
+
+    Attributes
+    ----------
+    identity : str
+        The sample: its file, or its file and row.
+    label : str
+        The class's name, where the data gives one; else "".
+    inputs : dict of str to ndarray
+        What was fed, by input, without the batch.
+    answers : tuple of Answer
+        What each target answers.
+    tensors : tuple of str
+        The tensor of each target.
+    values : dict of str to ndarray
+        The whole tensors, without the batch.
+    drawing : Drawing
+        How the sample is drawn.
+    main : str
+        The input that the sample is drawn by.
+    rate : int or None
+        Of sound, in samples per second.
+    top : int
+        So many of the strongest units are listed.
+    classes : tuple of str
+        For each target the class that a single whole number names; "" elsewhere.
+    files : tuple of tuple of str
+        The pictures that were written, for each target.
+    """
+
+    identity: str
+    label: str
+    inputs: dict[str, np.ndarray]
+    answers: tuple[Answer, ...]
+    tensors: tuple[str, ...]
+    values: dict[str, np.ndarray]
+    drawing: Drawing
+    main: str
+    rate: int | None
+    top: int
+    classes: tuple[str, ...]
+    files: tuple[tuple[str, ...], ...] = ()
+
+    def __getitem__(self, target: str) -> np.ndarray:
+        """Return the values that a target picks."""
+        for answer in self.answers:
+            if answer.target == target:
+                return answer.values
+        raise KeyError(target)
+
+    def row(self) -> dict[str, Any]:
+        """Return the sample as `activations --json` prints it."""
+        row: dict[str, Any] = {"id": self.identity, "targets": []}
+        if self.label:
+            row["label"] = self.label
+        for place, answer in enumerate(self.answers):
+            told = answer_row(answer, self.tensors[place], self.top)
+            if not answer.values.size or self.values[self.tensors[place]].ndim == 0:
+                told["label"] = self.classes[place]
+            if self.files:
+                told["files"] = list(self.files[place])
+            row["targets"].append(told)
+        return row
+
+    def picture(self, target: str | None = None) -> Picture | None:
+        """Return the picture of one target's answer, by default the first; None where it is a single number.
+
+        Raises
+        ------
+        KeyError
+            If the target was not asked for.
+        """
+        chosen = [one for one in self.answers if target is None or one.target == target]
+        if not chosen:
+            raise KeyError(target)
+        return answer_picture(chosen[0], self.drawing, self.inputs[self.main], self.rate, self.identity)
+
+    def save(self, folder: str | os.PathLike[str]) -> SeenSample:
+        """Write a picture for each target into a folder, and return the sample with its files.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be written to.
+        """
+        from onnxviz.drawing.pictures import save_picture
+        from onnxviz.formats.file_names import safe_names
+
+        names = safe_names([one.target for one in self.answers])
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        files = []
+        for answer in self.answers:
+            picture = self.picture(answer.target)
+            place = Path(folder, f"{names[answer.target]}.png")
+            if picture is not None:
+                save_picture(place, picture)
+            files.append(() if picture is None else (str(place),))
+        return replace(self, files=tuple(files))
+
+    def _repr_png_(self) -> bytes | None:
+        """Show the first picture in a notebook."""
+        from PIL import Image
+
+        pictures = [picture for one in self.answers if (picture := self.picture(one.target)) is not None]
+        if not pictures:
+            return None
+        content = BytesIO()
+        Image.fromarray(pictures[0]).save(content, "PNG")
+        return content.getvalue()

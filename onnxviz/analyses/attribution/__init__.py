@@ -1,0 +1,1 @@
+"""Which parts of a real input drive a target."""

@@ -1,0 +1,327 @@
+"""The real input that `attribute` explains: which file feeds which input, and which tensors are explained."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxviz.analyses.inputs.feed import open_sizes
+from onnxviz.analyses.inputs.one_sample import SingleSample, single_of
+from onnxviz.analyses.inputs.settled import Settled, settle
+from onnxviz.analyses.listener import Listener
+from onnxviz.errors import UsageError
+from onnxviz.wording import shape_text
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.attribution.request import AttributionRequest
+    from onnxviz.contract import InputContract
+    from onnxviz.methods.attribution.places import Places
+    from onnxviz.model.expectations.embedding import Embedding
+    from onnxviz.model.model import Model
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One tensor that is explained.
+
+    Attributes
+    ----------
+    name : str
+        The tensor: an input, or one inside the graph.
+    inside : bool
+        Whether it lies inside the graph.
+    sample : (1, *shape) ndarray
+        Its value, float32 or float64.
+    expected : InputContract
+        What it is.
+    places : Places
+        What belongs together.
+    tokens : ndarray or None
+        The tokens that it embeds, one for each place.
+    embedding : Embedding or None
+        How it embeds them.
+    """
+
+    name: str
+    inside: bool
+    sample: np.ndarray
+    expected: InputContract
+    places: Places
+    tokens: np.ndarray | None = None
+    embedding: Embedding | None = None
+
+
+@dataclass(frozen=True)
+class Fed:
+    """All that the model is fed.
+
+    Attributes
+    ----------
+    explained : tuple of Explained
+        In the order of the command line.
+    feeds : dict of str to ndarray
+        Every input of the model, with its whole batch.
+    copies : int
+        The batch that the file fixes; 1 where it is open.
+    sources : dict of str to str
+        The file that feeds each input that has one.
+    rates : dict of str to int
+        Of the sounds among them, as they are fed, in samples per second.
+    columns : dict of str to tuple of str
+        Of the tables among them, the names of the columns that are fed.
+    """
+
+    explained: tuple[Explained, ...]
+    feeds: dict[str, np.ndarray]
+    copies: int
+    sources: dict[str, str]
+    rates: dict[str, int] = field(default_factory=dict)
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def stops(self) -> list[str]:
+        """The explained tensors inside the graph, which are fed instead of computed."""
+        return [one.name for one in self.explained if one.inside]
+
+    @property
+    def held(self) -> dict[str, np.ndarray]:
+        """What is fed and not explained."""
+        return {name: value for name, value in self.feeds.items() if name not in {one.name for one in self.explained}}
+
+
+Sample = str | os.PathLike[str] | np.ndarray
+Samples = Sample | Mapping[str, Sample] | Sequence[Sample]
+"""The real input: a file or an array; several by the names of inputs, or in the inputs' order."""
+
+
+def read_inputs(listener: Listener, model: Model, samples: Samples, request: AttributionRequest) -> Fed:
+    """Read every sample into the input that it belongs to, and settle what is explained.
+
+    Parameters
+    ----------
+    listener : Listener
+        Told of what was found or assumed.
+    model : Model
+        The model.
+    samples : path, array, or a mapping or sequence of such
+        A text may name its input, as in ``NAME=FILE``.
+    request : AttributionRequest
+        What was asked for.
+
+    Raises
+    ------
+    UsageError
+        If a sample belongs to no input, or the request does not fit.
+    DataError
+        If a file cannot be read, or a sample does not fit its input.
+    """
+    from onnxviz.formats.column_matching import Slot
+    from onnxviz.model.graph.labels import feature_names, sample_rate
+
+    settled = settle(model, request.inputs)
+    held = settled.held
+    told = sample_rate(model.original)
+    rate = None if told is None else round(told)
+    given = _assign(model, samples, request.wrt, held)
+    contracts: dict[str, InputContract] = {}
+    arrays: dict[str, np.ndarray] = {}
+    rates: dict[str, int] = {}
+    columns: dict[str, tuple[str, ...]] = {}
+    copies = 1
+    settled = settled.about(list(given)[:1])
+    for name, sample in given.items():
+        expected = _contract(settled, name)
+        declared = model.inputs[name].shape or ()
+        sizes = settled.shapes.get(name, declared)[1:]
+        features = feature_names(model.original) if len(given) == 1 else ()
+        slot = Slot(
+            name, tuple(size if isinstance(size, int) else None for size in sizes), expected.kind, tuple(features)
+        )
+        single = single_of(sample, slot, request.label)
+        columns[name] = single.columns
+        for note in single.notes:
+            listener.note(note)
+        if name not in settled.shapes:
+            # Other inputs may share the names of sizes that this file settles.
+            found = _open_sizes(model, expected, single)
+            named = {str(declared[place]): size for place, size in found.items() if declared[place]}
+            settled = settled.sized({**named, **settled.dims}, {})
+            whole = settled.shape(name)
+            settled = settled.sized({}, {name: tuple(found.get(place, size) for place, size in enumerate(whole))})
+        shape = settled.shape(name)
+        for sentence in expected.evidence:
+            listener.note(f"{name}: {sentence}")
+        contracts[name] = expected
+        arrays[name], said = single.fitted(expected, _wanted(settled, name, single), rate)
+        for sentence in said:
+            listener.note(f"{name}: {sentence}")
+        if single.sample.kind == "audio" and (rate or single.sample.rate):
+            rates[name] = rate or single.sample.rate or 0
+        copies = max(copies, shape[0] if shape and model.inputs[name].shape else 1)
+    others = [one for one in model.inputs if one not in arrays]
+    resting = settled.resting(others)
+    for name in others:
+        if name not in held:
+            listener.note(
+                f"{name}: held at rest ({shape_text(resting[name].shape)}); `held` {name}=… holds it elsewhere"
+            )
+    feeds = {**resting, **{name: np.repeat(array, copies, axis=0) for name, array in arrays.items()}}
+    explained = _explained(listener, settled, request.wrt, arrays, contracts, feeds, copies)
+    return Fed(explained, feeds, copies, {name: sample_text(sample) for name, sample in given.items()}, rates, columns)
+
+
+def sample_text(sample: Sample) -> str:
+    """Return how a sample is named in messages and results: its path, or the array's shape."""
+    return f"array {shape_text(sample.shape)}" if isinstance(sample, np.ndarray) else os.fspath(sample)
+
+
+def _assign(model: Model, samples: Samples, wrt: str | None, held: dict[str, np.ndarray]) -> dict[str, Sample]:
+    """Tell which sample feeds which input: by name where one is given, else in the inputs' own order, floating-point ones first."""
+    given: dict[str, Sample] = {}
+    unnamed: list[Sample] = []
+    if isinstance(samples, Mapping):
+        given |= samples
+        for name in given:
+            if name not in model.inputs:
+                raise UsageError(f"{model.name} has no input '{name}'; its inputs are {', '.join(model.inputs)}")
+    else:
+        for one in [samples] if isinstance(samples, str | os.PathLike | np.ndarray) else samples:
+            name, sign, rest = ("", "", "") if isinstance(one, np.ndarray) else os.fspath(one).partition("=")
+            if sign and name in model.inputs and not (isinstance(one, np.ndarray) or Path(one).exists()):
+                given[name] = rest
+            else:
+                unnamed.append(one)
+    for name in given:
+        if name in held:
+            raise UsageError(f"{name} is fed by a sample and held by `held`; give one of them")
+    free = [info for name, info in model.inputs.items() if name not in given and name not in held]
+    # What has no axis beside the batch is a switch or a state, not a sample.
+    ranked = sorted(free, key=lambda info: (info.name != wrt, len(info.shape or (0, 0)) < 2, not info.is_float))
+    if len(unnamed) > len(ranked):
+        names = ", ".join(model.inputs)
+        count = len(given) + len(unnamed)
+        raise UsageError(f"{count} samples for the inputs {names}: each input takes one sample, as in NAME=FILE")
+    given.update({info.name: one for info, one in zip(ranked, unnamed, strict=False)})
+    return given
+
+
+def _contract(settled: Settled, name: str) -> InputContract:
+    from onnxviz.model.expectations.embedding import find_embedding
+
+    model, found = settled.model, settled.contract(name)
+    if model.inputs[name].is_float and find_embedding(model, name) is not None:
+        return found.with_note(
+            "the graph looks its values up: tokens", kind="tokens", axes=("token",) * len(found.axes)
+        )
+    return found
+
+
+def _open_sizes(model: Model, expected: InputContract, single: SingleSample) -> dict[int, int]:
+    """Return the sizes that a file settles, by axis: of an array as many axes as the input has, of a sound its length."""
+    shape = model.inputs[expected.name].shape or ()
+    if expected.kind == "image" or all(isinstance(size, int) for size in shape[1:]):
+        return {}
+    own = single.own
+    if len(own) == len(shape):
+        own = own[1:]
+    first = len(shape) - len(own)
+    return (
+        {}
+        if first < 1
+        else {place: own[place - first] for place in range(first, len(shape)) if not isinstance(shape[place], int)}
+    )
+
+
+def _wanted(settled: Settled, name: str, single: SingleSample) -> tuple[int | None, ...]:
+    """Return the sizes that a sample is brought to; a picture keeps its own where neither the file nor the user settles one."""
+    return open_sizes(settled, name) if single.sample.kind == "image" else settled.shape(name)[1:]
+
+
+def _explained(
+    listener: Listener,
+    settled: Settled,
+    wrt: str | None,
+    arrays: dict[str, np.ndarray],
+    contracts: dict[str, InputContract],
+    feeds: dict[str, np.ndarray],
+    copies: int,
+) -> tuple[Explained, ...]:
+    from onnxviz.model.expectations.embedding import find_embedding
+
+    model = settled.model
+    names = list(arrays) if wrt is None else [wrt]
+    if wrt is not None:
+        model.require(wrt, f"`wrt` {wrt}")
+    found = []
+    for name in names:
+        if name not in model.inputs:
+            found.append(_inside(model, name, feeds, copies))
+            continue
+        embedding = find_embedding(model, name)
+        if embedding is not None:
+            listener.note(f"{name}: tokens, explained at {embedding.output}, the lookup of their embedding")
+            tokens = np.asarray(feeds[name])[:1]
+            found.append(_inside(model, embedding.output, feeds, copies, tokens.reshape(-1), embedding))
+            continue
+        if not model.inputs[name].is_float:
+            raise UsageError(
+                f"{name} holds {model.inputs[name].dtype}, and nothing looks its values up; name what reads it with `wrt`"
+            )
+        expected = contracts.get(name) or _contract(settled, name)
+        sample = np.asarray(feeds[name])[:1]
+        found.append(
+            Explained(name, False, _floating(model, name, sample), expected, _places(expected, sample.shape[1:]))
+        )
+    for one in found:
+        if one.sample.ndim < 2 or not one.sample.size:
+            raise UsageError(
+                f"{one.name} has the shape {shape_text(one.sample.shape)}; a batch and one more axis are wanted"
+            )
+    return tuple(found)
+
+
+def _inside(
+    model: Model,
+    name: str,
+    feeds: dict[str, np.ndarray],
+    copies: int,
+    tokens: np.ndarray | None = None,
+    embedding: Embedding | None = None,
+) -> Explained:
+    """Return a tensor inside the graph, at the value that ONNX Runtime computes there."""
+    from onnxviz.methods.attribution.places import Places
+    from onnxviz.model.expectations.contract_reading import contract
+
+    info = model.require(name)
+    if not info.is_float:
+        raise UsageError(f"`wrt` {name}: it holds {info.dtype}; only floating-point tensors can be explained")
+    values = np.asarray(model.session([name])(feeds)[name])
+    if values.ndim < 2 or len(values) != copies:
+        raise UsageError(
+            f"`wrt` {name}: its shape is {shape_text(values.shape)}, so its first axis is not the batch of {copies}; name another"
+        )
+    sample = _floating(model, name, values[:1])
+    expected = contract(model, name)
+    if tokens is not None and tokens.size == int(np.prod(values.shape[1:-1])):
+        axes = (*["token"] * (values.ndim - 2), "dimension")
+        expected = replace(expected, kind="tokens", axes=axes)
+        return Explained(name, True, sample, expected, Places(sample.shape[1:], axes), tokens, embedding)
+    return Explained(name, True, sample, expected, _places(expected, sample.shape[1:]))
+
+
+def _places(expected: InputContract, shape: tuple[int, ...]) -> Places:
+    from onnxviz.methods.attribution.places import Places
+
+    axes = (
+        expected.axes if len(expected.axes) == len(shape) else tuple(f"axis {place + 1}" for place in range(len(shape)))
+    )
+    return Places(shape, axes)
+
+
+def _floating(model: Model, name: str, array: np.ndarray) -> np.ndarray:
+    return np.asarray(array, np.float64 if model.tensors[name].dtype == "float64" else np.float32)

@@ -1,0 +1,187 @@
+"""Which picture suits an attribution: over pixels, over a waveform, as bars, as text, or over a plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.attribution.explained_inputs import Explained
+    from onnxviz.analyses.attribution.found import Found
+    from onnxviz.analyses.attribution.task import Aim, Task
+    from onnxviz.drawing.attribution_panels import Panel
+    from onnxviz.drawing.pictures import Picture
+
+
+def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, Any]) -> Picture:
+    """Draw all methods' attributions of one explained tensor side by side.
+
+    Parameters
+    ----------
+    task : Task
+    aim : Aim
+    place : int
+        Which of the explained tensors.
+    found : list of Found
+        A method each.
+    row : dict
+        The scores.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+    """
+    one = task.fed.explained[place]
+    title = f"{aim.objective}" + (f" ({aim.label})" if aim.label else "")
+    if len(task.fed.explained) > 1:
+        title += f", by {one.name}"
+    score, start = row["ort_score"], row["ort_baseline_score"]
+    subtitle = f"{task.model.name}: {score:.4g} by ONNX Runtime, {start:.4g} for the baseline ({task.baseline_text})"
+    if row["explained"] != row["target"]:
+        score, start = row["explained_score"], row["explained_baseline_score"]
+        subtitle += f"; explained at {row['explained']}, {score:.4g} and {start:.4g}"
+    panels = [_panel(each, place) for each in found]
+    sizes = tuple(size for size in one.places.sizes if size > 1)
+    own = [axis for at, axis in enumerate(one.places.axes) if at not in one.places.shared and one.places.shape[at] > 1]
+    if one.tokens is not None and len(one.tokens) == one.places.count:
+        from onnxviz.drawing.attribution_tokens import attribution_tokens
+
+        names = [task.token_name(int(token)) for token in one.tokens]
+        return attribution_tokens(names, [_flat(panel) for panel in panels], title, subtitle)
+    if _has_pixels(one):
+        return _over_pixels(one, panels, title, subtitle)
+    if len(sizes) < 2 and "time" in own:
+        return _over_time(task, one, panels, title, subtitle)
+    if len(sizes) < 2:
+        from onnxviz.drawing.attribution_bars import attribution_bars
+
+        known = task.features.names if place == 0 else ()
+        values, baseline = (one.places.total(array[0]).reshape(-1) for array in (one.sample, task.baselines[place]))
+        shown = [_with_signs(panel, each, place) for panel, each in zip(panels, found, strict=True)]
+        return attribution_bars(values, baseline, shown, known, title, subtitle)
+    return _over_plane(one, panels, own, title, subtitle)
+
+
+def laid_over(task: Task, place: int, found: Found) -> tuple[Picture, Panel] | None:
+    """Return one method's values over the picture that is explained, and what its colors mean; None where that is no picture.
+
+    Parameters
+    ----------
+    task : Task
+    place : int
+        Which of the explained tensors.
+    found : Found
+        What the method found.
+
+    Returns
+    -------
+    ((height, width, 3) uint8, Panel) or None
+    """
+    from onnxviz.drawing.attribution_panels import overlay
+
+    one = task.fed.explained[place]
+    shown = _panel(found, place)
+    if not _has_pixels(one):
+        return None
+    return overlay(_pixels(one), shown.values, shown.signed, shown.limit), shown
+
+
+def _has_pixels(one: Explained) -> bool:
+    return not one.inside and one.expected.kind == "image" and {"height", "width"} <= set(one.places.axes)
+
+
+def _panel(one: Found, place: int) -> Panel:
+    from onnxviz.drawing.attribution_panels import Curves, Panel
+
+    areas, curves = one.faithfulness.summary, one.faithfulness
+    texts = ("the baseline scores as the input does", "")
+    if areas["insertion"] is not None:
+        texts = (
+            f"inserted: {areas['insertion']:.2f}, by chance {areas['chance_insertion']:.2f}",
+            f"deleted: {areas['deletion']:.2f}, by chance {areas['chance_deletion']:.2f}",
+        )
+    lines = Curves(
+        curves.shares, curves.deletion, curves.insertion, curves.chance_deletion, curves.chance_insertion, texts
+    )
+    found = one.attribution
+    return Panel(found.method, one.maps[place], found.signed, found.unit, lines)
+
+
+def _with_signs(panel: Panel, one: Found, place: int) -> Panel:
+    """Return the panel with the method's own signs, which bars can show."""
+    from dataclasses import replace
+
+    values = np.asarray(one.attribution.values[place]).reshape(-1)
+    return replace(panel, values=values) if values.size == np.size(panel.values) else _flat(panel)
+
+
+def _flat(panel: Panel) -> Panel:
+    from dataclasses import replace
+
+    return replace(panel, values=np.asarray(panel.values).reshape(-1))
+
+
+def _over_pixels(one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:
+    from onnxviz.drawing.attribution_maps import attribution_maps
+
+    return attribution_maps(_pixels(one), panels, title, subtitle)
+
+
+def _pixels(one: Explained) -> Picture:
+    from onnxviz.drawing.attribution_maps import plane_picture
+    from onnxviz.drawing.input_drawing import Drawing
+
+    color = one.expected.color is not None and one.expected.bounded
+    # What has more channels than colors is shown as their mean.
+    return Drawing(one.expected).draw(one.sample[0]) if color else plane_picture(_mean(one))
+
+
+def _over_time(task: Task, one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:
+    from onnxviz.drawing.attribution_waves import attribution_waves
+
+    moved = np.moveaxis(one.sample[0], one.places.axes.index("time"), -1)
+    return attribution_waves(
+        moved.reshape(-1, moved.shape[-1]),
+        [_flat(panel) for panel in panels],
+        task.fed.rates.get(one.name),
+        title,
+        subtitle,
+    )
+
+
+def _over_plane(one: Explained, panels: list[Panel], own: list[str], title: str, subtitle: str) -> Picture:
+    from dataclasses import replace
+
+    from onnxviz.drawing.attribution_maps import attribution_maps, plane_picture
+
+    sizes = [size for size in one.places.sizes if size > 1]
+    rows, columns = " × ".join(own[:-1]), own[-1]
+    # Time runs to the right, whatever the file's order.
+    turned = own == ["time", "feature"]
+
+    def plane(array: np.ndarray) -> np.ndarray:
+        flat = np.asarray(array).reshape(-1, sizes[-1])
+        return flat.T if turned else flat
+
+    shown = [replace(panel, values=plane(panel.values)) for panel in panels]
+    names = (columns, rows) if turned else (rows, columns)
+    caption = "the input" if not one.inside else one.name
+    return attribution_maps(plane_picture(plane(_mean(one))), shown, title, subtitle, names, caption)
+
+
+def _mean(one: Explained) -> np.ndarray:
+    """Return a sample's mean over what belongs to one place: (*sizes)."""
+    mean: np.ndarray = np.asarray(one.sample[0], np.float64).mean(axis=one.places.shared)
+    return mean
+
+
+def place_name(task: Task, name: str, place: int) -> str:
+    """Return a feature's or a token's name; "" where places have none."""
+    first = task.fed.explained[0]
+    if name == first.name and task.features.names:
+        return task.features.names[place]
+    explained = next(one for one in task.fed.explained if one.name == name)
+    if explained.tokens is not None and len(explained.tokens) == explained.places.count:
+        return task.token_name(int(explained.tokens[place]))
+    return ""

@@ -1,0 +1,204 @@
+"""The model as functions that attribution methods take: scores by ONNX Runtime and by torch, made once for all targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.analyses.attribution.task import BY_GRADIENT, Aim, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from onnxviz.methods.ascent.batching import Run
+    from onnxviz.methods.attribution.result import Attribution
+    from onnxviz.methods.attribution.scores import Scores
+    from onnxviz.methods.objectives.objectives import Objective
+
+_SAMPLES = {"smoothgrad": 32, "rise": 1000, "shapley": 25}
+
+
+def _unwatched() -> None:
+    """Let the work go on."""
+
+
+@dataclass
+class ScoredModel:
+    """The functions that explain a model's targets, made once and used for all of them.
+
+    Attributes
+    ----------
+    task : Task
+        What is settled.
+    watch : callable
+        Called before every run of the model; what it raises ends the work.
+    """
+
+    task: Task
+    watch: Callable[[], None] = _unwatched
+    _networks: dict[tuple[str, ...], Any] = field(default_factory=dict)
+    _layers: dict[Objective, str] = field(default_factory=dict)
+
+    def measured(self, objective: Objective) -> Scores:
+        """Return an objective as ONNX Runtime measures it on the untouched model."""
+        from onnxviz.methods.attribution.scores import Scores, through_arrays
+
+        fed = self.task.fed
+        session = self.task.model.session(list(objective.tensors), fed.stops)
+        names = [one.name for one in fed.explained]
+        return Scores(
+            self._watched(through_arrays(session)),
+            objective,
+            names,
+            self.tensors("cpu"),
+            _held({name: value for name, value in fed.held.items() if name in session.inputs}),
+            fed.copies,
+            self.at_once(objective),
+        )
+
+    def differentiable(self, objective: Objective) -> Scores:
+        """Return an objective as torch computes it."""
+        from onnxviz.methods.attribution.scores import Scores
+
+        fed = self.task.fed
+        network = self.network(objective, tuple(fed.stops))
+        held = _held({name: value for name, value in fed.held.items() if name in network.inputs})
+        names = [one.name for one in fed.explained]
+        run, at_once = self._watched(network), self.at_once(objective)
+        return Scores(run, objective, names, self.tensors(self.task.device), held, fed.copies, at_once)
+
+    def _watched(self, run: Run) -> Run:
+        def watched(inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+            self.watch()
+            return run(inputs)
+
+        return watched
+
+    def above(self, objective: Objective, layer: str) -> tuple[Scores, Tensor]:
+        """Return an objective as a function of an inner tensor, and that tensor's value by ONNX Runtime."""
+        import torch
+
+        from onnxviz.methods.attribution.scores import Scores
+
+        fed, model = self.task.fed, self.task.model
+        feeds = {**fed.feeds, **{one.name: np.repeat(one.sample, fed.copies, axis=0) for one in fed.explained}}
+        values = np.asarray(model.session([layer], fed.stops)(feeds)[layer], np.float32)
+        network = self.network(objective, (layer, *fed.stops))
+        held = _held({name: value for name, value in feeds.items() if name in network.inputs and name != layer})
+        sample = torch.as_tensor(values[:1], device=self.task.device)
+        return Scores(network, objective, [layer], [sample], held, fed.copies, self.at_once(objective)), sample
+
+    def layer(self, aim: Aim) -> str:
+        """Return the tensor that Grad-CAM looks at: of those that may be, the first that the target's gradient is not zero at."""
+        import torch
+
+        if len(aim.layers) == 1:
+            return aim.layers[0]
+        if aim.explained not in self._layers:
+            fed = self.task.fed
+            network = self.task.model.network([*aim.explained.tensors, *aim.layers], fed.stops, device=self.task.device)
+            moving = [value.requires_grad_() for value in self.tensors(self.task.device)]
+            feeds = dict(_held({name: value for name, value in fed.held.items() if name in network.inputs}))
+            for one, value in zip(fed.explained, moving, strict=True):
+                feeds[one.name] = value.expand(fed.copies, *value.shape[1:])
+            answer = network(feeds)
+            score = aim.explained(answer)[:1].sum()
+            # What ONNX calls differentiable may still be constant here: a mask that training alone would draw.
+            names = [name for name in aim.layers if answer[name].requires_grad]
+            slopes = torch.autograd.grad(score, [answer[name] for name in names], allow_unused=True) if names else ()
+            reached = [
+                name for name, slope in zip(names, slopes, strict=True) if slope is not None and bool(slope.any())
+            ]
+            self._layers[aim.explained] = (*reached, aim.layers[0])[0]
+        return self._layers[aim.explained]
+
+    def network(self, objective: Objective, stops: tuple[str, ...]) -> Any:
+        """Return the network up to an objective's tensors."""
+        key = (*objective.tensors, "", *stops)
+        if key not in self._networks:
+            self._networks[key] = self.task.model.network(list(objective.tensors), stops, device=self.task.device)
+        return self._networks[key]
+
+    def tensors(self, device: str) -> list[Tensor]:
+        """Return what is explained, as tensors."""
+        import torch
+
+        return [torch.as_tensor(one.sample, device=device) for one in self.task.fed.explained]
+
+    def absent(self, device: str) -> list[Tensor]:
+        """Return the baselines, as tensors."""
+        import torch
+
+        return [torch.as_tensor(one, device=device) for one in self.task.baselines]
+
+    def at_once(self, objective: Objective) -> int:
+        """Return how many samples fit into memory."""
+        from onnxviz.model.expectations.resting import samples_at_once
+
+        fed = self.task.fed
+        shape = max((one.sample.shape for one in fed.explained), key=lambda sizes: int(np.prod(sizes)))
+        return min(64, samples_at_once(self.task.model, list(objective.tensors), fed.stops, shape))
+
+    def attribute(self, aim: Aim, method: str, difference: float) -> Attribution:
+        """Run one method.
+
+        Parameters
+        ----------
+        aim : Aim
+        method : str
+        difference : float
+            What is explained, of the input less that of the baseline, by ONNX Runtime.
+        """
+        from onnxviz.methods.attribution import gradients, guided
+        from onnxviz.methods.attribution.grad_cam import grad_cam
+        from onnxviz.methods.attribution.occlusion import occlusion
+        from onnxviz.methods.attribution.rise import rise
+        from onnxviz.methods.attribution.shapley import shapley_sampling
+
+        places = [one.places for one in self.task.fed.explained]
+        samples = self.task.request.samples or _SAMPLES.get(method, 0)
+        if method in BY_GRADIENT:
+            score, device = self.differentiable(aim.explained), self.task.device
+            inputs, absent = self.tensors(device), self.absent(device)
+            if method == "gradient":
+                return gradients.gradient(score, inputs)
+            if method == "input-x-gradient":
+                return gradients.input_times_gradient(score, inputs, absent)
+            if method == "smoothgrad":
+                return gradients.smooth_gradient(score, inputs, self.spreads(), samples, self.task.request.seed)
+            if method == "guided-backprop":
+                network = self.network(aim.explained, tuple(self.task.fed.stops))
+                return guided.guided_backpropagation(score.running(network.replacing(guided.GUIDED)), inputs)
+            if method == "grad-cam":
+                found = grad_cam(*self.above(aim.explained, self.layer(aim)), places[0])
+                return replace(found, unit=f"{found.unit}, at {self.layer(aim)}")
+            return gradients.integrated_gradients(
+                score, inputs, absent, difference, score.at_once, self.task.request.steps
+            )
+        score = self.measured(aim.explained)
+        inputs, absent = self.tensors("cpu"), self.absent("cpu")
+        if method == "occlusion":
+            return occlusion(score, inputs, absent, places, score.at_once, self.task.request.window)
+        if method == "rise":
+            return rise(score, inputs, absent, places, samples, score.at_once, self.task.request.seed)
+        return shapley_sampling(
+            score, inputs, absent, places, difference, samples, score.at_once, self.task.request.seed
+        )
+
+    def spreads(self) -> list[float]:
+        """Return the range of each explained tensor: that which the file tells, or that of its values."""
+        found = []
+        for one in self.task.fed.explained:
+            expected = one.expected
+            own = float(np.max(expected.high) - np.min(expected.low)) if expected.bounded else float(np.ptp(one.sample))
+            found.append(own if own > 0 else 1.0)
+        return found
+
+
+def _held(values: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    import torch
+
+    return {name: torch.as_tensor(np.asarray(value)) for name, value in values.items()}

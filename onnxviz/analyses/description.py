@@ -1,0 +1,169 @@
+"""What is known of a model: facts, inputs, outputs, operators and tensors, as one document."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from onnxviz.analyses.opening import opened
+from onnxviz.errors import TargetError
+
+if TYPE_CHECKING:
+    from onnxviz.model.model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """What is known of a model, as a mapping; shown in a notebook as the model is.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    told : dict
+        The document that `inspect --json` prints.
+    """
+
+    model: Model
+    told: dict[str, Any]
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a part of the document: "model", "inputs", "outputs", "operators", "parameters" or "tensors"."""
+        return self.told[key]
+
+    def document(self) -> dict[str, Any]:
+        """Return the description as `inspect --json` prints it."""
+        return self.told
+
+    row = document
+
+    def _repr_html_(self) -> str:
+        """Show the model in a notebook."""
+        from onnxviz.model.notebook import model_html
+
+        return model_html(self.model)
+
+
+def inspect(model: Model | str | os.PathLike[str] | bytes, pattern: str | None = None) -> Description:
+    """Return what is in a model's file, and which tensors can be aimed at.
+
+    Parameters
+    ----------
+    model : Model, path or bytes
+        The model.
+    pattern : str, optional
+        Only tensors whose names fit, as in ``conv*``; by default all.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    ModelError
+        If the file is no valid ONNX model.
+    TargetError
+        If no tensor's name fits the pattern.
+    """
+    model = opened(model)
+    return Description(model, describe(model, pattern))
+
+
+def describe(model: Model, pattern: str | None) -> dict[str, Any]:
+    """Return all that is known of a model, as `inspect --json` prints it; nothing is run but what an assumed range is measured by.
+
+    Raises
+    ------
+    TargetError
+        If no tensor's name fits the pattern.
+    """
+    from onnxviz.analyses.inputs.request import InputRequest
+    from onnxviz.analyses.inputs.settled import settle
+    from onnxviz.model.tensors.support import reach, support
+
+    reached = reach(model)
+    operators: dict[tuple[str, str], dict[str, Any]] = {}
+    for node in model.nodes:
+        key = (node.domain, node.op_type)
+        if key not in operators:
+            found = support(node, model.opsets.get(node.domain, 1))
+            differentiable = found.converted and found.gradient != "zero"
+            operators[key] = {
+                "domain": key[0],
+                "operator": key[1],
+                "count": 0,
+                "differentiable": differentiable,
+                "reason": found.reason,
+            }
+        operators[key]["count"] += 1
+    settled = settle(model, InputRequest())
+    inputs = []
+    for name, info in model.inputs.items():
+        expected = settled.contract(name)
+        span = [list(expected.low), list(expected.high)] if expected.bounded else None
+        entry = {"name": name, "dtype": info.dtype, "shape": _sizes(info.shape), "kind": expected.kind, "range": span}
+        inputs.append(
+            {**entry, "layout": expected.layout, "channels": expected.color, "evidence": list(expected.evidence)}
+        )
+    every = _tensor_rows(model, reached)
+    names = [row["name"] for row in every]
+    if pattern is not None:
+        kept = {name for name in names if name == pattern or fnmatch.fnmatchcase(name, pattern)}
+        if not kept:
+            close = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4)
+            raise TargetError(
+                f"no tensor of {model.name} fits '{pattern}'." + (f" Close: {', '.join(close)}." if close else "")
+            )
+        every = [row for row in every if row["name"] in kept]
+    weights = sum(_product(model.tensors[name].shape) for name in model.constants)
+    original = model.original
+    return {
+        "model": {
+            "path": str(model.path) if model.path else None,
+            "sha256": model.digest,
+            "bytes": model.source.size,
+            "ir_version": original.ir_version,
+            "opsets": {domain or "ai.onnx": version for domain, version in model.opsets.items()},
+            "producer": " ".join(filter(None, (original.producer_name, original.producer_version))),
+            "functions": len(original.functions),
+        },
+        "inputs": inputs,
+        "outputs": [
+            {"name": name, "dtype": info.dtype, "shape": _sizes(info.shape)} for name, info in model.outputs.items()
+        ],
+        "operators": sorted(operators.values(), key=lambda row: (-row["count"], row["operator"])),
+        "parameters": weights,
+        "tensors": every,
+    }
+
+
+def _tensor_rows(model: Model, reached: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for name, info in model.tensors.items():
+        found = reached[name]
+        row = {
+            "name": name,
+            "operator": info.operator,
+            "dtype": info.dtype,
+            "shape": _sizes(info.shape),
+            "units": _units(info),
+        }
+        rows.append({**row, "differentiable": found.differentiable, "reason": found.reason})
+    return rows
+
+
+def _units(info: Any) -> int | None:
+    units = info.units
+    return units if units is None else int(units)
+
+
+def _sizes(shape: tuple[Any, ...] | None) -> list[Any] | None:
+    return None if shape is None else list(shape)
+
+
+def _product(shape: tuple[Any, ...] | None) -> int:
+    size = 1
+    for one in shape or ():
+        size *= int(one) if one else 0
+    return size

@@ -1,0 +1,1 @@
+"""How a data set lies in the space of a tensor."""

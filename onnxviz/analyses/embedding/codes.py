@@ -1,0 +1,92 @@
+"""The codes of samples: what a tensor is on each, as a vector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.errors import DataError
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.inputs.feed import Batch, Feed
+    from onnxviz.analyses.listener import Listener
+    from onnxviz.drawing.pictures import Picture
+    from onnxviz.model.model import Model
+    from onnxviz.target import Target
+
+_THUMBNAIL = 150
+_LARGEST_CODE = 1 << 20
+
+
+class Codes:
+    """The codes of samples, as they come, and small pictures of the samples."""
+
+    def __init__(self, model: Model, feed: Feed, target: Target, flat: bool, pictures: bool) -> None:
+        from onnxviz.drawing.input_drawing import Drawing
+
+        self.model, self.feed, self.target, self.flat = model, feed, target, flat
+        self.identities: list[str] = []
+        self.labels: list[str] = []
+        self.thumbnails: list[Picture] = []
+        self._codes: list[np.ndarray] = []
+        self._drawing = Drawing(feed.contracts[feed.main])
+        self._pictures = pictures and self._drawing.is_picture
+
+    def add(self, batch: Batch, values: np.ndarray) -> None:
+        """Keep the codes of a batch."""
+        codes = self._code(values)
+        if self._codes and codes.shape[1] != self._codes[0].shape[1]:
+            raise DataError(
+                f"{self.target}: samples of different sizes have codes of {self._codes[0].shape[1]} and {codes.shape[1]} numbers; "
+                "leave out `flat`, or settle the input's size with `shapes`"
+            )
+        self._codes.append(codes)
+        self.identities += batch.identities
+        self.labels += batch.labels
+        if self._pictures:
+            self.thumbnails += [_small(self._drawing.draw(sample)) for sample in batch.arrays[self.feed.main]]
+
+    def _code(self, values: np.ndarray) -> np.ndarray:
+        from onnxviz.model.tensors.tensor_axes import tensor_axes
+
+        if self.target.index:
+            self.target.check(values.shape[1:])
+            # A place is kept as an axis of one, so that the axes keep their meanings.
+            index: list[Any] = [slice(None)]
+            index += [slice(one, one + 1 or None) if isinstance(one, int) else one for one in self.target.index]
+            values = values[tuple(index)]
+        values = np.asarray(values, np.float32)
+        axes = tensor_axes(self.model, self.target.tensor, values.ndim - 1)
+        counted = [1 + place for place, axis in enumerate(axes) if axis in ("channel", "feature")]
+        if values.ndim > 2 and not self.flat and counted:
+            values = values.mean(axis=tuple(axis for axis in range(1, values.ndim) if axis not in counted))
+        codes: np.ndarray = values.reshape(len(values), -1)
+        if codes.shape[1] > _LARGEST_CODE:
+            raise DataError(
+                f"{self.target}: a code has {codes.shape[1]:,} numbers, more than is shown; leave out `flat`"
+            )
+        return codes
+
+    def matrix(self, listener: Listener) -> np.ndarray:
+        """Return all codes, (sample, feature); those that are not finite are left out, with their samples."""
+        codes = np.concatenate(self._codes)
+        finite = np.isfinite(codes).all(axis=1)
+        if not finite.all():
+            listener.note(f"{int((~finite).sum())} samples have codes that are not finite and are left out")
+            kept = np.flatnonzero(finite)
+            self.identities = [self.identities[place] for place in kept]
+            self.labels = [self.labels[place] for place in kept]
+            self.thumbnails = [self.thumbnails[place] for place in kept] if self.thumbnails else []
+        found: np.ndarray = codes[finite]
+        return found
+
+
+def _small(picture: Picture) -> Picture:
+    from PIL import Image
+
+    if max(picture.shape[:2]) <= _THUMBNAIL:
+        return picture
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    image.thumbnail((_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS)
+    return np.asarray(image)

@@ -1,0 +1,198 @@
+"""`embed`: how a data set lies in the space of a tensor, on a plane."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.analyses.embedding.request import EmbeddingRequest
+from onnxviz.analyses.keywords import requested
+from onnxviz.analyses.listener import SILENT, Listener
+from onnxviz.analyses.opening import opened
+from onnxviz.analyses.output import Output
+from onnxviz.errors import UsageError
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.embedding.codes import Codes
+    from onnxviz.analyses.embedding.embedding import Embedding
+    from onnxviz.analyses.inputs.feed import DataSource, Feed, Tally
+    from onnxviz.methods.samples.plane import Plane
+    from onnxviz.model.model import Model
+    from onnxviz.target import Target
+
+
+def embed(
+    model: Model | str | os.PathLike[str] | bytes,
+    data: DataSource,
+    target: str,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    listener: Listener = SILENT,
+    request: EmbeddingRequest | None = None,
+    **keywords: Any,
+) -> Embedding:
+    """Show how the samples of a data set lie in the space of a tensor.
+
+    Parameters
+    ----------
+    model : Model, path or bytes
+        The model.
+    data : path, array, or mapping of arrays
+        A folder of pictures or sounds, an array, an archive or a table.
+    target : str
+        The tensor whose codes are shown, or a part of it: ``features``, ``relu3[0:16]``.
+    output, overwrite, resume
+        As `Output` has them: a folder for the map, its table and the codes.
+    listener : Listener
+        Told of notes and progress.
+    request : EmbeddingRequest, optional
+        A ready-made request, in place of keywords.
+    **keywords
+        Fields of `EmbeddingRequest`, `DataRequest` and `InputRequest`: method, flat, most, no_thumbnails, seed, input_name, label,
+        strict, held, dims, shapes, value_range, mean, std, layout, channels.
+
+    Raises
+    ------
+    UsageError, DataError, ModelError, EvaluationError
+        If the request does not fit the model, or no sample can be read.
+    """
+    if request is None:
+        request = requested(EmbeddingRequest, {**keywords, "targets": (target,)})
+    return lay_out(model, data, request, Output(output, overwrite, resume), listener)
+
+
+def lay_out(
+    model: Model | str | os.PathLike[str] | bytes,
+    data: DataSource,
+    request: EmbeddingRequest,
+    output: Output,
+    listener: Listener,
+) -> Embedding:
+    """Compute the codes of samples, lay them out, and write what was asked for."""
+    from onnxviz.analyses.embedding.embedding import Embedding
+    from onnxviz.analyses.inputs.feed import Tally, prepare_feed
+    from onnxviz.methods.samples.plane import project
+
+    began = time.monotonic()
+    model = opened(model)
+    target = _target(model, request.targets)
+    method = _method(listener, request.method)
+    feed = prepare_feed(listener, model, request.reading, (data,))
+    source = os.fspath(data) if isinstance(data, str | os.PathLike) else "array"
+    settings = {"verb": "embed", "model": model.digest, "data": source, "target": str(target), "method": method}
+    with output.opened(listener, settings) as folder:
+        tally = Tally()
+        pictures = not request.no_thumbnails and (folder is not None or output.path is None)
+        work, total = _computed(listener, feed, data, target, request, tally, pictures)
+        codes = work.matrix(listener)
+        listener.note(f"{method} of {len(codes)} codes of {codes.shape[1]} numbers")
+        plane = project(codes, method, request.seed)
+        told = {
+            "model": {"path": str(model.path), "sha256": model.digest},
+            "data": source,
+            "target": str(target),
+            "samples": len(codes),
+            "of": total,
+            "skipped": [{"id": identity, "message": said} for identity, said in tally.problems],
+            **_figures(work, codes, plane, request.seed),
+            "seconds": round(time.monotonic() - began, 3),
+        }
+        identities, labels = tuple(work.identities), tuple(work.labels)
+        found = Embedding(model, told, codes, plane, identities, labels, tuple(work.thumbnails))
+        if folder is not None:
+            found = found.placed(folder.path)
+            found.save(folder.partial)
+    return found
+
+
+def _computed(
+    listener: Listener,
+    feed: Feed,
+    data: DataSource,
+    target: Target,
+    request: EmbeddingRequest,
+    tally: Tally,
+    pictures: bool,
+) -> tuple[Codes, int]:
+    """Compute the codes of the samples; return them, and how many samples there are."""
+    from onnxviz.analyses.embedding.codes import Codes
+    from onnxviz.analyses.inputs.forward import Forward
+
+    forward = Forward(feed, [target.tensor])
+    samples = feed.open(data)
+    wanted, total = _chosen(samples, request.most, request.seed)
+    if wanted is not None:
+        listener.note(f"{len(wanted)} of {total} samples shown, drawn by `seed` {request.seed}; `most` takes more")
+    work = Codes(feed.model, feed, target, request.flat, pictures)
+    batches = feed.batches(samples, forward.at_once, tally, wanted=wanted)
+    with listener.progress("samples", len(wanted or ()) or total) as told, closing(batches):
+        for batch in batches:
+            work.add(batch, forward(batch.arrays)[target.tensor])
+            told(len(work.identities), "")
+    feed.close(tally, len(work.identities))
+    return work, total
+
+
+def _figures(work: Codes, codes: np.ndarray, plane: Plane, seed: int) -> dict[str, Any]:
+    """Return what is told of the plane and its points."""
+    from onnxviz.methods.samples.plane import agreement
+
+    labels = np.asarray(work.labels)
+    classes = sorted(set(work.labels) - {""})
+    return {
+        "features": codes.shape[1],
+        "method": plane.method,
+        "seed": seed,
+        "explained": list(plane.explained),
+        "neighbors_kept": plane.kept,
+        "classes": classes,
+        "neighbor_agreement": agreement(codes, labels) if len(classes) > 1 else None,
+        "points": [
+            {"id": identity, "x": float(x), "y": float(y), "label": label}
+            for identity, (x, y), label in zip(work.identities, plane.points, work.labels, strict=True)
+        ],
+    }
+
+
+def _target(model: Model, texts: Sequence[str]) -> Target:
+    from onnxviz.model.graph.zipped import unzipped
+    from onnxviz.target import EACH, Target
+
+    if len(texts) > 1:
+        raise UsageError("embed shows one tensor: give one target")
+    target = Target.parse(texts[0], model.tensors)
+    target = unzipped(model, target) or target
+    info = model.require(target.tensor, texts[0])
+    if info.container != "tensor":
+        raise UsageError(f"{texts[0]}: {target.tensor} is a {info.container}, not a tensor")
+    return Target(target.tensor, tuple(slice(None) if entry is EACH else entry for entry in target.index))
+
+
+def _method(listener: Listener, chosen: str | None) -> Any:
+    from onnxviz.methods.samples.plane import available
+
+    if chosen is not None:
+        if not available(chosen):
+            package = {"tsne": "scikit-learn", "umap": "umap-learn"}[chosen]
+            raise UsageError(f"`method` {chosen} needs {package}: pip install {package}, or take `method` pca")
+        return chosen
+    if available("tsne"):
+        return "tsne"
+    listener.note("principal components: t-SNE needs scikit-learn (pip install 'onnxviz[embed]')")
+    return "pca"
+
+
+def _chosen(data: Any, most: int, seed: int) -> tuple[frozenset[str] | None, int]:
+    """Draw samples where there are too many; return their identities, or None for all, and how many there are."""
+    names = [identity for piece in data.pieces() for identity in piece.identities]
+    if len(names) <= most:
+        return None, len(names)
+    picked = np.random.default_rng(seed).choice(len(names), most, replace=False)
+    return frozenset(names[place] for place in picked), len(names)

@@ -1,0 +1,1 @@
+"""Which samples of a data set drive a target most, and least."""

@@ -1,0 +1,263 @@
+"""The sheets of `examples`: of each target the samples that drive it most, a spread, and those that drive it least."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.inputs.feed import DataSource, Feed
+    from onnxviz.drawing.input_drawing import Drawing
+    from onnxviz.drawing.pictures import Picture
+    from onnxviz.drawing.sheet import Tile
+
+LISTS = ("highest", "spread", "lowest")
+_ROOM = 256 << 20
+"""Bytes of samples that are held while sheets are drawn."""
+_PATCH = 0.5
+"""Of the input's area: patches that are smaller are also shown by themselves."""
+_NAMED = 40
+_HEAD = "all samples"
+
+
+@dataclass(eq=False)
+class Sheets:
+    """Draws targets' sheets, reading the samples again that they show.
+
+    Attributes
+    ----------
+    feed : Feed
+        Reads samples.
+    drawing : Drawing
+        How they are drawn.
+    source : path or arrays
+        The data set.
+    synthetic : dict of str to (Path, str)
+        The picture of `maximize` and its score, by target.
+    highest : bool
+        Whether maxima rank, and not means.
+    columns : tuple of str
+        The names of a table's columns, where the model names no features.
+    """
+
+    feed: Feed
+    drawing: Drawing
+    source: DataSource
+    synthetic: dict[str, tuple[Path, str]] = field(default_factory=dict)
+    highest: bool = False
+    columns: tuple[str, ...] = ()
+
+    def groups(self, rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        """Divide targets so that the samples of each group fit into memory."""
+        sizes = [size or 512 for size in self.feed.shapes[self.feed.main]]
+        most = max(1, _ROOM // (4 * int(np.prod(sizes))))
+        groups: list[list[dict[str, Any]]] = []
+        held: set[str] = set()
+        for row in rows:
+            shown = {one["id"] for name in LISTS for one in row[name]}
+            if not groups or len(held | shown) > most:
+                groups.append([])
+                held = set()
+            groups[-1].append(row)
+            held |= shown
+        return groups
+
+    def samples(self, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+        """Read what some targets' sheets show, in the model's own units and without a batch."""
+        from onnxviz.analyses.inputs.feed import Tally
+
+        wanted = {one["id"] for row in rows for name in LISTS for one in row[name]}
+        found = {}
+        data = self.feed.open(self.source)
+        for batch in self.feed.batches(data, 16, Tally(), wanted=wanted):
+            for identity, sample in zip(batch.identities, batch.arrays[self.feed.main], strict=True):
+                found[identity] = np.array(sample)
+        self.columns = data.columns
+        return found
+
+    def draw(self, row: dict[str, Any], samples: dict[str, np.ndarray]) -> Picture | None:
+        """Draw one target's sheet; None where there is nothing to be seen."""
+        sections = _distinct(row)
+        if not any(sections.values()):
+            return None
+        title = row["target"] + (f"  ({row['label']})" if row["label"] else "")
+        known = row["statistics"]
+        ranked = "; ranked by maxima" if self.highest and row["highest"] and row["highest"][0]["position"] else ""
+        subtitle = (
+            f"{known['count']} samples of {_source_name(self.source)}: {_figures(known)}{ranked}; by ONNX Runtime"
+        )
+        if self.drawing.expected.kind not in ("image", "signal"):
+            return self._table(sections, samples, title, subtitle)
+        return self._contact(row, sections, samples, title, subtitle)
+
+    @property
+    def _has_frames(self) -> bool:
+        """Whether a pixel of a sample's picture is a position of the input."""
+        expected = self.drawing.expected
+        return not self.drawing.is_picture or (expected.color is not None and expected.bounded)
+
+    def _contact(
+        self,
+        row: dict[str, Any],
+        sections: dict[str, list[dict[str, Any]]],
+        samples: dict[str, np.ndarray],
+        title: str,
+        subtitle: str,
+    ) -> Picture:
+        from onnxviz.drawing.sheet import Sheet, Tile
+        from onnxviz.drawing.thumbnails import histogram
+
+        known = row["statistics"]
+        marks = [one["score"] for shown in sections.values() for one in shown]
+        tiles = []
+        # Sounds in one scale: silence shall look like it.
+        loudest = max(
+            (
+                float(np.abs(samples[one["id"]]).max())
+                for shown in sections.values()
+                for one in shown
+                if one["id"] in samples
+            ),
+            default=1.0,
+        )
+        made = self._synthetic(row["target"])
+        if made is not None:
+            tiles.append(made)
+        if known["count"]:
+            picture = histogram(known["histogram"], known["min"], known["max"], marks)
+            tiles.append(Tile(picture, "scores", "red: those shown", _HEAD, False))
+        for name, shown in sections.items():
+            present = [one for one in shown if one["id"] in samples]
+            tiles += [self._tile(one, samples[one["id"]], name, loudest) for one in present]
+            if name == "highest" and self.drawing.is_picture:
+                tiles += [patch for one in present if (patch := self._patch(one, samples[one["id"]])) is not None]
+        framed = self._has_frames and any(one["window"] for one in row["highest"])
+        note = "Marked: what the unit sees at its maximum, its receptive field." if framed else ""
+        return Sheet(tiles, title, subtitle, note).draw()
+
+    def _tile(self, one: dict[str, Any], sample: np.ndarray, section: str, loudest: float) -> Tile:
+        from onnxviz.drawing.sheet import Tile
+        from onnxviz.drawing.thumbnails import framed, wave
+
+        # A score of exactly 0 is a map of zeros after a ReLU: its maximum is anywhere.
+        window = [slice(*edges) for edges in one["window"]] if one["window"] and one["score"] else None
+        if not self.drawing.is_picture:
+            lines = np.atleast_2d(sample.reshape(-1, sample.shape[-1]))
+            picture = wave(lines, loudest, window[0] if window else None)
+        else:
+            picture = self.drawing.draw(sample)
+            known = self._has_frames and window is not None and len(window) == 2 and _share(window, picture) < 1
+            picture = framed(picture, *(window if known and window else ()))
+        detail = f"{one['score']:.4g}" + (f"  {one['label']}" if one["label"] else "")
+        return Tile(picture, one["id"], detail, section)
+
+    def _patch(self, one: dict[str, Any], sample: np.ndarray) -> Tile | None:
+        from onnxviz.drawing.sheet import Tile
+
+        if not one["window"] or not one["score"] or len(one["window"]) != 2 or not self._has_frames:
+            return None
+        rows, columns = (slice(*edges) for edges in one["window"])
+        picture = self.drawing.draw(sample)
+        patch = picture[rows, columns]
+        if not patch.size or _share([rows, columns], picture) >= _PATCH:
+            return None
+        return Tile(
+            patch, one["id"], f"at {', '.join(map(str, one['position'][-2:]))}", "the patches where the unit is highest"
+        )
+
+    def _synthetic(self, target: str) -> Tile | None:
+        from onnxviz.drawing.sheet import Tile
+        from onnxviz.formats.image_files import read_image
+
+        if target not in self.synthetic:
+            return None
+        path, score = self.synthetic[target]
+        picture, _, _ = read_image(path)
+        return Tile(np.asarray(picture[:, :, :3], np.uint8), "synthetic (maximize)", score, _HEAD, False)
+
+    def _table(
+        self, sections: dict[str, list[dict[str, Any]]], samples: dict[str, np.ndarray], title: str, subtitle: str
+    ) -> Picture | None:
+        """Draw rows as columns of a map: each feature in deviations from its mean over the rows shown."""
+        from onnxviz.drawing.heat_map import Plane, heat_map
+
+        order = [one for name in LISTS for one in (sections[name][::-1] if name == "lowest" else sections[name])]
+        present = [one for one in order if one["id"] in samples]
+        shapes = {samples[one["id"]].shape for one in present}
+        if len(present) < 2 or len(shapes) > 1:
+            return None
+        values = np.stack([np.asarray(samples[one["id"]], np.float64).reshape(-1) for one in present], axis=1)
+        if len(values) > 4096:
+            return None
+        spread = values.std(axis=1, keepdims=True)
+        scaled = (values - values.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+        known = (self.drawing.names, self.columns, tuple(f"[{feature}]" for feature in range(len(values))))
+        names = next(names for names in known if len(names) == len(values))
+        counts = ", ".join(f"{len(sections[name])} {name}" for name in LISTS if sections[name])
+        plane = Plane(
+            scaled,
+            "feature",
+            f"rows of the table and their scores, from the highest to the lowest: {counts}",
+            row_names=names if len(names) <= _NAMED else (),
+            column_names=[f"#{one['id'].rpartition('#')[2]}: {one['score']:.3g}" for one in present],
+            scale="diverging",
+            limits=(-2.5, 2.5),
+            label="deviations from the mean",
+        )
+        return heat_map(plane, title, subtitle)
+
+
+def _distinct(row: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Show no sample twice: in a small data set the lowest are among the highest."""
+    shown: set[str] = set()
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for name in ("highest", "lowest", "spread"):
+        sections[name] = [one for one in row[name] if one["id"] not in shown]
+        shown |= {one["id"] for one in sections[name]}
+    return {name: sections[name] for name in LISTS}
+
+
+def _share(window: list[slice], picture: Picture) -> float:
+    return float(np.prod([edges.stop - edges.start for edges in window]) / (picture.shape[0] * picture.shape[1]))
+
+
+def _figures(known: dict[str, Any]) -> str:
+    if not known["count"]:
+        return "no finite score"
+    said = f"mean {known['mean']:.4g}, {known['min']:.4g} to {known['max']:.4g}"
+    return said + (f", {known['zeros']:.0%} exactly 0" if known["zeros"] else "")
+
+
+def synthetic_pictures(folder: Path) -> dict[str, tuple[Path, str]]:
+    """Find the pictures in a result folder of `maximize`, with their scores, by target.
+
+    Raises
+    ------
+    UsageError
+        The folder holds no such result.
+    """
+    from onnxviz.errors import DataError, UsageError
+    from onnxviz.formats.json_documents import read_json
+
+    try:
+        document = read_json(folder / "result.json")
+        runs = document["runs"]
+        found = {}
+        for run in runs:
+            for file in run["files"]:
+                path = folder / Path(file).parent.name / Path(file).name
+                if path.name == "picture.png" and path.exists():
+                    found[str(run["target"])] = (path, f"{run['ort_score']:.4g}")
+    except (DataError, KeyError, TypeError, ValueError):
+        raise UsageError(f"`synthetic` {folder}: holds no result of onnxviz maximize") from None
+    if not found:
+        raise UsageError(f"`synthetic` {folder}: holds no picture of a target by onnxviz maximize")
+    return found
+
+
+def _source_name(source: DataSource) -> str:
+    return Path(source).name if isinstance(source, str | os.PathLike) else "the array"

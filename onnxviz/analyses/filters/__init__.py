@@ -1,0 +1,1 @@
+"""The kernels of a first layer, read straight from the file."""

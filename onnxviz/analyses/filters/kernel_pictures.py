@@ -1,0 +1,59 @@
+"""How a first layer's kernels are looked at: the input that they see, its colors, and the scale that each is drawn in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
+    from onnxviz.drawing.pictures import Picture
+    from onnxviz.model.expectations.first_layer import FirstLayer
+
+Colors = Literal["rgb", "bgr", "gray"]
+
+_FAINT = 0.02
+"""A kernel is drawn in its own scale, but not larger than this share of the strongest: what is nearly nothing looks so."""
+
+
+def kernel_scale(kernel: np.ndarray, largest: float) -> float:
+    """Return the magnitude that a kernel is drawn in full color at; `largest` is that of the whole layer."""
+    return max(float(np.abs(kernel).max(initial=0.0)), _FAINT * largest)
+
+
+def seen_by(model: Any, found: FirstLayer) -> str | None:
+    """Return the input that the layer reads, if it is the first on the way from one."""
+    from onnxviz.errors import OnnxvizError
+    from onnxviz.model.expectations.first_layer import first_layer
+
+    for name in model.inputs:
+        try:
+            if first_layer(model, name).weight == found.weight:
+                return str(name)
+        except OnnxvizError:
+            continue
+    return None
+
+
+def kernel_colors(found: FirstLayer, expected: InputContract | None) -> Colors | None:
+    """Return what the channels of kernels are as colors: "rgb", "bgr", "gray", or None where they are none."""
+    if expected is None or found.kernels.ndim != 4 or found.groups > 1:
+        return None
+    if found.kernels.shape[1] == 3 and expected.color in ("rgb", "bgr"):
+        return "rgb" if expected.color == "rgb" else "bgr"
+    return "gray" if found.kernels.shape[1] == 1 and expected.color == "gray" else None
+
+
+def matrix_picture(model: Any, found: FirstLayer, title: str = "", subtitle: str = "") -> Picture:
+    """Draw a matrix as a heat map, a row for each unit; features with names stand as rows, where a name is read."""
+    from onnxviz.drawing.heat_map import Plane, heat_map
+    from onnxviz.model.graph.labels import feature_names
+
+    units, features = found.kernels.shape
+    names = feature_names(model.original)
+    plane = Plane(found.kernels, "unit", "feature", scale="diverging", label="weight")
+    if len(names) == features and features <= 40 < 10 * units:
+        plane = replace(plane, values=found.kernels.T, rows="feature", columns="unit", row_names=names)
+    return heat_map(plane, title, subtitle)

@@ -1,0 +1,357 @@
+"""What a person knows of a vector's features: names, bounds, real data, values to keep."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxviz.errors import DataError, UsageError
+from onnxviz.wording import quoted
+
+Names = str | os.PathLike[str] | Sequence[str]
+"""A file of names, or the names."""
+
+Rows = str | os.PathLike[str] | np.ndarray
+"""A table or array file, or its rows."""
+
+Kept = Mapping[str, Any] | Sequence[tuple[str, Any]]
+"""From a feature's (or a position's) name or number to the value that it keeps."""
+
+_LABELS = ("label", "labels", "target", "class", "species", "outcome", "y")
+"""Names that a column of answers often bears."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Of each feature, as far as it is known.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Empty where unknown.
+    low, high, mean, scale : (feature,) ndarray or None
+        In the model's own units.
+    rows : (row, feature) ndarray or None
+        The real samples.
+    whole : (feature,) bool ndarray or None
+        Which features are whole numbers in all of the data.
+    groups : tuple of tuple of int
+        One-hot groups, by their features' numbers.
+    kept : mapping of int to float
+        Features that stay at a value.
+    notes : tuple of str
+        What a person should know about how all this was found.
+    """
+
+    names: tuple[str, ...] = ()
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    mean: np.ndarray | None = None
+    scale: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    whole: np.ndarray | None = None
+    groups: tuple[tuple[int, ...], ...] = ()
+    kept: dict[int, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def name(self, feature: int) -> str:
+        """Return a feature's name, or its number in brackets."""
+        return self.names[feature] if self.names else f"[{feature}]"
+
+    def shown_names(self, count: int) -> tuple[str, ...]:
+        """Return a chart's names, which say what is kept; none where numbers do."""
+        if not self.kept:
+            return self.names
+        return tuple(
+            f"{self.name(feature)} (kept)" if feature in self.kept else self.name(feature) for feature in range(count)
+        )
+
+
+def read_features(
+    count: int,
+    known: tuple[str, ...],
+    bounds: str | os.PathLike[str] | Sequence[float] | np.ndarray | None,
+    names: Names | None,
+    data: Rows | None,
+    kept: Kept = (),
+) -> Features:
+    """Read `bounds`, `names`, `data` and `kept`.
+
+    Parameters
+    ----------
+    count : int
+        How many features the input has.
+    known : tuple of str
+        The names that the model gives.
+    bounds : str, (low, high), (feature, 2) array or path, optional
+        "LO,HI" or two numbers for all features, or a table of two columns with a row for each.
+    names : path or sequence of str, optional
+        The names, or a file with a name in each line, or as JSON.
+    data : path or (sample, feature) array, optional
+        A table or array of real samples: its columns' range, mean and standard deviation count, and what they hold.
+        Columns are matched by name where both sides have names, else by order.
+    kept : mapping or pairs
+        Features' names or numbers, and the values that they keep.
+
+    Raises
+    ------
+    UsageError
+        If `bounds` or `kept` cannot be read, or a file does not exist.
+    DataError
+        If a file cannot be read or has another number of features.
+    """
+    found = Features(known if len(known) == count else ())
+    if names is not None:
+        found = replace(found, names=_read_names(names, count))
+    if data is not None:
+        found = _with_data(found, count, data, bounded=bounds is not None)
+    if bounds is not None:
+        low, high = _read_bounds(bounds, count)
+        for group in found.groups:  # a code is 0 or 1, whatever holds for the others
+            low[list(group)], high[list(group)] = 0.0, 1.0
+        found = replace(found, low=low, high=high)
+    return _with_kept(found, count, kept) if kept else found
+
+
+def read_rows(path: Rows, labels: tuple[str, ...], count: int) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
+    """Read samples of a vector, a row for each; columns are matched by name where both sides have names, else by order.
+
+    Parameters
+    ----------
+    path : path or (sample, feature) array
+        A table or an array.
+    labels : tuple of str
+        The features' names; empty where unknown.
+    count : int
+        How many features there are.
+
+    Returns
+    -------
+    table : (sample, feature) float64 ndarray
+    names : tuple of str
+        Of the columns that were taken; empty where the file has none.
+    notes : tuple of str
+        What a person should know of how they were chosen.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    DataError
+        If it cannot be read or has another number of features.
+    """
+    table, columns, left_out = _read_rows(path)
+    source = "rows" if isinstance(path, np.ndarray) else f"{path}"
+    notes = [f"`data` {source}: the columns {_listed(left_out)} hold text and are left out"] if left_out else []
+    chosen, how = _match(table, columns, labels, count, source)
+    notes.append(f"`data` {source}: {len(table)} rows, {how}")
+    return table[:, chosen], tuple(columns[place] for place in chosen) if columns else (), tuple(notes)
+
+
+def _with_data(found: Features, count: int, path: Rows, bounded: bool) -> Features:
+    from onnxviz.formats.column_kinds import ColumnKinds
+
+    table, columns, said = read_rows(path, found.names, count)
+    if len(table) < 2:
+        raise DataError("`data`: it has one row; ranges and deviations want two or more")
+    notes = list(said)
+    kinds = ColumnKinds.of(table)
+    found = replace(
+        found,
+        names=found.names or columns,
+        low=table.min(0),
+        high=table.max(0),
+        mean=table.mean(0),
+        scale=table.std(0),
+        rows=table,
+        whole=kinds.whole,
+        groups=kinds.groups,
+    )
+    if kinds.whole.any():
+        notes.append(f"whole numbers in every row, and so in what is found: {_named(found, kinds.whole.nonzero()[0])}")
+    if kinds.groups:
+        told = "; ".join(_named(found, group) for group in kinds.groups[:4]) + ("; …" if len(kinds.groups) > 4 else "")
+        notes.append(f"one-hot, so that exactly one of each group is set: {told}")
+    if kinds.constant.any() and not bounded:
+        notes.append(f"the same in every row, and so kept: {_named(found, kinds.constant.nonzero()[0])}")
+    return replace(found, notes=tuple(notes))
+
+
+def _with_kept(found: Features, count: int, kept: Kept) -> Features:
+    values: dict[int, float] = {}
+    for name, text in pairs(kept):
+        place = _place(found, count, str(name))
+        try:
+            value = float(text)
+        except (TypeError, ValueError):
+            raise UsageError(f"`kept` {name}={text}: write a number after the =") from None
+        if not np.isfinite(value):
+            raise UsageError(f"`kept` {name}={text}: the value must be a finite number")
+        if values.setdefault(place, value) != value:
+            raise UsageError(f"`kept` {name}={text}: it is kept at {values[place]:g} as well; give it once")
+    groups = []
+    for group in found.groups:
+        given = [values[place] for place in group if place in values]
+        free = tuple(place for place in group if place not in values)
+        if any(value not in (0, 1) for value in given) or sum(given) > 1 or (not free and sum(given) != 1):
+            raise UsageError(
+                f"`kept`: {_named(found, group)} are a one-hot group: keep one of them at 1, or some of them at 0"
+            )
+        if sum(given) == 1 or len(free) == 1:
+            # Settled: what is left of the group follows from what is kept.
+            values |= dict.fromkeys(free, 1.0 - sum(given))
+        elif free:
+            groups.append(free)
+    whole = None
+    if found.whole is not None:
+        whole = found.whole.copy()
+        whole[list(values)] = False
+    told = ", ".join(f"{found.name(place)} = {value:g}" for place, value in sorted(values.items())[:8])
+    notes = (*found.notes, f"kept: {told}" + (", …" if len(values) > 8 else ""))
+    return replace(found, whole=whole, groups=tuple(groups), kept=values, notes=notes)
+
+
+def pairs(kept: Kept) -> list[tuple[str, Any]]:
+    """Return what is kept as pairs of a name and a value."""
+    return list(kept.items()) if isinstance(kept, Mapping) else list(kept)
+
+
+def _place(found: Features, count: int, name: str) -> int:
+    if found.names.count(name) == 1:
+        return found.names.index(name)
+    if name in found.names:
+        raise UsageError(f"`kept` {name}: {found.names.count(name)} features have this name; give the number of one")
+    digits = name.removeprefix("[").removesuffix("]")
+    if digits.isdecimal() and int(digits) < count:
+        return int(digits)
+    listed = f"; they are {_listed(found.names)}" if found.names else ""
+    raise UsageError(f"`kept` {name}: no feature of that name, and no number from 0 to {count - 1}{listed}")
+
+
+def _named(found: Features, places: np.ndarray | tuple[int, ...]) -> str:
+    return _listed(tuple(found.name(int(place)) for place in places))
+
+
+def _listed(names: tuple[str, ...], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _read_names(names: Names, count: int) -> tuple[str, ...]:
+    from onnxviz.model.graph.labels import parse_names
+
+    if not isinstance(names, str | os.PathLike):
+        if len(names) != count:
+            raise DataError(f"`names`: {len(names)} names, and the input has {count} features")
+        return tuple(map(str, names))
+    path = Path(names)
+    if not path.exists():
+        raise UsageError(f"`names` {path}: no such file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"`names` {path}: cannot be read as text ({error})") from None
+    found = parse_names(text) or tuple(line.strip() for line in text.splitlines() if line.strip())
+    if len(found) != count:
+        raise DataError(f"`names` {path}: it has {len(found)} names, the input {count} features")
+    return found
+
+
+def _read_rows(source: Rows) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
+    """Return rows of numbers, the columns' names, and the names of columns that hold none."""
+    from onnxviz.formats.parquet_tables import read_parquet
+    from onnxviz.formats.tables import read_numeric_columns
+
+    if isinstance(source, np.ndarray):
+        return (*_plain_rows(source, "rows"), ())
+    path = Path(source)
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv", ".parquet"):
+        if not path.exists():
+            raise UsageError(f"`data` {path}: no such file")
+        return read_parquet(path) if suffix == ".parquet" else read_numeric_columns(path)
+    return (*_read_table(path), ())
+
+
+def _read_table(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    from onnxviz.formats.samples import read_sample
+
+    sample = read_sample(path)
+    return _plain_rows(sample.array, str(path))[0], sample.names
+
+
+def _plain_rows(array: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    rows = np.asarray(array, np.float64)
+    if rows.ndim < 2:
+        raise DataError(f"`data` {source}: it has {rows.ndim} axes; rows of samples are wanted")
+    return rows.reshape(len(rows), -1), ()
+
+
+def _match(
+    table: np.ndarray, columns: tuple[str, ...], labels: tuple[str, ...], count: int, path: str
+) -> tuple[list[int], str]:
+    """Return which column each feature is, and in words how that was told."""
+    if labels and columns and len(set(labels)) == count:
+        missing = [label for label in labels if label not in columns]
+        if not missing:
+            rest = tuple(name for name in columns if name not in labels)
+            return [columns.index(label) for label in labels], "columns matched by name" + (
+                f"; not a feature: {_listed(rest)}" if rest else ""
+            )
+        if len(missing) < count:
+            raise DataError(
+                f"`data` {path}: {count - len(missing)} of the {count} features are columns of it, and {_listed(tuple(missing))} "
+                "are not; rename the columns, or give `names` in the columns' order"
+            )
+    if table.shape[1] == count:
+        said = ", since no column bears a feature's name" if labels and columns else ""
+        return list(range(count)), f"columns taken in their order{said}"
+    kept = [place for place in range(table.shape[1]) if not _is_index(table, columns, place)]
+    if len(kept) == count + 1 and columns:
+        kept = [place for place in kept if columns[place].strip().lower() not in _LABELS]
+    if len(kept) == count:
+        rest = tuple(columns[place] for place in range(table.shape[1]) if place not in kept)
+        return kept, f"columns taken in their order; not a feature: {_listed(rest)}"
+    hint = "; leave out the columns that are no features, or give `names`" if table.shape[1] > count else ""
+    listed = f" ({_listed(tuple(quoted(name) for name in columns), 4)})" if columns else ""
+    raise DataError(f"`data` {path}: it has {table.shape[1]} columns{listed}, the input {count} features{hint}")
+
+
+def _is_index(table: np.ndarray, columns: tuple[str, ...], place: int) -> bool:
+    """Tell whether a first column without a name counts the rows, as pandas writes it."""
+    unnamed = place == 0 and bool(columns) and columns[0].lower() in ("column 1", "unnamed: 0", "index")
+    return unnamed and bool(np.array_equal(table[:, 0], np.arange(len(table))))
+
+
+def _read_bounds(
+    bounds: str | os.PathLike[str] | Sequence[float] | np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(bounds, str | os.PathLike):
+        text = os.fspath(bounds)
+        try:
+            table = np.asarray([float(part) for part in text.split(",")])
+        except ValueError:
+            table = np.empty(0)
+        if table.shape != (2,):
+            if not Path(text).exists():
+                raise UsageError(f"`bounds` {text}: neither two numbers (LO,HI) nor a file that exists")
+            table, _ = _read_table(Path(text))
+    else:
+        table = np.asarray(bounds, np.float64)
+        text = ",".join(map(str, table.tolist())) if table.ndim == 1 else "table"
+    if table.shape == (2,):
+        if not table[0] < table[1]:
+            raise UsageError(f"`bounds` {text}: the smaller number comes first")
+        return np.full(count, table[0]), np.full(count, table[1])
+    if table.shape != (count, 2):
+        raise DataError(
+            f"`bounds` {text}: it is {table.shape[0]}x{table.shape[1]}; a row for each of the {count} features, low and high, is wanted"
+        )
+    if not (table[:, 0] <= table[:, 1]).all():
+        row = int(np.argmax(table[:, 0] > table[:, 1]))
+        raise DataError(f"`bounds` {text}: in row {row + 1} the low end lies above the high end")
+    return table[:, 0].copy(), table[:, 1].copy()

@@ -1,0 +1,405 @@
+"""A data set brought to a model's inputs, batch by batch, for every verb that looks at real samples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxviz.analyses.inputs.fitting import fit_rows, fit_sample, steps
+from onnxviz.analyses.inputs.request import DataRequest
+from onnxviz.analyses.inputs.settled import Settled, settle
+from onnxviz.analyses.listener import Listener
+from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.array_files import map_npy
+from onnxviz.formats.data_set import PICTURES, fits
+from onnxviz.formats.sample_address import SampleAddress
+from onnxviz.wording import shape_text
+
+if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
+    from onnxviz.formats.column_matching import Slot
+    from onnxviz.formats.data_blocks import Block, Known, Piece
+    from onnxviz.formats.data_set import DataSet
+    from onnxviz.formats.data_shards import Source
+    from onnxviz.model.model import Model
+
+DataSource = str | os.PathLike[str] | np.ndarray | Mapping[str, np.ndarray]
+"""A file, a folder, or samples in memory: an array, or one for each input."""
+
+_SHOWN = 5
+_LOOKED_AT = 64
+"""Files of a folder that tell what kind of data it holds."""
+_AHEAD = 4
+"""Pieces that wait beside those that are being read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples in the model's own units.
+
+    Attributes
+    ----------
+    identities, stamps, labels : tuple of str
+        As `onnxviz.formats.data_blocks.Block` has them.
+    arrays : dict of str to (sample, *shape) ndarray
+        By input.
+    rates : int or None
+        Of sound, in samples per second.
+    """
+
+    identities: tuple[str, ...]
+    stamps: tuple[str, ...]
+    labels: tuple[str, ...]
+    arrays: dict[str, np.ndarray]
+    rate: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.identities)
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Return some of the samples."""
+        arrays = {name: array[start:stop] for name, array in self.arrays.items()}
+        return Batch(self.identities[start:stop], self.stamps[start:stop], self.labels[start:stop], arrays, self.rate)
+
+
+@dataclass
+class Tally:
+    """What became of the samples.
+
+    Attributes
+    ----------
+    problems : list of (str, str)
+        Identity and sentence of each sample that was passed over.
+    unchanged : int
+        How many were known from an earlier pass.
+    """
+
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    unchanged: int = 0
+
+
+@dataclass(eq=False)
+class Feed:
+    """What a model takes, and how samples are brought to it.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    contracts : dict of str to InputContract
+        Of the inputs that the data feeds, in the model's order.
+    shapes : dict of str to tuple of (int or None)
+        Of one sample of each of them.
+    held : dict of str to ndarray
+        All other inputs, with their batch.
+    """
+
+    listener: Listener
+    model: Model
+    contracts: dict[str, InputContract]
+    shapes: dict[str, tuple[int | None, ...]]
+    held: dict[str, np.ndarray]
+    rate: int | None
+    label: str | None
+    strict: bool
+    said: set[str] = field(default_factory=set)
+
+    @property
+    def main(self) -> str:
+        """The input that samples are drawn by: the first picture, else the first signal, else the first."""
+        for kind in ("image", "signal"):
+            for name, expected in self.contracts.items():
+                if expected.kind == kind:
+                    return name
+        return next(iter(self.contracts))
+
+    @property
+    def fixed(self) -> int | None:
+        """The batch that the file fixes; None where it is open."""
+        for name in self.contracts:
+            shape = self.model.tensors[name].shape
+            if shape and isinstance(shape[0], int):
+                return shape[0]
+        return None
+
+    def slots(self) -> list[Slot]:
+        """Return what the data set has to give."""
+        from onnxviz.formats.column_matching import Slot
+        from onnxviz.model.graph.labels import feature_names
+
+        features = feature_names(self.model.original)
+        return [
+            Slot(name, self.shapes[name], expected.kind, features if len(self.contracts) == 1 else ())
+            for name, expected in self.contracts.items()
+        ]
+
+    def open(self, source: DataSource) -> DataSet:
+        """Open a file, a folder or arrays of samples for these inputs."""
+        from onnxviz.formats.array_data import ArrayData
+        from onnxviz.formats.data_set import DataSet
+
+        if isinstance(source, str | os.PathLike):
+            return DataSet(source, self.slots(), self.label)
+        return ArrayData(source, self.slots())
+
+    def batches(
+        self,
+        data: Source,
+        size: int,
+        tally: Tally,
+        known: Known | None = None,
+        wanted: Collection[str] | None = None,
+        threads: int | None = None,
+    ) -> Generator[Batch, None, None]:
+        """Read a data set once, some files ahead, and bring it to the inputs.
+
+        Parameters
+        ----------
+        data : Source
+            As `open` gives it, or a part of that.
+        size : int
+            Samples in a batch; fewer where their sizes differ and at the end.
+        tally : Tally
+            Told of what is passed over.
+        known : callable, optional
+            Tells which samples need not be read.
+        wanted : collection of str, optional
+            Only these identities.
+        threads : int, optional
+            How many read; by default one for each core, and not more than eight.
+
+        Raises
+        ------
+        DataError
+            A sample cannot be read and `strict` is set.
+        """
+        from onnxviz.formats.prefetch import cores, prefetch
+
+        threads = threads or min(8, cores())
+        reader = _Reader(self, known)
+        waiting: list[Batch] = []
+        for batch, notes, problems, unchanged in prefetch(reader, data.pieces(wanted), threads, threads + _AHEAD):
+            self._tell([*data.notes, *notes])
+            tally.unchanged += unchanged
+            for problem in problems:
+                self._pass_over(tally, problem)
+            if batch is None:
+                continue
+            if waiting and _shapes(waiting[0]) != _shapes(batch):
+                yield _joined(waiting)
+                waiting = []
+            waiting.append(batch)
+            while sum(map(len, waiting)) >= size:
+                whole = _joined(waiting)
+                yield whole.part(0, size)
+                waiting = [whole.part(size, len(whole))] if len(whole) > size else []
+        if waiting:
+            yield _joined(waiting)
+
+    def _tell(self, notes: list[str]) -> None:
+        for note in notes:
+            if note not in self.said:
+                self.said.add(note)
+                self.listener.note(note)
+
+    def _pass_over(self, tally: Tally, problem: tuple[str, str]) -> None:
+        if self.strict:
+            raise DataError(f"{problem[1]} (`strict` stops here)")
+        tally.problems.append(problem)
+        said = f"passed over: {problem[1]}"
+        if said not in self.said and len(tally.problems) <= _SHOWN:
+            self.said.add(said)
+            self.listener.note(said)
+
+    def close(self, tally: Tally, read: int) -> None:
+        """Say how many samples were passed over.
+
+        Raises
+        ------
+        DataError
+            There was none that could be read.
+        """
+        if not read and not tally.unchanged:
+            said = f": {tally.problems[0][1]}" if tally.problems else ""
+            raise DataError(f"no sample could be read{said}")
+        if tally.problems:
+            count = len(tally.problems)
+            self.listener.note(f"{count} sample{'s were' if count > 1 else ' was'} passed over, {read} were read")
+
+
+@dataclass(frozen=True, eq=False)
+class _Reader:
+    """Reads a piece and brings it to the inputs; runs in a thread."""
+
+    feed: Feed
+    known: Known | None
+
+    def __call__(self, piece: Piece) -> tuple[Batch | None, tuple[str, ...], tuple[tuple[str, str], ...], int]:
+        block = piece.read(self.known or _never)
+        if not block.identities:
+            return None, (), block.problems, block.unchanged
+        try:
+            arrays, notes = self._fitted(block)
+        except DataError as error:
+            problems = tuple((identity, str(error)) for identity in block.identities)
+            return None, (), (*block.problems, *problems), block.unchanged
+        first = next(iter(block.parts.values()))
+        rate = self.feed.rate or first.rate if first.kind == "audio" else None
+        batch = Batch(block.identities, block.stamps, block.labels, arrays, rate)
+        return batch, notes, block.problems, block.unchanged
+
+    def _fitted(self, block: Block) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+        arrays, notes = {}, []
+        for name, sample in block.parts.items():
+            expected, wanted = self.feed.contracts[name], self.feed.shapes[name]
+            if block.stacked:
+                arrays[name] = fit_rows(sample, expected, wanted)
+            else:
+                arrays[name] = fit_sample(sample, expected, wanted, self.feed.rate)
+            said = steps(sample, expected, wanted, self.feed.rate, block.stacked)
+            notes += [f"{name}: {sentence}" for sentence in said]
+        return arrays, tuple(notes)
+
+
+def _never(identity: str, stamp: str) -> bool:
+    return False
+
+
+def _shapes(batch: Batch) -> list[tuple[int, ...]]:
+    return [array.shape[1:] for array in batch.arrays.values()]
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    return Batch(
+        tuple(one for batch in batches for one in batch.identities),
+        tuple(one for batch in batches for one in batch.stamps),
+        tuple(one for batch in batches for one in batch.labels),
+        {name: np.concatenate([batch.arrays[name] for batch in batches]) for name in batches[0].arrays},
+        batches[0].rate,
+    )
+
+
+def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources: Sequence[DataSource]) -> Feed:
+    """Settle which inputs the data feeds, what they expect and what the others are held at, and tell it.
+
+    Parameters
+    ----------
+    listener : Listener
+        Where it is told.
+    model : Model
+        The model.
+    request : DataRequest
+        What the person said.
+    sources : sequence of path, array or mapping of arrays
+        The data; their kinds tell whether they can feed several inputs.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be told which input the data is for.
+    """
+    from onnxviz.model.graph.labels import sample_rate
+
+    settled = settle(model, request.inputs)
+    names = _fed(model, request.input_name, settled.held, sources)
+    # Several inputs may be fed: what is said of a picture holds for those that are pictures.
+    settled = settled.about(name for name in names if len(names) == 1 or settled.contract(name).kind == "image")
+    outside = settled.resting(name for name in model.inputs if name not in names)
+    contracts = {name: settled.contract(name) for name in names}
+    wanted = {name: open_sizes(settled, name) for name in names}
+    for name, expected in contracts.items():
+        for sentence in expected.evidence:
+            listener.note(f"{name}: {sentence}")
+    needed = [name for name in outside if name not in settled.held]
+    for name in needed:
+        listener.note(f"{name}: held at rest ({shape_text(outside[name].shape)}); `held` {name}=… holds it elsewhere")
+    rate = sample_rate(model.original)
+    return Feed(
+        listener,
+        model,
+        contracts,
+        wanted,
+        outside,
+        None if rate is None else round(rate),
+        request.label,
+        request.strict,
+    )
+
+
+def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources: Sequence[DataSource]) -> list[str]:
+    if chosen is not None:
+        if chosen not in model.inputs:
+            raise UsageError(
+                f"`input_name` {chosen}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}"
+            )
+        return [chosen]
+    from onnxviz.model.expectations.contract_reading import contract
+
+    names = [name for name in model.inputs if name not in held]
+    if not names:
+        raise UsageError(f"{model.name}: `held` holds every input, so none is left for the data")
+    files = [source for source in sources if isinstance(source, str | os.PathLike)]
+    mapped = [source for source in sources if isinstance(source, Mapping)]
+    if mapped:
+        return [name for name in model.inputs if all(name in source for source in mapped)]
+    suffixes = {SampleAddress.parse(source).path.suffix.lower() for source in files}
+    several = len(files) == len(sources) and suffixes <= {".npz", ".csv", ".tsv", ".parquet"}
+    if len(names) == 1 or several:
+        return names
+    floats = [name for name in names if model.inputs[name].is_float]
+    suited = [name for name in floats if contract(model, name).kind == _kind_of(files)]
+    for choice in (floats, suited, _fitting(model, names, sources)):
+        if len(choice) == 1:
+            return choice
+    raise UsageError(
+        f"{model.name} has several inputs: {', '.join(names)}; say with `input_name` which one the data is for, "
+        "or give a .npz archive or a table with a part for each"
+    )
+
+
+def _kind_of(sources: Sequence[str | os.PathLike[str]]) -> str:
+    """Tell by their extensions which kind of input pictures and sounds are for."""
+    suffixes: set[str] = set()
+    for path in map(Path, sources):
+        inside = (
+            islice((file for file in path.rglob("*.*") if file.is_file()), _LOOKED_AT) if path.is_dir() else (path,)
+        )
+        suffixes |= {file.suffix.lower() for file in inside} & {".wav", *PICTURES}
+    return "signal" if suffixes == {".wav"} else "image" if suffixes and suffixes <= {*PICTURES} else ""
+
+
+def _fitting(model: Model, names: list[str], sources: Sequence[DataSource]) -> list[str]:
+    """Return the inputs whose shape an array's rows have."""
+    first = sources[0]
+    if isinstance(first, str | os.PathLike):
+        path = SampleAddress.parse(first).path
+        if path.suffix.lower() != ".npy" or not path.is_file():
+            return []
+        shape = map_npy(path).shape
+    else:
+        shape = first.shape if isinstance(first, np.ndarray) else ()
+    sizes = {
+        name: tuple(size if isinstance(size, int) else None for size in (model.inputs[name].shape or ())[1:])
+        for name in names
+    }
+    return [name for name in names if sizes[name] and (fits(shape[1:], sizes[name]) or fits(shape, sizes[name]))]
+
+
+def open_sizes(settled: Settled, name: str) -> tuple[int | None, ...]:
+    """Return the sizes after the batch; None where neither file nor request says, and every sample has its own."""
+    shape, sizes = settled.model.tensors[name].shape, settled.shape(name)
+    if shape is None:
+        return sizes[1:]
+    request = settled.request
+    return tuple(
+        size if name in request.shapes or isinstance(own, int) or own in request.dims else None
+        for own, size in zip(shape[1:], sizes[1:], strict=True)
+    )

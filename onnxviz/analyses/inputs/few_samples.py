@@ -1,0 +1,148 @@
+"""Real samples for an input, a batch at a time: the rows of a table or an array, or the files of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxviz.analyses.inputs.features import Rows, read_rows
+from onnxviz.analyses.inputs.one_sample import ARRAY, read_enlarged, read_input
+from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.array_files import map_npy
+from onnxviz.formats.sample_address import SampleAddress
+from onnxviz.formats.samples import SUFFIXES, read_sample
+
+if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
+
+MOST = 10_000
+"""Samples at most: a percentile of so many is known to a hundredth."""
+
+
+class SampleBatches:
+    """Samples as an input takes them; no more than a batch is held at a time, and a table's own numbers.
+
+    Parameters
+    ----------
+    path : path or ndarray
+        A folder of pictures or arrays, subfolders included; a .npy or other array file with the samples along its first axis, in the
+        model's own units; a table with a row for each sample. An array is taken as such a file with it is.
+    expected : InputContract
+        What the input takes.
+    shape : tuple of int
+        The input's shape, sizes settled, the batch included.
+    rows : (sample, feature) ndarray, optional
+        What was read of a vector's table already.
+    most : int
+        Of more samples, so many are taken, evenly spaced.
+    rate : float, optional
+        The samples per second that the model takes.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    DataError
+        If it holds no samples, or does not fit the input.
+    """
+
+    def __init__(
+        self,
+        path: Rows,
+        expected: InputContract,
+        shape: tuple[int, ...],
+        rows: np.ndarray | None = None,
+        most: int = MOST,
+        rate: float | None = None,
+    ) -> None:
+        # Of an input of any size all samples take the one that was settled.
+        self._expected, self._shape, self._rate = replace(expected, shape=shape), shape, rate
+        self._path = ARRAY if isinstance(path, np.ndarray) else str(path)
+        self._files: list[Path] = []
+        self._rows: np.ndarray = np.empty(0)
+        path = path if isinstance(path, np.ndarray) else Path(path)
+        if isinstance(path, Path) and not SampleAddress.parse(path).exists:
+            raise UsageError(f"`data` {path}: no such file or folder")
+        if isinstance(path, Path) and path.is_dir():
+            self._files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            if not self._files:
+                raise DataError(f"`data` {path}: the folder holds no pictures, arrays or sounds")
+            total = len(self._files)
+        else:
+            self._rows = self._read(path) if rows is None else rows
+            total = len(self._rows)
+        self._places = _even(total, most)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def batches(self, size: int, most: int | None = None) -> Iterator[np.ndarray]:
+        """Yield (at most size, *shape) arrays in the model's own units; at most so many samples, evenly spaced.
+
+        Raises
+        ------
+        DataError
+            If a file cannot be read or does not fit, or a value is not a finite number.
+        """
+        for batch, _ in self.enlarged(size, most):
+            yield batch
+
+    def enlarged(self, size: int, most: int | None = None) -> Iterator[tuple[np.ndarray, list[float]]]:
+        """Yield what `batches` yields, and how many times finer each sample's grid is than that of its file.
+
+        Raises
+        ------
+        DataError
+            As `batches` does.
+        """
+        chosen = self._places if most is None else self._places[_even(len(self), most)]
+        for first in range(0, len(chosen), size):
+            places = chosen[first : first + size]
+            factors = [1.0] * len(places)
+            if self._files:
+                read = [read_enlarged(self._files[one], self._expected, self._shape, self._rate) for one in places]
+                batch, factors = np.concatenate([part for part, _ in read]), [factor for _, factor in read]
+            else:
+                batch = np.asarray(self._rows[places]).reshape(len(places), *self._shape[1:])
+            batch = batch.astype(np.float32)
+            if not np.isfinite(batch).all():
+                raise DataError(f"`data` {self._path}: some values are not finite numbers; fill them in")
+            yield batch, factors
+
+    def _read(self, path: Path | np.ndarray) -> np.ndarray:
+        own = self._shape[1:]
+        if self._expected.kind == "vector" and len(own) == 1:
+            return read_rows(path, (), own[0])[0]
+        if isinstance(path, np.ndarray):
+            array = path
+        elif path.suffix.lower() == ".npy":
+            array = map_npy(path)
+        else:
+            sample = read_sample(path)
+            if sample.kind in ("image", "audio"):
+                return read_input(path, self._expected, self._shape, self._rate)
+            array = sample.array
+        flat = array.ndim == 2 and array.shape[1] == int(np.prod(own))
+        # Axes of one element may be left out; others are never reordered.
+        if flat or (array.ndim > 1 and _longer(array.shape[1:]) == _longer(own)):
+            return array
+        if array.shape == own:
+            return array[None]
+        wanted = "x".join(map(str, own))
+        raise DataError(
+            f"`data` {self._path}: its shape is {'x'.join(map(str, array.shape))}; samples of {wanted} along a first axis are wanted"
+        )
+
+
+def _even(count: int, most: int) -> np.ndarray:
+    """Return at most so many places out of `count`, evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(np.int64))
+
+
+def _longer(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sizes above 1."""
+    return tuple(size for size in shape if size > 1)

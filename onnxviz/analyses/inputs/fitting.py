@@ -1,0 +1,247 @@
+"""From what a person has to the arrays that a model's inputs take: sizes, layout, colors, range, rate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxviz.errors import DataError
+from onnxviz.formats.samples import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onnxviz.contract import InputContract
+
+_MOST_CHANNELS = 2
+"""More rows than this are no loudspeakers that one sound could be played on."""
+
+
+def fit_sample(
+    sample: Sample, expected: InputContract, wanted: Sequence[int | None], rate: int | None = None
+) -> np.ndarray:
+    """Bring one sample to what an input expects.
+
+    Parameters
+    ----------
+    sample : Sample
+        As its file has it; of a table the first row counts.
+    expected : InputContract
+        What the input expects.
+    wanted : sequence of (int or None)
+        The sizes after the batch; None takes the sample's own.
+    rate : int, optional
+        The samples per second that the model takes; sound of another rate is brought to it.
+
+    Returns
+    -------
+    (1, *shape) ndarray
+        In the model's own units.
+
+    Raises
+    ------
+    DataError
+        If it does not fit the input.
+    """
+    if sample.kind == "image":
+        return _image(sample, expected, wanted)
+    if sample.kind == "audio":
+        return _signal(sample, wanted, rate)
+    array = sample.array[0] if sample.kind == "table" else sample.array
+    if _are_pixels(array, expected) and not _fits(array.shape, wanted):
+        return _image(Sample(_channels_last(array), (), sample.source, "array"), expected, wanted)
+    if _are_pixels(array, expected):
+        return _scaled(array[None], expected)
+    return _array(array, wanted, sample.source)
+
+
+def fit_rows(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
+    """Bring samples that lie along an array's first axis to what an input expects; see `fit_sample`.
+
+    Returns
+    -------
+    (sample, *shape) ndarray
+
+    Raises
+    ------
+    DataError
+        If they do not fit the input.
+    """
+    rows = sample.array
+    if _fits(rows.shape[1:], wanted):
+        return _scaled(rows, expected) if _are_pixels(rows[0], expected) else rows
+    if _are_pixels(rows[0], expected) or (expected.kind == "image" and rows.ndim > 2):
+        pictures = (Sample(_channels_last(row), (), sample.source, "array") for row in rows)
+        return np.concatenate([_image(picture, expected, wanted) for picture in pictures])
+    sizes = [size for size in wanted if size is not None]
+    if len(sizes) == len(wanted) and rows[0].size == int(np.prod(sizes)):
+        return rows.reshape(len(rows), *sizes)
+    return np.concatenate([_array(row, wanted, sample.source) for row in rows])
+
+
+def steps(
+    sample: Sample, expected: InputContract, wanted: Sequence[int | None], rate: int | None, stacked: bool
+) -> tuple[str, ...]:
+    """Say what `fit_sample` and `fit_rows` change in samples like this one, a sentence for each step.
+
+    Sizes of single samples are left out, so that samples of all sizes share their sentences.
+    """
+    said = []
+    if sample.note:
+        said.append(f"read as {sample.note}" if sample.kind == "image" else sample.note)
+    array = sample.array[0] if stacked else sample.array
+    if sample.kind == "audio":
+        return (*said, *_sound_steps(sample, wanted, rate))
+    if sample.kind != "image" and not _are_pixels(array, expected):
+        return tuple(said)
+    picture = array if sample.kind == "image" or _fits(array.shape, wanted) else _channels_last(array)
+    if expected.color is None or not expected.bounded:
+        return tuple(said)
+    sizes = dict(zip(expected.axes, wanted, strict=False))
+    own = picture.shape[:2] if sample.kind == "image" or not _fits(array.shape, wanted) else None
+    height, width = sizes.get("height"), sizes.get("width")
+    if own is not None and height is not None and width is not None and own != (height, width):
+        said.append(f"pictures of another size resized to fill {width}x{height}, the middle kept")
+    if own is not None and picture.ndim == 3 and picture.shape[2] in (2, 4):
+        said.append("what is transparent laid on white")
+    if own is not None and picture.ndim == 3 and picture.shape[2] > 2 and expected.color == "gray":
+        said.append("colors mixed to gray (ITU-R BT.601)")
+    if own is not None and (picture.ndim == 2 or picture.shape[2] < 3) and expected.color != "gray":
+        said.append("gray repeated in three channels")
+    if own is not None and expected.color == "bgr":
+        said.append("channels put in the order blue, green, red")
+    brightest = {"uint8": 255, "uint16": 65535}.get(str(array.dtype), 1)
+    span = ", ".join(f"{low:.4g} to {high:.4g}" for low, high in zip(expected.low, expected.high, strict=True))
+    if expected.low != (0.0,) or expected.high != (float(brightest),):
+        said.append(f"0 to {brightest} brought to {span}")
+    return tuple(said)
+
+
+def _sound_steps(sample: Sample, wanted: Sequence[int | None], rate: int | None) -> list[str]:
+    said = []
+    length = sample.array.shape[1]
+    if rate is not None and sample.rate not in (None, rate):
+        said.append(f"sound resampled to {rate} Hz")
+        length = round(length * rate / (sample.rate or rate))
+    channels, size = (1, wanted[0]) if len(wanted) == 1 else (wanted[0], wanted[-1])
+    if channels is not None and sample.array.shape[0] != channels:
+        said.append(f"channels of sound averaged to {'one' if channels == 1 else channels}")
+    if size is not None and length > size:
+        said.append(f"of longer sounds the first {size} samples")
+    if size is not None and length < size:
+        said.append(f"shorter sounds followed by silence, up to {size} samples")
+    return said
+
+
+def enlargement(sample: Sample, fitted: np.ndarray, expected: InputContract, rate: int | None = None) -> float:
+    """Return how many times finer the grid of a fitted sample is than that of its file: 1 where it is no finer.
+
+    Parameters
+    ----------
+    sample : Sample
+        As its file has it.
+    fitted : (1, *shape) ndarray
+        What `fit_sample` made of it.
+    expected : InputContract
+        What the input expects.
+    rate : int, optional
+        The samples per second that the model takes.
+    """
+    if sample.kind == "audio" and rate is not None:
+        return max(1.0, rate / (sample.rate or rate))
+    array = sample.array
+    if sample.kind != "image" and (not _are_pixels(array, expected) or _fits(array.shape, fitted.shape[1:])):
+        return 1.0
+    picture = array if sample.kind == "image" else _channels_last(array)
+    sizes = dict(zip(expected.axes, fitted.shape[1:], strict=False))
+    sides = zip((sizes["height"], sizes["width"]), picture.shape[:2], strict=True)
+    # A picture is cut where its proportions are others, never squeezed: one factor serves both sides.
+    return float(max(1.0, *(here / there for here, there in sides)))
+
+
+def _are_pixels(array: np.ndarray, expected: InputContract) -> bool:
+    """Whether an array holds a picture's bytes, which are brought to the input's range, and not its own units."""
+    return (
+        array.dtype in (np.uint8, np.uint16)
+        and expected.kind == "image"
+        and expected.color is not None
+        and expected.bounded
+    )
+
+
+def _scaled(rows: np.ndarray, expected: InputContract) -> np.ndarray:
+    """Bring bytes in the input's own layout to its range, (sample, *shape)."""
+    low, high = np.asarray(expected.low, np.float64), np.asarray(expected.high, np.float64)
+    if low.size > 1:
+        view = [-1 if axis == "channel" else 1 for axis in expected.axes]
+        low, high = low.reshape(view), high.reshape(view)
+    factor = ((high - low) / np.iinfo(rows.dtype).max).astype(np.float32)
+    scaled: np.ndarray = rows * factor
+    scaled += low.astype(np.float32)
+    return scaled
+
+
+def _channels_last(array: np.ndarray) -> np.ndarray:
+    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 2, 3, 4):
+        return np.moveaxis(array, 0, 2)
+    return array
+
+
+def _fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    return len(shape) == len(wanted) and all(b is None or a == b for a, b in zip(shape, wanted, strict=True))
+
+
+def _image(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
+    from onnxviz.formats.image_inputs import fit_image
+
+    if expected.kind != "image" or expected.color is None:
+        raise DataError(
+            f"{sample.source}: a picture does not fit {expected.name}, which takes {expected.kind} {expected.layout}; give a .npy file"
+        )
+    low, high, mean, std = expected.pixel_units()
+    own = dict(zip(("height", "width"), sample.array.shape[:2], strict=True))
+    own["channel"] = 1 if expected.color == "gray" else 3
+    sizes = [own[axis] if size is None else size for axis, size in zip(expected.axes, wanted, strict=True)]
+    return fit_image(sample, (1, *sizes), expected.layout.lower(), expected.color, low, high, mean, std)  # type: ignore[arg-type]  # as in drawing
+
+
+def _signal(sample: Sample, wanted: Sequence[int | None], rate: int | None) -> np.ndarray:
+    """Take as much of a sound as the input holds; a shorter one is followed by silence."""
+    array = sample.array
+    if rate is not None and sample.rate not in (None, rate):
+        from onnxviz.formats.sound_rate import resample
+
+        array = resample(array, sample.rate or rate, rate)
+    if not 1 <= len(wanted) <= 2:
+        raise DataError(f"{sample.source}: a sound does not fit an input of shape {_sizes(wanted)}; give a .npy file")
+    channels = 1 if len(wanted) == 1 else array.shape[0] if wanted[0] is None else wanted[0]
+    length = array.shape[1] if wanted[-1] is None else wanted[-1]
+    if array.shape[0] != channels and channels > _MOST_CHANNELS:
+        raise DataError(
+            f"{sample.source}: a sound of {array.shape[0]} channel{'s' * (array.shape[0] > 1)} does not fit an input of "
+            f"{_sizes(wanted)}, which takes features made of sound; give them as a .npy file"
+        )
+    if array.shape[0] != channels:
+        array = np.repeat(array.mean(0, keepdims=True), channels, axis=0)
+    fitted = np.zeros((channels, length), np.float32)
+    used = min(length, array.shape[1])
+    fitted[:, :used] = array[:, :used]
+    return fitted.reshape(1, *fitted.shape[2 - len(wanted) :])
+
+
+def _array(array: np.ndarray, wanted: Sequence[int | None], source: str) -> np.ndarray:
+    if _fits(array.shape, wanted):
+        return array[None]
+    if array.ndim == len(wanted) + 1 and _fits(array.shape[1:], wanted):
+        return array[:1]
+    sizes = [size for size in wanted if size is not None]
+    if len(sizes) == len(wanted) and array.size == int(np.prod(sizes)):
+        return array.reshape(1, *sizes)
+    raise DataError(
+        f"{source}: its shape {_sizes(array.shape)} does not fit the input, which takes {_sizes(wanted)} for each sample"
+    )
+
+
+def _sizes(shape: Sequence[int | None]) -> str:
+    return "x".join("?" if size is None else str(size) for size in shape) or "one number"

@@ -1,0 +1,173 @@
+"""Forward passes of ONNX Runtime over samples: batched where the model allows it, one by one where it does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.errors import EvaluationError, UsageError
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.inputs.feed import Feed
+    from onnxviz.model.session import Session
+
+_MOST_AT_ONCE = 256
+_ROOM = 48 << 20
+"""Bytes that a batch's inputs and the tensors computed from it may take: few enough to be reduced from the cache."""
+
+_TOLERANCE = 1e-3
+"""Of a tensor's range: by more than this a sample must not differ from itself in other company."""
+
+
+class Forward:
+    """A function from samples to tensors, computed by ONNX Runtime on the untouched model.
+
+    Parameters
+    ----------
+    feed : Feed
+        What the inputs are.
+    tensors : sequence of str
+        What is computed.
+    loose : bool
+        Whether a tensor whose first axis does not count the samples is taken whole, for one sample at a time.
+    runs : int
+        How many calls may run side by side, each with its share of the cores: many samples take less time so than one
+        call after the other on all cores. The first call has to be over before others begin.
+    threads : int, optional
+        How many threads a call takes; by default its share of the cores.
+    at_once : int, optional
+        What `at_once` was of another one for the same model: it is not tried out again.
+
+    Attributes
+    ----------
+    at_once : int
+        How many samples a call takes.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        tensors: Sequence[str],
+        loose: bool = False,
+        runs: int = 1,
+        threads: int | None = None,
+        at_once: int | None = None,
+    ) -> None:
+        from onnxviz.formats.prefetch import cores
+        from onnxviz.model.expectations.resting import samples_at_once
+
+        self.feed = feed
+        self.tensors = tuple(dict.fromkeys(tensors))
+        share = max(1, cores() // runs) if runs > 1 else None
+        self.session: Session = feed.model.session(self.tensors, threads=threads or share)
+        self._fixed = feed.fixed
+        self._loose = loose
+        self._checked = self._fixed is not None or at_once is not None
+        if at_once is not None:
+            self.at_once = at_once
+            return
+        shape = (1, *(size or 256 for size in feed.shapes[feed.main]))
+        room = samples_at_once(feed.model, list(self.tensors), [], shape)
+        self.at_once = self._fixed or max(1, min(_MOST_AT_ONCE, room // runs, _ROOM // self._bytes(math.prod(shape))))
+
+    def __call__(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Compute the tensors.
+
+        Parameters
+        ----------
+        arrays : dict of str to (sample, *shape) ndarray
+            The inputs that the data feeds.
+
+        Returns
+        -------
+        dict of str to (sample, …) ndarray
+
+        Raises
+        ------
+        UsageError
+            A tensor has no axis for the samples.
+        EvaluationError
+            ONNX Runtime refuses the values.
+        """
+        count = len(next(iter(arrays.values())))
+        if not self._checked and count > 1:
+            self._check(arrays)
+        parts = [
+            self._run({name: array[start : start + self.at_once] for name, array in arrays.items()})
+            for start in range(0, count, self.at_once)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.tensors}
+
+    def _run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        count = len(next(iter(arrays.values())))
+        size = self._fixed or count
+        fed: dict[str, np.ndarray] = {name: self._held(array, name, size) for name, array in self.feed.held.items()}
+        for name, array in arrays.items():
+            # A batch that the file fixes is filled up with the last sample.
+            fed[name] = array if len(array) == size else np.concatenate([array, np.repeat(array[-1:], size - count, 0)])
+        answers = self.session(fed)
+        found = {}
+        for name in self.tensors:
+            value = _array(answers[name], name)
+            if size == 1 and (value.ndim == 0 or (self._loose and len(value) != 1)):
+                value = value[None]
+            if value.ndim == 0 or len(value) != size:
+                raise UsageError(
+                    f"{name} has the shape {value.shape} for {size} samples: its first axis does not count them, "
+                    "so it cannot be looked at sample by sample"
+                )
+            found[name] = value[:count]
+        return found
+
+    def _bytes(self, elements: int) -> int:
+        """Judge what a sample takes; a tensor of unknown size counts as the input."""
+        total = elements
+        for name in self.tensors:
+            sizes = (self.feed.model.tensors[name].shape or ())[1:]
+            total += math.prod(sizes) if sizes and all(isinstance(size, int) for size in sizes) else elements  # type: ignore[arg-type]  # all are whole numbers
+        return 4 * total
+
+    def _held(self, array: np.ndarray, name: str, size: int) -> np.ndarray:
+        shape = self.feed.model.tensors[name].shape
+        open_batch = bool(shape) and not isinstance(shape[0], int)  # type: ignore[index]  # `shape` is not empty
+        return np.repeat(array, size, axis=0) if open_batch and array.ndim and len(array) == 1 else array
+
+    def _check(self, arrays: dict[str, np.ndarray]) -> None:
+        """Fall back to one sample at a time where the model does not keep the samples of a batch apart."""
+        self._checked = True
+        two = {name: array[:2] for name, array in arrays.items()}
+        alone = self._run({name: array[1:2] for name, array in arrays.items()})
+        try:
+            together = self._run(two)
+            same = all(_same(alone[name][0], together[name][1]) for name in self.tensors)
+        except (EvaluationError, UsageError, IndexError):
+            same = False
+        if not same:
+            self.at_once = 1
+
+
+def _array(value: Any, name: str) -> np.ndarray:
+    if isinstance(value, list):
+        raise UsageError(f"{name} is a sequence, not a tensor; aim at what it is made of")
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        try:
+            return array.astype(np.float32)  # bfloat16 and its like
+        except (TypeError, ValueError):
+            raise UsageError(f"{name} holds {array.dtype}, and only numbers can be looked at") from None
+    return array
+
+
+def _same(alone: np.ndarray, together: np.ndarray) -> bool:
+    if alone.shape != together.shape:
+        return False
+    if not alone.size:
+        return True
+    first, second = np.asarray(alone, np.float64), np.asarray(together, np.float64)
+    span = float(np.abs(first[np.isfinite(first)]).max(initial=0.0)) or 1.0
+    return bool(np.allclose(first, second, rtol=0, atol=_TOLERANCE * span, equal_nan=True))

@@ -1,0 +1,233 @@
+"""What `maximize` moves: one float tensor, several inputs side by side, or the vectors behind an input of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxviz.analyses.inputs.tokens import check_table
+from onnxviz.errors import UsageError
+from onnxviz.wording import shape_text
+
+if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
+    from onnxviz.model.expectations.embedding import Embedding
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
+    from onnxviz.model.model import Model
+
+
+@dataclass(frozen=True)
+class Moving:
+    """What moves.
+
+    Attributes
+    ----------
+    name : str
+        The tensor, or a name for several inputs.
+    inputs : tuple of str
+        The model's inputs that it stands for; none for a tensor inside the graph.
+    joined : JoinedInputs or None
+        Where several inputs move as one vector.
+    embedding : Embedding or None
+        Where the tensor is what token ids become.
+    remark : str
+        Why it is this one, where others could have been chosen.
+    whole : str
+        Why its first axis is no batch, so that all of it is one sample; "" where it is the batch.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    joined: JoinedInputs | None = None
+    embedding: Embedding | None = None
+    remark: str = ""
+    whole: str = ""
+
+    @property
+    def stops(self) -> list[str]:
+        """Where the graph is cut for what climbs."""
+        return [] if self.inputs else [self.name]
+
+    @property
+    def front(self) -> list[str]:
+        """Where it is cut for ONNX Runtime, which scores token ids and not their vectors."""
+        return [] if self.embedding else self.stops
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The tensors from which a gradient must reach the target."""
+        return self.inputs or (self.name,)
+
+    def fed(self, samples: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what ONNX Runtime is fed for (batch, *shape) samples; for tokens these are ids, (batch, time)."""
+        if self.embedding is not None:
+            return {self.embedding.ids: samples}
+        if self.whole:
+            if len(samples) != 1:
+                raise UsageError(f"{self.name} has no batch: it takes one sample at a time, not {len(samples)}")
+            return {self.name: samples[0]}
+        return self.joined.split(samples) if self.joined is not None else {self.name: samples}
+
+    def in_graph(self, tensors: Iterable[str]) -> list[str]:
+        """Return those of some tensors that the graph has: several inputs side by side are none of its own."""
+        return [name for name in tensors if self.joined is None or name != self.name]
+
+    def contract(self, model: Model) -> InputContract:
+        """Return what the moving tensor expects; several inputs as one vector, with their ranges where all have one."""
+        from onnxviz.contract import InputContract
+        from onnxviz.model.expectations.contract_reading import contract
+
+        if self.whole:
+            return self._whole_contract(contract(model, self.name))
+        if self.joined is None:
+            return contract(model, self.name)
+        parts = [contract(model, name) for name in self.inputs]
+        count = sum(self.joined.widths)
+        ends: dict[str, tuple[float, ...]] = {}
+        for key in ("low", "high"):
+            values = [getattr(part, key) for part in parts]
+            if all(len(one) in (1, width) for one, width in zip(values, self.joined.widths, strict=True)):
+                wide = [np.broadcast_to(one, width) for one, width in zip(values, self.joined.widths, strict=True)]
+                ends[key] = tuple(np.concatenate(wide).tolist())
+        note = f"{len(parts)} inputs move together, as one vector of {count}"
+        return InputContract(self.name, (None, count), "vector", ("feature",), evidence=(note,), **ends)  # type: ignore[arg-type]  # names of fields alone
+
+    def _whole_contract(self, found: InputContract) -> InputContract:
+        """Return a contract in which the first axis is one of the sample's own."""
+        axes = ("time", "batch", *found.axes[1:]) if len(found.shape) > 1 else ("feature",)
+        note = (
+            f"{self.whole}: all of it is one sample; of what the target picks, the mean along its own first axis counts"
+        )
+        return replace(found, shape=(None, *found.shape), axes=axes, evidence=(*found.evidence, note))
+
+    def shape(
+        self,
+        model: Model,
+        held: dict[str, np.ndarray],
+        dims: dict[str, int],
+        shapes: dict[str, tuple[int, ...]],
+        seed: int,
+    ) -> tuple[tuple[int, ...], np.ndarray | None, np.ndarray | None]:
+        """Return the shape with its batch, and for a tensor inside the graph where its values lie: center and spread.
+
+        Raises
+        ------
+        UsageError
+            If it has no batch and one more axis, or nothing to move.
+        """
+        from onnxviz.model.expectations.sample_inputs import feed, settled_shape
+
+        name = self.name
+        if self.joined is not None:
+            return (1, sum(self.joined.widths)), None, None
+        if self.inputs:
+            shape = settled_shape(model, name, dims, shapes)
+            if self.whole:
+                return (1, *shape), None, None
+            if len(shape) < 2:
+                raise UsageError(f"{name} has the shape {shape_text(shape)}; a batch and one more axis are wanted")
+            if 0 in shape:
+                raise UsageError(
+                    f"{name} has the shape {shape_text(shape)}: there is nothing to move; settle it with `shapes` {name}=…"
+                )
+            return shape, None, None
+        # What ONNX Runtime computes there for a seeded input tells its shape, center and spread.
+        fed = feed(model, held, dims, shapes, seed)
+        values = np.asarray(model.session([name])(fed)[name], np.float32)
+        if values.ndim < 2 or not values.size:
+            raise UsageError(
+                f"`wrt` {name}: its shape is {shape_text(values.shape)}; a batch and one more axis are wanted"
+            )
+        if self.embedding is not None:
+            check_table(self.embedding, values, fed[self.embedding.ids])
+        spread = float(values.std())
+        scale = np.asarray(spread if spread > 0 else 1.0, np.float32)
+        return values.shape, np.asarray(values.mean(), np.float32), scale
+
+
+def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = (), held: Collection[str] = ()) -> Moving:
+    """Return what moves: what was asked for, or the natural choice.
+
+    Several names, separated by commas, move together. An input of whole numbers stands for the embedding that it indexes.
+    Where nothing is asked for, the only float input moves; all float inputs where each is one number, as tables are
+    exported; the tokens where a model reads nothing but them; and of several inputs the first that the targets depend on,
+    states that a model hands to itself last.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    wrt : str or None
+        What was asked for.
+    targets : sequence of str
+        What is to be driven; by default every output.
+    held : collection of str
+        Inputs that are held at a value: they are not chosen.
+
+    Raises
+    ------
+    TargetError, UsageError
+        If a name is unknown or cannot move, or there is no natural choice.
+    """
+    from onnxviz.model.expectations.contract_reading import default_input
+    from onnxviz.model.expectations.embedding import embedded_input, find_embedding
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
+
+    if wrt is not None and wrt not in model.tensors and "," in wrt:
+        joined = JoinedInputs.of(model, [model.require(name.strip()).name for name in wrt.split(",")])
+        return Moving(joined.name, joined.inputs, joined)
+    if wrt is None:
+        columns = JoinedInputs.columns(model)
+        if columns is not None and not set(columns.inputs) & set(held):
+            return Moving(columns.name, columns.inputs, columns)
+        floats = [info.name for info in model.inputs.values() if info.is_float and info.name not in held]
+        embedding = embedded_input(model)
+        if embedding is not None and embedding.ids not in held and floats in ([], [embedding.ids]):
+            return Moving(embedding.output, (), embedding=embedding)
+        if len(floats) == 1:
+            return _moving(model, floats[0])
+    elif wrt in model.inputs:
+        embedding = find_embedding(model, wrt)
+        if embedding is not None:
+            return Moving(embedding.output, (), embedding=embedding)
+        if not model.inputs[wrt].is_float:
+            raise UsageError(
+                f"`wrt` {wrt}: it holds {model.inputs[wrt].dtype} and indexes no embedding (a Gather from a constant table "
+                "of floats, or a OneHot); name a float tensor that depends on it"
+            )
+    if wrt is None and len(floats) > 1:
+        chosen = _main_input(model, floats, targets)
+        if chosen is not None:
+            return chosen
+    info = default_input(model, wrt)
+    return _moving(model, info.name)
+
+
+_STATES = ("state", "cache", "hidden", "cell", "init", "past", "memory", "mask")
+"""Words in the names of what a model hands to itself, or is told beside what it looks at."""
+
+
+def _main_input(model: Model, floats: list[str], targets: Sequence[str]) -> Moving | None:
+    """Return the first of several float inputs that the targets depend on, states last; None where there is none."""
+    from onnxviz.methods.objectives.objectives import Objective
+
+    read = [(name, text) for text in targets for name in Objective.parse(text, model.tensors, floats[0]).tensors]
+    driven = [model.require(name, text).name for name, text in read] or list(model.outputs)
+    counting = model.cut(driven).inputs
+    reaching = [name for name in floats if name in counting and len(model.inputs[name].shape or (0, 0)) > 1]
+    if not reaching:
+        return None
+    chosen = min(reaching, key=lambda name: any(word in name.lower() for word in _STATES))
+    listed = ", ".join(name for name in reaching if name != chosen)
+    why = f"it moves; so could {listed}, by `wrt`" if listed else "the only input that the target depends on: it moves"
+    return replace(_moving(model, chosen), remark=why)
+
+
+def _moving(model: Model, name: str) -> Moving:
+    """Return one tensor as what moves: an input, with its batch or whole, or a tensor inside the graph."""
+    from onnxviz.model.expectations.first_axis import lacks_batch
+
+    return Moving(name, (name,), whole=lacks_batch(model, name)) if name in model.inputs else Moving(name, ())

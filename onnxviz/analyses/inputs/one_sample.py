@@ -1,0 +1,223 @@
+"""One real sample for one input: a picture, a sound, an array, or a row that is picked from an array or a table."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxviz.analyses.inputs.fitting import enlargement, fit_rows, fit_sample, steps
+from onnxviz.errors import DataError
+from onnxviz.formats.column_matching import Slot
+from onnxviz.formats.data_set import DataSet
+from onnxviz.formats.sample_address import SampleAddress
+from onnxviz.formats.samples import Sample, read_sample
+from onnxviz.formats.table_rows import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onnxviz.contract import InputContract
+
+
+ARRAY = "the array"
+"""What messages call a sample that is no file."""
+
+
+@dataclass(frozen=True)
+class SingleSample:
+    """What a file holds for an input, not yet in the model's units.
+
+    Attributes
+    ----------
+    sample : Sample
+        As its file has it.
+    stacked : bool
+        Whether it is a row, and lies along the array's first axis.
+    notes : tuple of str
+        Sentences about how it was found.
+    columns : tuple of str
+        The names of the table's columns that feed the input.
+    """
+
+    sample: Sample
+    stacked: bool = False
+    notes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> Sample:
+        """The sample itself, without the axis of the rows."""
+        return replace(self.sample, array=self.sample.array[0]) if self.stacked else self.sample
+
+    @property
+    def own(self) -> tuple[int, ...]:
+        """Its shape, without the axis of the rows; of sound the number of samples."""
+        shape = tuple(self.sample.array.shape)
+        if self.sample.kind == "audio":
+            return shape[-1:]
+        return shape[1:] if self.stacked else shape
+
+    def fitted(
+        self, expected: InputContract, wanted: Sequence[int | None], rate: int | None
+    ) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Bring it to what an input expects.
+
+        Parameters
+        ----------
+        expected : InputContract
+            What the input expects.
+        wanted : sequence of (int or None)
+            The sizes after the batch; None takes the sample's own.
+        rate : int or None
+            The samples per second that the model takes.
+
+        Returns
+        -------
+        array : (1, *shape) ndarray
+            In the model's own units.
+        steps : tuple of str
+            A sentence for each thing that was changed.
+
+        Raises
+        ------
+        DataError
+            If it does not fit the input.
+        """
+        said = steps(self.sample, expected, wanted, rate, self.stacked)
+        if self.stacked:
+            return fit_rows(self.sample, expected, wanted), said
+        return fit_sample(self.sample, expected, wanted, rate), said
+
+
+def read_input(
+    path: str | os.PathLike[str] | np.ndarray,
+    expected: InputContract,
+    shape: tuple[int, ...],
+    rate: float | None = None,
+) -> np.ndarray:
+    """Return a file's content as one sample for an input.
+
+    Parameters
+    ----------
+    path : path or ndarray
+        A picture, an array, a table or a sound; a row of an array or a table as ``FILE#7``.
+    expected : InputContract
+        What the input expects. A height or width that it leaves open is the picture's own.
+    shape : tuple of int
+        The input's shape, sizes settled, the batch included.
+    rate : float, optional
+        The samples per second that the model takes; sound of another rate is brought to it.
+
+    Returns
+    -------
+    (1, *shape) ndarray
+        In the model's own units.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    DataError
+        If it cannot be read, or does not fit the input.
+    """
+    return read_enlarged(path, expected, shape, rate)[0]
+
+
+def read_enlarged(
+    path: str | os.PathLike[str] | np.ndarray,
+    expected: InputContract,
+    shape: tuple[int, ...],
+    rate: float | None = None,
+) -> tuple[np.ndarray, float]:
+    """Return what `read_input` returns, and how many times finer its grid is than the file's: 1 where it is no finer."""
+    wanted: list[int | None] = list(shape[1:])
+    single = single_of(path, Slot(expected.name, tuple(wanted), expected.kind))
+    if single.sample.kind == "image" and expected.kind == "image":
+        for axis in ("height", "width"):
+            place = expected.axes.index(axis)
+            # An input of any size takes the picture at its own.
+            if not isinstance(expected.shape[1 + place], int):
+                wanted[place] = None
+    whole = None if rate is None else round(rate)
+    fitted, _ = single.fitted(expected, wanted, whole)
+    return fitted, enlargement(single.row, fitted, expected, whole)
+
+
+def single_of(sample: str | os.PathLike[str] | np.ndarray, slot: Slot, label: str | None = None) -> SingleSample:
+    """Return one sample for one input, of a file or of an array.
+
+    Parameters
+    ----------
+    sample : path or ndarray
+        A file, as `read_single` takes it; or one sample, or several along the first axis, of which the first is taken.
+    slot, label
+        As `read_single` takes them.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `read_single` does.
+    """
+    if isinstance(sample, str | os.PathLike):
+        return read_single(Path(sample), slot, label)
+    return _whole(Sample(np.asarray(sample), (), ARRAY, "array"), slot)
+
+
+def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSample:
+    """Read one sample; of several rows the first, unless ``FILE#7`` picks another.
+
+    Parameters
+    ----------
+    source : Path
+        As it was typed.
+    slot : Slot
+        The input. A table's columns are matched to it by name, or by order.
+    label : str, optional
+        A column, or a member of an archive, that is no feature.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, row or column.
+    DataError
+        If it cannot be read, or does not fit the input.
+    """
+    text = str(source)
+    address = SampleAddress.parse(source)
+    picked = address.rows is not None
+    if not picked and address.path.suffix.lower() not in TABLES:
+        return _whole(read_sample(source), slot)
+    if address.rows is not None and address.rows.stop - address.rows.start != 1:
+        first = f"{address.source}#{address.rows.start}"
+        raise DataError(f"{text}: is several rows, and one sample is wanted; pick it as {first}")
+    data = DataSet(source, [slot], label)
+    for piece in data.pieces():
+        block = piece.read(lambda identity, stamp: False)
+        if block.problems and (picked or not block.identities):
+            raise DataError(block.problems[0][1])
+        notes = [*data.notes]
+        if block.problems:
+            notes.append(f"{block.problems[0][1]}: passed over")
+        if not picked:
+            notes.append(
+                f"{source.name}: row {block.identities[0].rpartition('#')[2]} is taken; {text}#7 picks another"
+            )
+        sample = block.parts[slot.name]
+        return SingleSample(replace(sample, array=sample.array[:1]), block.stacked, tuple(notes), data.columns)
+    raise DataError(f"{text}: has no rows")
+
+
+def _whole(sample: Sample, slot: Slot) -> SingleSample:
+    """Take a file as it is, or the first of its rows where it is an array with more axes than a sample has."""
+    rows, wanted = sample.array, slot.shape
+    several = sample.kind == "array" and rows.ndim == len(wanted) + 1 and len(rows) > 1
+    if not several or not all(size in (None, own) for size, own in zip(wanted, rows.shape[1:], strict=True)):
+        return SingleSample(sample)
+    note = f"{Path(sample.source).name}: the first of {len(rows)} samples is taken"
+    if sample.source != ARRAY:
+        note += f"; {sample.source}#7 picks another"
+    return SingleSample(sample, notes=(note,))

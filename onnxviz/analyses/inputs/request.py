@@ -1,0 +1,220 @@
+"""What a person says of a model's inputs, as data; and what it means for one model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.errors import UsageError
+
+if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
+    from onnxviz.model.model import Model
+
+Value = float | str | os.PathLike[str] | np.ndarray | list[Any]
+"""A number that fills the input, an array, or a file that holds one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputRequest:
+    """What a person says of a model's inputs; what is left out is read from the model.
+
+    Attributes
+    ----------
+    held : mapping of str to number, array or path
+        Values of inputs that are held fixed. A number fills the whole shape.
+    dims : mapping of str to int
+        Sizes for symbolic axes, by the axis's name.
+    shapes : mapping of str to tuple of int
+        Whole shapes of inputs, batch included.
+    value_range : (low, high), optional
+        The input's range, in the model's own units.
+    mean, std : tuple of float, optional
+        What pictures in 0 to 1 (or 0 to 255, if a mean is above 1.5) were normalized with.
+    layout : {"nchw", "nhwc"}, optional
+        The order of a picture's axes.
+    channels : {"rgb", "bgr", "gray"}, optional
+        What a picture's channels are.
+    """
+
+    held: Mapping[str, Value] = field(default_factory=dict)
+    dims: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    value_range: tuple[float, ...] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    layout: str | None = None
+    channels: str | None = None
+
+    def refined(self, found: InputContract) -> InputContract:
+        """Return a contract in which the request stands above what the file says.
+
+        Raises
+        ------
+        UsageError
+            If the request contradicts itself or the input.
+        """
+        if self.value_range is not None or self.mean is not None:
+            # What the user says replaces what was assumed.
+            found = replace(found, evidence=tuple(note for note in found.evidence if "assumed" not in note))
+        if self.value_range is not None:
+            found = self._ranged(found, self.value_range)
+        if (self.mean is None) != (self.std is None):
+            raise UsageError("`mean` and `std` belong together: give both")
+        if self.mean is not None and self.std is not None:
+            found = self._normalized(found, self.mean, self.std)
+        if self.layout is not None:
+            found = _laid_out(found, self.layout)
+        return found if self.channels is None else _colored(found, self.channels)
+
+    def _ranged(self, found: InputContract, ends: tuple[float, ...]) -> InputContract:
+        if len(ends) != 2 or not ends[0] < ends[1]:
+            raise UsageError("`value_range` wants two numbers, the smaller first: `value_range` 0,255")
+        low, high = map(float, ends)
+        return found.with_note(f"range given: {low:g} to {high:g}", low=(low,), high=(high,))
+
+    def _normalized(self, found: InputContract, mean: tuple[float, ...], std: tuple[float, ...]) -> InputContract:
+        if self.value_range is not None:
+            raise UsageError(
+                "`value_range` is in the model's own units, `mean` and `std` make them: give one or the other"
+            )
+        if len(mean) != len(std) or any(one <= 0 for one in std):
+            raise UsageError("`mean` and `std` want as many numbers as each other, and deviations above 0")
+        top = 255.0 if max(mean) > 1.5 else 1.0
+        low = tuple((0 - m) / s for m, s in zip(mean, std, strict=True))
+        high = tuple((top - m) / s for m, s in zip(mean, std, strict=True))
+        return found.with_note(f"mean and deviation given, of pictures in 0 to {top:g}", low=low, high=high)
+
+
+def _laid_out(found: InputContract, layout: str) -> InputContract:
+    axes = ("channel", "height", "width") if layout.lower() == "nchw" else ("height", "width", "channel")
+    if len(found.shape) not in (0, 4):
+        raise UsageError(f"`layout` {layout}: {found.name} has {len(found.shape)} axes, not 4")
+    size = found.shape[1 + axes.index("channel")] if found.shape else None
+    if isinstance(size, int) and len(found.low) not in (0, 1, size):
+        raise UsageError(
+            f"`layout` {layout}: {found.name} would have {size} channels, but its range has {len(found.low)} numbers, one "
+            "for each channel; check the layout, or give `value_range`"
+        )
+    color = {1: "gray", 3: "rgb"}.get(size) if isinstance(size, int) else None
+    return found.with_note(f"layout given: {layout.lower()}", kind="image", axes=axes, color=color)
+
+
+def _colored(found: InputContract, channels: str) -> InputContract:
+    size = found.shape[1 + found.axes.index("channel")] if "channel" in found.axes and found.shape else None
+    wanted = 1 if channels == "gray" else 3
+    if isinstance(size, int) and size != wanted:
+        raise UsageError(f"`channels` {channels}: {found.name} has {size} channels, not {wanted}")
+    return found.with_note(f"channels given: {channels}", color=channels)
+
+
+def checked_dims(model: Model, dims: Mapping[str, int]) -> dict[str, int]:
+    """Return the sizes of symbolic axes that a request gives.
+
+    Raises
+    ------
+    UsageError
+        If a size is not a whole number above 0, or the model has no axis of that name.
+    """
+    known = {size for info in model.inputs.values() for size in info.shape or () if isinstance(size, str)}
+    for name, size in dims.items():
+        if not isinstance(size, int | np.integer) or size < 1:
+            raise UsageError(f"`dims` {name}={size}: write a whole number above 0")
+        if name not in known:
+            raise UsageError(
+                f"`dims` {name}={size}: {model.name} has no size of that name; it has {', '.join(sorted(known)) or 'none'}"
+            )
+    return {name: int(size) for name, size in dims.items()}
+
+
+def checked_shapes(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of inputs that a request gives.
+
+    Raises
+    ------
+    UsageError
+        If the model has no input of that name, or a size is negative.
+    """
+    for name, shape in shapes.items():
+        text = "x".join(map(str, shape))
+        if not all(isinstance(size, int | np.integer) and size >= 0 for size in shape):  # an empty cache has size 0
+            raise UsageError(f"`shapes` {name}={text}: write sizes such as 1x3x224x224")
+        if name not in model.inputs:
+            raise UsageError(
+                f"`shapes` {name}={text}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}"
+            )
+    return {name: tuple(map(int, shape)) for name, shape in shapes.items()}
+
+
+def read_held(
+    model: Model, held: Mapping[str, Value], dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+    """Return the arrays at which a request holds tensors; a number fills the input's whole shape.
+
+    Raises
+    ------
+    UsageError
+        If the model has no tensor of that name, or a text is neither a number nor a file.
+    DataError
+        If a file cannot be read.
+    """
+    from onnxviz.model.expectations.sample_inputs import settled_shape
+
+    values: dict[str, np.ndarray] = {}
+    for name, value in held.items():
+        written = value if isinstance(value, str | os.PathLike | int | float) else "…"
+        if name not in model.tensors:
+            raise UsageError(
+                f"`held` {name}={written}: {model.name} has no such tensor; its inputs are {', '.join(model.inputs)}"
+            )
+        array = _file_content(name, value) if isinstance(value, str | os.PathLike) else np.asarray(value)
+        values[name] = array if array.ndim else np.full(settled_shape(model, name, dims, shapes), array[()])
+    return values
+
+
+def _file_content(name: str, value: str | os.PathLike[str]) -> np.ndarray:
+    """Return the number that a text is, or the array that a file holds."""
+    text = os.fspath(value)
+    try:
+        return np.asarray(float(text))
+    except ValueError:
+        from onnxviz.formats.sample_address import SampleAddress
+        from onnxviz.formats.samples import read_sample
+
+        address = SampleAddress.parse(text)
+        if not address.exists:
+            raise UsageError(f"`held` {name}={text}: neither a number nor a file that exists") from None
+        if address.rows is not None:
+            from onnxviz.analyses.inputs.one_sample import read_single
+            from onnxviz.formats.column_matching import Slot
+
+            return np.asarray(read_single(Path(text), Slot(name, ())).sample.array)
+        array = np.asarray(read_sample(text).array)
+        return array if array.ndim else array.reshape(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRequest:
+    """What a person says of data and of the inputs that it feeds.
+
+    Attributes
+    ----------
+    inputs : InputRequest
+        What is said of the model's inputs.
+    input_name : str, optional
+        The input that the data is for, where the model has several.
+    label : str, optional
+        A table's column, or an archive's member, that names the samples' classes and is no feature.
+    strict : bool
+        Whether the first sample that cannot be read ends the work, in place of being passed over.
+    """
+
+    inputs: InputRequest = field(default_factory=InputRequest)
+    input_name: str | None = None
+    label: str | None = None
+    strict: bool = False

@@ -1,0 +1,168 @@
+"""What holds for a model's inputs once a request is read: the one reading that every verb uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxviz.analyses.inputs.request import InputRequest, checked_dims, checked_shapes, read_held
+
+if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
+    from onnxviz.model.model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """Sizes, held values and contracts of a model's inputs.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    request : InputRequest
+        What the person said.
+    held : dict of str to ndarray
+        Tensors that the request holds at a value.
+    dims : dict of str to int
+        Sizes of symbolic axes: those of the request, and those that were found by running the model.
+    shapes : dict of str to tuple of int
+        Whole shapes of inputs, batch included: those of the request, and those that were found.
+    spoken : frozenset of str
+        The inputs that the request's range, layout and channels are about.
+    notes : tuple of str
+        A sentence for each thing that was found.
+    """
+
+    model: Model
+    request: InputRequest
+    held: dict[str, np.ndarray]
+    dims: dict[str, int]
+    shapes: dict[str, tuple[int, ...]]
+    spoken: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    _contracts: dict[str, InputContract] = field(default_factory=dict, repr=False)
+
+    def about(self, names: Iterable[str]) -> Settled:
+        """Return the same, where range, layout and channels of the request are about some inputs."""
+        return replace(self, spoken=frozenset(names), _contracts={})
+
+    def sized(self, dims: dict[str, int], shapes: dict[str, tuple[int, ...]]) -> Settled:
+        """Return the same with further sizes, as a sample tells them; contracts are kept.
+
+        A symbolic axis has one size in a model, so every input that has an axis of that name follows.
+        """
+        return replace(self, dims={**self.dims, **dims}, shapes={**self.shapes, **shapes})
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return an input's shape with every size settled, batch included.
+
+        Raises
+        ------
+        UsageError
+            If a shape of the request contradicts the file's.
+        """
+        from onnxviz.model.expectations.sample_inputs import settled_shape
+
+        return settled_shape(self.model, name, self.dims, self.shapes)
+
+    def contract(self, name: str) -> InputContract:
+        """Return what a tensor expects: what the request says, else the file, else what running the model tells.
+
+        Parameters
+        ----------
+        name : str
+            An input, or a float tensor inside the graph.
+
+        Raises
+        ------
+        UsageError
+            If the request contradicts itself or the input.
+        TargetError
+            If the model has no such tensor.
+        """
+        if name not in self._contracts:
+            self._contracts[name] = self._read(name)
+        return self._contracts[name]
+
+    def _read(self, name: str) -> InputContract:
+        from onnxviz.model.expectations.contract_reading import contract
+        from onnxviz.model.probing.range_probe import is_assumed, probe_range
+
+        expected = contract(self.model, name)
+        if name in self.spoken:
+            expected = self.request.refined(expected)
+        if name not in self.model.inputs or not is_assumed(expected):
+            return expected
+        # A range is a property of the model: it is measured at the sizes that suit the model, not at a sample's.
+        shape, others = self._measured_at(name)
+        return probe_range(self.model, expected, shape, others)
+
+    def _measured_at(self, name: str) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
+        """Return the shape at which an input's range is measured, and values for all other inputs."""
+        sizes = settle(self.model, self.request, self.held, running=name)
+        return sizes.shape(name), sizes.resting(one for one in self.model.inputs if one != name)
+
+    def resting(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Return values for some inputs: the held ones, and values at rest for the others."""
+        from onnxviz.model.expectations.resting import rest
+
+        return rest(self.model, list(names), self.held, self.dims, self.shapes)
+
+    def feed(self, seed: int = 0) -> dict[str, np.ndarray]:
+        """Return values for all inputs: the held ones, and seeded values for the others.
+
+        Raises
+        ------
+        UsageError
+            If an input holds neither numbers nor booleans and the request gives no value.
+        """
+        from onnxviz.model.expectations.sample_inputs import feed
+
+        return feed(self.model, self.held, self.dims, self.shapes, seed)
+
+
+def settle(
+    model: Model, request: InputRequest, held: dict[str, np.ndarray] | None = None, running: str | bool = False
+) -> Settled:
+    """Read a request for one model.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    request : InputRequest
+        What the person said.
+    held : dict of str to ndarray, optional
+        The held values, where they are read already.
+    running : str or bool
+        An input whose open sizes are tried on ONNX Runtime until the model runs; True for the largest input of floats that is
+        not held.
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown, or a size or a value is none.
+    DataError
+        If a file of the request cannot be read.
+    """
+    from onnxviz.model.probing.runnable_sizes import runnable_sizes
+
+    dims, shapes = checked_dims(model, request.dims), checked_shapes(model, request.shapes)
+    held = read_held(model, request.held, dims, shapes) if held is None else held
+    found = Settled(model, request, held, dims, shapes)
+    name = _largest(found) if running is True else running or ""
+    if not name:
+        return found
+    (dims, shapes), sentence = runnable_sizes(model, name, held, dims, shapes)
+    notes = (f"{name}: {sentence}",) if sentence else ()
+    return replace(found, dims=dims, shapes=shapes, notes=notes)
+
+
+def _largest(found: Settled) -> str:
+    """Return the largest input of floats that is not held; "" where there is none."""
+    free = [name for name, info in found.model.inputs.items() if info.is_float and name not in found.held]
+    return max(free, key=lambda name: int(np.prod(found.shape(name))), default="")

@@ -1,0 +1,24 @@
+"""Targets that name a ZipMap's maps are led to the tensor of scores before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.listener import Listener
+    from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.model.model import Model
+
+
+def unzip(listener: Listener, model: Model, objective: Objective) -> Objective:
+    """Aim at the tensor before a ZipMap where a term names the maps that it makes."""
+    from onnxviz.methods.objectives.objectives import Activation
+    from onnxviz.model.graph.zipped import unzipped
+
+    terms = []
+    for weight, term in objective.terms:
+        other = unzipped(model, term.target) if isinstance(term, Activation) else None
+        if other is not None:
+            listener.note(f"{term}: a map for each sample, made by ZipMap; aiming at {other}, the tensor before it")
+        terms.append((weight, term if other is None else Activation(other)))
+    return type(objective)(tuple(terms))

@@ -1,0 +1,1 @@
+"""An input that drives a target as high as it will go, and how far it can be trusted."""

@@ -1,0 +1,154 @@
+"""The climb: the network and the sessions of some targets, and the groups of targets that fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from onnxviz.analyses.maximization.scoring import Measure, measurement, scorer, search_scorer, torch_copy
+from onnxviz.methods.ascent.status import Status
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.maximization.task import Search
+    from onnxviz.methods.ascent.scorer import Scorer
+    from onnxviz.methods.ascent.search import Found
+    from onnxviz.methods.ascent.settings import Settings
+    from onnxviz.methods.ascent.space import Space
+    from onnxviz.methods.objectives.objectives import Objective
+
+Told = Callable[[int, str], None]
+"""Takes how many steps of all targets are done, and a few words."""
+
+Progress = Callable[[int, int, str], None]
+"""Takes how many steps are done, how many there are, and a few words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Instruments:
+    """What climbs and scores some targets.
+
+    Attributes
+    ----------
+    search : Search
+        What is climbed, where, and how.
+    network, check : callable or None
+        Differentiable, to the tensors that are climbed and to those that the targets read; None where the search goes without
+        gradients.
+    measure : callable
+        Scores single inputs by torch and by ONNX Runtime.
+    score, score_climbed : Scorer
+        Score many inputs by ONNX Runtime: the targets, and what is climbed in their place.
+    score_moving : Scorer or None
+        Scores what is climbed as a search without gradients moves it, where there is such a search.
+    batch_size : int
+        The most samples at once.
+    """
+
+    search: Search
+    network: Any
+    check: Any
+    measure: Measure
+    score: Scorer
+    score_climbed: Scorer
+    score_moving: Scorer | None
+    batch_size: int
+
+    @classmethod
+    def of(cls, search: Search, todo: Sequence[tuple[Objective, Objective]]) -> Instruments:
+        """Return the instruments for some targets, each given with what is climbed for it."""
+        from onnxviz.model.expectations.resting import samples_at_once
+
+        tensors = list(dict.fromkeys(name for _, climbed in todo for name in climbed.tensors))
+        measured = list(dict.fromkeys(name for objective, _ in todo for name in objective.tensors))
+        blind = search.settings.optimizer == "cma"
+        network = None if blind else search.network(tensors)
+        session = search.session(measured)
+        check = torch_copy(search, measured) if blind or measured != tensors else network
+        at_once = samples_at_once(search.model, search.moving.in_graph(tensors), search.moving.stops, search.shape)
+        score = scorer(search, session, at_once)
+        climbed = score if measured == tensors else scorer(search, search.session(tensors), at_once)
+        moving = search_scorer(search, tensors, at_once) if blind else None
+        return cls(search, network, check, measurement(search, session, check), score, climbed, moving, at_once)
+
+    def groups(
+        self,
+        network: Any,
+        space: Space,
+        objectives: Sequence[Objective],
+        settings: Settings,
+        progress: Progress | None = None,
+    ) -> Iterator[list[Found]]:
+        """Yield what is found for some objectives, a group at a time.
+
+        Parameters
+        ----------
+        network : callable or None
+            The network that is climbed; without gradients none.
+        space : Space
+            Where inputs are searched.
+        objectives : sequence of Objective
+            What is climbed.
+        settings : Settings
+            How the search goes.
+        progress : callable, optional
+            Hears of the progress.
+        """
+        import torch
+
+        if self.score_moving is not None:
+            from onnxviz.methods.ascent.evolution import evolve  # the library takes a second to load
+
+            yield from evolve(self.score_moving, space, objectives, settings, progress=progress)
+            return
+        from onnxviz.methods.ascent.search import search
+
+        yield from search(
+            network,
+            space,
+            objectives,
+            {name: torch.as_tensor(value) for name, value in self.search.held.items()},
+            settings,
+            device=torch.device(self.search.device),
+            batch_size=self.batch_size,
+            copies=self.search.copies,
+            progress=progress,
+        )
+
+
+def climb(
+    tools: Instruments, todo: Sequence[tuple[Objective, Objective]], told: Told
+) -> Iterator[tuple[Objective, Found, Space]]:
+    """Yield each target with what its climb found and the space that was searched.
+
+    Parameters
+    ----------
+    tools : Instruments
+        What climbs them.
+    todo : sequence of (Objective, Objective)
+        What is scored, and what is climbed for it.
+    told : callable
+        Hears of the progress.
+
+    Yields
+    ------
+    objective, found, space
+        In order. After a `KeyboardInterrupt` those of the running group say "interrupted", and are the last.
+    """
+    search, done, stopped = tools.search, 0, False
+    for space, part in search.spaces(list(todo)):
+        aims = [climbed for _, climbed in part]
+        progress = partial(_told, told, search.settings.steps, done, len(part))
+        for group in tools.groups(tools.network, space, aims, search.settings, progress):
+            for found in group:
+                done += 1
+                stopped = stopped or found.ascent.status == Status.INTERRUPTED
+                yield todo[done - 1][0], found, space
+        if stopped:
+            return
+
+
+def _told(told: Told, steps: int, before: int, count: int, step: int, total: int, words: str) -> None:
+    """Tell how far all targets are, when `count` of them are being climbed after `before` others."""
+    told(steps * before + step * steps * count // total, words)

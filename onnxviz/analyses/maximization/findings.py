@@ -1,0 +1,80 @@
+"""Findings about a result beyond its score: the input that is fed, and more of vectors and tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.inputs.features import Features
+    from onnxviz.analyses.inputs.tokens import Tokens
+    from onnxviz.analyses.maximization.token_findings import TokenFindings
+    from onnxviz.analyses.maximization.vector_findings import VectorFindings
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """The input that is fed in the end, and what is known of it.
+
+    Attributes
+    ----------
+    array, start : (*shape) ndarray
+        The model's input at the end and at the start, with whole numbers and codes settled; of tokens their ids.
+    every, starts : (restart, *shape) ndarray
+        The same for every start.
+    vector : VectorFindings or None
+        Findings about a vector.
+    tokens : TokenFindings or None
+        Findings about tokens.
+    remark : str
+        What a person should know about the search.
+    """
+
+    array: np.ndarray
+    start: np.ndarray
+    every: np.ndarray
+    starts: np.ndarray
+    vector: VectorFindings | None = None
+    tokens: TokenFindings | None = None
+    remark: str = ""
+
+    def summary(self, features: Features, tokens: Tokens | None, rate: float | None) -> dict[str, Any]:
+        """Return the fields of the result's row about features, tokens and sound.
+
+        Parameters
+        ----------
+        features : Features
+            A vector's features.
+        tokens : Tokens or None
+            The names of tokens.
+        rate : float or None
+            A signal's samples per second.
+        """
+        told: dict[str, Any] = {}
+        if self.vector is not None:
+            told["features"] = self.vector.summary(features)
+        if self.tokens is not None:
+            told["tokens"] = self.tokens.summary(tokens)
+        if rate is not None:
+            told["sound"] = {"rate": rate, "peak": float(np.abs(self.array).max())}
+        return told
+
+    def arrays(self) -> dict[str, tuple[np.ndarray, str]]:
+        """Return further arrays to save, each with its axes."""
+        if self.tokens is not None:
+            return {
+                "vectors": (self.tokens.soft[None], "batch time feature"),
+                "similarity": (self.tokens.similarity, "time"),
+                "contributions": (self.tokens.drops, "time"),
+            }
+        if self.vector is None:
+            return {}
+        told = {
+            "reference": (self.vector.reference, "feature"),
+            "contributions": (self.vector.drops(), "feature"),
+        }
+        if self.vector.neighbors is not None:
+            told["nearest_rows"] = (self.vector.neighbor_rows, "row feature")
+        return told

@@ -1,0 +1,185 @@
+"""What a maximization has settled before its first step: the search, what is known, and how results are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.inputs.features import Features
+    from onnxviz.analyses.inputs.few_samples import SampleBatches
+    from onnxviz.analyses.inputs.moving import Moving
+    from onnxviz.analyses.inputs.tokens import Tokens
+    from onnxviz.analyses.maximization.inner_samples import InnerBatches
+    from onnxviz.contract import InputContract
+    from onnxviz.drawing.input_drawing import Drawing
+    from onnxviz.methods.ascent.lattice import Lattice
+    from onnxviz.methods.ascent.settings import Settings
+    from onnxviz.methods.ascent.space import Space
+    from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.model.model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What is climbed, where, and how.
+
+    Attributes
+    ----------
+    model : Model
+        The model, with its input at the size that was asked for.
+    moving : Moving
+        The tensor that moves.
+    shape : tuple of int
+        The shape of the moving tensor, with the batch.
+    held : dict of str to ndarray
+        Values of all other inputs.
+    objectives, climbed : tuple of Objective
+        What is scored, and what is climbed for each of them.
+    windows : tuple
+        For each objective the part of the input that it sees; None where it sees all of it.
+    space : Space
+        Where inputs are searched.
+    settings : Settings
+        How the search goes.
+    device : str
+        Where torch computes.
+    straight_through : bool
+        Whether gradients pass operators that round.
+    tokens : Tokens or None
+        The tokens, where vectors behind token ids move.
+    lattice : Lattice or None
+        Which features of a vector cannot take any value between their bounds; None where all can.
+    """
+
+    model: Model
+    moving: Moving
+    shape: tuple[int, ...]
+    held: dict[str, np.ndarray]
+    objectives: tuple[Objective, ...]
+    climbed: tuple[Objective, ...]
+    windows: tuple[tuple[slice, ...] | None, ...]
+    space: Space
+    settings: Settings
+    device: str
+    straight_through: bool = False
+    tokens: Tokens | None = None
+    lattice: Lattice | None = None
+
+    @property
+    def wrt(self) -> str:
+        """The moving tensor's name."""
+        return self.moving.name
+
+    @property
+    def copies(self) -> int:
+        """The fixed batch, which copies of one sample fill; 1 where the batch is open."""
+        return self.shape[0] if self.moving.inputs or self.tokens else 1
+
+    @property
+    def todo(self) -> list[tuple[Objective, Objective]]:
+        """All targets, each with what is climbed for it."""
+        return list(zip(self.objectives, self.climbed, strict=True))
+
+    def settled(self, samples: np.ndarray) -> np.ndarray:
+        """Return (…, *shape) samples with whole numbers and one-hot codes set right."""
+        return samples if self.lattice is None else self.lattice.nearest(samples)
+
+    def fed_settled(self, samples: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what ONNX Runtime is fed for (batch, *shape) samples, once they are settled."""
+        return self.moving.fed(self.settled(samples))
+
+    def network(self, tensors: list[str]) -> Any:
+        """Return the differentiable network from the moving tensor to some tensors."""
+        wanted, stops = self.moving.in_graph(tensors), self.moving.stops
+        made = self.model.network(wanted, stops, device=self.device, straight_through=self.straight_through)
+        if self.moving.joined is None and not self.moving.whole:
+            return made
+        from onnxviz.methods.ascent.joined_network import JoinedNetwork
+
+        return JoinedNetwork(made, self.wrt, self.moving.inputs, self.moving.fed)
+
+    def session(self, tensors: list[str]) -> Any:
+        """Return the part of the model that ONNX Runtime scores; for tokens this part begins at their ids."""
+        return self.model.session(self.moving.in_graph(tensors), self.moving.front)
+
+    def spaces(
+        self, todo: list[tuple[Objective, Objective]]
+    ) -> Iterator[tuple[Space, list[tuple[Objective, Objective]]]]:
+        """Yield the given targets in order, in runs that share a window, each run with its space."""
+        windows = dict(zip(map(str, self.objectives), self.windows, strict=True))
+        for window, part in groupby(todo, lambda pair: windows[str(pair[0])]):
+            yield replace(self.space, window=window), list(part)
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """What is known besides the search, for findings and trust.
+
+    Attributes
+    ----------
+    expected : InputContract
+        What the moving tensor expects.
+    features : Features
+        A vector's features.
+    labels : tuple of str
+        The names of classes.
+    stopped : tuple of str
+        For each objective what keeps the gradient from the moving tensor; "" where nothing does.
+    samples : SampleBatches, InnerBatches or None
+        The real data, if there is some.
+    """
+
+    expected: InputContract
+    features: Features
+    labels: tuple[str, ...]
+    stopped: tuple[str, ...]
+    samples: SampleBatches | InnerBatches | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Presentation:
+    """How results are drawn and described.
+
+    Attributes
+    ----------
+    drawing : Drawing
+        How arrays of the moving tensor are drawn.
+    tokens : Tokens or None
+        The names of tokens.
+    rate : float or None
+        A signal's samples per second.
+    start : str
+        Where the search starts: "random", or the name of a file.
+    remark : str
+        What a person should know about all scores; "" where there is nothing to say.
+    """
+
+    drawing: Drawing
+    tokens: Tokens | None = None
+    rate: float | None = None
+    start: str = "random"
+    remark: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A maximization that is ready to start.
+
+    Attributes
+    ----------
+    search : Search
+        What is climbed.
+    knowledge : Knowledge
+        What findings and trust rest on.
+    presentation : Presentation
+        How results are shown.
+    """
+
+    search: Search
+    knowledge: Knowledge
+    presentation: Presentation

@@ -1,0 +1,76 @@
+"""The words of a maximization's rows: for the printed table, for charts and for contact sheets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def in_short(row: dict[str, Any]) -> dict[str, str]:
+    """Return the columns of a printed table: a few words each, "" where there is nothing to say."""
+    kept = row["robustness"] and row["robustness"]["kept"]
+    data, agreed, verdict = row["data"], row["consistency"], row["verdict"]
+    above = (
+        "" if data is None else "all" if data["percentile"] == 100 else f"{np.floor(data['percentile'] * 10) / 10:g} %"
+    )
+    starts = "1"
+    if row["restarts"] > 1:
+        starts = agreeing(agreed)
+    if row["set"]:
+        starts = f"{row['restarts']} together"
+    words = [row["message"] or row["status"]] if verdict is None else [verdict["word"]]
+    if verdict is not None and verdict["word"] != "ok":
+        words.append(verdict["message"])
+    if verdict is not None and row["status"] in ("not_finite", "interrupted"):
+        words.append(row["message"])
+    return {
+        "if moved": "-" if kept is None else f"{100 * kept:.0f} %",
+        "above data": f"{above} of {data['samples']}" if above else "",
+        "starts": starts,
+        "verdict": ": ".join(words),
+    }
+
+
+def agreeing(agreed: dict[str, Any], what: str = "") -> str:
+    """Return how far restarts agree, in a few words; where all found one input, that says it of their scores too."""
+    kin = agreed["resemblance"]
+    told = f"{agreed['agreeing']} of {agreed['restarts']} {what}agree"
+    if kin is not None:
+        told = f"{kin['agreeing']} of {kin['restarts']} {what}alike"
+    elif agreed["agreeing"] == agreed["restarts"]:
+        return told
+    return told if agreed["score_spread"] is None else f"{told}, scores {plus_minus(agreed['score_spread'])}"
+
+
+def plus_minus(share: float) -> str:
+    """Return how far scores lie apart, given as a share."""
+    if share < 0.0005:
+        return "equal"
+    return f"±{100 * share:.1f} %" if share < 0.0995 else f"±{100 * share:.0f} %"
+
+
+def caption(row: dict[str, Any]) -> str:
+    """Return what a chart says of how far its score is to be trusted."""
+    words = []
+    if row["restarts"] > 1 and not row["set"]:
+        words.append(agreeing(row["consistency"], "starts ").partition(",")[0])
+    if row["data"] is not None:
+        words.append(row["data"]["statement"].partition(",")[0])
+    if row["verdict"] is not None and row["verdict"]["word"] != "ok":
+        words.append(row["verdict"]["word"])
+    if row["optimizer"] == "cma":
+        words.append("searched without gradients")
+    return "; ".join(words)
+
+
+def detail(row: dict[str, Any]) -> str:
+    """Return what a contact sheet says below a picture."""
+    words = [f"{row['ort_score']:.4g}"]
+    if row["status"] in ("not_finite", "interrupted"):
+        words.append(row["status"])
+    elif row["verdict"] is not None and row["verdict"]["word"] != "ok":
+        words.append(row["verdict"]["word"])
+    if row["data"] is not None:
+        words.append(row["data"]["statement"].partition(",")[0])
+    return ", ".join(words)

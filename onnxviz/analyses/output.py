@@ -1,0 +1,94 @@
+"""Where an analysis writes its results: a folder that is complete or kept as unfinished."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.analyses.listener import Listener
+from onnxviz.errors import UsageError
+
+if TYPE_CHECKING:
+    from onnxviz.formats.output_folder import OutputFolder
+
+
+def as_written(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return settings as texts, those left out that say nothing: None, False, zero and what is empty; arrays by their digest."""
+    written = {}
+    for name, value in values.items():
+        if isinstance(value, np.ndarray):
+            written[name] = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        elif value:
+            written[name] = str(value)
+    return written
+
+
+@dataclass(frozen=True)
+class Output:
+    """The folder that a person named for results.
+
+    Attributes
+    ----------
+    path : path, optional
+        The folder; None writes nothing.
+    overwrite : bool
+        Whether an existing folder is replaced, once the work is done.
+    resume : bool
+        Whether what an unfinished folder holds is kept, and the rest is done.
+
+    Raises
+    ------
+    UsageError
+        If the parameters contradict each other.
+    """
+
+    path: str | os.PathLike[str] | None = None
+    overwrite: bool = False
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.resume:
+            raise UsageError("`overwrite` starts anew and `resume` goes on: give one of them")
+        if self.path is None and (self.overwrite or self.resume):
+            raise UsageError(f"`{'overwrite' if self.overwrite else 'resume'}` needs a folder: `output` DIR")
+
+    @contextmanager
+    def opened(self, listener: Listener, settings: Mapping[str, Any]) -> Iterator[OutputFolder | None]:
+        """Open the folder for the time of the work.
+
+        Parameters
+        ----------
+        listener : Listener
+            Told at the end what was kept of unfinished work.
+        settings : mapping
+            What the results depend on. A folder that was begun with other settings is not resumed.
+
+        Yields
+        ------
+        OutputFolder or None
+            None where nothing is written.
+
+        Raises
+        ------
+        UsageError
+            If the folder exists and is neither to be replaced nor resumed.
+        """
+        if self.path is None:
+            yield None
+            return
+        from onnxviz.formats.output_folder import OutputFolder
+
+        folder = OutputFolder(self.path, overwrite=self.overwrite, resume=self.resume, settings=settings)
+        try:
+            with folder:
+                yield folder
+        finally:
+            # Only now the folder knows what it kept of an unfinished run.
+            if folder.message:
+                listener.note(folder.message)

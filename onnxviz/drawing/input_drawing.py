@@ -1,0 +1,158 @@
+"""The picture that suits a kind of input: colors for pictures, curves for signals, bars for vectors, else a heat map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
+    from onnxviz.drawing.pictures import Picture
+
+
+_UNITS = "value, in the model's own units"
+_MOST_LINES = 8
+"""A series of at most this many features is drawn as lines, if it has more steps than this; else as colors."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Draws arrays of one input as its kind suggests.
+
+    Attributes
+    ----------
+    expected : InputContract
+        The contract of the input.
+    names : tuple of str
+        The names of a vector's features.
+    mean, std : ndarray or None
+        Mean and standard deviation of a vector's features.
+    low, high : ndarray or None
+        The bounds of a vector's features.
+    rate : float or None
+        The samples per second of a signal.
+    """
+
+    expected: InputContract
+    names: tuple[str, ...] = ()
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    rate: float | None = None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether an array is drawn pixel by pixel, with no axes."""
+        return self.expected.kind == "image"
+
+    def draw(
+        self,
+        array: np.ndarray,
+        title: str = "",
+        subtitle: str = "",
+        restarts: np.ndarray | None = None,
+        vector: Mapping[str, Any] | None = None,
+    ) -> Picture:
+        """Draw one sample.
+
+        Parameters
+        ----------
+        array : (*shape) ndarray
+            The sample without the batch axis, in the model's own units.
+        title, subtitle : str
+            Two lines above a chart. A picture has no such lines.
+        restarts : (restart, *shape) ndarray, optional
+            The result of each restart, which the charts of vectors and of series show.
+        vector : mapping, optional
+            Further fields of `FeatureVector`, where the sample is a vector.
+
+        Returns
+        -------
+        (height, width, 3) uint8
+        """
+        expected = self.expected
+        if self.is_picture:
+            return self._picture(array)
+        if expected.kind == "signal":
+            from onnxviz.drawing.signal_chart import Signal, signal_chart
+
+            return signal_chart(Signal(array, self.rate), title, subtitle)
+        if expected.kind == "volume" and array.ndim == 4:
+            from onnxviz.drawing.volume_sheet import volume_sheet
+
+            return volume_sheet(array, title, subtitle, _UNITS)
+        if expected.axes == ("time", "batch", "feature") and array.ndim == 3 and array.shape[1] == 1:
+            array, restarts = array[:, 0], None if restarts is None else restarts[:, :, 0]
+            return self._steps(array, title, subtitle, restarts)
+        if expected.axes == ("time", "feature") and array.ndim == 2:
+            return self._steps(array, title, subtitle, restarts)
+        if array.ndim <= 1 or (array.ndim == 2 and 1 in array.shape):
+            return self._bars(array.reshape(-1), title, subtitle, restarts, vector)
+        from onnxviz.drawing.heat_map import Plane, heat_map
+
+        axes = (
+            expected.axes
+            if len(expected.axes) == array.ndim
+            else tuple(f"axis {axis + 1}" for axis in range(array.ndim))
+        )
+        rows = " × ".join(axes[:-1])
+        plane = Plane(array.reshape(-1, array.shape[-1]), rows=rows, columns=axes[-1], label=_UNITS)
+        return heat_map(plane, title, subtitle)
+
+    def _steps(self, array: np.ndarray, title: str, subtitle: str, restarts: np.ndarray | None) -> Picture:
+        """Draw (time, feature): lines for a few features over many steps, bars for a single step, else colors."""
+        length, features = array.shape
+        if features <= _MOST_LINES < length:
+            from onnxviz.drawing.signal_chart import Signal, signal_chart
+
+            names = [f"feature {feature}" for feature in range(features)] if features > 1 else ()
+            others = np.swapaxes(restarts, 1, 2) if restarts is not None and len(restarts) > 1 else None
+            return signal_chart(
+                Signal(array.T, names=names, others=others, step="step", spectra=False), title, subtitle
+            )
+        if length == 1:
+            return self._bars(array.reshape(-1), title, subtitle, restarts, None)
+        from onnxviz.drawing.heat_map import Plane, heat_map
+
+        plane = Plane(array.T, rows="feature", columns="time, in steps", label=_UNITS, upward=True)
+        return heat_map(plane, title, subtitle)
+
+    def _picture(self, array: np.ndarray) -> Picture:
+        from onnxviz.drawing.kernels import planes
+        from onnxviz.formats.image_inputs import restore_image
+
+        expected = self.expected
+        if expected.color is not None and expected.bounded:
+            low, high, mean, std = expected.pixel_units()
+            return restore_image(array, expected.layout[1:].lower(), expected.color, low, high, mean, std)  # type: ignore[arg-type]  # `color` is one of the three words
+        channels = np.moveaxis(array, expected.axes.index("channel"), 0)
+        centered = channels - channels.mean(axis=(1, 2), keepdims=True)
+        return planes(centered, float(np.abs(centered).max()) or 1.0, math.ceil(math.sqrt(len(channels))))
+
+    def _bars(
+        self,
+        values: np.ndarray,
+        title: str,
+        subtitle: str,
+        restarts: np.ndarray | None,
+        vector: Mapping[str, Any] | None,
+    ) -> Picture:
+        from onnxviz.drawing.feature_vector import FeatureVector
+        from onnxviz.drawing.vector_chart import vector_chart
+
+        given: dict[str, Any] = {"names": self.names if len(self.names) == values.size else ()}
+        if self.mean is not None and self.std is not None:
+            given |= {"mean": self.mean, "std": self.std}
+        if self.low is not None and self.high is not None:
+            given |= {"low": self.low, "high": self.high}
+        if restarts is not None and len(restarts) > 1:
+            given["restarts"] = restarts.reshape(len(restarts), -1)
+        given |= vector or {}
+        return vector_chart(
+            FeatureVector(values, units="" if self.std is not None else "model units", **given), title, subtitle
+        )

@@ -1,0 +1,142 @@
+"""A verdict on one unit: is there something to see, or is it dead, saturated, or flat?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxviz.methods.explained_word import ExplainedWord
+
+_EQUAL = 1e-5
+"""Scores that differ by less, relative to the largest, are equal: batches of another size round differently."""
+
+_END = 1e-3
+"""This share of a squashing function's range from its end counts as the end."""
+
+_APART = 0.02
+"""Torch and ONNX Runtime may differ by this share of the score, or of its rise, for it to be confirmed."""
+
+
+class Word(ExplainedWord):
+    """What is to be thought of a unit, in one word.
+
+    Attributes
+    ----------
+    sentence : str
+        What the word means for any unit; a verdict's message adds the numbers.
+    """
+
+    OK = "ok", "the input that was found scores above all random inputs"
+    DEAD = "dead", "the unit is a rectifier that gives its least value for every input"
+    SATURATED = "saturated", "the score is at the end of its function's range already at the start, or for every input"
+    FLAT = "flat", "no input changes the score"
+    WEAK = "weak", "a random input, or the start of the search, scores as high as the input that was found"
+    UNCONFIRMED = "unconfirmed", "ONNX Runtime measures another score than torch"
+    NOT_FINITE = "not_finite", "no input with a finite score was found"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be thought of a unit.
+
+    Attributes
+    ----------
+    word : Word
+        The verdict.
+    message : str
+        The verdict on this unit in one sentence, with its numbers; "" where there are none.
+    """
+
+    word: Word
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a unit, measured by ONNX Runtime.
+
+    Attributes
+    ----------
+    found, start : float
+        The score of the best input, and of where its search began.
+    torch : float or None
+        What torch says of the best input; None where it did not lead the search.
+    probes : (probe,) ndarray
+        The scores of inputs that nobody chose.
+    samples : (sample,) ndarray
+        The scores of real data; may be empty.
+    low, high : float
+        What the function behind the target can give, infinite where nothing is known.
+    operator : str
+        That function; "" where nothing is known.
+    blocked, starts : int
+        In how many of the starts the gradient stayed zero.
+    """
+
+    found: float
+    start: float
+    torch: float | None
+    probes: NDArray[np.floating]
+    samples: NDArray[np.floating]
+    low: float = -math.inf
+    high: float = math.inf
+    operator: str = ""
+    blocked: int = 0
+    starts: int = 1
+
+
+def judge(seen: Evidence) -> Verdict:
+    """Return the verdict on a unit.
+
+    Parameters
+    ----------
+    seen : Evidence
+        What is known of it.
+    """
+    if not math.isfinite(seen.found):
+        return Verdict(Word.NOT_FINITE, Word.NOT_FINITE.sentence)
+    tried = np.concatenate([seen.probes, seen.samples, [seen.start, seen.found]]).astype(np.float64)
+    tried = tried[np.isfinite(tried)]
+    equal = _EQUAL * float(np.abs(tried).max())
+    if float(np.ptp(tried)) <= equal:
+        return _constant(seen, len(tried))
+    width = seen.high - seen.low
+    if math.isfinite(width) and seen.start >= seen.high - _END * width:
+        most = f"{seen.operator} gives at most {seen.high:g}"
+        return Verdict(Word.SATURATED, f"the score is {seen.start:.5g} already at the start, and {most}")
+    if seen.torch is not None:
+        rise = abs(seen.found - seen.start)
+        if not abs(seen.torch - seen.found) <= _APART * max(abs(seen.found), rise):
+            said = f"torch gives {seen.torch:.4g} where ONNX Runtime measures {seen.found:.4g}"
+            return Verdict(Word.UNCONFIRMED, f"{said}: `onnxviz verify` tells where they part")
+    if seen.found < seen.start - equal:
+        return Verdict(Word.WEAK, f"the search ended below its own start, {seen.start:.4g}")
+    probes = seen.probes[np.isfinite(seen.probes)]
+    best = float(probes.max(initial=-math.inf))
+    if best > seen.found + equal:
+        return Verdict(
+            Word.WEAK, f"one of {len(probes)} random inputs scores higher, {best:.4g}: the search ended below it"
+        )
+    alike = int((probes >= seen.found - equal).sum())
+    if alike:
+        return Verdict(Word.WEAK, f"{alike} of {len(probes)} random inputs score as high")
+    if seen.found <= seen.start + equal:
+        return Verdict(Word.WEAK, f"the search found nothing above its own start, {seen.start:.4g}")
+    return Verdict(Word.OK, f"above all {len(probes)} random inputs, which reach {best:.4g}" if len(probes) else "")
+
+
+def _constant(seen: Evidence, tried: int) -> Verdict:
+    """Return the verdict on a unit whose score is the same for everything."""
+    everything = f"{seen.found:.4g} for all of {tried} inputs" + (", the data among them" if len(seen.samples) else "")
+    blocked = f", and its gradient is zero from all {seen.starts} starts" if seen.blocked == seen.starts else ""
+    width = seen.high - seen.low
+    near = _END * width if math.isfinite(width) else 1e-6 * max(1.0, abs(seen.found))
+    rectifier = seen.operator in ("Relu", "ThresholdedRelu", "Clip")
+    if rectifier and seen.found <= seen.low + near:
+        return Verdict(Word.DEAD, f"{seen.operator} gives {everything}{blocked}")
+    if seen.operator and (seen.found <= seen.low + near or seen.found >= seen.high - near):
+        return Verdict(Word.SATURATED, f"{seen.operator} gives {everything}{blocked}")
+    return Verdict(Word.FLAT, f"the score is {everything}{blocked}")

@@ -1,0 +1,1 @@
+"""What the kernels of a first layer look for, from their weights alone."""

@@ -1,0 +1,1 @@
+"""From nodes to a plan of torch calls: conversion, rewrites and execution."""

@@ -1,0 +1,336 @@
+"""What an input expects: its kind, axes, colors and range, each with the evidence for it.
+
+A wrong value range is the commonest cause of useless pictures, so nothing is guessed in silence: what the user gives
+comes first, then what the file says (metadata, quantization parameters, leading normalization), and an assumption is
+called one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from onnx import TensorProto
+
+from onnxviz.contract import InputContract as InputContract
+from onnxviz.errors import OnnxvizError, UsageError
+from onnxviz.model.expectations.batch_statistics import from_batch_statistics
+from onnxviz.model.expectations.channel_order import from_channel_means
+from onnxviz.model.expectations.first_layer import first_layer
+from onnxviz.model.expectations.input_range import (
+    assumed,
+    from_metadata,
+    from_normalization,
+    from_quantization,
+    from_type,
+)
+from onnxviz.model.expectations.tabular_range import from_comparisons, from_support_vectors, from_trees
+from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
+from onnxviz.model.graph.graph import Graph
+from onnxviz.model.graph.labels import metadata
+from onnxviz.model.graph.tensor_info import TensorInfo
+
+
+def default_input(model: Graph, wrt: str | None = None) -> TensorInfo:
+    """Return the tensor to optimise or explain: the named one, or the only float input.
+
+    Raises
+    ------
+    TargetError
+        If the named one does not exist.
+    UsageError
+        If it is no float tensor, or there are several to choose from.
+    """
+    if wrt is not None:
+        info = model.require(wrt)
+        if not info.is_float:
+            raise UsageError(
+                f"`wrt` {wrt}: it holds {info.dtype}, and only floating-point tensors can move; try what reads it (an embedding, say)"
+            )
+        return info
+    floats = [info for info in model.inputs.values() if info.is_float]
+    if len(floats) == 1:
+        return floats[0]
+    if not floats:
+        listed = ", ".join(f"{info.name} ({info.dtype})" for info in model.inputs.values()) or "none"
+        raise UsageError(
+            f"{model.name} has no floating-point input (inputs: {listed}); name a tensor inside the graph with `wrt`"
+        )
+    listed = ", ".join(
+        f"{info.name} ({'x'.join('?' if s is None else str(s) for s in info.shape or ())})" for info in floats
+    )
+    raise UsageError(
+        f"{model.name} has several floating-point inputs: {listed}; choose one with `wrt`, the others are held (see `held`)"
+    )
+
+
+_LOOKS = (
+    from_metadata,
+    from_type,
+    from_quantization,
+    from_normalization,
+    from_batch_statistics,
+    from_trees,
+    from_support_vectors,
+    from_comparisons,
+)
+"""Where a range is looked for, the surest evidence first."""
+
+
+def contract(model: Graph, name: str) -> InputContract:
+    """Read an input's contract from the file.
+
+    Parameters
+    ----------
+    model : Graph
+        The model.
+    name : str
+        An input, or any float tensor inside the graph.
+
+    Raises
+    ------
+    TargetError
+        If there is no such tensor.
+    """
+    info = model.require(name)
+    found = _kind(model, info)
+    if info.operator != "Input":
+        return found.with_note(f"{name} lies inside the graph (made by {info.operator}): no range is known")
+    for look in _LOOKS:
+        if found.bounded or (found.kind != "image" and found.mean):
+            break
+        found = _seen(look, model, found)
+    if found.kind == "signal" and not found.bounded:
+        note = "nothing in the file tells the range: -1 to 1 is assumed, as of sound"
+        return found.with_note(note, low=(-1.0,), high=(1.0,))
+    found = found if found.bounded or found.kind != "image" else _seen(assumed, model, found)
+    return _seen(from_channel_means, model, found)
+
+
+def _seen(look: Callable[[Graph, InputContract], InputContract], model: Graph, found: InputContract) -> InputContract:
+    """Return what a piece of evidence says: nothing where a damaged file holds numbers that fit nowhere."""
+    try:
+        return look(model, found)
+    except (ValueError, TypeError, LookupError, ArithmeticError):
+        return found
+
+
+def _kind(model: Graph, info: TensorInfo) -> InputContract:
+    shape = info.shape or ()
+    rank = len(shape)
+    name = info.name
+    if info.element_type in (TensorProto.INT64, TensorProto.INT32) and rank <= 2:
+        return InputContract(
+            name, shape, "tokens", ("time",)[: max(rank - 1, 0)], evidence=("whole numbers: read as tokens",)
+        )
+    if info.is_float and rank == 2 and shape[1] != 1 and holds_whole_numbers(model, name):
+        note = "fed as floating-point numbers, and cast to whole ones before anything else: read as tokens"
+        return InputContract(name, shape, "tokens", ("time",), evidence=(note,))
+    properties = metadata(model.original)
+    told = _denoted(model, info)
+    if told is not None:
+        return told
+    first = _first_operator(model, name)
+    if rank == 4:
+        channels_last = (
+            isinstance(shape[3], int)
+            and shape[3] in (1, 3, 4)
+            and not (isinstance(shape[1], int) and shape[1] in (1, 3, 4))
+        )
+        axes = ("height", "width", "channel") if channels_last else ("channel", "height", "width")
+        sizes = dict(zip(axes, shape[1:], strict=True))
+        channels, height, width = sizes["channel"], sizes["height"], sizes["width"]
+        small = [size for size in (height, width) if isinstance(size, int) and size < 4]
+        if small:
+            return InputContract(name, shape, "array", axes, evidence=("four axes, but too flat for a picture",))
+        color = {1: "gray", 3: "rgb"}.get(channels) if isinstance(channels, int) else None
+        if first in _STEPPERS:
+            note = f"four axes, but {first} reads it first"
+            return InputContract(name, shape, "array", axes, evidence=(note,))
+        note = f"four axes, {channels if channels else '?'} channels {'last' if channels_last else 'first'}: a picture"
+        found = InputContract(name, shape, "image", axes, color, evidence=(note,))
+        flipped = _flips_channels(model, name) if color == "rgb" else False
+        if flipped:
+            found = found.with_note("the graph reverses the three channels first: which order it wants cannot be told")
+        return found
+    if rank == 5:
+        deep = ("channel", "depth", "height", "width")
+        if first == "Conv":
+            note = "five axes before a convolution: channels by depth, height and width, a volume"
+            return InputContract(name, shape, "volume", deep, evidence=(note,))
+        return InputContract(name, shape, "array", deep, evidence=("five axes",))
+    if rank == 3:
+        if "Image.BitmapPixelFormat" in properties:
+            return InputContract(
+                name, shape, "image", ("height", "width", "channel"), evidence=("the metadata names a pixel format",)
+            )
+        sizes3 = shape[1:]
+        wide = all(isinstance(size, int) and size >= 16 for size in sizes3)
+        if wide and first == "Conv" and _slides_both_ways(model, name):
+            note = (
+                "three axes, both large, and the first convolution slides along both: a spectrogram, time by frequency"
+            )
+            return InputContract(name, shape, "spectrogram", ("time", "feature"), evidence=(note,))
+        if wide:
+            return InputContract(
+                name, shape, "array", ("time", "feature"), evidence=("three axes, both large: time by feature",)
+            )
+        signal = first in ("Conv",) and not (isinstance(shape[2], int) and shape[2] <= 4)
+        if signal:
+            return InputContract(
+                name,
+                shape,
+                "signal",
+                ("channel", "time"),
+                evidence=("three axes before a convolution: channels by time",),
+            )
+        return InputContract(name, shape, "sequence", ("time", "feature"), evidence=("three axes: steps by features",))
+    if rank == 2:
+        length = shape[1]
+        if not isinstance(length, int):
+            return InputContract(
+                name, shape, "signal", ("time",), evidence=("two axes, the second of any length: a signal",)
+            )
+        if first in ("Conv", "STFT") and length >= 64:
+            return InputContract(
+                name,
+                shape,
+                "signal",
+                ("time",),
+                evidence=("two axes, and the first layer slides along the second: a signal",),
+            )
+        return InputContract(name, shape, "vector", ("feature",), evidence=("two axes: a vector for each sample",))
+    return InputContract(
+        name,
+        shape,
+        "array" if rank != 1 else "vector",
+        tuple(f"axis {axis}" for axis in range(1, rank)),
+        evidence=({0: "a single number", 1: "one axis"}.get(rank, f"{rank} axes"),),
+    )
+
+
+_STEPPERS = ("LSTM", "GRU", "RNN", "Attention", "MultiHeadAttention", "GroupQueryAttention")
+"""Operators that go along steps: what they read first is no picture."""
+
+_DENOTED = {"DATA_CHANNEL": "channel", "DATA_FEATURE": "feature", "DATA_TIME": "time"}
+
+
+def _denoted(model: Graph, info: TensorInfo) -> InputContract | None:
+    """Return what ONNX's type and dimension denotations say; None where they say too little."""
+    declared = next((value for value in model.original.graph.input if value.name == info.name), None)
+    if declared is None or info.shape is None:
+        return None
+    kind = declared.type.denotation
+    dims = [dim.denotation for dim in declared.type.tensor_type.shape.dim][1:]
+    axes = [_DENOTED.get(dim, "") for dim in dims]
+    spatial = iter(("height", "width") if axes.count("feature") == 2 else ("feature",) * len(axes))
+    axes = [next(spatial) if axis == "feature" else axis for axis in axes]
+    if not all(axes) or len(set(axes)) < len(axes):
+        axes = ["channel", "height", "width"] if kind == "IMAGE" and len(dims) == 3 else []
+    if not axes:
+        return None
+    channels = dict(zip(axes, info.shape[1:], strict=True)).get("channel")
+    picture = kind == "IMAGE" or {"channel", "height", "width"} == set(axes)
+    color = {1: "gray", 3: "rgb"}.get(channels) if picture and isinstance(channels, int) else None
+    other = (
+        "signal"
+        if set(axes) == {"channel", "time"}
+        else "sequence"
+        if "time" in axes
+        else "vector"
+        if len(axes) == 1
+        else "array"
+    )
+    note = "the file denotes " + ", ".join(
+        filter(None, (kind and f"the type {kind}", (any(dims) and f"axes {' '.join(dims)}") or ""))
+    )
+    return InputContract(info.name, info.shape, "image" if picture else other, tuple(axes), color, evidence=(note,))
+
+
+def _first_operator(model: Graph, name: str) -> str:
+    """Return the first operator on the way from a tensor that computes more than shapes; Conv and STFT if they come early."""
+    reached = {name}
+    for node in model.nodes:
+        if not any(one in reached for one in node.input):
+            continue
+        if node.op_type in ("Shape", "Size"):
+            continue
+        reached.update(node.output)
+        if node.op_type in (
+            "Conv",
+            "STFT",
+            "MatMul",
+            "Gemm",
+            *_STEPPERS,
+            "FusedConv",
+            "QLinearConv",
+            "TreeEnsembleClassifier",
+            "TreeEnsembleRegressor",
+        ):
+            return "Conv" if "Conv" in node.op_type else node.op_type
+    return ""
+
+
+def _slides_both_ways(model: Graph, name: str) -> bool:
+    """Whether the first convolution's kernels are longer than 1 along two axes."""
+    try:
+        kernels = first_layer(model, name).kernels
+    except OnnxvizError:  # not in the file
+        return False
+    return len([size for size in kernels.shape[2:] if size > 1]) == 2
+
+
+def _flips_channels(model: Graph, name: str) -> bool:
+    readers = [node for node in model.nodes if name in node.input and node.op_type != "Shape"]
+    if len(readers) != 1 or readers[0].op_type != "Split" or len(readers[0].output) != 3:
+        return False
+    pieces = list(readers[0].output)
+    return any(node.op_type == "Concat" and list(node.input) == pieces[::-1] for node in model.nodes)
+
+
+def settle(
+    shape: Sequence[int | str | None], dims: dict[str, int], kind: str, given: Sequence[int] | None = None
+) -> tuple[int, ...]:
+    """Return a shape with every size settled; the batch is 1 unless the file fixes it.
+
+    Parameters
+    ----------
+    shape : sequence of (int, str or None)
+        As the file has it.
+    dims : dict of str to int
+        Sizes for names.
+    kind : str
+        The input's kind: an open height or width of a picture becomes 224.
+    given : sequence of int, optional
+        The whole shape, as the user gave it.
+
+    Raises
+    ------
+    UsageError
+        If the given shape contradicts the file's, or a size stays open.
+    """
+    if given is not None:
+        fits = len(given) == len(shape) and all(
+            not isinstance(a, int) or a == b for a, b in zip(shape, given, strict=True)
+        )
+        if shape and not fits:
+            raise UsageError(
+                f"the shape {'x'.join(map(str, given))} does not fit {'x'.join('?' if s is None else str(s) for s in shape)}"
+            )
+        return tuple(given)
+    sizes = []
+    for axis, size in enumerate(shape):
+        if isinstance(size, int):
+            sizes.append(size)
+        elif size in dims:
+            sizes.append(dims[size])
+        elif axis == 0:
+            sizes.append(1)
+        elif kind == "image":
+            sizes.append(224)
+        elif kind == "signal":
+            sizes.append(4000)
+        elif kind == "tokens":
+            sizes.append(16)
+        else:
+            sizes.append(1)
+    return tuple(sizes)

@@ -1,0 +1,124 @@
+"""Where whole numbers become vectors: the Gather that reads an embedding's table, or a OneHot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import NodeProto
+
+from onnxviz.errors import OnnxvizError
+from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
+from onnxviz.model.graph.graph import Graph
+
+# A OneHot's table is the identity: beyond this depth it is not written out.
+_MOST_ONE_HOT = 4096
+_PASSED = frozenset(
+    ("Cast", "Identity", "Clip", "Reshape", "Squeeze", "Unsqueeze", "Where", "Min", "Max", "Flatten", "Expand", "Slice")
+)
+"""What hands ids on as they are, or nearly so."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """What a model makes of token ids first.
+
+    Attributes
+    ----------
+    ids : str
+        The input that holds them.
+    output : str
+        The float tensor that the table's rows become, (batch, time, feature).
+    rows : (token, feature) float32
+        The table.
+    one_hot : bool
+        Whether the rows are the codes of a OneHot.
+    """
+
+    ids: str
+    output: str
+    rows: np.ndarray
+    one_hot: bool = False
+
+
+def find_embedding(model: Graph, ids: str) -> Embedding | None:
+    """Follow an input of whole numbers to what reads it as row numbers; of several tables the longest counts.
+
+    Parameters
+    ----------
+    model : Graph
+        The model.
+    ids : str
+        One of its inputs: of integers, or of floats that are cast to integers.
+
+    Returns
+    -------
+    Embedding or None
+        None where the input indexes no table of constant numbers.
+    """
+    reached = {ids}
+    found: list[Embedding] = []
+    for node in model.nodes:
+        read = [place for place, name in enumerate(node.input) if name in reached]
+        if not read:
+            continue
+        if node.op_type == "Gather" and read == [1]:
+            found.extend(_table(model, node, ids))
+        elif node.op_type == "OneHot" and read == [0]:
+            found.extend(_codes(model, node, ids))
+        elif node.op_type in _PASSED:
+            reached.update(node.output)
+    return max(found, key=lambda one: len(one.rows), default=None)
+
+
+def embedded_input(model: Graph) -> Embedding | None:
+    """Return the embedding of the input that holds a model's tokens: the one with the longest table."""
+    inputs = [info.name for info in model.inputs.values() if not info.is_float or holds_whole_numbers(model, info.name)]
+    found = [one for one in (find_embedding(model, name) for name in inputs) if one is not None]
+    return max(found, key=lambda one: len(one.rows), default=None)
+
+
+def _constant(model: Graph, name: str) -> np.ndarray | None:
+    try:
+        return np.asarray(model.weight(name))
+    except OnnxvizError:  # it depends on an input, or cannot be read
+        return None
+
+
+def _attribute(node: NodeProto, name: str, default: int) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == name), default)
+
+
+def _table(model: Graph, node: NodeProto, ids: str) -> list[Embedding]:
+    """Read the table of a Gather: floats, or integers that a DequantizeLinear turns into floats right behind it."""
+    shape = model.tensors[node.input[0]].shape if node.input[0] in model.tensors else None
+    if _attribute(node, "axis", 0) != 0 or (shape is not None and len(shape) != 2):
+        return []
+    table = _constant(model, node.input[0])
+    if table is None or table.ndim != 2 or not table.size:
+        return []
+    if model.tensors[node.output[0]].is_float:
+        return [Embedding(ids, node.output[0], table.astype(np.float32))]
+    readers = [other for other in model.nodes if node.output[0] in other.input]
+    if len(readers) != 1 or readers[0].op_type != "DequantizeLinear":
+        return []
+    numbers = [_constant(model, name) for name in readers[0].input[1:]]
+    if not numbers or any(one is None or one.size != 1 for one in numbers):
+        return []
+    scale, zero = (float(np.ravel(one)[0]) for one in (*numbers, np.zeros(1))[:2] if one is not None)
+    rows = (table.astype(np.float32) - np.float32(zero)) * np.float32(scale)
+    return [Embedding(ids, readers[0].output[0], rows)]
+
+
+def _codes(model: Graph, node: NodeProto, ids: str) -> list[Embedding]:
+    depth, values = _constant(model, node.input[1]), _constant(model, node.input[2])
+    if depth is None or values is None or depth.size != 1 or values.size != 2:
+        return []
+    count = int(np.ravel(depth)[0])
+    if _attribute(node, "axis", -1) != -1 or not 0 < count <= _MOST_ONE_HOT:
+        return []
+    if not model.tensors[node.output[0]].is_float:
+        return []
+    off, on = (np.float32(value) for value in np.ravel(values))
+    rows = np.where(np.eye(count, dtype=np.bool_), on, off).astype(np.float32)
+    return [Embedding(ids, node.output[0], rows, one_hot=bool(off == 0 and on == 1))]

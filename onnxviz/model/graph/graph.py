@@ -1,0 +1,303 @@
+"""The graph: nodes and tensors without the weights' bulk, stored weights by name, and what can be cut out of it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TypeProto, ValueInfoProto
+
+from onnxviz.errors import EvaluationError, ModelError, OnnxvizError, TargetError
+from onnxviz.model.graph import external_data, preparation, reading, structure
+from onnxviz.model.graph.constants import Weight, declare, read_array
+from onnxviz.model.graph.fake_quantization import fake_quantized
+from onnxviz.model.graph.tensor_info import TensorInfo, from_type
+from onnxviz.model.graph.type_inference import infer_graph, infer_untrusted
+
+AnyGraph = TypeVar("AnyGraph", bound="Graph")
+"""A graph, or a model where a model is given."""
+
+
+class Graph:
+    """An ONNX graph that can be looked at and cut; `onnxviz.model.model.Model` can be run as well.
+
+    Attributes
+    ----------
+    source : Source
+        Where it came from; `name`, `path`, `digest` and `size` are taken from it.
+    graph : GraphProto
+        Nodes in an order in which they can run, model-local functions inlined, domain "ai.onnx" written as "", and constants of more
+        than 2 kB without their values: those are read when they are asked for. Not to be changed.
+    opsets : dict of str to int
+        The version of each operator domain; the ONNX domain is "".
+    constants : dict of str to (TensorProto or SparseTensorProto)
+        Initializers, and the tensors of Constant nodes.
+    original : ModelProto
+        The file as it is; not to be changed.
+    whole : bool
+        Whether this is all of the file; false for what `cut` gives.
+    """
+
+    def __init__(
+        self,
+        source: reading.Source,
+        graph: GraphProto,
+        opsets: dict[str, int],
+        constants: dict[str, Weight],
+        original: ModelProto,
+        *,
+        whole: bool = True,
+    ) -> None:
+        self.source = source
+        self.graph = graph
+        self.opsets = opsets
+        self.constants = constants
+        self.original = original
+        self.whole = whole
+
+    @property
+    def name(self) -> str:
+        """The file's name, for messages."""
+        return self.source.name
+
+    @property
+    def path(self) -> Path | None:
+        """The file, if there is one."""
+        return self.source.path
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file, in hexadecimal."""
+        return self.source.digest
+
+    @cached_property
+    def beside(self) -> dict[str, Path]:
+        """The files that hold weights outside of the model's own, by their names as the model writes them."""
+        parts = preparation.every_tensor(self.original, self.constants)
+        return {
+            external_data.written(part): external_data.locate(part, self.source.folder).file
+            for part in parts
+            if external_data.is_external(part)
+        }
+
+    @cached_property
+    def nodes(self) -> tuple[NodeProto, ...]:
+        """The nodes, in an order in which they can run."""
+        return tuple(self.graph.node)
+
+    @cached_property
+    def inputs(self) -> dict[str, TensorInfo]:
+        """What must be fed; an initializer that is an input as well counts as a weight."""
+        return {
+            value.name: from_type(value.name, value.type, "Input")
+            for value in self.graph.input
+            if value.name not in self.constants
+        }
+
+    @cached_property
+    def outputs(self) -> dict[str, TensorInfo]:
+        """What the model gives."""
+        return {value.name: self.tensors[value.name] for value in self.graph.output}
+
+    @cached_property
+    def tensors(self) -> dict[str, TensorInfo]:
+        """Every tensor outside of subgraphs: inputs, weights, then what each node makes, in graph order."""
+        table = dict(self.inputs)
+        for name, weight in self.constants.items():
+            kind = "Constant" if name in self._constant_nodes else "Initializer"
+            values = weight.values if isinstance(weight, SparseTensorProto) else weight
+            table[name] = TensorInfo(name, values.data_type, tuple(weight.dims), kind)
+        for node in self.nodes:
+            for name in node.output:
+                if name:
+                    table[name] = from_type(name, self.types.get(name), node.op_type, node.domain)
+        return table
+
+    @cached_property
+    def producers(self) -> dict[str, NodeProto]:
+        """The node that makes each tensor."""
+        return {name: self.nodes[position] for name, position in structure.producers(self.nodes).items()}
+
+    @cached_property
+    def _constant_nodes(self) -> frozenset[str]:
+        return frozenset(
+            name for node in self.original.graph.node if node.op_type == "Constant" for name in node.output
+        )
+
+    @cached_property
+    def fake_quantized(self) -> frozenset[str]:
+        """Tensors that are rounded as a part of a quantization in float arithmetic: gradients pass straight through there."""
+        fixed = set(self.constants)
+        for node in self.nodes:
+            if not node.domain and node.input and all(name in fixed for name in structure.read_by(node)):
+                fixed.update(node.output)
+
+        def value(name: str) -> np.ndarray | None:
+            try:
+                return self.weight(name) if name in fixed else None
+            except OnnxvizError:  # what cannot be read is no scale that is known
+                return None
+
+        return fake_quantized(self.nodes, value)
+
+    @cached_property
+    def types(self) -> dict[str, TypeProto]:
+        """The type of each tensor, as far as it can be known without running anything."""
+        proto = self._with_graph(self.graph)
+        if not self.whole:  # a part of what was survived
+            return infer_graph(proto)
+        try:
+            return infer_untrusted(proto)
+        except ModelError as error:
+            raise ModelError(f"{self.name}: {error}") from None
+
+    def require(self, name: str, written: str | None = None) -> TensorInfo:
+        """Return a tensor's entry.
+
+        Parameters
+        ----------
+        name : str
+            The tensor's name.
+        written : str, optional
+            What the person wrote, for the message.
+
+        Raises
+        ------
+        TargetError
+            If there is none, with the closest names.
+        """
+        try:
+            return self.tensors[name]
+        except KeyError:
+            pass
+        close = difflib.get_close_matches(name, self.tensors, n=3, cutoff=0.5)
+        hint = f" Close: {', '.join(close)}." if close else ""
+        file = self.path if self.path else "MODEL"
+        raise TargetError(
+            f"{written or name}: no tensor of that name in {self.name}.{hint} All: onnxviz inspect {file} '*'"
+        )
+
+    def weight(self, name: str) -> np.ndarray:
+        """Return the values of a constant tensor, read from the file.
+
+        Parameters
+        ----------
+        name : str
+            An initializer, or a Constant's output. A `Model` takes any tensor that depends on no input.
+
+        Returns
+        -------
+        ndarray
+            In the model's own type.
+
+        Raises
+        ------
+        TargetError
+            If there is no such tensor, or it depends on an input.
+        ExternalDataError
+            If its values lie where they may not be read from.
+        EvaluationError
+            If it would have to be computed.
+        """
+        self.require(name)
+        if name in self.constants:
+            return read_array(self.constants[name], self.source.folder, f"{self.name}: the weight '{name}'")
+        _, leaves = structure.ancestors(self.nodes, [name], ())
+        fed = [leaf for leaf in leaves if leaf not in self.constants]
+        if fed:
+            raise TargetError(f"{name} is no weight: it depends on the input {fed[0]}")
+        return self._computed_weight(name)
+
+    def _computed_weight(self, name: str) -> np.ndarray:
+        """Return a tensor that depends on constants alone."""
+        raise EvaluationError(f"{name} is not stored in {self.name}: it is computed from weights")
+
+    def cut(self: AnyGraph, tensors: Iterable[str], wrt: Iterable[str] = ()) -> AnyGraph:
+        """Return the smallest graph that computes some tensors.
+
+        Parameters
+        ----------
+        tensors : iterable of str
+            What it shall give, in this order.
+        wrt : iterable of str
+            Tensors that become inputs: what lies before them is left out.
+
+        Raises
+        ------
+        TargetError
+            If one of the names is not a tensor of the model.
+        """
+        names = list(dict.fromkeys(tensors))
+        stops = list(dict.fromkeys(wrt))
+        for name in [*names, *stops]:
+            self.require(name)
+        positions, leaves = structure.ancestors(self.nodes, names, set(stops))
+        graph = GraphProto(name=self.graph.name)
+        for position in positions:
+            node = graph.node.add()
+            node.CopyFrom(self.nodes[position])
+            for place, output in enumerate(node.output):
+                if output in stops:  # one of several outputs: the node stays for the others
+                    node.output[place] = self._unused(f"{output}/before")
+        fed = [name for name in self.inputs if name in leaves and name not in stops]
+        for name in [*fed, *stops]:
+            graph.input.append(self._value_info(name))
+        constants = {name: weight for name, weight in self.constants.items() if name in leaves and name not in stops}
+        declare(graph, constants)
+        for node in graph.node:
+            graph.value_info.extend(
+                self._value_info(name) for name in node.output if name in self.types and name not in names
+            )
+        graph.output.extend(self._value_info(name) for name in names)
+        return type(self)(self.source, graph, self.opsets, constants, self.original, whole=False)
+
+    def _value_info(self, name: str) -> ValueInfoProto:
+        """Return a tensor's declaration; without a type where none is known, which ONNX Runtime finds out itself."""
+        info = self.tensors[name]
+        value = ValueInfoProto(name=name)
+        if info.container != "tensor":
+            value.type.CopyFrom(self.types[name])
+        elif info.element_type:
+            value.type.tensor_type.elem_type = info.element_type
+            if info.shape is not None:
+                for size in info.shape:
+                    dim = value.type.tensor_type.shape.dim.add()
+                    if isinstance(size, int):
+                        dim.dim_value = size
+                    elif size:
+                        dim.dim_param = size
+        return value
+
+    def _unused(self, name: str) -> str:
+        while name in self.tensors:
+            name += "'"
+        return name
+
+    def to_proto(self) -> ModelProto:
+        """Return the model with the values of its constants in place; external data stays external."""
+        proto = self._with_graph(self.graph)
+        del proto.graph.initializer[:]
+        del proto.graph.sparse_initializer[:]
+        for name, weight in self.constants.items():
+            if isinstance(weight, SparseTensorProto):
+                proto.graph.sparse_initializer.add().CopyFrom(weight)
+            else:
+                tensor = proto.graph.initializer.add()
+                tensor.CopyFrom(weight)
+                tensor.name = name  # a Constant node's tensor may bear another name, or none
+        return proto
+
+    def _with_graph(self, graph: GraphProto) -> ModelProto:
+        proto = ModelProto(
+            ir_version=max(self.original.ir_version, 4), producer_name=self.original.producer_name, graph=graph
+        )
+        for domain, version in self.opsets.items():
+            proto.opset_import.add(domain=domain, version=version)
+        return proto
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {len(self.nodes)} nodes)"

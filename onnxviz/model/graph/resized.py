@@ -1,0 +1,46 @@
+"""A model whose input is declared at another size, for what depends on no fixed size: convolutions, pools, resizing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onnx import GraphProto
+
+from onnxviz.model.graph.graph import AnyGraph
+
+
+def resized(model: AnyGraph, name: str, shape: Sequence[int]) -> AnyGraph:
+    """Return a model with another declared input shape; what the file says of all other sizes is inferred anew.
+
+    Parameters
+    ----------
+    model : Graph
+        The model, or a cut of it; not changed.
+    name : str
+        One of its inputs.
+    shape : sequence of int
+        The whole shape, batch included.
+
+    Returns
+    -------
+    Graph
+        It runs by ONNX Runtime as far as its operators take the size, and counts as no whole model: the file itself would
+        refuse such an input. The same model where the file declares this shape already.
+    """
+    declared = model.inputs[name].shape
+    if declared == tuple(shape):
+        return model
+    graph = GraphProto()
+    graph.CopyFrom(model.graph)
+    for value in graph.input:
+        if value.name == name:
+            dims = value.type.tensor_type.shape.dim
+            del dims[:]
+            for size in shape:
+                dims.add().dim_value = size
+    if declared is None or any(isinstance(old, int) and old != new for old, new in zip(declared, shape, strict=False)):
+        # What the file says of the others holds for its own sizes alone.
+        del graph.value_info[:]
+        for value in graph.output:
+            value.type.tensor_type.ClearField("shape")
+    return type(model)(model.source, graph, model.opsets, model.constants, model.original, whole=False)

@@ -1,0 +1,58 @@
+"""The tensor behind a ZipMap: classifiers of tables put a map for each sample out, and a map cannot be aimed at."""
+
+from __future__ import annotations
+
+from onnxviz.model.graph.graph import Graph
+from onnxviz.model.graph.labels import class_names
+from onnxviz.target import Target
+
+
+def unzipped(model: Graph, target: Target) -> Target | None:
+    """Return the same place in the tensor that a ZipMap turns into maps; None where the target is no ZipMap's output.
+
+    Parameters
+    ----------
+    model : Graph
+        The model.
+    target : Target
+        Its index counts classes in the order of the ZipMap's labels.
+    """
+    node = model.producers.get(target.tensor)
+    if node is None or node.op_type != "ZipMap" or node.domain != "ai.onnx.ml":
+        return None
+    return Target(node.input[0], target.index)
+
+
+def zipped_labels(model: Graph, tensor: str) -> tuple[str, ...]:
+    """Return the class labels, in order, that a ZipMap gives the columns of a tensor; none where no ZipMap reads it."""
+    for node in model.nodes:
+        if node.op_type == "ZipMap" and node.domain == "ai.onnx.ml" and node.input[0] == tensor:
+            for attribute in node.attribute:
+                if attribute.strings:
+                    return tuple(text.decode("utf-8", "replace") for text in attribute.strings)
+                if attribute.ints:
+                    return tuple(map(str, attribute.ints))
+    return ()
+
+
+def class_name(model: Graph, target: Target | None) -> str:
+    """Return the name of the class that a target picks; "" where the file names none, or not as many as the tensor has units.
+
+    Parameters
+    ----------
+    model : Graph
+        The model.
+    target : Target or None
+        A tensor with one index, as in ``logits[281]``.
+    """
+    if target is None or len(target.index) != 1 or not isinstance(target.index[0], int):
+        return ""
+    labels = class_labels(model, target.tensor)
+    known = bool(labels) and model.tensors[target.tensor].units == len(labels)
+    return labels[target.index[0]] if known and -len(labels) <= target.index[0] < len(labels) else ""
+
+
+def class_labels(model: Graph, tensor: str) -> tuple[str, ...]:
+    """Return the names of a tensor's classes: a ZipMap's, else those of the model's metadata; none where they are but numbers."""
+    labels = zipped_labels(model, tensor) or class_names(model.original)
+    return () if labels == tuple(map(str, range(len(labels)))) else labels

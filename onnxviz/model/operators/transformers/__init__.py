@@ -1,0 +1,1 @@
+"""Operators of transformers: every form of attention, rotary positions, embeddings, and ONNX Runtime's activations."""

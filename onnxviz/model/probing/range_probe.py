@@ -1,0 +1,105 @@
+"""Unit range or 0 to 255? Where the file does not say, the model itself is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from onnxviz.contract import InputContract
+from onnxviz.errors import OnnxvizError
+from onnxviz.model.expectations.natural_pictures import natural_pictures
+from onnxviz.model.model import Model
+
+_LOOKS = 4
+_MEASURED: WeakKeyDictionary[Model, dict[Any, tuple[float | None, float | None]]] = WeakKeyDictionary()
+_CLEAR = 2.0
+"""How many times more the outputs must tell pictures apart in 0 to 255; models of unit range have about 1 or less."""
+
+
+def probe_range(
+    model: Model, expected: InputContract, shape: tuple[int, ...], others: Mapping[str, np.ndarray]
+) -> InputContract:
+    """Replace an assumed range by a measured one, if the measurement is clear.
+
+    A model that was trained on pixels from 0 to 255 hardly tells pictures apart that stay within a unit of its zero point. So a
+    few pictures of natural statistics (amplitude 1/f) are shown in both ranges, and the spread of ONNX Runtime's outputs
+    over pictures is compared with their spread over units.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    expected : InputContract
+        Of a picture, its range assumed; anything else is returned as it is.
+    shape : tuple of int
+        Of the input, with the batch.
+    others : mapping of str to ndarray
+        All other inputs.
+    """
+    if not is_assumed(expected):
+        return expected
+    unit, wide = _measured(model, expected, shape, others)
+    if unit is None or wide is None or not unit > 0:
+        return expected
+    if wide > _CLEAR * unit and expected.high != (255.0,):
+        kept = tuple(note for note in expected.evidence if "assumed" not in note)
+        note = f"assumed 0 to 255: there the outputs tell pictures apart {wide / unit:.2g} times as well as in 0 to 1"
+        return InputContract(
+            expected.name,
+            expected.shape,
+            expected.kind,
+            expected.axes,
+            expected.color,
+            (0.0,),
+            (255.0,),
+            evidence=(*kept, note),
+        )
+    return expected
+
+
+def is_assumed(expected: InputContract) -> bool:
+    """Whether a contract is that of a picture whose range nothing tells."""
+    return expected.kind == "image" and any("assumed" in note for note in expected.evidence)
+
+
+def _measured(
+    model: Model, expected: InputContract, shape: tuple[int, ...], others: Mapping[str, np.ndarray]
+) -> tuple[float | None, float | None]:
+    """Return how well pictures in 0 to 1 and in 0 to 255 are told apart; measured once for each model, for it runs all of it."""
+    held = tuple((name, value.shape, str(value.dtype), value.tobytes()) for name, value in sorted(others.items()))
+    key = (expected.name, expected.axes, shape, held)
+    known = _MEASURED.setdefault(model, {})
+    if key not in known:
+        pictures = _natural(shape, expected.axes)
+        unit, wide = (_tells_apart(model, expected.name, pictures * top, shape[0], others) for top in (1.0, 255.0))
+        known[key] = unit, wide
+    return known[key]
+
+
+def _natural(shape: tuple[int, ...], axes: tuple[str, ...]) -> np.ndarray:
+    """Return seeded pictures in 0 to 1 in the input's layout, (look, *shape)."""
+    sizes = dict(zip(axes, shape[1:], strict=True))
+    pictures = natural_pictures(_LOOKS, sizes["channel"], sizes["height"], sizes["width"])
+    order = {"channel": 1, "height": 2, "width": 3}
+    arranged: np.ndarray = pictures.transpose(0, *(order[axis] for axis in axes))
+    return arranged
+
+
+def _tells_apart(
+    model: Model, name: str, pictures: np.ndarray, batch: int, others: Mapping[str, np.ndarray]
+) -> float | None:
+    """Return the outputs' spread over pictures, relative to their spread over units; None where they cannot be compared."""
+    floats = [output for output, info in model.outputs.items() if info.is_float]
+    try:
+        session = model.session(floats)
+        answers = [session({**others, name: np.repeat(picture[None], batch, axis=0)}) for picture in pictures]
+        rows = np.stack([np.concatenate([np.ravel(answer[output]) for output in floats]) for answer in answers]).astype(
+            np.float64
+        )
+    except (OnnxvizError, ValueError):  # it does not run alone, or its outputs change size
+        return None
+    units = float(rows.mean(0).std())
+    return float(rows.std(0).mean()) / units if units > 0 and np.isfinite(rows).all() else None

@@ -1,0 +1,236 @@
+"""Receptive fields: which part of the input a position of a tensor can see at all, read from the graph alone.
+
+Araujo, Norris & Sim, "Computing receptive fields of convolutional neural networks", Distill 2019, gives the arithmetic of
+convolutions and pools; here it is done position by position, so that borders, branches and reshapes count as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from onnxviz.errors import ModelError, UsageError
+from onnxviz.model.expectations.contract_reading import contract, default_input
+from onnxviz.model.expectations.sample_inputs import settled_shape
+from onnxviz.model.graph import structure
+from onnxviz.model.graph.graph import Graph
+from onnxviz.model.graph.resized import resized
+from onnxviz.model.tensors.positions.rules import track_through
+from onnxviz.model.tensors.positions.step import Shape, Step
+from onnxviz.model.tensors.positions.tracks import Track
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """What the positions of a tensor see of an input; every tuple has one entry for each of the input's spatial axes.
+
+    Attributes
+    ----------
+    tensor, wrt : str
+        What looks, and what is looked at.
+    axes : tuple of str
+        The names of the input's spatial axes: "height", "width", "time", ….
+    places : tuple of int
+        Where they stand in the input, batch counted.
+    sizes : tuple of int
+        How long they are.
+    tracks : tuple of Track
+        What each position sees.
+    """
+
+    tensor: str
+    wrt: str
+    axes: tuple[str, ...]
+    places: tuple[int, ...]
+    sizes: tuple[int, ...]
+    tracks: tuple[Track, ...]
+
+    @property
+    def along(self) -> tuple[int | None, ...]:
+        """The axis of the tensor, batch counted, that each runs along; None where all positions see the same."""
+        return tuple(track.axis for track in self.tracks)
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """The tensor's spatial axes, batch counted, in order: those along which what is seen changes."""
+        return tuple(sorted({track.axis for track in self.tracks if track.axis is not None}))
+
+    @property
+    def whole(self) -> bool:
+        """Whether every position sees all of the input."""
+        return all(
+            bool((track.low <= 0).all() and (track.high >= size - 1).all())
+            for track, size in zip(self.tracks, self.sizes, strict=True)
+        )
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """How much a position sees, in positions of the input; more than there is, where the borders cut it off."""
+        return tuple(
+            max(int((track.high - track.low + 1).max()), 0)
+            if track.line is None
+            else math.ceil(track.line.last - track.line.first + 1)
+            for track in self.tracks
+        )
+
+    @property
+    def stride(self) -> tuple[Fraction, ...]:
+        """How far apart what neighbors see lies; less than 1 where the tensor is finer than the input, 0 where all see the same."""
+        return tuple(_slope(track) if track.line is None else track.line.stride for track in self.tracks)
+
+    @property
+    def offset(self) -> tuple[Fraction, ...]:
+        """The middle of what the first position sees, in positions of the input; below 0 where it lies in the padding."""
+        return tuple(
+            Fraction(int(track.low[0] + track.high[0]), 2)
+            if track.line is None
+            else (track.line.first + track.line.last) / 2
+            for track in self.tracks
+        )
+
+    def window(self, position: Sequence[int | slice] = ()) -> tuple[slice, ...]:
+        """Return what a position sees, clipped to the input.
+
+        Parameters
+        ----------
+        position : sequence of (int or slice)
+            An index for each of the tensor's spatial axes (`spatial`); negative ones count from the end, and a slice
+            stands for all of its places together. What is missing stands for the whole axis.
+
+        Returns
+        -------
+        tuple of slice
+            For each of the input's spatial axes; empty, ``slice(0, 0)``, where it sees nothing but padding.
+
+        Raises
+        ------
+        UsageError
+            If an index lies outside the tensor, or there are too many.
+        """
+        spatial = self.spatial
+        if len(position) > len(spatial):
+            raise UsageError(
+                f"{self.tensor}: the position {tuple(position)} has {len(position)} indices; {len(spatial)} of its axes "
+                f"are spatial for {self.wrt}"
+            )
+        given: dict[int | None, int | slice] = dict(zip(spatial, position, strict=False))
+        return tuple(_seen(self.tensor, track, given.get(track.axis, slice(None))) for track in self.tracks)
+
+
+def _seen(tensor: str, track: Track, index: int | slice) -> slice:
+    if isinstance(index, int):
+        count = len(track.low)
+        if not -count <= index < count:
+            raise UsageError(f"{tensor}: the position {index} lies outside its axis {track.axis} of {count} places")
+        index = slice(index % count, index % count + 1)
+    low, high = track.low[index], track.high[index]
+    seen = low <= high
+    return slice(int(low[seen].min()), int(high[seen].max()) + 1) if seen.any() else slice(0, 0)
+
+
+def _slope(track: Track) -> Fraction:
+    if track.axis is None or len(track.low) < 2:
+        return Fraction(0)
+    ends = track.low + track.high
+    return Fraction(int(ends[-1] - ends[0]), 2 * (len(ends) - 1))
+
+
+def receptive_field(
+    model: Graph,
+    tensor: str,
+    wrt: str | None = None,
+    *,
+    shape: Sequence[int] | None = None,
+    dims: Mapping[str, int] | None = None,
+) -> ReceptiveField | None:
+    """Find which part of an input each position of a tensor can see.
+
+    It is exact for convolutions, pools, padding, resizing, slices, branches and whatever works element by element. Where an
+    operator may look anywhere (a matrix, attention, a normalization over space, one that is not known), every position sees all
+    that its operands saw: never too little.
+
+    Parameters
+    ----------
+    model : Graph
+        The model; nothing is fed to it.
+    tensor : str
+        What looks.
+    wrt : str, optional
+        What is looked at: an input, or any tensor before the other. Default: the only floating-point input.
+    shape : sequence of int, optional
+        The whole shape of `wrt`, batch included, where it differs from what the file declares or leaves open.
+    dims : mapping of str to int, optional
+        Sizes for names, as `settled_shape` takes them.
+
+    Returns
+    -------
+    ReceptiveField or None
+        None where the input has no spatial axes, or the tensor's values do not depend on it.
+
+    Raises
+    ------
+    TargetError
+        If there is no such tensor.
+    UsageError
+        If no input is named and there are several, or the shape does not fit.
+    """
+    model.require(tensor)
+    name = default_input(model, wrt).name if wrt is None else model.require(wrt).name
+    sizes = settled_shape(model, name, dims or {}, {}) if shape is None else tuple(shape)
+    names = contract(model, name).axes
+    spatial = [axis for axis, said in enumerate(names, 1) if said != "channel" and axis < len(sizes)]
+    if all(names[axis - 1] == "feature" for axis in spatial):
+        return None
+    part = resized(model.cut([tensor], [name]), name, sizes)
+    tracks = {name: {axis: Track.of_input(axis, sizes[axis]) for axis in spatial}}
+    for node in part.nodes:
+        step = Step(
+            node, part.opsets.get(node.domain, 1), lambda one: _shape(part, one), lambda one: _constant(part, one)
+        )
+        for output, made in enumerate(node.output):
+            found = _joined(step, output, tracks)
+            if made and found:
+                tracks[made] = found
+    if tensor not in tracks:
+        return None
+    found = tracks[tensor]
+    return ReceptiveField(
+        tensor,
+        name,
+        tuple(names[axis - 1] for axis in spatial),
+        tuple(spatial),
+        tuple(sizes[axis] for axis in spatial),
+        tuple(found[axis] for axis in spatial),
+    )
+
+
+def _joined(step: Step, output: int, tracks: Mapping[str, Mapping[int, Track]]) -> dict[int, Track]:
+    """Unite what an output of a node sees through all of the node's operands."""
+    seen: dict[int, Track] = {}
+    operands = list(step.node.input)
+    captured = [name for name in structure.read_by(step.node) if name not in operands]
+    for place, name in enumerate([*operands, *captured]):
+        for axis, track in tracks.get(name, {}).items():
+            found = track.hull if place >= len(operands) else track_through(step, place, output, track)
+            if found is not None:
+                seen[axis] = seen[axis].union(found) if axis in seen else found
+    return seen
+
+
+def _shape(part: Graph, name: str) -> Shape:
+    shape = part.tensors[name].shape
+    return None if shape is None else tuple(size if isinstance(size, int) else None for size in shape)
+
+
+def _constant(part: Graph, name: str) -> np.ndarray | None:
+    """Return values that stand in the file or follow from such; shape arithmetic is inference's to do."""
+    if name in part.constants:
+        return part.weight(name)
+    try:
+        return part.weight(name) if not part.cut([name]).inputs else None
+    except ModelError:
+        return None

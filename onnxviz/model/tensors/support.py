@@ -1,0 +1,199 @@
+"""Which tensors a gradient can reach, told from the operators' catalog alone: no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from onnx import NodeProto
+
+from onnxviz.model.graph.expansion import has_body, schema_of
+from onnxviz.model.graph.fake_quantization import ROUNDING
+from onnxviz.model.graph.graph import Graph
+from onnxviz.model.graph.structure import read_by, subgraphs
+
+_CATALOG = Path(__file__).parents[1] / "operators" / "catalog.json"
+
+ZERO = "zero"
+_CONSTANT = "it is constant"
+_HINT = "; `straight_through` lets it pass as if nothing were rounded"
+
+
+@dataclass(frozen=True)
+class Support:
+    """What is known of an operator.
+
+    Attributes
+    ----------
+    converted : bool
+        Whether it can run in torch.
+    gradient : str
+        "smooth", "straight-through" or "zero".
+    reason : str
+        Why it cannot be converted, or why no gradient passes; "" where all is well.
+    """
+
+    converted: bool
+    gradient: str
+    reason: str = ""
+
+
+@cache
+def _catalog() -> dict[tuple[str, str], list[tuple[int, int | None, str]]]:
+    table: dict[tuple[str, str], list[tuple[int, int | None, str]]] = {}
+    for domain, operator, since, until, gradient in json.loads(_CATALOG.read_text(encoding="utf-8")):
+        table.setdefault((domain, operator), []).append((since, until, gradient))
+    return table
+
+
+def support(node: NodeProto, version: int, opsets: Mapping[str, int] | None = None) -> Support:
+    """Return what is known of a node's operator at an opset version.
+
+    Parameters
+    ----------
+    node : NodeProto
+        With bodies, all of which must be supported.
+    version : int
+        The opset version of its domain.
+    opsets : mapping of str to int, optional
+        The versions of the other domains, which its bodies may use; without them they count as `version`.
+    """
+    for graph in subgraphs(node):
+        for inner in graph.node:
+            found = support(inner, (opsets or {}).get(inner.domain, version), opsets)
+            if not found.converted:
+                return Support(False, ZERO, f"its body holds {inner.op_type}: {found.reason}")
+    for since, until, gradient in _catalog().get((node.domain, node.op_type), ()):
+        if since <= version and (until is None or version <= until):
+            return Support(True, gradient, f"{node.op_type} passes no gradient" if gradient == ZERO else "")
+    schema = schema_of(node, version)
+    if schema is not None and has_body(schema):
+        return Support(True, "smooth")
+    return Support(False, ZERO, f"{node.op_type} is not implemented")
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a tensor hangs together with what can move.
+
+    Attributes
+    ----------
+    converted : bool
+        Whether everything it depends on can run in torch.
+    differentiable : bool
+        Whether a gradient can reach an input from it.
+    reason : str
+        What stands in the way: the operator that passes no gradient and the tensor that it makes, say.
+    stopped : bool
+        Whether an operator stops the gradient, rather than that nothing leads here.
+    """
+
+    converted: bool
+    differentiable: bool
+    reason: str = ""
+    stopped: bool = False
+
+
+def reach(model: Graph, sources: Iterable[str] | None = None, *, straight_through: bool = False) -> dict[str, Reach]:
+    """Return for every tensor whether it can be computed in torch and whether a gradient passes back from it.
+
+    Parameters
+    ----------
+    model : Graph
+        The model.
+    sources : iterable of str, optional
+        What moves: inputs, or tensors inside the graph that are fed; by default the floating-point inputs.
+    straight_through : bool
+        As `Network` takes it: whether gradients pass through rounding outside quantization too.
+    """
+    moving = set(sources) if sources is not None else {name for name, info in model.inputs.items() if info.is_float}
+    apart = "it is no floating-point input" if sources is None else f"it does not depend on {', '.join(moving)}"
+    table = {name: Reach(True, name in moving, "" if name in moving else apart) for name in model.inputs}
+    table.update({name: Reach(True, False, _CONSTANT) for name in model.constants})
+    known: dict[tuple[str, str], Support] = {}
+    for node in model.nodes:
+        key = (node.domain, node.op_type)
+        if key not in known or any(subgraphs(node)):
+            known[key] = support(node, model.opsets.get(node.domain, 1), model.opsets)
+        found = known[key]
+        before = [table[name] for name in read_by(node)]
+        blocked = next((entry for entry in before if not entry.converted), None)
+        for name in node.output:
+            if name in moving:
+                table[name] = Reach(True, True)
+            elif blocked is not None:
+                table[name] = Reach(False, False, blocked.reason)
+            elif not found.converted:
+                table[name] = Reach(False, False, found.reason)
+            elif not any(entry.differentiable for entry in before):
+                # An operator that stops the gradient says more than an input that does not move, and that more than a constant.
+                told = sorted(before, key=lambda entry: (not entry.stopped, entry.reason == _CONSTANT))
+                table[name] = replace(told[0], converted=True) if told else Reach(True, False, _CONSTANT)
+            else:
+                moving_here = [one for one in read_by(node) if table[one].differentiable]
+                why = _stop(model, node, name, found, moving_here) or _stop_inside(
+                    model, node, name, set(moving_here), straight_through
+                )
+                if why and node.op_type in ROUNDING and not node.domain:
+                    if straight_through or name in model.fake_quantized:
+                        why = ""
+                    else:
+                        why += _HINT
+                table[name] = Reach(True, not why, why, bool(why))
+    return table
+
+
+def _stop(model: Graph, node: NodeProto, name: str, found: Support, moving: Sequence[str]) -> str:
+    """Return why no gradient passes a node to one of its outputs, "" if it does; `moving` are inputs that it could reach."""
+    if found.gradient == ZERO:
+        return f"{node.op_type} at {name} passes no gradient"
+    info = model.tensors.get(name)
+    if info is None or info.is_float or info.container != "tensor":
+        return ""
+    # Whole numbers carry a gradient where they are a quantization's: what made them passes it straight through.
+    quantized = any(not model.tensors[one].is_float for one in moving if one in model.tensors)
+    casting = node.op_type in ("Cast", "CastLike") and not node.domain
+    if quantized or (found.gradient == "straight-through" and not casting):
+        return ""
+    return f"{node.op_type} at {name} gives {info.dtype}, which carries no gradient"
+
+
+_FIRST_OUTPUT = {"If": 0, "Loop": 1, "Scan": 0, "SequenceMap": 0}
+"""Which output of a body the node's own first output is: a Loop's body tells first whether to go on."""
+
+
+def _stop_inside(model: Graph, node: NodeProto, name: str, moving: set[str], straight_through: bool) -> str:
+    """Return why no gradient passes through the bodies of If, Loop and Scan to an output, "" if it does in one of them."""
+    if node.domain or node.op_type not in _FIRST_OUTPUT:
+        return ""
+    place = list(node.output).index(name) + _FIRST_OUTPUT[node.op_type]
+    reasons = []
+    for body in subgraphs(node):
+        # Whatever the node reads may come in by any of the body's inputs.
+        open_names = {*moving, *(value.name for value in body.input)}
+        stops: dict[str, str] = {}
+        for inner in body.node:
+            before = read_by(inner)
+            reason = next((stops[one] for one in before if one in stops), _CONSTANT)
+            passes = any(one in open_names for one in before)
+            if passes:
+                found = support(inner, model.opsets.get(inner.domain, 1), model.opsets)
+                rounding = inner.op_type in ROUNDING and not inner.domain
+                for made in inner.output:
+                    if found.gradient == ZERO and not (rounding and (straight_through or made in model.fake_quantized)):
+                        stops[made] = f"{inner.op_type} at {made} inside {node.op_type} at {name} passes no gradient"
+                        stops[made] += _HINT if rounding else ""
+                        open_names.discard(made)
+                    else:
+                        open_names.add(made)
+            else:
+                stops.update(dict.fromkeys(inner.output, reason))
+        given = body.output[place].name if place < len(body.output) else ""
+        if given in open_names or not given:
+            return ""
+        reasons.append(stops.get(given, _CONSTANT))
+    told = sorted(reasons, key=lambda reason: reason == _CONSTANT)
+    return told[0] if told and told[0] != _CONSTANT else ""

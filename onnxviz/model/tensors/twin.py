@@ -1,0 +1,64 @@
+"""The tensor before a squashing function: where a target saturates, it is the one to climb."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onnxviz.model.graph.graph import Graph
+from onnxviz.target import EACH, Target
+
+_SQUASHING = {"Softmax", "LogSoftmax", "Sigmoid", "HardSigmoid", "Hardmax"}
+_TRANSPARENT = {"Identity", "Cast", "Dropout"}
+
+
+def unsquashed(model: Graph, target: Target) -> Target | None:
+    """Return the same place in the tensor before a Softmax or Sigmoid; None where the target is no output of one.
+
+    The probability's gradient vanishes where the class is certain; the logit's does not (Simonyan et al. 2014).
+
+    Parameters
+    ----------
+    model : Graph
+        The model.
+    target : Target
+        What is aimed at; its index must pick one class, or it would not rise with the twin.
+    """
+    if not target.index or not all(isinstance(entry, int) or entry is EACH for entry in target.index):
+        return None
+    name = target.tensor
+    for _ in range(8):
+        node = model.producers.get(name)
+        if node is None or node.domain:
+            return None
+        if node.op_type in _SQUASHING:
+            twin = node.input[0]
+            return Target(twin, target.index) if model.tensors[twin].is_float else None
+        if node.op_type not in _TRANSPARENT:
+            return None
+        name = node.input[0]
+    return None
+
+
+def rival(model: Graph, twin: Target, shape: Sequence[int]) -> Target | None:
+    """Return the other class of a Softmax over two; None where there are more, or the classes do not stand last.
+
+    Of two classes the probability hangs on the difference of the logits alone; one of them may fall while its class wins.
+
+    Parameters
+    ----------
+    model : Graph
+        The model.
+    twin : Target
+        A place in what the Softmax reads, as `unsquashed` gives it.
+    shape : sequence of int
+        That tensor's shape, with the batch.
+    """
+    readers = [node for node in model.nodes if twin.tensor in node.input and node.op_type in ("Softmax", "LogSoftmax")]
+    if len(readers) != 1 or len(twin.index) != len(shape) - 1 or shape[-1] != 2:
+        return None
+    default = -1 if model.opsets.get("", 1) >= 13 else 1
+    axis = next((entry.i for entry in readers[0].attribute if entry.name == "axis"), default)
+    picked = twin.index[-1]
+    if axis % len(shape) != len(shape) - 1 or not isinstance(picked, int):
+        return None
+    return Target(twin.tensor, (*twin.index[:-1], 1 - picked % 2))

@@ -1,0 +1,1 @@
+"""Jobs of a report on other machines, through Dask."""

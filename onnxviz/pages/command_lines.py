@@ -1,0 +1,79 @@
+"""The command lines that make a report, or one of its units, again."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onnxviz.pages.request import ReportRequest
+
+
+@dataclass(frozen=True)
+class CommandLines:
+    """What is typed for the same again.
+
+    Attributes
+    ----------
+    name : str
+        Of the model's file.
+    request : ReportRequest
+        What was asked.
+    table : Path or None
+        Where the search reads a vector's ranges.
+    """
+
+    name: str
+    request: ReportRequest
+    table: Path | None
+
+    def words(self, verb: str) -> list[str]:
+        """Return what every call of a verb had in common."""
+        request, said = self.request, self.request.said
+        words = ["onnxviz", verb, self.name]
+        if request.wrt is not None:
+            words += ["--wrt", request.wrt]
+        words += [word for name, value in said.held.items() for word in ("--set", f"{name}={_held_text(value)}")]
+        words += [word for name, size in said.dims.items() for word in ("--dim", f"{name}={size}")]
+        for name, shape in said.shapes.items():
+            words += ["--shape", f"{name}={'x'.join(map(str, shape))}"]
+        for option, numbers in (("--range", said.value_range), ("--mean", said.mean), ("--std", said.std)):
+            if numbers is not None:
+                words += [option, ",".join(f"{number:g}" for number in numbers)]
+        for option, value in (
+            ("--layout", said.layout),
+            ("--channels", said.channels),
+            ("--steps", request.steps),
+            ("--restarts", request.restarts),
+        ):
+            words += [option, str(value)] if value is not None else []
+        if verb == "maximize" and self.table is not None:
+            words += ["--data", self.table.name]
+        if verb == "report":
+            words += [request.data_path.name] if request.data_path is not None else []
+            words += [word for source in request.inputs for word in ("--input", Path(source).name)]
+            words += ["--label", request.label] if request.label is not None else []
+        return [*words, "--seed", str(request.seed)]
+
+    def calls(self, made: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return a line for each call that asked for tensors.
+
+        Parameters
+        ----------
+        made : sequence of mapping
+            The "calls" of `ReportFolder.plan`.
+        """
+        found = []
+        for call in made:
+            chosen = [word for pattern in call["tensors"] for word in ("--tensors", pattern)]
+            found.append(shlex.join([*self.words("report"), *chosen, "--units", str(call["units"]), "-o", "DIR"]))
+        return found
+
+
+def _held_text(value: Any) -> str:
+    """Return a held value as it is typed; an array, which cannot be typed, as an ellipsis."""
+    return str(value) if isinstance(value, str | os.PathLike | int | float) else "…"

@@ -1,0 +1,367 @@
+"""The data half of a report: of each unit the samples that drive it most and least, and how its scores lie.
+
+One pass over the data scores all units that were asked for; scores are kept as they come, so that a pass goes on where it was
+stopped. What the page shows of them is drawn once the pass has ended, or has used up its time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.analyses.listener import Listener, Recorder
+from onnxviz.analyses.output import as_written
+from onnxviz.errors import OnnxvizError, UsageError
+from onnxviz.formats.json_documents import json_text
+from onnxviz.formats.sample_address import SampleAddress
+from onnxviz.pages.sample_pictures import Looks, window_share
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.examples.scoring_pass import ExemplarPass
+    from onnxviz.analyses.inputs.feed import Feed
+    from onnxviz.formats.data_set import DataSet
+    from onnxviz.formats.score_store import ScoreStore
+    from onnxviz.model.model import Model
+    from onnxviz.pages.folder import ReportFolder
+    from onnxviz.pages.jobs import Hands
+    from onnxviz.pages.plan import Aim
+    from onnxviz.pages.request import ReportRequest
+
+HIGHEST, LOWEST = 9, 3
+"""So many samples of each kind are shown of a unit."""
+
+_RANKS = 1001
+"""So many scores of a unit are kept in order: enough to tell a score's percentile to a tenth."""
+
+_MENTIONED = 20
+"""So many of the samples that were passed over are named."""
+
+DATA = "data.json"
+"""Where it stands what was settled of the data, and what is said of them as a whole."""
+
+_SETTLED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
+
+
+@dataclass
+class RealData:
+    """The data of a report.
+
+    Attributes
+    ----------
+    model : Model
+        Open.
+    source : str
+        The data, as they were named.
+    feed : Feed
+        Brings samples to the model's inputs.
+    data : DataSet
+        Where they are.
+    settings : dict
+        What the scores depend on besides the model, the targets and the data.
+    model_path : Path
+        Where whoever scores a shard finds the model.
+    threads : int
+        How many compute a shard.
+    """
+
+    model: Model
+    source: str
+    feed: Feed
+    data: DataSet
+    settings: dict[str, Any]
+    model_path: Path
+    threads: int
+    _groups: list[list[str]] = field(default_factory=list)
+    _units: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _refused: dict[str, str] = field(default_factory=dict)
+    _done: set[int] = field(default_factory=set)
+    _problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the page calls the data."""
+        return Path(self.source).name
+
+    @property
+    def complete(self) -> bool:
+        """Whether every sample was scored for every unit."""
+        return len(self._done) == len(self._groups)
+
+    def plan(self, report: ReportFolder, wanted: Mapping[Aim, Sequence[int]]) -> None:
+        """Settle which units are scored; those that an earlier call asked for keep their scores.
+
+        Parameters
+        ----------
+        report : ReportFolder
+            Keeps what is settled.
+        wanted : mapping of Aim to sequence of int
+            Tensors, and units of them.
+        """
+        self._units = {
+            self._written(aim.target(unit)): (aim.tensor, unit)
+            for aim, units in wanted.items()
+            for unit in sorted(units)
+        }
+        document = report.document(DATA)
+        same = document is not None and document["name"] == self.name and document["settings"] == self.settings
+        self._groups = document["groups"] if document is not None and same else []
+        self._refused = document["refused"] if document is not None and same else {}
+        known = {target for group in self._groups for target in group}
+        fresh = [
+            target for target, (tensor, _) in self._units.items() if target not in known and tensor not in self._refused
+        ]
+        if fresh:
+            self._refused |= self._refusals({self._units[target][0] for target in fresh})
+            self._groups.append([target for target in fresh if self._units[target][0] not in self._refused])
+            if not self._groups[-1]:
+                self._groups.pop()
+        self._keep(report)
+
+    def run(self, listener: Listener, report: ReportFolder, hands: Hands, going: Callable[[], bool]) -> int:
+        """Score what is not scored, as long as there is time for it, and draw what was found.
+
+        Parameters
+        ----------
+        listener : Listener
+            Shows how far it is.
+        report : ReportFolder
+            Keeps the scores, the pictures and what the page shows.
+        hands : Hands
+            Who scores shards of the data.
+        going : callable
+            Tells whether there is time left; at least one shard is scored in any case.
+
+        Returns
+        -------
+        int
+            How many samples were read.
+
+        Raises
+        ------
+        DataError
+            If there is no sample that can be read.
+        ClusterError
+            If other machines were lost, or have other data.
+        """
+        from onnxviz.analyses.examples.scoring_pass import ExemplarPass
+        from onnxviz.pages.data_pass import DataPass
+
+        total, rows, counts = 0, [], []
+        for number, group in enumerate(self._groups):
+            with closing(self._store(report, group)) as store:
+                work = ExemplarPass(listener, self.model, group, highest=False)
+                work.take_up(self.feed, store)
+                if number not in self._done and (going() or not total):
+                    made = DataPass(work, self.data, store, self.model_path, self.threads)
+                    try:
+                        made.run(listener, self.feed, hands, going)
+                    finally:
+                        self.model.close_sessions()
+                        self._problems |= dict(made.tally.problems)
+                    self.feed.close(made.tally, made.read)
+                    total += made.read
+                    self._done |= {number} if made.complete else set()
+                found, count = _found(work, store)
+                rows += found
+                counts.append(count)
+        count = min(counts, default=0)
+        documents = [report.document(place) for place in self._places(report).values()]
+        drawn = all(one and (one["samples"], one["complete"]) == (count, self.complete) for one in documents)
+        if total or not drawn:
+            self._draw(report, rows, count)
+        self._keep(report, self.summary(report))
+        return total
+
+    def summary(self, report: ReportFolder) -> dict[str, Any]:
+        """Return what the page and `report --json` say of the data as a whole."""
+        documents = [report.document(place) for place in self._places(report).values()]
+        counts = [one["samples"] for one in documents if one is not None]
+        return {
+            "name": self.name,
+            "samples": min(counts, default=0),
+            "complete": self.complete,
+            "units": len(self._units),
+            "skipped": [{"id": identity, "message": said} for identity, said in self._problems.items()][:_MENTIONED],
+            "passed_over": len(self._problems),
+            "refused": [{"tensor": name, "message": said} for name, said in self._refused.items()],
+            # What is said of single samples depends on which of them had to be read again.
+            "notes": list(self.data.notes),
+        }
+
+    def _written(self, target: str) -> str:
+        from onnxviz.target import Target
+
+        return str(Target.parse(target, self.model.tensors))
+
+    def _keep(self, report: ReportFolder, summary: Mapping[str, Any] | None = None) -> None:
+        """Write what was settled, and once there is something to be said of the data what that is."""
+        document = {
+            "name": self.name,
+            "settings": self.settings,
+            "groups": self._groups,
+            "refused": self._refused,
+            "summary": summary,
+        }
+        report.write(DATA, (json_text(document) + "\n").encode("ascii"))
+
+    def _store(self, report: ReportFolder, group: Sequence[str]) -> ScoreStore:
+        from onnxviz.formats.score_store import ScoreStore
+
+        identity = json_text({"data": self.source, "settings": self.settings, "targets": list(group)}, None)
+        return ScoreStore(report.place(f"scores/{hashlib.sha256(identity.encode('ascii')).hexdigest()[:16]}.sqlite"))
+
+    def _refusals(self, tensors: set[str]) -> dict[str, str]:
+        """Return the tensors that cannot be looked at sample by sample, and why; tried on the first samples."""
+        from onnxviz.analyses.inputs.feed import Tally
+        from onnxviz.analyses.inputs.forward import Forward
+
+        with closing(self.feed.batches(self.data, 2, Tally())) as batches:
+            first = next(batches, None)
+        if first is None:
+            return {}
+        refused = {}
+        for tensor in [name for name in self.model.tensors if name in tensors]:
+            try:
+                values = Forward(self.feed, [tensor])(first.arrays)[tensor]
+                if values.dtype.kind == "c":
+                    raise UsageError(f"{tensor} holds {values.dtype}, and only numbers can be ranked")
+            except OnnxvizError as error:
+                refused[tensor] = str(error)
+            finally:
+                self.model.close_sessions()
+        return refused
+
+    def _places(self, report: ReportFolder) -> dict[str, str]:
+        """Return where what the page shows stands, for each tensor that is scored."""
+        tensors = dict.fromkeys(name for name, _ in self._units.values() if name not in self._refused)
+        return {name: report.data_place(name) for name in tensors}
+
+    def _draw(self, report: ReportFolder, rows: list[dict[str, Any]], count: int) -> None:
+        """Read the samples that are shown again, draw each once, and write what the page of each tensor shows."""
+        from onnxviz.analyses.inputs.feed import Tally
+        from onnxviz.drawing.input_drawing import Drawing
+        from onnxviz.model.graph.labels import feature_names, sample_rate
+
+        rows = [row for row in rows if row["target"] in self._units]
+        shown = {one["id"] for row in rows for name in ("highest", "lowest") for one in row[name]}
+        expected = self.feed.contracts[self.feed.main]
+        names = feature_names(self.model.original)
+        looks = Looks(Drawing(expected, names, rate=sample_rate(self.model.original)), report.write)
+        drawn: dict[str, dict[str, Any]] = {}
+        sizes: dict[str, list[int]] = {}
+        again = self.feed.open(self.source)
+        for batch in self.feed.batches(again, 16, Tally(), wanted=shown):
+            for identity, sample in zip(batch.identities, batch.arrays[self.feed.main], strict=True):
+                drawn[identity] = looks(identity, np.asarray(sample))
+                axes = expected.axes if len(expected.axes) == sample.ndim else ()
+                sizes[identity] = [
+                    size for axis, size in zip(axes, sample.shape, strict=False) if axis not in ("channel", "feature")
+                ]
+        for row in rows:
+            for one in (*row["highest"], *row["lowest"]):
+                # A score of exactly 0 is a map of zeros after a ReLU: its maximum is anywhere.
+                one["window"] = window_share(one["window"] if one["score"] else None, sizes.get(one["id"], ()))
+        columns = names or again.columns
+        for tensor, place in self._places(report).items():
+            own = {self._units[row["target"]][1]: row for row in rows if self._units[row["target"]][0] == tensor}
+            used = {one["id"] for row in own.values() for name in ("highest", "lowest") for one in row[name]}
+            document = {
+                "data": self.name,
+                "samples": count,
+                "complete": self.complete,
+                "columns": list(columns),
+                "looks": {identity: drawn[identity] for identity in sorted(used) if identity in drawn},
+                "units": {str(unit): own[unit] for unit in sorted(own)},
+            }
+            report.write(place, (json_text(document, None) + "\n").encode("ascii"))
+        files = {look["file"] for look in drawn.values() if "file" in look}
+        report.keep_only("samples", {*files, *self._places(report).values()})
+
+
+def _found(work: ExemplarPass, store: ScoreStore) -> tuple[list[dict[str, Any]], int]:
+    """Return for each unit what the page shows of its scores, and how many samples there are."""
+    from onnxviz.methods.samples.exemplars import distribution
+
+    rows = {row["target"]: row for row in work.rows(store, HIGHEST)}
+    names = work.names
+    for first, scores, _ in store.columns():
+        for column in range(scores.shape[1]):
+            row, own = rows[names[first + column]], np.sort(scores[:, column][np.isfinite(scores[:, column])])
+            ranks = np.unique(np.linspace(0, max(0, len(own) - 1), min(len(own), _RANKS)).round().astype(np.int64))
+            row["order"] = [float(f"{value:.7g}") for value in own[ranks].tolist()]
+            row["constant"] = distribution(scores[:, column]).constant
+    for row in rows.values():
+        seen = {one["id"] for one in row["highest"]}
+        row["lowest"] = [one for one in row["lowest"] if one["id"] not in seen][:LOWEST]
+        for name in ("spread", "files"):
+            row.pop(name)
+        for one in (*row["highest"], *row["lowest"]):
+            one.pop("position")
+    return list(rows.values()), len(store.samples()[0])
+
+
+def open_data(model: Model, request: ReportRequest, moving: str) -> RealData:
+    """Open the data of a report.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    request : ReportRequest
+        What was asked; with data.
+    moving : str
+        The input that is searched.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    DataError
+        If it holds nothing for the model's inputs.
+    """
+    from onnxviz.pages.data_shards import shares
+
+    source = str(request.data)
+    feed = real_feed(model, request, moving, (source,))
+    settings = as_written({**{key: getattr(request.said, key) for key in _SETTLED}, "label": request.label})
+    _, threads = shares()
+    return RealData(model, source, feed, feed.open(source), settings, model.path or Path(model.name), threads)
+
+
+def real_feed(model: Model, request: ReportRequest, moving: str, sources: Sequence[str | os.PathLike[str]]) -> Feed:
+    """Return what brings real samples to the model's inputs.
+
+    Parameters
+    ----------
+    model, request, moving
+        As `open_data` takes them.
+    sources : sequence of path
+        Files or folders.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    """
+    from onnxviz.analyses.inputs.feed import prepare_feed
+    from onnxviz.analyses.inputs.request import DataRequest
+
+    for source in sources:
+        if not SampleAddress.parse(source).exists:
+            raise UsageError(f"{source}: no such file or folder")
+    listener = Recorder()
+    chosen = DataRequest(inputs=request.said, label=request.label, input_name=request.wrt and moving)
+    try:
+        feed = prepare_feed(listener, model, chosen, sources)
+    except UsageError:
+        # Several inputs, and nothing tells which: that which is searched.
+        feed = prepare_feed(listener, model, replace(chosen, input_name=moving), sources)
+    listener.heard.clear()  # the page tells of the inputs elsewhere
+    return feed

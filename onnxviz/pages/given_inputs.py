@@ -1,0 +1,353 @@
+"""The sample inputs of a report: what each does inside the model, and which of its parts drive what the model says of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.analyses.listener import SILENT, Listener
+from onnxviz.errors import DataError, OnnxvizError, UsageError
+from onnxviz.formats.json_documents import json_text
+from onnxviz.pages.data import real_feed
+from onnxviz.pages.sample_pictures import Looks, keep_chart, keep_small, map_rows
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.attribution.explanation import Explanation
+    from onnxviz.analyses.inputs.feed import Batch, Feed
+    from onnxviz.drawing.pictures import Picture
+    from onnxviz.model.model import Model
+    from onnxviz.pages.folder import ReportFolder
+    from onnxviz.pages.plan import Aim
+    from onnxviz.pages.request import ReportRequest
+
+MAPS = 24
+"""So many feature maps of a tensor are shown, the strongest."""
+
+LOOKS = ("activations", "attribution")
+"""The ways in which an input is looked at; the second takes longer."""
+
+_STRONGEST = 6
+_PLACE = "inputs.json"
+
+
+@dataclass(frozen=True, eq=False)
+class GivenInput:
+    """One sample input.
+
+    Attributes
+    ----------
+    source : str
+        As it was named.
+    batch : Batch
+        The sample, in the model's own units.
+    digest : str
+        SHA-256 of its arrays.
+    columns : tuple of str
+        The names of a table's columns.
+    """
+
+    source: str
+    batch: Batch
+    digest: str
+    columns: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the page calls it."""
+        return self.batch.identities[0]
+
+
+@dataclass
+class GivenInputs:
+    """The sample inputs of a report.
+
+    Attributes
+    ----------
+    model : Model
+        Open.
+    request : ReportRequest
+        What was asked.
+    feed : Feed
+        What brings them to the model's inputs.
+    given : list of GivenInput
+        Those of this call.
+    table : Path or None
+        Rows that tell a vector's means.
+    """
+
+    model: Model
+    request: ReportRequest
+    feed: Feed
+    given: list[GivenInput]
+    table: Path | None = None
+    _aims: list[Aim] = field(default_factory=list)
+    _listed: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def plan(self, report: ReportFolder, shown: Sequence[Aim]) -> None:
+        """Settle what is looked at, the outputs first; inputs that an earlier call gave stay on the page."""
+        self._aims = list(shown)
+        self._listed = report.document(_PLACE) or {}
+        for one in self.given:
+            self._listed.setdefault(one.digest, {"name": one.name, "label": one.batch.labels[0]})
+        report.write(_PLACE, (json_text(self._listed) + "\n").encode("ascii"))
+
+    def run(
+        self, listener: Listener, report: ReportFolder, going: Callable[[], bool], looks: Sequence[str] = LOOKS
+    ) -> None:
+        """Look at what was not looked at yet, as long as there is time; at the activations of one input in any case.
+
+        Parameters
+        ----------
+        listener : Listener
+            Shows how far it is.
+        report : ReportFolder
+            Keeps what is found.
+        going : callable
+            Tells whether there is time left.
+        looks : sequence of str
+            In which ways.
+        """
+        steps = [(one, name) for name in looks for one in self.given]
+        todo = [(one, name) for one, name in steps if report.kept(self._key(one.digest, name)) is None]
+        begun = any(report.kept(self._key(one.digest, LOOKS[0])) is not None for one in self.given)
+        with listener.progress("sample inputs", len(todo) or 1) as told:
+            for number, (one, name) in enumerate(todo):
+                if (number or begun) and not going():
+                    return
+                told(number, f"{one.name}: {name}")
+                look = self._activations if name == "activations" else partial(self._attribution, going=going)
+                try:
+                    report.once(self._key(one.digest, name), partial(_told, look, one, report), name)
+                except _OutOfTime:
+                    # What was begun is begun anew by the next call: half an explanation is none.
+                    break
+        self.model.close_sessions()
+
+    def summary(self, report: ReportFolder) -> list[dict[str, Any]]:
+        """Return what the page shows of each input."""
+        found = []
+        for digest, about in self._listed.items():
+            parts = {name: report.kept(self._key(digest, name)) for name in LOOKS}
+            left = [name for name, part in parts.items() if part is None]
+            found.append({"digest": digest, **about, **parts, "left": left})
+        return found
+
+    def values(self, report: ReportFolder, tensor: str) -> list[tuple[str, list[float]]]:
+        """Return what each unit of a tensor is on each input, with the input's name."""
+        return [
+            (row["name"], one["means"])
+            for row in self.summary(report)
+            for one in (row["activations"] or {}).get("rows", ())
+            if one["tensor"] == tensor and one["means"]
+        ]
+
+    def _key(self, digest: str, name: str) -> str:
+        """Name what is found of an input: its activations depend on which tensors are shown."""
+        tensors = [aim.tensor for aim in self._aims] if name == "activations" else []
+        return json_text({"input": digest, "look": name, "tensors": tensors}, None)
+
+    def _activations(self, one: GivenInput, report: ReportFolder) -> dict[str, Any]:
+        """Return the strongest units of every tensor that is shown, with a picture of its answer."""
+        from onnxviz.analyses.activations.answers import answer_of, answer_row
+        from onnxviz.analyses.activations.pictures import answer_picture
+        from onnxviz.analyses.inputs.forward import Forward
+        from onnxviz.drawing.input_drawing import Drawing
+        from onnxviz.model.graph.labels import class_names, feature_names
+        from onnxviz.target import Target
+
+        labels = class_names(self.model.original)
+        drawing = Drawing(self.feed.contracts[self.feed.main], feature_names(self.model.original))
+        sample = one.batch.arrays[self.feed.main][0]
+        folder = f"inputs/{one.digest[:12]}"
+        look = Looks(drawing, report.write, folder)("input", np.asarray(sample))
+        columns = list(drawing.names or one.columns)
+        if look["kind"] == "wave":
+            look = {"kind": "map", **report.keep_picture(f"{folder}/input.png", _wave(look["lines"]))}
+        elif look["kind"] == "row" and len(columns) != len(look["values"]):
+            columns = [f"[{place}]" for place in range(len(look["values"]))]
+        answers = Forward(self.feed, [aim.tensor for aim in self._aims], loose=True)(one.batch.arrays)
+        rows = []
+        for aim in self._aims:
+            answer = answer_of(self.model, Target(aim.tensor), answers[aim.tensor][0], labels)
+            row = answer_row(answer, aim.tensor, _STRONGEST)
+            place = f"{folder}/{report.link(aim.tensor)}"
+            maps = map_rows(answer, drawing, sample, MAPS, report.write, place)
+            drawn = None if maps else answer_picture(answer, drawing, sample, one.batch.rate, one.name, MAPS)
+            rows.append(
+                {
+                    **{key: row[key] for key in ("tensor", "shape", "min", "max", "zeros", "strongest")},
+                    "link": report.link(aim.tensor),
+                    "counted": answer.values.ndim == 1,
+                    "means": _means(answers[aim.tensor][0], aim),
+                    "maps": maps,
+                    "picture": None if drawn is None else keep_chart(report.write, place, drawn),
+                }
+            )
+        return {"look": look, "columns": columns, "rows": rows}
+
+    def _attribution(self, one: GivenInput, report: ReportFolder, going: Callable[[], bool]) -> dict[str, Any]:
+        """Return what the default method tells of the class of the highest score, and how faithful it is, if time allows."""
+        from onnxviz.analyses.attribution.explanation import explain
+        from onnxviz.analyses.attribution.preparation import prepare
+        from onnxviz.analyses.attribution.request import AttributionRequest
+        from onnxviz.analyses.attribution.scored_model import ScoredModel
+
+        asked = self.request
+        request = AttributionRequest(
+            inputs=asked.said, data=self.table, label=asked.label, seed=asked.seed, device=asked.device
+        )
+        samples = _samples(one)
+        try:
+            task = prepare(SILENT, self.model, samples, request)
+        except UsageError:
+            # No output has one score for each class: the strongest unit of the first is explained.
+            task = prepare(SILENT, self.model, samples, replace(request, targets=(self._strongest(one),)))
+        (aim,) = task.aims
+        explanation = explain(ScoredModel(task, partial(_hurry, going)), aim, lambda done, words: None)
+        row = explanation.row()
+        named = f"inputs/{one.digest[:12]}/attribution"
+        pictures = [
+            _explanation(explanation, place, report, f"{named}{place or ''}")
+            for place in range(len(task.fed.explained))
+        ]
+        (method,) = row["methods"]
+        kept = ("target", "label", "ort_score", "ort_baseline_score", "baseline", "explained", "message")
+        areas = {key: value for key, value in method["faithfulness"].items() if key != "curves"}
+        return {
+            **{key: row[key] for key in kept},
+            "method": method["method"],
+            "faithfulness": areas,
+            "said": method["message"],
+            "pictures": pictures,
+            "curves": _curves(method["faithfulness"]["curves"]),
+        }
+
+    def _strongest(self, one: GivenInput) -> str:
+        """Return the unit of the first tensor that answers most."""
+        from onnxviz.analyses.inputs.forward import Forward
+
+        aim = self._aims[0]
+        values = np.asarray(Forward(self.feed, [aim.tensor], loose=True)(one.batch.arrays)[aim.tensor][0], np.float64)
+        others = tuple(axis for axis in range(values.ndim) if axis != aim.axis)
+        return aim.target(int(np.nan_to_num(values.mean(axis=others)).argmax()) if values.ndim else 0)
+
+
+def _samples(one: GivenInput) -> dict[str, str | np.ndarray]:
+    """Return what `attribute` is given of an input: its file where that is one whole sample, else arrays."""
+    if Path(one.source).exists() and len(one.batch.arrays) == 1 and "#" not in one.name:
+        return {next(iter(one.batch.arrays)): one.source}
+    return {name: array[0] for name, array in one.batch.arrays.items()}
+
+
+def _means(values: np.ndarray, aim: Aim) -> list[float]:
+    """Return each unit's own value: its mean over its places; nothing where the tensor is not what was measured."""
+    if values.ndim != aim.rank or (aim.rank and values.shape[aim.axis] != aim.count):
+        return []
+    others = tuple(axis for axis in range(values.ndim) if axis != aim.axis)
+    return [float(f"{value:.7g}") for value in np.atleast_1d(values.mean(axis=others, dtype=np.float64)).tolist()]
+
+
+def _explanation(explanation: Explanation, place: int, report: ReportFolder, named: str) -> dict[str, Any]:
+    """Write what an attribution looks like: over a picture, with what its colors mean, or else as a chart."""
+    from onnxviz.analyses.attribution.pictures import laid_over
+
+    over = laid_over(explanation.task, place, explanation.found[0])
+    if over is None:
+        return {**keep_chart(report.write, named, explanation.picture(place)), "limit": None}
+    picture, shown = over
+    return {
+        **keep_small(report.write, named, picture),
+        "limit": shown.limit,
+        "signed": shown.signed,
+        "unit": shown.unit,
+    }
+
+
+def _curves(curves: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scores as an input is taken apart and built up, as lines in a box of 100 by 100."""
+    names = ("insertion", "deletion", "chance_insertion", "chance_deletion")
+    every = [value for name in names for value in curves[name]]
+    low, high = min(every), max(every)
+    lines = {
+        name: "L".join(
+            f"{100 * share:.1f} {100 * (1 - (value - low) / ((high - low) or 1.0)):.1f}"
+            for share, value in zip(curves["shares"], curves[name], strict=True)
+        )
+        for name in names
+    }
+    return {"low": low, "high": high, "lines": lines}
+
+
+def _wave(lines: list[list[list[float]]]) -> Picture:
+    """Draw the envelopes of a few signals."""
+    from onnxviz.drawing.thumbnails import wave
+
+    extremes = np.asarray(lines)  # (line, lowest or highest, column)
+    signals = np.stack([extremes[:, 0], extremes[:, 1]], axis=2).reshape(len(lines), -1)
+    return wave(signals, float(np.abs(signals).max()))
+
+
+class _OutOfTime(Exception):
+    """The budget is spent."""
+
+
+def _hurry(going: Callable[[], bool]) -> None:
+    if not going():
+        raise _OutOfTime
+
+
+def _told(
+    look: Callable[[GivenInput, ReportFolder], dict[str, Any]], one: GivenInput, report: ReportFolder
+) -> dict[str, Any]:
+    """Look at an input; where that cannot be done, return the sentence that says why."""
+    try:
+        return {**look(one, report), "refused": ""}
+    except OnnxvizError as error:
+        return {"refused": str(error)}
+
+
+def open_inputs(model: Model, request: ReportRequest, moving: str, table: Path | None) -> GivenInputs:
+    """Read the sample inputs of a report.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    request : ReportRequest
+        What was asked.
+    moving : str
+        The input that is searched.
+    table : Path or None
+        Rows that tell a vector's means.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    DataError
+        If one cannot be read, or does not fit the model's inputs.
+    """
+    from onnxviz.analyses.inputs.feed import Tally
+
+    sources = tuple(map(str, request.inputs))
+    feed = real_feed(model, request, moving, sources)
+    given = []
+    for source in sources:
+        tally = Tally()
+        data = feed.open(source)
+        with closing(feed.batches(data, 1, tally)) as batches:
+            batch = next(batches, None)
+        if batch is None:
+            raise DataError(tally.problems[0][1] if tally.problems else f"{source}: holds no sample")
+        digest = hashlib.sha256()
+        for name, array in batch.arrays.items():
+            digest.update(name.encode("utf-8", "surrogatepass") + np.ascontiguousarray(array).tobytes())
+        given.append(GivenInput(source, batch, digest.hexdigest(), data.columns))
+    return GivenInputs(model, request, feed, given, table)

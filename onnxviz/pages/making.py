@@ -1,0 +1,380 @@
+"""A report while it is being made: what is settled before the first job, and what the page says of all of it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.analyses.description import describe
+from onnxviz.analyses.inputs.settled import settle
+from onnxviz.analyses.listener import Listener
+from onnxviz.analyses.opening import opened_once
+from onnxviz.analyses.output import as_written
+from onnxviz.analyses.provenance import versions
+from onnxviz.pages import sections as look
+from onnxviz.pages.command_lines import CommandLines
+from onnxviz.pages.folder import LazyTensors, ReportFolder, overview
+from onnxviz.pages.page import Page, Section
+from onnxviz.pages.plan import Aim, Job, aims, choose_tensors, in_turn, jobs, moving_input, output_tensors
+from onnxviz.pages.samples import Seen, open_seen, table_of
+from onnxviz.wording import shape_text
+
+if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
+    from onnxviz.formats.output_folder import OutputFolder
+    from onnxviz.model.model import Model
+    from onnxviz.pages.jobs import Hands
+    from onnxviz.pages.request import ReportRequest
+    from onnxviz.pages.unit_search import Searched
+    from onnxviz.pages.work import UnitWork
+
+_LARGE = 4096
+"""Inputs of more numbers than this are searched few at a time, so that a job is done in seconds."""
+
+_FEW, _MANY = 2, 16
+
+_SAID = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
+"""What of the inputs a result depends on; the model, the input, the seed and a table's ranges are named apart."""
+
+_Look = tuple[str, str, str, Callable[[], dict[str, Any]]]
+"""A section's anchor, title and template, and what fills it."""
+
+
+@dataclass
+class Book:
+    """Everything about one report.
+
+    Attributes
+    ----------
+    model : Model
+        Open.
+    request : ReportRequest
+        What was asked.
+    moving : str
+        The input that is searched; "" where there is none.
+    expected : InputContract or None
+        What it expects.
+    obstacle : str
+        Why nothing can be searched; "" where something can.
+    names : list of str
+        The tensors that this call asks for.
+    fed : dict of str to ndarray
+        Seeded inputs, to measure and compare with.
+    notes : list of str
+        What was found or assumed, for stderr.
+    """
+
+    model: Model
+    request: ReportRequest
+    moving: str
+    expected: InputContract | None
+    obstacle: str
+    names: list[str]
+    fed: dict[str, np.ndarray]
+    notes: list[str] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen)
+    """The data and the sample inputs, where there are some."""
+
+    def __post_init__(self) -> None:
+        self._aims: list[Aim] = []
+        # A tensor's data are read from all of its results: with the page, not after every job.
+        self._unshown: dict[str, Aim] = {}
+        self._planned: dict[str, list[Job]] = {}
+        self._overviews: dict[str, dict[str, Any]] = {}
+        self._sections: list[Section] = []
+        self._calls: list[dict[str, Any]] = []
+        self._outputs: set[str] = set()
+        self._cost: dict[str, int] = {}
+        self.report: ReportFolder
+        self.jobs: list[Job] = []
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What every result depends on besides the model."""
+        request = self.request
+        said = {key: getattr(request.said, key) for key in _SAID}
+        return {
+            "verb": "report",
+            "model": self.model.digest,
+            "wrt": self.moving,
+            "seed": request.seed,
+            "device": request.device,
+            **as_written({**said, "steps": request.steps, "restarts": request.restarts}),
+            **({} if self._table is None else {"data": str(self._table)}),
+        }
+
+    @property
+    def search(self) -> UnitWork:
+        """What all searches share."""
+        import torch
+
+        from onnxviz.analyses.maximization.request import MaximizationRequest
+        from onnxviz.methods.devices import choose_device
+        from onnxviz.pages.work import UnitWork
+
+        request = self.request
+        asked = MaximizationRequest(
+            inputs=request.said,
+            wrt=self.moving,
+            data=self._table,
+            steps=request.steps,
+            restarts=request.restarts,
+            seed=request.seed,
+            # Settled here, so that a job computes alike on whatever machine it lands.
+            device=str(choose_device(request.device)),
+        )
+        return UnitWork(self.model.path or self.model.name, asked, torch.get_num_threads())
+
+    @cached_property
+    def _lines(self) -> CommandLines:
+        return CommandLines(self.model.name, self.request, self._table)
+
+    @cached_property
+    def _table(self) -> Path | None:
+        return table_of(self.model, self.request, self.expected)
+
+    @cached_property
+    def _large(self) -> bool:
+        from onnxviz.model.expectations.embedding import find_embedding
+
+        if not self.moving:
+            return False
+        tokens = find_embedding(self.model, self.moving)
+        return self.fed[self.moving].size * (1 if tokens is None else tokens.rows.shape[1]) > _LARGE
+
+    @cached_property
+    def _device(self) -> str:
+        from onnxviz.methods.devices import choose_device
+
+        asked = self.request.device
+        return str(choose_device(asked)) if asked == "auto" else asked
+
+    @cached_property
+    def links(self) -> dict[str, str]:
+        """From each tensor that is no weight to its name in links and files."""
+        from onnxviz.formats.file_names import safe_names
+
+        return safe_names(name for name in self.model.tensors if name not in self.model.constants)
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What `inspect --json` tells of the model."""
+        return describe(self.model, None)
+
+    def begin(self, folder: OutputFolder) -> None:
+        """Settle what is wanted, look at the model as a whole, and write the page with what is there."""
+        from onnxviz.model.expectations.resting import activation_elements
+
+        self.report = ReportFolder(folder, self.model.digest, self.settings, self.links, self._lines.words("maximize"))
+        # From the first second on there is a page to be opened.
+        self._sections = [look.guarded(*one) for one in self._known()]
+        self.write()
+        units, patterns = self.request.units, list(self.request.patterns)
+        plan = self.report.plan(dict.fromkeys(self.names, units), {"tensors": patterns, "units": units})
+        self._calls = plan["calls"]
+        wanted = {name: count for name, count in plan["tensors"].items() if name in self.model.tensors}
+        self._outputs = outputs = set(output_tensors(self.model, self.moving)) if self.moving else set()
+        order = {name: place for place, name in enumerate(self.model.tensors)}
+        names = sorted(wanted, key=lambda name: (name not in outputs, order[name]))
+        self._aims = aims(self.model, names, self.fed)
+        size = _FEW if self._large else _MANY
+        self._planned = {aim.tensor: jobs(aim, wanted[aim.tensor], size) for aim in self._aims}
+        self.jobs = in_turn(list(self._planned.values()), sum(aim.tensor in outputs for aim in self._aims))
+        shape = self.fed[self.moving].shape if self.moving else ()
+        self._cost = {aim.tensor: activation_elements(self.model, [aim.tensor], [], shape) for aim in self._aims}
+        planned = {aim: [unit for job in self._planned[aim.tensor] for unit in job.units] for aim in self._aims}
+        names = [*sorted(outputs, key=order.__getitem__), *(name for name in names if name not in outputs)]
+        self.seen.plan(self.report, planned, aims(self.model, names, self.fed) if self.seen.given else [])
+        for aim in self._aims:
+            self._show(aim)
+        for one in self._looked_at():
+            self._sections.append(look.guarded(*one))
+            if self.report.due():
+                self.write()
+        self.write()
+
+    def keep(self, job: Job, searched: Searched) -> None:
+        """Keep what a job found, and show it."""
+        self.report.keep(job, searched)
+        self._unshown[job.aim.tensor] = job.aim
+        if self.report.due():
+            self.write()
+
+    def look(self, listener: Listener, hands: Hands, began: float, budget: float, before: bool) -> None:
+        """Look at the data and the sample inputs, and show what was found.
+
+        Parameters
+        ----------
+        listener : Listener
+            Shows how far it is.
+        hands : Hands
+            Who scores shards of the data.
+        began, budget : float
+            When the report was begun, on the monotonic clock, and how long it may take, in seconds.
+        before : bool
+            Whether the search is still to come.
+        """
+
+        def until(share: float) -> Callable[[], bool]:
+            return lambda: time.monotonic() - began < share * budget
+
+        if self.seen.look(listener, self.report, hands, until, before):
+            for aim in self._aims:
+                self._show(aim)
+            self.write()
+
+    def write(self, single: bool = False) -> None:
+        """Write the page over all that is there."""
+        while self._unshown:
+            self._show(self._unshown.popitem()[1])
+        self.report.write_seconds(versions())
+        self.report.write_page(self._page(), single)
+
+    def seconds_of(self, job: Job) -> float | None:
+        """Return how long a job may take, from those that are done; None where none is."""
+        done = self.report.seconds["jobs"].values()
+        own: list[float] = [one["seconds"] / one["units"] for one in done if one["tensor"] == job.aim.tensor]
+        if own:
+            return len(job.units) * statistics.median(own)
+        rates: list[float] = [
+            one["seconds"] / one["units"] / self._cost[one["tensor"]] for one in done if one["tensor"] in self._cost
+        ]
+        return len(job.units) * self._cost[job.aim.tensor] * statistics.median(rates) if rates else None
+
+    def document(self) -> dict[str, Any]:
+        """Return what `report --json` prints, without the files and the time."""
+        left = [job for job in self.jobs if not self.report.done(job)]
+        thought = [self.seconds_of(job) for job in left]
+        known = [one for one in thought if one is not None]
+        checked = next((one.content for one in self._sections if one.anchor == "verification" and one.content), None)
+        return {
+            "model": {"path": str(self.model.path), "sha256": self.model.digest},
+            "seed": self.request.seed,
+            "wrt": self.moving or None,
+            "message": self.obstacle,
+            **self.seen.document(self.report),
+            "tensors": [
+                {
+                    "name": one["name"],
+                    "units": one["of"],
+                    "wanted": one["wanted"],
+                    "done": one["done"],
+                    "link": one["link"],
+                }
+                for one in self._overviews.values()
+            ],
+            "verification": checked and {key: checked[key] for key in ("ok", "agree", "compared", "first_divergence")},
+            "left_out": {
+                "units": sum(len(job.units) for job in left),
+                "tensors": sorted({job.aim.tensor for job in left}),
+                "seconds": round(sum(known), 1) if len(known) == len(thought) and known else None,
+            },
+        }
+
+    def _show(self, aim: Aim) -> None:
+        tensor = self._tensor(aim)
+        self.report.write_tensor(aim.tensor, tensor)
+        self._overviews[aim.tensor] = overview(tensor)
+
+    def _tensor(self, aim: Aim) -> dict[str, Any]:
+        info = self.model.tensors[aim.tensor]
+        about = {
+            "name": aim.tensor,
+            "link": self.links[aim.tensor],
+            "operator": info.operator,
+            "dtype": info.dtype,
+            "shape": shape_text(info.shape if info.shape is not None else (None, *aim.sizes)),
+            "output": aim.tensor in self._outputs,
+            "axis": ""
+            if aim.known
+            else f"nothing tells which axis holds channels: units lie along axis {aim.axis + 1}",
+        }
+        return self.report.tensor(aim, self._planned[aim.tensor], about, self.seen.values(self.report, aim.tensor))
+
+    def _known(self) -> list[_Look]:
+        """Name the sections that only read what is known already."""
+        document, name = self.description, self.model.name
+        return [
+            ("facts", "The file", "facts", partial(look.facts, document, name)),
+            ("inputs", "What it expects", "inputs", partial(look.inputs, document, self.expected)),
+        ]
+
+    def _looked_at(self) -> list[_Look]:
+        """Name the sections that take time, each with what looks at the model."""
+        from onnxviz.model.graph.labels import class_names
+        from onnxviz.model.tensors.support import reach
+        from onnxviz.pages.graph_drawing import graph_drawing
+        from onnxviz.pages.plan import vectors_of
+
+        report, model = self.report, self.model
+        shown = [aim.tensor for aim in self._aims]
+        reached = reach(model, (vectors_of(model, self.moving) if self.moving else None) or None)
+        drawn = partial(graph_drawing, model, reached, shown, self.links)
+        kernels = partial(look.filters, model, self.moving or None, self.expected, report.keep_picture)
+        checked = partial(look.verification, model, self.fed, self.request.device)
+        given = partial(look.outputs, self.description, class_names(model.original), self.links)
+        return [
+            ("graph", "The graph", "graph", drawn),
+            ("filters", "The first layer", "filters", partial(report.once, "filters", kernels)),
+            ("outputs", "What it gives", "outputs", given),
+            ("verification", "Is the copy the model?", "verification", partial(report.once, "verification", checked)),
+        ]
+
+    def _page(self) -> Page:
+        shown = list(self._overviews.values())
+        units = Section("units", "What drives it", "units", look.units(shown, self.moving), self.obstacle)
+        unit = " ".join(self._lines.words("maximize"))
+        made = look.made(self._lines.calls(self._calls), self.request.seed, self._device, unit)
+        before = [one for one in self._sections if one.anchor in ("facts", "inputs", "graph", "filters")]
+        after = [one for one in self._sections if one not in before]
+        data, inputs = (find(self.report) for find in (self.seen.of_data, self.seen.of_inputs))
+        last = Section("made", "How this was made", "made", made)
+        index = {
+            "title": self.model.name,
+            "command": " ".join(self._lines.words("report")),
+            "tensors": look.searched(self.description, self.links, self._overviews),
+        }
+        look_at = {self.links[aim.tensor]: partial(self._tensor, aim) for aim in self._aims}
+        sections = (*before, *data, units, *inputs, *after, last)
+        return Page(self.model.name, sections, index, LazyTensors(look_at))
+
+
+def open_book(path: Path, request: ReportRequest) -> Book:
+    """Open the model and settle what can be searched of it.
+
+    Parameters
+    ----------
+    path : Path
+        The model's file.
+    request : ReportRequest
+        What was asked.
+
+    Raises
+    ------
+    UsageError, DataError, ModelError
+        As the parts do.
+    """
+    model = opened_once(path)
+    settled = settle(model, request.said, running=True)
+    fed = settled.feed(request.seed)
+    moving, notes = moving_input(model, request.wrt, settled.held)
+    if not moving:
+        if request.data is not None or request.inputs:
+            notes.append(
+                "nothing is searched, so data and sample inputs are not looked at: examples, activations and attribute do"
+            )
+        return Book(model, request, "", None, notes[0], [], fed, notes)
+    expected = settled.about([moving]).contract(moving)
+    model.close_sessions()
+    notes += settled.notes
+    notes += [f"{moving}: {sentence}" for sentence in expected.evidence]
+    names = choose_tensors(model, moving, request.patterns)
+    seen = open_seen(model, request, moving, expected)
+    return Book(model, request, moving, expected, "", names, fed, notes, seen)

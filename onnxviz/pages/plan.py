@@ -1,0 +1,359 @@
+"""What a report is to hold: which tensors, which of their units, and in which order they are worth the time."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from onnxviz.errors import TargetError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from onnxviz.model.model import Model
+
+LAYERS = 10
+"""How many layers are chosen between input and output."""
+
+_WEIGHTED = {
+    *(
+        "Conv",
+        "ConvTranspose",
+        "FusedConv",
+        "QLinearConv",
+        "Gemm",
+        "FusedGemm",
+        "MatMul",
+        "FusedMatMul",
+        "LSTM",
+        "GRU",
+        "RNN",
+    ),
+    *("MatMulNBits", "Attention", "MultiHeadAttention", "QLinearMatMul", "DeformConv", "NhwcConv"),
+}
+_ACTIVATIONS = {
+    *("Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Mish"),
+    *("Softplus", "Clip", "Softmax", "LayerNormalization"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A tensor that a report shows the units of.
+
+    Attributes
+    ----------
+    tensor : str
+        Its name.
+    axis : int
+        Which axis after the batch counts its units.
+    rank : int
+        How many axes it has after the batch; 0 for one number for each sample.
+    count : int
+        How many units it has.
+    known : bool
+        Whether the graph tells that this axis holds channels; else it is the shortest.
+    sizes : tuple of int
+        How long its axes after the batch are.
+    """
+
+    tensor: str
+    axis: int
+    rank: int
+    count: int
+    known: bool = True
+    sizes: tuple[int, ...] = ()
+
+    def target(self, unit: int) -> str:
+        """Write a unit as -t takes it.
+
+        Examples
+        --------
+        >>> Aim("conv", 0, 3, 8).target(2), Aim("relu", 2, 3, 8).target(2), Aim("y", 1, 3, 8).target(2)
+        ('conv[2]', 'relu[..., 2]', 'y[:, 2]')
+        """
+        if not self.rank:
+            return self.tensor
+        if self.axis == 0:
+            return f"{self.tensor}[{unit}]"
+        if self.axis == self.rank - 1:
+            return f"{self.tensor}[..., {unit}]"
+        return f"{self.tensor}[{':, ' * self.axis}{unit}]"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Units of one tensor that are searched together: done as a whole, or not at all.
+
+    Attributes
+    ----------
+    aim : Aim
+        The tensor.
+    number : int
+        Which of its jobs this is.
+    units : tuple of int
+        In the order in which they are searched.
+    """
+
+    aim: Aim
+    number: int
+    units: tuple[int, ...]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The units as -t takes them."""
+        return tuple(self.aim.target(unit) for unit in self.units)
+
+    def key(self, digest: str, settings: Mapping[str, Any]) -> str:
+        """Return the address of what is found: SHA-256 of the model's digest, the targets and the settings."""
+        from onnxviz.formats.json_documents import json_text
+
+        identity = json_text({"model": digest, "targets": self.targets, "settings": dict(settings)}, None)
+        return hashlib.sha256(identity.encode("ascii")).hexdigest()
+
+
+def jobs(aim: Aim, wanted: int, size: int) -> list[Job]:
+    """Divide the units of a tensor among jobs.
+
+    Which units share a job does not depend on how many are wanted, so that a later call finds what an earlier one did.
+
+    Parameters
+    ----------
+    aim : Aim
+        The tensor.
+    wanted : int
+        At least so many units, or all where there are fewer.
+    size : int
+        Units of a job.
+    """
+    order = spread_order(aim.count)
+    return [
+        Job(aim, number, tuple(order[first : first + size]))
+        for number, first in enumerate(range(0, min(wanted, aim.count), size))
+    ]
+
+
+def spread_order(count: int) -> list[int]:
+    """Return the numbers from 0 to `count`, ordered so that however few are taken, they lie evenly over all.
+
+    The order of van der Corput's sequence: 0, a half, a quarter, three quarters, ….
+
+    Examples
+    --------
+    >>> spread_order(8)
+    [0, 4, 2, 6, 1, 5, 3, 7]
+    """
+    bits = max(1, (count - 1).bit_length())
+    places = (int(format(number, f"0{bits}b")[::-1], 2) for number in range(1 << bits))
+    return [place for place in places if place < count]
+
+
+def in_turn(planned: Sequence[list[Job]], outputs: int) -> list[Job]:
+    """Order the jobs of several tensors by where they show most.
+
+    A round takes the next job of each tensor: the outputs first, then the layers from the outermost to those between.
+
+    Parameters
+    ----------
+    planned : sequence of list of Job
+        For each tensor, the outputs before all others, those in the order of the graph.
+    outputs : int
+        How many of them are outputs.
+    """
+    layers = len(planned) - outputs
+    inner = [layers - 1, *spread_order(layers - 1)] if layers > 1 else list(range(layers))
+    ranked = [*range(outputs), *(outputs + place for place in inner)]
+    rounds = max((len(one) for one in planned), default=0)
+    return [planned[place][number] for number in range(rounds) for place in ranked if number < len(planned[place])]
+
+
+def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[str]:
+    """Choose tensors: the outputs, and a spread of layers from the input to them, or what fits the patterns.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    moving : str
+        The input that is searched.
+    patterns : sequence of str
+        As the shell writes them.
+
+    Returns
+    -------
+    list of str
+        In the order of the graph.
+
+    Raises
+    ------
+    TargetError
+        If nothing that could be searched fits a pattern.
+    """
+    from onnxviz.model.tensors.support import reach
+
+    reached = reach(model, vectors_of(model, moving) or [moving])
+    outputs = set(output_tensors(model, moving))
+    aimable = [
+        name
+        for name, info in model.tensors.items()
+        if name in outputs
+        or (info.is_float and name in model.producers and reached[name].differentiable and info.shape != ())
+    ]
+    if patterns:
+        chosen: set[str] = set()
+        for pattern in patterns:
+            fitting = [name for name in aimable if name == pattern or fnmatch.fnmatchcase(name, pattern)]
+            if not fitting:
+                close = difflib.get_close_matches(pattern, aimable, n=3, cutoff=0.4)
+                raise TargetError(
+                    f"`patterns` '{pattern}': no tensor of {model.name} that could be searched fits."
+                    + (f" Close: {', '.join(close)}." if close else "")
+                )
+            chosen.update(fitting)
+        return [name for name in aimable if name in chosen]
+    inner = [name for name in aimable if name not in outputs]
+    layers = [name for name in inner if model.tensors[name].operator in _WEIGHTED]
+    if len(layers) < LAYERS:
+        layers = [name for name in inner if model.tensors[name].operator in _WEIGHTED | _ACTIVATIONS]
+    if len(layers) > LAYERS:
+        layers = [layers[round(place * (len(layers) - 1) / (LAYERS - 1))] for place in range(LAYERS)]
+    return [name for name in aimable if name in outputs or name in layers]
+
+
+def moving_input(model: Model, wrt: str | None, held: Collection[str]) -> tuple[str, list[str]]:
+    """Return the input that is searched, as `maximize` chooses it for all outputs; token ids stand for their vectors.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    wrt : str or None
+        The input that was asked for.
+    held : collection of str
+        The inputs that are held at a value.
+
+    Returns
+    -------
+    name : str
+        "" where there is none.
+    notes : list of str
+        What is to be said of the choice.
+
+    Raises
+    ------
+    TargetError
+        If there is no tensor of that name.
+    """
+    from onnxviz.analyses.inputs.moving import choose_moving
+
+    try:
+        moving = choose_moving(model, wrt, held=held)
+    except TargetError:
+        raise
+    except UsageError as error:
+        return "", [str(error)]
+    if moving.embedding is not None and not moving.inputs:
+        return moving.embedding.ids, []
+    if not moving.inputs:
+        return "", [f"`wrt` {wrt}: lies inside the graph; a report searches inputs, and maximize searches this"]
+    name = moving.inputs[0]
+    if moving.joined is not None:
+        return name, [f"{name} is searched, the first of {len(moving.inputs)} columns; maximize searches them together"]
+    return name, [f"{name}: {moving.remark}"] if moving.remark else []
+
+
+def output_tensors(model: Model, moving: str) -> list[str]:
+    """Return the float outputs that depend on an input; in the place of a ZipMap's maps the tensor that it reads."""
+    from onnxviz.model.graph.zipped import unzipped
+    from onnxviz.target import Target
+
+    depends = _dependents(model, moving)
+    found = []
+    for name in model.outputs:
+        before = unzipped(model, Target(name, ()))
+        tensor = name if before is None else before.tensor
+        if tensor in depends and model.tensors[tensor].is_float and model.tensors[tensor].shape != ():
+            found.append(tensor)
+    return list(dict.fromkeys(found))
+
+
+def _dependents(model: Model, moving: str) -> set[str]:
+    from onnxviz.model.graph.structure import read_by
+
+    reached = {moving}
+    for node in model.nodes:
+        if not reached.isdisjoint(read_by(node)):
+            reached.update(node.output)
+    return reached - {moving}
+
+
+def aims(model: Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[Aim]:
+    """Find which axis of each tensor counts its units, and how many there are; ONNX Runtime tells where the graph does not.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    names : sequence of str
+        Its tensors.
+    inputs : mapping of str to ndarray
+        What is fed to measure shapes.
+
+    Raises
+    ------
+    EvaluationError
+        If ONNX Runtime refuses the inputs.
+    """
+    import numpy as np
+
+    from onnxviz.model.tensors.channel_axis import channel_axis
+
+    found = []
+    for name in names:
+        shape: Iterable[Any] | None = model.tensors[name].shape
+        if shape is None or not all(isinstance(size, int) for size in list(shape)[1:]):
+            shape = np.asarray(model.session([name])(inputs)[name]).shape
+            model.close_sessions()
+        sizes = [int(size) for size in list(shape)[1:]]
+        if 0 in sizes:
+            continue
+        if not sizes:
+            found.append(Aim(name, 0, 0, 1))
+            continue
+        axis = channel_axis(model, name, 1 + len(sizes))
+        if axis is None:
+            # Anchors and positions are many, what is told of each is little.
+            several = _only_channel(sizes) or [place for place, size in enumerate(sizes) if size > 1] or [0]
+            shortest = min(several, key=lambda place: sizes[place])
+            found.append(Aim(name, shortest, len(sizes), sizes[shortest], len(several) < 2, tuple(sizes)))
+        else:
+            found.append(Aim(name, axis, len(sizes), sizes[axis], sizes=tuple(sizes)))
+    return found
+
+
+_SIDE = 32
+"""Two axes at least as long as this, beside one of length 1, are the sides of a picture."""
+
+
+def _only_channel(sizes: Sequence[int]) -> list[int]:
+    """Return the axis of length 1 where the two others look like the sides of a picture; else nothing.
+
+    Examples
+    --------
+    >>> _only_channel([1, 64, 64]), _only_channel([1, 200, 7]), _only_channel([1, 10])
+    ([0], [], [])
+    """
+    short, *sides = sorted(sizes) if len(sizes) == 3 else [0]
+    return [list(sizes).index(1)] if short == 1 and sides[0] >= _SIDE else []
+
+
+def vectors_of(model: Model, moving: str) -> list[str]:
+    """Return what the ids of an input of tokens become, by which they are searched; nothing for other inputs."""
+    from onnxviz.model.expectations.embedding import find_embedding
+
+    tokens = find_embedding(model, moving)
+    return [] if tokens is None else [tokens.output]

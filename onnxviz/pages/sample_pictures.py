@@ -1,0 +1,186 @@
+"""How a report shows a sample of data: as a picture, a wave, the row of a table, or a plane of colors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.pages.page_pictures import PagePicture, envelope, page_chart, page_picture
+
+if TYPE_CHECKING:
+    from onnxviz.analyses.activations.answers import Answer
+    from onnxviz.drawing.input_drawing import Drawing
+    from onnxviz.drawing.pictures import Picture
+
+_COLUMNS = 160
+"""Columns of a wave: a bar of two pixels each."""
+
+_LINES = 4
+_FEATURES = 40
+"""A vector of more features is drawn as a line."""
+
+_TOKENS = 96
+"""So many tokens of a text are shown."""
+
+_STEPS = 8
+"""A signal's channels, or features over time, of which more are drawn as colors."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Draws samples small.
+
+    Attributes
+    ----------
+    drawing : Drawing
+        How arrays of the input are drawn.
+    write : callable
+        Takes a place in the report and bytes.
+    folder : str
+        Where in the report pictures go.
+    """
+
+    drawing: Drawing
+    write: Callable[[str, bytes], None]
+    folder: str = "samples"
+
+    def __call__(self, identity: str, sample: np.ndarray) -> dict[str, Any]:
+        """Return how the page shows a sample.
+
+        Parameters
+        ----------
+        identity : str
+            By which its picture's file is named.
+        sample : (*shape) ndarray
+            In the model's own units.
+
+        Returns
+        -------
+        dict
+            "kind" is "picture" or "map", with a file; "wave", with its envelope; "row", with its values; or "tokens", with ids.
+        """
+        expected = self.drawing.expected
+        values = np.asarray(sample)
+        if expected.kind == "tokens" and values.ndim == 1:
+            return {"kind": "tokens", "length": values.size, "ids": [int(one) for one in values[:_TOKENS].tolist()]}
+        if self.drawing.is_picture:
+            return {**self._file("picture", identity, self.drawing.draw(sample)), "framed": self._has_frames}
+        flat = values.ndim <= 1 or values.size == max(values.shape)
+        if flat and "time" not in expected.axes and values.size <= _FEATURES:
+            return {"kind": "row", "values": [float(f"{value:.6g}") for value in values.reshape(-1).tolist()]}
+        lines = self._lines(values, flat)
+        if lines is not None:
+            return {"kind": "wave", "length": lines.shape[1], "lines": envelope(lines[:_LINES], _COLUMNS)}
+        from onnxviz.drawing.pictures import diverging
+
+        plane = values.reshape(-1, values.shape[-1]).astype(np.float64)
+        # Time runs to the right and features upward, whatever the file's order, as in charts.
+        plane = plane.T[::-1] if expected.axes == ("time", "feature") else plane
+        return self._file("map", identity, diverging(_thinned(plane - float(np.median(plane)))))
+
+    @property
+    def _has_frames(self) -> bool:
+        """Whether a pixel of a sample's picture is a position of the input."""
+        expected = self.drawing.expected
+        return expected.color is not None and expected.bounded
+
+    def _lines(self, values: np.ndarray, flat: bool) -> np.ndarray | None:
+        """Return (line, step) where a sample is one or a few series; else None."""
+        if flat:
+            return values.reshape(1, -1)
+        if self.drawing.expected.kind == "signal":
+            return values.reshape(-1, values.shape[-1])
+        if self.drawing.expected.axes == ("time", "feature") and values.ndim == 2:
+            return values.T if values.shape[1] <= _STEPS < values.shape[0] else None
+        return None
+
+    def _file(self, kind: str, identity: str, picture: Picture) -> dict[str, Any]:
+        name = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return {"kind": kind, **keep_small(self.write, f"{self.folder}/{name}", picture)}
+
+
+def keep_small(write: Callable[[str, bytes], None], place: str, picture: Picture) -> dict[str, Any]:
+    """Write a picture as a page shows it; return its place, with its ending, and its size."""
+    made: PagePicture = page_picture(picture)
+    write(place + made.suffix, made.content)
+    return {"file": place + made.suffix, "width": made.width, "height": made.height}
+
+
+def keep_chart(write: Callable[[str, bytes], None], place: str, picture: Picture) -> dict[str, Any]:
+    """Write a chart as a page shows it, without empty margins; return its place, with its ending, and its size."""
+    from onnxviz.drawing.pictures import trim
+
+    made = page_chart(trim(picture))
+    write(place + made.suffix, made.content)
+    return {"file": place + made.suffix, "width": made.width, "height": made.height}
+
+
+def map_rows(
+    answer: Answer, drawing: Drawing, sample: np.ndarray, most: int, write: Callable[[str, bytes], None], folder: str
+) -> list[dict[str, Any]]:
+    """Write the maps of an answer to a sample, a file each; return how the page shows them.
+
+    Parameters
+    ----------
+    answer, drawing, sample, most
+        As `answer_tiles` takes them.
+    write : callable
+        Takes a place in the report and bytes.
+    folder : str
+        Where in the report the files go.
+
+    Returns
+    -------
+    list of dict
+        "file", "width", "height"; the "unit" or None; "name" and "detail" beneath it; "over", whether it is laid over the
+        input. Empty where the answer is no map.
+    """
+    from onnxviz.analyses.activations.pictures import OVER_INPUT, answer_tiles
+
+    rows = []
+    for number, (unit, tile) in enumerate(answer_tiles(answer, drawing, sample, most)):
+        over = tile.section == OVER_INPUT
+        name = f"{folder}/{number if unit is None else unit}{'_over' if over else ''}"
+        about = {"unit": unit, "name": tile.caption, "detail": tile.detail, "over": over}
+        rows.append({**keep_small(write, name, tile.picture), **about})
+    return rows
+
+
+def window_share(window: Sequence[Sequence[int]] | None, shape: Sequence[int]) -> list[list[float]] | None:
+    """Return which part of each axis a window covers, from 0 to 1; None where there is none, or it covers everything.
+
+    Parameters
+    ----------
+    window : sequence of (start, stop), or None
+        Along the axes of places.
+    shape : sequence of int
+        How long those axes are.
+
+    Examples
+    --------
+    >>> window_share([[0, 8], [4, 8]], (16, 16))
+    [[0.0, 0.5], [0.25, 0.5]]
+    """
+    if window is None or len(window) != len(shape):
+        return None
+    shares = [
+        [round(max(0, edges[0]) / size, 5), round(min(size, edges[1]) / size, 5)]
+        for edges, size in zip(window, shape, strict=True)
+    ]
+    return None if all(share == [0.0, 1.0] for share in shares) else shares
+
+
+def _thinned(plane: np.ndarray) -> np.ndarray:
+    """Take means of neighbors until no side has more than 160."""
+    for axis in (0, 1):
+        together = -(-plane.shape[axis] // _COLUMNS)
+        if together > 1:
+            starts = np.arange(0, plane.shape[axis], together)
+            counts = np.diff([*starts, plane.shape[axis]])
+            sums = np.add.reduceat(plane, starts, axis=axis)
+            plane = sums / (counts[:, None] if axis == 0 else counts)
+    return plane

@@ -1,0 +1,194 @@
+"""The sections of a report: each function here looks at a model in one way and returns a `Section`.
+
+A new section is one more such function, a template of its name in ``onnxviz/pages/templates``, and a line in `report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onnxviz.analyses.filters.kernel_pictures import kernel_colors, kernel_scale, matrix_picture, seen_by
+from onnxviz.errors import OnnxvizError
+from onnxviz.pages.page import Section
+from onnxviz.wording import shape_text
+
+if TYPE_CHECKING:
+    from onnxviz.contract import InputContract
+    from onnxviz.drawing.pictures import Picture
+    from onnxviz.model.model import Model
+
+Keep = Callable[[str, "Picture"], dict[str, Any]]
+"""Writes a picture at a place in the report, and returns that place with the picture's width and height."""
+
+WORST = 12
+"""So many rows of the verification are listed."""
+
+
+def guarded(anchor: str, title: str, template: str, look: Callable[[], dict[str, Any]]) -> Section:
+    """Return a section; where the model cannot be looked at so, the sentence that says why.
+
+    Parameters
+    ----------
+    anchor, title, template : str
+        As `Section` has them.
+    look : callable
+        Returns what the template is filled with.
+    """
+    try:
+        return Section(anchor, title, template, look())
+    except OnnxvizError as error:
+        return Section(anchor, title, template, message=str(error))
+
+
+def facts(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return what the file is, from the document of `describe`."""
+    model = document["model"]
+    return {
+        "name": name,
+        "bytes": model["bytes"],
+        "sha256": model["sha256"],
+        "ir_version": model["ir_version"],
+        "opsets": model["opsets"],
+        "producer": model["producer"],
+        "functions": model["functions"],
+        "parameters": document["parameters"],
+        "tensors": len(document["tensors"]),
+        "operators": document["operators"],
+    }
+
+
+def inputs(document: dict[str, Any], moving: InputContract | None) -> dict[str, Any]:
+    """Return what each input expects, with the evidence; of the one that is searched what was settled for it."""
+    rows = []
+    for row in document["inputs"]:
+        row = {**row, "moves": False}
+        if moving is not None and row["name"] == moving.name:
+            row |= {
+                "kind": moving.kind,
+                "layout": moving.layout,
+                "channels": moving.color,
+                "range": [list(moving.low), list(moving.high)] if moving.bounded else None,
+                "evidence": list(moving.evidence),
+                "moves": True,
+            }
+        span = row["range"]
+        row["low"], row["high"] = (min(span[0]), max(span[1])) if span and span[0] else (None, None)
+        rows.append(row)
+    return {"inputs": rows}
+
+
+def filters(model: Model, source: str | None, expected: InputContract | None, keep: Keep) -> dict[str, Any]:
+    """Return the first layer's kernels, each with its picture; a matrix is one heat map.
+
+    Raises
+    ------
+    UsageError
+        If no layer with constant weights lies on the way from the input.
+    """
+    from onnxviz.drawing.kernels import kernel_picture
+    from onnxviz.drawing.pictures import enlarge, trim
+    from onnxviz.methods.kernels.filters import describe, order
+    from onnxviz.model.expectations.first_layer import first_layer
+
+    found = first_layer(model, source)
+    colors = kernel_colors(found, expected if expected is not None and seen_by(model, found) == expected.name else None)
+    described = describe(found.kernels, color=colors)
+    content: dict[str, Any] = {
+        "layer": found.layer,
+        "operator": found.operator,
+        "weight": found.weight,
+        "shape": list(found.kernels.shape),
+        "path": list(found.path),
+        "colored": colors in ("rgb", "bgr"),
+        "step": "sample" if found.kernels.ndim == 3 else "px",
+        "rows": [asdict(described[place]) for place in order(described)],
+        "sheet": None,
+    }
+    if found.kernels.ndim == 2:
+        return {**content, "sheet": keep("filters/weights.png", trim(matrix_picture(model, found)))}
+    largest = float(np.abs(found.kernels).max(initial=0.0)) or 1.0
+    for row in content["rows"]:
+        kernel = found.kernels[row["index"]]
+        own = kernel_scale(kernel, largest)
+        picture = kernel_picture(kernel, own, colors if colors in ("rgb", "bgr") else None)
+        row["picture"] = keep(f"filters/{row['index']}.png", enlarge(picture, max(1, 96 // max(picture.shape[:2]))))
+        row["largest"] = own
+    return content
+
+
+def verification(model: Model, fed: dict[str, np.ndarray], device: str) -> dict[str, Any]:
+    """Compare every float tensor, torch against ONNX Runtime.
+
+    Raises
+    ------
+    EvaluationError
+        If one of them refuses the inputs.
+    """
+    from onnxviz.analyses.verification import Verification, agreements, default_tolerance
+    from onnxviz.methods.devices import choose_device
+
+    limit = default_tolerance(model)
+    rows, unsupported = agreements(model, fed, (), limit, choose_device(device))
+    model.close_sessions()
+    document = Verification(model, tuple(rows), unsupported, limit).document()
+    tensors = document["tensors"]
+    failed = [row for row in tensors if not row["ok"]]
+    failed.sort(key=lambda row: row["amplified"])
+    worst = sorted(tensors, key=lambda row: -(row["max_rel_error"] or 0.0))
+    return {
+        "ok": document["ok"],
+        "tolerance": limit,
+        "compared": len(tensors),
+        "agree": sum(row["ok"] for row in tensors),
+        "amplified": sum(row["amplified"] for row in failed),
+        "first_divergence": document["first_divergence"],
+        "unsupported": document["unsupported"],
+        "rows": list({row["name"]: row for row in [*failed, *worst]}.values())[:WORST],
+    }
+
+
+def outputs(document: dict[str, Any], labels: Sequence[str], links: dict[str, str]) -> dict[str, Any]:
+    """Return what the model gives."""
+    rows = [{**row, "link": links.get(row["name"], "")} for row in document["outputs"]]
+    return {"rows": rows, "labels": list(labels[:24]), "more": max(0, len(labels) - 24)}
+
+
+def units(overviews: Sequence[Mapping[str, Any]], moving: str) -> dict[str, Any]:
+    """Return what is known of the units, from the `overview` of each tensor."""
+    done, wanted = (sum(one[key] for one in overviews) for key in ("done", "wanted"))
+    return {
+        "tensors": list(overviews),
+        "done": done,
+        "wanted": wanted,
+        "left": [one for one in overviews if one["done"] < one["wanted"]],
+        "moving": moving,
+        "real": any(unit["best"] for one in overviews for unit in one["units"]),
+    }
+
+
+def made(calls: Sequence[str], seed: int, device: str, unit: str) -> dict[str, Any]:
+    """Return how all of it is made again: the calls, and what makes one unit."""
+    return {"calls": list(calls), "seed": seed, "device": device, "unit": unit}
+
+
+def searched(
+    document: dict[str, Any], links: Mapping[str, str], overviews: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return what the page's search knows of each tensor that is no weight, from the document of `describe`."""
+    return [
+        {
+            "link": links[row["name"]],
+            "name": row["name"],
+            "operator": row["operator"],
+            "shape": shape_text(row["shape"]),
+            "reason": "" if row["differentiable"] else row["reason"],
+            "done": overviews[row["name"]]["done"] if row["name"] in overviews else 0,
+            "shown": row["name"] in overviews,
+        }
+        for row in document["tensors"]
+        if row["name"] in links
+    ]

@@ -1,0 +1,98 @@
+"""One job of a report: units of a tensor, searched, scored by ONNX Runtime and drawn, in this process or in another."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxviz.analyses.listener import SILENT
+from onnxviz.analyses.opening import opened_once
+from onnxviz.errors import OnnxvizError
+from onnxviz.pages.plan import Job
+
+if TYPE_CHECKING:
+    from onnxviz.pages.work import UnitWork
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a job found.
+
+    Attributes
+    ----------
+    rows : list of dict
+        For each unit what `maximize --json` tells of it; empty where the tensor cannot be searched.
+    pictures : list of (bytes, (int, int))
+        For each unit a PNG file, and its width and height.
+    is_chart : bool
+        Whether the pictures are charts, with words in them, rather than pictures pixel by pixel.
+    message : str
+        Why nothing was found; "" where all went well.
+    seconds : float
+        How long it took.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    pictures: list[tuple[bytes, tuple[int, int]]] = field(default_factory=list)
+    is_chart: bool = False
+    message: str = ""
+    seconds: float = 0.0
+
+
+def run_job(job: Job, work: UnitWork) -> Searched:
+    """Search the units of a job; a function of its arguments alone, so that any process may call it.
+
+    Parameters
+    ----------
+    job : Job
+        What is searched.
+    work : UnitWork
+        What all searches share.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it was interrupted: half a job counts for nothing.
+    """
+    import torch
+
+    from onnxviz.model.session import session_threads
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(work.threads)
+    try:
+        with session_threads(work.threads):
+            return _searched(job, work)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _searched(job: Job, work: UnitWork) -> Searched:
+    from onnxviz.analyses.maximization.maximizing import each_maximum
+    from onnxviz.analyses.maximization.preparation import prepare
+    from onnxviz.drawing.pictures import picture_bytes, trim
+    from onnxviz.pages.page_pictures import page_chart
+
+    began = time.monotonic()
+    model = opened_once(Path(work.model_path))
+    try:
+        task = prepare(model, replace(work.request, targets=job.targets), SILENT)
+        is_picture = task.presentation.drawing.is_picture
+        rows, pictures = [], []
+        for one in each_maximum(task, task.search.todo, SILENT):
+            if one.status == "interrupted":
+                raise KeyboardInterrupt
+            rows.append(one.row())
+            drawn = one.picture(headed=False)
+            if is_picture:
+                pictures.append((picture_bytes(drawn), (drawn.shape[1], drawn.shape[0])))
+            else:
+                chart = page_chart(trim(drawn))  # the page says what a chart's head would
+                pictures.append((chart.content, (chart.width, chart.height)))
+    except OnnxvizError as error:
+        return Searched(message=str(error), seconds=time.monotonic() - began)
+    finally:
+        model.close_sessions()
+    return Searched(rows, pictures, not is_picture, "", time.monotonic() - began)

@@ -1,0 +1,287 @@
+"""The notation ``tensor[index]``: one tensor of the graph and what to pick from it, for numpy and torch alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import product
+from types import EllipsisType
+from typing import Any
+
+from onnxviz.errors import EvaluationError, TargetError
+
+
+class Each(Enum):
+    """The index ``*``: one target for every place along an axis."""
+
+    EACH = "*"
+
+    def __repr__(self) -> str:
+        return "EACH"
+
+
+EACH = Each.EACH
+Index = int | slice | EllipsisType | Each
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_SLICE = re.compile(r"([+-]?[0-9]{1,18})?\s*:\s*([+-]?[0-9]{1,18})?\s*(?::\s*([+-]?[0-9]{1,18})?)?")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A tensor, by its name in the ONNX graph, and an index into the axes after the batch.
+
+    Attributes
+    ----------
+    tensor : str
+        The tensor's name, as the file has it.
+    index : tuple of int, slice, Ellipsis or EACH
+        Picks as numpy does, from the axes after the batch; what is left is averaged.
+
+    Examples
+    --------
+    >>> Target.parse("conv1[12, 5:, ...]")
+    Target(tensor='conv1', index=(12, slice(5, None, None), Ellipsis))
+    >>> str(Target("relu", (Ellipsis, 3)))
+    'relu[..., 3]'
+    >>> [str(target) for target in Target.parse("logits[*]").expand((3,))]
+    ['logits[0]', 'logits[1]', 'logits[2]']
+    """
+
+    tensor: str
+    index: tuple[Index, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, tensors: Container[str] = ()) -> Target:
+        """Read a target as a person writes it.
+
+        Parameters
+        ----------
+        text : str
+            ``name`` or ``name[index]``.
+        tensors : container of str
+            The model's tensor names: a name that itself ends in brackets is taken whole if it is one of them.
+
+        Raises
+        ------
+        TargetError
+            If the text is empty or the index is not one.
+        """
+        written = text.strip()
+        if written in tensors:
+            return cls(written)
+        if text in tensors:
+            return cls(text)
+        if not written:
+            raise TargetError("the target is empty; write a tensor's name, as in 'logits[281]'")
+        if not written.endswith("]"):
+            return cls(written)
+        start = written.rfind("[")
+        if start <= 0:
+            raise TargetError(f"{text}: an index needs a tensor's name before its bracket, as in 'logits[281]'")
+        parts = written[start + 1 : -1].split(",")
+        if len(parts) > 1 and not parts[-1].strip():
+            parts.pop()
+        plain = text[: text.rindex("[")]
+        name = plain if plain in tensors else plain.strip()
+        return cls(name, tuple(_parse_index(part.strip(), text) for part in parts))
+
+    def __hash__(self) -> int:
+        return hash((self.tensor, str(self)))  # Python before 3.12 cannot hash a slice
+
+    def __str__(self) -> str:
+        if not self.index:
+            return self.tensor
+        return f"{self.tensor}[{', '.join(map(_format_index, self.index))}]"
+
+    def expand(self, shape: Sequence[int]) -> tuple[Target, ...]:
+        """Replace every ``*`` by the places of its axis.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            The tensor's sizes after the batch.
+
+        Raises
+        ------
+        TargetError
+            If the index has more entries than the tensor has axes.
+        """
+        if EACH not in self.index:
+            return (self,)
+        axes = self._axes(len(shape))
+        choices = [
+            range(shape[axis]) if entry is EACH else (entry,) for entry, axis in zip(self.index, axes, strict=True)
+        ]
+        return tuple(Target(self.tensor, tuple(choice)) for choice in product(*choices))
+
+    def entries(self, rank: int) -> tuple[Index, ...]:
+        """Return what is picked along each axis after the batch; a whole slice where the index says nothing.
+
+        Parameters
+        ----------
+        rank : int
+            How many axes the tensor has after the batch.
+
+        Raises
+        ------
+        TargetError
+            If the index has more entries than that.
+
+        Examples
+        --------
+        >>> Target.parse("conv1[..., 5]").entries(3)
+        (slice(None, None, None), slice(None, None, None), 5)
+        """
+        found: list[Index] = [slice(None)] * rank
+        for entry, axis in zip(self.index, self._axes(rank), strict=True):
+            if axis >= 0:
+                found[axis] = entry
+        return tuple(found)
+
+    def check(self, shape: Sequence[int | None]) -> None:
+        """Raise unless the index fits a tensor.
+
+        Parameters
+        ----------
+        shape : sequence of int or None
+            The tensor's sizes after the batch; None where unknown.
+
+        Raises
+        ------
+        TargetError
+            If the index has too many entries or lies outside an axis.
+        """
+        sizes = "x".join("?" if size is None else str(size) for size in shape) or "no axes"
+        for entry, axis in zip(self.index, self._axes(len(shape)), strict=True):
+            size = shape[axis] if axis >= 0 else None
+            if isinstance(entry, int) and size is not None and not -size <= entry < size:
+                where = f"{self}: index {entry} lies outside axis {axis + 1} of {self.tensor}"
+                places = "one place (0)" if size == 1 else f"{size} places (0 to {size - 1})"
+                raise TargetError(f"{where}, which has {places}; after the batch it is {sizes}")
+            if isinstance(entry, slice) and size is not None and not range(*entry.indices(size)):
+                raise TargetError(f"{self}: the slice picks nothing; after the batch {self.tensor} is {sizes}")
+
+    def select(self, array: Any) -> Any:
+        """Pick from every sample and average what is left.
+
+        Parameters
+        ----------
+        array : (batch, *shape) ndarray or Tensor
+            The tensor's values. A tensor without axes counts as one sample.
+
+        Returns
+        -------
+        (batch,) ndarray or Tensor
+            One number per sample.
+
+        Raises
+        ------
+        TargetError
+            If the index does not fit.
+        EvaluationError
+            If the tensor is empty, as the boxes are where nothing is detected.
+        """
+        picked = self.pick(array)
+        if picked.ndim == 1:
+            return picked
+        if 0 in picked.shape:
+            sizes = "x".join(map(str, picked.shape))
+            raise EvaluationError(
+                f"{self}: {self.tensor} is empty at this input ({sizes}); other inputs may fill it"
+            )
+        if "float" not in str(picked.dtype):
+            picked = picked * 1.0  # torch has no mean of whole numbers
+        return picked.reshape(picked.shape[0], -1).mean(-1)
+
+    def pick(self, array: Any) -> Any:
+        """Pick from every sample, axes kept: an index that is a number leaves an axis of size 1.
+
+        Parameters
+        ----------
+        array : (batch, *shape) ndarray or Tensor
+            As in `select`.
+
+        Returns
+        -------
+        (batch, *axes) ndarray or Tensor
+            As many axes as the array has.
+
+        Raises
+        ------
+        TargetError
+            If the index does not fit.
+        """
+        if array.ndim == 0:
+            array = array.reshape(1)
+        shape = tuple(array.shape[1:])
+        self.check(shape)
+        if EACH in self.index:
+            raise TargetError(f"{self}: '*' stands for one target per place; expand it before selecting")
+        if not self.index:
+            return array
+        key: list[slice | EllipsisType] = [slice(None)]
+        for entry, axis in zip(self.index, self._axes(len(shape)), strict=True):
+            if isinstance(entry, int):
+                place = entry % shape[axis]
+                key.append(slice(place, place + 1))
+            else:
+                key.append(_forward(entry, shape[axis]) if isinstance(entry, slice) else Ellipsis)
+        return array[tuple(key)]
+
+    def _axes(self, rank: int) -> list[int]:
+        """Return for each entry the axis after the batch that it picks from; -1 for the ellipsis."""
+        entries = sum(entry is not Ellipsis for entry in self.index)
+        if entries > rank:
+            raise TargetError(
+                f"{self}: the index has {entries} entries, but {self.tensor} has {rank} axes after the batch"
+            )
+        if len(self.index) - entries > 1:
+            raise TargetError(f"{self}: only one '...' fits into an index")
+        axes, axis = [], 0
+        for entry in self.index:
+            if entry is Ellipsis:
+                axes.append(-1)
+                axis += rank - entries
+            else:
+                axes.append(axis)
+                axis += 1
+        return axes
+
+
+def _parse_index(part: str, text: str) -> Index:
+    if part == "*":
+        return EACH
+    if part == "...":
+        return Ellipsis
+    if _INTEGER.fullmatch(part):
+        return int(part)
+    match = _SLICE.fullmatch(part)
+    if match:
+        start, stop, step = (int(number) if number else None for number in match.groups())
+        if step == 0:
+            raise TargetError(f"{text}: a slice's step must not be 0")
+        return slice(start, stop, step)
+    raise TargetError(f"{text}: '{part}' is no index; write numbers, slices (2:5), '...' or '*', separated by commas")
+
+
+def _forward(entry: slice, size: int) -> slice:
+    """Return a slice that picks the same places in rising order, the only one that torch knows."""
+    places = range(*entry.indices(size))
+    if places.step < 0:
+        places = places[::-1]
+    return slice(places.start, places.stop, places.step)
+
+
+def _format_index(entry: Index) -> str:
+    if entry is EACH:
+        return "*"
+    if entry is Ellipsis:
+        return "..."
+    if isinstance(entry, slice):
+        first = "" if entry.start is None else str(entry.start)
+        last = "" if entry.stop is None else str(entry.stop)
+        return f"{first}:{last}" + ("" if entry.step is None else f":{entry.step}")
+    return str(entry)

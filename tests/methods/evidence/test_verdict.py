@@ -1,0 +1,70 @@
+"""Verdicts, each from the least evidence that brings it about."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from onnxviz.methods.evidence.verdict import Evidence, Word, judge
+
+PROBES = np.linspace(-3, 2, 64)
+ALIVE = Evidence(found=5.0, start=0.5, torch=5.0, probes=PROBES, samples=np.empty(0))
+RELU = {"low": 0.0, "high": math.inf, "operator": "Relu"}
+SIGMOID = {"low": 0.0, "high": 1.0, "operator": "Sigmoid"}
+CASES = {
+    "alive": ({}, "ok"),
+    "no finite score": ({"found": math.nan}, "not_finite"),
+    "a rectifier at 0": ({"found": 0.0, "start": 0.0, "torch": 0.0, "probes": np.zeros(64), **RELU}, "dead"),
+    "a clip at its floor": (
+        {"found": 0.0, "start": 0.0, "probes": np.zeros(64), "low": 0.0, "high": 6.0, "operator": "Clip"},
+        "dead",
+    ),
+    "a clip at its ceiling": (
+        {"found": 6.0, "start": 6.0, "probes": np.full(64, 6.0), "low": 0.0, "high": 6.0, "operator": "Clip"},
+        "saturated",
+    ),
+    "a sigmoid at 1 for everything": ({"found": 1.0, "start": 1.0, "probes": np.ones(64), **SIGMOID}, "saturated"),
+    "a sigmoid at 0 for everything": ({"found": 0.0, "start": 0.0, "probes": np.zeros(64), **SIGMOID}, "saturated"),
+    "a sigmoid between": ({"found": 0.4, "start": 0.4, "probes": np.full(64, 0.4), **SIGMOID}, "flat"),
+    "a constant": ({"found": 3.0, "start": 3.0, "probes": np.full(64, 3.0)}, "flat"),
+    "at the bound from the start": (
+        {"found": 0.99999, "start": 0.9995, "torch": 0.99999, "probes": PROBES / 10 + 0.5, **SIGMOID},
+        "saturated",
+    ),
+    "a rectifier that lives": ({**RELU, "probes": np.maximum(PROBES, 0)}, "ok"),
+    "only the data move it": ({**RELU, "found": 0.0, "start": 0.0, "torch": 0.0, "probes": np.zeros(64)}, "weak"),
+    "a random input is higher": ({"probes": PROBES + 4}, "weak"),
+    "a random input is as high": ({"probes": np.append(PROBES, 5.0)}, "weak"),
+    "torch says otherwise": ({"torch": 7.0}, "unconfirmed"),
+    "torch was not asked": ({"torch": None}, "ok"),
+    "the start was higher": ({"start": 5.5, "probes": np.empty(0)}, "weak"),
+    "the start was as high": ({"start": 5.0}, "weak"),
+    "probes are not finite": ({"probes": np.full(64, np.nan)}, "ok"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_verdict_follows_from_the_evidence(case: str) -> None:
+    changes, word = CASES[case]
+    if case == "only the data move it":
+        changes = {**changes, "samples": np.array([0.0, 2.0])}
+    verdict = judge(replace(ALIVE, **changes))
+    assert verdict.word == word
+    assert isinstance(verdict.word, Word)
+    assert verdict.word.sentence
+    assert verdict.message or word == "ok"
+
+
+def test_what_blocks_the_gradient_from_every_start_is_told() -> None:
+    dead = replace(ALIVE, found=0.0, start=0.0, probes=np.zeros(9), blocked=5, starts=5, **RELU)
+    assert "from all 5 starts" in judge(dead).message
+    assert "from all" not in judge(replace(dead, blocked=4)).message
+
+
+def test_rounding_is_no_difference() -> None:
+    rng = np.random.default_rng(0)
+    constant = replace(ALIVE, found=3.0, start=3.0, torch=3.0, probes=3 * (1 + 1e-6 * rng.standard_normal(64)))
+    assert judge(constant).word == "flat"

@@ -1,0 +1,81 @@
+"""A model that saturates outside its own range tells pictures apart inside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import onnxviz
+from onnxviz.contract import InputContract
+from onnxviz.model.expectations.contract_reading import contract
+from onnxviz.model.model import Model
+from onnxviz.model.probing.range_probe import probe_range
+from onnxviz.model.session import Session
+
+SHAPE = (1, 3, 16, 16)
+
+
+def model(width: float) -> Model:
+    """Return a network that drowns pictures of less than a width in its own bias."""
+    generator = np.random.default_rng(0)
+    weights = {
+        "w": (generator.standard_normal((8, 3, 5, 5)) * 0.3).astype(np.float32),
+        "b": (generator.standard_normal(8) * width * 3).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["h"]),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, SHAPE)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    return onnxviz.load(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+
+
+@pytest.mark.parametrize(("width", "top"), [(0.01, 1.0), (255.0, 255.0)])
+def test_the_range_is_the_one_in_which_pictures_differ(width: float, top: float) -> None:
+    opened = model(width)
+    expected = contract(opened, "x")
+    assert "assumed" in expected.evidence[-1]
+    assert probe_range(opened, expected, SHAPE, {}).high == (top,)
+
+
+def test_a_model_is_asked_once_for_each_shape_and_setting(monkeypatch) -> None:
+    opened = model(255.0)
+    runs = []
+    real = Session.__call__
+    monkeypatch.setattr(Session, "__call__", lambda self, inputs: runs.append(1) or real(self, inputs))
+    expected = contract(opened, "x")
+    first = probe_range(opened, expected, SHAPE, {})
+    once = len(runs)
+    assert probe_range(opened, expected, SHAPE, {}) == first
+    assert len(runs) == once > 0
+    probe_range(opened, expected, SHAPE, {"other": np.zeros(1)})
+    assert len(runs) == 2 * once
+    probe_range(model(255.0), expected, SHAPE, {})
+    assert len(runs) == 3 * once
+
+
+def test_what_the_file_says_is_left_alone() -> None:
+    known = InputContract(
+        "x", SHAPE, "image", ("channel", "height", "width"), low=(0.0,), high=(1.0,), evidence=("told",)
+    )
+    assert probe_range(model(255.0), known, SHAPE, {}) is known
+    vector = InputContract("x", (1, 3), "vector", ("feature",), evidence=("assumed",))
+    assert probe_range(model(255.0), vector, (1, 3), {}) is vector
+
+
+def test_a_model_that_onnx_runtime_refuses_keeps_its_assumption() -> None:
+    proto = onnx.ModelProto.FromString(model(255.0).original.SerializeToString())
+    proto.graph.node[0].op_type = "Mystery"  # nothing can be measured
+    opened = onnxviz.load(proto)
+    expected = InputContract("x", SHAPE, "image", ("channel", "height", "width"), evidence=("assumed",))
+    assert probe_range(opened, expected, SHAPE, {}) is expected
