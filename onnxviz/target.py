@@ -189,9 +189,7 @@ class Target:
             return picked
         if 0 in picked.shape:
             sizes = "x".join(map(str, picked.shape))
-            raise EvaluationError(
-                f"{self}: {self.tensor} is empty at this input ({sizes}); other inputs may fill it (--set)"
-            )
+            raise EvaluationError(f"{self}: {self.tensor} is empty at this input ({sizes}); other inputs may fill it")
         if "float" not in str(picked.dtype):
             picked = picked * 1.0  # torch has no mean of whole numbers
         return picked.reshape(picked.shape[0], -1).mean(-1)

@@ -124,7 +124,8 @@ def seen_window(
             return None
         field = receptive_field(model, term.target.tensor, name, shape=shape)
         rank = len(model.tensors[term.target.tensor].shape or ()) - 1
-        if field is None or not field.spatial or rank < len(field.spatial):
+        # A damaged file declares fewer axes than its operators make.
+        if field is None or not field.spatial or rank < max(field.spatial):
             return None
         entries = [term.target.entries(rank)[axis - 1] for axis in field.spatial]
         position = [entry for entry in entries if isinstance(entry, (int, slice))]

@@ -14,7 +14,9 @@ from onnxviz.model.expectations.compared import compared_number
 from onnxviz.model.expectations.contract_reading import contract, settle
 from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
 from onnxviz.model.graph.graph import Graph
-from onnxviz.model.operators.shapes.allocation import MOST_ELEMENTS
+
+_MOST_ELEMENTS = 1 << 28
+"""Numbers that an input may have: 1 GiB in float32, as for what operators make."""
 
 _INTEGERS: dict[int, type[np.integer[Any]]] = {
     TensorProto.INT64: np.int64,
@@ -94,14 +96,14 @@ def settled_shape(
     UsageError
         If a given shape contradicts the file's.
     AllocationError
-        If the input would have more than `MOST_ELEMENTS` elements.
+        If the input would have more than `_MOST_ELEMENTS` elements.
     """
     info = model.require(name)
     shape = settle(info.shape or (), dict(dims), contract(model, name).kind, shapes.get(name))
-    if math.prod(shape) > MOST_ELEMENTS:
+    if math.prod(shape) > _MOST_ELEMENTS:
         raise AllocationError(
             f"the input '{name}' has the shape {'x'.join(map(str, shape))}, {math.prod(shape):,} elements; "
-            f"at most {MOST_ELEMENTS:,} are allowed"
+            f"at most {_MOST_ELEMENTS:,} are allowed"
         )
     return shape
 

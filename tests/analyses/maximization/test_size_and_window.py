@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnx.parser
 import onnxruntime
 import pytest
 from PIL import Image
 
+import onnxviz
+from onnxviz.analyses.maximization.size_and_window import seen_window
 from onnxviz.formats.array_files import read_npz
+from onnxviz.methods.objectives.objectives import Objective
+from onnxviz.model.expectations.contract_reading import contract
+from onnxviz.target import Target
 
 KERNELS = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
 # One model for each way to declare a picture: the shape, how the convolution gets it, its weights, its options.
@@ -92,3 +99,10 @@ def test_a_neuron_is_rendered_in_what_it_sees(cli, samples, tmp_path) -> None:
     assert np.ptp(array[outside]) == 0
     assert np.ptp(array[~outside]) > 0
     assert neuron["ort_score"] > neuron["initial_ort_score"]
+
+
+def test_a_tensor_that_is_declared_with_fewer_axes_than_it_has_is_seen_whole() -> None:
+    head = '<ir_version: 11, opset_import: ["" : 23]> g (float[2, 3, 8, 8] x, float[8] w) => (float[n, 2] y)'
+    text = head + " { y = RMSNormalization(x, w) }"
+    model = onnxviz.load(onnx.parser.parse_model(text))
+    assert seen_window(model, Objective.of(Target("y")), "x", (2, 3, 8, 8), contract(model, "x")) is None

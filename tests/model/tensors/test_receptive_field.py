@@ -281,3 +281,14 @@ def test_what_cannot_be_is_refused() -> None:
         found.window((11, 0))
     with pytest.raises(UsageError, match="has 3 indices; 2 of its axes"):
         found.window((0, 0, 0))
+
+
+def test_sizes_that_contradict_each_other_show_everything_and_no_fault() -> None:
+    text = """<ir_version: 9, opset_import: ["" : 19]> g (float[1, 1, 8, 8] x) => (float[1, 1, 7] y) <int64[2] s = {16, 16}> {
+        y = Resize <axes = [2, 3], mode = "nearest"> (x, , , s) }"""
+    proto = onnx.parser.parse_model(text)
+    proto.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(np.array([65536, 2**63 - 1]), "s"))
+    found = receptive_field(onnxviz.load(proto), "y")
+    assert found is not None
+    width = found.tracks[1]
+    assert (width.axis, width.low.tolist(), width.high.tolist()) == (None, [0], [7])
