@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,6 +20,9 @@ import torch
 
 from onnxviz.formats import score_store
 from onnxviz.pages import data_shards
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 APART = {"seconds.json", "data/seconds.js"}
 """What was measured of time: the only files of a report that may differ."""
@@ -98,6 +103,46 @@ def whole_report(cli, samples, many_digits, tmp_path_factory) -> tuple[tuple[obj
             torch.set_num_threads(threads)
     assert outcome.code == 0, outcome.err
     return words, folder
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Return a chromium without a window: Debian's, or the one that CHROMIUM names."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium was found: apt install chromium, or CHROMIUM=/path")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="package")
+def window(browser) -> BrowserContext:
+    """What pages share that need nothing of their own: a page in it costs half of what one in a new window does."""
+    return browser.new_context()
+
+
+@pytest.fixture
+def new_page(browser, window) -> Iterator[Callable[..., Page]]:
+    """Open empty pages of a size, in a color scheme, with or without scripts; nothing of them stays when the test is over."""
+    made: list[Page] = []
+
+    def begin(width: int = 1280, height: int = 800, scheme: str = "light", scripts: bool = True) -> Page:
+        page = (window if scripts else browser.new_context(java_script_enabled=False)).new_page()
+        made.append(page)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        return page
+
+    yield begin
+    for page in made:
+        if page.context is window:
+            page.evaluate("localStorage.clear()")
+            page.close()
+        else:
+            page.context.close()
 
 
 class _Page(HTMLParser):

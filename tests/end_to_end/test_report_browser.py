@@ -5,8 +5,6 @@ Needs Playwright for Python and a chromium: Debian's, or the one that CHROMIUM n
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +16,7 @@ from onnxviz.drawing.pictures import picture_bytes
 from onnxviz.pages.page import Page, assets, script_data
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium was found: apt install chromium, or CHROMIUM=/path"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # the browser's pipes are closed late
-]
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the browser's pipes are closed late
 NAME = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
 
@@ -59,14 +53,6 @@ SHIFTS = """window.shifts = 0;
 new PerformanceObserver((list) => { for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifts += one.value; })
   .observe({ type: "layout-shift", buffered: true });"""
 """Adds up how far what is read moves by itself: Cumulative Layout Shift."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -107,19 +93,18 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser, reports) -> Iterator:
+def visit(new_page, reports) -> Iterator:
     """Open a report; when the test is over, nothing may have been complained of or asked for from outside."""
     made: list[tuple[Visit, Path]] = []
 
-    def open_page(name: str, file: str = "index.html", at: str = "", **context) -> sync_api.Page:
-        page = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context}).new_page()
+    def open_page(name: str, file: str = "index.html", at: str = "", **options) -> sync_api.Page:
+        page = new_page(**options)
         made.append((Visit(page, reports / name / file, at), reports / name))
         return page
 
     yield open_page
     for one, folder in made:
         one.check(folder)
-        one.page.context.close()
 
 
 def address(page: sync_api.Page) -> str:
@@ -202,7 +187,7 @@ def test_a_node_of_the_graph_leads_to_its_tensor(visit) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_both_themes_are_read_well(visit, scheme: str) -> None:
-    page = visit("digits", color_scheme=scheme)
+    page = visit("digits", scheme=scheme)
     for place in ("", "#logits/3"):
         page.evaluate("place => { location.hash = place }", place)
         page.wait_for_timeout(150)
@@ -218,7 +203,7 @@ def test_both_themes_are_read_well(visit, scheme: str) -> None:
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_wider_than_the_window_and_nothing_jumps(visit, width: int) -> None:
     for place in ("", "#logits", "#logits/3"):
-        page = visit("digits", at=place, viewport={"width": width, "height": 800})
+        page = visit("digits", at=place, width=width)
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("window.shifts") < 0.01
@@ -229,7 +214,7 @@ def test_nothing_is_wider_than_the_window_and_nothing_jumps(visit, width: int) -
 
 
 def test_paper_is_light_in_the_dark_too(visit) -> None:
-    page = visit("digits", color_scheme="dark")
+    page = visit("digits", scheme="dark")
     page.locator("#theme").click()
     page.locator("#theme").click()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
@@ -240,7 +225,7 @@ def test_paper_is_light_in_the_dark_too(visit) -> None:
 
 @pytest.mark.parametrize("file", ["index.html", "report.html"])
 def test_without_scripts_the_overview_is_there(visit, file: str) -> None:
-    page = visit("digits", file, java_script_enabled=False)
+    page = visit("digits", file, scripts=False)
     assert page.locator(".note", has_text="Without JavaScript").is_visible()
     for name in ("#search", "#theme", ".zoom", "#filter-sort"):
         assert page.locator(name).first.is_hidden()
@@ -316,11 +301,10 @@ def save(path: Path, content: bytes) -> None:
 
 
 @pytest.fixture
-def crowd(browser, many) -> Iterator[Visit]:
-    visit = Visit(browser.new_context(viewport={"width": 1280, "height": 800}).new_page(), many / "index.html")
+def crowd(new_page, many) -> Iterator[Visit]:
+    visit = Visit(new_page(), many / "index.html")
     yield visit
     visit.check(many)
-    visit.page.context.close()
 
 
 def test_of_thousands_of_units_those_near_the_reader_are_there(crowd) -> None:
@@ -353,8 +337,9 @@ def test_one_of_thousands_is_reached_by_its_address_by_order_and_by_keys(crowd) 
     assert page.locator(".unit").count() < 400
 
 
-def test_above_one_of_thousands_earlier_ones_come_where_nobody_looks(crowd, many) -> None:
-    page = Visit(crowd.page.context.new_page(), many / "index.html", "#fc/3210").page
+def test_above_one_of_thousands_earlier_ones_come_where_nobody_looks(new_page, many) -> None:
+    visit = Visit(new_page(), many / "index.html", "#fc/3210")
+    page = visit.page
     page.locator(".detail h2", has_text="fc[3210]").wait_for()
     page.wait_for_timeout(300)
     assert page.locator(".unit").count() < 700
@@ -372,6 +357,7 @@ def test_above_one_of_thousands_earlier_ones_come_where_nobody_looks(crowd, many
     page.keyboard.press("ArrowDown")
     page.locator(".detail h2", has_text=f"fc[{3210 + wide}]").wait_for()
     assert page.locator(".unit[aria-current]").bounding_box()["x"] == pytest.approx(box["x"], abs=1)
+    visit.check(many)
 
 
 def test_a_unit_that_is_not_there_is_said_to_be_missing(visit) -> None:

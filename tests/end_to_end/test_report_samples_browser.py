@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +16,7 @@ import pytest
 from PIL import Image
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium was found: apt install chromium, or CHROMIUM=/path"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # the browser's pipes are closed late
-]
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the browser's pipes are closed late
 NAME = "<img src=x onerror=\"document.title='owned'\">.png"
 
 
@@ -46,14 +41,6 @@ CONTRASTS = """all => {
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
 def reports(cli, samples, tmp_path_factory) -> Path:
     """Reports with data and a sample input: of pictures, one of whose names is HTML, of sounds and of a table."""
     folder = tmp_path_factory.mktemp("reports")
@@ -71,26 +58,25 @@ def reports(cli, samples, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def visit(browser, reports) -> Iterator:
+def visit(new_page, reports) -> Iterator:
     """Open a report; when the test is over, nothing may have been complained of or asked for from outside."""
-    made: list[tuple[sync_api.Page, list[str], list[str], Path]] = []
+    made: list[tuple[list[str], list[str], Path]] = []
 
-    def open_page(name: str, place: str = "", file: str = "index.html", **context) -> tuple[sync_api.Page, list[str]]:
-        page = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context}).new_page()
+    def open_page(name: str, place: str = "", file: str = "index.html", **options) -> tuple[sync_api.Page, list[str]]:
+        page = new_page(**options)
         said: list[str] = []
         asked: list[str] = []
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        made.append((page, said, asked, reports / name))
+        made.append((said, asked, reports / name))
         page.goto((reports / name / file).as_uri() + place)
         return page, asked
 
     yield open_page
-    for page, said, asked, folder in made:
+    for said, asked, folder in made:
         assert said == []
         assert [url for url in asked if not url.startswith((folder.resolve().as_uri(), "data:"))] == []
-        page.context.close()
 
 
 def data(folder: Path, name: str) -> dict:
@@ -202,14 +188,14 @@ def data_units(page: sync_api.Page) -> list[str]:
 )
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_wider_than_the_window(visit, name: str, place: str, width: int) -> None:
-    page, _ = visit(name, place, viewport={"width": width, "height": 844})
+    page, _ = visit(name, place, width=width, height=844)
     page.wait_for_timeout(400)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_shaded_numbers_are_read_well(visit, scheme: str) -> None:
-    page, _ = visit("wine", "#logits/1", color_scheme=scheme)
+    page, _ = visit("wine", "#logits/1", scheme=scheme)
     page.locator(".detail .rows").wait_for()
     contrasts = page.locator(".rows td").evaluate_all(CONTRASTS)
     assert contrasts
@@ -218,7 +204,7 @@ def test_shaded_numbers_are_read_well(visit, scheme: str) -> None:
 
 @pytest.mark.parametrize(("scheme", "lightest"), [("light", True), ("dark", False)])
 def test_charts_have_the_colors_of_the_page(visit, scheme: str, lightest: bool) -> None:
-    page, _ = visit("wine", "#logits/1", color_scheme=scheme)
+    page, _ = visit("wine", "#logits/1", scheme=scheme)
     for place in (".detail figure img.chart", ".units img.chart"):
         picture = page.locator(place).first
         picture.evaluate("image => image.decode()")
