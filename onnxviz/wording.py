@@ -5,6 +5,7 @@ Names of tensors and columns come from files that anybody may have written, so t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -106,6 +107,19 @@ def number_text(value: float, digits: int = 3) -> str:
     return "0" if text in ("-0", "0") else text.replace("-", "−")
 
 
+def named_sizes(shape: Sequence[Any] | None) -> list[Any] | None:
+    """Return a shape without the names that tools make up for open sizes, "unk__12"; None stands there.
+
+    Examples
+    --------
+    >>> named_sizes(("batch", 3, "unk__7"))
+    ['batch', 3, None]
+    """
+    if shape is None:
+        return None
+    return [None if isinstance(size, str) and re.fullmatch(r"unk__\d+", size) else size for size in shape]
+
+
 def shape_text(shape: Sequence[Any] | None) -> str:
     """Write a shape as people do.
 
@@ -114,6 +128,7 @@ def shape_text(shape: Sequence[Any] | None) -> str:
     >>> shape_text((None, 3, "height"))
     '?x3xheight'
     """
-    if shape is None:
+    sizes = named_sizes(shape)
+    if sizes is None:
         return "unknown"
-    return "x".join("?" if size is None else str(size) for size in shape) or "scalar"
+    return "x".join("?" if size is None else str(size) for size in sizes) or "scalar"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxviz.analyses.opening import opened
 from onnxviz.errors import TargetError
+from onnxviz.wording import named_sizes
 
 if TYPE_CHECKING:
     from onnxviz.model.model import Model
@@ -70,8 +71,17 @@ def inspect(model: Model | str | os.PathLike[str] | bytes, pattern: str | None =
     return Description(model, describe(model, pattern))
 
 
-def describe(model: Model, pattern: str | None) -> dict[str, Any]:
+def describe(model: Model, pattern: str | None, settled: Model | None = None) -> dict[str, Any]:
     """Return all that is known of a model, as `inspect --json` prints it; nothing is run but what an assumed range is measured by.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    pattern : str or None
+        Tensors whose names fit are told of alone. Where none does that counts, those are that the file has and the sizes settle.
+    settled : Model, optional
+        The same, folded for sizes and values that are settled; by default for the file's own sizes.
 
     Raises
     ------
@@ -80,14 +90,15 @@ def describe(model: Model, pattern: str | None) -> dict[str, Any]:
     """
     from onnxviz.analyses.inputs.request import InputRequest
     from onnxviz.analyses.inputs.settled import settle
+    from onnxviz.model.graph.folding import folded
     from onnxviz.model.tensors.support import reach, support
 
-    reached = reach(model)
+    graph = folded(model) if settled is None else settled
     operators: dict[tuple[str, str], dict[str, Any]] = {}
-    for node in model.nodes:
+    for node in graph.nodes:
         key = (node.domain, node.op_type)
         if key not in operators:
-            found = support(node, model.opsets.get(node.domain, 1))
+            found = support(node, graph.opsets.get(node.domain, 1))
             differentiable = found.converted and found.gradient != "zero"
             operators[key] = {
                 "domain": key[0],
@@ -97,26 +108,34 @@ def describe(model: Model, pattern: str | None) -> dict[str, Any]:
                 "reason": found.reason,
             }
         operators[key]["count"] += 1
-    settled = settle(model, InputRequest())
+    said = settle(model, InputRequest())
     inputs = []
-    for name, info in model.inputs.items():
-        expected = settled.contract(name)
+    for name, info in graph.inputs.items():
+        expected = said.contract(name)
         span = [list(expected.low), list(expected.high)] if expected.bounded else None
-        entry = {"name": name, "dtype": info.dtype, "shape": _sizes(info.shape), "kind": expected.kind, "range": span}
+        entry = {
+            "name": name,
+            "dtype": info.dtype,
+            "shape": named_sizes(info.shape),
+            "kind": expected.kind,
+            "range": span,
+        }
         inputs.append(
             {**entry, "layout": expected.layout, "channels": expected.color, "evidence": list(expected.evidence)}
         )
-    every = _tensor_rows(model, reached)
-    names = [row["name"] for row in every]
-    if pattern is not None:
-        kept = {name for name in names if name == pattern or fnmatch.fnmatchcase(name, pattern)}
-        if not kept:
+    names = [name for name in graph.tensors if name in model.tensors or name not in graph.constants]
+    if pattern is None:
+        every = _tensor_rows(graph, names, reach(graph))
+    else:
+        fitting = _fitting(pattern, names)
+        away = [] if fitting or graph is model else _fitting(pattern, list(model.tensors))
+        if not fitting and not away:
             close = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4)
             raise TargetError(
                 f"no tensor of {model.name} fits '{pattern}'." + (f" Close: {', '.join(close)}." if close else "")
             )
-        every = [row for row in every if row["name"] in kept]
-    weights = sum(_product(model.tensors[name].shape) for name in model.constants)
+        rows = (graph, fitting) if fitting else (model, away)
+        every = _tensor_rows(*rows, reach(rows[0]))
     original = model.original
     return {
         "model": {
@@ -130,23 +149,40 @@ def describe(model: Model, pattern: str | None) -> dict[str, Any]:
         },
         "inputs": inputs,
         "outputs": [
-            {"name": name, "dtype": info.dtype, "shape": _sizes(info.shape)} for name, info in model.outputs.items()
+            {"name": name, "dtype": info.dtype, "shape": named_sizes(info.shape)}
+            for name, info in graph.outputs.items()
         ],
         "operators": sorted(operators.values(), key=lambda row: (-row["count"], row["operator"])),
-        "parameters": weights,
+        "nodes": len(graph.nodes),
+        "file_nodes": len(model.nodes),
+        "parameters": _parameters(graph),
         "tensors": every,
     }
 
 
-def _tensor_rows(model: Model, reached: dict[str, Any]) -> list[dict[str, Any]]:
+def _fitting(pattern: str, names: list[str]) -> list[str]:
+    return [name for name in names if name == pattern or fnmatch.fnmatchcase(name, pattern)]
+
+
+def _parameters(graph: Model) -> int:
+    """Return how many numbers the weights are; shapes, axes and indices, which are whole numbers of 64 bits, are none."""
+    weights = {
+        id(weight): graph.tensors[name]
+        for name, weight in graph.constants.items()
+        if name not in graph.settled and graph.tensors[name].dtype not in ("int64", "bool", "string")
+    }
+    return sum(_product(info.shape) for info in weights.values())
+
+
+def _tensor_rows(model: Model, names: list[str], reached: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
-    for name, info in model.tensors.items():
-        found = reached[name]
+    for name in names:
+        found, info = reached[name], model.tensors[name]
         row = {
             "name": name,
             "operator": info.operator,
             "dtype": info.dtype,
-            "shape": _sizes(info.shape),
+            "shape": named_sizes(info.shape),
             "units": _units(info),
         }
         rows.append({**row, "differentiable": found.differentiable, "reason": found.reason})
@@ -156,10 +192,6 @@ def _tensor_rows(model: Model, reached: dict[str, Any]) -> list[dict[str, Any]]:
 def _units(info: Any) -> int | None:
     units = info.units
     return units if units is None else int(units)
-
-
-def _sizes(shape: tuple[Any, ...] | None) -> list[Any] | None:
-    return None if shape is None else list(shape)
 
 
 def _product(shape: tuple[Any, ...] | None) -> int:

@@ -68,6 +68,11 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         for row in document["operators"]
     ]
     console.print(grid(("operator", "nodes", "gradient", ""), rows, numeric=(1,)))
+    if document["nodes"] != document["file_nodes"]:
+        console.print(
+            f"{document['nodes']:,} nodes; the file has {document['file_nodes']:,}, the others follow from the sizes alone",
+            style="dim",
+        )
     aims = [
         row
         for row in document["tensors"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.model.expectations.contract_reading import contract
 from onnxviz.model.tensors.support import support
+from onnxviz.wording import named_sizes
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
@@ -62,7 +63,8 @@ def _expected(found: InputContract) -> str:
     return " ".join(words) + "".join(f"\n{sentence}" for sentence in found.evidence)
 
 
-def _shape(sizes: Iterable[Any] | None) -> str:
+def _shape(shape: Sequence[Any] | None) -> str:
+    sizes = named_sizes(shape)
     if sizes is None:
         return "unknown"
     return " × ".join("?" if size is None else str(size) for size in sizes) or "scalar"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from onnxviz.pages.folder import LazyTensors, ReportFolder, overview
 from onnxviz.pages.page import Page, Section
 from onnxviz.pages.plan import Aim, Job, aims, choose_tensors, in_turn, jobs, moving_input, output_tensors
 from onnxviz.pages.samples import Seen, open_seen, table_of
-from onnxviz.wording import shape_text
+from onnxviz.wording import named_sizes, shape_text
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
@@ -42,6 +42,9 @@ _FEW, _MANY = 2, 16
 
 _SAID = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
 """What of the inputs a result depends on; the model, the input, the seed and a table's ranges are named apart."""
+
+_SWITCH = 64
+"""Elements up to which a held input is a rate, a length or a switch, by which a graph may choose its way."""
 
 _Look = tuple[str, str, str, Callable[[], dict[str, Any]]]
 """A section's anchor, title and template, and what fills it."""
@@ -67,6 +70,8 @@ class Book:
         The tensors that this call asks for.
     fed : dict of str to ndarray
         Seeded inputs, to measure and compare with.
+    settled : Model
+        The model folded for their sizes, its batch left open, and for what the searches hold: what the pages tell of.
     notes : list of str
         What was found or assumed, for stderr.
     """
@@ -78,6 +83,7 @@ class Book:
     obstacle: str
     names: list[str]
     fed: dict[str, np.ndarray]
+    settled: Model
     notes: list[str] = field(default_factory=list)
     seen: Seen = field(default_factory=Seen)
     """The data and the sample inputs, where there are some."""
@@ -166,7 +172,7 @@ class Book:
     @cached_property
     def description(self) -> dict[str, Any]:
         """What `inspect --json` tells of the model."""
-        return describe(self.model, None)
+        return describe(self.model, None, self.settled)
 
     def begin(self, folder: OutputFolder) -> None:
         """Settle what is wanted, look at the model as a whole, and write the page with what is there."""
@@ -285,13 +291,16 @@ class Book:
         self._overviews[aim.tensor] = overview(tensor)
 
     def _tensor(self, aim: Aim) -> dict[str, Any]:
-        info = self.model.tensors[aim.tensor]
+        info = self.settled.tensors.get(aim.tensor, self.model.tensors[aim.tensor])
+        shape = named_sizes(info.shape)
+        if shape is None or None in shape[1:]:
+            shape = [None if shape is None else shape[0], *aim.sizes]
         about = {
             "name": aim.tensor,
             "link": self.links[aim.tensor],
             "operator": info.operator,
             "dtype": info.dtype,
-            "shape": shape_text(info.shape if info.shape is not None else (None, *aim.sizes)),
+            "shape": shape_text(shape),
             "output": aim.tensor in self._outputs,
             "axis": ""
             if aim.known
@@ -316,8 +325,8 @@ class Book:
 
         report, model = self.report, self.model
         shown = [aim.tensor for aim in self._aims]
-        reached = reach(model, (vectors_of(model, self.moving) if self.moving else None) or None)
-        drawn = partial(graph_drawing, model, reached, shown, self.links)
+        reached = reach(self.settled, (vectors_of(model, self.moving) if self.moving else None) or None)
+        drawn = partial(graph_drawing, self.settled, reached, shown, self.links)
         kernels = partial(look.filters, model, self.moving or None, self.expected, report.keep_picture)
         checked = partial(look.verification, model, self.fed, self.request.device)
         given = partial(look.outputs, self.description, class_names(model.original), self.links)
@@ -371,11 +380,30 @@ def open_book(path: Path, request: ReportRequest) -> Book:
             notes.append(
                 "nothing is searched, so data and sample inputs are not looked at: examples, activations and attribute do"
             )
-        return Book(model, request, "", None, notes[0], [], fed, notes)
+        folded = _folded(model, fed, settled.held, settled.dims)
+        return Book(model, request, "", None, notes[0], [], fed, folded, notes)
     expected = settled.about([moving]).contract(moving)
+    others = settled.resting(name for name in model.inputs if name != moving)
     model.close_sessions()
     notes += settled.notes
     notes += [f"{moving}: {sentence}" for sentence in expected.evidence]
     names = choose_tensors(model, moving, request.patterns)
     seen = open_seen(model, request, moving, expected)
-    return Book(model, request, moving, expected, "", names, fed, notes, seen)
+    folded = _folded(model, fed, others, settled.dims)
+    return Book(model, request, moving, expected, "", names, fed, folded, notes, seen)
+
+
+def _folded(
+    model: Model, fed: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray], dims: Mapping[str, int]
+) -> Model:
+    """Return the model folded for the sizes of its inputs, batches that are open left so, and for rates and switches that are held."""
+    from onnxviz.model.graph.folding import folded
+
+    shapes = {}
+    for name, value in fed.items():
+        declared = model.inputs[name].shape if name in model.inputs else None
+        first = declared[0] if declared else None
+        is_open = bool(declared) and not isinstance(first, int) and first not in dims
+        shapes[name] = (first, *value.shape[1:]) if is_open else value.shape
+    switches = {name: value for name, value in held.items() if value.dtype.kind in "iub" and value.size <= _SWITCH}
+    return folded(model, shapes, switches)

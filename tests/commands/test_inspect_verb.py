@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import onnx
 import pytest
 
@@ -65,3 +66,44 @@ def test_a_forest_passes_no_gradient_and_says_so(cli, samples) -> None:
 def test_the_input_of_a_picture_is_read_from_the_metadata(cli, samples) -> None:
     (entry,) = cli("inspect", samples / "photo_patches.onnx", "--json").document["inputs"]
     assert (entry["kind"], entry["layout"].lower(), entry["range"]) == ("image", "nchw", [[0], [255]])
+
+
+# The target of a Reshape, computed from the shape of what it reshapes; "unk__7" is what a converter calls a size that it does not know.
+COMPUTED = """agraph (float[{0}, 4, 6] x) => (float[{0}, 24] y)
+<int64 zero = {{0}}, int64[1] first = {{0}}, int64[1] from = {{1}}, int64[1] to = {{2}}, int64[1] six = {{6}}>
+{{ h = Mul(x, w) s = Shape(h) n = Gather(s, zero) u = Unsqueeze(n, first) c = Slice(s, from, to) k = Mul(c, six)
+   t = Concat <axis = 0> (u, k) y = Reshape(h, t) }}"""
+
+
+@pytest.mark.parametrize(("batch", "told"), [("batch", "batch"), ("unk__7", None), ("3", 3)])
+def test_what_the_sizes_settle_is_not_listed_and_no_size_has_a_name_that_a_tool_made_up(
+    cli, written, batch: str, told: str | int | None
+) -> None:
+    path = written(COMPUTED.format(batch), w=np.ones((4, 6), np.float32))
+    document = cli("inspect", path, "--json").document
+    assert (document["nodes"], document["file_nodes"]) == (2, 8)
+    assert {row["operator"]: row["count"] for row in document["operators"]} == {"Mul": 1, "Reshape": 1}
+    rows = {row["name"]: row for row in document["tensors"]}
+    assert not {"s", "n", "u", "c", "k"} & set(rows)
+    assert rows["y"]["shape"] == [told, 24]
+    assert rows["h"]["units"] == 4
+    assert document["inputs"][0]["shape"] == [told, 4, 6]
+    assert document["outputs"][0]["shape"] == [told, 24]
+    assert document["parameters"] == 24
+    for words in (("inspect", path), ("inspect", path, "*")):
+        assert "unk__" not in cli(*words).out
+    assert "2 nodes; the file has 8" in cli("inspect", path).out
+
+
+def test_a_tensor_that_the_sizes_settle_is_found_by_its_name(cli, written) -> None:
+    path = written(COMPUTED.format("batch"), w=np.ones((4, 6), np.float32))
+    (row,) = cli("inspect", path, "k", "--json").document["tensors"]
+    assert (row["name"], row["operator"], row["shape"]) == ("k", "Mul", [1])
+    refused = cli("inspect", path, "nothing*")
+    assert refused.code == 2
+
+
+def test_nothing_runs_for_that(cli, written, monkeypatch) -> None:
+    path = written(COMPUTED.format("batch"), w=np.ones((4, 6), np.float32))
+    monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_, **__: pytest.fail("a model was run"))
+    assert cli("inspect", path, "*").code == 0

@@ -444,8 +444,8 @@ class _Folding:
             copy.CopyFrom(value)
             if self.types.get(value.name, TypeProto()).WhichOneof("value"):
                 copy.type.CopyFrom(self.types[value.name])
-        away = {name: weight for name, weight in stored.items() if name not in constants}
-        made = type(model)(model.source, graph, model.opsets, constants, model.original, whole=False, away=away)
+        settled = {name: weight for name, weight in stored.items() if name in self.settled or name not in constants}
+        made = type(model)(model.source, graph, model.opsets, constants, model.original, whole=False, settled=settled)
         made.types = self.types
         return made
 

@@ -40,8 +40,8 @@ class Graph:
         The file as it is; not to be changed.
     whole : bool
         Whether this is all of the file; false for what `cut` and `folding.folded` give.
-    away : dict of str to (ndarray, TensorProto or SparseTensorProto)
-        Constants that folding has made and that nothing reads any more: known by name, and not listed.
+    settled : dict of str to (ndarray, TensorProto or SparseTensorProto)
+        What folding has found to be constant, by name. What nothing reads any more is not listed among the constants and tensors.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Graph:
         original: ModelProto,
         *,
         whole: bool = True,
-        away: Mapping[str, Weight | np.ndarray] | None = None,
+        settled: Mapping[str, Weight | np.ndarray] | None = None,
     ) -> None:
         self.source = source
         self.graph = graph
@@ -61,7 +61,7 @@ class Graph:
         self.constants = constants
         self.original = original
         self.whole = whole
-        self.away = dict(away or {})
+        self.settled = dict(settled or {})
 
     @property
     def name(self) -> str:
@@ -118,8 +118,8 @@ class Graph:
                     table[name] = from_type(name, self.types.get(name), node.op_type, node.domain)
         return table
 
-    def _away(self, name: str) -> Weight:
-        value = self.away[name]
+    def _settled(self, name: str) -> Weight:
+        value = self.settled[name]
         return to_proto(name, value) if isinstance(value, np.ndarray) else value
 
     def _stored(self, name: str, weight: Weight) -> TensorInfo:
@@ -183,8 +183,8 @@ class Graph:
         """
         if name in self.tensors:
             return self.tensors[name]
-        if name in self.away:
-            return self._stored(name, self._away(name))
+        if name in self.settled:
+            return self._stored(name, self._settled(name))
         close = difflib.get_close_matches(name, self.tensors, n=3, cutoff=0.5)
         hint = f" Close: {', '.join(close)}." if close else ""
         file = self.path if self.path else "MODEL"
@@ -215,11 +215,11 @@ class Graph:
             If it would have to be computed.
         """
         self.require(name)
-        if name in self.constants or name in self.away:
-            stored = self.constants[name] if name in self.constants else self._away(name)
+        if name in self.constants or name in self.settled:
+            stored = self.constants[name] if name in self.constants else self._settled(name)
             return read_array(stored, self.source.folder, f"{self.name}: the weight '{name}'")
         _, leaves = structure.ancestors(self.nodes, [name], ())
-        fed = [leaf for leaf in leaves if leaf not in self.constants and leaf not in self.away]
+        fed = [leaf for leaf in leaves if leaf not in self.constants and leaf not in self.settled]
         if fed:
             raise TargetError(f"{name} is no weight: it depends on the input {fed[0]}")
         return self._computed_weight(name)
@@ -259,14 +259,14 @@ class Graph:
         for name in [*fed, *stops]:
             graph.input.append(self._value_info(name))
         constants = {name: weight for name, weight in self.constants.items() if name in leaves and name not in stops}
-        constants |= {name: self._away(name) for name in names if name in self.away and name not in stops}
+        constants |= {name: self._settled(name) for name in names if name in self.settled and name not in stops}
         declare(graph, constants)
         for node in graph.node:
             graph.value_info.extend(
                 self._value_info(name) for name in node.output if name in self.types and name not in names
             )
         graph.output.extend(self._value_info(name) for name in names)
-        return type(self)(self.source, graph, self.opsets, constants, self.original, whole=False, away=self.away)
+        return type(self)(self.source, graph, self.opsets, constants, self.original, whole=False, settled=self.settled)
 
     def _value_info(self, name: str) -> ValueInfoProto:
         """Return a tensor's declaration; without a type where none is known, which ONNX Runtime finds out itself."""

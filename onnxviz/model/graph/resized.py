@@ -43,4 +43,6 @@ def resized(model: AnyGraph, name: str, shape: Sequence[int]) -> AnyGraph:
         del graph.value_info[:]
         for value in graph.output:
             value.type.tensor_type.ClearField("shape")
-    return type(model)(model.source, graph, model.opsets, model.constants, model.original, whole=False, away=model.away)
+    return type(model)(
+        model.source, graph, model.opsets, model.constants, model.original, whole=False, settled=model.settled
+    )

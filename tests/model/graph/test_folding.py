@@ -31,7 +31,7 @@ def fed(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
 def agree(model: Model, graph: Model, inputs: Mapping[str, np.ndarray]) -> None:
     """Compare every tensor that both graphs hold, and what folding has settled, with ONNX Runtime's on the untouched graph."""
     kept = [name for name in graph.producers if name in model.tensors]
-    away = [name for name in {**graph.away, **graph.constants} if name in model.producers]
+    away = [name for name in {**graph.settled, **graph.constants} if name in model.producers]
     wanted = Session(model, [*kept, *away, *model.outputs])(inputs)
     found = Session(graph, [*kept, *model.outputs])(inputs)
     for name, value in found.items():
@@ -346,7 +346,7 @@ def test_what_would_take_much_memory_is_left_to_the_run() -> None:
         {{ s = Shape(x) {" ".join(lines)} h = Mul(s, huge) e = Expand(x, h) y = ReduceSum <keepdims = 0> (e) }}"""
     )
     graph = folded(model)
-    kept = sum(graph.require(name).shape[0] * 4 for name in graph.away if name.startswith("z"))
+    kept = sum(graph.require(name).shape[0] * 4 for name in graph.settled if name.startswith("z"))
     assert 0 < kept <= 1 << 20
     assert "Expand" in operators(graph)
     assert graph.weight("h") == 300 << 40
