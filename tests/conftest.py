@@ -15,8 +15,13 @@ import onnx
 import onnx.parser
 import onnxruntime
 import pytest
+from hypothesis import HealthCheck, settings
 
 from onnxviz.cli import run
+
+# The first call of a test loads a font or a library, and machines differ: a slow draw says nothing of the product.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).parents[1]
 

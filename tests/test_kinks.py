@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from onnxviz.model.operators.fused_activations import activate
 from single_node import written
 from torch.utils.checkpoint import checkpoint
 
 import onnxviz
 from onnxviz import kinks
+from onnxviz.model.operators.numbers.fused_activations import activate
 
 # torch computes a short row, and the end of a long one, number by number, and the rest in vectors, by code of its own.
 LENGTHS = (1, 67)

@@ -304,7 +304,7 @@ def test_a_model_is_loaded_once_and_again_when_its_file_is_another(cli, samples,
         loaded.append(path)
         return real(path)
 
-    monkeypatch.setattr(onnxviz, "load", counting)
+    monkeypatch.setattr("onnxviz.model.model.load", counting)
     path = tmp_path / "model.onnx"
     for name in ("digits", "digits_int8"):
         shutil.copy(samples / f"{name}.onnx", path)

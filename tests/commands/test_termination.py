@@ -86,7 +86,7 @@ def test_where_sigterm_is_ignored_it_stays_ignored() -> None:
 def test_the_library_touches_no_handler() -> None:
     program = (
         "import signal; before = {one: signal.getsignal(one) for one in signal.valid_signals()}\n"
-        "import onnxviz, onnxviz.cli, onnxviz.methods.search; onnxviz.load\n"
+        "import onnxviz, onnxviz.cli, onnxviz.methods.ascent.search; onnxviz.load\n"
         "assert before == {one: signal.getsignal(one) for one in signal.valid_signals()}"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
