@@ -167,7 +167,7 @@ def test_a_pass_is_made_once(cli, samples, tmp_path, digits, monkeypatch) -> Non
 
     monkeypatch.setattr(exemplar_pass.ExemplarPass, "scored", counting)
     np.save(tmp_path / "some.npy", digits[:40])
-    call = words(samples, "digits", tmp_path / "some.npy", "relu3")
+    call = words(samples, "digits", tmp_path / "some.npy", "relu3", "--units", 20)
     assert cli(*call, "-o", tmp_path / "out").code == 0
     assert set(seen) == {32}
     before, first = content(tmp_path / "out"), len(seen)
@@ -175,7 +175,7 @@ def test_a_pass_is_made_once(cli, samples, tmp_path, digits, monkeypatch) -> Non
     assert len(seen) == first
     assert content(tmp_path / "out") == before
     # Another tensor is one more pass, over its units alone.
-    more = words(samples, "digits", tmp_path / "some.npy", "relu1")
+    more = words(samples, "digits", tmp_path / "some.npy", "relu1", "--units", 20)
     assert cli(*more, "-o", tmp_path / "out", "--resume").code == 0
     assert set(seen[first:]) == {16}
 

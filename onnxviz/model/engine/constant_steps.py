@@ -57,7 +57,7 @@ def _insert(step: Step, values: Mapping[int, Any]) -> None:
     step.arguments = [_inserted(argument, values) for argument in written]
     try:
         step.convert()
-    except _NO_NUMBERS:
+    except (*_NO_NUMBERS, OnnxvizError):
         step.arguments = written  # as when a step is computed: it fails when it is reached
     for body in step.inner:
         body.captures = [_inserted(value, values) for value in body.captures]
