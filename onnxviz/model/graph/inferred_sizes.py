@@ -31,10 +31,10 @@ def typed(kind: TypeProto | None, sizes: Sizes) -> TypeProto:
     made.tensor_type.shape.SetInParent()
     for size in sizes:
         dim = made.tensor_type.shape.dim.add()
-        if isinstance(size, int):
-            dim.dim_value = size
-        elif size:
+        if isinstance(size, str):
             dim.dim_param = size
+        elif size is not None and 0 <= size < 1 << 63:  # what a hostile graph multiplies may be any number
+            dim.dim_value = size
     return made
 
 

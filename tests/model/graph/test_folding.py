@@ -13,6 +13,7 @@ import pytest
 import onnxviz
 from onnxviz.errors import TargetError
 from onnxviz.model.graph.folding import computes_sizes, folded
+from onnxviz.model.graph.inferred_sizes import sizes_in, typed
 from onnxviz.model.model import Model
 from onnxviz.model.session import Session
 
@@ -372,3 +373,8 @@ def test_a_held_value_is_of_the_type_that_the_file_declares(held: dict[str, Any]
     assert operators(graph) == ["Add"]
     assert graph.weight("n").dtype == np.int32
     agree(model, graph, {**fed({"x": (2, 3)}), "m": np.array([1, 0, 1], np.int32)})
+
+
+def test_a_size_beyond_64_bits_stays_open() -> None:
+    kind = typed(None, (2, 1 << 80, -3, "N", None))
+    assert sizes_in(kind) == (2, None, None, "N", None)
