@@ -146,13 +146,16 @@ def test_a_cluster_that_is_lost_in_the_middle_is_told_in_a_sentence(cluster, sta
 def test_a_report_that_is_terminated_takes_its_jobs_back_and_leaves_the_workers(
     cluster, start, samples, tmp_path, scored, many_digits, opens
 ) -> None:
+    for _ in range(2):
+        cluster.add_worker()
+    cluster.wait_for_workers()
     short = ("--steps", 200, "--units", 8, "--budget", "none", "--tensors", "relu?")
     words = ("report", samples / "digits.onnx", many_digits, *short)
     running = start(*words, "-o", tmp_path / "out", "--cluster", cluster.address, small_shards=True)
     partial = tmp_path / "out.partial"
     wait_for(lambda: scored(partial) >= 400 or running.poll() is not None)
     running.terminate()
-    _, said = running.communicate(timeout=120)
+    _, said = running.communicate(timeout=600)
     assert running.returncode == 143, said
     *_, kept, last = said.splitlines()
     assert "--resume goes on from there" in kept
@@ -162,5 +165,5 @@ def test_a_report_that_is_terminated_takes_its_jobs_back_and_leaves_the_workers(
     assert [one.poll() for one in (*cluster.workers, cluster.scheduler)] == [None] * 3
     # They are free for the next run.
     again = start(*words[:2], *short, "--steps", 3, "-o", tmp_path / "again", "--cluster", cluster.address)
-    _, said = again.communicate(timeout=300)
+    _, said = again.communicate(timeout=600)
     assert again.returncode == 0, said
