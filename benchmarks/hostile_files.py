@@ -213,7 +213,7 @@ def warm(deep: bool) -> None:
     What `inspect` does not use would make its forks slow. ONNX Runtime starts one thread as it is imported, which sleeps and which no
     session waits for.
     """
-    import onnxruntime  # noqa: F401
+    import onnxruntime  # noqa: F401 # imported once here, so that no fork imports it again
 
     import onnxviz
     from onnxviz.cli import run

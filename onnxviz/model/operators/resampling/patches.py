@@ -135,7 +135,6 @@ def col2im(
     return F.pad(flat.reshape(*flat.shape[:2], *padded), around([-b for b in begins], [-e for e in ends]))
 
 
-@lru_cache(maxsize=64)
 @operator("UnfoldTensor", domain="com.microsoft")
 def unfold_tensor(input: Tensor, *, dim: int = -1, size: int, step: int = 1) -> Tensor:
     """Return the windows of `size` entries along an axis, `step` entries apart (com.microsoft UnfoldTensor).
@@ -145,6 +144,7 @@ def unfold_tensor(input: Tensor, *, dim: int = -1, size: int, step: int = 1) -> 
     return input.unfold(dim, size, step)
 
 
+@lru_cache(maxsize=64)
 def _patch_positions(
     sizes: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...]
 ) -> Tensor:
