@@ -43,9 +43,10 @@ class Consistency:
             return "one start: nothing to compare it with" if self.restarts else "no start reached a finite score"
         if self.clusters == 1:
             return f"{self.restarts} of {self.restarts} starts agree: cosine {self.cosine_mean:.2f}"
-        equal = self.score_std <= 0.01 * abs(self.score_mean)
-        scores = "all have the same score" if equal else f"{self.agreeing} of {self.restarts} gave the best one"
-        return f"unreliable: {self.restarts} starts gave {self.clusters} different inputs; {scores}"
+        differ = f"{self.restarts} starts gave {self.clusters} different inputs"
+        if self.score_std <= 0.01 * abs(self.score_mean):
+            return f"several good inputs: {differ}; all have the same score"
+        return f"unreliable: {differ}; {self.agreeing} of {self.restarts} gave the best one"
 
 
 def score_spread(scores: Sequence[float], starts: Sequence[float]) -> float | None:
