@@ -307,8 +307,8 @@ def _match(
             )
         if len(missing) < count:
             raise DataError(
-                f"`data` {path}: {count - len(missing)} of the {count} features are columns of it, but {_listed(tuple(missing))} "
-                "are not; rename the columns, or give `names` in the columns' order"
+                f"`data` {path}: {count - len(missing)} of the {count} features are columns of it, "
+                f"but {_listed(tuple(missing))} are not; rename the columns, or give `names` in the columns' order"
             )
     if table.shape[1] == count:
         said = ", since no column has a feature's name" if labels and columns else ""
@@ -352,7 +352,8 @@ def _read_bounds(
         return np.full(count, table[0]), np.full(count, table[1])
     if table.shape != (count, 2):
         raise DataError(
-            f"`bounds` {text}: it is {table.shape[0]}x{table.shape[1]}; it must have low and high for each of the {count} features"
+            f"`bounds` {text}: it is {table.shape[0]}x{table.shape[1]}; "
+            f"it must have low and high for each of the {count} features"
         )
     if not (table[:, 0] <= table[:, 1]).all():
         row = int(np.argmax(table[:, 0] > table[:, 1]))

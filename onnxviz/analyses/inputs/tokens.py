@@ -105,8 +105,8 @@ def check_table(embedding: Embedding, values: np.ndarray, ids: np.ndarray) -> No
     wanted = embedding.rows[ids.astype(np.int64)]
     if values.shape != wanted.shape or values.ndim != 3 or not np.allclose(values, wanted, rtol=1e-3, atol=1e-5):
         raise UsageError(
-            f"{embedding.ids}: {embedding.output} does not hold plain rows of the embedding table, (batch, time, feature); "
-            f"its shape is {shape_text(values.shape)}. Move that tensor itself: `wrt` {embedding.output}"
+            f"{embedding.ids}: {embedding.output} does not hold plain rows of the embedding table, "
+            f"(batch, time, feature); its shape is {shape_text(values.shape)}. Move that tensor itself: `wrt` {embedding.output}"
         )
 
 
