@@ -249,7 +249,7 @@ def _explain(
 
     every = rows
     if not whole:
-        # The errors of a requested tensor may come from the tensors before it.
+        # An error may come from the tensors before the requested tensors, so those are compared too.
         part = model.cut([row.name for row in rows])
         names = [name for name, info in part.tensors.items() if info.is_float and name in part.producers]
         every = compare(model.network(names, device=device), model.session(names), inputs, names, limit)

@@ -141,7 +141,7 @@ def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subt
         largest = float(np.nanmax(np.abs(plane)))
         scale = "diverging" if np.nanmin(plane) < 0 else "sequential"
         bar = ColorBar(scale, 0.0, largest, "activation") if largest > 0 else None
-        said = "The map over the input is enlarged to its size: red above zero, blue below."
+        said = "The map is stretched evenly over the input: red above zero, blue below."
         return Sheet([Tile(_large(drawing.draw(sample)), "input"), *tiles], title, subtitle, said, bar).draw()
     said = "Each map has its own scale; its lowest and highest value are below it."
     if drawing.is_picture:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, Any]) -> Picture:
-    """Draw all methods' attributions of one explained tensor side by side.
+    """Return the picture of all methods' attributions of one explained tensor, side by side.
 
     Parameters
     ----------

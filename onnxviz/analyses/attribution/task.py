@@ -37,7 +37,7 @@ class Aim:
     explained : Objective
         The target of the methods: for a probability, the logit before it.
     label : str
-        The class's name, where the file tells it.
+        The class's name, if the file tells it; else "".
     methods : tuple of str
         The methods, in the order of the request.
     layers : tuple of str

@@ -205,7 +205,7 @@ class DataRequest:
     inputs : InputRequest
         Settings of the model's inputs.
     input_name : str, optional
-        The input that the data is for, where the model has several.
+        The input that the data feeds, if the model has several inputs.
     label : str, optional
         A table's column, or an archive's member, that names the samples' classes and is no feature.
     strict : bool
