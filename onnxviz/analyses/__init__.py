@@ -1,1 +1,1 @@
-"""One verb, one Python function: what the command line, a notebook and the report call. Prints nothing."""
+"""The verbs as Python functions, for the command line, notebooks and the report. They print nothing."""

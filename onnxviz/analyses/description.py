@@ -1,4 +1,4 @@
-"""What is known of a model: facts, inputs, outputs, operators and tensors, as one document."""
+"""The description of a model: facts, inputs, outputs, operators and tensors, as one document."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """What is known of a model, as a mapping; shown in a notebook as the model is.
+    """The description of a model, as a mapping. A notebook shows it like the model itself.
 
     Attributes
     ----------
@@ -49,14 +49,14 @@ class Description:
 
 
 def inspect(model: Model | str | os.PathLike[str] | bytes, pattern: str | None = None) -> Description:
-    """Return what is in a model's file, and which tensors can be aimed at.
+    """Return the description of a model: what its file holds, and which tensors can be targets.
 
     Parameters
     ----------
     model : Model, path or bytes
         The model.
     pattern : str, optional
-        Only tensors whose names fit, as in ``conv*``; by default all.
+        A name or a pattern such as ``conv*``: only tensors whose names fit are listed. Default: all tensors.
 
     Raises
     ------
@@ -72,16 +72,19 @@ def inspect(model: Model | str | os.PathLike[str] | bytes, pattern: str | None =
 
 
 def describe(model: Model, pattern: str | None, settled: Model | None = None) -> dict[str, Any]:
-    """Return all that is known of a model, as `inspect --json` prints it; nothing is run but what an assumed range is measured by.
+    """Return the description of a model, as `inspect --json` prints it.
+
+    The model runs only if the range of an input is assumed: a run measures the range.
 
     Parameters
     ----------
     model : Model
         The model.
     pattern : str or None
-        Tensors whose names fit are told of alone. Where none does that counts, those are that the file has and the sizes settle.
+        A name or a pattern: only tensors whose names fit are listed. If no tensor of the folded graph fits, the tensors
+        that folding removed are searched. None lists all tensors.
     settled : Model, optional
-        The same, folded for sizes and values that are settled; by default for the file's own sizes.
+        The model, folded for settled sizes and values. Default: folded for the file's own sizes.
 
     Raises
     ------
@@ -165,7 +168,7 @@ def _fitting(pattern: str, names: list[str]) -> list[str]:
 
 
 def _parameters(graph: Model) -> int:
-    """Return how many numbers the weights are; shapes, axes and indices, which are whole numbers of 64 bits, are none."""
+    """Return the number of weights. Constants of int64 (shapes, axes, indices), bool and string are no weights."""
     weights = {
         id(weight): graph.tensors[name]
         for name, weight in graph.constants.items()

@@ -1,4 +1,4 @@
-"""Keywords to requests: a flat set of names, as Python and the command line have them, becomes nested frozen dataclasses."""
+"""Requests from keywords: the flat names of a Python call or a command line become nested frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Request = TypeVar("Request")
 
 
 def fields_of(kind: type[Any]) -> tuple[str, ...]:
-    """Return the names of a request's fields, those of the requests inside it included.
+    """Return the names of a request's fields, including the fields of nested requests.
 
     Examples
     --------
@@ -27,14 +27,14 @@ def fields_of(kind: type[Any]) -> tuple[str, ...]:
 
 
 def requested(kind: type[Request], keywords: Mapping[str, Any]) -> Request:
-    """Return a request with some fields set, at any depth.
+    """Return a request with the given fields set, at any depth of nesting.
 
     Parameters
     ----------
     kind : type
-        A frozen dataclass whose fields may be such dataclasses.
+        A frozen dataclass. Its fields may be frozen dataclasses too.
     keywords : mapping of str to object
-        From a field's name to its value; what is left out keeps its default.
+        From a field's name to its value. A field that is left out keeps its default.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def _built(kind: type[Request], keywords: Mapping[str, Any]) -> Request:
 
 def _inner(kind: type[Any]) -> dict[str, type[Any] | None]:
     """Return the fields of a dataclass, each with the dataclass that it holds, or None."""
-    # Annotations may name types that are imported for type checkers alone; those are no requests.
+    # Annotations may name types that are imported for type checkers alone; such types are no requests.
     names = vars(sys.modules[kind.__module__])
     found: dict[str, type[Any] | None] = {}
     for one in dataclasses.fields(kind):

@@ -1,4 +1,4 @@
-"""Who hears of the progress and the notes of an analysis."""
+"""Listeners, which receive the notes and the progress of an analysis."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Protocol
 
 
 class Listener(Protocol):
-    """Hears what an analysis found out or assumed, and how far it is."""
+    """A receiver of the notes of an analysis (what was found or assumed) and of its progress."""
 
     def note(self, text: str) -> None:
-        """Take a sentence for the person who asked."""
+        """Receive a sentence for the user."""
 
     def progress(self, what: str, total: int) -> AbstractContextManager[Callable[[int, str], None]]:
-        """Begin some work of `total` steps.
+        """Begin work that has `total` steps.
 
         Yields
         ------
         callable
-            Takes the number of steps that are done, and a few words.
+            Takes the number of finished steps and a few words about them.
         """
 
 
 class Silent:
-    """A listener that tells nobody."""
+    """A listener that drops notes and progress."""
 
     def note(self, text: str) -> None:
         """Drop the sentence."""
@@ -39,12 +39,12 @@ SILENT = Silent()
 
 
 class Recorder(Silent):
-    """A listener that keeps what it is told.
+    """A listener that keeps the notes.
 
     Attributes
     ----------
     heard : list of str
-        The sentences, each once, in order.
+        The notes, each once, in order.
     """
 
     def __init__(self) -> None:

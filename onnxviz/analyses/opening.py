@@ -1,4 +1,4 @@
-"""The model of an analysis: as it is, or loaded from a path or from bytes."""
+"""The model of an analysis, loaded if a path or bytes are given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def opened(model: Model | str | os.PathLike[str] | bytes | ModelProto) -> Model:
-    """Return a model, loaded where it is not yet.
+    """Return a model; a path, bytes or a ModelProto is loaded.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def opened(model: Model | str | os.PathLike[str] | bytes | ModelProto) -> Model:
 
 
 def opened_once(path: Path) -> Model:
-    """Load a model once for each process, for as long as its file stays what it is.
+    """Return the model of a file. A process loads the same file again only if it has changed.
 
     Raises
     ------

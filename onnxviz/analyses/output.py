@@ -1,4 +1,4 @@
-"""Where an analysis writes its results: a folder that is complete or kept as unfinished."""
+"""The folder for the results of an analysis: complete, or kept as unfinished."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def as_written(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return settings as texts, those left out that say nothing: None, False, zero and what is empty; arrays by their digest."""
+    """Return settings as text, without those that are None, False, zero or empty; arrays as their SHA-256 digest."""
     written = {}
     for name, value in values.items():
         if isinstance(value, np.ndarray):
@@ -31,16 +31,16 @@ def as_written(values: Mapping[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Output:
-    """The folder that a person named for results.
+    """The folder that the user chose for results.
 
     Attributes
     ----------
     path : path, optional
-        The folder; None writes nothing.
+        The folder. None writes nothing.
     overwrite : bool
-        Whether an existing folder is replaced, once the work is done.
+        Whether an existing folder is replaced when the work is done.
     resume : bool
-        Whether what an unfinished folder holds is kept, and the rest is done.
+        Whether the finished parts of an unfinished folder are kept, and only the rest is computed.
 
     Raises
     ------
@@ -60,24 +60,24 @@ class Output:
 
     @contextmanager
     def opened(self, listener: Listener, settings: Mapping[str, Any]) -> Iterator[OutputFolder | None]:
-        """Open the folder for the time of the work.
+        """Open the folder while the work runs.
 
         Parameters
         ----------
         listener : Listener
-            Told at the end what was kept of unfinished work.
+            Receives a note at the end if unfinished work was kept.
         settings : mapping
-            What the results depend on. A folder that was begun with other settings is not resumed.
+            The settings that the results depend on. A folder that was begun with other settings is not resumed.
 
         Yields
         ------
         OutputFolder or None
-            None where nothing is written.
+            None if nothing is written.
 
         Raises
         ------
         UsageError
-            If the folder exists and is neither to be replaced nor resumed.
+            If the folder exists and neither `overwrite` nor `resume` is set, or cannot be replaced or resumed.
         """
         if self.path is None:
             yield None
@@ -89,6 +89,6 @@ class Output:
             with folder:
                 yield folder
         finally:
-            # Only now the folder knows what it kept of an unfinished run.
+            # The folder knows only now which files of an unfinished run it kept.
             if folder.message:
                 listener.note(folder.message)

@@ -1,4 +1,4 @@
-"""What results depend on besides the model, the request and the processor."""
+"""The versions that results depend on, besides the model, the request and the processor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from onnxviz.version import __version__
 
 @cache
 def versions() -> dict[str, str]:
-    """Return what results depend on besides the processor."""
+    """Return the versions of Python, onnxviz and the packages that compute."""
     found = {"python": python_version(), "onnxviz": __version__}
     for package in ("onnxruntime", "torch", "onnx", "numpy"):
         try:

@@ -22,21 +22,22 @@ if TYPE_CHECKING:
 
 
 _AT_ONCE = 1 << 28
-"""Bytes of tensors that are compared at once; both sides hold as many."""
+"""Bytes of tensors that are compared at once; torch and ONNX Runtime hold so many each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationRequest:
-    """What is compared, and how closely.
+    """The tensors to compare, and the tolerance.
 
     Attributes
     ----------
     inputs : InputRequest
-        What is said of the model's inputs.
+        Settings of the model's inputs.
     targets : tuple of str
-        Tensors; by default every tensor of floats.
+        Names of tensors. Default: every float tensor.
     tolerance : float, optional
-        The largest error, relative to each tensor's own range; by default 0.001, and 0.02 for float16 and quantized models.
+        The largest accepted error, relative to each tensor's own range. Default: 0.001; 0.02 for float16 and
+        quantized models.
     seed : int
         Same seed, same inputs.
     device : str
@@ -59,11 +60,11 @@ class Verification:
     model : Model
         The model.
     rows : tuple of Agreement
-        One for each tensor that was compared.
+        One Agreement for each compared tensor.
     unsupported : tuple of Unsupported
-        The operators that stand in the way of other tensors.
+        The unsupported operators; tensors behind them are not compared.
     tolerance : float
-        The largest error that is taken for agreement, relative to each tensor's own range.
+        The largest accepted error, relative to each tensor's own range.
     """
 
     model: Model
@@ -116,16 +117,16 @@ def verify(
     request: VerificationRequest | None = None,
     **keywords: Any,
 ) -> Verification:
-    """Compare every float tensor of a model as torch and as ONNX Runtime compute it.
+    """Compare torch with ONNX Runtime on every float tensor of a model.
 
     Parameters
     ----------
     model : Model, path or bytes
         The model.
     targets : str or sequence of str
-        Tensors; by default every tensor of floats.
+        Names of tensors. Default: every float tensor.
     listener : Listener
-        Told of sizes that were found.
+        Receives notes about sizes that were found.
     request : VerificationRequest, optional
         A ready-made request, in place of keywords.
     **keywords
@@ -134,7 +135,7 @@ def verify(
     Raises
     ------
     UsageError
-        If the tolerance is no number, or a target is no float tensor of the model.
+        If the tolerance is not a number, or a target is no float tensor of the model.
     EvaluationError
         If ONNX Runtime or torch refuses the inputs.
     """
@@ -158,27 +159,27 @@ def verify(
 def agreements(
     model: Model, inputs: dict[str, Any], targets: tuple[str, ...], limit: float, place: Any
 ) -> tuple[list[Agreement], tuple[Any, ...]]:
-    """Compare float tensors, and tell rounding that was amplified from operators that differ.
+    """Compare float tensors, and tell amplified rounding from operators that differ.
 
     Parameters
     ----------
     model : Model
-        The model, whole.
+        The whole model.
     inputs : dict of str to ndarray
-        What both are fed.
+        The values of the inputs, for torch and ONNX Runtime.
     targets : tuple of str
-        Tensors; all that can be compared where there are none.
+        Names of tensors. If empty, all tensors that can be compared.
     limit : float
-        The largest error, relative to each tensor's own range.
+        The largest accepted error, relative to each tensor's own range.
     place : device
-        Where torch computes.
+        The device of torch.
 
     Returns
     -------
     rows : list of Agreement
-        One for each tensor.
+        One Agreement for each tensor.
     unsupported : tuple
-        The operators that stand in the way of other tensors.
+        The unsupported operators; tensors behind them are not compared.
 
     Raises
     ------
@@ -192,7 +193,7 @@ def agreements(
     names, unsupported = _names(model, targets)
     rows: list[Agreement] = []
     if names:
-        # All at once as long as that is little: each portion runs the model anew, on both sides.
+        # Few portions, because each portion runs the model anew, in torch and in ONNX Runtime.
         for part in _portions(model, names, inputs):
             rows += compare(model.network(part, device=place), model.session(part), inputs, part, limit)
             if len(part) < len(names):
@@ -200,7 +201,7 @@ def agreements(
         if not all(row.ok for row in rows):
             rows = _explain(model, rows, inputs, limit, place, whole=not targets)
         if not targets:
-            # Once more as it ships: with no inner tensor marked, both sides fuse what they fuse in use.
+            # Compare the outputs alone once more: with no inner tensor as an output, operators are fused as in use.
             outputs = [name for name in model.outputs if name in names]
             whole_rows = (
                 compare(model.network(outputs, device=place), model.session(outputs), inputs, outputs, limit)
@@ -209,7 +210,7 @@ def agreements(
             )
             fine = {row.name for row in rows if row.ok}
             rows += [
-                replace(row, note=row.note or "only with nothing inside marked, as ONNX Runtime fuses it")
+                replace(row, note=row.note or "differs only with no inner tensor as an output, as in use")
                 for row in whole_rows
                 if not row.ok and row.name in fine
             ]
@@ -217,7 +218,7 @@ def agreements(
 
 
 def _portions(model: Model, names: list[str], inputs: dict[str, Any]) -> list[list[str]]:
-    """Divide tensors, in order, so that the values of those that are compared at once do not fill the memory."""
+    """Return the tensors, in order, in portions whose values fit into memory."""
     from onnxviz.model.probing.measured_sizes import tensor_elements
 
     elements = tensor_elements(model, names, inputs)
@@ -236,7 +237,10 @@ def _portions(model: Model, names: list[str], inputs: dict[str, Any]) -> list[li
 def _explain(
     model: Model, rows: list[Agreement], inputs: dict[str, Any], limit: float, device: Any, *, whole: bool
 ) -> list[Agreement]:
-    """Tell rounding that was amplified from operators that differ; `whole` says that the rows are all that can be compared."""
+    """Return the rows, each failure explained as amplified rounding or as an operator that differs.
+
+    `whole` says that the rows are all tensors that can be compared.
+    """
     from functools import partial
 
     from onnxviz.methods.verification import explain, suspects
@@ -245,7 +249,7 @@ def _explain(
 
     every = rows
     if not whole:
-        # The tensors asked for are judged by what lies before them as well.
+        # An error may come from the tensors before the requested tensors, so those are compared too.
         part = model.cut([row.name for row in rows])
         names = [name for name, info in part.tensors.items() if info.is_float and name in part.producers]
         every = compare(model.network(names, device=device), model.session(names), inputs, names, limit)
@@ -256,7 +260,7 @@ def _explain(
 
 
 def _names(model: Model, targets: tuple[str, ...]) -> tuple[list[str], tuple[Any, ...]]:
-    """Return the tensors to compare, in graph order, and the operators that stand in the way of others."""
+    """Return the tensors to compare, in graph order, and the unsupported operators before other tensors."""
     from onnxviz.model.tensors.support import reach
     from onnxviz.target import Target
 
@@ -266,7 +270,7 @@ def _names(model: Model, targets: tuple[str, ...]) -> tuple[list[str], tuple[Any
             name = Target.parse(text, model.tensors).tensor
             info = model.require(name, text)
             if not info.is_float:
-                raise TargetError(f"{text}: it holds {info.dtype}; verify compares floating-point tensors")
+                raise TargetError(f"{text}: it holds {info.dtype}; verify compares only floating-point tensors")
             wanted.append(name)
         return list(dict.fromkeys(wanted)), ()
     floats = [name for name, info in model.tensors.items() if info.is_float and name in model.producers]
@@ -279,7 +283,7 @@ def _names(model: Model, targets: tuple[str, ...]) -> tuple[list[str], tuple[Any
 
 
 def default_tolerance(model: Model) -> float:
-    """Return 0.001 of a tensor's range; a step of a coarse type where the model has one."""
+    """Return the default tolerance, relative to a tensor's range: 0.001, or 0.02 for float16 and quantized models."""
     coarse = {
         "QuantizeLinear",
         "DynamicQuantizeLinear",

@@ -121,7 +121,7 @@ def test_every_step_is_said_once(cli, samples, tmp_path) -> None:
         Image.new("RGBA", (90 + number, 70), (200, 30, 40, 128)).save(tmp_path / f"{number}.png")
     outcome = cli("activations", samples / "digits.onnx", tmp_path, "-t", "logits")
     assert outcome.code == 0, outcome.err
-    for said in ("resized to fill 8x8", "transparent laid on white", "mixed to gray", "0 to 255 brought to 0 to 16"):
+    for said in ("resized to fill 8x8", "laid on white", "converted to gray", "0 to 255 scaled to 0 to 16"):
         assert outcome.err.count(said) == 1
 
 
@@ -132,7 +132,7 @@ def test_what_cannot_be_read_is_counted_and_strict_stops(cli, samples, tmp_path)
     outcome = cli(*words)
     assert outcome.code == 0
     assert [row["id"] for row in outcome.document["skipped"]] == ["bad.png"]
-    assert "1 sample was passed over, 1 were read" in outcome.err
+    assert "1 sample was skipped, 1 were read" in outcome.err
     assert cli(*words, "--strict").code == 1
     (tmp_path / "good.png").unlink()
     alone = cli(*words)

@@ -229,7 +229,7 @@ def test_of_several_inputs_the_first_moves_and_the_others_are_named(cli, written
     outcome = cli("maximize", path, "-t", "y[0]", "--steps", 3, "--json")
     assert outcome.code == 0
     assert outcome.document["runs"][0]["wrt"] == "x"
-    assert "x: it moves; so could z, by --wrt" in outcome.err
+    assert "x: this input moves; choose another with --wrt: z" in outcome.err
     assert "z: held at 0 (1x3)" in outcome.err
     assert cli("maximize", path, "-t", "y[0]", "--steps", 3, "--wrt", "z", "--json").document["runs"][0]["wrt"] == "z"
 

@@ -1,1 +1,1 @@
-"""What a real input does inside the model."""
+"""Activations: the values of tensors for real samples."""

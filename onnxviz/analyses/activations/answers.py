@@ -1,4 +1,4 @@
-"""What a tensor answers to one sample: the values that a target picks, its units by strength, and all of it as a row."""
+"""The answer of a target to one sample: its values, its units by strength, and the row of the document."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What one target answers to one sample.
+    """The answer of one target to one sample.
 
     Attributes
     ----------
     target : str
-        As it is written.
+        The target as text.
     values : ndarray
-        What the target picks, without the batch.
+        The values that the target picks, without the batch.
     axes : tuple of str
-        Of `values`.
+        The names of the axes of `values`.
     units : list of Activity
-        The strongest first; empty where no axis counts units.
+        The units, the strongest first; empty if no axis counts units.
     labels : tuple of str
-        The classes' names, where the units are classes.
+        The classes' names, if the units are classes.
     """
 
     target: str
@@ -39,23 +39,23 @@ class Answer:
     labels: tuple[str, ...] = ()
 
     def unit(self, index: int) -> str:
-        """Name a unit."""
+        """Return the name of a unit."""
         return self.labels[index] if self.labels else str(index)
 
 
 def answer_of(model: Model, target: Target, values: np.ndarray, labels: Sequence[str]) -> Answer:
-    """Pick what a target names, and measure its units.
+    """Return the values that a target picks, with the strength of its units.
 
     Parameters
     ----------
     model : Model
         The model.
     target : Target
-        What to look at.
+        The target.
     values : ndarray
         The whole tensor, without the batch.
     labels : sequence of str
-        The classes' names, where the model tells them.
+        The classes' names, if the model tells them.
 
     Raises
     ------
@@ -79,11 +79,11 @@ def answer_of(model: Model, target: Target, values: np.ndarray, labels: Sequence
             names.append(axis)
             kept.append(entry)
     picked = values[tuple(index)]
-    # A map of one place is a number: 1000 channels of 1x1 are 1000 classes.
+    # A map of one position is a number: 1000 channels of 1x1 are 1000 classes.
     spare = tuple(place for place, name in enumerate(names) if name not in whole and picked.shape[place] == 1)
     picked = np.squeeze(picked, spare)
     names, kept = ([one for place, one in enumerate(part) if place not in spare] for part in (names, kept))
-    # Of a part of the units, a unit's number is not its place.
+    # If only a part of the units is picked, a unit's number is not its place, so units are not counted.
     counted = [axis for axis, entry in zip(names, kept, strict=True) if axis in whole and entry == slice(None)]
     units = unit_activity(picked, names.index(counted[0])) if counted and picked.size else []
     classes = picked.ndim == 1 and bool(counted) and len(picked) == len(labels)
@@ -91,16 +91,16 @@ def answer_of(model: Model, target: Target, values: np.ndarray, labels: Sequence
 
 
 def answer_row(answer: Answer, tensor: str, top: int) -> dict[str, Any]:
-    """Return what `activations --json` tells of an answer: its figures, and its strongest units.
+    """Return the entry of `activations --json` for an answer: its statistics and its strongest units.
 
     Parameters
     ----------
     answer : Answer
-        What was answered.
+        The answer.
     tensor : str
         The tensor's name.
     top : int
-        So many of the strongest units.
+        The number of strongest units to list.
     """
     picked = np.asarray(answer.values, np.float64)
     size = picked.size

@@ -1,4 +1,4 @@
-"""`activations`: what real samples do inside the model."""
+"""`activations`: shows the values of tensors for real samples."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class SeenSamples(list["SeenSample"]):
     model : Model
         The model.
     seconds : float
-        How long the call took.
+        The time of the call.
     skipped : list of (str, str)
-        Identity and sentence of each sample that could not be read.
+        Identity and error message of each sample that could not be read.
     files : list of str
-        What was written.
+        The files that were written.
     """
 
     def __init__(self, model: Model) -> None:
@@ -48,7 +48,7 @@ class SeenSamples(list["SeenSample"]):
         self.files: list[str] = []
 
     def document(self) -> dict[str, Any]:
-        """Return all of them as `activations --json` prints them."""
+        """Return the samples as `activations --json` prints them."""
         return {
             "model": {"path": str(self.model.path), "sha256": self.model.digest},
             "seconds": round(self.seconds, 3),
@@ -70,7 +70,7 @@ def activations(
     request: ActivationsRequest | None = None,
     **keywords: Any,
 ) -> SeenSample | SeenSamples:
-    """Show what real samples do inside the model, by ONNX Runtime on the untouched file.
+    """Show the values of tensors for real samples, by ONNX Runtime on the untouched file.
 
     Parameters
     ----------
@@ -79,11 +79,11 @@ def activations(
     sample : path, array, mapping of arrays, or a sequence of paths
         A picture, a sound, an array or a table; ``FILE#7`` picks a row. An array is one sample or several.
     targets : str or sequence of str
-        What is looked at: ``conv1``, ``conv1[12]``; by default the outputs.
+        The targets, such as ``conv1`` or ``conv1[12]``. Default: the outputs.
     output, overwrite, resume
-        As `Output` has them: a folder for pictures and arrays.
+        As in `Output`: the folder for pictures and arrays.
     listener : Listener
-        Told of notes and progress.
+        Receives notes and progress.
     request : ActivationsRequest, optional
         A ready-made request, in place of keywords.
     **keywords
@@ -93,7 +93,7 @@ def activations(
     Returns
     -------
     SeenSample, or a list of them
-        A list where there are several samples.
+        A list if there are several samples.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def look(
     output: Output,
     listener: Listener,
 ) -> SeenSamples:
-    """Look at the samples of some sources, one after the other, and write what was asked for."""
+    """Return the answers of the targets to the samples of all sources, and write the files if a folder is given."""
     from onnxviz.analyses.inputs.feed import Tally, prepare_feed
 
     began = time.monotonic()
@@ -137,7 +137,7 @@ def look(
         found.skipped = tally.problems
         feed.close(tally, len(found))
         if len(found) >= request.limit:
-            listener.note(f"looked at {len(found)} samples; `limit` takes more, FILE#7 picks one")
+            listener.note(f"used {len(found)} samples; use more with `limit`, or pick one with FILE#7")
         found.seconds = time.monotonic() - began
         if folder is not None:
             _save(found, feed, folder)
@@ -151,7 +151,7 @@ def _targets(model: Model, texts: Sequence[str]) -> list[Target]:
         plain = dict.fromkeys(_plain(model, Target(name)).tensor for name in model.outputs)
         outputs = [name for name in plain if model.tensors[name].container == "tensor"]
         if not outputs:
-            raise UsageError(f"{model.name} has no tensor among its outputs; name one inside (`targets`)")
+            raise UsageError(f"{model.name} has no tensor among its outputs; name a tensor inside with `targets`")
         return [Target(name) for name in outputs]
     targets = []
     for text in texts:
@@ -166,7 +166,7 @@ def _targets(model: Model, texts: Sequence[str]) -> list[Target]:
 
 
 def _plain(model: Model, target: Target) -> Target:
-    """Return the tensor that a ZipMap makes maps of in their place."""
+    """Return the target; if it is on the maps of a ZipMap, the target on the tensor before it."""
     from onnxviz.model.graph.zipped import unzipped
 
     return unzipped(model, target) or target
@@ -175,7 +175,7 @@ def _plain(model: Model, target: Target) -> Target:
 def _seen(
     feed: Feed, targets: list[Target], sources: Sequence[DataSource], request: ActivationsRequest, tally: Tally
 ) -> Iterator[SeenSample]:
-    """Yield what the targets answer to each sample, as many as are asked for."""
+    """Yield the answers of the targets to each sample, for at most `limit` samples."""
     from onnxviz.analyses.inputs.forward import Forward
 
     forward = Forward(feed, [one.tensor for one in targets], loose=True)
@@ -194,7 +194,7 @@ def _seen(
 
 
 class _Maker:
-    """Makes a `SeenSample` of what was computed for a batch."""
+    """A function that makes a `SeenSample` from the tensors of a batch."""
 
     def __init__(self, feed: Feed, targets: list[Target], top: int) -> None:
         from onnxviz.drawing.input_drawing import Drawing
@@ -239,10 +239,10 @@ def _is_class(values: np.ndarray, labels: tuple[str, ...]) -> bool:
 
 
 def _drawn(seen: SeenSample, folder: OutputFolder, places: dict[str, str]) -> SeenSample:
-    """Write the pictures of one sample into a folder of its own."""
+    """Write the pictures of one sample into its own folder, and return the sample with its files."""
     from onnxviz.formats.file_names import safe_name
 
-    # A folder that is called like a picture would be taken for a picture.
+    # A folder whose name ends like a picture's would be mistaken for a picture.
     place = safe_name(seen.identity.replace(".", "_"))
     if places.setdefault(place, seen.identity) != seen.identity:
         place = safe_name(seen.identity)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onnxviz.methods.samples.activity import Activity
 
 OVER_INPUT = "over the input"
-"""What the maps are headed by that are laid over the input."""
+"""The heading of the maps that are laid over the input."""
 
 _MOST_MAPS = 144
 _OVERLAYS = 4
@@ -24,27 +24,27 @@ _TRACES = 12
 def answer_picture(
     answer: Answer, drawing: Drawing, sample: np.ndarray, rate: int | None, name: str, most: int = _MOST_MAPS
 ) -> Picture | None:
-    """Draw what a target answers.
+    """Return the picture of an answer.
 
     Parameters
     ----------
     answer : Answer
-        What is drawn.
+        The answer to draw.
     drawing : Drawing
-        How samples are drawn.
+        Draws samples.
     sample : ndarray
         The input, without the batch, in the model's own units.
     rate : int or None
-        Of sound, in samples per second.
+        The sample rate of sound, in samples per second.
     name : str
         The sample's identity.
     most : int, optional
-        So many maps at most, the strongest.
+        The largest number of maps; the strongest are drawn.
 
     Returns
     -------
     (height, width, 3) uint8, or None
-        None for a single number, and where nothing is finite.
+        None for a single number, and if no value is finite.
     """
     if not answer.values.size or not np.isfinite(answer.values).any():
         return None
@@ -66,7 +66,7 @@ def answer_picture(
 
 
 def _plane(values: np.ndarray) -> np.ndarray:
-    """Of a volume the slice that answers most; a plane as it is."""
+    """Return the slice of a volume with the largest magnitude; a plane is returned as it is."""
     if values.ndim < 3:
         return values
     stack = values.reshape(-1, *values.shape[-2:])
@@ -76,17 +76,17 @@ def _plane(values: np.ndarray) -> np.ndarray:
 def answer_tiles(
     answer: Answer, drawing: Drawing, sample: np.ndarray, most: int = _MOST_MAPS
 ) -> list[tuple[int | None, Tile]]:
-    """Return the maps of an answer one by one, those laid over the input first.
+    """Return the maps of an answer one by one, first the maps laid over the input.
 
     Parameters
     ----------
     answer, drawing, sample, most
-        As `answer_picture` takes them.
+        As in `answer_picture`.
 
     Returns
     -------
     list of (int or None, Tile)
-        Which unit each is of, or None where no axis counts units; empty where the answer is no map.
+        The unit of each map, or None if no axis counts units. The list is empty if the answer is no map.
     """
     from onnxviz.drawing.heat_overlay import heat_overlay
     from onnxviz.drawing.pictures import diverging, sequential
@@ -141,9 +141,9 @@ def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subt
         largest = float(np.nanmax(np.abs(plane)))
         scale = "diverging" if np.nanmin(plane) < 0 else "sequential"
         bar = ColorBar(scale, 0.0, largest, "activation") if largest > 0 else None
-        said = "Over the input the map is spread evenly: red above zero, blue below."
+        said = "The map is stretched evenly over the input: red above zero, blue below."
         return Sheet([Tile(_large(drawing.draw(sample)), "input"), *tiles], title, subtitle, said, bar).draw()
-    said = "Each map in its own scale; beneath it its lowest and highest value."
+    said = "Each map has its own scale; its lowest and highest value are below it."
     if drawing.is_picture:
         tiles = [Tile(_large(drawing.draw(sample)), "input", section=OVER_INPUT), *tiles]
         said += " Over the input: red above zero, blue below."

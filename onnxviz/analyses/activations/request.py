@@ -1,4 +1,4 @@
-"""What a person asks of `activations`."""
+"""The request of `activations`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from onnxviz.analyses.inputs.request import DataRequest
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationsRequest:
-    """Which tensors are looked at, on how many samples.
+    """The targets whose values are shown, and the number of samples.
 
     Attributes
     ----------
     reading : DataRequest
-        What is said of the samples and of the model's inputs.
+        Settings of the samples and of the model's inputs.
     targets : tuple of str
-        What is looked at: ``conv1``, ``conv1[12]``; by default the outputs.
+        The targets, such as ``conv1`` or ``conv1[12]``. Default: the outputs.
     limit : int
-        So many samples at most, the first.
+        The largest number of samples; the first samples are used.
     top : int
-        So many of the strongest units are listed.
+        The number of strongest units that are listed.
     """
 
     reading: DataRequest = field(default_factory=DataRequest)

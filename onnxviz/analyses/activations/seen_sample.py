@@ -1,4 +1,4 @@
-"""What one sample does inside the model."""
+"""The answers of targets to one sample."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SeenSample:
-    """The answers of some tensors to one sample, by ONNX Runtime on the untouched file.
+    """The answers of targets to one sample, by ONNX Runtime on the untouched file.
 
     Attributes
     ----------
     identity : str
         The sample: its file, or its file and row.
     label : str
-        The class's name, where the data gives one; else "".
+        The class's name, if the data gives a class; else "".
     inputs : dict of str to ndarray
-        What was fed, by input, without the batch.
+        The value of each input that the sample feeds, without the batch.
     answers : tuple of Answer
-        What each target answers.
+        The answer of each target.
     tensors : tuple of str
         The tensor of each target.
     values : dict of str to ndarray
-        The whole tensors, without the batch.
+        The values of the whole tensors, without the batch.
     drawing : Drawing
-        How the sample is drawn.
+        Draws the sample.
     main : str
-        The input that the sample is drawn by.
+        The input that is drawn.
     rate : int or None
-        Of sound, in samples per second.
+        The sample rate of sound, in samples per second.
     top : int
-        So many of the strongest units are listed.
+        The number of strongest units that are listed.
     classes : tuple of str
-        For each target the class that a single whole number names; "" elsewhere.
+        For each target the class that its value, a single whole number, names; else "".
     files : tuple of tuple of str
         The pictures that were written, for each target.
     """
@@ -85,12 +85,12 @@ class SeenSample:
         return row
 
     def picture(self, target: str | None = None) -> Picture | None:
-        """Return the picture of one target's answer, by default the first; None where it is a single number.
+        """Return the picture of one target's answer, by default the first; None for a single number.
 
         Raises
         ------
         KeyError
-            If the target was not asked for.
+            If there is no answer of this target.
         """
         chosen = [one for one in self.answers if target is None or one.target == target]
         if not chosen:

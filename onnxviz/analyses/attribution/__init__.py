@@ -1,1 +1,1 @@
-"""Which parts of a real input drive a target."""
+"""Attribution: which parts of a real input matter for a target."""

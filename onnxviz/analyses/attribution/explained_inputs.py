@@ -1,4 +1,4 @@
-"""The real input that `attribute` explains: which file feeds which input, and which tensors are explained."""
+"""The real input that `attribute` explains: the file for each input, and the tensors that are explained."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class Explained:
     Attributes
     ----------
     name : str
-        The tensor: an input, or one inside the graph.
+        The tensor: an input, or a tensor inside the graph.
     inside : bool
-        Whether it lies inside the graph.
+        Whether the tensor lies inside the graph.
     sample : (1, *shape) ndarray
-        Its value, float32 or float64.
+        The tensor's value, float32 or float64.
     expected : InputContract
-        What it is.
+        The tensor's contract.
     places : Places
-        What belongs together.
+        The places, which group the elements that belong together.
     tokens : ndarray or None
-        The tokens that it embeds, one for each place.
+        The ids of the tokens that the tensor embeds, one for each place.
     embedding : Embedding or None
-        How it embeds them.
+        The embedding of the tokens.
     """
 
     name: str
@@ -58,22 +58,22 @@ class Explained:
 
 @dataclass(frozen=True)
 class Fed:
-    """All that the model is fed.
+    """All inputs of the model, and the tensors that are explained.
 
     Attributes
     ----------
     explained : tuple of Explained
-        In the order of the command line.
+        The explained tensors, in the order of the request.
     feeds : dict of str to ndarray
-        Every input of the model, with its whole batch.
+        The value of every input of the model, with its whole batch.
     copies : int
-        The batch that the file fixes; 1 where it is open.
+        The batch size that the file fixes; 1 if it is open.
     sources : dict of str to str
-        The file that feeds each input that has one.
+        From an input's name to the file that feeds it.
     rates : dict of str to int
-        Of the sounds among them, as they are fed, in samples per second.
+        From the name of an input of sound to its sample rate, in samples per second.
     columns : dict of str to tuple of str
-        Of the tables among them, the names of the columns that are fed.
+        From the name of an input to the table columns that feed it.
     """
 
     explained: tuple[Explained, ...]
@@ -90,28 +90,28 @@ class Fed:
 
     @property
     def held(self) -> dict[str, np.ndarray]:
-        """What is fed and not explained."""
+        """The inputs that are fed but not explained."""
         return {name: value for name, value in self.feeds.items() if name not in {one.name for one in self.explained}}
 
 
 Sample = str | os.PathLike[str] | np.ndarray
 Samples = Sample | Mapping[str, Sample] | Sequence[Sample]
-"""The real input: a file or an array; several by the names of inputs, or in the inputs' order."""
+"""The real input: a file or an array; or several, by the names of the inputs or in the order of the inputs."""
 
 
 def read_inputs(listener: Listener, model: Model, samples: Samples, request: AttributionRequest) -> Fed:
-    """Read every sample into the input that it belongs to, and settle what is explained.
+    """Return the inputs of a model, read from samples, and the tensors that are explained.
 
     Parameters
     ----------
     listener : Listener
-        Told of what was found or assumed.
+        Receives notes about what was found or assumed.
     model : Model
         The model.
     samples : path, array, or a mapping or sequence of such
         A text may name its input, as in ``NAME=FILE``.
     request : AttributionRequest
-        What was asked for.
+        The user's request.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
         for note in single.notes:
             listener.note(note)
         if name not in settled.shapes:
-            # Other inputs may share the names of sizes that this file settles.
+            # Other inputs may have axes of the same names; this file settles their sizes too.
             found = _open_sizes(model, expected, single)
             named = {str(declared[place]): size for place, size in found.items() if declared[place]}
             settled = settled.sized({**named, **settled.dims}, {})
@@ -168,7 +168,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
     for name in others:
         if name not in held:
             listener.note(
-                f"{name}: held at rest ({shape_text(resting[name].shape)}); `held` {name}=… holds it elsewhere"
+                f"{name}: held at a neutral value ({shape_text(resting[name].shape)}); `held` {name}=… sets it"
             )
     feeds = {**resting, **{name: np.repeat(array, copies, axis=0) for name, array in arrays.items()}}
     explained = _explained(listener, settled, request.wrt, arrays, contracts, feeds, copies)
@@ -176,12 +176,12 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
 
 
 def sample_text(sample: Sample) -> str:
-    """Return how a sample is named in messages and results: its path, or the array's shape."""
+    """Return the name of a sample in messages and results: its path, or the array's shape."""
     return f"array {shape_text(sample.shape)}" if isinstance(sample, np.ndarray) else os.fspath(sample)
 
 
 def _assign(model: Model, samples: Samples, wrt: str | None, held: dict[str, np.ndarray]) -> dict[str, Sample]:
-    """Tell which sample feeds which input: by name where one is given, else in the inputs' own order, floating-point ones first."""
+    """Return the sample for each input, by the input's name or in the order of the inputs, float inputs first."""
     given: dict[str, Sample] = {}
     unnamed: list[Sample] = []
     if isinstance(samples, Mapping):
@@ -198,9 +198,9 @@ def _assign(model: Model, samples: Samples, wrt: str | None, held: dict[str, np.
                 unnamed.append(one)
     for name in given:
         if name in held:
-            raise UsageError(f"{name} is fed by a sample and held by `held`; give one of them")
+            raise UsageError(f"{name} has a sample and a value in `held`; give only one of them")
     free = [info for name, info in model.inputs.items() if name not in given and name not in held]
-    # What has no axis beside the batch is a switch or a state, not a sample.
+    # An input without an axis besides the batch is a switch or a state, not a sample.
     ranked = sorted(free, key=lambda info: (info.name != wrt, len(info.shape or (0, 0)) < 2, not info.is_float))
     if len(unnamed) > len(ranked):
         names = ", ".join(model.inputs)
@@ -222,7 +222,7 @@ def _contract(settled: Settled, name: str) -> InputContract:
 
 
 def _open_sizes(model: Model, expected: InputContract, single: SingleSample) -> dict[int, int]:
-    """Return the sizes that a file settles, by axis: of an array as many axes as the input has, of a sound its length."""
+    """Return the sizes that a file settles, by axis: of an array the last axes of the input, of a sound its length."""
     shape = model.inputs[expected.name].shape or ()
     if expected.kind == "image" or all(isinstance(size, int) for size in shape[1:]):
         return {}
@@ -238,7 +238,7 @@ def _open_sizes(model: Model, expected: InputContract, single: SingleSample) -> 
 
 
 def _wanted(settled: Settled, name: str, single: SingleSample) -> tuple[int | None, ...]:
-    """Return the sizes that a sample is brought to; a picture keeps its own where neither the file nor the user settles one."""
+    """Return the sizes that a sample is converted to; None, for pictures alone, keeps the picture's own size."""
     return open_sizes(settled, name) if single.sample.kind == "image" else settled.shape(name)[1:]
 
 
@@ -270,7 +270,8 @@ def _explained(
             continue
         if not model.inputs[name].is_float:
             raise UsageError(
-                f"{name} holds {model.inputs[name].dtype}, and nothing looks its values up; name what reads it with `wrt`"
+                f"{name} holds {model.inputs[name].dtype}, and no embedding reads it; "
+                "name a float tensor that depends on it with `wrt`"
             )
         expected = contracts.get(name) or _contract(settled, name)
         sample = np.asarray(feeds[name])[:1]
@@ -280,7 +281,7 @@ def _explained(
     for one in found:
         if one.sample.ndim < 2 or not one.sample.size:
             raise UsageError(
-                f"{one.name} has the shape {shape_text(one.sample.shape)}; a batch and one more axis are wanted"
+                f"{one.name} has the shape {shape_text(one.sample.shape)}; it must have a batch and one more axis"
             )
     return tuple(found)
 
@@ -293,7 +294,7 @@ def _inside(
     tokens: np.ndarray | None = None,
     embedding: Embedding | None = None,
 ) -> Explained:
-    """Return a tensor inside the graph, at the value that ONNX Runtime computes there."""
+    """Return a tensor inside the graph as explained tensor, with the value that ONNX Runtime computes."""
     from onnxviz.methods.attribution.places import Places
     from onnxviz.model.expectations.contract_reading import contract
 
@@ -303,7 +304,8 @@ def _inside(
     values = np.asarray(model.session([name])(feeds)[name])
     if values.ndim < 2 or len(values) != copies:
         raise UsageError(
-            f"`wrt` {name}: its shape is {shape_text(values.shape)}, so its first axis is not the batch of {copies}; name another"
+            f"`wrt` {name}: its shape is {shape_text(values.shape)}, so its first axis is not the batch of {copies}; "
+            "name another tensor"
         )
     sample = _floating(model, name, values[:1])
     expected = contract(model, name)

@@ -1,4 +1,4 @@
-"""`attribute`: which parts of a real input drive a target."""
+"""`attribute`: which parts of a real input matter for a target."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _SAID = ("held", "value_range", "mean", "std", "layout", "channels")
 
 
 class Explanations(list["Explanation"]):
-    """The explanations of one call, a target each.
+    """The explanations of one call, one for each target.
 
     Attributes
     ----------
     task : Task
-        What was settled for all of them.
+        The task of all explanations.
     seconds : float
-        How long the call took.
+        The time of the call.
     rows : list of dict
-        The row of every target, those included that an earlier call had finished and that are no items of the list.
+        The row of every target. This includes targets that an earlier call finished; they are no items of the list.
     """
 
     def __init__(self, task: Task) -> None:
@@ -45,7 +45,7 @@ class Explanations(list["Explanation"]):
         self.rows: list[dict[str, Any]] = []
 
     def document(self) -> dict[str, Any]:
-        """Return all of them as `attribute --json` prints them."""
+        """Return the explanations as `attribute --json` prints them."""
         task = self.task
         return {
             "model": {"path": str(task.model.path), "sha256": task.model.digest},
@@ -69,20 +69,21 @@ def attribute(
     request: AttributionRequest | None = None,
     **keywords: Any,
 ) -> Explanation | Explanations:
-    """Tell which parts of a real input drive a target.
+    """Explain which parts of a real input matter for a target.
 
     Parameters
     ----------
     model : Model, path or bytes
         The model.
     sample : path, array, or a mapping or sequence of such
-        The real input: one sample for each input that it feeds, in the model's own units (pictures of bytes are fitted).
+        The real input: one sample for each input that it feeds. Arrays are in the model's own units; pictures of uint8 or
+        uint16 are converted.
     targets : str or sequence of str
-        What is explained, such as ``logits[281]``; by default the class of the highest score.
+        The targets to explain, such as ``logits[281]``. Default: the class with the highest score.
     output, overwrite, resume
-        As `Output` has them: a folder for pictures, arrays and results.
+        As in `Output`: the folder for pictures, arrays and results.
     listener : Listener
-        Told of notes and progress.
+        Receives notes and progress.
     request : AttributionRequest, optional
         A ready-made request, in place of keywords.
     **keywords
@@ -92,7 +93,7 @@ def attribute(
     Returns
     -------
     Explanation, or a list of them
-        A list where `targets` is a sequence, or stands for several.
+        A list if `targets` is a sequence or stands for several targets.
 
     Raises
     ------
@@ -114,7 +115,7 @@ def attribute_all(
     output: Output,
     listener: Listener,
 ) -> Explanations:
-    """Explain every target of a request; those that the folder holds already are left as they are."""
+    """Return the explanations of all targets of a request, without those that the output folder already holds."""
     from onnxviz.analyses.attribution.preparation import prepare
 
     task = prepare(listener, opened(model), sample, request)
@@ -136,7 +137,7 @@ def attribute_all(
 
 
 def _settings(task: Task) -> dict[str, Any]:
-    """Return what the results depend on: a folder that was begun with other settings is not resumed."""
+    """Return the settings that the results depend on; a folder with other settings is not resumed."""
     digest = hashlib.sha256()
     for one, baseline in zip(task.fed.explained, task.baselines, strict=True):
         digest.update(one.sample.tobytes() + baseline.tobytes())
@@ -156,7 +157,7 @@ def _settings(task: Task) -> dict[str, Any]:
 def _explained(
     task: Task, folder: OutputFolder | None, listener: Listener
 ) -> Iterator[tuple[dict[str, Any], Explanation | None]]:
-    """Explain what is not yet done, a target at a time, and save each as it is finished; yield its row too."""
+    """Yield the row and explanation of each target, saved when finished; None as explanation if it was done before."""
     from onnxviz.analyses.attribution.explanation import explain
     from onnxviz.analyses.attribution.scored_model import ScoredModel
     from onnxviz.formats.file_names import safe_names

@@ -1,4 +1,4 @@
-"""The explanation of one target: what every method found, its row, its picture and its files."""
+"""The explanation of one target: the result of every method, the row, the pictures and the files."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ _STRONGEST = 5
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Which parts of a real input drive one target.
+    """The explanation of one target: which parts of a real input matter for it.
 
     Attributes
     ----------
     task : Task
-        What was settled before.
+        The settled task.
     aim : Aim
         The target.
     found : tuple of Found
-        What each method found, in the order in which they were asked for.
+        The result of each method, in the order of the request.
     score : float or None
-        The target's score by torch; None where torch cannot compute it.
+        The target's score by torch; None if torch cannot compute it.
     ort_score, ort_baseline_score : float
         The target's score of the input and of the baseline, by ONNX Runtime on the untouched file.
     explained_score, explained_baseline_score : float
-        The same of what the methods look at: the logit behind a probability.
+        The same scores of the target of the methods: for a probability, the logit before it.
     layer : str or None
-        The tensor that Grad-CAM looked at.
+        The tensor that Grad-CAM used.
     files : tuple of str
         The files that `save` wrote.
     """
@@ -62,22 +62,22 @@ class Explanation:
 
     @property
     def target(self) -> str:
-        """The target, as it is written."""
+        """The target as text."""
         return str(self.aim.objective)
 
     @property
     def label(self) -> str:
-        """The name of the class that the target picks; "" where it has none."""
+        """The name of the class that the target picks; "" if it has no name."""
         return self.aim.label
 
     @property
     def maps(self) -> dict[str, tuple[np.ndarray, ...]]:
-        """By method, a value for each place of each explained tensor."""
+        """For each method, a value for each place of each explained tensor."""
         return {one.attribution.method: one.maps for one in self.found}
 
     @property
     def message(self) -> str:
-        """A sentence where the logit moves against the probability; else ""."""
+        """A warning if the logit moves against the probability; else ""."""
         asked = self.ort_score - self.ort_baseline_score
         return _contradiction(self.aim, asked, self.explained_score - self.explained_baseline_score)
 
@@ -101,17 +101,17 @@ class Explanation:
         }
 
     def picture(self, place: int = 0) -> Picture:
-        """Return all methods' attributions of one explained tensor side by side, (height, width, 3) uint8.
+        """Return all methods' attributions of one explained tensor, side by side, (height, width, 3) uint8.
 
         Parameters
         ----------
         place : int
-            Which of the explained tensors.
+            The number of the explained tensor.
         """
         return draw(self.task, self.aim, place, list(self.found), self.row())
 
     def placed(self, folder: str | os.PathLike[str]) -> Explanation:
-        """Return the same, whose files lie in a folder."""
+        """Return a copy with the paths of its files in a folder."""
         names = [*self._pictures, "arrays.npz", "result.json"]
         return replace(self, files=tuple(str(Path(folder) / name) for name in names))
 
@@ -144,7 +144,7 @@ class Explanation:
         return shown
 
     def _arrays(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Return what is saved of inputs, baselines and attributions, each with its axes."""
+        """Return the saved arrays (inputs, baselines, attributions), and the axes of each."""
         arrays: dict[str, np.ndarray] = {}
         axes: dict[str, str] = {}
         several = len(self.task.fed.explained) > 1
@@ -168,16 +168,16 @@ class Explanation:
 
 
 def explain(scored: ScoredModel, aim: Aim, progress: Callable[[int, str], None]) -> Explanation:
-    """Explain one target by all of its methods.
+    """Return the explanation of one target by all of its methods.
 
     Parameters
     ----------
     scored : ScoredModel
-        The model's functions.
+        The model as functions.
     aim : Aim
         The target.
     progress : callable
-        Takes how many methods are done, and a few words.
+        Takes the number of finished methods and a few words about them.
     """
     import torch
 
@@ -205,18 +205,19 @@ def explain(scored: ScoredModel, aim: Aim, progress: Callable[[int, str], None])
 
 
 def _contradiction(aim: Aim, asked: float, explained: float) -> str:
-    """Say so where the logit moves against the probability: it is the other classes then that decide."""
+    """Return a warning if the logit moves against the probability, since other classes then decide; else ""."""
     if asked * explained >= 0:
         return ""
     ways = ("rises", "falls") if asked > 0 else ("falls", "rises")
     return (
-        f"{aim.objective} {ways[0]} from the baseline to the input while {aim.explained} {ways[1]}: other classes move further; "
+        f"{aim.objective} {ways[0]} from the baseline to the input while {aim.explained} {ways[1]}, "
+        "because the logits of other classes move more; "
         f"explain a difference, as in '{aim.explained} - …', or the probability itself with `literal`"
     )
 
 
 def _by_torch(scored: ScoredModel, objective: Objective) -> float | None:
-    """Return the score by torch; None where it cannot compute it."""
+    """Return the score by torch; None if torch cannot compute it."""
     import torch
 
     try:
@@ -243,7 +244,7 @@ def _method_row(task: Task, one: Found) -> dict[str, Any]:
 
 
 def _strongest(task: Task, one: Found) -> list[dict[str, Any]]:
-    """Return the places of largest magnitude: of which input, where, by name where there is one, and how much."""
+    """Return the places of largest magnitude, each with its input, its index, its name (or "") and its value."""
     rows: list[dict[str, Any]] = []
     for explained, values in zip(task.fed.explained, one.maps, strict=True):
         flat = np.asarray(values).reshape(-1)

@@ -1,4 +1,4 @@
-"""What one attribution method found, and how true it is."""
+"""The result of one attribution method, and its faithfulness."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Found:
-    """One method's attribution.
+    """The result of one method.
 
     Attributes
     ----------
     attribution : Attribution
         A value for each number of the input.
     maps : tuple of ndarray
-        For each explained tensor a value for each place.
+        A value for each place of each explained tensor.
     faithfulness : Faithfulness
         How the score falls and rises as the most important places are deleted and inserted.
     seconds : float
-        The time that the method took.
+        The seconds that the method took.
     """
 
     attribution: Attribution

@@ -1,4 +1,4 @@
-"""Which picture suits an attribution: over pixels, over a waveform, as bars, as text, or over a plane."""
+"""The picture of an attribution: over pixels, over a waveform, as bars, as text, or over a plane."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, Any]) -> Picture:
-    """Draw all methods' attributions of one explained tensor side by side.
+    """Return the picture of all methods' attributions of one explained tensor, side by side.
 
     Parameters
     ----------
     task : Task
     aim : Aim
     place : int
-        Which of the explained tensors.
+        The number of the explained tensor.
     found : list of Found
-        A method each.
+        The result of each method.
     row : dict
-        The scores.
+        The row of the explanation, with the scores.
 
     Returns
     -------
@@ -64,15 +64,15 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
 
 
 def laid_over(task: Task, place: int, found: Found) -> tuple[Picture, Panel] | None:
-    """Return one method's values over the picture that is explained, and what its colors mean; None where that is no picture.
+    """Return one method's values over the explained picture, and its colors; None if the tensor is no picture.
 
     Parameters
     ----------
     task : Task
     place : int
-        Which of the explained tensors.
+        The number of the explained tensor.
     found : Found
-        What the method found.
+        The result of the method.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def _panel(one: Found, place: int) -> Panel:
     from onnxviz.drawing.attribution_panels import Curves, Panel
 
     areas, curves = one.faithfulness.summary, one.faithfulness
-    texts = ("the baseline scores as the input does", "")
+    texts = ("the baseline and the input have the same score", "")
     if areas["insertion"] is not None:
         texts = (
             f"inserted: {areas['insertion']:.2f}, by chance {areas['chance_insertion']:.2f}",
@@ -109,7 +109,7 @@ def _panel(one: Found, place: int) -> Panel:
 
 
 def _with_signs(panel: Panel, one: Found, place: int) -> Panel:
-    """Return the panel with the method's own signs, which bars can show."""
+    """Return the panel with the method's signed values, which bars can show."""
     from dataclasses import replace
 
     values = np.asarray(one.attribution.values[place]).reshape(-1)
@@ -133,7 +133,7 @@ def _pixels(one: Explained) -> Picture:
     from onnxviz.drawing.input_drawing import Drawing
 
     color = one.expected.color is not None and one.expected.bounded
-    # What has more channels than colors is shown as their mean.
+    # An input whose channels are no colors is shown as their mean.
     return Drawing(one.expected).draw(one.sample[0]) if color else plane_picture(_mean(one))
 
 
@@ -157,7 +157,7 @@ def _over_plane(one: Explained, panels: list[Panel], own: list[str], title: str,
 
     sizes = [size for size in one.places.sizes if size > 1]
     rows, columns = " × ".join(own[:-1]), own[-1]
-    # Time runs to the right, whatever the file's order.
+    # Time runs to the right, whatever the order of the axes.
     turned = own == ["time", "feature"]
 
     def plane(array: np.ndarray) -> np.ndarray:
@@ -171,13 +171,13 @@ def _over_plane(one: Explained, panels: list[Panel], own: list[str], title: str,
 
 
 def _mean(one: Explained) -> np.ndarray:
-    """Return a sample's mean over what belongs to one place: (*sizes)."""
+    """Return a sample's mean over the axes that its places share: (*sizes)."""
     mean: np.ndarray = np.asarray(one.sample[0], np.float64).mean(axis=one.places.shared)
     return mean
 
 
 def place_name(task: Task, name: str, place: int) -> str:
-    """Return a feature's or a token's name; "" where places have none."""
+    """Return the name of the feature or token at a place; "" if it has no name."""
     first = task.fed.explained[0]
     if name == first.name and task.features.names:
         return task.features.names[place]

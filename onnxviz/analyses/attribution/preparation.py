@@ -1,4 +1,4 @@
-"""Settles everything that `attribute` needs before it explains, and tells what was found or assumed."""
+"""The preparation of `attribute`: inputs, targets, methods and baselines, with notes about what is assumed."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _MOST_LAYERS = 48
 
 
 def prepare(listener: Listener, model: Model, samples: Samples, request: AttributionRequest) -> Task:
-    """Settle everything, and tell what was found or assumed.
+    """Return the settled task, and give notes about what was found or assumed.
 
     Parameters
     ----------
     listener : Listener
-        Told of it.
+        Receives the notes.
     model : Model
         The model.
     samples : path, array, or a mapping or sequence of such
         The real input.
     request : AttributionRequest
-        What was asked for.
+        The user's request.
 
     Raises
     ------
     UsageError, DataError, ModelError, DifferentiationError, UnsupportedOperators
-        As the parts do.
+        If the request does not fit the model or the input.
     """
     from onnxviz.methods.devices import choose_device
 
@@ -72,21 +72,21 @@ def _features(model: Model, fed: Fed, request: AttributionRequest) -> Features:
 
 
 def _vocabulary(fed: Fed, given: Names | None) -> tuple[str, ...]:
-    """Return the tokens' names by id; of an embedding of bytes they are the characters."""
+    """Return the tokens' names by id; for an embedding of bytes, the characters."""
     from onnxviz.analyses.inputs.tokens import token_names
 
     embeddings = [one.embedding for one in fed.explained if one.embedding is not None]
     if given is None:
-        # 256 bytes, and at most a few marks beside them.
+        # An embedding of bytes has 256 rows, and at most a few more for special tokens.
         bytewise = embeddings and 256 <= len(embeddings[0].rows) <= 260
         return tuple(_byte_name(code) for code in range(len(embeddings[0].rows))) if bytewise and embeddings else ()
     if not embeddings:
-        raise UsageError("`vocab` names tokens, and no input of tokens is explained")
+        raise UsageError("`vocab` names tokens, but no input of tokens is explained")
     return token_names(given)
 
 
 def _byte_name(code: int) -> str:
-    """Return a byte's character; marks for blanks, line ends and what is no byte."""
+    """Return a byte's character, or a mark: for blanks, line ends and codes above 255."""
     marks = {32: "·", 10: "¶", 13: "¶", 9: "»"}
     return marks.get(code) or (chr(code) if 32 < code < 127 else f"{code:02x}" if code < 256 else "−")
 
@@ -94,7 +94,7 @@ def _byte_name(code: int) -> str:
 def _baselines(
     fed: Fed, features: Features, given: str | os.PathLike[str] | np.ndarray | None
 ) -> tuple[tuple[np.ndarray, ...], str]:
-    """Return what stands for absence, and a sentence about it."""
+    """Return the baselines, and a sentence about them."""
     arrays, words = [], []
     for place, one in enumerate(fed.explained):
         array, text = _baseline(fed, one, features if place == 0 else None, given)
@@ -129,7 +129,7 @@ def _baseline(
     if known is not None:
         return np.broadcast_to(known[0], sample.shape), known[1]
     if vector:
-        raise UsageError(f"`baseline` mean: no mean of {one.name} is known; give `data` FILE, or `baseline` zero")
+        raise UsageError(f"`baseline` mean: the mean of {one.name} is unknown; give `data` FILE, or `baseline` zero")
     kept = next((axis for axis in ("channel", "feature") if axis in one.places.axes and len(one.places.axes) > 1), "")
     channels = f"each {kept}'s own mean over the input" if kept else "the input's own mean"
     return mean_baseline(sample, one.places), channels
@@ -151,7 +151,7 @@ def _given_baseline(fed: Fed, one: Explained, given: str | os.PathLike[str] | np
 
 
 def _objectives(listener: Listener, model: Model, fed: Fed, request: AttributionRequest) -> tuple[Objective, ...]:
-    """Read the targets, check their indices against what ONNX Runtime computes, and replace every ``*``."""
+    """Return the objectives of the targets, with every ``*`` expanded and indices checked by ONNX Runtime's shapes."""
     from onnxviz.methods.objectives.objectives import Activation, Objective
 
     texts = request.targets or (_default_target(listener, model, fed),)
@@ -174,16 +174,16 @@ def _objectives(listener: Listener, model: Model, fed: Fed, request: Attribution
 
 
 def _feeds(fed: Fed) -> dict[str, np.ndarray]:
-    """Return values for everything, what is explained inside the graph included."""
+    """Return values for all inputs, and for the explained tensors inside the graph."""
     return {**fed.feeds, **{one.name: np.repeat(one.sample, fed.copies, axis=0) for one in fed.explained}}
 
 
 def _default_target(listener: Listener, model: Model, fed: Fed) -> str:
-    """Return the class that ONNX Runtime gives the highest score, or the only number that the model gives."""
+    """Return the class with the highest score by ONNX Runtime, or the only number of an output."""
     names = []
     for name, info in model.outputs.items():
         node = model.producers.get(name)
-        # Classic classifiers end in a map from labels to scores; the scores stand before it.
+        # Classic classifiers end in a ZipMap, from labels to scores; the tensor of scores is before it.
         plain = node.input[0] if info.container != "tensor" and node is not None and node.op_type == "ZipMap" else name
         if model.tensors[plain].is_float:
             names.append(plain)
@@ -197,10 +197,14 @@ def _default_target(listener: Listener, model: Model, fed: Fed) -> str:
         if values[0].size == values.shape[1]:
             row = values[0].reshape(-1)
             best = int(row.argmax())
-            listener.note(f"no -t: explaining {name}[{best}], the highest of {row.size} ({float(row[best]):.4g})")
+            listener.note(
+                f"no `targets`: explaining {name}[{best}], the highest of {row.size} scores ({float(row[best]):.4g})"
+            )
             return f"{name}[{best}]"
     listed = ", ".join(f"{name} ({shape_text(np.shape(answers[name]))})" for name in names) or "no numbers"
-    raise UsageError(f"{model.name} has no output with one score for each class: {listed}; name a target with -t")
+    raise UsageError(
+        f"{model.name} has no output with one score for each class: {listed}; name a target with `targets`"
+    )
 
 
 def _aim(listener: Listener, model: Model, fed: Fed, objective: Objective, request: AttributionRequest) -> Aim:
@@ -208,7 +212,7 @@ def _aim(listener: Listener, model: Model, fed: Fed, objective: Objective, reque
 
     explained = objective if request.literal else _logit(model, fed, objective)
     if explained != objective:
-        listener.note(f"explaining {explained}, before the squashing of {objective}; `literal` explains the latter")
+        listener.note(f"explaining {explained}, the logit of {objective}; `literal` explains the probability itself")
     methods = _methods(listener, model, fed, objective, explained, request.methods)
     layers: tuple[str, ...] = ()
     if "grad-cam" in methods:
@@ -216,7 +220,7 @@ def _aim(listener: Listener, model: Model, fed: Fed, objective: Objective, reque
         if not layers:
             if request.methods != ("all",):
                 raise UsageError(
-                    f"{explained}: no tensor before it has the input's axes of places; name one for Grad-CAM with `layer`"
+                    f"{explained}: no tensor before it has the input's positions; name one for Grad-CAM with `layer`"
                 )
             methods = tuple(one for one in methods if one != "grad-cam")
     elif request.layer is not None:
@@ -225,7 +229,7 @@ def _aim(listener: Listener, model: Model, fed: Fed, objective: Objective, reque
 
 
 def _logit(model: Model, fed: Fed, objective: Objective) -> Objective:
-    """Return what stands before a probability's squashing: the logit, or of two classes the difference of their logits."""
+    """Return the logit before a probability's Softmax or Sigmoid; for two classes, the difference of their logits."""
     from onnxviz.methods.objectives.objectives import Objective as Sum
     from onnxviz.model.tensors.twin import rival, unsquashed
 
@@ -233,7 +237,7 @@ def _logit(model: Model, fed: Fed, objective: Objective) -> Objective:
     twin = unsquashed(model, target) if target is not None else None
     if twin is None:
         return objective
-    # Where the file does not tell a shape, ONNX Runtime does.
+    # The file may not tell the shape, so ONNX Runtime does.
     shape = np.asarray(model.session([twin.tensor], fed.stops)(_feeds(fed))[twin.tensor]).shape
     other = rival(model, twin, shape)
     return Sum.of(twin) if other is None else Sum.of(twin) - Sum.of(other)
@@ -242,7 +246,7 @@ def _logit(model: Model, fed: Fed, objective: Objective) -> Objective:
 def _methods(
     listener: Listener, model: Model, fed: Fed, objective: Objective, explained: Objective, given: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the methods asked for, or the one that suits the model; refuse those that it cannot have."""
+    """Return the requested methods, or one that suits the model; methods that cannot work are refused or left out."""
     from onnxviz.model.tensors.support import reach
 
     names = [one.name for one in fed.explained]
@@ -253,27 +257,28 @@ def _methods(
     if not given:
         if smooth:
             listener.note(
-                "method: integrated-gradients, for a gradient reaches the input; `methods` takes others, or all"
+                "method: integrated-gradients, because a gradient reaches the input; `methods` chooses others, or all"
             )
             return ("integrated-gradients",)
         count = sum(one.places.count for one in fed.explained)
         chosen = "shapley" if not fed.explained[0].places.evenly_spaced and count <= _FEW else "occlusion"
-        listener.note(f"method: {chosen}, which needs no gradient: none reaches the input ({reason})")
+        listener.note(f"method: {chosen}, because no gradient reaches the input ({reason})")
         return (chosen,)
     wanted = tuple(dict.fromkeys(METHODS if "all" in given else given))
     refused = [one for one in wanted if one in BY_GRADIENT] if not smooth else []
     if refused and "all" not in given:
         raise DifferentiationError(
-            f"{explained}: {refused[0]} needs a gradient, and none reaches {', '.join(names)}: {reason}; "
-            f"{', '.join(BY_SAMPLING)} need none"
+            f"{explained}: {refused[0]} needs a gradient, but none reaches {', '.join(names)}: {reason}; "
+            f"{', '.join(BY_SAMPLING)} need no gradient"
         )
     if refused:
-        listener.note(f"left out, for no gradient reaches the input ({reason}): {', '.join(refused)}")
+        listener.note(f"left out, because no gradient reaches the input ({reason}): {', '.join(refused)}")
     wanted = tuple(one for one in wanted if one not in refused)
     if "guided-backprop" in wanted and not _rectifiers(model, fed, explained):
         if "all" not in given:
             raise UsageError(
-                f"{explained}: guided-backprop replaces rectifiers (Relu, Clip from 0, LeakyRelu, PRelu), and there is none on the way"
+                f"{explained}: guided-backprop replaces rectifiers (Relu, Clip from 0, LeakyRelu, PRelu), "
+                "but the target depends on none"
             )
         wanted = tuple(one for one in wanted if one != "guided-backprop")
     return wanted
@@ -287,7 +292,7 @@ def _rectifiers(model: Model, fed: Fed, explained: Objective) -> int:
 
 
 def _layers(model: Model, fed: Fed, explained: Objective, given: str | None) -> tuple[str, ...]:
-    """Return the tensors before the target that have a map to lay over the input, the last first."""
+    """Return the tensors before the target whose positions match the input's, the last tensor first."""
     from onnxviz.methods.attribution.grad_cam import suits
     from onnxviz.model.tensors.support import reach
 
@@ -300,8 +305,8 @@ def _layers(model: Model, fed: Fed, explained: Objective, given: str | None) -> 
         shape = np.asarray(model.session([given], fed.stops)(feeds)[given]).shape if info.is_float else ()
         if not suits(tuple(shape), one.places):
             raise UsageError(
-                f"`layer` {given}: its shape is {shape_text(shape)}; a batch, channels and {len(one.places.sizes)} axes of "
-                "places are wanted"
+                f"`layer` {given}: its shape is {shape_text(shape)}; "
+                f"it must have a batch, channels and {len(one.places.sizes)} axes of positions"
             )
         return (given,)
     part = model.cut(explained.tensors, fed.stops)

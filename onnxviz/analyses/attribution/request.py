@@ -1,4 +1,4 @@
-"""What a person asks of `attribute`."""
+"""The request of `attribute`."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from onnxviz.analyses.inputs.request import InputRequest
 
 @dataclass(frozen=True, kw_only=True)
 class AttributionRequest:
-    """What is explained, and how.
+    """The targets that are explained, and the methods and their settings.
 
     Attributes
     ----------
     inputs : InputRequest
-        What is said of the model's inputs.
+        Settings of the model's inputs.
     targets : tuple of str
-        What is explained; by default the class of the highest score.
+        The targets to explain. Default: the class with the highest score.
     methods : tuple of str
-        Names of `METHODS`, or "all"; by default the method that suits the model.
+        Names from `METHODS`, or "all". Default: a method that suits the model.
     wrt : str, optional
-        The tensor that is explained: an input, or any float tensor inside the graph. By default what the samples feed.
+        The tensor that is explained: an input, or any float tensor inside the graph. Default: the inputs of the samples.
     baseline : {"zero", "mean", "blur"}, path or array, optional
-        What stands for an absent part. By default the mean of pictures, signals and known features, else zero.
+        The value of an absent part. Default: the mean for pictures, signals and known features, else zero.
     layer : str, optional
-        The tensor that Grad-CAM looks at.
+        The tensor for Grad-CAM.
     steps : int, optional
-        Points of the integral of integrated gradients.
+        The number of points of the integral of integrated gradients.
     samples : int, optional
-        Masks of rise (1000), orders of shapley (25), noise of smoothgrad (32).
+        The number of masks of rise (default 1000), of orders of shapley (25), of noisy copies of smoothgrad (32).
     window : int, optional
         The side of occlusion's window, in pixels or samples.
     literal : bool
-        Whether a probability itself is explained, and not the logit before its Softmax or Sigmoid.
+        Whether a probability itself is explained. Otherwise the logit before its Softmax or Sigmoid is explained.
     names : path or sequence of str, optional
         A vector's feature names.
     data : path or (sample, feature) array, optional

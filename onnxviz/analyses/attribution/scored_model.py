@@ -1,4 +1,4 @@
-"""The model as functions that attribution methods take: scores by ONNX Runtime and by torch, made once for all targets."""
+"""The model as functions for attribution methods: scores by ONNX Runtime and by torch, made once for all targets."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _SAMPLES = {"smoothgrad": 32, "rise": 1000, "shapley": 25}
 
 
 def _unwatched() -> None:
-    """Let the work go on."""
+    """Do nothing, so that the work goes on."""
 
 
 @dataclass
 class ScoredModel:
-    """The functions that explain a model's targets, made once and used for all of them.
+    """The functions that explain the targets of a model, made once for all targets.
 
     Attributes
     ----------
     task : Task
-        What is settled.
+        The settled task.
     watch : callable
-        Called before every run of the model; what it raises ends the work.
+        Called before every run of the model. An exception that it raises ends the work.
     """
 
     task: Task
@@ -43,7 +43,7 @@ class ScoredModel:
     _layers: dict[Objective, str] = field(default_factory=dict)
 
     def measured(self, objective: Objective) -> Scores:
-        """Return an objective as ONNX Runtime measures it on the untouched model."""
+        """Return an objective as a function that ONNX Runtime computes on the untouched model."""
         from onnxviz.methods.attribution.scores import Scores, through_arrays
 
         fed = self.task.fed
@@ -60,7 +60,7 @@ class ScoredModel:
         )
 
     def differentiable(self, objective: Objective) -> Scores:
-        """Return an objective as torch computes it."""
+        """Return an objective as a function that torch computes."""
         from onnxviz.methods.attribution.scores import Scores
 
         fed = self.task.fed
@@ -92,7 +92,7 @@ class ScoredModel:
         return Scores(network, objective, [layer], [sample], held, fed.copies, self.at_once(objective)), sample
 
     def layer(self, aim: Aim) -> str:
-        """Return the tensor that Grad-CAM looks at: of those that may be, the first that the target's gradient is not zero at."""
+        """Return the tensor for Grad-CAM: the first of the aim's layers where the target's gradient is not zero."""
         import torch
 
         if len(aim.layers) == 1:
@@ -106,7 +106,7 @@ class ScoredModel:
                 feeds[one.name] = value.expand(fed.copies, *value.shape[1:])
             answer = network(feeds)
             score = aim.explained(answer)[:1].sum()
-            # What ONNX calls differentiable may still be constant here: a mask that training alone would draw.
+            # A tensor of a differentiable operator may be constant here: a mask that is drawn in training alone.
             names = [name for name in aim.layers if answer[name].requires_grad]
             slopes = torch.autograd.grad(score, [answer[name] for name in names], allow_unused=True) if names else ()
             reached = [
@@ -116,26 +116,26 @@ class ScoredModel:
         return self._layers[aim.explained]
 
     def network(self, objective: Objective, stops: tuple[str, ...]) -> Any:
-        """Return the network up to an objective's tensors."""
+        """Return the torch network from the inputs, or from `stops`, to an objective's tensors."""
         key = (*objective.tensors, "", *stops)
         if key not in self._networks:
             self._networks[key] = self.task.model.network(list(objective.tensors), stops, device=self.task.device)
         return self._networks[key]
 
     def tensors(self, device: str) -> list[Tensor]:
-        """Return what is explained, as tensors."""
+        """Return the values of the explained tensors, for torch."""
         import torch
 
         return [torch.as_tensor(one.sample, device=device) for one in self.task.fed.explained]
 
     def absent(self, device: str) -> list[Tensor]:
-        """Return the baselines, as tensors."""
+        """Return the baselines, for torch."""
         import torch
 
         return [torch.as_tensor(one, device=device) for one in self.task.baselines]
 
     def at_once(self, objective: Objective) -> int:
-        """Return how many samples fit into memory."""
+        """Return how many samples are computed at once: as many as fit into memory, but at most 64."""
         from onnxviz.model.probing.measured_sizes import samples_at_once
 
         fed = self.task.fed
@@ -145,14 +145,14 @@ class ScoredModel:
         return min(64, samples_at_once(self.task.model, tensors, fed.stops, largest.sample.shape, others))
 
     def attribute(self, aim: Aim, method: str, difference: float) -> Attribution:
-        """Run one method.
+        """Return the attribution of one method.
 
         Parameters
         ----------
         aim : Aim
         method : str
         difference : float
-            What is explained, of the input less that of the baseline, by ONNX Runtime.
+            The explained score of the input minus that of the baseline, by ONNX Runtime.
         """
         from onnxviz.methods.attribution import gradients, guided
         from onnxviz.methods.attribution.grad_cam import grad_cam
@@ -191,7 +191,7 @@ class ScoredModel:
         )
 
     def spreads(self) -> list[float]:
-        """Return the range of each explained tensor: that which the file tells, or that of its values."""
+        """Return the width of each explained tensor's range, from its contract or else from its values."""
         found = []
         for one in self.task.fed.explained:
             expected = one.expected

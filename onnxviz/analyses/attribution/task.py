@@ -1,4 +1,4 @@
-"""What `attribute` has settled before it explains: the input, the targets, the methods, and what stands for absence."""
+"""The task of `attribute`, settled before it explains: the input, the targets, the methods and the baselines."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ METHODS = (*BY_GRADIENT, *BY_SAMPLING)
 
 @dataclass(frozen=True)
 class Aim:
-    """One target, and how it is explained.
+    """One target, and the methods that explain it.
 
     Attributes
     ----------
     objective : Objective
-        What was asked for; its score is shown.
+        The requested target. Its score is shown.
     explained : Objective
-        What the methods look at: the logit behind a probability.
+        The target of the methods: for a probability, the logit before it.
     label : str
-        The class's name, where the file tells it.
+        The class's name, if the file tells it; else "".
     methods : tuple of str
-        In the order of the command line.
+        The methods, in the order of the request.
     layers : tuple of str
-        The tensors that Grad-CAM may look at; it takes the first that a gradient reaches.
+        The tensors that Grad-CAM may use. It uses the first with a gradient that is not zero.
     """
 
     objective: Objective
@@ -53,28 +53,28 @@ class Aim:
 
 @dataclass(frozen=True)
 class Task:
-    """Everything that is settled before the first gradient.
+    """All settings and inputs, settled before the first gradient.
 
     Attributes
     ----------
     model : Model
         The model.
     request : AttributionRequest
-        What was asked for.
+        The user's request.
     fed : Fed
-        What the model is fed, and what of it is explained.
+        The inputs of the model, and the tensors that are explained.
     aims : tuple of Aim
         The targets.
     baselines : tuple of ndarray
-        (1, *shape) for each explained tensor.
+        A baseline, (1, *shape), for each explained tensor.
     baseline_text : str
-        What they are, in words.
+        A description of the baselines.
     features : Features
-        Of a vector.
+        The features of a vector.
     vocabulary : tuple of str
-        The tokens' names; empty where they are not known.
+        The tokens' names, by id; empty if they are not known.
     device : str
-        Where torch computes.
+        The device of torch.
     """
 
     model: Model
@@ -88,7 +88,7 @@ class Task:
     device: str
 
     def token_name(self, token: int) -> str:
-        """Return a token's name: from the vocabulary, as the byte's character, or its number."""
+        """Return a token's name from the vocabulary, or its id if it has no name."""
         if 0 <= token < len(self.vocabulary):
             return self.vocabulary[token]
         return f"{token}"

@@ -1,1 +1,1 @@
-"""How a data set lies in the space of a tensor."""
+"""Embedding: a map of which samples of a data set are similar inside the model."""

@@ -1,4 +1,4 @@
-"""The codes of samples: what a tensor is on each, as a vector."""
+"""The codes of samples: a tensor's value for each sample, as a vector."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LARGEST_CODE = 1 << 20
 
 
 class Codes:
-    """The codes of samples, as they come, and small pictures of the samples."""
+    """The codes of samples, collected batch by batch, with small pictures of the samples."""
 
     def __init__(self, model: Model, feed: Feed, target: Target, flat: bool, pictures: bool) -> None:
         from onnxviz.drawing.input_drawing import Drawing
@@ -34,7 +34,7 @@ class Codes:
         self._pictures = pictures and self._drawing.is_picture
 
     def add(self, batch: Batch, values: np.ndarray) -> None:
-        """Keep the codes of a batch."""
+        """Add the codes of a batch."""
         codes = self._code(values)
         if self._codes and codes.shape[1] != self._codes[0].shape[1]:
             raise DataError(
@@ -52,7 +52,7 @@ class Codes:
 
         if self.target.index:
             self.target.check(values.shape[1:])
-            # A place is kept as an axis of one, so that the axes keep their meanings.
+            # An index becomes a slice of one element, so that the axes keep their meanings.
             index: list[Any] = [slice(None)]
             index += [slice(one, one + 1 or None) if isinstance(one, int) else one for one in self.target.index]
             values = values[tuple(index)]
@@ -64,12 +64,12 @@ class Codes:
         codes: np.ndarray = values.reshape(len(values), -1)
         if codes.shape[1] > _LARGEST_CODE:
             raise DataError(
-                f"{self.target}: a code has {codes.shape[1]:,} numbers, more than is shown; leave out `flat`"
+                f"{self.target}: a code has {codes.shape[1]:,} numbers, which is too many; leave out `flat`"
             )
         return codes
 
     def matrix(self, listener: Listener) -> np.ndarray:
-        """Return all codes, (sample, feature); those that are not finite are left out, with their samples."""
+        """Return all codes, (sample, feature). Samples with codes that are not finite are left out."""
         codes = np.concatenate(self._codes)
         finite = np.isfinite(codes).all(axis=1)
         if not finite.all():

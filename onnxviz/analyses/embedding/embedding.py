@@ -1,4 +1,4 @@
-"""How a data set lies in the space of a tensor, on a plane."""
+"""A map of the samples of a data set, by their codes in a tensor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Samples as points of a plane.
+    """A map of samples, as points of a plane.
 
     Attributes
     ----------
@@ -29,15 +29,15 @@ class Embedding:
     told : dict
         The embedding as JSON, without its files.
     codes : (sample, feature) float32
-        What the tensor is on each sample.
+        The codes: the tensor's value for each sample.
     plane : Plane
-        The points, and how well they keep neighbors.
+        The points, and the share of neighbors that they keep.
     identities, labels : tuple of str
-        Of each sample: its file or row, and its class or "".
+        For each sample its file or row, and its class or "".
     thumbnails : tuple of (height, width, 3) uint8
-        Small pictures of the samples; empty where points are shown.
+        Small pictures of the samples; empty if points are shown.
     files : tuple of str
-        What was written.
+        The files that were written.
     """
 
     model: Model
@@ -69,13 +69,13 @@ class Embedding:
         subtitle += {"pca": "principal components", "tsne": "t-SNE", "umap": "UMAP"}[plane.method]
         if plane.explained:
             subtitle += f" ({sum(plane.explained):.0%} of the variance)"
-        note = f"{plane.kept:.0%} of each sample's 10 nearest here are among its 10 nearest codes"
+        note = f"Map quality: {plane.kept:.0%} of each point's 10 neighbors are neighbors inside the model"
         if told["neighbor_agreement"] is not None:
-            note += f"; {told['neighbor_agreement']:.0%} of the nearest codes are of the same class"
+            note += f"; {told['neighbor_agreement']:.0%} of the nearest codes have the same class"
         return point_map(plane.points, list(self.labels), list(self.thumbnails), told["target"], subtitle, note)
 
     def placed(self, folder: str | os.PathLike[str]) -> Embedding:
-        """Return the same, whose files lie in a folder."""
+        """Return a copy with the paths of its files in a folder."""
         names = ("map.png", "map.csv", "arrays.npz", "result.json")
         return replace(self, files=tuple(str(Path(folder) / name) for name in names))
 

@@ -1,4 +1,4 @@
-"""`embed`: how a data set lies in the space of a tensor, on a plane."""
+"""`embed`: a map of which samples of a data set are similar inside the model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def embed(
     request: EmbeddingRequest | None = None,
     **keywords: Any,
 ) -> Embedding:
-    """Show how the samples of a data set lie in the space of a tensor.
+    """Show on a map which samples of a data set are similar in a tensor.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ def embed(
     target : str
         The tensor whose codes are shown, or a part of it: ``features``, ``relu3[0:16]``.
     output, overwrite, resume
-        As `Output` has them: a folder for the map, its table and the codes.
+        As in `Output`: the folder for the map, its table and the codes.
     listener : Listener
-        Told of notes and progress.
+        Receives notes and progress.
     request : EmbeddingRequest, optional
         A ready-made request, in place of keywords.
     **keywords
@@ -75,7 +75,7 @@ def lay_out(
     output: Output,
     listener: Listener,
 ) -> Embedding:
-    """Compute the codes of samples, lay them out, and write what was asked for."""
+    """Return the map of the samples' codes, and write its files if a folder is given."""
     from onnxviz.analyses.embedding.embedding import Embedding
     from onnxviz.analyses.inputs.feed import Tally, prepare_feed
     from onnxviz.methods.samples.plane import project
@@ -121,7 +121,7 @@ def _computed(
     tally: Tally,
     pictures: bool,
 ) -> tuple[Codes, int]:
-    """Compute the codes of the samples; return them, and how many samples there are."""
+    """Return the codes of the samples, and the number of samples in the data set."""
     from onnxviz.analyses.embedding.codes import Codes
     from onnxviz.analyses.inputs.forward import Forward
 
@@ -129,7 +129,7 @@ def _computed(
     samples = feed.open(data)
     wanted, total = _chosen(samples, request.most, request.seed)
     if wanted is not None:
-        listener.note(f"{len(wanted)} of {total} samples shown, drawn by `seed` {request.seed}; `most` takes more")
+        listener.note(f"{len(wanted)} of {total} samples shown, drawn by `seed` {request.seed}; show more with `most`")
     work = Codes(feed.model, feed, target, request.flat, pictures)
     batches = feed.batches(samples, forward.at_once, tally, wanted=wanted)
     with listener.progress("samples", len(wanted or ()) or total) as told, closing(batches):
@@ -141,7 +141,7 @@ def _computed(
 
 
 def _figures(work: Codes, codes: np.ndarray, plane: Plane, seed: int) -> dict[str, Any]:
-    """Return what is told of the plane and its points."""
+    """Return the part of the document about the plane and its points."""
     from onnxviz.methods.samples.plane import agreement
 
     labels = np.asarray(work.labels)
@@ -166,7 +166,7 @@ def _target(model: Model, texts: Sequence[str]) -> Target:
     from onnxviz.target import EACH, Target
 
     if len(texts) > 1:
-        raise UsageError("embed shows one tensor: give one target")
+        raise UsageError("embed shows one tensor: give only one target")
     target = Target.parse(texts[0], model.tensors)
     target = unzipped(model, target) or target
     info = model.require(target.tensor, texts[0])
@@ -181,7 +181,7 @@ def _method(listener: Listener, chosen: str | None) -> Any:
     if chosen is not None:
         if not available(chosen):
             package = {"tsne": "scikit-learn", "umap": "umap-learn"}[chosen]
-            raise UsageError(f"`method` {chosen} needs {package}: pip install {package}, or take `method` pca")
+            raise UsageError(f"`method` {chosen} needs {package}: pip install {package}, or choose `method` pca")
         return chosen
     if available("tsne"):
         return "tsne"
@@ -190,7 +190,7 @@ def _method(listener: Listener, chosen: str | None) -> Any:
 
 
 def _chosen(data: Any, most: int, seed: int) -> tuple[frozenset[str] | None, int]:
-    """Draw samples where there are too many; return their identities, or None for all, and how many there are."""
+    """Return the identities of the samples to show, or None for all samples, and the number of samples."""
     names = [identity for piece in data.pieces() for identity in piece.identities]
     if len(names) <= most:
         return None, len(names)

@@ -1,4 +1,4 @@
-"""What a person asks of `embed`."""
+"""The request of `embed`."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from onnxviz.analyses.inputs.request import DataRequest
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingRequest:
-    """Which codes are laid out, and how.
+    """The tensor whose codes are shown on a map, and the method.
 
     Attributes
     ----------
     reading : DataRequest
-        What is said of the data and of the model's inputs.
+        Settings of the data and of the model's inputs.
     targets : tuple of str
-        The tensor whose codes are shown, or a part of it: one.
+        The target whose codes are shown: exactly one tensor, or a part of it.
     method : {"pca", "tsne", "umap"}, optional
-        How the codes are laid out; by default t-SNE where scikit-learn is installed, else principal components.
+        The method that places the codes on the map. Default: t-SNE if scikit-learn is installed, else PCA.
     flat : bool
-        Whether every position of a spatial tensor is kept, instead of its channels' means.
+        Whether the codes keep every position of a spatial tensor, instead of the means of its channels.
     most : int
-        Of a larger data set, so many samples, drawn by the seed.
+        The largest number of samples. Of a larger data set, so many are drawn by the seed.
     no_thumbnails : bool
-        Whether pictures are shown as points.
+        Whether samples are shown as points even if they are pictures.
     seed : int
         Same seed, same result.
     """

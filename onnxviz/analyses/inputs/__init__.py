@@ -1,1 +1,1 @@
-"""From what a person has (files, arrays, tables, numbers) to what a model's inputs take: one reading for every analysis."""
+"""The inputs of a model, read from files, arrays, tables and numbers in the same way for every analysis."""

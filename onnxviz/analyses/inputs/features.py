@@ -1,4 +1,4 @@
-"""What a person knows of a vector's features: names, bounds, real data, values to keep."""
+"""The features of a vector as the user describes them: names, bounds, real data, values to keep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onnxviz.errors import DataError, UsageError
 from onnxviz.wording import quoted
 
 Names = str | os.PathLike[str] | Sequence[str]
-"""A file of names, or the names."""
+"""A file of names, or the names themselves."""
 
 Rows = str | os.PathLike[str] | np.ndarray
 """A table or array file, or its rows."""
@@ -23,29 +23,29 @@ Kept = Mapping[str, Any] | Sequence[tuple[str, Any]]
 """From a feature's (or a position's) name or number to the value that it keeps."""
 
 _LABELS = ("label", "labels", "target", "class", "species", "outcome", "y")
-"""Names that a column of answers often bears."""
+"""Usual names of a column of labels."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """Of each feature, as far as it is known.
+    """The features of a vector, as far as they are known.
 
     Attributes
     ----------
     names : tuple of str
-        Empty where unknown.
+        The names of the features; empty if unknown.
     low, high, mean, scale : (feature,) ndarray or None
-        In the model's own units.
+        Minimum, maximum, mean and standard deviation of each feature, in the model's own units.
     rows : (row, feature) ndarray or None
         The real samples.
     whole : (feature,) bool ndarray or None
-        Which features are whole numbers in all of the data.
+        Which features are whole numbers in every row of the data.
     groups : tuple of tuple of int
-        One-hot groups, by their features' numbers.
+        One-hot groups, each as the numbers of its features.
     kept : mapping of int to float
-        Features that stay at a value.
+        From a feature's number to the value that it keeps.
     notes : tuple of str
-        What a person should know about how all this was found.
+        Sentences for the user about the origin of these values.
     """
 
     names: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Features:
         return self.names[feature] if self.names else f"[{feature}]"
 
     def shown_names(self, count: int) -> tuple[str, ...]:
-        """Return a chart's names, which say what is kept; none where numbers do."""
+        """Return the names for a chart, with "(kept)" after the features that are kept."""
         if not self.kept:
             return self.names
         return tuple(
@@ -80,20 +80,21 @@ def read_features(
     data: Rows | None,
     kept: Kept = (),
 ) -> Features:
-    """Read `bounds`, `names`, `data` and `kept`.
+    """Return the features as `bounds`, `names`, `data` and `kept` describe them.
 
     Parameters
     ----------
     count : int
-        How many features the input has.
+        The number of features of the input.
     known : tuple of str
-        The names that the model gives.
+        The names that the model's file gives.
     bounds : str, (low, high), (feature, 2) array or path, optional
-        "LO,HI" or two numbers for all features, or a table of two columns with a row for each.
+        "LO,HI" or two numbers for all features, or a table of two columns with a row for each feature.
     names : path or sequence of str, optional
-        The names, or a file with a name in each line, or as JSON.
+        The names, or a file with a name in each line or with JSON.
     data : path or (sample, feature) array, optional
-        A table or array of real samples: its columns' range, mean and standard deviation count, and what they hold.
+        A table or array of real samples. It gives each feature's range, mean and standard deviation, and tells which
+        features are whole numbers or one-hot codes.
         Columns are matched by name where both sides have names, else by order.
     kept : mapping or pairs
         Features' names or numbers, and the values that they keep.
@@ -112,14 +113,16 @@ def read_features(
         found = _with_data(found, count, data, bounded=bounds is not None)
     if bounds is not None:
         low, high = _read_bounds(bounds, count)
-        for group in found.groups:  # a code is 0 or 1, whatever holds for the others
+        for group in found.groups:  # a one-hot code is 0 or 1, whatever the bounds of other features
             low[list(group)], high[list(group)] = 0.0, 1.0
         found = replace(found, low=low, high=high)
     return _with_kept(found, count, kept) if kept else found
 
 
 def read_rows(path: Rows, labels: tuple[str, ...], count: int) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
-    """Read samples of a vector, a row for each; columns are matched by name where both sides have names, else by order.
+    """Return the samples of a vector, a row for each.
+
+    Columns are matched by name where both sides have names, else by order.
 
     Parameters
     ----------
@@ -134,16 +137,16 @@ def read_rows(path: Rows, labels: tuple[str, ...], count: int) -> tuple[np.ndarr
     -------
     table : (sample, feature) float64 ndarray
     names : tuple of str
-        Of the columns that were taken; empty where the file has none.
+        The names of the columns that are used; empty if the file has no names.
     notes : tuple of str
-        What a person should know of how they were chosen.
+        Sentences for the user about the choice of columns.
 
     Raises
     ------
     UsageError
         If there is no such file.
     DataError
-        If it cannot be read or has another number of features.
+        If the file cannot be read or has another number of features.
     """
     table, columns, left_out = _read_rows(path)
     source = "rows" if isinstance(path, np.ndarray) else f"{path}"
@@ -158,7 +161,7 @@ def _with_data(found: Features, count: int, path: Rows, bounded: bool) -> Featur
 
     table, columns, said = read_rows(path, found.names, count)
     if len(table) < 2:
-        raise DataError("`data`: it has one row; ranges and deviations want two or more")
+        raise DataError("`data`: it has one row; ranges and deviations need two or more")
     notes = list(said)
     kinds = ColumnKinds.of(table)
     found = replace(
@@ -173,12 +176,12 @@ def _with_data(found: Features, count: int, path: Rows, bounded: bool) -> Featur
         groups=kinds.groups,
     )
     if kinds.whole.any():
-        notes.append(f"whole numbers in every row, and so in what is found: {_named(found, kinds.whole.nonzero()[0])}")
+        notes.append(f"whole numbers in every row, so in the result too: {_named(found, kinds.whole.nonzero()[0])}")
     if kinds.groups:
         told = "; ".join(_named(found, group) for group in kinds.groups[:4]) + ("; …" if len(kinds.groups) > 4 else "")
-        notes.append(f"one-hot, so that exactly one of each group is set: {told}")
+        notes.append(f"one-hot, so exactly one of each group is set: {told}")
     if kinds.constant.any() and not bounded:
-        notes.append(f"the same in every row, and so kept: {_named(found, kinds.constant.nonzero()[0])}")
+        notes.append(f"the same in every row, so kept: {_named(found, kinds.constant.nonzero()[0])}")
     return replace(found, notes=tuple(notes))
 
 
@@ -193,7 +196,7 @@ def _with_kept(found: Features, count: int, kept: Kept) -> Features:
         if not np.isfinite(value):
             raise UsageError(f"`kept` {name}={text}: the value must be a finite number")
         if values.setdefault(place, value) != value:
-            raise UsageError(f"`kept` {name}={text}: it is kept at {values[place]:g} as well; give it once")
+            raise UsageError(f"`kept` {name}={text}: it is already kept at {values[place]:g}; give it once")
     groups = []
     for group in found.groups:
         given = [values[place] for place in group if place in values]
@@ -203,7 +206,7 @@ def _with_kept(found: Features, count: int, kept: Kept) -> Features:
                 f"`kept`: {_named(found, group)} are a one-hot group: keep one of them at 1, or some of them at 0"
             )
         if sum(given) == 1 or len(free) == 1:
-            # Settled: what is left of the group follows from what is kept.
+            # The kept features settle the rest of the group.
             values |= dict.fromkeys(free, 1.0 - sum(given))
         elif free:
             groups.append(free)
@@ -217,7 +220,7 @@ def _with_kept(found: Features, count: int, kept: Kept) -> Features:
 
 
 def pairs(kept: Kept) -> list[tuple[str, Any]]:
-    """Return what is kept as pairs of a name and a value."""
+    """Return the kept features as pairs of a name and a value."""
     return list(kept.items()) if isinstance(kept, Mapping) else list(kept)
 
 
@@ -229,7 +232,7 @@ def _place(found: Features, count: int, name: str) -> int:
     digits = name.removeprefix("[").removesuffix("]")
     if digits.isdecimal() and int(digits) < count:
         return int(digits)
-    listed = f"; they are {_listed(found.names)}" if found.names else ""
+    listed = f"; the names are {_listed(found.names)}" if found.names else ""
     raise UsageError(f"`kept` {name}: no feature of that name, and no number from 0 to {count - 1}{listed}")
 
 
@@ -246,7 +249,7 @@ def _read_names(names: Names, count: int) -> tuple[str, ...]:
 
     if not isinstance(names, str | os.PathLike):
         if len(names) != count:
-            raise DataError(f"`names`: {len(names)} names, and the input has {count} features")
+            raise DataError(f"`names`: {len(names)} names, but the input has {count} features")
         return tuple(map(str, names))
     path = Path(names)
     if not path.exists():
@@ -257,12 +260,12 @@ def _read_names(names: Names, count: int) -> tuple[str, ...]:
         raise DataError(f"`names` {path}: cannot be read as text ({error})") from None
     found = parse_names(text) or tuple(line.strip() for line in text.splitlines() if line.strip())
     if len(found) != count:
-        raise DataError(f"`names` {path}: it has {len(found)} names, the input {count} features")
+        raise DataError(f"`names` {path}: it has {len(found)} names, but the input has {count} features")
     return found
 
 
 def _read_rows(source: Rows) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
-    """Return rows of numbers, the columns' names, and the names of columns that hold none."""
+    """Return rows of numbers, the columns' names, and the names of columns without numbers."""
     from onnxviz.formats.parquet_tables import read_parquet
     from onnxviz.formats.tables import read_numeric_columns
 
@@ -287,14 +290,14 @@ def _read_table(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
 def _plain_rows(array: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
     rows = np.asarray(array, np.float64)
     if rows.ndim < 2:
-        raise DataError(f"`data` {source}: it has {rows.ndim} axes; rows of samples are wanted")
+        raise DataError(f"`data` {source}: it has {rows.ndim} axes; it must have a row for each sample")
     return rows.reshape(len(rows), -1), ()
 
 
 def _match(
     table: np.ndarray, columns: tuple[str, ...], labels: tuple[str, ...], count: int, path: str
 ) -> tuple[list[int], str]:
-    """Return which column each feature is, and in words how that was told."""
+    """Return the column of each feature, and in words how the columns were matched."""
     if labels and columns and len(set(labels)) == count:
         missing = [label for label in labels if label not in columns]
         if not missing:
@@ -304,11 +307,11 @@ def _match(
             )
         if len(missing) < count:
             raise DataError(
-                f"`data` {path}: {count - len(missing)} of the {count} features are columns of it, and {_listed(tuple(missing))} "
-                "are not; rename the columns, or give `names` in the columns' order"
+                f"`data` {path}: {count - len(missing)} of the {count} features are columns of it, "
+                f"but {_listed(tuple(missing))} are not; rename the columns, or give `names` in the columns' order"
             )
     if table.shape[1] == count:
-        said = ", since no column bears a feature's name" if labels and columns else ""
+        said = ", since no column has a feature's name" if labels and columns else ""
         return list(range(count)), f"columns taken in their order{said}"
     kept = [place for place in range(table.shape[1]) if not _is_index(table, columns, place)]
     if len(kept) == count + 1 and columns:
@@ -316,13 +319,13 @@ def _match(
     if len(kept) == count:
         rest = tuple(columns[place] for place in range(table.shape[1]) if place not in kept)
         return kept, f"columns taken in their order; not a feature: {_listed(rest)}"
-    hint = "; leave out the columns that are no features, or give `names`" if table.shape[1] > count else ""
+    hint = "; remove the columns that are no features, or give `names`" if table.shape[1] > count else ""
     listed = f" ({_listed(tuple(quoted(name) for name in columns), 4)})" if columns else ""
-    raise DataError(f"`data` {path}: it has {table.shape[1]} columns{listed}, the input {count} features{hint}")
+    raise DataError(f"`data` {path}: it has {table.shape[1]} columns{listed}, but the input has {count} features{hint}")
 
 
 def _is_index(table: np.ndarray, columns: tuple[str, ...], place: int) -> bool:
-    """Tell whether a first column without a name counts the rows, as pandas writes it."""
+    """Return whether a column is a first column without a name that counts the rows, as pandas writes it."""
     unnamed = place == 0 and bool(columns) and columns[0].lower() in ("column 1", "unnamed: 0", "index")
     return unnamed and bool(np.array_equal(table[:, 0], np.arange(len(table))))
 
@@ -349,9 +352,10 @@ def _read_bounds(
         return np.full(count, table[0]), np.full(count, table[1])
     if table.shape != (count, 2):
         raise DataError(
-            f"`bounds` {text}: it is {table.shape[0]}x{table.shape[1]}; a row for each of the {count} features, low and high, is wanted"
+            f"`bounds` {text}: it is {table.shape[0]}x{table.shape[1]}; "
+            f"it must have low and high for each of the {count} features"
         )
     if not (table[:, 0] <= table[:, 1]).all():
         row = int(np.argmax(table[:, 0] > table[:, 1]))
-        raise DataError(f"`bounds` {text}: in row {row + 1} the low end lies above the high end")
+        raise DataError(f"`bounds` {text}: in row {row + 1} the low end is above the high end")
     return table[:, 0].copy(), table[:, 1].copy()

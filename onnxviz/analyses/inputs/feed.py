@@ -1,4 +1,4 @@
-"""A data set brought to a model's inputs, batch by batch, for every verb that looks at real samples."""
+"""A data set converted to a model's inputs, batch by batch, for every verb that reads real samples."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 DataSource = str | os.PathLike[str] | np.ndarray | Mapping[str, np.ndarray]
-"""A file, a folder, or samples in memory: an array, or one for each input."""
+"""A file, a folder, or samples in memory: an array, or an array for each input."""
 
 _SHOWN = 5
 _LOOKED_AT = 64
-"""Files of a folder that tell what kind of data it holds."""
+"""So many files of a folder are looked at to tell its kind of data."""
 _AHEAD = 4
-"""Pieces that wait beside those that are being read."""
+"""So many pieces wait, besides the pieces that are being read."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Samples in the model's own units.
+    """A batch of samples, in the model's own units.
 
     Attributes
     ----------
     identities, stamps, labels : tuple of str
-        As `onnxviz.formats.data_blocks.Block` has them.
+        As in `onnxviz.formats.data_blocks.Block`.
     arrays : dict of str to (sample, *shape) ndarray
-        By input.
-    rates : int or None
-        Of sound, in samples per second.
+        The samples of each input.
+    rate : int or None
+        The sample rate of sound, in samples per second.
     """
 
     identities: tuple[str, ...]
@@ -63,21 +63,21 @@ class Batch:
         return len(self.identities)
 
     def part(self, start: int, stop: int) -> Batch:
-        """Return some of the samples."""
+        """Return the samples from `start` up to `stop`."""
         arrays = {name: array[start:stop] for name, array in self.arrays.items()}
         return Batch(self.identities[start:stop], self.stamps[start:stop], self.labels[start:stop], arrays, self.rate)
 
 
 @dataclass
 class Tally:
-    """What became of the samples.
+    """The record of the samples that were skipped or unchanged.
 
     Attributes
     ----------
     problems : list of (str, str)
-        Identity and sentence of each sample that was passed over.
+        Identity and error message of each skipped sample.
     unchanged : int
-        How many were known from an earlier pass.
+        The number of samples that were known from an earlier pass.
     """
 
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -86,18 +86,18 @@ class Tally:
 
 @dataclass(eq=False)
 class Feed:
-    """What a model takes, and how samples are brought to it.
+    """The inputs that data feeds, and the conversion of samples to them.
 
     Attributes
     ----------
     model : Model
         The model.
     contracts : dict of str to InputContract
-        Of the inputs that the data feeds, in the model's order.
+        The contracts of the inputs that the data feeds, in the model's order.
     shapes : dict of str to tuple of (int or None)
-        Of one sample of each of them.
+        The shape of one sample for each of these inputs; None for an open size.
     held : dict of str to ndarray
-        All other inputs, with their batch.
+        The values of all other inputs, batch included.
     """
 
     listener: Listener
@@ -112,7 +112,7 @@ class Feed:
 
     @property
     def main(self) -> str:
-        """The input that samples are drawn by: the first picture, else the first signal, else the first."""
+        """The input that is drawn for a sample: the first picture, else the first signal, else the first input."""
         for kind in ("image", "signal"):
             for name, expected in self.contracts.items():
                 if expected.kind == kind:
@@ -121,7 +121,7 @@ class Feed:
 
     @property
     def fixed(self) -> int | None:
-        """The batch that the file fixes; None where it is open."""
+        """The batch size that the file fixes; None if it is open."""
         for name in self.contracts:
             shape = self.model.tensors[name].shape
             if shape and isinstance(shape[0], int):
@@ -129,7 +129,7 @@ class Feed:
         return None
 
     def slots(self) -> list[Slot]:
-        """Return what the data set has to give."""
+        """Return a slot for each input that the data set must fill."""
         from onnxviz.formats.column_matching import Slot
         from onnxviz.model.graph.labels import feature_names
 
@@ -140,7 +140,7 @@ class Feed:
         ]
 
     def open(self, source: DataSource) -> DataSet:
-        """Open a file, a folder or arrays of samples for these inputs."""
+        """Return the data set of a file, a folder or arrays, opened for these inputs."""
         from onnxviz.formats.array_data import ArrayData
         from onnxviz.formats.data_set import DataSet
 
@@ -157,27 +157,27 @@ class Feed:
         wanted: Collection[str] | None = None,
         threads: int | None = None,
     ) -> Generator[Batch, None, None]:
-        """Read a data set once, some files ahead, and bring it to the inputs.
+        """Yield the samples of a data set in batches, converted to the inputs; some files are read ahead.
 
         Parameters
         ----------
         data : Source
-            As `open` gives it, or a part of that.
+            A data set from `open`, or a part of it.
         size : int
-            Samples in a batch; fewer where their sizes differ and at the end.
+            Samples in a batch; fewer at the end, and before a sample of another size.
         tally : Tally
-            Told of what is passed over.
+            Receives the skipped samples.
         known : callable, optional
-            Tells which samples need not be read.
+            Tells which samples do not need to be read.
         wanted : collection of str, optional
-            Only these identities.
+            The identities of the samples to read. Default: all samples.
         threads : int, optional
-            How many read; by default one for each core, and not more than eight.
+            The number of threads that read. Default: one for each core, but at most eight.
 
         Raises
         ------
         DataError
-            A sample cannot be read and `strict` is set.
+            If a sample cannot be read and `strict` is set.
         """
         from onnxviz.formats.prefetch import cores, prefetch
 
@@ -212,30 +212,30 @@ class Feed:
         if self.strict:
             raise DataError(f"{problem[1]} (`strict` stops here)")
         tally.problems.append(problem)
-        said = f"passed over: {problem[1]}"
+        said = f"skipped: {problem[1]}"
         if said not in self.said and len(tally.problems) <= _SHOWN:
             self.said.add(said)
             self.listener.note(said)
 
     def close(self, tally: Tally, read: int) -> None:
-        """Say how many samples were passed over.
+        """Give a note of how many samples were skipped.
 
         Raises
         ------
         DataError
-            There was none that could be read.
+            If no sample could be read.
         """
         if not read and not tally.unchanged:
             said = f": {tally.problems[0][1]}" if tally.problems else ""
             raise DataError(f"no sample could be read{said}")
         if tally.problems:
             count = len(tally.problems)
-            self.listener.note(f"{count} sample{'s were' if count > 1 else ' was'} passed over, {read} were read")
+            self.listener.note(f"{count} sample{'s were' if count > 1 else ' was'} skipped, {read} were read")
 
 
 @dataclass(frozen=True, eq=False)
 class _Reader:
-    """Reads a piece and brings it to the inputs; runs in a thread."""
+    """A reader that converts pieces of data to the inputs; it runs in a thread."""
 
     feed: Feed
     known: Known | None
@@ -288,29 +288,29 @@ def _joined(batches: list[Batch]) -> Batch:
 
 
 def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources: Sequence[DataSource]) -> Feed:
-    """Settle which inputs the data feeds, what they expect and what the others are held at, and tell it.
+    """Return the feed of a model: the inputs that the data feeds, their contracts, and the values of the other inputs.
 
     Parameters
     ----------
     listener : Listener
-        Where it is told.
+        Receives notes about the inputs.
     model : Model
         The model.
     request : DataRequest
-        What the person said.
+        The user's settings of the data and the inputs.
     sources : sequence of path, array or mapping of arrays
         The data; their kinds tell whether they can feed several inputs.
 
     Raises
     ------
     UsageError
-        If it cannot be told which input the data is for.
+        If it is not clear which input the data is for.
     """
     from onnxviz.model.graph.labels import sample_rate
 
     settled = settle(model, request.inputs)
     names = _fed(model, request.input_name, settled.held, sources)
-    # Several inputs may be fed: what is said of a picture holds for those that are pictures.
+    # If the data feeds several inputs, the settings of a picture hold for those inputs that are pictures.
     settled = settled.about(name for name in names if len(names) == 1 or settled.contract(name).kind == "image")
     outside = settled.resting(name for name in model.inputs if name not in names)
     contracts = {name: settled.contract(name) for name in names}
@@ -320,7 +320,7 @@ def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources
             listener.note(f"{name}: {sentence}")
     needed = [name for name in outside if name not in settled.held]
     for name in needed:
-        listener.note(f"{name}: held at rest ({shape_text(outside[name].shape)}); `held` {name}=… holds it elsewhere")
+        listener.note(f"{name}: held at a neutral value ({shape_text(outside[name].shape)}); `held` {name}=… sets it")
     rate = sample_rate(model.original)
     return Feed(
         listener,
@@ -345,7 +345,7 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
 
     names = [name for name in model.inputs if name not in held]
     if not names:
-        raise UsageError(f"{model.name}: `held` holds every input, so none is left for the data")
+        raise UsageError(f"{model.name}: `held` holds every input, so no input is left for the data")
     files = [source for source in sources if isinstance(source, str | os.PathLike)]
     mapped = [source for source in sources if isinstance(source, Mapping)]
     if mapped:
@@ -360,13 +360,13 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
         if len(choice) == 1:
             return choice
     raise UsageError(
-        f"{model.name} has several inputs: {', '.join(names)}; say with `input_name` which one the data is for, "
-        "or give a .npz archive or a table with a part for each"
+        f"{model.name} has several inputs: {', '.join(names)}; name the input of the data with `input_name`, "
+        "or give a .npz archive or a table with data for each input"
     )
 
 
 def _kind_of(sources: Sequence[str | os.PathLike[str]]) -> str:
-    """Tell by their extensions which kind of input pictures and sounds are for."""
+    """Return the kind of input that files of pictures or sounds are for, by their extensions; "" if unclear."""
     suffixes: set[str] = set()
     for path in map(Path, sources):
         inside = (
@@ -377,7 +377,7 @@ def _kind_of(sources: Sequence[str | os.PathLike[str]]) -> str:
 
 
 def _fitting(model: Model, names: list[str], sources: Sequence[DataSource]) -> list[str]:
-    """Return the inputs whose shape an array's rows have."""
+    """Return the inputs whose shape is that of an array's rows."""
     first = sources[0]
     if isinstance(first, str | os.PathLike):
         path = SampleAddress.parse(first).path
@@ -394,7 +394,7 @@ def _fitting(model: Model, names: list[str], sources: Sequence[DataSource]) -> l
 
 
 def open_sizes(settled: Settled, name: str) -> tuple[int | None, ...]:
-    """Return the sizes after the batch; None where neither file nor request says, and every sample has its own."""
+    """Return an input's sizes after the batch; None if neither file nor request sets it: each sample has its own."""
     shape, sizes = settled.model.tensors[name].shape, settled.shape(name)
     if shape is None:
         return sizes[1:]

@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     from onnxviz.contract import InputContract
 
 MOST = 10_000
-"""Samples at most: a percentile of so many is known to a hundredth."""
+"""The largest number of samples: with so many, a percentile is known to about 0.01."""
 
 
 class SampleBatches:
-    """Samples as an input takes them; no more than a batch is held at a time, and a table's own numbers.
+    """Batches of samples for an input. The memory holds one batch at a time, and the numbers of a table.
 
     Parameters
     ----------
     path : path or ndarray
-        A folder of pictures or arrays, subfolders included; a .npy or other array file with the samples along its first axis, in the
-        model's own units; a table with a row for each sample. An array is taken as such a file with it is.
+        A folder of pictures or arrays, subfolders included; a .npy or other array file with the samples along its first
+        axis, in the model's own units; a table with a row for each sample. An array is read like a file that holds it.
     expected : InputContract
-        What the input takes.
+        The contract of the input.
     shape : tuple of int
-        The input's shape, sizes settled, the batch included.
+        The input's shape with every size settled, batch included.
     rows : (sample, feature) ndarray, optional
-        What was read of a vector's table already.
+        The rows of a vector's table, if they are read already.
     most : int
-        Of more samples, so many are taken, evenly spaced.
+        The largest number of samples. Of more samples, so many are taken, evenly spaced.
     rate : float, optional
-        The samples per second that the model takes.
+        The sample rate of the model, in samples per second.
 
     Raises
     ------
     UsageError
         If there is no such file.
     DataError
-        If it holds no samples, or does not fit the input.
+        If the file or folder holds no samples, or does not fit the input.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class SampleBatches:
         most: int = MOST,
         rate: float | None = None,
     ) -> None:
-        # Of an input of any size all samples take the one that was settled.
+        # If the input's size is open, all samples take the settled size.
         self._expected, self._shape, self._rate = replace(expected, shape=shape), shape, rate
         self._path = ARRAY if isinstance(path, np.ndarray) else str(path)
         self._files: list[Path] = []
@@ -81,7 +81,7 @@ class SampleBatches:
         return len(self._places)
 
     def batches(self, size: int, most: int | None = None) -> Iterator[np.ndarray]:
-        """Yield (at most size, *shape) arrays in the model's own units; at most so many samples, evenly spaced.
+        """Yield (at most `size`, *shape) arrays in the model's own units; in all at most `most` samples, evenly spaced.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class SampleBatches:
             yield batch
 
     def enlarged(self, size: int, most: int | None = None) -> Iterator[tuple[np.ndarray, list[float]]]:
-        """Yield what `batches` yields, and how many times finer each sample's grid is than that of its file.
+        """Yield the arrays of `batches`, each with the factors by which its samples were enlarged.
 
         Raises
         ------
@@ -134,12 +134,12 @@ class SampleBatches:
             return array[None]
         wanted = "x".join(map(str, own))
         raise DataError(
-            f"`data` {self._path}: its shape is {'x'.join(map(str, array.shape))}; samples of {wanted} along a first axis are wanted"
+            f"`data` {self._path}: its shape is {'x'.join(map(str, array.shape))}; needed: rows of {wanted}"
         )
 
 
 def _even(count: int, most: int) -> np.ndarray:
-    """Return at most so many places out of `count`, evenly spaced."""
+    """Return at most `most` places out of `count`, evenly spaced."""
     return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(np.int64))
 
 

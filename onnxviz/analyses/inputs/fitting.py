@@ -1,4 +1,4 @@
-"""From what a person has to the arrays that a model's inputs take: sizes, layout, colors, range, rate."""
+"""The conversion of samples to the arrays that a model's inputs take: sizes, layout, colors, range, rate."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from onnxviz.contract import InputContract
 
 _MOST_CHANNELS = 2
-"""More rows than this are no loudspeakers that one sound could be played on."""
+"""The largest number of channels that a sound is copied to. More rows hold features of sound, not loudspeakers."""
 
 
 def fit_sample(
     sample: Sample, expected: InputContract, wanted: Sequence[int | None], rate: int | None = None
 ) -> np.ndarray:
-    """Bring one sample to what an input expects.
+    """Return one sample, converted to the shape and the units of an input.
 
     Parameters
     ----------
     sample : Sample
-        As its file has it; of a table the first row counts.
+        The sample as its file holds it; of a table, the first row is used.
     expected : InputContract
-        What the input expects.
+        The contract of the input.
     wanted : sequence of (int or None)
-        The sizes after the batch; None takes the sample's own.
+        The sizes after the batch. None keeps the sample's own size.
     rate : int, optional
-        The samples per second that the model takes; sound of another rate is brought to it.
+        The sample rate of the model, in samples per second. Sound of another rate is resampled.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def fit_sample(
     Raises
     ------
     DataError
-        If it does not fit the input.
+        If the sample does not fit the input.
     """
     if sample.kind == "image":
         return _image(sample, expected, wanted)
@@ -57,7 +57,7 @@ def fit_sample(
 
 
 def fit_rows(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
-    """Bring samples that lie along an array's first axis to what an input expects; see `fit_sample`.
+    """Return samples along an array's first axis, converted to the shape and the units of an input; see `fit_sample`.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def fit_rows(sample: Sample, expected: InputContract, wanted: Sequence[int | Non
     Raises
     ------
     DataError
-        If they do not fit the input.
+        If the samples do not fit the input.
     """
     rows = sample.array
     if _fits(rows.shape[1:], wanted):
@@ -83,9 +83,9 @@ def fit_rows(sample: Sample, expected: InputContract, wanted: Sequence[int | Non
 def steps(
     sample: Sample, expected: InputContract, wanted: Sequence[int | None], rate: int | None, stacked: bool
 ) -> tuple[str, ...]:
-    """Say what `fit_sample` and `fit_rows` change in samples like this one, a sentence for each step.
+    """Return a sentence for each step of `fit_sample` and `fit_rows` on samples like this one.
 
-    Sizes of single samples are left out, so that samples of all sizes share their sentences.
+    The sentences do not name the size of a sample, so samples of all sizes share them.
     """
     said = []
     if sample.note:
@@ -104,17 +104,17 @@ def steps(
     if own is not None and height is not None and width is not None and own != (height, width):
         said.append(f"pictures of another size resized to fill {width}x{height}, the middle kept")
     if own is not None and picture.ndim == 3 and picture.shape[2] in (2, 4):
-        said.append("what is transparent laid on white")
+        said.append("transparent pictures laid on white")
     if own is not None and picture.ndim == 3 and picture.shape[2] > 2 and expected.color == "gray":
-        said.append("colors mixed to gray (ITU-R BT.601)")
+        said.append("colors converted to gray (ITU-R BT.601)")
     if own is not None and (picture.ndim == 2 or picture.shape[2] < 3) and expected.color != "gray":
-        said.append("gray repeated in three channels")
+        said.append("gray copied to three channels")
     if own is not None and expected.color == "bgr":
         said.append("channels put in the order blue, green, red")
     brightest = {"uint8": 255, "uint16": 65535}.get(str(array.dtype), 1)
     span = ", ".join(f"{low:.4g} to {high:.4g}" for low, high in zip(expected.low, expected.high, strict=True))
     if expected.low != (0.0,) or expected.high != (float(brightest),):
-        said.append(f"0 to {brightest} brought to {span}")
+        said.append(f"0 to {brightest} scaled to {span}")
     return tuple(said)
 
 
@@ -128,25 +128,25 @@ def _sound_steps(sample: Sample, wanted: Sequence[int | None], rate: int | None)
     if channels is not None and sample.array.shape[0] != channels:
         said.append(f"channels of sound averaged to {'one' if channels == 1 else channels}")
     if size is not None and length > size:
-        said.append(f"of longer sounds the first {size} samples")
+        said.append(f"longer sounds cut to the first {size} samples")
     if size is not None and length < size:
-        said.append(f"shorter sounds followed by silence, up to {size} samples")
+        said.append(f"shorter sounds extended with silence to {size} samples")
     return said
 
 
 def enlargement(sample: Sample, fitted: np.ndarray, expected: InputContract, rate: int | None = None) -> float:
-    """Return how many times finer the grid of a fitted sample is than that of its file: 1 where it is no finer.
+    """Return the factor by which a fitted sample is larger than the sample of its file: 1 if it was not enlarged.
 
     Parameters
     ----------
     sample : Sample
-        As its file has it.
+        The sample as its file holds it.
     fitted : (1, *shape) ndarray
-        What `fit_sample` made of it.
+        The result of `fit_sample`.
     expected : InputContract
-        What the input expects.
+        The contract of the input.
     rate : int, optional
-        The samples per second that the model takes.
+        The sample rate of the model, in samples per second.
     """
     if sample.kind == "audio" and rate is not None:
         return max(1.0, rate / (sample.rate or rate))
@@ -156,12 +156,12 @@ def enlargement(sample: Sample, fitted: np.ndarray, expected: InputContract, rat
     picture = array if sample.kind == "image" else _channels_last(array)
     sizes = dict(zip(expected.axes, fitted.shape[1:], strict=False))
     sides = zip((sizes["height"], sizes["width"]), picture.shape[:2], strict=True)
-    # A picture is cut where its proportions are others, never squeezed: one factor serves both sides.
+    # A picture of other proportions is cropped, never squeezed: both sides have the same factor.
     return float(max(1.0, *(here / there for here, there in sides)))
 
 
 def _are_pixels(array: np.ndarray, expected: InputContract) -> bool:
-    """Whether an array holds a picture's bytes, which are brought to the input's range, and not its own units."""
+    """Whether an array holds pixels of whole numbers, to be scaled to the input's range; others are not scaled."""
     return (
         array.dtype in (np.uint8, np.uint16)
         and expected.kind == "image"
@@ -171,7 +171,7 @@ def _are_pixels(array: np.ndarray, expected: InputContract) -> bool:
 
 
 def _scaled(rows: np.ndarray, expected: InputContract) -> np.ndarray:
-    """Bring bytes in the input's own layout to its range, (sample, *shape)."""
+    """Return pixels in the input's own layout, scaled to its range, (sample, *shape)."""
     low, high = np.asarray(expected.low, np.float64), np.asarray(expected.high, np.float64)
     if low.size > 1:
         view = [-1 if axis == "channel" else 1 for axis in expected.axes]
@@ -207,7 +207,7 @@ def _image(sample: Sample, expected: InputContract, wanted: Sequence[int | None]
 
 
 def _signal(sample: Sample, wanted: Sequence[int | None], rate: int | None) -> np.ndarray:
-    """Take as much of a sound as the input holds; a shorter one is followed by silence."""
+    """Return a sound cut to the length of the input, or extended with silence."""
     array = sample.array
     if rate is not None and sample.rate not in (None, rate):
         from onnxviz.formats.sound_rate import resample
@@ -220,7 +220,7 @@ def _signal(sample: Sample, wanted: Sequence[int | None], rate: int | None) -> n
     if array.shape[0] != channels and channels > _MOST_CHANNELS:
         raise DataError(
             f"{sample.source}: a sound of {array.shape[0]} channel{'s' * (array.shape[0] > 1)} does not fit an input of "
-            f"{_sizes(wanted)}, which takes features made of sound; give them as a .npy file"
+            f"{_sizes(wanted)}, which takes features computed from sound; give them as a .npy file"
         )
     if array.shape[0] != channels:
         array = np.repeat(array.mean(0, keepdims=True), channels, axis=0)

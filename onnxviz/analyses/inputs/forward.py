@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 _MOST_AT_ONCE = 256
 _ROOM = 48 << 20
-"""Bytes that a batch's inputs and the tensors computed from it may take: few enough to be reduced from the cache."""
+"""Bytes for a batch's inputs and computed tensors: few enough that a reduction finds them in the cache."""
 
 _TOLERANCE = 1e-3
-"""Of a tensor's range: by more than this a sample must not differ from itself in other company."""
+"""The largest difference between a sample alone and the same sample in a batch, relative to the tensor's range."""
 
 
 class Forward:
@@ -28,23 +28,23 @@ class Forward:
     Parameters
     ----------
     feed : Feed
-        What the inputs are.
+        The inputs that the data feeds.
     tensors : sequence of str
-        What is computed.
+        The names of the tensors to compute.
     loose : bool
         Whether a tensor whose first axis does not count the samples is taken whole, for one sample at a time.
     runs : int
-        How many calls may run side by side, each with its share of the cores: many samples take less time so than one
-        call after the other on all cores. The first call has to be over before others begin.
+        The number of calls that may run side by side, each with its share of the cores. For many samples this is faster
+        than one call after the other on all cores. The first call must end before others begin.
     threads : int, optional
-        How many threads a call takes; by default its share of the cores.
+        The number of threads of a call. Default: its share of the cores.
     at_once : int, optional
-        What `at_once` was of another one for the same model: it is not tried out again.
+        The attribute `at_once` of another `Forward` for the same model. The batch is then not tested again.
 
     Attributes
     ----------
     at_once : int
-        How many samples a call takes.
+        The number of samples in a run of the model.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Forward:
         self.at_once = self._fixed or max(1, min(_MOST_AT_ONCE, room // runs, _ROOM // self._bytes(math.prod(shape))))
 
     def __call__(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Compute the tensors.
+        """Return the tensors for some samples.
 
         Parameters
         ----------
@@ -88,9 +88,9 @@ class Forward:
         Raises
         ------
         UsageError
-            A tensor has no axis for the samples.
+            If a tensor has no axis for the samples.
         EvaluationError
-            ONNX Runtime refuses the values.
+            If ONNX Runtime refuses the values.
         """
         count = len(next(iter(arrays.values())))
         if not self._checked and count > 1:
@@ -118,14 +118,14 @@ class Forward:
                 value = value[None]
             if value.ndim == 0 or len(value) != size:
                 raise UsageError(
-                    f"{name} has the shape {value.shape} for {size} samples: its first axis does not count them, "
+                    f"{name} has the shape {value.shape} for {size} samples: the first axis does not count them, "
                     "so it cannot be looked at sample by sample"
                 )
             found[name] = value[:count]
         return found
 
     def _bytes(self, elements: int) -> int:
-        """Judge what a sample takes; a tensor of unknown size counts as the input."""
+        """Return an estimate of the bytes of a sample; a tensor of unknown size counts as much as the input."""
         total = elements
         for name in self.tensors:
             sizes = (self.feed.model.tensors[name].shape or ())[1:]
@@ -138,7 +138,7 @@ class Forward:
         return np.repeat(array, size, axis=0) if open_batch and array.ndim and len(array) == 1 else array
 
     def _check(self, arrays: dict[str, np.ndarray]) -> None:
-        """Fall back to one sample at a time where the model does not keep the samples of a batch apart."""
+        """Set `at_once` to 1 if the model does not keep the samples of a batch apart."""
         self._checked = True
         two = {name: array[:2] for name, array in arrays.items()}
         alone = self._run({name: array[1:2] for name, array in arrays.items()})
@@ -153,13 +153,13 @@ class Forward:
 
 def _array(value: Any, name: str) -> np.ndarray:
     if isinstance(value, list):
-        raise UsageError(f"{name} is a sequence, not a tensor; aim at what it is made of")
+        raise UsageError(f"{name} is a sequence, not a tensor; name one of the tensors that it is made of")
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         try:
-            return array.astype(np.float32)  # bfloat16 and its like
+            return array.astype(np.float32)  # bfloat16 and similar types
         except (TypeError, ValueError):
-            raise UsageError(f"{name} holds {array.dtype}, and only numbers can be looked at") from None
+            raise UsageError(f"{name} holds {array.dtype}, not numbers; name a tensor of numbers") from None
     return array
 
 

@@ -1,4 +1,4 @@
-"""What `maximize` moves: one float tensor, several inputs side by side, or the vectors behind an input of tokens."""
+"""The tensor that `maximize` moves: one float tensor, several inputs side by side, or the vectors of tokens."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Moving:
-    """What moves.
+    """The tensor or the inputs that `maximize` moves.
 
     Attributes
     ----------
     name : str
         The tensor, or a name for several inputs.
     inputs : tuple of str
-        The model's inputs that it stands for; none for a tensor inside the graph.
+        The model's inputs that move; empty for a tensor inside the graph.
     joined : JoinedInputs or None
-        Where several inputs move as one vector.
+        The inputs that move as one vector, if several move.
     embedding : Embedding or None
-        Where the tensor is what token ids become.
+        The embedding, if the tensor holds the vectors of token ids.
     remark : str
-        Why it is this one, where others could have been chosen.
+        Why this tensor was chosen, if others could move.
     whole : str
-        Why its first axis is no batch, so that all of it is one sample; "" where it is the batch.
+        Why the first axis is no batch, so that the whole tensor is one sample; "" if it is the batch.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Moving:
 
     @property
     def stops(self) -> list[str]:
-        """Where the graph is cut for what climbs."""
+        """The tensors at which the graph is cut for gradient ascent."""
         return [] if self.inputs else [self.name]
 
     @property
     def front(self) -> list[str]:
-        """Where it is cut for ONNX Runtime, which scores token ids and not their vectors."""
+        """The tensors at which the graph is cut for ONNX Runtime; none for tokens, whose ids it scores."""
         return [] if self.embedding else self.stops
 
     @property
@@ -62,7 +62,7 @@ class Moving:
         return self.inputs or (self.name,)
 
     def fed(self, samples: np.ndarray) -> dict[str, np.ndarray]:
-        """Return what ONNX Runtime is fed for (batch, *shape) samples; for tokens these are ids, (batch, time)."""
+        """Return the inputs of ONNX Runtime for (batch, *shape) samples; samples of tokens are ids, (batch, time)."""
         if self.embedding is not None:
             return {self.embedding.ids: samples}
         if self.whole:
@@ -72,11 +72,11 @@ class Moving:
         return self.joined.split(samples) if self.joined is not None else {self.name: samples}
 
     def in_graph(self, tensors: Iterable[str]) -> list[str]:
-        """Return those of some tensors that the graph has: several inputs side by side are none of its own."""
+        """Return the given tensors that the graph has. The name for several inputs side by side is no tensor of it."""
         return [name for name in tensors if self.joined is None or name != self.name]
 
     def contract(self, model: Model) -> InputContract:
-        """Return what the moving tensor expects; several inputs as one vector, with their ranges where all have one."""
+        """Return the contract of the moving tensor; several inputs form one vector, with ranges if all have one."""
         from onnxviz.contract import InputContract
         from onnxviz.model.expectations.contract_reading import contract
 
@@ -96,11 +96,9 @@ class Moving:
         return InputContract(self.name, (None, count), "vector", ("feature",), evidence=(note,), **ends)  # type: ignore[arg-type]  # names of fields alone
 
     def _whole_contract(self, found: InputContract) -> InputContract:
-        """Return a contract in which the first axis is one of the sample's own."""
+        """Return a contract whose first axis belongs to the sample, since the input has no batch."""
         axes = ("time", "batch", *found.axes[1:]) if len(found.shape) > 1 else ("feature",)
-        note = (
-            f"{self.whole}: all of it is one sample; of what the target picks, the mean along its own first axis counts"
-        )
+        note = f"{self.whole}: the whole input is one sample; the score is the target's mean along its first axis"
         return replace(found, shape=(None, *found.shape), axes=axes, evidence=(*found.evidence, note))
 
     def shape(
@@ -111,12 +109,12 @@ class Moving:
         shapes: dict[str, tuple[int, ...]],
         seed: int,
     ) -> tuple[tuple[int, ...], np.ndarray | None, np.ndarray | None]:
-        """Return the shape with its batch, and for a tensor inside the graph where its values lie: center and spread.
+        """Return the shape, batch included, and for a tensor inside the graph the center and spread of its values.
 
         Raises
         ------
         UsageError
-            If it has no batch and one more axis, or nothing to move.
+            If the tensor has fewer than two axes, or no element to move.
         """
         from onnxviz.model.expectations.sample_inputs import feed, settled_shape
 
@@ -128,18 +126,18 @@ class Moving:
             if self.whole:
                 return (1, *shape), None, None
             if len(shape) < 2:
-                raise UsageError(f"{name} has the shape {shape_text(shape)}; a batch and one more axis are wanted")
+                raise UsageError(f"{name} has the shape {shape_text(shape)}; it must have a batch and one more axis")
             if 0 in shape:
                 raise UsageError(
-                    f"{name} has the shape {shape_text(shape)}: there is nothing to move; settle it with `shapes` {name}=…"
+                    f"{name} has the shape {shape_text(shape)}: it has no elements; set sizes with `shapes` {name}=…"
                 )
             return shape, None, None
-        # What ONNX Runtime computes there for a seeded input tells its shape, center and spread.
+        # The values that ONNX Runtime computes for a seeded input tell shape, center and spread.
         fed = feed(model, held, dims, shapes, seed)
         values = np.asarray(model.session([name])(fed)[name], np.float32)
         if values.ndim < 2 or not values.size:
             raise UsageError(
-                f"`wrt` {name}: its shape is {shape_text(values.shape)}; a batch and one more axis are wanted"
+                f"`wrt` {name}: its shape is {shape_text(values.shape)}; it must have a batch and one more axis"
             )
         if self.embedding is not None:
             check_table(self.embedding, values, fed[self.embedding.ids])
@@ -149,21 +147,25 @@ class Moving:
 
 
 def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = (), held: Collection[str] = ()) -> Moving:
-    """Return what moves: what was asked for, or the natural choice.
+    """Return the tensor that moves: the requested tensor, or the natural choice.
 
-    Several names, separated by commas, move together. An input of whole numbers stands for the embedding that it indexes.
-    Where nothing is asked for, the only float input moves; all float inputs where each is one number, as tables are
-    exported; the tokens where a model reads nothing but them; and of several inputs the first that the targets depend on,
-    states that a model hands to itself last.
+    Several names, separated by commas, move together. An input of whole numbers stands for the embedding that it
+    indexes.
+    Without a request, the first rule that fits decides:
+
+    - all float inputs move if each is one number, as in exported models of tables;
+    - tokens move if the model has no other input;
+    - the only float input moves;
+    - of several float inputs, the first moves that the targets depend on; recurrent states come last.
 
     Parameters
     ----------
     model : Model
         The model.
     wrt : str or None
-        What was asked for.
+        The requested tensor, or several names separated by commas.
     targets : sequence of str
-        What is to be driven; by default every output.
+        The targets to maximize. Default: every output.
     held : collection of str
         Inputs that are held at a value: they are not chosen.
 
@@ -207,11 +209,11 @@ def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = (), he
 
 
 _STATES = ("state", "cache", "hidden", "cell", "init", "past", "memory", "mask")
-"""Words in the names of what a model hands to itself, or is told beside what it looks at."""
+"""Words in the names of inputs that hold no data: recurrent states, caches and masks."""
 
 
 def _main_input(model: Model, floats: list[str], targets: Sequence[str]) -> Moving | None:
-    """Return the first of several float inputs that the targets depend on, states last; None where there is none."""
+    """Return the first of several float inputs that the targets depend on, states last; None if there is none."""
     from onnxviz.methods.objectives.objectives import Objective
 
     read = [(name, text) for text in targets for name in Objective.parse(text, model.tensors, floats[0]).tensors]
@@ -222,12 +224,14 @@ def _main_input(model: Model, floats: list[str], targets: Sequence[str]) -> Movi
         return None
     chosen = min(reaching, key=lambda name: any(word in name.lower() for word in _STATES))
     listed = ", ".join(name for name in reaching if name != chosen)
-    why = f"it moves; so could {listed}, by `wrt`" if listed else "the only input that the target depends on: it moves"
+    why = (
+        f"this input moves; choose another with `wrt`: {listed}" if listed else "only input that the target depends on"
+    )
     return replace(_moving(model, chosen), remark=why)
 
 
 def _moving(model: Model, name: str) -> Moving:
-    """Return one tensor as what moves: an input, with its batch or whole, or a tensor inside the graph."""
+    """Return a `Moving` of one tensor: an input, with its batch or as a whole, or a tensor inside the graph."""
     from onnxviz.model.expectations.first_axis import lacks_batch
 
     return Moving(name, (name,), whole=lacks_batch(model, name)) if name in model.inputs else Moving(name, ())

@@ -1,4 +1,4 @@
-"""One real sample for one input: a picture, a sound, an array, or a row that is picked from an array or a table."""
+"""One real sample for one input: a picture, a sound, an array, or a row of an array or a table."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 
 ARRAY = "the array"
-"""What messages call a sample that is no file."""
+"""The name in messages of a sample that is no file."""
 
 
 @dataclass(frozen=True)
 class SingleSample:
-    """What a file holds for an input, not yet in the model's units.
+    """One sample for an input, not yet in the model's units.
 
     Attributes
     ----------
     sample : Sample
-        As its file has it.
+        The sample as its file holds it.
     stacked : bool
-        Whether it is a row, and lies along the array's first axis.
+        Whether the sample is a row: the array then has a first axis of rows.
     notes : tuple of str
-        Sentences about how it was found.
+        Sentences about how the sample was chosen.
     columns : tuple of str
         The names of the table's columns that feed the input.
     """
@@ -55,7 +55,7 @@ class SingleSample:
 
     @property
     def own(self) -> tuple[int, ...]:
-        """Its shape, without the axis of the rows; of sound the number of samples."""
+        """The sample's shape, without the axis of the rows; for sound, the number of samples."""
         shape = tuple(self.sample.array.shape)
         if self.sample.kind == "audio":
             return shape[-1:]
@@ -64,28 +64,28 @@ class SingleSample:
     def fitted(
         self, expected: InputContract, wanted: Sequence[int | None], rate: int | None
     ) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Bring it to what an input expects.
+        """Return the sample, converted to the shape and the units of an input.
 
         Parameters
         ----------
         expected : InputContract
-            What the input expects.
+            The contract of the input.
         wanted : sequence of (int or None)
-            The sizes after the batch; None takes the sample's own.
+            The sizes after the batch. None keeps the sample's own size.
         rate : int or None
-            The samples per second that the model takes.
+            The sample rate of the model, in samples per second.
 
         Returns
         -------
         array : (1, *shape) ndarray
             In the model's own units.
         steps : tuple of str
-            A sentence for each thing that was changed.
+            A sentence for each conversion.
 
         Raises
         ------
         DataError
-            If it does not fit the input.
+            If the sample does not fit the input.
         """
         said = steps(self.sample, expected, wanted, rate, self.stacked)
         if self.stacked:
@@ -106,11 +106,11 @@ def read_input(
     path : path or ndarray
         A picture, an array, a table or a sound; a row of an array or a table as ``FILE#7``.
     expected : InputContract
-        What the input expects. A height or width that it leaves open is the picture's own.
+        The contract of the input. An open height or width becomes the picture's own.
     shape : tuple of int
-        The input's shape, sizes settled, the batch included.
+        The input's shape with every size settled, batch included.
     rate : float, optional
-        The samples per second that the model takes; sound of another rate is brought to it.
+        The sample rate of the model, in samples per second. Sound of another rate is resampled.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def read_input(
     UsageError
         If there is no such file.
     DataError
-        If it cannot be read, or does not fit the input.
+        If the file cannot be read, or does not fit the input.
     """
     return read_enlarged(path, expected, shape, rate)[0]
 
@@ -133,13 +133,13 @@ def read_enlarged(
     shape: tuple[int, ...],
     rate: float | None = None,
 ) -> tuple[np.ndarray, float]:
-    """Return what `read_input` returns, and how many times finer its grid is than the file's: 1 where it is no finer."""
+    """Return the sample of `read_input`, and the factor by which it was enlarged: 1 if it was not enlarged."""
     wanted: list[int | None] = list(shape[1:])
     single = single_of(path, Slot(expected.name, tuple(wanted), expected.kind))
     if single.sample.kind == "image" and expected.kind == "image":
         for axis in ("height", "width"):
             place = expected.axes.index(axis)
-            # An input of any size takes the picture at its own.
+            # If the input's size is open, the picture keeps its own size.
             if not isinstance(expected.shape[1 + place], int):
                 wanted[place] = None
     whole = None if rate is None else round(rate)
@@ -148,14 +148,14 @@ def read_enlarged(
 
 
 def single_of(sample: str | os.PathLike[str] | np.ndarray, slot: Slot, label: str | None = None) -> SingleSample:
-    """Return one sample for one input, of a file or of an array.
+    """Return one sample for one input, from a file or an array.
 
     Parameters
     ----------
     sample : path or ndarray
-        A file, as `read_single` takes it; or one sample, or several along the first axis, of which the first is taken.
+        A file, as in `read_single`; or one sample; or several along the first axis, of which the first is used.
     slot, label
-        As `read_single` takes them.
+        As in `read_single`.
 
     Raises
     ------
@@ -168,12 +168,12 @@ def single_of(sample: str | os.PathLike[str] | np.ndarray, slot: Slot, label: st
 
 
 def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSample:
-    """Read one sample; of several rows the first, unless ``FILE#7`` picks another.
+    """Return one sample of a file; of several rows the first, unless ``FILE#7`` picks another.
 
     Parameters
     ----------
     source : Path
-        As it was typed.
+        The path as the user typed it.
     slot : Slot
         The input. A table's columns are matched to it by name, or by order.
     label : str, optional
@@ -184,7 +184,7 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
     UsageError
         If there is no such file, row or column.
     DataError
-        If it cannot be read, or does not fit the input.
+        If the file cannot be read, or does not fit the input.
     """
     text = str(source)
     address = SampleAddress.parse(source)
@@ -193,7 +193,7 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
         return _whole(read_sample(source), slot)
     if address.rows is not None and address.rows.stop - address.rows.start != 1:
         first = f"{address.source}#{address.rows.start}"
-        raise DataError(f"{text}: is several rows, and one sample is wanted; pick it as {first}")
+        raise DataError(f"{text}: several rows, but one sample is needed; pick one row: {first}")
     data = DataSet(source, [slot], label)
     for piece in data.pieces():
         block = piece.read(lambda identity, stamp: False)
@@ -201,23 +201,21 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
             raise DataError(block.problems[0][1])
         notes = [*data.notes]
         if block.problems:
-            notes.append(f"{block.problems[0][1]}: passed over")
+            notes.append(f"{block.problems[0][1]}: skipped")
         if not picked:
-            notes.append(
-                f"{source.name}: row {block.identities[0].rpartition('#')[2]} is taken; {text}#7 picks another"
-            )
+            notes.append(f"{source.name}: row {block.identities[0].rpartition('#')[2]} is used; {text}#7 picks another")
         sample = block.parts[slot.name]
         return SingleSample(replace(sample, array=sample.array[:1]), block.stacked, tuple(notes), data.columns)
     raise DataError(f"{text}: has no rows")
 
 
 def _whole(sample: Sample, slot: Slot) -> SingleSample:
-    """Take a file as it is, or the first of its rows where it is an array with more axes than a sample has."""
+    """Return a file as one sample; for an array of several samples, with a note that the first is used."""
     rows, wanted = sample.array, slot.shape
     several = sample.kind == "array" and rows.ndim == len(wanted) + 1 and len(rows) > 1
     if not several or not all(size in (None, own) for size, own in zip(wanted, rows.shape[1:], strict=True)):
         return SingleSample(sample)
-    note = f"{Path(sample.source).name}: the first of {len(rows)} samples is taken"
+    note = f"{Path(sample.source).name}: the first of {len(rows)} samples is used"
     if sample.source != ARRAY:
         note += f"; {sample.source}#7 picks another"
     return SingleSample(sample, notes=(note,))

@@ -1,4 +1,4 @@
-"""What a person says of a model's inputs, as data; and what it means for one model."""
+"""The user's settings of a model's inputs and of data, and their values for one model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Value = float | str | os.PathLike[str] | np.ndarray | list[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class InputRequest:
-    """What a person says of a model's inputs; what is left out is read from the model.
+    """The user's settings of a model's inputs. A setting that is left out is read from the model.
 
     Attributes
     ----------
@@ -35,11 +35,11 @@ class InputRequest:
     value_range : (low, high), optional
         The input's range, in the model's own units.
     mean, std : tuple of float, optional
-        What pictures in 0 to 1 (or 0 to 255, if a mean is above 1.5) were normalized with.
+        The mean and deviation by which pictures in 0 to 1 (or 0 to 255, if a mean is above 1.5) were normalized.
     layout : {"nchw", "nhwc"}, optional
         The order of a picture's axes.
     channels : {"rgb", "bgr", "gray"}, optional
-        What a picture's channels are.
+        The colors of a picture's channels.
     """
 
     held: Mapping[str, Value] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class InputRequest:
     channels: str | None = None
 
     def refined(self, found: InputContract) -> InputContract:
-        """Return a contract in which the request stands above what the file says.
+        """Return a contract in which the settings of the request replace those of the file.
 
         Raises
         ------
@@ -60,7 +60,7 @@ class InputRequest:
             If the request contradicts itself or the input.
         """
         if self.value_range is not None or self.mean is not None:
-            # What the user says replaces what was assumed.
+            # The user's range replaces an assumed range.
             found = replace(found, evidence=tuple(note for note in found.evidence if "assumed" not in note))
         if self.value_range is not None:
             found = self._ranged(found, self.value_range)
@@ -74,17 +74,15 @@ class InputRequest:
 
     def _ranged(self, found: InputContract, ends: tuple[float, ...]) -> InputContract:
         if len(ends) != 2 or not ends[0] < ends[1]:
-            raise UsageError("`value_range` wants two numbers, the smaller first: `value_range` 0,255")
+            raise UsageError("`value_range` needs two numbers, the smaller first: `value_range` 0,255")
         low, high = map(float, ends)
         return found.with_note(f"range given: {low:g} to {high:g}", low=(low,), high=(high,))
 
     def _normalized(self, found: InputContract, mean: tuple[float, ...], std: tuple[float, ...]) -> InputContract:
         if self.value_range is not None:
-            raise UsageError(
-                "`value_range` is in the model's own units, `mean` and `std` make them: give one or the other"
-            )
+            raise UsageError("`value_range` and `mean` with `std` both tell the range: give one or the other")
         if len(mean) != len(std) or any(one <= 0 for one in std):
-            raise UsageError("`mean` and `std` want as many numbers as each other, and deviations above 0")
+            raise UsageError("`mean` and `std` need equally many numbers, and every `std` must be above 0")
         top = 255.0 if max(mean) > 1.5 else 1.0
         low = tuple((0 - m) / s for m, s in zip(mean, std, strict=True))
         high = tuple((top - m) / s for m, s in zip(mean, std, strict=True))
@@ -114,7 +112,7 @@ def _colored(found: InputContract, channels: str) -> InputContract:
 
 
 def checked_dims(model: Model, dims: Mapping[str, int]) -> dict[str, int]:
-    """Return the sizes of symbolic axes that a request gives.
+    """Return the sizes that a request gives to symbolic axes.
 
     Raises
     ------
@@ -133,7 +131,7 @@ def checked_dims(model: Model, dims: Mapping[str, int]) -> dict[str, int]:
 
 
 def checked_shapes(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of inputs that a request gives.
+    """Return the shapes that a request gives to inputs.
 
     Raises
     ------
@@ -154,7 +152,7 @@ def checked_shapes(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> dict[
 def read_held(
     model: Model, held: Mapping[str, Value], dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, np.ndarray]:
-    """Return the arrays at which a request holds tensors; a number fills the input's whole shape.
+    """Return the values of the tensors that a request holds; a number fills the input's whole shape.
 
     Raises
     ------
@@ -178,7 +176,7 @@ def read_held(
 
 
 def _file_content(name: str, value: str | os.PathLike[str]) -> np.ndarray:
-    """Return the number that a text is, or the array that a file holds."""
+    """Return the number that a text spells, or the array of the file that it names."""
     text = os.fspath(value)
     try:
         return np.asarray(float(text))
@@ -200,18 +198,18 @@ def _file_content(name: str, value: str | os.PathLike[str]) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class DataRequest:
-    """What a person says of data and of the inputs that it feeds.
+    """The user's settings of data and of the inputs that it feeds.
 
     Attributes
     ----------
     inputs : InputRequest
-        What is said of the model's inputs.
+        Settings of the model's inputs.
     input_name : str, optional
-        The input that the data is for, where the model has several.
+        The input that the data feeds, if the model has several inputs.
     label : str, optional
         A table's column, or an archive's member, that names the samples' classes and is no feature.
     strict : bool
-        Whether the first sample that cannot be read ends the work, in place of being passed over.
+        Whether the first sample that cannot be read ends the work; else such samples are skipped.
     """
 
     inputs: InputRequest = field(default_factory=InputRequest)

@@ -1,4 +1,4 @@
-"""What holds for a model's inputs once a request is read: the one reading that every verb uses."""
+"""The sizes, values and contracts of a model's inputs after a request is read, the same for every verb."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Settled:
     model : Model
         The model.
     request : InputRequest
-        What the person said.
+        The user's settings.
     held : dict of str to ndarray
         Tensors that the request holds at a value.
     dims : dict of str to int
@@ -32,9 +32,9 @@ class Settled:
     shapes : dict of str to tuple of int
         Whole shapes of inputs, batch included: those of the request, and those that were found.
     spoken : frozenset of str
-        The inputs that the request's range, layout and channels are about.
+        The inputs that the request's range, layout and channels apply to.
     notes : tuple of str
-        A sentence for each thing that was found.
+        A sentence about the sizes that were found.
     """
 
     model: Model
@@ -47,11 +47,11 @@ class Settled:
     _contracts: dict[str, InputContract] = field(default_factory=dict, repr=False)
 
     def about(self, names: Iterable[str]) -> Settled:
-        """Return the same, where range, layout and channels of the request are about some inputs."""
+        """Return a copy in which the request's range, layout and channels apply to the given inputs."""
         return replace(self, spoken=frozenset(names), _contracts={})
 
     def sized(self, dims: dict[str, int], shapes: dict[str, tuple[int, ...]]) -> Settled:
-        """Return the same with further sizes, as a sample tells them; contracts are kept.
+        """Return a copy with further sizes, such as those of a sample; contracts are kept.
 
         A symbolic axis has one size in a model, so every input that has an axis of that name follows.
         """
@@ -70,7 +70,7 @@ class Settled:
         return settled_shape(self.model, name, self.dims, self.shapes)
 
     def contract(self, name: str) -> InputContract:
-        """Return what a tensor expects: what the request says, else the file, else what running the model tells.
+        """Return the contract of a tensor, from the request, else from the file, else from a run of the model.
 
         Parameters
         ----------
@@ -128,24 +128,24 @@ class Settled:
 def settle(
     model: Model, request: InputRequest, held: dict[str, np.ndarray] | None = None, running: str | bool = False
 ) -> Settled:
-    """Read a request for one model.
+    """Return the sizes, values and contracts that a request gives to one model.
 
     Parameters
     ----------
     model : Model
         The model.
     request : InputRequest
-        What the person said.
+        The user's settings.
     held : dict of str to ndarray, optional
-        The held values, where they are read already.
+        The held values, if they are read already.
     running : str or bool
-        An input whose open sizes are tried on ONNX Runtime until the model runs; True for the largest input of floats that is
-        not held.
+        An input whose open sizes are tried on ONNX Runtime until the model runs; True for the largest float input that
+        is not held.
 
     Raises
     ------
     UsageError
-        If a name is unknown, or a size or a value is none.
+        If a name is unknown, or a size or a value is not valid.
     DataError
         If a file of the request cannot be read.
     """
@@ -163,6 +163,6 @@ def settle(
 
 
 def _largest(found: Settled) -> str:
-    """Return the largest input of floats that is not held; "" where there is none."""
+    """Return the largest float input that is not held; "" if there is none."""
     free = [name for name, info in found.model.inputs.items() if info.is_float and name not in found.held]
     return max(free, key=lambda name: int(np.prod(found.shape(name))), default="")

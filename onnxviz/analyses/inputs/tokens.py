@@ -1,4 +1,4 @@
-"""What a person knows of a model's tokens: their names, and positions to keep."""
+"""The tokens of a model as the user describes them: their names, and positions whose token is kept."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Tokens:
     Attributes
     ----------
     embedding : Embedding
-        Which input holds them, and what the model makes of each.
+        The input that holds the token ids, and the vector of each token.
     names : tuple of str
-        By id; empty where no vocabulary was given.
+        The tokens' names, by id; empty if no vocabulary was given.
     kept : mapping of int to int
-        The token that a position keeps.
+        From a position to the id of the token that it keeps.
     notes : tuple of str
-        What a person should know.
+        Sentences for the user.
     """
 
     embedding: Embedding
@@ -39,7 +39,7 @@ class Tokens:
     notes: tuple[str, ...] = ()
 
     def name(self, token: int) -> str:
-        """Return a token's name; its number where it has none."""
+        """Return a token's name, or its id if it has no name."""
         return (self.names[token] if token < len(self.names) else "") or str(token)
 
     def movable(self, length: int) -> np.ndarray:
@@ -49,25 +49,25 @@ class Tokens:
         return free
 
     def read(self, path: Path, length: int) -> np.ndarray:
-        """Read (time,) ids from a file of whole numbers.
+        """Return the (time,) token ids of a file of whole numbers.
 
         Raises
         ------
         UsageError, DataError
-            If the file is missing, cannot be read, or holds anything but as many ids of the table.
+            If the file is missing, cannot be read, or does not hold `length` ids of the table.
         """
         from onnxviz.formats.samples import read_sample
 
         ids = np.asarray(read_sample(path).array)
         count = len(self.embedding.rows)
         if ids.size != length or not (ids == np.rint(ids)).all() or ids.min() < 0 or ids.max() >= count:
-            raise DataError(f"{path}: {length} token ids are wanted, whole numbers from 0 to {count - 1}")
+            raise DataError(f"{path}: the file must hold {length} token ids, whole numbers from 0 to {count - 1}")
         return ids.reshape(length).astype(np.int64)
 
     def nearest(self, vectors: np.ndarray) -> np.ndarray:
-        """Return the ids whose rows point most nearly where vectors do, kept ones in place: (…, time).
+        """Return the ids of the table rows with the largest cosine to each vector, (…, time); kept tokens stay.
 
-        The cosine is taken after each of the table's columns is standardized, so that no column outweighs the others.
+        Each column of the table is standardized before the cosine is taken, so that no column outweighs the others.
 
         Parameters
         ----------
@@ -83,14 +83,14 @@ class Tokens:
         return ids.reshape(vectors.shape[:-1]).astype(np.int64)
 
     def similarity(self, vectors: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Return the same cosine between (time, feature) vectors and the rows of (time,) ids."""
+        """Return the cosine of `nearest` between (time, feature) vectors and the rows of (time,) ids."""
         mean, scale = center_and_spread(self.embedding.rows)
         rows = self.embedding.rows[ids]
         return np.asarray((_unit((vectors - mean) / scale) * _unit((rows - mean) / scale)).sum(-1))
 
 
 def center_and_spread(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a table's mean and standard deviation for each column; 1 where a column is constant."""
+    """Return the mean and standard deviation of each column of a table; for a constant column the deviation is 1."""
     spread = rows.std(0)
     return rows.mean(0), np.where(spread > 0, spread, 1).astype(np.float32)
 
@@ -101,24 +101,24 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def check_table(embedding: Embedding, values: np.ndarray, ids: np.ndarray) -> None:
-    """Make sure that ONNX Runtime turns ids into the rows that were found."""
+    """Raise a UsageError unless ONNX Runtime turns the ids into rows of the embedding's table."""
     wanted = embedding.rows[ids.astype(np.int64)]
     if values.shape != wanted.shape or values.ndim != 3 or not np.allclose(values, wanted, rtol=1e-3, atol=1e-5):
         raise UsageError(
-            f"{embedding.ids}: {embedding.output} is not its table's rows, (batch, time, feature), as they are (its shape is "
-            f"{shape_text(values.shape)}); move that tensor itself: `wrt` {embedding.output}"
+            f"{embedding.ids}: {embedding.output} does not hold plain rows of the embedding table, "
+            f"(batch, time, feature); its shape is {shape_text(values.shape)}. Move that tensor itself: `wrt` {embedding.output}"
         )
 
 
 def token_names(vocabulary: Names) -> tuple[str, ...]:
-    """Return the tokens' names by id: those of a file, or those that were given.
+    """Return the tokens' names by id, as given or from a file.
 
     Raises
     ------
     UsageError
         If there is no such file.
     DataError
-        If it cannot be read.
+        If the file cannot be read.
     """
     from onnxviz.formats.vocabularies import read_vocabulary
 
@@ -130,35 +130,35 @@ def token_names(vocabulary: Names) -> tuple[str, ...]:
 
 
 def read_tokens(embedding: Embedding, length: int, vocabulary: Names | None, kept: Kept) -> Tokens:
-    """Read `vocab` and `kept`.
+    """Return the tokens as `vocab` and `kept` describe them.
 
     Parameters
     ----------
     embedding : Embedding
-        Of the model.
+        The model's embedding.
     length : int
-        How many positions there are.
+        The number of positions.
     vocabulary : path or sequence of str, optional
         The tokens' names, or a file that `read_vocabulary` takes.
     kept : mapping or pairs
-        Positions, from 0 or backward from -1, and the tokens they keep: their names or ids.
+        Positions, from 0 or backward from -1, and the tokens that they keep, as names or ids.
 
     Raises
     ------
     UsageError
-        If a file does not exist, or a position or a token.
+        If a file, a position or a token does not exist.
     DataError
         If the vocabulary cannot be read.
     """
     names: tuple[str, ...] = ()
     count = len(embedding.rows)
     notes = [
-        f"{length} tokens of {count}, by the {'codes' if embedding.one_hot else 'rows'} that become {embedding.output}"
+        f"{length} tokens of {count}; the {'codes' if embedding.one_hot else 'vectors'} at {embedding.output} move"
     ]
     if vocabulary is not None:
         names = token_names(vocabulary)
         if len(names) != count:
-            notes.append(f"`vocab`: it has {len(names)} tokens, the model's table {count}")
+            notes.append(f"`vocab`: it has {len(names)} tokens, but the model's table has {count}")
     held: dict[int, int] = {}
     for position, given in pairs(kept):
         token = str(given)
@@ -175,7 +175,7 @@ def read_tokens(embedding: Embedding, length: int, vocabulary: Names | None, kep
             )
         held[place % length] = number
     if len(held) == length:
-        raise UsageError("`kept`: every position is kept, and nothing is left to move")
+        raise UsageError("`kept`: every position is kept, so none can move; leave out at least one")
     if held:
         told = ", ".join(
             f"{place} = {names[token] if token < len(names) else token}" for place, token in sorted(held.items())

@@ -1,4 +1,4 @@
-"""Targets that name a ZipMap's maps are led to the tensor of scores before it."""
+"""Targets on the maps of a ZipMap, replaced by the tensor of scores before it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def unzip(listener: Listener, model: Model, objective: Objective) -> Objective:
-    """Aim at the tensor before a ZipMap where a term names the maps that it makes."""
+    """Return the objective; a term on the maps of a ZipMap becomes a term on the tensor before the ZipMap."""
     from onnxviz.methods.objectives.objectives import Activation
     from onnxviz.model.graph.zipped import unzipped
 
@@ -19,6 +19,6 @@ def unzip(listener: Listener, model: Model, objective: Objective) -> Objective:
     for weight, term in objective.terms:
         other = unzipped(model, term.target) if isinstance(term, Activation) else None
         if other is not None:
-            listener.note(f"{term}: a map for each sample, made by ZipMap; aiming at {other}, the tensor before it")
+            listener.note(f"{term}: ZipMap makes no tensor but maps; using {other}, the tensor before it")
         terms.append((weight, term if other is None else Activation(other)))
     return type(objective)(tuple(terms))

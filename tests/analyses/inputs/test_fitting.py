@@ -139,7 +139,7 @@ def test_sound_is_cut_filled_mixed_and_resampled() -> None:
     assert set(steps(sound, expected, [1, 100], 4000, False)) == {
         "sound resampled to 4000 Hz",
         "channels of sound averaged to one",
-        "shorter sounds followed by silence, up to 100 samples",
+        "shorter sounds extended with silence to 100 samples",
     }
     with pytest.raises(DataError, match="a sound does not fit"):
         fit_sample(sound, expected, [3, 8, 8])

@@ -36,7 +36,7 @@ MODEL = onnxviz.load(
 def test_the_first_input_that_the_targets_depend_on_moves(targets: list[str], name: str, others: str) -> None:
     moving = choose_moving(MODEL, None, targets)
     assert moving.inputs == (name,)
-    assert f"so could {others}, by `wrt`" in moving.remark if others else "only input" in moving.remark
+    assert f"choose another with `wrt`: {others}" in moving.remark if others else "only input" in moving.remark
     assert choose_moving(MODEL, "goal", targets).inputs == ("goal",)
 
 

@@ -191,7 +191,7 @@ def test_wrong_keywords_are_told(samples) -> None:
         onnxviz.maximize(path, [])
     with pytest.raises(UsageError, match="`vocab` names tokens"):
         onnxviz.maximize(path, "logits[0]", vocab="names.txt")
-    with pytest.raises(DataError, match="2 names, and the input has 13 features"):
+    with pytest.raises(DataError, match="2 names, but the input has 13 features"):
         onnxviz.maximize(path, "logits[0]", names=["a", "b"])
     with pytest.raises(DataError, match="not finite"):
         onnxviz.maximize(path, "logits[0]", start=np.full(13, np.nan))
