@@ -138,7 +138,7 @@ def test_a_cluster_that_is_lost_in_the_middle_is_told_in_a_sentence(cluster, sta
     cluster.scheduler.kill()
     _, said = running.communicate(timeout=600)
     assert running.returncode == 1
-    assert said == f"onnxviz: the cluster at {cluster.address} was lost; what is done is kept\n"
+    assert said == f"onnxviz: the cluster at {cluster.address} was lost; finished jobs are kept\n"
     opens(tmp_path / "out.partial")
 
 

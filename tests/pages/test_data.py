@@ -252,7 +252,7 @@ def test_where_nothing_is_searched_data_are_not_looked_at_and_this_is_said(cli, 
     outcome = cli("report", path, tmp_path / "rows.npy", "-o", tmp_path / "out", "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.document["data"] is None
-    assert "not looked at" in outcome.err
+    assert "not used" in outcome.err
 
 
 def test_missing_data_are_wrong_usage(cli, samples, tmp_path) -> None:

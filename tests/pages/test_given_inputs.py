@@ -95,7 +95,7 @@ def test_inputs_share_the_budget_and_stay_on_the_page(cli, samples, tmp_path) ->
     words = ("report", samples / "digits.onnx", *SHORT[:-2], "--tensors", "logits", "-o", tmp_path / "out", "--json")
     first = cli(*words, *given, "--budget", "0s").document["inputs"]
     assert [row["left"] for row in first] == [["attribution"], ["activations", "attribution"]]
-    assert "Left out for want of time: attribution" in (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "The time ran out before: attribution" in (tmp_path / "out" / "index.html").read_text("utf-8")
     second = cli(*words, *given, "--budget", "none", "--resume").document["inputs"]
     assert [row["left"] for row in second] == [[], []]
     before = (tmp_path / "out" / "index.html").read_bytes()

@@ -245,13 +245,13 @@ def test_a_lost_cluster_ends_the_run_keeps_what_is_done_and_is_resumed_to_the_sa
 
     def lost(job, work):
         if job.shard.number == 3:
-            raise ClusterError("the cluster at tcp://there:8786 was lost; what is done is kept")
+            raise ClusterError("the cluster at tcp://there:8786 was lost; finished jobs are kept")
         return real(job, work)
 
     monkeypatch.setattr(report_data_pass, "score_shard", lost)
     outcome = cli(*call, "-o", tmp_path / "parts")
     assert outcome.code == 1
-    assert "was lost; what is done is kept" in outcome.err
+    assert "was lost; finished jobs are kept" in outcome.err
     assert (tmp_path / "parts.partial" / "index.html").exists()
     assert 3 * 25 <= sum(counted) < whole
     monkeypatch.setattr(report_data_pass, "score_shard", real)
