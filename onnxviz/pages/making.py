@@ -302,9 +302,7 @@ class Book:
             "dtype": info.dtype,
             "shape": shape_text(shape),
             "output": aim.tensor in self._outputs,
-            "axis": ""
-            if aim.known
-            else f"the graph does not mark the channel axis: axis {aim.axis + 1} is assumed",
+            "axis": "" if aim.known else f"the graph does not mark the channel axis: axis {aim.axis + 1} is assumed",
         }
         return self.report.tensor(aim, self._planned[aim.tensor], about, self.seen.values(self.report, aim.tensor))
 
@@ -334,7 +332,12 @@ class Book:
             ("graph", "Graph", "graph", drawn),
             ("filters", "First layer", "filters", partial(report.once, "filters", kernels)),
             ("outputs", "Outputs", "outputs", given),
-            ("verification", "Check against ONNX Runtime", "verification", partial(report.once, "verification", checked)),
+            (
+                "verification",
+                "Check against ONNX Runtime",
+                "verification",
+                partial(report.once, "verification", checked),
+            ),
         ]
 
     def _page(self) -> Page:

@@ -131,7 +131,9 @@ class Seen:
     def of_data(self, report: ReportFolder) -> list[Section]:
         """Return the section about the data of this call, or of an earlier call; an empty list if no call had data."""
         if self.real is not None:
-            return [Section("data", "Real samples", "data", {**self.real.summary(report), "message": self.said}, self.said)]
+            return [
+                Section("data", "Real samples", "data", {**self.real.summary(report), "message": self.said}, self.said)
+            ]
         earlier = report.document(DATA)
         known = earlier and earlier["summary"]
         return [Section("data", "Real samples", "data", {**known, "message": ""})] if known else []

@@ -127,7 +127,7 @@ def test_rounding_that_is_amplified_is_told_but_no_divergence(cli, written, monk
     }
     assert rows["y"]["max_rel_error"] > document["tolerance"]
     shown = cli("verify", path, *options)
-    assert "Rounding upstream is amplified in 2" in shown.out
+    assert "Tensors with amplified rounding errors: 2" in shown.out
     assert "1 of 3 float tensors agree" in shown.out
     # A tensor that is asked for alone is judged by what lies before it as well.
     (row,) = cli("verify", path, *options, "-t", "y", "--json").document["tensors"]

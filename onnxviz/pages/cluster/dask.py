@@ -172,7 +172,9 @@ class ClusterExecutor(Executor):
                 self._give_up(f"the cluster at {self.address} was lost; finished jobs are kept")
                 return
             elif time.monotonic() - seen > _PATIENCE:
-                self._give_up(f"the cluster at {self.address} had no worker for {_PATIENCE:.0f} s; finished jobs are kept")
+                self._give_up(
+                    f"the cluster at {self.address} had no worker for {_PATIENCE:.0f} s; finished jobs are kept"
+                )
                 return
 
     def _give_up(self, message: str) -> None:
