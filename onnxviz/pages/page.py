@@ -39,7 +39,7 @@ class Section:
     content : mapping
         The values for the template.
     message : str
-        The reason why the section has no content; "" if there is none.
+        A note above the content, or the reason why there is no content; "" without a note.
     """
 
     anchor: str
