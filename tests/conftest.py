@@ -1,4 +1,4 @@
-"""What tests of several floors share: the sample models, models written as text, and the command line as a function."""
+"""Shared fixtures of all tests: the sample models, models written as text, and the command line as a function."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 
 from onnxviz.cli import run
 
-# The first call of a test loads a font or a library, and machines differ: a slow draw says nothing of the product.
+# The first call of a test loads a font or a library, and machines differ: a slow example is no defect of the product.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 

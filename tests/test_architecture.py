@@ -1,4 +1,4 @@
-"""The house: who may import whom, as a table; no circle of any kind; what commands and messages may hold."""
+"""The architecture: a table of allowed imports, no circular imports, and rules for commands and messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "onnxviz"
 
 GROUND = {"errors", "target", "contract", "wording", "version", "supervision"}
 WINGS = {"model", "methods", "drawing", "formats"}
-# For each room what of onnxviz it may import, and what of other packages it must not; the longest prefix of a module counts.
+# For each part of onnxviz: the parts that it may import, and the other packages that it must not. A module belongs to its longest prefix.
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
     **{
         name: ({"errors"}, {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"})
@@ -31,10 +31,10 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {*GROUND, "model.graph", "model.expectations", "model.tensors", "model.operators"},
         {"torch", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
     ),
-    # Functions with a kink are ground as well: torch's own, with a gradient that is stated; operators and methods use them.
+    # Functions with a kink are a base for operators and methods: torch's functions, with defined gradients.
     "kinks": ({"errors"}, {"onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "model.operators": ({*GROUND, "kinks", "model.operators"}, {"onnxruntime", "click", "rich", "PIL", "matplotlib"}),
-    # The width of a block is the machine's: ONNX Runtime is asked once.
+    # The width of a block depends on the machine, so ONNX Runtime is asked once.
     "model.operators.blocked_channels": ({*GROUND, "kinks", "model.operators"}, {"click", "rich", "PIL", "matplotlib"}),
     "model.engine": (
         {*GROUND, "kinks", "model.graph", "model.operators", "model.engine", "model.tensors.support"},
@@ -57,9 +57,9 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "__main__": ({"cli"}, set()),
     "": ({*GROUND, "model.model", "analyses", "pages"}, {"torch", "onnx", "onnxruntime", "click", "rich"}),
 }
-# Below analyses every room stands alone; what several need lies in inputs, or in the files beside the rooms.
+# The folders of analyses do not import each other. Shared code lies in inputs, or in the files beside the folders.
 ANALYSES_SHARED = {"inputs", "listener", "output", "opening", "keywords", "provenance"}
-# The verbs that never need torch, and so never wait for it.
+# The verbs that do not need torch, and so do not wait for its import.
 WITHOUT_TORCH = (
     "onnxviz",
     "onnxviz.cli",

@@ -1,4 +1,4 @@
-"""The command line's door: exit codes, streams, and nothing in a file that reaches the terminal as it is."""
+"""The command line: exit codes, streams, and control characters of a file that never reach the terminal."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_a_termination_exits_with_143(cli, cases, monkeypatch, verb: str) -> Non
         signal.raise_signal(signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
-    opening._loaded.cache_clear()  # a report has it loaded once for each process
+    opening._loaded.cache_clear()  # a report loads it once for each process
     monkeypatch.setattr("onnxviz.model.model.load", terminate)
     outcome = cli(*cases[verb])
     assert (outcome.code, outcome.out, outcome.err) == (143, "", "onnxviz: terminated\n")
@@ -282,7 +282,7 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(cli, hostile, mo
     assert "unexpected" not in outcome.err
     for character in "\x1b\x07\r\u202e":
         assert character not in outcome.out + outcome.err
-    # Nothing is written beside the folder that was asked for.
+    # Nothing is written outside the requested folder.
     assert {entry.name for entry in folder.iterdir()} <= {"out"}
     assert {entry.name for entry in tmp_path.iterdir()} == {"hostile.onnx", "inside"}
 

@@ -1,4 +1,4 @@
-"""The documents say what the program does: their commands are run, their outputs compared, their lists counted."""
+"""The documents match the program: their commands are run, their outputs compared, their lists counted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def settled(text: str, command: str) -> list[str]:
         line = re.sub(r" on (?:cuda(?::#)?|cpu)$", " on a device", line)
         lines.append(" ".join(line.split()))
     if command.startswith("onnxviz verify") and any("─" in line for line in lines):
-        # Which tensors round worst, and in which order, is the machine's affair; how many are listed is not.
+        # The tensors with the largest errors, and their order, depend on the machine; their number does not.
         first = next(place for place, line in enumerate(lines) if "─" in line) + 1
         lines[first:] = ["a row" if line.endswith(" ok") else line for line in lines[first:]]
     return lines
@@ -72,7 +72,7 @@ def test_a_document_shows_what_the_command_prints(cli, monkeypatch, tmp_path, do
     assert outcome.code == 0, outcome.err
     wanted = settled(output, command)
     said = [text.replace(*place) if place else text for text in (outcome.out, outcome.err + outcome.out)]
-    # A document may show what a terminal shows, notes included, or what a pipe gets.
+    # A document may show the output of a terminal, with notes, or of a pipe.
     assert any(matches(wanted, settled(text, command)) for text in said), f"{document.name} is stale:\n{outcome.out}"
 
 
@@ -129,13 +129,13 @@ def tried() -> list[str]:
     return list(dict.fromkeys(re.findall(r"^onnxviz .+$", text, re.MULTILINE)))
 
 
-# An example must run; how far it gets is not asked here.
+# An example must start; this test does not wait for its end.
 BRIEF = {
     "maximize": ["--steps", "2", "--restarts", "2"],
     "report": ["--steps", "2", "--restarts", "1", "--units", "2", "--tensors", "logits", "--budget", "none"],
     "attribute": ["--samples", "4"],
 }
-# The help and the document propose some commands alike, but for the folder.
+# The help and the document share some commands, apart from the folder.
 LINES = {re.sub(r" -o \S+$", "", line): line for line in [*tried(), *examples()]}
 
 

@@ -1,4 +1,4 @@
-"""Gradients exactly at a kink, for every version of torch: both bounds belong to the inside, and what is equal shares equally."""
+"""Gradients exactly at a kink, for every version of torch: both bounds count as inside, and equal values share equally."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import onnxviz
 from onnxviz import kinks
 from onnxviz.model.operators.numbers.fused_activations import activate
 
-# torch computes a short row, and the end of a long one, number by number, and the rest in vectors, by code of its own.
+# torch computes short rows and the ends of long rows number by number, and the rest in vectors, with other code.
 LENGTHS = (1, 67)
 INTERVALS = [
     (-1.0, 2.0),

@@ -46,7 +46,7 @@ def test_every_option_is_one_field_of_the_request(verb: str) -> None:
     options = [parameter.name for parameter in command.params if parameter.name not in (*ASKED_OF_THE_SHELL, *apart)]
     fields = set(fields_of(request))
     assert set(options) <= fields
-    # What an input means counts for no comparison of random inputs: those fields are the nested request's alone.
+    # The contract of an input does not matter for random inputs: only the nested request has these fields.
     meaning = {"value_range", "mean", "std", "layout", "channels"}
     assert fields - set(options) <= (meaning if verb == "verify" else set())
     assert len(set(fields_of(request))) == len(fields_of(request))

@@ -1,4 +1,4 @@
-"""Deaths that no exception tells of end in a sentence; signals reach the work, and its end is the command's."""
+"""Deaths of the process without an exception end in a sentence; signals reach the worker, and its exit code is the command's."""
 
 from __future__ import annotations
 

@@ -83,13 +83,13 @@ def _show(console: Console, document: dict[str, Any]) -> None:
 def _show_target(console: Console, row: dict[str, Any]) -> None:
     if not row["shape"]:
         label = f" ({row['label']})" if row.get("label") else ""
-        value = "nothing finite" if row["value"] is None else f"{row['value']:.6g}"
+        value = "not finite" if row["value"] is None else f"{row['value']:.6g}"
         console.print(f"{visible(row['target'])}: {value}{visible(label)}")
         console.print()
         return
     sizes = f"{shape_text(row['shape'])} ({', '.join(row['axes'])})"
     if row["min"] is None:
-        console.print(f"{visible(row['target'])}: {shape_text(row['shape'])}, nothing finite in it")
+        console.print(f"{visible(row['target'])}: {shape_text(row['shape'])}, no finite value")
         return
     said = f"{row['min']:.4g} to {row['max']:.4g}, mean {row['value']:.4g}, {row['zeros']:.0%} zeros"
     if row["not_finite"]:

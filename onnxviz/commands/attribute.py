@@ -138,7 +138,7 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         console.print(f"{row['ort_baseline_score']:.4g} for the baseline: {visible(row['baseline'])}")
         if row["explained"] != row["target"]:
             before, after = row["explained_baseline_score"], row["explained_score"]
-            console.print(f"explained at {visible(row['explained'])}: {before:.4g} to {after:.4g}")
+            console.print(f"explained: {visible(row['explained'])}: {before:.4g} to {after:.4g}")
         if row["message"]:
             console.print(visible(spelled(row["message"])))
         if row["layer"]:

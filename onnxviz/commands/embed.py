@@ -82,11 +82,11 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         shares = " and ".join(f"{share:.1%}" for share in document["explained"])
         console.print(f"the two axes hold {shares} of the variance")
     console.print(
-        f"{document['neighbors_kept']:.0%} of each sample's 10 nearest in the plane are among its 10 nearest codes"
+        f"map quality: {document['neighbors_kept']:.0%} of the 10 nearest neighbors on the map are among the 10 nearest codes"
     )
     if document["neighbor_agreement"] is not None:
         console.print(
-            f"{document['neighbor_agreement']:.0%} of the nearest codes are of the same class, of {len(document['classes'])}"
+            f"{document['neighbor_agreement']:.0%} of the nearest codes have the same class ({len(document['classes'])} classes)"
         )
     for file in document["files"]:
         console.print(f"  {visible(file)}")

@@ -92,8 +92,8 @@ def _written(one: dict[str, Any]) -> str:
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:
-    known = f", {document['known']} of them known" if document["known"] else ""
-    skipped = f", {len(document['skipped'])} passed over" if document["skipped"] else ""
+    known = f", {document['known']} of them with kept scores" if document["known"] else ""
+    skipped = f", {len(document['skipped'])} skipped" if document["skipped"] else ""
     count = document["samples"]
     said = f"{count} sample{'' if count == 1 else 's'} of {visible(document['data'])}"
     console.print(f"{said}{known}{skipped}", style="bold")
@@ -106,7 +106,7 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         if known["count"]:
             figures = [f"{known[key]:.4g}" for key in ("min", "mean", "max")]
         cells.append((row["target"], row["label"], *figures, said))
-    columns: tuple[str, ...] = ("target", "label", "lowest", "mean", "highest", "samples that drive it most")
+    columns: tuple[str, ...] = ("target", "label", "lowest", "mean", "highest", "highest samples")
     if not any(cell[1] for cell in cells):
         columns, cells = (columns[0], *columns[2:]), [(cell[0], *cell[2:]) for cell in cells]
     console.print(grid(columns, cells, numeric=tuple(range(len(columns) - 4, len(columns) - 1))))

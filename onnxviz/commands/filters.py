@@ -81,9 +81,9 @@ def filters(terminal: Terminal, /, **options: Any) -> None:
 def _show(console: Console, document: dict[str, Any], ranked: list[int]) -> None:
     rows = {row["index"]: row for row in document["filters"]}
     size = f"{_count(len(rows))} of {shape_text(document['shape'][1:])}"
-    maker = f"{visible(document['operator'])} making {visible(document['layer'])}"
-    console.print(f"{visible(document['weight'])}: {size}, {maker}", style="bold")
-    console.print(f"from the file by {visible(' → '.join(document['path']))}")
+    maker = f"{visible(document['operator'])} computes {visible(document['layer'])} with it"
+    console.print(f"{visible(document['weight'])}: {size}; {maker}", style="bold")
+    console.print(f"path in the file: {visible(' → '.join(document['path']))}")
     counts = Counter(row["kind"] for row in rows.values())
     console.print(", ".join(f"{count} {kind}" for kind, count in counts.most_common()))
     console.print()

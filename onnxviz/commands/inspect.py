@@ -70,7 +70,7 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     console.print(grid(("operator", "nodes", "gradient", ""), rows, numeric=(1,)))
     if document["nodes"] != document["file_nodes"]:
         console.print(
-            f"{document['nodes']:,} nodes; the file has {document['file_nodes']:,}, the others follow from the sizes alone",
+            f"{document['nodes']:,} nodes; the file has {document['file_nodes']:,}, the others depend on the sizes only",
             style="dim",
         )
     aims = [
@@ -86,7 +86,7 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     ]
     chosen = best[:3] + best[-3:] if len(best) > _SUGGESTED else best
     if chosen:
-        console.print("\nAim at, for instance", style="bold")
+        console.print("\nPossible targets", style="bold")
         for row in chosen:
             console.print(
                 f"  {visible(row['name'])}  {row['operator']}, {row['units']} {'unit' if row['units'] == 1 else 'units'}"

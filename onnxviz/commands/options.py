@@ -18,7 +18,7 @@ VERB = "onnxviz.verb"
 """The key under which a click context keeps the verb that runs."""
 
 ASKED_OF_THE_SHELL = ("model_path", "output", "overwrite", "resume", "as_json")
-"""Parameters that are not in a verb's request: the model, and where results go. All others are fields of the request with the same name."""
+"""Parameters outside a verb's request: the model and the output. All others are fields of the request with the same name."""
 
 
 def flags(verb: click.Command) -> dict[str, str]:
@@ -39,7 +39,7 @@ def spelled(text: str, context: click.Context | None = None) -> str:
     Parameters
     ----------
     text : str
-        Such as "`wrt` ids: holds int64".
+        The message, such as "`wrt` ids: holds int64".
     context : click.Context, optional
         The context that holds the verb. Default: the current context.
     """
@@ -106,7 +106,7 @@ class Bounds(click.ParamType):
     name = "bounds"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...] | str:
-        """Return two numbers, or the text where it is no two numbers."""
+        """Return two numbers; if the text is anything else, return the text."""
         try:
             ends = tuple(float(part) for part in str(value).split(","))
         except ValueError:
@@ -149,7 +149,7 @@ def _size(name: str, text: str) -> int:
 
 def _sizes(name: str, text: str) -> tuple[int, ...]:
     parts = text.lower().replace("×", "x").split("x")
-    if not all(part.isdecimal() for part in parts):  # 0 is a size too: of a cache that is still empty
+    if not all(part.isdecimal() for part in parts):  # 0 is allowed: the size of an empty cache
         raise UsageError(f"--shape {name}={text}: write sizes such as 1x3x224x224")
     return tuple(int(part) for part in parts)
 

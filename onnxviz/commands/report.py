@@ -147,15 +147,15 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         )
     data = document["data"]
     if data is not None:
-        more = "" if data["complete"] else " so far; --resume --budget 10m goes on"
+        more = "" if data["complete"] else " so far; continue with --resume --budget 10m"
         count = f"{data['samples']} sample" + ("" if data["samples"] == 1 else "s")
         said = data["message"] or f"{count} of {data['name']} scored for {data['units']} units{more}"
         console.print(f"  {visible(said)}")
     for row in document["inputs"]:
-        more = f": left out: {' and '.join(row['left'])}; --resume --budget 10m goes on" if row["left"] else ""
+        more = f": no time for {' and '.join(row['left'])}; continue with --resume --budget 10m" if row["left"] else ""
         console.print(f"  {visible(row['name'])}{more}")
     left = document["left_out"]
     if left["units"]:
-        more = "" if left["seconds"] is None else f", in about {left['seconds']:.0f} s"
-        console.print(f"left out: {left['units']} units; --resume --budget 10m goes on{more}")
+        more = "" if left["seconds"] is None else f", about {left['seconds']:.0f} s of work"
+        console.print(f"no time for {left['units']} units; continue with --resume --budget 10m{more}")
     console.print(f"{document['seconds']:.1f} s", style="dim")

@@ -54,7 +54,7 @@ class Terminal:
 
         class Page(Console):
             def on_broken_pipe(self) -> None:
-                raise BrokenPipeError  # rich would leave with a failure; the command line's door knows better
+                raise BrokenPipeError  # rich would exit with code 1; `cli.main` handles a closed pipe
 
         # A file or a pipe has no width: there, names stay whole.
         width = None if sys.stdout.isatty() else 1000

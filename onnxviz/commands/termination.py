@@ -57,7 +57,7 @@ class Termination:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._over = True  # from here on there is nothing left to end
+        self._over = True  # the block is over, so that a SIGTERM has nothing to end
         if self._restore:
             signal.signal(signal.SIGTERM, self._before)
 

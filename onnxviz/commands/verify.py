@@ -68,7 +68,7 @@ def _show(console: Console, document: dict[str, Any], show_all: bool) -> None:
     rows = document["tensors"]
     failed = [row for row in rows if not row["ok"]]
     amplified = [row for row in failed if row["amplified"]]
-    # What diverges comes first: it is what the exit code is about.
+    # Divergent tensors come first, because they cause exit code 3.
     failed = [row for row in failed if not row["amplified"]] + amplified
     listed = rows if show_all else failed[:20] or sorted(rows, key=lambda row: -row["max_rel_error"])[:5]
     cells = [
@@ -96,12 +96,12 @@ def _show(console: Console, document: dict[str, Any], show_all: bool) -> None:
         console.print(f"{len(failed)} of {len(rows)} tensors differ by more than {limit}.")
     elif document["unsupported"]:
         agree = len(rows) - len(failed)
-        console.print(f"\n{agree} tensors agree within {limit}; what the operators above lead to was not compared.")
+        console.print(f"\n{agree} tensors agree within {limit}; tensors behind the operators above were not compared.")
     elif failed:
         console.print(f"\n{len(rows) - len(failed)} of {len(rows)} float tensors agree within {limit}.")
     else:
         console.print(f"\nAll {len(rows)} float tensors agree within {limit}.")
     if amplified:
         console.print(
-            f"Rounding upstream is amplified in {len(amplified)}: each operator agrees on ONNX Runtime's own values of its inputs."
+            f"Tensors with amplified rounding errors: {len(amplified)}. Each operator agrees on ONNX Runtime's own values of its inputs."
         )

@@ -1,1 +1,1 @@
-"""The report: many questions asked of one model, put on pages that open without a network."""
+"""The report: a page that shows what a model has learned, and works without a network."""

@@ -1,4 +1,4 @@
-"""The command lines that make a report, or one of its units, again."""
+"""Command lines that repeat a report, or the search of one of its units."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CommandLines:
-    """What is typed for the same again.
+    """The command lines that repeat a report.
 
     Attributes
     ----------
     name : str
-        Of the model's file.
+        The name of the model's file.
     request : ReportRequest
-        What was asked.
+        The request of the report.
     table : Path or None
-        Where the search reads a vector's ranges.
+        The table with the ranges of a vector; None if there is none.
     """
 
     name: str
@@ -32,7 +32,7 @@ class CommandLines:
     table: Path | None
 
     def words(self, verb: str) -> list[str]:
-        """Return what every call of a verb had in common."""
+        """Return the words that all command lines of a verb share."""
         request, said = self.request, self.request.said
         words = ["onnxviz", verb, self.name]
         if request.wrt is not None:
@@ -60,7 +60,7 @@ class CommandLines:
         return [*words, "--seed", str(request.seed)]
 
     def calls(self, made: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Return a line for each call that asked for tensors.
+        """Return the command line of each call that added tensors to the report.
 
         Parameters
         ----------
@@ -75,5 +75,5 @@ class CommandLines:
 
 
 def _held_text(value: Any) -> str:
-    """Return a held value as it is typed; an array, which cannot be typed, as an ellipsis."""
+    """Return the text of a held value; an ellipsis for an array, which cannot be typed."""
     return str(value) if isinstance(value, str | os.PathLike | int | float) else "…"

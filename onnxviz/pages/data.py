@@ -1,7 +1,7 @@
-"""The data half of a report: of each unit the samples that drive it most and least, and how its scores lie.
+"""The data of a report: the highest and lowest samples of each unit, and the distribution of its scores.
 
-One pass over the data scores all units that were asked for; scores are kept as they come, so that a pass goes on where it was
-stopped. What the page shows of them is drawn once the pass has ended, or has used up its time.
+One pass over the data scores all requested units. Scores are saved as they come, so that a stopped pass can be continued. The
+samples of the page are drawn when the pass ends, or when its time is used up.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from onnxviz.pages.request import ReportRequest
 
 HIGHEST, LOWEST = 9, 3
-"""So many samples of each kind are shown of a unit."""
+"""The numbers of highest and of lowest samples that are shown for a unit."""
 
 _RANKS = 1001
-"""So many scores of a unit are kept in order: enough to tell a score's percentile to a tenth."""
+"""The number of ordered scores that are kept of a unit: enough for a percentile to a tenth of a percent."""
 
 _MENTIONED = 20
-"""So many of the samples that were passed over are named."""
+"""The largest number of skipped samples that are named."""
 
 DATA = "data.json"
-"""Where it stands what was settled of the data, and what is said of them as a whole."""
+"""The place of the plan and the summary of the data."""
 
 _SETTLED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
 
@@ -56,19 +56,19 @@ class RealData:
     Attributes
     ----------
     model : Model
-        Open.
+        The model, open.
     source : str
-        The data, as they were named.
+        The path of the data, as the request names it.
     feed : Feed
         Brings samples to the model's inputs.
     data : DataSet
-        Where they are.
+        The samples.
     settings : dict
-        What the scores depend on besides the model, the targets and the data.
+        The settings that the scores depend on, besides the model, the targets and the data.
     model_path : Path
-        Where whoever scores a shard finds the model.
+        The model's file, for the processes that score shards.
     threads : int
-        How many compute a shard.
+        The number of threads that compute a shard.
     """
 
     model: Model
@@ -86,23 +86,23 @@ class RealData:
 
     @property
     def name(self) -> str:
-        """What the page calls the data."""
+        """The name of the data on the page."""
         return Path(self.source).name
 
     @property
     def complete(self) -> bool:
-        """Whether every sample was scored for every unit."""
+        """Whether every sample has a score for every unit."""
         return len(self._done) == len(self._groups)
 
     def plan(self, report: ReportFolder, wanted: Mapping[Aim, Sequence[int]]) -> None:
-        """Settle which units are scored; those that an earlier call asked for keep their scores.
+        """Set the units to score. Units of earlier calls keep their scores.
 
         Parameters
         ----------
         report : ReportFolder
-            Keeps what is settled.
+            Keeps the plan.
         wanted : mapping of Aim to sequence of int
-            Tensors, and units of them.
+            The units of each tensor.
         """
         self._units = {
             self._written(aim.target(unit)): (aim.tensor, unit)
@@ -125,28 +125,28 @@ class RealData:
         self._keep(report)
 
     def run(self, listener: Listener, report: ReportFolder, hands: Hands, going: Callable[[], bool]) -> int:
-        """Score what is not scored, as long as there is time for it, and draw what was found.
+        """Compute the missing scores, as long as there is time, and draw the samples of the page.
 
         Parameters
         ----------
         listener : Listener
-            Shows how far it is.
+            Shows the progress.
         report : ReportFolder
-            Keeps the scores, the pictures and what the page shows.
+            Keeps the scores, the pictures and the data of the page.
         hands : Hands
-            Who scores shards of the data.
+            The executor that scores shards of the data.
         going : callable
-            Tells whether there is time left; at least one shard is scored in any case.
+            Whether there is time left. One shard is scored in any case.
 
         Returns
         -------
         int
-            How many samples were read.
+            The number of samples that were read.
 
         Raises
         ------
         DataError
-            If there is no sample that can be read.
+            If no sample can be read.
         ClusterError
             If other machines were lost, or have other data.
         """
@@ -180,7 +180,7 @@ class RealData:
         return total
 
     def summary(self, report: ReportFolder) -> dict[str, Any]:
-        """Return what the page and `report --json` say of the data as a whole."""
+        """Return the summary of the data for the page and `report --json`."""
         documents = [report.document(place) for place in self._places(report).values()]
         counts = [one["samples"] for one in documents if one is not None]
         return {
@@ -191,7 +191,7 @@ class RealData:
             "skipped": [{"id": identity, "message": said} for identity, said in self._problems.items()][:_MENTIONED],
             "passed_over": len(self._problems),
             "refused": [{"tensor": name, "message": said} for name, said in self._refused.items()],
-            # What is said of single samples depends on which of them had to be read again.
+            # Notes about single samples are left out: they depend on which samples had to be read again.
             "notes": list(self.data.notes),
         }
 
@@ -201,7 +201,7 @@ class RealData:
         return str(Target.parse(target, self.model.tensors))
 
     def _keep(self, report: ReportFolder, summary: Mapping[str, Any] | None = None) -> None:
-        """Write what was settled, and once there is something to be said of the data what that is."""
+        """Write the plan of the data, with the summary if there is one."""
         document = {
             "name": self.name,
             "settings": self.settings,
@@ -218,7 +218,7 @@ class RealData:
         return ScoreStore(report.place(f"scores/{hashlib.sha256(identity.encode('ascii')).hexdigest()[:16]}.sqlite"))
 
     def _refusals(self, tensors: set[str]) -> dict[str, str]:
-        """Return the tensors that cannot be looked at sample by sample, and why; tried on the first samples."""
+        """Return the tensors that cannot be scored for the first samples, each with the reason."""
         from onnxviz.analyses.inputs.feed import Tally
         from onnxviz.analyses.inputs.forward import Forward
 
@@ -231,7 +231,7 @@ class RealData:
             try:
                 values = Forward(self.feed, [tensor])(first.arrays)[tensor]
                 if values.dtype.kind == "c":
-                    raise UsageError(f"{tensor} holds {values.dtype}, and only numbers can be ranked")
+                    raise UsageError(f"{tensor} holds {values.dtype}, but only real numbers can be ranked")
             except OnnxvizError as error:
                 refused[tensor] = str(error)
             finally:
@@ -239,12 +239,12 @@ class RealData:
         return refused
 
     def _places(self, report: ReportFolder) -> dict[str, str]:
-        """Return where what the page shows stands, for each tensor that is scored."""
+        """Return the place of the samples of each tensor that is scored."""
         tensors = dict.fromkeys(name for name, _ in self._units.values() if name not in self._refused)
         return {name: report.data_place(name) for name in tensors}
 
     def _draw(self, report: ReportFolder, rows: list[dict[str, Any]], count: int) -> None:
-        """Read the samples that are shown again, draw each once, and write what the page of each tensor shows."""
+        """Read the samples of the page again, draw each once, and write the samples of each tensor."""
         from onnxviz.analyses.inputs.feed import Tally
         from onnxviz.drawing.input_drawing import Drawing
         from onnxviz.model.graph.labels import feature_names, sample_rate
@@ -266,7 +266,7 @@ class RealData:
                 ]
         for row in rows:
             for one in (*row["highest"], *row["lowest"]):
-                # A score of exactly 0 is a map of zeros after a ReLU: its maximum is anywhere.
+                # A score of exactly 0 is a map of zeros after a ReLU: its maximum has no position.
                 one["window"] = window_share(one["window"] if one["score"] else None, sizes.get(one["id"], ()))
         columns = names or again.columns
         for tensor, place in self._places(report).items():
@@ -286,7 +286,7 @@ class RealData:
 
 
 def _found(work: ExemplarPass, store: ScoreStore) -> tuple[list[dict[str, Any]], int]:
-    """Return for each unit what the page shows of its scores, and how many samples there are."""
+    """Return the entry of each unit's scores on the page, and the number of samples."""
     from onnxviz.methods.samples.exemplars import distribution
 
     rows = {row["target"]: row for row in work.rows(store, HIGHEST)}
@@ -308,23 +308,23 @@ def _found(work: ExemplarPass, store: ScoreStore) -> tuple[list[dict[str, Any]],
 
 
 def open_data(model: Model, request: ReportRequest, moving: str) -> RealData:
-    """Open the data of a report.
+    """Open and return the data of a report.
 
     Parameters
     ----------
     model : Model
         The model.
     request : ReportRequest
-        What was asked; with data.
+        The request of the report, with data.
     moving : str
         The input that is searched.
 
     Raises
     ------
     UsageError
-        If there is no such file.
+        If the file or folder does not exist.
     DataError
-        If it holds nothing for the model's inputs.
+        If the data hold no sample for the model's inputs.
     """
     from onnxviz.pages.data_shards import shares
 
@@ -336,19 +336,19 @@ def open_data(model: Model, request: ReportRequest, moving: str) -> RealData:
 
 
 def real_feed(model: Model, request: ReportRequest, moving: str, sources: Sequence[str | os.PathLike[str]]) -> Feed:
-    """Return what brings real samples to the model's inputs.
+    """Return the feed that brings real samples to the model's inputs.
 
     Parameters
     ----------
     model, request, moving
-        As `open_data` takes them.
+        As in `open_data`.
     sources : sequence of path
         Files or folders.
 
     Raises
     ------
     UsageError
-        If there is no such file.
+        If a file or folder does not exist.
     """
     from onnxviz.analyses.inputs.feed import prepare_feed
     from onnxviz.analyses.inputs.request import DataRequest
@@ -361,7 +361,7 @@ def real_feed(model: Model, request: ReportRequest, moving: str, sources: Sequen
     try:
         feed = prepare_feed(listener, model, chosen, sources)
     except UsageError:
-        # Several inputs, and nothing tells which: that which is searched.
+        # With several inputs, the data feed the searched input.
         feed = prepare_feed(listener, model, replace(chosen, input_name=moving), sources)
-    listener.heard.clear()  # the page tells of the inputs elsewhere
+    listener.heard.clear()  # the page has these notes in the section about the inputs
     return feed

@@ -1,4 +1,4 @@
-"""One pass over a report's data: handed out by shards, gathered into the store of scores as they are done."""
+"""One pass over a report's data: shards are scored as jobs, and their scores are saved as the shards finish."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ if TYPE_CHECKING:
     from onnxviz.formats.score_store import ScoreStore
 
 _DIVISION = "division"
-"""Under this name a store notes how the data set is divided."""
+"""The name under which a store keeps the division of the data set."""
 
 
 class DataPass:
     """Scores all samples of a data set for some targets.
 
-    Which samples share a batch is settled with the first of them, by the model and the targets alone: neither who scores a
-    shard, nor how many do, nor when it is done changes a score.
+    The first samples, the model and the targets decide which samples share a batch. So a score does not depend on the machine
+    that computes it, on the number of machines, or on the time.
 
     Parameters
     ----------
     work : ExemplarPass
-        The targets; `take_up` was called.
+        The targets. `take_up` must have been called.
     data : DataSet
         The samples.
     store : ScoreStore
-        Keeps the scores: a shard's all together.
+        Keeps the scores. The scores of a shard are saved together.
     model_path : Path
-        Where the model is.
+        The model's file.
     threads : int
-        How many compute a shard.
+        The number of threads that compute a shard.
 
     Attributes
     ----------
     tally : Tally
-        What was passed over, in the order of the data set, and how many samples were known.
+        The skipped samples, in the order of the data set, and the number of samples with known scores.
     read : int
-        How many samples were scored.
+        The number of samples that were scored.
     complete : bool
         Whether the end of the data was reached.
     """
@@ -65,7 +65,7 @@ class DataPass:
 
     @property
     def tally(self) -> Tally:
-        """What became of the samples."""
+        """The skipped samples, and the number of samples with known scores."""
         return Tally([one for number in sorted(self._problems) for one in self._problems[number]], self._unchanged)
 
     @property
@@ -74,27 +74,27 @@ class DataPass:
         return self._ended and self._failure is None
 
     def run(self, listener: Listener, feed: Feed, hands: Hands, going: Callable[[], bool]) -> None:
-        """Score the samples that the store does not know, as long as there is time.
+        """Score the samples without a score in the store, as long as there is time.
 
         Parameters
         ----------
         listener : Listener
-            Shows how far it is.
+            Shows the progress.
         feed : Feed
-            What brings samples to the model.
+            Brings samples to the model's inputs.
         hands : Hands
-            Who scores shards.
+            The executor that scores shards.
         going : callable
-            Tells whether there is time left: asked before each shard but the first that has new samples.
+            Whether there is time left. The first shard with new samples is scored in any case.
 
         Raises
         ------
         DataError
-            If no sample can be read, or they do not fit one another.
+            If no sample can be read, or the samples have different shapes.
         EvaluationError
             If ONNX Runtime refuses the values.
         ClusterError
-            If other machines were lost, or have other data; what is done is kept.
+            If other machines were lost, or have other data. Finished shards are kept.
         """
         total = self._data.count()
         division = self._division(feed, total)
@@ -110,7 +110,7 @@ class DataPass:
                     self.read += len(found.identities)
                     self._unchanged += len(found.unchanged)
                     told(self.read + self._unchanged, f"{self.read + self._unchanged} samples")
-                # Without time it is over with the first that brought something: some have none that can be read.
+                # Without time, one shard with new scores is enough. Shards without a readable sample do not count.
                 if self.read and not going():
                     break
         if self._failure is not None:
@@ -119,13 +119,13 @@ class DataPass:
             self._store.keep_only(self._store.seen)
 
     def _affordable(self, stream: Iterator[Shard], going: Callable[[], bool]) -> Iterator[ShardJob]:
-        """Yield shards as long as there is time, and in any case until one is thought to have new samples."""
+        """Yield shards as long as there is time, and in any case until one may have new samples."""
         begun = False
         while not begun or going():
             try:
                 shard = next(stream, None)
             except OnnxvizError as error:
-                # What was handed over before the data turned out to be damaged is gathered first.
+                # The data are damaged here. The shards before the damage are gathered first.
                 self._failure, shard = error, None
             if shard is None:
                 self._ended = True
@@ -135,7 +135,7 @@ class DataPass:
             yield job
 
     def _division(self, feed: Feed, total: int | None) -> Division:
-        """Return how the data set is divided: as it was when the store's first samples were scored."""
+        """Return the division of the data set: the one in the store, or a new one if the store has no samples yet."""
         noted = self._store.about(_DIVISION)
         if noted:
             found = json.loads(noted)

@@ -1,4 +1,4 @@
-"""One shard of a report's data: samples that are read, run and scored together, in this process or in another."""
+"""A shard of a report's data: samples that are read, run and scored together. Any process can score it."""
 
 from __future__ import annotations
 
@@ -30,45 +30,45 @@ if TYPE_CHECKING:
     from onnxviz.pages.work import Place
 
 _WORK = 1 << 30
-"""Numbers that a shard's activations are at most: some seconds of one core."""
+"""The largest number of elements of a shard's activations: some seconds of one core."""
 
 _LITTLE = 1 << 26
-"""Numbers that are too few to be divided any further."""
+"""A shard with fewer elements of activations is not divided further."""
 
 _PARTS = 16
-"""A small data set has about so many shards, for as many cores."""
+"""The approximate number of shards of a small data set: enough for 16 cores."""
 
 _BYTES = 16 << 20
-"""Bytes that a shard's scores, or its rows, take at most: they travel."""
+"""The largest size of a shard's scores, or of its rows, in bytes. Both are sent over the network."""
 
 _MOST = 2048
-"""Samples of a shard at most: so many are lost when it is."""
+"""The largest number of samples of a shard. They are lost if the shard is lost."""
 
 _SCORE = 12
-"""Bytes of a score and its place."""
+"""The size of a score and its place, in bytes."""
 
 _SIDE_BY_SIDE = 8
-"""Shards that one process scores at a time, at most: each takes the memory of a batch."""
+"""The largest number of shards that a process scores at a time. Each needs the memory of a batch."""
 
 _RUNS = 2
-"""A batch is made for so many side by side, however many there are: on its size hang the last digits of the scores."""
+"""A batch leaves memory for one other. The number is fixed: the last digits of the scores depend on the batch size."""
 
 _preparing = Lock()
-"""Shards that are scored side by side share a session."""
+"""Held while a session is prepared: shards that are scored at the same time share it."""
 
 
 @dataclass(frozen=True)
 class Division:
-    """How a data set is divided: settled once for a set of targets, so that the same samples always share a batch.
+    """The division of a data set into shards and batches. It is decided once for a set of targets, and then kept.
 
     Attributes
     ----------
     shapes : mapping of str to tuple of int
-        Of each tensor, after the batch.
+        The shape of each tensor, after the batch.
     batch : int
-        Samples that are run together.
+        The number of samples that are run together.
     shard : int
-        Samples of a shard: whole batches.
+        The number of samples of a shard: whole batches.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -78,20 +78,20 @@ class Division:
 
 @dataclass(frozen=True)
 class Scoring:
-    """What all shards of a pass share besides the model.
+    """The settings that all shards of a pass share, besides the model.
 
     Attributes
     ----------
     key : str
-        A digest of all that follows: two of the same key are the same.
+        A digest of the other attributes. Two scorings with the same key are equal.
     targets : tuple of str
-        A column of the scores for each.
+        The targets. Each is one or more columns of the scores.
     division : Division
-        Of the data set.
+        The division of the data set.
     threads : int
-        How many compute a shard: the more share a sum, the otherwise it is rounded.
+        The number of threads that compute a shard. Another number rounds sums differently.
     contracts, shapes, held, rate
-        As `Feed` has them.
+        As in `Feed`.
     """
 
     key: str
@@ -105,18 +105,18 @@ class Scoring:
 
 
 def scoring_of(work: ExemplarPass, feed: Feed, division: Division, threads: int) -> Scoring:
-    """Return what the shards of a pass share.
+    """Return the settings that all shards of a pass share.
 
     Parameters
     ----------
     work : ExemplarPass
-        Its targets.
+        The targets of the pass.
     feed : Feed
-        What brings samples to the model.
+        Brings samples to the model's inputs.
     division : Division
-        Of the data set.
+        The division of the data set.
     threads : int
-        How many compute a shard.
+        The number of threads that compute a shard.
     """
     given = (work.texts, division, threads, feed.contracts, feed.shapes, feed.held, feed.rate)
     return Scoring(hashlib.sha256(pickle.dumps(given)).hexdigest(), *given)
@@ -124,14 +124,14 @@ def scoring_of(work: ExemplarPass, feed: Feed, division: Division, threads: int)
 
 @dataclass(frozen=True, eq=False)
 class ShardJob:
-    """A shard that is to be scored, but for the samples whose scores are there.
+    """A shard to score, without the samples that have scores already.
 
     Attributes
     ----------
     shard : Shard
-        Its samples.
+        The samples.
     known : mapping of str to str
-        From samples to the stamps that they had.
+        The stamp of each sample with a score, at the time when it was scored.
     """
 
     shard: Shard
@@ -140,19 +140,20 @@ class ShardJob:
 
 @dataclass(frozen=True, eq=False)
 class ScoredShard:
-    """What a job found.
+    """The scores of a shard.
 
     Attributes
     ----------
     identities, stamps, labels : tuple of str
-        Of the samples that are new.
+        The identities, stamps and labels of the samples that were scored.
     scores : (sample, column) float32
+        The scores.
     places : (sample, column) uint32 or uint64
-        Where each maximum lies.
+        The positions of the maxima, packed.
     unchanged : tuple of str
-        The samples that are what they were.
+        The samples that have not changed since they were scored.
     problems : tuple of (str, str)
-        Identity and sentence of those that were passed over.
+        The identity of each skipped sample, and the reason.
     """
 
     identities: tuple[str, ...]
@@ -165,12 +166,12 @@ class ScoredShard:
 
 
 def shares(threads: int | None = None) -> tuple[int, int]:
-    """Return how many shards one process scores at a time, and how many threads compute each.
+    """Return the number of shards that one process scores at a time, and the number of threads for each.
 
     Parameters
     ----------
     threads : int, optional
-        How many may compute; by default as many as torch takes.
+        The number of threads of the process. Default: as many as torch uses.
 
     Examples
     --------
@@ -188,20 +189,20 @@ def shares(threads: int | None = None) -> tuple[int, int]:
 def divide(
     work: ExemplarPass, feed: Feed, data: DataSet, threads: int, tally: Tally, total: int | None = None
 ) -> Division:
-    """Settle how a data set is divided, by the first two samples that can be read and by what a sample costs.
+    """Return the division of a data set, from its first two readable samples and the cost of a sample.
 
     Parameters
     ----------
     work : ExemplarPass
-        Learns its targets.
+        The targets of the pass. It receives the shapes of their tensors.
     feed, data
-        What brings the samples, and where they are.
+        The feed that brings samples to the model's inputs, and the samples.
     threads : int
-        How many compute a shard.
+        The number of threads that compute a shard.
     tally : Tally
-        Told of what cannot be read before them.
+        Receives the samples that cannot be read.
     total : int or None
-        About how many samples there are, where that is known.
+        The approximate number of samples; None if it is not known.
 
     Raises
     ------
@@ -236,42 +237,42 @@ def divide(
 
 @dataclass(frozen=True, eq=False)
 class ShardWork:
-    """What the scoring of all shards shares.
+    """The settings that the jobs of all shards share.
 
     Attributes
     ----------
     model_path : path
         The model's file.
     scoring : Scoring
-        How samples are scored.
+        The settings of the scoring.
     """
 
     model_path: str | os.PathLike[str]
     scoring: Scoring
 
     def relocated(self, place: Place) -> ShardWork:
-        """Return the same with the model at another place."""
+        """Return a copy in which the path of the model is replaced."""
         return replace(self, model_path=place(self.model_path))
 
 
 def score_shard(job: ShardJob, work: ShardWork) -> ScoredShard:
-    """Score the samples of a shard; a function of its arguments alone, so that any process may call it, in several threads.
+    """Score the samples of a shard. The result depends on the arguments alone: any process may call this, in several threads.
 
     Parameters
     ----------
     job : ShardJob
-        What is scored.
+        The shard to score.
     work : ShardWork
-        What the scoring of all shards shares.
+        The settings that the jobs of all shards share.
 
     Raises
     ------
     DataError
-        If samples give a tensor another shape than the first ones did.
+        If a tensor's shape differs from its shape for the first samples.
     EvaluationError
         If ONNX Runtime refuses the values.
     ClusterError
-        If a file is not the one that was meant.
+        If a file differs from the file that the shard was made from.
     """
     scoring = work.scoring
     with _preparing:
@@ -296,7 +297,7 @@ def score_shard(job: ShardJob, work: ShardWork) -> ScoredShard:
             stamps += batch.stamps
             labels += batch.labels
             scores.append(own)
-            # Half of the bytes are zeros, unless positions have more than two axes.
+            # For positions of at most two axes, half of the bytes are zeros.
             places.append(where if where.size and where.max() >= 1 << 32 else where.astype(np.uint32))
     return ScoredShard(
         tuple(identities),
@@ -311,7 +312,7 @@ def score_shard(job: ShardJob, work: ShardWork) -> ScoredShard:
 
 @lru_cache(maxsize=1)
 def _prepared(model: Model, scoring: Scoring) -> tuple[Feed, ExemplarPass]:
-    """Return what scores samples; the same for all shards that a process is given."""
+    """Return the feed and the targets that score samples, shared by all shards of a process."""
     feed = Feed(SILENT, model, scoring.contracts, scoring.shapes, scoring.held, scoring.rate, None, False)
     work = ExemplarPass(SILENT, model, scoring.targets, highest=False)
     work.settle(scoring.division.shapes)

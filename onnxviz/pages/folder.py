@@ -1,7 +1,8 @@
-"""The folder of a report: results by address, pictures, data for each tensor, and the page over all of it.
+"""The folder of a report: results by address, pictures, data of each tensor, and the page.
 
-At any moment the folder opens in a browser: a picture stands before the result that names it, a result before the data that show
-it, and every file takes its name in one step. What the content depends on is in it; what was measured of time is apart.
+The folder opens in a browser at any time. A picture is written before the result that names it, and a result before the data
+that show it. Every file gets its name in one step. Durations have files of their own: the content of all others is the same
+on a slow machine.
 """
 
 from __future__ import annotations
@@ -24,29 +25,29 @@ if TYPE_CHECKING:
     from onnxviz.pages.unit_search import Searched
 
 THUMBNAILS = 8
-"""So many units of each tensor are shown on the first page."""
+"""The number of units of each tensor on the first page."""
 
 _REFRESH = 5.0
-"""Seconds between two times that the first page is written while jobs run."""
+"""The least time between two writings of the first page while jobs run, in seconds."""
 
 _SECONDS = "seconds.json"
 
 
 class ReportFolder:
-    """What a report has so far, and how more is put into it.
+    """The results and files of a report.
 
     Parameters
     ----------
     folder : OutputFolder
-        Open.
+        The folder, open.
     digest : str
-        Of the model.
+        SHA-256 of the model.
     settings : mapping
-        What every result depends on besides the model and its target.
+        The settings that every result depends on, besides the model and the target.
     links : mapping of str to str
-        From each tensor to its name in links and files.
+        The name of each tensor in links and files.
     command : sequence of str
-        What makes one unit again, without the target.
+        The command that repeats the search of one unit, without the target.
     """
 
     def __init__(
@@ -71,9 +72,10 @@ class ReportFolder:
             self.write(f"assets/{name}", content)
 
     def plan(self, tensors: Mapping[str, int], call: dict[str, Any]) -> dict[str, Any]:
-        """Add to what is wanted, and return all of it: from "tensors" to how many units of each, and the "calls" that asked.
+        """Add tensors and a call to the plan, and return the plan.
 
-        What an earlier call wanted is wanted still.
+        The plan has the number of units of each tensor ("tensors"), and the calls that added them ("calls"). Tensors of earlier
+        calls stay, with their units.
         """
         document: dict[str, Any] = {"tensors": {}, "calls": []}
         if self._folder.done("plan.json"):
@@ -86,23 +88,25 @@ class ReportFolder:
         return document
 
     def keep_picture(self, place: str, picture: Picture) -> dict[str, Any]:
-        """Write a picture; return its place and size."""
+        """Write a picture as PNG; return its place and size."""
         from onnxviz.drawing.pictures import save_picture
 
         save_picture(self._folder.file(place), picture)
         return {"file": place, "width": picture.shape[1], "height": picture.shape[0]}
 
     def once(self, name: str, compute: Callable[[], Any], told: str = "") -> Any:
-        """Return something that depends on its name, the model and the settings alone: kept, or else computed and kept.
+        """Return the kept result of a name; if there is none, compute it and keep it.
+
+        The result must depend on its name, the model and the settings alone.
 
         Parameters
         ----------
         name : str
-            What tells it from all else of the model.
+            The name of the result, unique for the model.
         compute : callable
-            Called where nothing is kept.
+            Computes the result. Called if there is no kept result.
         told : str
-            What the time that it took counts for; its name, if nothing else is said.
+            Name under which the elapsed seconds are added up. Default: `name`.
         """
         from onnxviz.formats.json_documents import plain
 
@@ -116,7 +120,7 @@ class ReportFolder:
         return found
 
     def kept(self, name: str) -> Any:
-        """Return what `once` kept under a name; None where it has not computed it yet."""
+        """Return the result that `once` kept under a name; None if there is none yet."""
         return self._results.get(self.address(name))
 
     def link(self, tensor: str) -> str:
@@ -124,22 +128,22 @@ class ReportFolder:
         return self._links[tensor]
 
     def took(self, name: str, seconds: float) -> None:
-        """Add to the time that something took."""
+        """Add seconds to the duration of a section."""
         self.seconds["sections"][name] = round(self.seconds["sections"].get(name, 0.0) + seconds, 3)
 
     def address(self, name: str) -> str:
-        """Return the address of something that the whole model has one of."""
+        """Return the address of a result that belongs to the whole model."""
         import hashlib
 
         identity = json_text({"model": self._digest, "section": name, "settings": dict(self._settings)}, None)
         return hashlib.sha256(identity.encode("ascii")).hexdigest()
 
     def done(self, job: Job) -> bool:
-        """Tell whether a job is done."""
+        """Return whether a job has a result."""
         return self._results.has(job.key(self._digest, self._settings))
 
     def keep(self, job: Job, searched: Searched) -> None:
-        """Keep what a job found: its pictures first, the result that names them last."""
+        """Keep the result of a job: first its pictures, then the result that names them."""
         folder = self._links[job.aim.tensor]
         pictures = []
         for unit, (content, (width, height)) in zip(job.units, searched.pictures, strict=False):
@@ -167,18 +171,18 @@ class ReportFolder:
         about: Mapping[str, Any],
         values: Sequence[tuple[str, Sequence[float]]] = (),
     ) -> dict[str, Any]:
-        """Return what the page of a tensor shows.
+        """Return the content of a tensor's page.
 
         Parameters
         ----------
         aim : Aim
             The tensor.
         planned : sequence of Job
-            Its jobs, done or not.
+            The jobs of the tensor, with or without a result.
         about : mapping
-            What is known of it without a search.
+            The facts of the tensor that need no search.
         values : sequence of (str, sequence of float)
-            What its units are on sample inputs, with the inputs' names.
+            The values of the tensor's units on sample inputs, with the inputs' names.
         """
         units, messages, is_chart = [], [], False
         real = self.document(self.data_place(aim.tensor)) or {"units": {}}
@@ -214,16 +218,16 @@ class ReportFolder:
         }
 
     def write_tensor(self, name: str, tensor: dict[str, Any]) -> None:
-        """Write the data of a tensor's page."""
+        """Write the content of a tensor's page."""
         link = self._links[name]
         self.write(f"data/{link}.js", (script_data(tensor, link) + "\n").encode("ascii"))
 
     def due(self) -> bool:
-        """Tell whether the first page should be written again."""
+        """Return whether the first page should be written again."""
         return time.monotonic() - self._written >= _REFRESH
 
     def write_page(self, page: Page, single: bool = False) -> None:
-        """Write the first page and what its script must know; with `single` all of the report in one file as well."""
+        """Write the first page and the data of its script; with `single`, also the whole report in one file."""
         self.write("data/report.js", (script_data(page.index, "report") + "\n").encode("ascii"))
         self.write("index.html", page.html().encode("utf-8"))
         if single:
@@ -231,7 +235,7 @@ class ReportFolder:
         self._written = time.monotonic()
 
     def write_seconds(self, versions: Mapping[str, str]) -> None:
-        """Write how long everything took: apart from the content, which is the same however fast it was made."""
+        """Write all durations. They have files of their own, because the other content does not depend on speed."""
         jobs = self.seconds["jobs"].values()
         told = {
             "units": sum(job["units"] for job in jobs),
@@ -244,7 +248,7 @@ class ReportFolder:
         self.write("data/seconds.js", (script_data(told, "seconds") + "\n").encode("ascii"))
 
     def _seconds_of_tensors(self) -> list[dict[str, Any]]:
-        """Return for each tensor how many units were searched, and in how many seconds."""
+        """Return the number of searched units of each tensor, and the seconds of their search."""
         rows: dict[str, dict[str, Any]] = {}
         for job in self.seconds["jobs"].values():
             row = rows.setdefault(job["tensor"], {"name": job["tensor"], "units": 0, "seconds": 0.0})
@@ -253,19 +257,19 @@ class ReportFolder:
         return list(rows.values())
 
     def place(self, name: str) -> Path:
-        """Return where a file stands that is no part of the page."""
+        """Return the path of a file that is no part of the page."""
         return self._folder.file(name)
 
     def document(self, place: str) -> Any:
-        """Return a JSON document of the report; None where it is not there yet."""
+        """Return a JSON document of the report; None if it is not written yet."""
         return read_json(self._folder.file(place)) if self._folder.done(place) else None
 
     def data_place(self, tensor: str) -> str:
-        """Return where that stands which the samples of the data tell of a tensor."""
+        """Return the place of a tensor's samples of the data."""
         return f"samples/{self._links[tensor]}.json"
 
     def keep_only(self, folder: str, places: Collection[str]) -> None:
-        """Delete what else a folder of the report holds."""
+        """Delete all files in a folder of the report, except those at the given places."""
         for file in self._folder.file(f"{folder}/any").parent.iterdir():
             if f"{folder}/{file.name}" not in places:
                 file.unlink()
@@ -281,12 +285,12 @@ class ReportFolder:
 
 
 class LazyTensors(Mapping[str, dict[str, Any]]):
-    """What the pages of all tensors show, each read from the folder when it is asked for.
+    """The content of the pages of all tensors, each read from the folder when it is needed.
 
     Parameters
     ----------
     look : mapping of str to callable
-        From a name in links to what returns that tensor's data.
+        A function for each tensor's name in links. It returns the content of the tensor's page.
     """
 
     def __init__(self, look: Mapping[str, Callable[[], dict[str, Any]]]) -> None:
@@ -303,7 +307,7 @@ class LazyTensors(Mapping[str, dict[str, Any]]):
 
 
 def overview(tensor: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the first page shows of a tensor: a few of its units, evenly chosen."""
+    """Return a tensor's entry on the first page, with a few of its units, evenly chosen."""
     units = tensor["units"]
     count = min(THUMBNAILS, len(units))
     chosen = [units[place * len(units) // count] for place in range(count)]

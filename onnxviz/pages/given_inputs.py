@@ -1,4 +1,4 @@
-"""The sample inputs of a report: what each does inside the model, and which of its parts drive what the model says of it."""
+"""The sample inputs of a report: what each does inside the model, and which of its parts drive the answer."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from onnxviz.pages.request import ReportRequest
 
 MAPS = 24
-"""So many feature maps of a tensor are shown, the strongest."""
+"""The largest number of feature maps that are shown of a tensor, the strongest."""
 
 LOOKS = ("activations", "attribution")
-"""The ways in which an input is looked at; the second takes longer."""
+"""The two parts of an input's result; the second takes longer."""
 
 _STRONGEST = 6
 _PLACE = "inputs.json"
@@ -39,16 +39,16 @@ _PLACE = "inputs.json"
 
 @dataclass(frozen=True, eq=False)
 class GivenInput:
-    """One sample input.
+    """A sample input.
 
     Attributes
     ----------
     source : str
-        As it was named.
+        The file, as the request names it.
     batch : Batch
         The sample, in the model's own units.
     digest : str
-        SHA-256 of its arrays.
+        SHA-256 of the sample's arrays.
     columns : tuple of str
         The names of a table's columns.
     """
@@ -60,7 +60,7 @@ class GivenInput:
 
     @property
     def name(self) -> str:
-        """What the page calls it."""
+        """The name of the sample on the page."""
         return self.batch.identities[0]
 
 
@@ -71,15 +71,15 @@ class GivenInputs:
     Attributes
     ----------
     model : Model
-        Open.
+        The model, open.
     request : ReportRequest
-        What was asked.
+        The request of the report.
     feed : Feed
-        What brings them to the model's inputs.
+        Brings samples to the model's inputs.
     given : list of GivenInput
-        Those of this call.
+        The sample inputs of this call.
     table : Path or None
-        Rows that tell a vector's means.
+        The table with the means of a vector; None if there is none.
     """
 
     model: Model
@@ -91,7 +91,7 @@ class GivenInputs:
     _listed: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def plan(self, report: ReportFolder, shown: Sequence[Aim]) -> None:
-        """Settle what is looked at, the outputs first; inputs that an earlier call gave stay on the page."""
+        """Set the tensors to show, the outputs first. Inputs of earlier calls stay on the page."""
         self._aims = list(shown)
         self._listed = report.document(_PLACE) or {}
         for one in self.given:
@@ -101,18 +101,18 @@ class GivenInputs:
     def run(
         self, listener: Listener, report: ReportFolder, going: Callable[[], bool], looks: Sequence[str] = LOOKS
     ) -> None:
-        """Look at what was not looked at yet, as long as there is time; at the activations of one input in any case.
+        """Compute the missing results, as long as there is time; the activations of one input in any case.
 
         Parameters
         ----------
         listener : Listener
-            Shows how far it is.
+            Shows the progress.
         report : ReportFolder
-            Keeps what is found.
+            Keeps the results.
         going : callable
-            Tells whether there is time left.
+            Whether there is time left.
         looks : sequence of str
-            In which ways.
+            The parts to compute: names of `LOOKS`.
         """
         steps = [(one, name) for name in looks for one in self.given]
         todo = [(one, name) for one, name in steps if report.kept(self._key(one.digest, name)) is None]
@@ -126,12 +126,12 @@ class GivenInputs:
                 try:
                     report.once(self._key(one.digest, name), partial(_told, look, one, report), name)
                 except _OutOfTime:
-                    # What was begun is begun anew by the next call: half an explanation is none.
+                    # The next call starts this explanation again: a part of an explanation is of no use.
                     break
         self.model.close_sessions()
 
     def summary(self, report: ReportFolder) -> list[dict[str, Any]]:
-        """Return what the page shows of each input."""
+        """Return the entry of each input on the page."""
         found = []
         for digest, about in self._listed.items():
             parts = {name: report.kept(self._key(digest, name)) for name in LOOKS}
@@ -140,7 +140,7 @@ class GivenInputs:
         return found
 
     def values(self, report: ReportFolder, tensor: str) -> list[tuple[str, list[float]]]:
-        """Return what each unit of a tensor is on each input, with the input's name."""
+        """Return the value of each unit of a tensor on each input, with the input's name."""
         return [
             (row["name"], one["means"])
             for row in self.summary(report)
@@ -149,12 +149,12 @@ class GivenInputs:
         ]
 
     def _key(self, digest: str, name: str) -> str:
-        """Name what is found of an input: its activations depend on which tensors are shown."""
+        """Return the name of a part of an input's result. The name of the activations depends on the tensors shown."""
         tensors = [aim.tensor for aim in self._aims] if name == "activations" else []
         return json_text({"input": digest, "look": name, "tensors": tensors}, None)
 
     def _activations(self, one: GivenInput, report: ReportFolder) -> dict[str, Any]:
-        """Return the strongest units of every tensor that is shown, with a picture of its answer."""
+        """Return the strongest units of every tensor that is shown, with pictures of its values."""
         from onnxviz.analyses.activations.answers import answer_of, answer_row
         from onnxviz.analyses.activations.pictures import answer_picture
         from onnxviz.analyses.inputs.forward import Forward
@@ -193,7 +193,7 @@ class GivenInputs:
         return {"look": look, "columns": columns, "rows": rows}
 
     def _attribution(self, one: GivenInput, report: ReportFolder, going: Callable[[], bool]) -> dict[str, Any]:
-        """Return what the default method tells of the class of the highest score, and how faithful it is, if time allows."""
+        """Return the attribution of the highest class by the default method, with its faithfulness, if time allows."""
         from onnxviz.analyses.attribution.explanation import explain
         from onnxviz.analyses.attribution.preparation import prepare
         from onnxviz.analyses.attribution.request import AttributionRequest
@@ -207,7 +207,7 @@ class GivenInputs:
         try:
             task = prepare(SILENT, self.model, samples, request)
         except UsageError:
-            # No output has one score for each class: the strongest unit of the first is explained.
+            # No output has one score for each class: the strongest unit of the first output is explained.
             task = prepare(SILENT, self.model, samples, replace(request, targets=(self._strongest(one),)))
         (aim,) = task.aims
         explanation = explain(ScoredModel(task, partial(_hurry, going)), aim, lambda done, words: None)
@@ -230,7 +230,7 @@ class GivenInputs:
         }
 
     def _strongest(self, one: GivenInput) -> str:
-        """Return the unit of the first tensor that answers most."""
+        """Return the strongest unit of the first tensor, as a target."""
         from onnxviz.analyses.inputs.forward import Forward
 
         aim = self._aims[0]
@@ -240,14 +240,14 @@ class GivenInputs:
 
 
 def _samples(one: GivenInput) -> dict[str, str | np.ndarray]:
-    """Return what `attribute` is given of an input: its file where that is one whole sample, else arrays."""
+    """Return the input as `attribute` takes it: its file if the file is one whole sample, else arrays."""
     if Path(one.source).exists() and len(one.batch.arrays) == 1 and "#" not in one.name:
         return {next(iter(one.batch.arrays)): one.source}
     return {name: array[0] for name, array in one.batch.arrays.items()}
 
 
 def _means(values: np.ndarray, aim: Aim) -> list[float]:
-    """Return each unit's own value: its mean over its places; nothing where the tensor is not what was measured."""
+    """Return each unit's value: its mean over the positions; an empty list if the tensor has another shape than planned."""
     if values.ndim != aim.rank or (aim.rank and values.shape[aim.axis] != aim.count):
         return []
     others = tuple(axis for axis in range(values.ndim) if axis != aim.axis)
@@ -255,7 +255,7 @@ def _means(values: np.ndarray, aim: Aim) -> list[float]:
 
 
 def _explanation(explanation: Explanation, place: int, report: ReportFolder, named: str) -> dict[str, Any]:
-    """Write what an attribution looks like: over a picture, with what its colors mean, or else as a chart."""
+    """Write the picture of an attribution: over the input, with the meaning of its colors, or as a chart. Return its entry."""
     from onnxviz.analyses.attribution.pictures import laid_over
 
     over = laid_over(explanation.task, place, explanation.found[0])
@@ -271,7 +271,7 @@ def _explanation(explanation: Explanation, place: int, report: ReportFolder, nam
 
 
 def _curves(curves: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the scores as an input is taken apart and built up, as lines in a box of 100 by 100."""
+    """Return the curves of deletion and insertion, as SVG lines in a box of 100 by 100."""
     names = ("insertion", "deletion", "chance_insertion", "chance_deletion")
     every = [value for name in names for value in curves[name]]
     low, high = min(every), max(every)
@@ -286,7 +286,7 @@ def _curves(curves: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _wave(lines: list[list[list[float]]]) -> Picture:
-    """Draw the envelopes of a few signals."""
+    """Return a drawing of the envelopes of a few signals."""
     from onnxviz.drawing.thumbnails import wave
 
     extremes = np.asarray(lines)  # (line, lowest or highest, column)
@@ -306,7 +306,7 @@ def _hurry(going: Callable[[], bool]) -> None:
 def _told(
     look: Callable[[GivenInput, ReportFolder], dict[str, Any]], one: GivenInput, report: ReportFolder
 ) -> dict[str, Any]:
-    """Look at an input; where that cannot be done, return the sentence that says why."""
+    """Return a part of an input's result; if it cannot be computed, the message of the error as "refused"."""
     try:
         return {**look(one, report), "refused": ""}
     except OnnxvizError as error:
@@ -314,25 +314,25 @@ def _told(
 
 
 def open_inputs(model: Model, request: ReportRequest, moving: str, table: Path | None) -> GivenInputs:
-    """Read the sample inputs of a report.
+    """Read and return the sample inputs of a report.
 
     Parameters
     ----------
     model : Model
         The model.
     request : ReportRequest
-        What was asked.
+        The request of the report.
     moving : str
         The input that is searched.
     table : Path or None
-        Rows that tell a vector's means.
+        The table with the means of a vector; None if there is none.
 
     Raises
     ------
     UsageError
-        If there is no such file.
+        If a file does not exist.
     DataError
-        If one cannot be read, or does not fit the model's inputs.
+        If a file cannot be read, or does not fit the model's inputs.
     """
     from onnxviz.analyses.inputs.feed import Tally
 

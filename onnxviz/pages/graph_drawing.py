@@ -1,4 +1,4 @@
-"""The model's graph as a drawing for the report: boxes, lines, and what each box leads to."""
+"""The drawing of the model's graph for the report: boxes, lines, and the tensor that each box links to."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ if TYPE_CHECKING:
     from onnxviz.model.tensors.support import Reach
 
 MOST = 1500
-"""A graph of more nodes is drawn with neighbors put together."""
+"""In a graph with more nodes, a box stands for several consecutive nodes."""
 
 _LETTER = 6.6
-"""Pixels that a letter of a label is wide, on average."""
+"""The average width of a letter of a label, in pixels."""
 
 _LONGEST = 26
 
 
 @dataclass
 class _Box:
-    """What becomes one box.
+    """A box: an input, an output, a node, or several consecutive nodes.
 
     Attributes
     ----------
     label, tensor, kind : str
-        What is written; the tensor it leads to; "yes", "no" or "apart", for whether a gradient reaches what it makes, or "edge".
+        The text in the box; the tensor it links to; "edge" for an input or output, else "yes" or "no": whether a gradient
+        reaches the input from a tensor of the box.
     names : list of str
-        The tensors that it makes.
+        The tensors that the box makes.
     reads : list of str
-        The tensors that it reads.
+        The tensors that the box reads.
     """
 
     label: str
@@ -44,25 +45,25 @@ class _Box:
 def graph_drawing(
     model: Model, reached: Mapping[str, Reach], shown: Sequence[str], links: Mapping[str, str], most: int = MOST
 ) -> dict[str, Any]:
-    """Draw the graph.
+    """Return the drawing of a graph.
 
     Parameters
     ----------
     model : Model
         The model.
     reached : mapping of str to Reach
-        For each tensor whether a gradient reaches it.
+        For each tensor, whether a gradient reaches the input from it.
     shown : sequence of str
-        Tensors with units in the report; a box that stands for several nodes leads to one of them.
+        Tensors with units in the report. A box that stands for several nodes links to one of them.
     links : mapping of str to str
-        From a tensor to its name in links.
+        The name of each tensor in links.
     most : int
-        The most nodes to draw one by one.
+        The largest number of boxes in which every node has its own.
 
     Returns
     -------
     dict
-        Width, height, boxes, lines and how many nodes stand for one box; as the template ``graph`` takes them.
+        Width, height, boxes, lines and the number of nodes in a box, as the template ``graph`` takes them.
     """
     from onnxviz.drawing.layered_layout import layered_layout
     from onnxviz.model.graph.structure import read_by
@@ -72,7 +73,7 @@ def graph_drawing(
     left_out = 0
     for node in model.nodes:
         if not any(name in fed for name in read_by(node)):
-            # What depends on no input is a constant that the exporter left to be computed.
+            # Without an input, the output is a constant that the exporter did not compute.
             left_out += 1
             continue
         made = [name for name in node.output if name]
@@ -127,7 +128,7 @@ def _kind(reached: Mapping[str, Reach], names: Sequence[str]) -> str:
 
 
 def _joined(boxes: list[_Box], together: int, shown: set[str]) -> list[_Box]:
-    """Put neighbors in the file's order together; arrows between such groups still lead forward."""
+    """Return boxes of `together` nodes each, in the file's order, so that all arrows still point forward."""
     inputs = [box for box in boxes if box.kind == "edge"]
     nodes = [box for box in boxes if box.kind != "edge"]
     groups = list(inputs)
@@ -161,7 +162,7 @@ def _title(model: Model, box: _Box, reached: Mapping[str, Reach]) -> str:
 
 
 def _path(route: Any) -> str:
-    """Write a line through points as a path that leaves and arrives upright."""
+    """Return an SVG path through points. It leaves and arrives vertically."""
     points = [(float(x), float(y)) for x, y in route]
     points[0] = (points[0][0], points[0][1] + 14)
     points[-1] = (points[-1][0], points[-1][1] - 14)

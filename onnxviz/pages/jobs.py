@@ -1,7 +1,7 @@
-"""Who does the jobs of a report, and how what they find is gathered: one way for units and for shards of the data.
+"""Runs a report's jobs on an Executor and yields their results.
 
-A job is done by a function of itself and of the work that all jobs of its kind share. Both can be pickled, so that any
-`concurrent.futures.Executor` does; what is found does not depend on which.
+A job is a search of units, or a shard of the data. A function takes the job and the settings that all jobs of its kind share.
+Both can be pickled, so that any `concurrent.futures.Executor` can run them. The results do not depend on the executor.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ Shared = TypeVar("Shared")
 
 @dataclass(frozen=True)
 class Hands:
-    """Who does jobs of a kind.
+    """An executor, and the number of jobs that it takes at once.
 
     Attributes
     ----------
     executor : Executor
-        Takes them.
+        Runs the jobs.
     room : callable
-        Tells how many to hand over at once, from now on.
+        Returns the largest number of unfinished jobs to hand over. It may change during a run.
     ahead : int
-        How many of those wait for one another.
+        The number of these jobs that one worker runs one after the other.
     """
 
     executor: Executor
@@ -40,7 +40,7 @@ class SerialExecutor(Executor):
     """Runs each call when it is submitted, in this process."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run a function and return what it gave as a future that is done."""
+        """Run a function, and return a finished future with its result or its exception."""
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -51,14 +51,14 @@ class SerialExecutor(Executor):
 
 @contextmanager
 def one_by_one() -> Iterator[Hands]:
-    """Let this process do one job after the other, each on all cores."""
+    """Provide an executor that runs one job after the other in this process, each on all cores."""
     with SerialExecutor() as executor:
         yield Hands(executor, lambda: 1, 1)
 
 
 @contextmanager
 def side_by_side(count: int) -> Iterator[Hands]:
-    """Let this process do so many jobs at a time, in threads; one more waits, so that none of them is idle."""
+    """Provide `count` threads of this process that run jobs; one more job waits, so that no thread is idle."""
     executor = ThreadPoolExecutor(count, thread_name_prefix="job")
     try:
         yield Hands(executor, lambda: count + 1, 1)
@@ -69,23 +69,23 @@ def side_by_side(count: int) -> Iterator[Hands]:
 def gather(
     hands: Hands, todo: Iterator[Job], run: Callable[[Job, Shared], Found], shared: Shared
 ) -> Iterator[tuple[Job, Found]]:
-    """Hand jobs over and yield what they found, as they finish.
+    """Run jobs, and yield each job with its result as it finishes.
 
     Parameters
     ----------
     hands : Hands
-        Who does them.
+        The executor that runs the jobs.
     todo : iterator
-        The jobs; asked for the next one only when there is room for it.
+        The jobs. The next job is taken only when the executor has room for it.
     run : callable
-        Does a job, with what all of them share.
+        Runs a job: takes the job and `shared`, and returns the result.
     shared : Work
-        What all of them share.
+        The settings that all jobs share.
 
     Raises
     ------
     Exception
-        What the first of the jobs that failed raised, once all that were handed over are done, and all that they found was
+        The exception of the first job that failed. It is raised after all jobs in work have ended and all results were
         yielded.
     """
     running: dict[Future[Found], tuple[int, Job]] = {}
@@ -100,7 +100,8 @@ def gather(
 def _finished(running: dict[Future[Found], tuple[int, Job]]) -> Iterator[tuple[Job, Found]]:
     done, _ = wait(running, return_when=FIRST_COMPLETED)
     if any(future.exception() is not None for future in done):
-        # What is found is kept before what failed ends the run, and which failure is told does not depend on who was faster.
+        # A failure ends the run. Results are yielded first. The failure of the job with the lowest number is raised, so that
+        # the message does not depend on the speed of the jobs.
         done, _ = wait(running)
     for future in sorted(done, key=lambda one: (one.exception() is not None, running[one][0])):
         _, job = running.pop(future)

@@ -1,4 +1,4 @@
-"""A report while it is being made: what is settled before the first job, and what the page says of all of it."""
+"""A report in the making: its plan before the first job, and the page with the results so far."""
 
 from __future__ import annotations
 
@@ -36,44 +36,44 @@ if TYPE_CHECKING:
     from onnxviz.pages.work import UnitWork
 
 _LARGE = 4096
-"""Inputs of more numbers than this are searched few at a time, so that a job is done in seconds."""
+"""If the input has more numbers than this, a job has 2 units, so that it takes seconds; else 16."""
 
 _FEW, _MANY = 2, 16
 
 _SAID = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
-"""What of the inputs a result depends on; the model, the input, the seed and a table's ranges are named apart."""
+"""The settings of the inputs that a result depends on. `Book.settings` adds the model, the input, the seed and the table."""
 
 _SWITCH = 64
-"""Elements up to which a held input is a rate, a length or a switch, by which a graph may choose its way."""
+"""The largest number of elements of a held input that is a rate, a length or a switch. It may decide an If of the graph."""
 
 _Look = tuple[str, str, str, Callable[[], dict[str, Any]]]
-"""A section's anchor, title and template, and what fills it."""
+"""A section's anchor, title and template, and the function that returns its values."""
 
 
 @dataclass
 class Book:
-    """Everything about one report.
+    """The plan and the state of a report.
 
     Attributes
     ----------
     model : Model
-        Open.
+        The model, open.
     request : ReportRequest
-        What was asked.
+        The request of the report.
     moving : str
-        The input that is searched; "" where there is none.
+        The input that is searched; "" if no input can be searched.
     expected : InputContract or None
-        What it expects.
+        The contract of this input.
     obstacle : str
-        Why nothing can be searched; "" where something can.
+        The reason why no input can be searched; "" if one can.
     names : list of str
-        The tensors that this call asks for.
+        The tensors that this call adds.
     fed : dict of str to ndarray
-        Seeded inputs, to measure and compare with.
+        Random inputs from the seed, for measuring shapes and for the verification.
     settled : Model
-        The model folded for their sizes, its batch left open, and for what the searches hold: what the pages tell of.
+        The model folded for the sizes of the inputs and for held values, with an open batch. The pages show this graph.
     notes : list of str
-        What was found or assumed, for stderr.
+        Notes for stderr about findings and assumptions.
     """
 
     model: Model
@@ -86,11 +86,11 @@ class Book:
     settled: Model
     notes: list[str] = field(default_factory=list)
     seen: Seen = field(default_factory=Seen)
-    """The data and the sample inputs, where there are some."""
+    """The data and the sample inputs, if there are any."""
 
     def __post_init__(self) -> None:
         self._aims: list[Aim] = []
-        # A tensor's data are read from all of its results: with the page, not after every job.
+        # Tensors whose page is out of date. A tensor's page reads all of its results, so it is not written after every job.
         self._unshown: dict[str, Aim] = {}
         self._planned: dict[str, list[Job]] = {}
         self._overviews: dict[str, dict[str, Any]] = {}
@@ -103,7 +103,7 @@ class Book:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What every result depends on besides the model."""
+        """The settings that every result depends on."""
         request = self.request
         said = {key: getattr(request.said, key) for key in _SAID}
         return {
@@ -118,7 +118,7 @@ class Book:
 
     @property
     def search(self) -> UnitWork:
-        """What all searches share."""
+        """The settings that all searches share."""
         import torch
 
         from onnxviz.analyses.maximization.request import MaximizationRequest
@@ -133,7 +133,7 @@ class Book:
             steps=request.steps,
             restarts=request.restarts,
             seed=request.seed,
-            # Settled here, so that a job computes alike on whatever machine it lands.
+            # Chosen here, so that a job computes the same on every machine.
             device=str(choose_device(request.device)),
         )
         return UnitWork(self.model.path or self.model.name, asked, torch.get_num_threads())
@@ -164,22 +164,22 @@ class Book:
 
     @cached_property
     def links(self) -> dict[str, str]:
-        """From each tensor that is no weight to its name in links and files."""
+        """The name in links and files of each tensor that is no weight."""
         from onnxviz.formats.file_names import safe_names
 
         return safe_names(name for name in self.model.tensors if name not in self.model.constants)
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """What `inspect --json` tells of the model."""
+        """The model's document, as `inspect --json` prints it."""
         return describe(self.model, None, self.settled)
 
     def begin(self, folder: OutputFolder) -> None:
-        """Settle what is wanted, look at the model as a whole, and write the page with what is there."""
+        """Make the plan, compute the sections about the whole model, and write the first page."""
         from onnxviz.model.probing.measured_sizes import elements_of_each
 
         self.report = ReportFolder(folder, self.model.digest, self.settings, self.links, self._lines.words("maximize"))
-        # From the first second on there is a page to be opened.
+        # The page can be opened from the first second on.
         self._sections = [look.guarded(*one) for one in self._known()]
         self.write()
         units, patterns = self.request.units, list(self.request.patterns)
@@ -208,25 +208,25 @@ class Book:
         self.write()
 
     def keep(self, job: Job, searched: Searched) -> None:
-        """Keep what a job found, and show it."""
+        """Keep the result of a job, and show it on the page."""
         self.report.keep(job, searched)
         self._unshown[job.aim.tensor] = job.aim
         if self.report.due():
             self.write()
 
     def look(self, listener: Listener, hands: Hands, began: float, budget: float, before: bool) -> None:
-        """Look at the data and the sample inputs, and show what was found.
+        """Score the data and examine the sample inputs, and show the results on the page.
 
         Parameters
         ----------
         listener : Listener
-            Shows how far it is.
+            Shows the progress.
         hands : Hands
-            Who scores shards of the data.
+            The executor that scores shards of the data.
         began, budget : float
-            When the report was begun, on the monotonic clock, and how long it may take, in seconds.
+            The start of the report on the monotonic clock, and the budget, both in seconds.
         before : bool
-            Whether the search is still to come.
+            Whether the search comes after this call.
         """
 
         def until(share: float) -> Callable[[], bool]:
@@ -238,14 +238,14 @@ class Book:
             self.write()
 
     def write(self, single: bool = False) -> None:
-        """Write the page over all that is there."""
+        """Write the page with all results so far."""
         while self._unshown:
             self._show(self._unshown.popitem()[1])
         self.report.write_seconds(versions())
         self.report.write_page(self._page(), single)
 
     def seconds_of(self, job: Job) -> float | None:
-        """Return how long a job may take, from those that are done; None where none is."""
+        """Return the estimated seconds of a job, from the finished jobs; None if there are none."""
         done = self.report.seconds["jobs"].values()
         own: list[float] = [one["seconds"] / one["units"] for one in done if one["tensor"] == job.aim.tensor]
         if own:
@@ -256,7 +256,7 @@ class Book:
         return len(job.units) * self._cost[job.aim.tensor] * statistics.median(rates) if rates else None
 
     def document(self) -> dict[str, Any]:
-        """Return what `report --json` prints, without the files and the time."""
+        """Return the document of `report --json`, without the files and the time."""
         left = [job for job in self.jobs if not self.report.done(job)]
         thought = [self.seconds_of(job) for job in left]
         known = [one for one in thought if one is not None]
@@ -302,22 +302,20 @@ class Book:
             "dtype": info.dtype,
             "shape": shape_text(shape),
             "output": aim.tensor in self._outputs,
-            "axis": ""
-            if aim.known
-            else f"nothing tells which axis holds channels: units lie along axis {aim.axis + 1}",
+            "axis": "" if aim.known else f"the graph does not mark the channel axis: axis {aim.axis + 1} is assumed",
         }
         return self.report.tensor(aim, self._planned[aim.tensor], about, self.seen.values(self.report, aim.tensor))
 
     def _known(self) -> list[_Look]:
-        """Name the sections that only read what is known already."""
+        """Return the sections that only read known facts."""
         document, name = self.description, self.model.name
         return [
-            ("facts", "The file", "facts", partial(look.facts, document, name)),
-            ("inputs", "What it expects", "inputs", partial(look.inputs, document, self.expected)),
+            ("facts", "File", "facts", partial(look.facts, document, name)),
+            ("inputs", "Inputs", "inputs", partial(look.inputs, document, self.expected)),
         ]
 
     def _looked_at(self) -> list[_Look]:
-        """Name the sections that take time, each with what looks at the model."""
+        """Return the sections that take time to compute."""
         from onnxviz.model.graph.labels import class_names
         from onnxviz.model.tensors.support import reach
         from onnxviz.pages.graph_drawing import graph_drawing
@@ -331,21 +329,26 @@ class Book:
         checked = partial(look.verification, model, self.fed, self.request.device)
         given = partial(look.outputs, self.description, class_names(model.original), self.links)
         return [
-            ("graph", "The graph", "graph", drawn),
-            ("filters", "The first layer", "filters", partial(report.once, "filters", kernels)),
-            ("outputs", "What it gives", "outputs", given),
-            ("verification", "Is the copy the model?", "verification", partial(report.once, "verification", checked)),
+            ("graph", "Graph", "graph", drawn),
+            ("filters", "First layer", "filters", partial(report.once, "filters", kernels)),
+            ("outputs", "Outputs", "outputs", given),
+            (
+                "verification",
+                "Check against ONNX Runtime",
+                "verification",
+                partial(report.once, "verification", checked),
+            ),
         ]
 
     def _page(self) -> Page:
         shown = list(self._overviews.values())
-        units = Section("units", "What drives it", "units", look.units(shown, self.moving), self.obstacle)
+        units = Section("units", "What units respond to", "units", look.units(shown, self.moving), self.obstacle)
         unit = " ".join(self._lines.words("maximize"))
         made = look.made(self._lines.calls(self._calls), self.request.seed, self._device, unit)
         before = [one for one in self._sections if one.anchor in ("facts", "inputs", "graph", "filters")]
         after = [one for one in self._sections if one not in before]
         data, inputs = (find(self.report) for find in (self.seen.of_data, self.seen.of_inputs))
-        last = Section("made", "How this was made", "made", made)
+        last = Section("made", "How to make this page again", "made", made)
         index = {
             "title": self.model.name,
             "command": " ".join(self._lines.words("report")),
@@ -357,19 +360,19 @@ class Book:
 
 
 def open_book(path: Path, request: ReportRequest) -> Book:
-    """Open the model and settle what can be searched of it.
+    """Open the model and choose the input to search; return the book of the report.
 
     Parameters
     ----------
     path : Path
         The model's file.
     request : ReportRequest
-        What was asked.
+        The request of the report.
 
     Raises
     ------
     UsageError, DataError, ModelError
-        As the parts do.
+        If the request does not fit the model, or a file cannot be read.
     """
     model = opened_once(path)
     settled = settle(model, request.said, running=True)
@@ -378,7 +381,7 @@ def open_book(path: Path, request: ReportRequest) -> Book:
     if not moving:
         if request.data is not None or request.inputs:
             notes.append(
-                "nothing is searched, so data and sample inputs are not looked at: examples, activations and attribute do"
+                "no input is searched, so data and sample inputs are not used; examples, activations and attribute use them"
             )
         folded = _folded(model, fed, settled.held, settled.dims)
         return Book(model, request, "", None, notes[0], [], fed, folded, notes)
@@ -396,7 +399,7 @@ def open_book(path: Path, request: ReportRequest) -> Book:
 def _folded(
     model: Model, fed: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray], dims: Mapping[str, int]
 ) -> Model:
-    """Return the model folded for the sizes of its inputs, batches that are open left so, and for rates and switches that are held."""
+    """Return the model folded for the sizes of its inputs and for held rates and switches. Open batches stay open."""
     from onnxviz.model.graph.folding import folded
 
     shapes = {}

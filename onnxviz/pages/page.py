@@ -1,7 +1,7 @@
-"""The report as a page: sections filled into Jinja2 templates, numbers and names as scripts that only assign data.
+"""The report as a web page: Jinja2 templates for the sections, and scripts that only hold data.
 
-Every name comes from a file that anybody may have written. Templates escape whatever they are given, scripts hold JSON in which no
-"<" is left, and a Content-Security-Policy keeps the page from asking for anything outside of its own folder.
+Names come from the model's file, which anybody may have written. So templates escape all values, and scripts hold JSON
+without the character "<". A Content-Security-Policy allows the page its own folder and nothing else.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from onnxviz.wording import number_text
 _TEMPLATES = Path(__file__).with_name("templates")
 _STYLE, _SCRIPTS = "report.css", ("examples.js", "report.js")
 _LISTED = 60
-"""As many tensors as the script lists, so that nothing moves when it takes over."""
+"""The number of tensors in the list at the side. The script lists as many, so that nothing moves when it starts."""
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
 
 
 @dataclass(frozen=True)
 class Section:
-    """One part of the page.
+    """A section of the page.
 
     Attributes
     ----------
     anchor : str
-        One word, by which it is linked to.
+        One word, the end of the section's address.
     title : str
-        Its heading.
+        The heading.
     template : str
-        The name of its template, without the ending, in the folder ``report``.
+        The name of the template in the folder ``templates``, without the suffix.
     content : mapping
-        What the template is filled with.
+        The values for the template.
     message : str
-        Why the section is empty; "" where it is not.
+        A note above the content, or the reason why there is no content; "" without a note.
     """
 
     anchor: str
@@ -51,20 +51,20 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A report, ready to be written.
+    """The page of a report.
 
     Attributes
     ----------
     title : str
         The model's name.
     sections : tuple of Section
-        In order.
+        The sections, in order.
     index : dict
-        What the page's script must know at once: every tensor, by its name in links.
+        The data that the page's script needs at the start: the title, the command, and an entry for every tensor.
     tensors : mapping of str to dict
-        From a name in links to what the page of that tensor shows; may be a lazy mapping.
+        The content of each tensor's page, by the tensor's name in links. The mapping may be lazy.
     language : str
-        Of the words.
+        The language of the page.
     """
 
     title: str
@@ -75,11 +75,11 @@ class Page:
 
     @property
     def listed(self) -> list[dict[str, Any]]:
-        """The tensors that are named at the side at once: those with units, as the script lists them."""
+        """The tensors in the list at the side: the first ones with units, as in the script."""
         return [one for one in self.index["tensors"] if one["shown"]][:_LISTED]
 
     def html(self) -> str:
-        """Return ``index.html`` for a folder that holds `assets`, ``data`` and the pictures."""
+        """Return ``index.html``, for a folder with `assets`, ``data`` and the pictures."""
         policy = (
             "default-src 'none'; img-src 'self' file: data:; style-src 'self' file:; script-src 'self' file:; "
             "base-uri 'none'; form-action 'none'"
@@ -87,19 +87,19 @@ class Page:
         return self._filled(policy, single=False, picture=_as_it_is)
 
     def single_file(self, picture: Callable[[str], bytes]) -> str:
-        """Return all of the report as one HTML file.
+        """Return the whole report as one HTML file.
 
         Parameters
         ----------
         picture : callable
-            Gives a picture's bytes, PNG or JPEG, by its place in the folder.
+            Takes the place of a picture in the folder; returns its bytes, PNG or JPEG.
         """
         style, scripts = _asset(_STYLE), [_asset(name) for name in _SCRIPTS]
         tensors = dict(self.tensors)
-        # What stands in the text already is found there.
+        # The script finds the pictures of the overview in the HTML.
         standing = _pictures_of_overview(self.sections)
         kept = {place: _data_uri(place, picture) for place in _pictures(tensors) if place not in standing}
-        # The index comes last: with it the page shows what its address asks for.
+        # The index comes last: when it arrives, the page shows the content of its address.
         data = [script_data(kept, "pictures"), *(script_data(one, key) for key, one in tensors.items())]
         data.append(script_data(self.index, "report"))
         allowed = " ".join(f"'sha256-{_digest(text)}'" for text in (*scripts, *data))
@@ -129,7 +129,7 @@ class Page:
 
 
 def script_data(value: Any, key: str) -> str:
-    r"""Return a script that does nothing but hand a value to the page under a key.
+    r"""Return a script that passes a value to the page under a key, and does nothing else.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def script_data(value: Any, key: str) -> str:
 
 
 def assets() -> dict[str, bytes]:
-    """Return the files that every report holds in its folder ``assets``."""
+    """Return the files of the folder ``assets``, the same for every report."""
     return {name: _asset(name).encode("utf-8") for name in (_STYLE, *_SCRIPTS)}
 
 
@@ -162,7 +162,7 @@ def _data_uri(place: str, picture: Callable[[str], bytes]) -> str:
 
 
 def _pictures(tensors: Mapping[str, dict[str, Any]]) -> list[str]:
-    """Return the places of all pictures that the pages of tensors show, each once."""
+    """Return the places of all pictures on the pages of tensors, each once."""
     places = []
     for tensor in tensors.values():
         places += [panel["file"] for unit in tensor["units"] for panel in unit["panels"]]
@@ -171,7 +171,7 @@ def _pictures(tensors: Mapping[str, dict[str, Any]]) -> list[str]:
 
 
 def _pictures_of_overview(sections: Sequence[Section]) -> set[str]:
-    """Return the places of the pictures of units that the overview shows."""
+    """Return the places of all pictures of units in the overview."""
     return {
         unit["panel"]["file"]
         for section in sections

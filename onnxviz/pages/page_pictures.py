@@ -16,10 +16,10 @@ MOST = 320
 """The longest side of a picture on a page, in pixels."""
 
 _EXACT = 96
-"""Up to so many pixels a side nothing is lost: digits and icons are looked at pixel by pixel."""
+"""Pictures with up to this many pixels a side are stored without loss: digits and icons are viewed pixel by pixel."""
 
 _QUALITY = 90
-"""Of JPEG: a photograph of 320 pixels takes some 25 kB, a sixth of what it takes without loss."""
+"""The quality of JPEG files. A photograph of 320 pixels takes about 25 kB, a sixth of its size without loss."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PagePicture:
     Attributes
     ----------
     content : bytes
-        PNG where the picture is small, else JPEG.
+        The bytes of the file: PNG for charts and small pictures, else JPEG.
     suffix : str
         ``.png`` or ``.jpg``.
     width, height : int
@@ -43,12 +43,12 @@ class PagePicture:
 
 
 def page_picture(picture: Picture) -> PagePicture:
-    """Make a picture small enough for a page; equal pictures give equal bytes.
+    """Return a picture as a small file for a page; equal pictures give equal bytes.
 
     Parameters
     ----------
     picture : (height, width, 3) uint8
-        What is longer than 320 pixels on a side is made smaller.
+        The picture. It is made smaller if a side is longer than 320 pixels.
 
     Examples
     --------
@@ -69,12 +69,12 @@ def page_picture(picture: Picture) -> PagePicture:
 
 
 def page_chart(picture: Picture) -> PagePicture:
-    """Make a chart small enough for a page: lines, letters and paper, in at most 256 colors; equal charts give equal bytes.
+    """Return a chart as a small file of at most 256 colors; equal charts give equal bytes.
 
     Parameters
     ----------
     picture : (height, width, 3) uint8
-        Its size stays what it is.
+        The chart. Its size does not change.
 
     Examples
     --------
@@ -83,20 +83,20 @@ def page_chart(picture: Picture) -> PagePicture:
     """
     image = Image.fromarray(np.ascontiguousarray(picture))
     stream = io.BytesIO()
-    # Few colors beside the same paper: what differs is the shade of a letter's rim.
+    # A chart has few colors on a plain background: only the shades at the edges of letters change.
     image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
     return PagePicture(stream.getvalue(), ".png", image.width, image.height)
 
 
 def envelope(lines: NDArray[Any], columns: int) -> list[list[list[float]]]:
-    """Return what of signals can be seen in so many columns: the lowest and the highest value in each.
+    """Return the lowest and the highest value of signals in each column of a drawing.
 
     Parameters
     ----------
     lines : (line, sample) ndarray
         The signals.
     columns : int
-        At most so many columns; of fewer samples one for each.
+        The largest number of columns. A signal with fewer samples has a column for each.
 
     Returns
     -------

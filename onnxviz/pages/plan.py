@@ -1,4 +1,4 @@
-"""What a report is to hold: which tensors, which of their units, and in which order they are worth the time."""
+"""The plan of a report: its tensors, their units, and the order of the jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 LAYERS = 10
-"""How many layers are chosen between input and output."""
+"""The largest number of layers that are chosen between input and output."""
 
 _WEIGHTED = {
     *(
@@ -43,22 +43,22 @@ _ACTIVATIONS = {
 
 @dataclass(frozen=True)
 class Aim:
-    """A tensor that a report shows the units of.
+    """A tensor whose units a report shows.
 
     Attributes
     ----------
     tensor : str
-        Its name.
+        The tensor's name.
     axis : int
-        Which axis after the batch counts its units.
+        The axis of the units, counted after the batch.
     rank : int
-        How many axes it has after the batch; 0 for one number for each sample.
+        The number of axes after the batch; 0 if the tensor has one number for each sample.
     count : int
-        How many units it has.
+        The number of units.
     known : bool
-        Whether the graph tells that this axis holds channels; else it is the shortest.
+        Whether the graph marks `axis` as the channel axis. If not, `axis` is the shortest axis.
     sizes : tuple of int
-        How long its axes after the batch are.
+        The lengths of the axes after the batch.
     """
 
     tensor: str
@@ -69,7 +69,7 @@ class Aim:
     sizes: tuple[int, ...] = ()
 
     def target(self, unit: int) -> str:
-        """Write a unit as -t takes it.
+        """Return a unit as a target, as -t takes it.
 
         Examples
         --------
@@ -87,16 +87,16 @@ class Aim:
 
 @dataclass(frozen=True)
 class Job:
-    """Units of one tensor that are searched together: done as a whole, or not at all.
+    """Units of a tensor that are searched together. A job is done as a whole or not at all.
 
     Attributes
     ----------
     aim : Aim
         The tensor.
     number : int
-        Which of its jobs this is.
+        The number of this job among the jobs of the tensor.
     units : tuple of int
-        In the order in which they are searched.
+        The units, in the order of their search.
     """
 
     aim: Aim
@@ -105,11 +105,11 @@ class Job:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The units as -t takes them."""
+        """The units as targets, as -t takes them."""
         return tuple(self.aim.target(unit) for unit in self.units)
 
     def key(self, digest: str, settings: Mapping[str, Any]) -> str:
-        """Return the address of what is found: SHA-256 of the model's digest, the targets and the settings."""
+        """Return the address of the job's result: SHA-256 of the model's digest, the targets and the settings."""
         from onnxviz.formats.json_documents import json_text
 
         identity = json_text({"model": digest, "targets": self.targets, "settings": dict(settings)}, None)
@@ -117,18 +117,18 @@ class Job:
 
 
 def jobs(aim: Aim, wanted: int, size: int) -> list[Job]:
-    """Divide the units of a tensor among jobs.
+    """Return the jobs of a tensor's units.
 
-    Which units share a job does not depend on how many are wanted, so that a later call finds what an earlier one did.
+    The tensor alone decides which units share a job. So a later call with more units finds the results of an earlier call.
 
     Parameters
     ----------
     aim : Aim
         The tensor.
     wanted : int
-        At least so many units, or all where there are fewer.
+        The least number of units. All units, if the tensor has fewer.
     size : int
-        Units of a job.
+        The number of units of a job.
     """
     order = spread_order(aim.count)
     return [
@@ -138,9 +138,9 @@ def jobs(aim: Aim, wanted: int, size: int) -> list[Job]:
 
 
 def spread_order(count: int) -> list[int]:
-    """Return the numbers from 0 to `count`, ordered so that however few are taken, they lie evenly over all.
+    """Return the numbers below `count`, in an order whose first few are spread evenly over all.
 
-    The order of van der Corput's sequence: 0, a half, a quarter, three quarters, ….
+    The order is van der Corput's sequence: 0, a half, a quarter, three quarters, ….
 
     Examples
     --------
@@ -153,16 +153,16 @@ def spread_order(count: int) -> list[int]:
 
 
 def in_turn(planned: Sequence[list[Job]], outputs: int) -> list[Job]:
-    """Order the jobs of several tensors by where they show most.
+    """Return the jobs of several tensors in the order in which they are done.
 
-    A round takes the next job of each tensor: the outputs first, then the layers from the outermost to those between.
+    A round takes the next job of each tensor: first the outputs, then the last layer, the first layer, and the layers between.
 
     Parameters
     ----------
     planned : sequence of list of Job
-        For each tensor, the outputs before all others, those in the order of the graph.
+        The jobs of each tensor: first the outputs, then the others in the order of the graph.
     outputs : int
-        How many of them are outputs.
+        The number of outputs in `planned`.
     """
     layers = len(planned) - outputs
     inner = [layers - 1, *spread_order(layers - 1)] if layers > 1 else list(range(layers))
@@ -172,7 +172,7 @@ def in_turn(planned: Sequence[list[Job]], outputs: int) -> list[Job]:
 
 
 def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[str]:
-    """Choose tensors: the outputs, and a spread of layers from the input to them, or what fits the patterns.
+    """Return the tensors to show: the outputs and a selection of layers, or the tensors that fit the patterns.
 
     Parameters
     ----------
@@ -181,17 +181,17 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
     moving : str
         The input that is searched.
     patterns : sequence of str
-        As the shell writes them.
+        Patterns of names, as in a shell: ``conv*``.
 
     Returns
     -------
     list of str
-        In the order of the graph.
+        The names, in the order of the graph.
 
     Raises
     ------
     TargetError
-        If nothing that could be searched fits a pattern.
+        If no searchable tensor fits a pattern.
     """
     from onnxviz.model.tensors.support import reach
 
@@ -210,7 +210,7 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
             if not fitting:
                 close = difflib.get_close_matches(pattern, aimable, n=3, cutoff=0.4)
                 raise TargetError(
-                    f"`patterns` '{pattern}': no tensor of {model.name} that could be searched fits."
+                    f"`patterns` '{pattern}': no searchable tensor of {model.name} fits."
                     + (f" Close: {', '.join(close)}." if close else "")
                 )
             chosen.update(fitting)
@@ -225,28 +225,28 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
 
 
 def moving_input(model: Model, wrt: str | None, held: Collection[str]) -> tuple[str, list[str]]:
-    """Return the input that is searched, as `maximize` chooses it for all outputs; token ids stand for their vectors.
+    """Return the input to search, as `maximize` chooses it for all outputs; for the vectors of token ids, the ids.
 
     Parameters
     ----------
     model : Model
         The model.
     wrt : str or None
-        The input that was asked for.
+        The input that the request names.
     held : collection of str
-        The inputs that are held at a value.
+        The inputs with a fixed value.
 
     Returns
     -------
     name : str
-        "" where there is none.
+        The input's name; "" if no input can be searched.
     notes : list of str
-        What is to be said of the choice.
+        Notes about the choice.
 
     Raises
     ------
     TargetError
-        If there is no tensor of that name.
+        If there is no tensor with the name `wrt`.
     """
     from onnxviz.analyses.inputs.moving import choose_moving
 
@@ -259,15 +259,15 @@ def moving_input(model: Model, wrt: str | None, held: Collection[str]) -> tuple[
     if moving.embedding is not None and not moving.inputs:
         return moving.embedding.ids, []
     if not moving.inputs:
-        return "", [f"`wrt` {wrt}: lies inside the graph; a report searches inputs, and maximize searches this"]
+        return "", [f"`wrt` {wrt}: lies inside the graph, but a report searches inputs only; maximize searches it"]
     name = moving.inputs[0]
     if moving.joined is not None:
-        return name, [f"{name} is searched, the first of {len(moving.inputs)} columns; maximize searches them together"]
+        return name, [f"{name} is searched, the first of {len(moving.inputs)} columns; maximize searches all together"]
     return name, [f"{name}: {moving.remark}"] if moving.remark else []
 
 
 def output_tensors(model: Model, moving: str) -> list[str]:
-    """Return the float outputs that depend on an input; in the place of a ZipMap's maps the tensor that it reads."""
+    """Return the float outputs that depend on an input; for the maps of a ZipMap, the tensor that it reads."""
     from onnxviz.model.graph.zipped import unzipped
     from onnxviz.target import Target
 
@@ -292,16 +292,16 @@ def _dependents(model: Model, moving: str) -> set[str]:
 
 
 def aims(model: Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[Aim]:
-    """Find which axis of each tensor counts its units, and how many there are; ONNX Runtime tells where the graph does not.
+    """Return the axis and the number of units of each tensor. ONNX Runtime measures shapes that the graph does not have.
 
     Parameters
     ----------
     model : Model
         The model.
     names : sequence of str
-        Its tensors.
+        The tensors' names.
     inputs : mapping of str to ndarray
-        What is fed to measure shapes.
+        The inputs for measuring shapes.
 
     Raises
     ------
@@ -326,7 +326,7 @@ def aims(model: Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -
             continue
         axis = channel_axis(model, name, 1 + len(sizes))
         if axis is None:
-            # Anchors and positions are many, what is told of each is little.
+            # Anchors and positions are many, and the values of each are few: the shortest axis holds the channels.
             several = _only_channel(sizes) or [place for place, size in enumerate(sizes) if size > 1] or [0]
             shortest = min(several, key=lambda place: sizes[place])
             found.append(Aim(name, shortest, len(sizes), sizes[shortest], len(several) < 2, tuple(sizes)))
@@ -336,11 +336,11 @@ def aims(model: Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -
 
 
 _SIDE = 32
-"""Two axes at least as long as this, beside one of length 1, are the sides of a picture."""
+"""Two axes of at least this length are the sides of a picture, if the third axis has length 1."""
 
 
 def _only_channel(sizes: Sequence[int]) -> list[int]:
-    """Return the axis of length 1 where the two others look like the sides of a picture; else nothing.
+    """Return the axis of length 1 if the two others look like the sides of a picture; else an empty list.
 
     Examples
     --------
@@ -352,7 +352,7 @@ def _only_channel(sizes: Sequence[int]) -> list[int]:
 
 
 def vectors_of(model: Model, moving: str) -> list[str]:
-    """Return what the ids of an input of tokens become, by which they are searched; nothing for other inputs."""
+    """Return the tensor with the vectors of an input of token ids, which are searched; an empty list for other inputs."""
     from onnxviz.model.expectations.embedding import find_embedding
 
     tokens = find_embedding(model, moving)

@@ -1,4 +1,4 @@
-"""`report`: one page of what a model has learned."""
+"""`report`: makes a page that shows what a model has learned."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A report that lies in a folder.
+    """A report in a folder.
 
     Attributes
     ----------
     folder : Path
         The folder.
     told : dict
-        The report as JSON: what was searched, seen and left out.
+        The report as JSON: what was searched, which samples were used, and what did not fit into the budget.
     """
 
     folder: Path
@@ -66,20 +66,20 @@ def report(
     request: ReportRequest | None = None,
     **keywords: Any,
 ) -> Report:
-    """Make one page of what a model has learned, which opens without a network.
+    """Make a web page that shows what a model has learned. It works offline.
 
     Parameters
     ----------
     model : Model or path
-        The model; a file, for other processes read it too.
+        The model. It must have a file, because other processes read it too.
     output : path
         The folder of the report.
     overwrite, resume : bool
-        As `Output` has them.
+        As in `Output`.
     listener : Listener
-        Told of notes and progress.
+        Receives notes and progress.
     request : ReportRequest, optional
-        A ready-made request, in place of keywords.
+        A ready-made request, instead of keywords.
     **keywords
         Fields of `ReportRequest` and `InputRequest`: data, budget, patterns, units, single_file, inputs, label, cluster, steps,
         restarts, wrt, seed, device, held, dims, shapes, value_range, mean, std, layout, channels.
@@ -87,7 +87,7 @@ def report(
     Raises
     ------
     UsageError, DataError, ModelError, ClusterError
-        If the model is no file, or the request does not fit it.
+        If the model has no file, or the request does not fit the model.
     """
     from onnxviz.pages.making import open_book
 
@@ -96,7 +96,7 @@ def report(
     place = Output(output, overwrite, resume)
     book = open_book(_file_of(model), request)
     if place.path is None:
-        raise UsageError("a report is a folder: say where with `output` DIR")
+        raise UsageError("a report needs a folder: give `output` DIR")
     with _hands(listener, book) as (searching, scoring), place.opened(listener, book.settings) as folder:
         assert folder is not None  # `place` has a path
         book.begin(folder)
@@ -120,18 +120,18 @@ def _file_of(model: Model | str | os.PathLike[str]) -> Path:
     Raises
     ------
     UsageError
-        If the model has none.
+        If the model has no file.
     """
     if isinstance(model, str | os.PathLike):
         return Path(model)
     if model.path is None:
-        raise UsageError(f"{model.name} is no file: save the model, and give its path")
+        raise UsageError(f"{model.name} has no file: save the model, and give its path")
     return model.path
 
 
 @contextmanager
 def _hands(listener: Listener, book: Book) -> Iterator[tuple[Hands, Hands]]:
-    """Give who searches units, and who scores shards of the data: this process, or the workers of --cluster."""
+    """Provide the executors that search units and score shards of the data: this process, or the workers of --cluster."""
     address = book.request.cluster
     if address is None:
         from onnxviz.pages.data_shards import shares
@@ -151,7 +151,7 @@ def _hands(listener: Listener, book: Book) -> Iterator[tuple[Hands, Hands]]:
 
 
 def _search(listener: Listener, book: Book, hands: Hands, began: float, budget: float) -> None:
-    """Do the jobs that are not done, in turn, as long as the budget lasts."""
+    """Run the unfinished jobs in their order, as long as the budget lasts."""
     from onnxviz.pages.jobs import gather
     from onnxviz.pages.unit_search import run_job
 
@@ -169,7 +169,7 @@ def _search(listener: Listener, book: Book, hands: Hands, began: float, budget: 
 
 
 def _affordable(book: Book, todo: Sequence[Job], began: float, budget: float, ahead: int) -> Iterator[Job]:
-    """Yield the jobs that are thought to end within the budget; the first in any case, for only doing it tells what jobs cost."""
+    """Yield the jobs that should end within the budget, and the first job in any case: its duration gives the estimates."""
     started = False
     for job in todo:
         thought = book.seconds_of(job)

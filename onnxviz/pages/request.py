@@ -1,4 +1,4 @@
-"""What a person asks of a report."""
+"""The request for a report."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ class ReportRequest:
     data : path, optional
         Real samples: a folder of pictures or sounds, an array, or a table.
     said : InputRequest
-        What is said of the model's inputs.
+        The settings of the model's inputs.
     budget : float
-        So many seconds are searched; infinity for as long as it takes.
+        Seconds for the data, the sample inputs and the search; infinity for no limit.
     patterns : tuple of str
-        The tensors that are shown, as ``conv*``; by default the outputs and a spread of layers.
+        The tensors to show, such as ``conv*``. Default: the outputs and a selection of layers.
     units : int
-        So many units of each tensor, at least.
+        The number of units of each tensor, at least.
     single_file : bool
-        Whether all of it is written into one HTML file as well.
+        Whether the whole report is also written into one HTML file.
     inputs : tuple of path
-        Sample inputs: what each does inside, and what drives the answer.
+        Sample inputs. The page shows what each does inside the model, and which of its parts drive the answer.
     label : str, optional
-        A column of the data, or an archive's member, that names the samples' classes and is no feature.
+        The column of the data, or the array of an archive, with the class of each sample; it is not a feature.
     cluster : str, optional
-        The address of a Dask cluster whose workers search and score.
+        The address of a Dask cluster whose workers search units and score samples.
     steps, restarts : int, optional
-        As `maximize` has them.
+        As in `maximize`.
     wrt : str, optional
-        The input that is searched.
+        The input to search.
     seed : int
-        Same seed, same result.
+        The seed of all random numbers. The same seed gives the same result.
     device : str
         "auto", "cpu", "cuda" or "cuda:1".
     """
@@ -60,5 +60,5 @@ class ReportRequest:
 
     @property
     def data_path(self) -> Path | None:
-        """The data as a path."""
+        """The path of the data; None without data."""
         return None if self.data is None else Path(self.data)

@@ -1,4 +1,4 @@
-"""How a report shows a sample of data: as a picture, a wave, the row of a table, or a plane of colors."""
+"""The display of a sample in a report: a picture, a wave, a row of a table, token ids, or a map of colors."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from onnxviz.drawing.pictures import Picture
 
 _COLUMNS = 160
-"""Columns of a wave: a bar of two pixels each."""
+"""The number of columns of a wave. Each is a bar of two pixels."""
 
 _LINES = 4
 _FEATURES = 40
-"""A vector of more features is drawn as a line."""
+"""A vector with more features is drawn as a line."""
 
 _TOKENS = 96
-"""So many tokens of a text are shown."""
+"""The largest number of tokens that are shown of a text."""
 
 _STEPS = 8
-"""A signal's channels, or features over time, of which more are drawn as colors."""
+"""The largest number of features over time that are drawn as lines. More are drawn as a map of colors."""
 
 
 @dataclass(frozen=True)
 class Looks:
-    """Draws samples small.
+    """Makes the display of samples, with small pictures.
 
     Attributes
     ----------
     drawing : Drawing
-        How arrays of the input are drawn.
+        Draws arrays of the input.
     write : callable
-        Takes a place in the report and bytes.
+        Takes a place in the report and the bytes of a file.
     folder : str
-        Where in the report pictures go.
+        The folder of the report for the pictures.
     """
 
     drawing: Drawing
@@ -49,19 +49,19 @@ class Looks:
     folder: str = "samples"
 
     def __call__(self, identity: str, sample: np.ndarray) -> dict[str, Any]:
-        """Return how the page shows a sample.
+        """Return the display of a sample, for the page's script.
 
         Parameters
         ----------
         identity : str
-            By which its picture's file is named.
+            The sample's identity. It gives the name of the picture's file.
         sample : (*shape) ndarray
-            In the model's own units.
+            The sample, in the model's own units.
 
         Returns
         -------
         dict
-            "kind" is "picture" or "map", with a file; "wave", with its envelope; "row", with its values; or "tokens", with ids.
+            "kind" is "picture" or "map", with a file; "wave", with an envelope; "row", with values; or "tokens", with ids.
         """
         expected = self.drawing.expected
         values = np.asarray(sample)
@@ -78,7 +78,7 @@ class Looks:
         from onnxviz.drawing.pictures import diverging
 
         plane = values.reshape(-1, values.shape[-1]).astype(np.float64)
-        # Time runs to the right and features upward, whatever the file's order, as in charts.
+        # As in charts, time runs to the right and features upward, in any order of the file's axes.
         plane = plane.T[::-1] if expected.axes == ("time", "feature") else plane
         return self._file("map", identity, diverging(_thinned(plane - float(np.median(plane)))))
 
@@ -89,7 +89,7 @@ class Looks:
         return expected.color is not None and expected.bounded
 
     def _lines(self, values: np.ndarray, flat: bool) -> np.ndarray | None:
-        """Return (line, step) where a sample is one or a few series; else None."""
+        """Return the series of a sample, (line, step); None if it has no series, or too many."""
         if flat:
             return values.reshape(1, -1)
         if self.drawing.expected.kind == "signal":
@@ -104,14 +104,14 @@ class Looks:
 
 
 def keep_small(write: Callable[[str, bytes], None], place: str, picture: Picture) -> dict[str, Any]:
-    """Write a picture as a page shows it; return its place, with its ending, and its size."""
+    """Write a picture as a small file; return its place, with the suffix, and its size."""
     made: PagePicture = page_picture(picture)
     write(place + made.suffix, made.content)
     return {"file": place + made.suffix, "width": made.width, "height": made.height}
 
 
 def keep_chart(write: Callable[[str, bytes], None], place: str, picture: Picture) -> dict[str, Any]:
-    """Write a chart as a page shows it, without empty margins; return its place, with its ending, and its size."""
+    """Write a chart without empty margins as a small file; return its place, with the suffix, and its size."""
     from onnxviz.drawing.pictures import trim
 
     made = page_chart(trim(picture))
@@ -122,22 +122,22 @@ def keep_chart(write: Callable[[str, bytes], None], place: str, picture: Picture
 def map_rows(
     answer: Answer, drawing: Drawing, sample: np.ndarray, most: int, write: Callable[[str, bytes], None], folder: str
 ) -> list[dict[str, Any]]:
-    """Write the maps of an answer to a sample, a file each; return how the page shows them.
+    """Write the maps of an answer to a sample, a file each; return their entries for the page.
 
     Parameters
     ----------
     answer, drawing, sample, most
-        As `answer_tiles` takes them.
+        As in `answer_tiles`.
     write : callable
-        Takes a place in the report and bytes.
+        Takes a place in the report and the bytes of a file.
     folder : str
-        Where in the report the files go.
+        The folder of the report for the files.
 
     Returns
     -------
     list of dict
-        "file", "width", "height"; the "unit" or None; "name" and "detail" beneath it; "over", whether it is laid over the
-        input. Empty where the answer is no map.
+        "file", "width", "height"; the "unit" or None; "name" and "detail", the text below the map; "over", whether the map lies
+        over the input. Empty if the answer is no map.
     """
     from onnxviz.analyses.activations.pictures import OVER_INPUT, answer_tiles
 
@@ -151,14 +151,14 @@ def map_rows(
 
 
 def window_share(window: Sequence[Sequence[int]] | None, shape: Sequence[int]) -> list[list[float]] | None:
-    """Return which part of each axis a window covers, from 0 to 1; None where there is none, or it covers everything.
+    """Return the part of each axis that a window covers, from 0 to 1; None without a window, or if it covers everything.
 
     Parameters
     ----------
     window : sequence of (start, stop), or None
-        Along the axes of places.
+        The window along each axis of positions.
     shape : sequence of int
-        How long those axes are.
+        The lengths of these axes.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def window_share(window: Sequence[Sequence[int]] | None, shape: Sequence[int]) -
 
 
 def _thinned(plane: np.ndarray) -> np.ndarray:
-    """Take means of neighbors until no side has more than 160."""
+    """Return a plane with at most 160 values a side: means of neighbors."""
     for axis in (0, 1):
         together = -(-plane.shape[axis] // _COLUMNS)
         if together > 1:

@@ -1,4 +1,4 @@
-"""What of a report comes from real samples: the data as a whole and the sample inputs, within their part of the budget."""
+"""The real samples of a report: the data and the sample inputs, within their part of the budget."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from onnxviz.pages.request import ReportRequest
 
 Going = Callable[[], bool]
-"""Tells whether there is time left."""
+"""Returns whether there is time left."""
 
 
 @dataclass
@@ -34,11 +34,11 @@ class Seen:
     Attributes
     ----------
     real : RealData or None
-        The data.
+        The data; None without data.
     given : GivenInputs or None
-        The sample inputs.
+        The sample inputs; None without sample inputs.
     said : str
-        Why the data could not be looked at; "" where they could.
+        The reason why the data could not be used; "" if they could.
     """
 
     real: RealData | None = None
@@ -46,16 +46,16 @@ class Seen:
     said: str = ""
 
     def plan(self, report: ReportFolder, wanted: Mapping[Aim, Sequence[int]], shown: Sequence[Aim]) -> None:
-        """Settle what is looked at.
+        """Decide which units are scored, and which tensors are shown for sample inputs.
 
         Parameters
         ----------
         report : ReportFolder
-            Keeps it.
+            Keeps the plan.
         wanted : mapping of Aim to sequence of int
-            The units that samples are scored for.
+            The units that the samples are scored for.
         shown : sequence of Aim
-            The tensors that sample inputs are followed to, the outputs first.
+            The tensors to show for each sample input, the outputs first.
         """
         if self.real is not None:
             self.said = _refusal(partial(self.real.plan, report, wanted))
@@ -65,26 +65,26 @@ class Seen:
     def look(
         self, listener: Listener, report: ReportFolder, hands: Hands, until: Callable[[float], Going], before: bool
     ) -> bool:
-        """Look at the samples, as long as there is time.
+        """Score the data and examine the sample inputs, as long as there is time.
 
         Parameters
         ----------
         listener : Listener
-            Shows how far it is.
+            Shows the progress.
         report : ReportFolder
-            Keeps what is found.
+            Keeps the results.
         hands : Hands
-            Who scores shards of the data.
+            The executor that scores shards of the data.
         until : callable
-            From a share of the budget to what tells whether it lasts.
+            Takes a share of the budget; returns a function that tells whether this share lasts.
         before : bool
-            Whether the search is still to come: the data then have a third of the budget at most, and the inputs go on to
-            its half.
+            Whether the search comes after this call. If so, the data get at most a third of the budget, and the inputs run
+            until half of it is used.
 
         Returns
         -------
         bool
-            Whether anything was looked at.
+            Whether there was any work to do.
 
         Raises
         ------
@@ -117,11 +117,11 @@ class Seen:
         return True
 
     def values(self, report: ReportFolder, tensor: str) -> list[tuple[str, list[float]]]:
-        """Return what each unit of a tensor is on each sample input, with the input's name."""
+        """Return the value of each unit of a tensor for each sample input, with the input's name."""
         return self.given.values(report, tensor) if self.given is not None else []
 
     def document(self, report: ReportFolder) -> dict[str, Any]:
-        """Return what `report --json` says of them."""
+        """Return the samples' part of the document of `report --json`."""
         given = self.given.summary(report) if self.given is not None else []
         return {
             "data": None if self.real is None else {**self.real.summary(report), "message": self.said},
@@ -129,27 +129,29 @@ class Seen:
         }
 
     def of_data(self, report: ReportFolder) -> list[Section]:
-        """Return the section about the data, those of an earlier call where this one has none; none where there are none."""
+        """Return the section about the data of this call, or of an earlier call; an empty list if no call had data."""
         if self.real is not None:
-            return [Section("data", "The data", "data", {**self.real.summary(report), "message": self.said}, self.said)]
+            return [
+                Section("data", "Real samples", "data", {**self.real.summary(report), "message": self.said}, self.said)
+            ]
         earlier = report.document(DATA)
         known = earlier and earlier["summary"]
-        return [Section("data", "The data", "data", {**known, "message": ""})] if known else []
+        return [Section("data", "Real samples", "data", {**known, "message": ""})] if known else []
 
     def of_inputs(self, report: ReportFolder) -> list[Section]:
-        """Return the section about the sample inputs; none where there are none."""
+        """Return the section about the sample inputs; an empty list if there are none."""
         inputs = self.given.summary(report) if self.given is not None else []
-        return [Section("given", "On sample inputs", "given", {"inputs": inputs})] if inputs else []
+        return [Section("given", "Sample inputs", "given", {"inputs": inputs})] if inputs else []
 
 
 def table_of(model: Model, request: ReportRequest, expected: InputContract | None) -> Path | None:
-    """Return where a vector's ranges and means are read; what else the data tell is looked up in one pass over them."""
+    """Return the table with the ranges and means of a vector; None for other inputs, and for data that are no file."""
     from onnxviz.model.expectations.embedding import find_embedding
 
     data = request.data_path
     if data is None or expected is None or expected.kind != "vector" or not data.is_file():
         return None
-    # Numbers that the graph looks up are tokens, which have no ranges.
+    # Numbers that index a table of the graph are tokens, which have no ranges.
     return data if find_embedding(model, expected.name) is None else None
 
 
@@ -161,18 +163,18 @@ def open_seen(model: Model, request: ReportRequest, moving: str, expected: Input
     model : Model
         The model.
     request : ReportRequest
-        What was asked.
+        The request of the report.
     moving : str
         The input that is searched.
     expected : InputContract or None
-        What it expects.
+        The contract of this input.
 
     Raises
     ------
     UsageError
-        If there is no such file.
+        If a file or folder does not exist.
     DataError
-        If it holds nothing for the model's inputs.
+        If the data or a file hold no sample for the model's inputs.
     """
     real = open_data(model, request, moving) if request.data is not None else None
     given = open_inputs(model, request, moving, table_of(model, request, expected)) if request.inputs else None
@@ -180,11 +182,11 @@ def open_seen(model: Model, request: ReportRequest, moving: str, expected: Input
 
 
 def _refusal(look: Callable[[], object]) -> str:
-    """Do something with the data; return why it could not be done, or ""."""
+    """Run a function on the data; return the message of its failure, or ""."""
     try:
         look()
     except ClusterError:
-        raise  # tells nothing of the data
+        raise  # the data are not the cause
     except OnnxvizError as error:
         return str(error)
     return ""

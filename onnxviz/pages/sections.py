@@ -1,6 +1,6 @@
-"""The sections of a report: each function here looks at a model in one way and returns a `Section`.
+"""The sections of a report: each function returns the values of a section's template.
 
-A new section is one more such function, a template of its name in ``onnxviz/pages/templates``, and a line in `report`.
+A new section needs a function here, a template in ``onnxviz/pages/templates``, and a line in `Book._looked_at`.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 Keep = Callable[[str, "Picture"], dict[str, Any]]
-"""Writes a picture at a place in the report, and returns that place with the picture's width and height."""
+"""Writes a picture to a place in the report; returns the place, and the picture's width and height."""
 
 WORST = 12
-"""So many rows of the verification are listed."""
+"""The largest number of rows in the table of the verification."""
 
 
 def guarded(anchor: str, title: str, template: str, look: Callable[[], dict[str, Any]]) -> Section:
-    """Return a section; where the model cannot be looked at so, the sentence that says why.
+    """Return a section; if its values cannot be computed, a section with the message of the error.
 
     Parameters
     ----------
     anchor, title, template : str
-        As `Section` has them.
+        As in `Section`.
     look : callable
-        Returns what the template is filled with.
+        Returns the values for the template.
     """
     try:
         return Section(anchor, title, template, look())
@@ -45,7 +45,7 @@ def guarded(anchor: str, title: str, template: str, look: Callable[[], dict[str,
 
 
 def facts(document: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what the file is, from the document of `describe`."""
+    """Return the facts of the model's file, from the document of `describe`."""
     model = document["model"]
     return {
         "name": name,
@@ -62,7 +62,7 @@ def facts(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def inputs(document: dict[str, Any], moving: InputContract | None) -> dict[str, Any]:
-    """Return what each input expects, with the evidence; of the one that is searched what was settled for it."""
+    """Return the contract of each input with its evidence; for the searched input, the contract `moving`."""
     rows = []
     for row in document["inputs"]:
         row = {**row, "moves": False}
@@ -82,12 +82,12 @@ def inputs(document: dict[str, Any], moving: InputContract | None) -> dict[str, 
 
 
 def filters(model: Model, source: str | None, expected: InputContract | None, keep: Keep) -> dict[str, Any]:
-    """Return the first layer's kernels, each with its picture; a matrix is one heat map.
+    """Return the kernels of the first layer, each with a picture, or one heat map of a matrix.
 
     Raises
     ------
     UsageError
-        If no layer with constant weights lies on the way from the input.
+        If no layer with constant weights follows the input.
     """
     from onnxviz.drawing.kernels import kernel_picture
     from onnxviz.drawing.pictures import enlarge, trim
@@ -121,12 +121,12 @@ def filters(model: Model, source: str | None, expected: InputContract | None, ke
 
 
 def verification(model: Model, fed: dict[str, np.ndarray], device: str) -> dict[str, Any]:
-    """Compare every float tensor, torch against ONNX Runtime.
+    """Compare every float tensor by torch with the same tensor by ONNX Runtime; return the comparison.
 
     Raises
     ------
     EvaluationError
-        If one of them refuses the inputs.
+        If torch or ONNX Runtime refuses the inputs.
     """
     from onnxviz.analyses.verification import Verification, agreements, default_tolerance
     from onnxviz.methods.devices import choose_device
@@ -152,13 +152,13 @@ def verification(model: Model, fed: dict[str, np.ndarray], device: str) -> dict[
 
 
 def outputs(document: dict[str, Any], labels: Sequence[str], links: dict[str, str]) -> dict[str, Any]:
-    """Return what the model gives."""
+    """Return the model's outputs with their links, and the names of its classes."""
     rows = [{**row, "link": links.get(row["name"], "")} for row in document["outputs"]]
     return {"rows": rows, "labels": list(labels[:24]), "more": max(0, len(labels) - 24)}
 
 
 def units(overviews: Sequence[Mapping[str, Any]], moving: str) -> dict[str, Any]:
-    """Return what is known of the units, from the `overview` of each tensor."""
+    """Return the units of all tensors and their numbers, from the `overview` of each tensor."""
     done, wanted = (sum(one[key] for one in overviews) for key in ("done", "wanted"))
     return {
         "tensors": list(overviews),
@@ -171,14 +171,14 @@ def units(overviews: Sequence[Mapping[str, Any]], moving: str) -> dict[str, Any]
 
 
 def made(calls: Sequence[str], seed: int, device: str, unit: str) -> dict[str, Any]:
-    """Return how all of it is made again: the calls, and what makes one unit."""
+    """Return the command lines that repeat the report, and the command line that repeats one unit."""
     return {"calls": list(calls), "seed": seed, "device": device, "unit": unit}
 
 
 def searched(
     document: dict[str, Any], links: Mapping[str, str], overviews: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return what the page's search knows of each tensor that is no weight, from the document of `describe`."""
+    """Return an entry of the page's search for each tensor that is no weight, from the document of `describe`."""
     return [
         {
             "link": links[row["name"]],

@@ -1,4 +1,4 @@
-"""What the page of a tensor shows of each unit, from what was kept of the search."""
+"""The entry of a unit on the page of its tensor, from the kept result of its search."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ def unit_entry(
     real: Mapping[str, Any] | None = None,
     values: Sequence[tuple[str, float]] = (),
 ) -> dict[str, Any]:
-    """Return one unit as the page's script takes it.
+    """Return the entry of a unit, as the page's script takes it.
 
     Parameters
     ----------
     unit : int
-        Its number.
+        The number of the unit.
     row : dict
-        As `maximize --json` tells of it.
+        The run of the unit, as `maximize --json` prints it.
     picture : dict
-        "file", "width" and "height".
+        "file", "width" and "height" of the picture.
     words : sequence of str
-        The command that makes it again, without the target.
+        The command that repeats the search, without the target.
     real : mapping, optional
-        How its scores lie over the data, and the samples that drive it most and least.
+        The distribution of the unit's scores over the data, and its highest and lowest samples.
     values : sequence of (str, float)
-        What it is on sample inputs, with their names.
+        The unit's values on sample inputs, with their names.
     """
     score = _number(row["ort_score"])
-    # A class that is called by its number says nothing more.
+    # A class name that equals the number adds nothing.
     label = row["label"] if row["label"] != str(unit) else ""
     named = f"{row['target']}" + (f" ({label})" if label else "")
     verdict = row["verdict"] or {"word": row["status"], "message": row["message"]}
@@ -45,13 +45,13 @@ def unit_entry(
     stands = standing_of(real, row["ort_score"]) if real is not None else ""
     told = [
         ("score", f"{score} by ONNX Runtime, from {_number(row['initial_ort_score'])} at the start"),
-        ("by torch", _number(row["score"])),
+        ("score by torch", _number(row["score"])),
         ("verdict", ": ".join(filter(None, (verdict["word"], verdict["message"])))),
         ("starts", row["consistency"]["statement"] if row["restarts"] > 1 else "one"),
-        ("when moved", f"{short['if moved']} of the score is left" if short["if moved"] != "-" else ""),
+        ("when moved", f"{short['if moved']} of the score remains" if short["if moved"] != "-" else ""),
         ("real data", stands or (row["data"]["statement"] if row["data"] else "")),
         *((f"on {name}", _on(value, real)) for name, value in values),
-        ("climbed", row["climbed"] if row["climbed"] != row["target"] else ""),
+        ("maximized instead", row["climbed"] if row["climbed"] != row["target"] else ""),
         ("search", f"{row['optimizer']}, {row['steps']} steps; {row['units']}"),
         ("remark", row["message"]),
     ]
@@ -76,27 +76,27 @@ def unit_entry(
 
 
 def examples_of(real: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return all samples that are shown of a unit."""
+    """Return all samples that are shown for a unit."""
     return [*real["highest"], *real["lowest"]]
 
 
 def best_of(unit: Mapping[str, Any], looks: Mapping[str, Any], count: int = 3) -> list[dict[str, Any]]:
-    """Return the pictures of the samples that drive a unit most, for the first page; none where samples are no pictures.
+    """Return the pictures of a unit's highest samples for the first page; none if samples are no pictures.
 
     Parameters
     ----------
     unit : mapping
         As `unit_entry` returns it.
     looks : mapping of str to mapping
-        How each sample is shown.
+        The display of each sample, as `Looks` returns it.
     count : int
-        So many at most.
+        The largest number of pictures.
 
     Returns
     -------
     list of dict
-        "file", "width", "height", "alt" and "box": of a unit that sees less than half of the input what it sees at its
-        maximum, (x, y, width, height) in pixels; else None.
+        "file", "width", "height", "alt" and "box". The box is the receptive field of the unit's maximum, (x, y, width, height)
+        in pixels; None if it covers half of the input or more.
     """
     shown = [one for one in unit.get("real", {}).get("highest", ())[:count] if one["id"] in looks]
     shown = [one for one in shown if looks[one["id"]]["kind"] == "picture"]
@@ -116,7 +116,7 @@ def best_of(unit: Mapping[str, Any], looks: Mapping[str, Any], count: int = 3) -
 
 
 def _box(window: Any, look: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
-    """Return a window in the pixels of a picture; None where it is none of a plane."""
+    """Return a window in the pixels of a picture; None if it is empty or not two-dimensional."""
     if not window or len(window) != 2 or not look["framed"] or any(first >= last for first, last in window):
         return None
     (top, bottom), (left, right) = window
@@ -127,7 +127,7 @@ def _box(window: Any, look: Mapping[str, Any]) -> tuple[float, float, float, flo
 
 
 def _real(real: Mapping[str, Any], stands: str) -> dict[str, Any]:
-    """Return what the page shows of a unit's scores over the data."""
+    """Return the unit's scores over the data, as the page shows them."""
     known = real["statistics"]
     return {
         "stands": stands,
@@ -143,7 +143,7 @@ def _real(real: Mapping[str, Any], stands: str) -> dict[str, Any]:
 
 
 def _on(value: float, real: Mapping[str, Any] | None) -> str:
-    """Return a unit's value on an input, and where it stands among the samples of the data."""
+    """Return the text of a unit's value on an input, with its rank among the samples of the data."""
     stands = standing_of(real, value) if real is not None else ""
     return _number(value) + (f", {stands}" if stands else "")
 

@@ -1,4 +1,4 @@
-"""One job of a report: units of a tensor, searched, scored by ONNX Runtime and drawn, in this process or in another."""
+"""A job of a report: it searches units of a tensor, scores the results by ONNX Runtime, and draws them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Searched:
-    """What a job found.
+    """The result of a job.
 
     Attributes
     ----------
     rows : list of dict
-        For each unit what `maximize --json` tells of it; empty where the tensor cannot be searched.
+        The run of each unit, as `maximize --json` prints it; empty if the tensor cannot be searched.
     pictures : list of (bytes, (int, int))
-        For each unit a PNG file, and its width and height.
+        The picture of each unit: a PNG file, and its width and height in pixels.
     is_chart : bool
-        Whether the pictures are charts, with words in them, rather than pictures pixel by pixel.
+        Whether the pictures are charts, with words in them. Else they show the input pixel by pixel.
     message : str
-        Why nothing was found; "" where all went well.
+        The reason why the tensor cannot be searched; "" after a successful search.
     seconds : float
-        How long it took.
+        The duration of the job.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -42,19 +42,19 @@ class Searched:
 
 
 def run_job(job: Job, work: UnitWork) -> Searched:
-    """Search the units of a job; a function of its arguments alone, so that any process may call it.
+    """Search the units of a job. The result depends on the arguments alone, so that any process may call the function.
 
     Parameters
     ----------
     job : Job
-        What is searched.
+        The units to search.
     work : UnitWork
-        What all searches share.
+        The settings that all searches share.
 
     Raises
     ------
     KeyboardInterrupt
-        If it was interrupted: half a job counts for nothing.
+        If the search was interrupted. An unfinished job leaves no result.
     """
     import torch
 
@@ -89,7 +89,7 @@ def _searched(job: Job, work: UnitWork) -> Searched:
             if is_picture:
                 pictures.append((picture_bytes(drawn), (drawn.shape[1], drawn.shape[0])))
             else:
-                chart = page_chart(trim(drawn))  # the page says what a chart's head would
+                chart = page_chart(trim(drawn))  # the page itself shows the text of a chart's head
                 pictures.append((chart.content, (chart.width, chart.height)))
     except OnnxvizError as error:
         return Searched(message=str(error), seconds=time.monotonic() - began)

@@ -1,4 +1,4 @@
-"""What the jobs of a report share, so that any process can do them: pickled, and led to files that lie elsewhere there."""
+"""Settings that the jobs of a report share. Any process can use them: they can be pickled, and their paths replaced."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ if TYPE_CHECKING:
     from onnxviz.analyses.maximization.request import MaximizationRequest
 
 Place = Callable[[Any], Any]
-"""Leads a path to where its file lies; leaves everything else as it is."""
+"""Returns the new path for a path, and every other value unchanged."""
 
 Self = TypeVar("Self")
 
 
 class Work(Protocol):
-    """What all jobs of one kind share."""
+    """Settings that all jobs of one kind share."""
 
     def relocated(self: Self, place: Place) -> Self:
-        """Return the same with every path led to another place."""
+        """Return a copy in which every path is replaced."""
 
 
 @dataclass(frozen=True)
 class UnitWork:
-    """What every search of units shares.
+    """Settings that all searches of units share.
 
     Attributes
     ----------
     model_path : path
         The model's file.
     request : MaximizationRequest
-        What is asked; the targets are each job's own.
+        The request of a search. Each job adds its targets.
     threads : int
-        How many threads compute. A sum that more share is rounded otherwise, so the number is the same wherever jobs run.
+        The number of threads that compute. Another number rounds sums differently, so it is the same on every machine.
     """
 
     model_path: str | os.PathLike[str]
@@ -42,7 +42,7 @@ class UnitWork:
     threads: int
 
     def relocated(self, place: Place) -> UnitWork:
-        """Return the same with the model, the data and the held files at other places."""
+        """Return a copy in which the paths of the model, the data and the held files are replaced."""
         said = self.request.inputs
         held = {name: place(value) for name, value in said.held.items()}
         request = replace(self.request, data=place(self.request.data), inputs=replace(said, held=held))

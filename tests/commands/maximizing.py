@@ -1,4 +1,4 @@
-"""What the tests of `maximize` share: a few weights, a short way to aim, and what was saved."""
+"""Shared parts of the tests of `maximize`: a few weights, a short way to call it, and the saved arrays."""
 
 from __future__ import annotations
 

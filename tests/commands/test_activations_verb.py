@@ -1,4 +1,4 @@
-"""`activations` shows what ONNX Runtime computes for real inputs, whatever their form."""
+"""`activations` shows the values that ONNX Runtime computes for real inputs of every kind."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_several_inputs_come_from_an_archive_a_table_or_set(cli, written, tmp_pa
     refused = cli("activations", path, tmp_path / "neither.npy", "-t", "y")
     assert refused.code == 2
     assert "--input" in refused.err
-    # One input alone has rows of this size; the other rests.
+    # Only one input has rows of this size; the other input takes its default value.
     assert cli("activations", path, tmp_path / "a.npy", "-t", "y", "-o", tmp_path / "rest").code == 0
     with np.load(tmp_path / "rest" / "arrays.npz") as arrays:
         np.testing.assert_array_equal(arrays["y"], np.concatenate([a, np.zeros((2, 3))], 1))

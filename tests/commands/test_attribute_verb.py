@@ -1,4 +1,4 @@
-"""`attribute`: its numbers beside ONNX Runtime's, closed forms through the command line, and every kind of input."""
+"""`attribute`: its numbers against ONNX Runtime's, closed forms through the command line, and every kind of input."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_linear_model_is_explained_exactly(cli, written, saved_array, tmp_path
         np.testing.assert_allclose(found[name], slopes, rtol=1e-4)
     for name in ("input-x-gradient", "integrated-gradients", "occlusion", "shapley"):
         np.testing.assert_allclose(found[name], slopes * POINT[0], rtol=1e-4)
-    # What rise finds nears this as its masks become many.
+    # With many masks, the map of rise approaches this.
     assert cli(*words, "-m", "rise", "--samples", 5000, "-o", tmp_path / "masks").code == 0
     rise = arrays(tmp_path / "masks", folder.name)["rise"]
     np.testing.assert_allclose(rise, slopes * POINT[0], atol=1.5)
@@ -340,7 +340,7 @@ def test_sound_is_brought_to_the_model_s_rate_and_each_step_is_told(cli, samples
     assert other.code == 0, other.err
     assert f"resampled to {rate} Hz" in other.err
     assert "resampled" not in plain.err
-    # Cut off at its half, without resampling, it would be another sound.
+    # Without resampling, the sound would be cut in half.
     scores = [outcome.document["runs"][0]["ort_score"] for outcome in (plain, other)]
     assert scores[1] == pytest.approx(scores[0], rel=0.25)
 

@@ -1,4 +1,4 @@
-"""`embed` lays out the codes that ONNX Runtime computes, names their classes, and bounds what it shows."""
+"""`embed` draws a map of the codes that ONNX Runtime computes, names their classes, and limits the number of samples."""
 
 from __future__ import annotations
 

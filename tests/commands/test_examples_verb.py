@@ -1,4 +1,4 @@
-"""`examples` ranks a data set as a loop over ONNX Runtime would, goes on where it stopped, and shows what it found."""
+"""`examples` ranks a data set as a loop over ONNX Runtime would, continues an interrupted pass, and shows the samples."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_spatial_unit_is_ranked_by_its_value_and_shown_where_it_is_highest(cli
         channel, *position = one["position"]
         assert channel == unit
         assert own[tuple(position)] == pytest.approx(own.max(), rel=1e-4)
-        # An 11 by 11 kernel with a stride of two: what it sees there.
+        # The receptive field of an 11 by 11 kernel with a stride of two.
         assert one["window"] == [[2 * place, 2 * place + 11] for place in position]
 
 
@@ -199,7 +199,7 @@ def test_a_dead_unit_is_called_one(cli, samples) -> None:
     words = ["examples", samples / "photo_patches.onnx", samples / "photo_patches_held_out", "-t", "relu2[9]", "--json"]
     (row,) = cli(*words).document["runs"]
     assert row["status"] == "constant"
-    assert "every sample gives 0" in row["message"]
+    assert "all samples have the same score, 0" in row["message"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`filters` shows the weights of the file, and with --apply what ONNX Runtime makes of them."""
+"""`filters` shows the weights of the file, and with --apply their outputs by ONNX Runtime."""
 
 from __future__ import annotations
 

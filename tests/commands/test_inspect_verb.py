@@ -1,4 +1,4 @@
-"""What `inspect` tells is what the file says."""
+"""`inspect` tells the facts of the file."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_input_of_a_picture_is_read_from_the_metadata(cli, samples) -> None:
     assert (entry["kind"], entry["layout"].lower(), entry["range"]) == ("image", "nchw", [[0], [255]])
 
 
-# The target of a Reshape, computed from the shape of what it reshapes; "unk__7" is what a converter calls a size that it does not know.
+# The target of a Reshape, computed from the shape of its input. A converter gives unknown sizes names such as "unk__7".
 COMPUTED = """agraph (float[{0}, 4, 6] x) => (float[{0}, 24] y)
 <int64 zero = {{0}}, int64[1] first = {{0}}, int64[1] from = {{1}}, int64[1] to = {{2}}, int64[1] six = {{6}}>
 {{ h = Mul(x, w) s = Shape(h) n = Gather(s, zero) u = Unsqueeze(n, first) c = Slice(s, from, to) k = Mul(c, six)

@@ -1,4 +1,4 @@
-"""`maximize` without gradients: trees, arg-max, and the same maximum as with them."""
+"""`maximize` without gradients: trees, arg-max, and the same maximum as a search with gradients."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_forest_is_searched_without_gradients_and_says_so(cli, samples, tmp_pa
     assert row["ort_score"] == pytest.approx(float(onnx_runtime(path, "probabilities", {moving: array})[0, 0]))
     assert row["ort_score"] > 0.9
     assert "without gradients" in row["units"]
-    # Who asks for a gradient is told that there is none.
+    # A request for gradients fails with a message that there is none.
     refused = cli("maximize", path, "-t", "probabilities[0]", "--optimizer", "adam")
     assert refused.code == 1
     assert "TreeEnsemble" in refused.err

@@ -1,4 +1,4 @@
-"""`maximize` that is interrupted, and goes on."""
+"""`maximize` is interrupted, and continues."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_an_interruption_keeps_what_is_done_and_resume_completes_it(
     assert "interrupted" not in {row["status"] for row in resumed.document["runs"]}
     assert (folder / "y[0]" / "arrays.npz").read_bytes() == first
     assert not partial.exists()
-    # As if nothing had happened.
+    # The result is the same as without the interruption.
     assert cli(*words[:-1], tmp_path / "whole").code == 0
     for target in ("y[0]", "y[1]", "y[2]"):
         whole = (tmp_path / "whole" / target / "arrays.npz").read_bytes()

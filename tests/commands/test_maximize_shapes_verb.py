@@ -1,4 +1,4 @@
-"""`maximize` on inputs and outputs of unusual shape: volumes, series, single numbers, several rows of one sample, and vast ones."""
+"""`maximize` with inputs and outputs of unusual shape: volumes, series, single numbers, several rows of a sample, and large ones."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_series_without_a_batch_moves_whole(cli, written, tmp_path, onnx_runti
     assert found.shape == (5, 1, 2)
     assert row["ort_score"] == pytest.approx(float(onnx_runtime(path, "y", {"x": found}).mean()), rel=1e-5)
     assert row["score"] == pytest.approx(row["ort_score"], rel=1e-4)
-    # Five copies of the best single step are one of the series that could be found.
+    # Five copies of the best single step are one possible result.
     steps = np.stack(np.meshgrid(*[np.linspace(-1, 1, 5)] * 2), -1).reshape(-1, 1, 1, 2).astype(np.float32)
     copied = [float(onnx_runtime(path, "y", {"x": step.repeat(5, 0)}).mean()) for step in steps]
     assert row["ort_score"] >= max(copied) - 1e-3

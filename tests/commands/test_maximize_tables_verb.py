@@ -1,4 +1,4 @@
-"""`maximize` on tables: what real rows tell, whole numbers, one-hot groups, kept features, an input for each column."""
+"""`maximize` with tables: ranges from real rows, whole numbers, one-hot groups, kept features, an input for each column."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_codes_are_exactly_one_and_whole_numbers_whole(cli, written, tmp_path, t
     assert row["ort_score"] == pytest.approx(float(best(rows) @ WEIGHTS[:, 0]), rel=1e-5)
     assert "one-hot" in said
     assert "age" in said
-    # Of a linear model contributions are exact; a code's stand at the member that is set.
+    # Contributions to a linear model are exact. The contribution of a one-hot group is at the member that is set.
     assert drops[:3] == pytest.approx((found - reference)[:3] * WEIGHTS[:3, 0], rel=1e-4, abs=1e-5)
     told = row["features"]["contributions"]
     assert [entry["drop"] for entry in told] == sorted((entry["drop"] for entry in told), reverse=True)
@@ -94,7 +94,7 @@ def test_a_feature_of_an_unbounded_input_is_kept_as_well(cli, written, tmp_path)
     with np.load(tmp_path / "out" / "y[0]" / "arrays.npz") as arrays:
         found = arrays["input"][0]
     assert found[4] == 0.5
-    # The others are on the ball about 0, where their weights point.
+    # The other features lie on the ball around 0, in the direction of their weights.
     others = np.delete(WEIGHTS[:, 0], 4)
     assert np.linalg.norm(np.delete(found, 4)) == pytest.approx(np.sqrt(5), rel=1e-4)
     assert row["ort_score"] == pytest.approx(0.5 * WEIGHTS[4, 0] + np.sqrt(5) * np.linalg.norm(others), rel=1e-2)
@@ -132,7 +132,7 @@ def test_columns_are_matched_by_name_and_labels_left_out(cli, written, tmp_path,
     assert mixed["ort_score"] == pytest.approx(straight["ort_score"], rel=1e-6)
     assert "kind" in said
     assert "answer" in said
-    # Some names alone are a mistake, and no order.
+    # A part of the names is a mistake, and sets no order.
     names.write_text("\n".join((*NAMES[:5], "violet")), encoding="utf-8")
     outcome = cli("maximize", path, "-t", "y[0]", "--data", shuffled, "--names", names)
     assert outcome.code == 1
@@ -205,6 +205,6 @@ def test_functions_of_the_input_read_several_inputs_as_one(cli, written, tmp_pat
     (row,) = outcome.document["runs"]
     with np.load(next((tmp_path / "out").glob("*/arrays.npz"))) as arrays:
         found = arrays["input"][0]
-    # What does not count goes back to the middle of its range; what does, to the end.
+    # Features without influence return to the middle of their range; the others go to the end.
     np.testing.assert_allclose(found, [1, 0.5, 1, 0.5], atol=0.02)
     assert row["score"] == pytest.approx(row["ort_score"], rel=1e-5)

@@ -1,4 +1,4 @@
-"""`maximize` on token ids and on sounds."""
+"""`maximize` with token ids and with sounds."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_of_a_linear_model_the_best_tokens_are_found_and_scored_on_the_file(
     assert row["ort_score"] == pytest.approx(row["score"], rel=1e-4)
     assert row["tokens"]["swapped_score"] >= row["tokens"]["rounded_score"]
     assert "attention_mask: held at 1" in said
-    # What a position contributes: its value less the mean of a few others'.
+    # The contribution of a position: its value less the mean of a few other values.
     others = np.unique(np.linspace(0, 11, 8).astype(int))
     expected = VALUES.max(0) - VALUES[others].mean(0)
     assert row["tokens"]["contributions"] == pytest.approx(expected, rel=1e-3)
@@ -87,10 +87,10 @@ def test_ids_are_what_a_set_a_start_and_an_example_hold(cli, linear, written, tm
     row, _ = aim(cli, linear, "--dim", "T=5", "--start", tmp_path / "ids.npy")
     assert row["initial_ort_score"] == pytest.approx(float(began[0]), rel=1e-5)
     assert row["tokens"]["ids"] == VALUES.argmax(0).tolist()
-    # What an example gives is followed until it is found.
+    # Inversion of an example's activations finds the example.
     outcome = cli("maximize", linear, "-t", "inversion(b)", "--like", tmp_path / "ids.npy", *words, "--steps", 60)
     assert outcome.document["runs"][0]["tokens"]["ids"] == [3, 1, 4, 1, 5], outcome.err
-    # Each member of a set is a sequence of ids, scored as such.
+    # Each member of a set is a sequence of ids, and is scored as ids.
     folder = tmp_path / "out"
     outcome = cli("maximize", linear, "-t", "y - 0.1*diversity(b)", *words, "-o", folder, "--save-every", 6)
     (row,) = outcome.document["runs"]
@@ -151,6 +151,6 @@ def test_a_sound_is_written_as_it_is_fed(cli, samples, tmp_path) -> None:
     assert rate == 16000
     assert row["sound"] == {"rate": 16000, "peak": float(np.abs(sound).max())}
     assert any(file.endswith("sound.wav") for file in row["files"])
-    # Without the option the rate is what the metadata says.
+    # Without the option, the rate is that of the metadata.
     outcome = cli("maximize", samples / "tones.onnx", *words)
     assert outcome.document["runs"][0]["sound"]["rate"] == 8000

@@ -1,4 +1,4 @@
-"""How far `maximize` says that its findings are to be trusted: verdicts, restarts, data, and units that sleep."""
+"""The trust in the results of `maximize`: verdicts, restarts, data, and dead units."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ def test_restarts_of_a_picture_agree_by_what_its_layer_answers(cli, samples) -> 
 
 
 def test_a_unit_that_is_dead_at_every_start_is_climbed_from_where_it_lives(cli, tmp_path) -> None:
-    # In 0 to 1 a constant picture cannot wake it: what wakes it must vary from pixel to pixel.
+    # In 0 to 1 the unit is dead for every constant picture. It needs a picture that varies from pixel to pixel.
     text = """<ir_version: 8, opset_import: ["" : 17]> g (float[N, 1, 40, 40] x) => (float[N, 1, 40, 38] y)
     <float[1, 1, 1, 3] w = {-1, 1.2, -1}> { c = Conv(x, w) y = Relu(c) }"""
     onnx.save(onnx.parser.parse_model(text), tmp_path / "asleep.onnx")
     outcome = cli("maximize", tmp_path / "asleep.onnx", "-t", "y[0]", "--json")
     assert outcome.code == 0, outcome.err
     (row,) = outcome.document["runs"]
-    # The edge of a shifted picture may wake it a little, and lead to less than noise gives.
+    # The edge of a shifted picture may activate the unit a little, and lead to a lower score than noise does.
     assert "climbed from" in row["message"]
     assert "random input" in row["message"]
     assert row["verdict"]["word"] == "ok", row["verdict"]
@@ -96,7 +96,7 @@ def test_what_cannot_tell_restarts_apart_hands_them_to_the_layer_before(cli, tmp
     onnx.save(onnx.parser.parse_model(text), tmp_path / "places.onnx")
     (row,) = cli("maximize", tmp_path / "places.onnx", "-t", "y", "--restarts", 3, "--json").document["runs"]
     seen = row["consistency"]["resemblance"]
-    # Its 484 rows are places and no channels; d has but one.
+    # Its 484 rows are positions, not channels; d has only one channel.
     assert (seen["tensors"], seen["channels"]) == (["r"], 20)
 
 
@@ -108,7 +108,7 @@ def test_restarts_of_a_vector_agree_by_themselves(cli, samples) -> None:
 
 
 VERDICTS = {
-    # One unit of each kind beside one that lives.
+    # One unit of each dead kind, beside an active unit.
     "dead": ("b = Add (a, c)\ny = Relu (b)", [0, -100]),
     "saturated": ("b = Add (a, c)\ny = Sigmoid (b)", [-3, 100]),
     "flat": ("b = Mul (a, c)\ny = Add (b, d)", [1, 0]),
@@ -153,7 +153,7 @@ def test_a_picture_is_placed_among_those_of_a_folder(cli, samples, tmp_path) -> 
     assert (row["data"]["samples"], row["data"]["percentile"]) == (2, 100)
     (same,) = cli(*words, "--data", samples / "digits_held_out.npy").document["runs"]
     assert same["data"]["samples"] > 2
-    # Which data there are changes where a picture stands, and not the picture where no spectrum is read off them.
+    # Other data change the standing of a picture. They change the picture only if they give its spectrum.
     assert same["ort_score"] == row["ort_score"]
     assert cli(*words).document["runs"][0]["data"] is None
     assert cli(*words, "--data", tmp_path / "absent").code == 2

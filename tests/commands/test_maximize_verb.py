@@ -1,4 +1,4 @@
-"""`maximize`: what is written, what it scores by ONNX Runtime, and what it does with every way of aiming."""
+"""`maximize`: the files that it writes, its scores by ONNX Runtime, and every kind of target."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_star_is_a_run_for_each_place_and_several_targets_are_several_runs(cli
     path = written(LINEAR, w=WEIGHTS)
     rows = aim(cli, path, "-t", "y[*]", "-t", "y[0] - 2*y[1]", "-t", "-y[0]", "--bounds", "0,1", steps=60)
     assert [row["target"] for row in rows] == ["y[0]", "y[1]", "y[0] - 2*y[1]", "-y[0]"]
-    # Closed forms: the positive weights' sum.
+    # Closed form: the sum of the positive weights.
     assert [row["ort_score"] for row in rows] == pytest.approx([4, 1, 6, 2], abs=0.05)
 
 
@@ -272,7 +272,7 @@ def test_rounding_stops_the_gradient_unless_it_is_asked_to_pass(cli, written, tm
     assert outcome.code == 0
     (row,) = outcome.document["runs"]
     assert row["ort_score"] > row["initial_ort_score"]
-    # The score is the model's own: of the rounded values.
+    # The score is the model's own, with rounded values.
     assert row["ort_score"] == pytest.approx(float(np.floor(saved(folder, "y[0]", "input")[0]) @ WEIGHTS[:, 0]))
 
 

@@ -1,4 +1,4 @@
-"""`report` makes a folder that is the same however often it was stopped, computes nothing twice and says what it left out."""
+"""`report` gives the same folder after any number of stops, computes nothing twice, and lists the work that is left."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_report_that_was_killed_is_resumed_to_the_same_bytes(cli, whole, tmp_p
     assert outcome.code == 130
     assert "--resume" in outcome.err
     partial = tmp_path / "parts.partial"
-    assert (partial / "index.html").exists()  # and it shows what is there
+    assert (partial / "index.html").exists()  # the page shows the results so far
     assert (
         sum(
             len(json.loads(file.read_text())["units"])
@@ -150,7 +150,7 @@ def test_nothing_is_computed_twice(cli, samples, tmp_path, counted) -> None:
     assert cli(*words, "--resume").code == 0
     assert len(counted) == first
     assert content(tmp_path / "out") == before
-    # More units are more jobs; those that are done stay.
+    # More units are more jobs; finished jobs stay.
     assert cli(*words[:-4], "--units", 20, "-o", tmp_path / "out", "--resume").code == 0
     added = counted[first:]
     assert added

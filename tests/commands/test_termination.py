@@ -1,4 +1,4 @@
-"""SIGTERM where the command line is a function: what is raised, how often, and whose handler stands there afterwards."""
+"""SIGTERM in the process of the tests: the exception, how often it is raised, and the handler afterwards."""
 
 from __future__ import annotations
 

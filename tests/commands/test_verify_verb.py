@@ -1,4 +1,4 @@
-"""`verify` passes what agrees and exits with 3 on what does not."""
+"""`verify` passes models that agree, and exits with 3 for models that do not."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_operator_that_cannot_be_converted_fails_the_check(cli, tmp_path) -> 
     path = tmp_path / "strange.onnx"
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
     outcome = cli("verify", path, "--json")
-    # ONNX Runtime does not know it either: refused in a sentence, or told as not converted.
+    # ONNX Runtime does not have the operator either: it is refused in a sentence, or listed as not converted.
     assert outcome.code in (1, 3)
     assert "Strange" in outcome.out + outcome.err
     assert "Traceback" not in outcome.err
@@ -127,9 +127,9 @@ def test_rounding_that_is_amplified_is_told_but_no_divergence(cli, written, monk
     }
     assert rows["y"]["max_rel_error"] > document["tolerance"]
     shown = cli("verify", path, *options)
-    assert "Rounding upstream is amplified in 2" in shown.out
+    assert "Tensors with amplified rounding errors: 2" in shown.out
     assert "1 of 3 float tensors agree" in shown.out
-    # A tensor that is asked for alone is judged by what lies before it as well.
+    # A single requested tensor is also judged by the tensors before it.
     (row,) = cli("verify", path, *options, "-t", "y", "--json").document["tensors"]
     assert (row["name"], row["amplified"]) == ("y", True)
 

@@ -1,4 +1,4 @@
-"""The look of charts, and what drawing them leaves behind: nothing."""
+"""The look of charts; drawing them leaves no trace in matplotlib."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays drawn as pictures: what the colors promise."""
+"""Arrays drawn as pictures: the meaning of the colors."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from onnxviz.drawing.pictures import diverging, enlarge, sequential, to_rgb
 from onnxviz.drawing.sheet import ColorBar, Sheet, Tile
 from onnxviz.errors import DataError
 
-# A color that nothing else on a sheet has.
+# A color that is used nowhere else on a sheet.
 SIGNAL = (1, 254, 3)
 
 

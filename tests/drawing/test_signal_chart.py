@@ -65,7 +65,7 @@ def test_a_series_of_steps_has_lines_for_the_restarts_and_no_spectrum():
 
 
 def labels(figure):
-    # A wave above its spectrogram leaves the axis to it.
+    # A wave above its spectrogram has no time axis; the spectrogram has it.
     return [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()]
 
 

@@ -99,7 +99,7 @@ def test_bounds_that_differ_give_each_feature_a_scale_of_its_own():
     vector = FeatureVector([0.001, 1500.0, 0.0, 7.0], ["tiny", "huge", "unit", "fixed"], low=low, high=high)
     figure = vector_figure(vector)
     axes = figure.axes[0]
-    # Bars begin in the middle of each scale; what has no room has no bar.
+    # Bars begin in the middle of each scale; a feature without a range has no bar.
     np.testing.assert_allclose(bars(figure), [0.5, -0.25, 0, 0])
     assert {patch.get_x() for patch in axes.patches} == {0.5}
     assert axes.get_xlim()[0] < 0 < 1 < axes.get_xlim()[1]

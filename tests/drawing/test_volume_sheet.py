@@ -1,4 +1,4 @@
-"""A volume's slices: each is there once, and all share one scale."""
+"""A volume's slices: each is shown once, and all share one scale."""
 
 from __future__ import annotations
 

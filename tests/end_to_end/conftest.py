@@ -1,4 +1,4 @@
-"""What tests of the program as a process of its own share."""
+"""Shared fixtures of the tests that run the program as a process."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def opens() -> Callable[[Path], None]:
         page = _Page((folder / "index.html").read_text("utf-8"))
         assert page.open == []
         missing = [name for name in page.files if not name.startswith("data:") and not (folder / name).exists()]
-        assert set(missing) <= {"data/seconds.js", "data/report.js"}  # written with the first page, a moment apart
+        assert set(missing) <= {"data/seconds.js", "data/report.js"}  # written a moment before or after the first page
         for file in (folder / "data").glob("*.js"):
             text = file.read_text("ascii").strip()
             _, value = json.loads("[" + text.removeprefix("onnxvizReport(").removesuffix(");") + "]")

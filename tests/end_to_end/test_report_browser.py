@@ -1,4 +1,4 @@
-"""The report in a real browser: it is found one's way in by mouse, keys and links, in both themes, and asks for nothing from outside.
+"""The report in a real browser: mouse, keys and links lead to its content, in both themes, and it loads nothing from outside.
 
 Needs Playwright for Python and a chromium: Debian's, or the one that CHROMIUM names.
 """
@@ -16,7 +16,7 @@ from onnxviz.drawing.pictures import picture_bytes
 from onnxviz.pages.page import Page, assets, script_data
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the browser's pipes are closed late
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the browser closes its pipes late
 NAME = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
 
@@ -162,7 +162,7 @@ def test_the_slash_searches_every_tensor(visit) -> None:
     page.keyboard.type("conv3")
     assert page.locator("#tensors a").all_inner_texts()[0].startswith("conv3")
     page.keyboard.press("Enter")
-    # It was not asked for: the page says how to add it.
+    # The tensor was not requested: the page shows how to add it.
     assert "--tensors 'conv3'" in page.locator("#tensor pre").inner_text()
     page.keyboard.press("/")
     page.keyboard.press("Escape")
@@ -207,7 +207,7 @@ def test_nothing_is_wider_than_the_window_and_nothing_jumps(visit, width: int) -
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("window.shifts") < 0.01
-    # Every picture has its place before it is there.
+    # Every picture has its size before it is loaded.
     assert page.evaluate(
         "[...document.images].every(one => one.hasAttribute('width') && one.hasAttribute('height') && one.alt)"
     )
@@ -231,9 +231,9 @@ def test_without_scripts_the_overview_is_there(visit, file: str) -> None:
         assert page.locator(name).first.is_hidden()
     assert page.locator(".tensor-row .strip a").count() > 8
     page.locator("#tensors a", has_text="relu2").click()
-    page.wait_for_timeout(1500)  # it scrolls smoothly
+    page.wait_for_timeout(1500)  # the page scrolls smoothly
     heading = page.locator(".tensor-row h3", has_text="relu2")
-    assert heading.bounding_box()["y"] < 400  # the link leads to what the overview has of it
+    assert heading.bounding_box()["y"] < 400  # the link leads to the tensor's part of the overview
 
 
 @pytest.mark.parametrize("file", ["index.html", "report.html"])
@@ -315,7 +315,7 @@ def test_of_thousands_of_units_those_near_the_reader_are_there(crowd) -> None:
     assert page.locator(".unit").count() < 400
     assert page.evaluate("document.querySelectorAll('*').length") < 3000
     assert page.locator(".unit img:not([loading=lazy])").count() == 0
-    # Pictures far below the window are not even asked for.
+    # Pictures far below the window are not requested.
     assert len([url for url in crowd.asked if url.endswith(".png")]) < 400
     before = page.locator(".unit").count()
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
@@ -351,8 +351,8 @@ def test_above_one_of_thousands_earlier_ones_come_where_nobody_looks(new_page, m
     page.wait_for_function("first => Number(document.querySelector('.unit').dataset.unit) < first", arg=first)
     page.wait_for_timeout(200)
     assert page.evaluate("window.shifts") < 0.01
-    assert page.evaluate("scrollY") > 400  # what stood under the eyes still does
-    # Up and down go by rows, in the columns that are there.
+    assert page.evaluate("scrollY") > 400  # the visible units have not moved
+    # Up and down go by rows, in the present number of columns.
     wide = page.evaluate("getComputedStyle(document.querySelector('.units')).gridTemplateColumns.split(' ').length")
     page.keyboard.press("ArrowDown")
     page.locator(".detail h2", has_text=f"fc[{3210 + wide}]").wait_for()

@@ -1,4 +1,4 @@
-"""A report by a cluster: the same bytes as by one machine, whoever dies meanwhile; one sentence where there is no cluster."""
+"""A report by a cluster: the same bytes as from one machine, also if workers die; one sentence if there is no cluster."""
 
 from __future__ import annotations
 
@@ -118,10 +118,10 @@ def test_with_workers_killed_the_bytes_are_those_of_one_machine(
     assert by_many.returncode == 0, said
     assert not [line for line in said.splitlines() if not line.startswith(("image: ", "2 workers"))]
     assert report_content(tmp_path / "many") == report_content(whole)
-    # The worker that is left keeps nothing of it.
+    # The remaining worker keeps no files of the run.
     wait_for(lambda: not list((tmp_path / "cluster" / "worker2").rglob("onnxviz-*")))
 
-    cluster.scheduler.kill()  # and now the whole of it, in the middle of a run
+    cluster.scheduler.kill()  # and now the whole cluster, in the middle of a run
     lost = start(*words, "--seed", 1, "-o", tmp_path / "lost", "--cluster", cluster.address)
     _, said = lost.communicate(timeout=600)
     assert lost.returncode == 1
@@ -138,7 +138,7 @@ def test_a_cluster_that_is_lost_in_the_middle_is_told_in_a_sentence(cluster, sta
     cluster.scheduler.kill()
     _, said = running.communicate(timeout=600)
     assert running.returncode == 1
-    assert said == f"onnxviz: the cluster at {cluster.address} was lost; what is done is kept\n"
+    assert said == f"onnxviz: the cluster at {cluster.address} was lost; finished jobs are kept\n"
     opens(tmp_path / "out.partial")
 
 
@@ -163,7 +163,7 @@ def test_a_report_that_is_terminated_takes_its_jobs_back_and_leaves_the_workers(
     opens(partial)
     wait_for(lambda: not list((tmp_path / "cluster").rglob("onnxviz-*")))
     assert [one.poll() for one in (*cluster.workers, cluster.scheduler)] == [None] * 3
-    # They are free for the next run.
+    # The workers are free for the next run.
     again = start(*words[:2], *short, "--steps", 3, "-o", tmp_path / "again", "--cluster", cluster.address)
     _, said = again.communicate(timeout=600)
     assert again.returncode == 0, said

@@ -1,4 +1,4 @@
-"""A report that is killed, without a chance to tidy up, opens as it lies there and is resumed to the same bytes."""
+"""A report that is killed opens in a browser, and is resumed to the same bytes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_killed_over_its_data_and_over_its_units_it_ends_at_the_same_bytes(
     }
     for word, moment in moments.items():
         more = ["--resume"] if partial.exists() else []
-        # What is there already was not enough.
+        # The tensor has too few units so far.
         count = max(moment, 1 + (scored(partial) if word in DATA else pictures(partial)))
         death = DEATH.format(word=word, count=count, units=str(partial / "units"), data=DATA)
         running = start(*words, "-o", tmp_path / "parts", *more, small_shards=True, before=death)
@@ -78,7 +78,7 @@ def test_killed_over_its_data_and_over_its_units_it_ends_at_the_same_bytes(
         opens(partial)
         assert not (tmp_path / "parts").exists()
         if word in DATA:
-            assert scored(partial) < total  # it was in the middle of the pass
+            assert scored(partial) < total  # the kill came in the middle of the pass
         else:
             assert scored(partial) == total
             assert pictures(partial) < pictures(whole)
@@ -88,7 +88,7 @@ def test_killed_over_its_data_and_over_its_units_it_ends_at_the_same_bytes(
     assert not partial.exists()
     opens(tmp_path / "parts")
     assert report_content(tmp_path / "parts") == report_content(whole)
-    # A check that cannot fail would tell nothing: half a page is no page.
+    # This shows that the check can fail: half a page does not open.
     page = tmp_path / "parts" / "index.html"
     text = page.read_text("utf-8")
     page.write_text(text[: len(text) // 2], "utf-8")

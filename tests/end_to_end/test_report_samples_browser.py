@@ -1,4 +1,4 @@
-"""Real samples in the report's page, in a real browser: what is shown is what was scored, loaded when it is looked at, words stay words.
+"""Real samples on the report's page, in a real browser: the scored samples are shown, loaded when needed, and names are never markup.
 
 Needs Playwright for Python and a chromium: Debian's, or the one that CHROMIUM names.
 """
@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the browser's pipes are closed late
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the browser closes its pipes late
 NAME = "<img src=x onerror=\"document.title='owned'\">.png"
 
 
@@ -117,7 +117,7 @@ def test_a_patch_is_the_part_that_is_framed(visit, reports) -> None:
         assert (box["y"] - picture["y"]) / picture["height"] == pytest.approx(top, abs=0.01)
         assert box["width"] / picture["width"] == pytest.approx(right - left, abs=0.01)
         assert box["height"] / picture["height"] == pytest.approx(bottom - top, abs=0.01)
-        # The frame lies in the whole picture where the patch was taken from it.
+        # The frame in the whole picture lies at the place of the patch.
         whole = page.locator(".detail .samples li").nth(unit["real"]["highest"].index(one))
         frame, around = whole.locator(".frame-line").bounding_box(), whole.locator("img").bounding_box()
         assert (frame["x"] + frame["width"] / 2 - around["x"]) / around["width"] == pytest.approx(
@@ -210,7 +210,7 @@ def test_charts_have_the_colors_of_the_page(visit, scheme: str, lightest: bool) 
         picture.evaluate("image => image.decode()")
         with Image.open(io.BytesIO(picture.screenshot())) as seen:
             light = np.asarray(seen.convert("L"))
-        # Most of a chart is paper.
+        # Most of a chart is background.
         assert (np.median(light) > 230) if lightest else (np.median(light) < 60)
 
 

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parents[2] / "sample_models"
 MODELS = ("edge_filter", "digits", "digits_int8", "photo_patches", "wine", "tones", "forest")
 CLASSIFIERS = MODELS[1:]
 
-# What a rebuild's bytes depend on, beside this project's own code.
+# The packages that the bytes of a rebuild depend on, besides this project's own code.
 REBUILT = {
     "edge_filter": ("scikit-image", "pillow"),
     "wine": ("numpy", "scikit-learn", "torch"),

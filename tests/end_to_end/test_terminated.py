@@ -1,4 +1,4 @@
-"""A run that SIGTERM ends leaves what Ctrl-C leaves, and is resumed to the bytes of a run that was never stopped.
+"""SIGTERM and Ctrl-C leave the same files, and a resumed run ends with the bytes of a run that was never stopped.
 
 The program stops at a call of one of its functions, says so with a file, and is sent the signal there: by either signal it
 then ends at the very same place.
@@ -195,7 +195,7 @@ def test_it_leaves_what_ctrl_c_leaves_and_is_resumed_to_the_same_bytes(held, cli
 
     assert cli(*words, "-o", places[1], "--resume").code == 0
     assert cli(*words, "-o", tmp_path / "whole").code == 0
-    counts = ("read", "known") if name == "examples" else ()  # how many samples it read, and how many it knew
+    counts = ("read", "known") if name == "examples" else ()  # samples read, samples known
     assert content(places[1], *counts) == content(tmp_path / "whole", *counts)
 
 
@@ -206,7 +206,7 @@ def test_one_more_while_it_saves_loses_nothing(held, cli, calls, tmp_path) -> No
     running.process.send_signal(signal.SIGTERM)
     running.reach(1)  # half of the second target is written
     running.process.send_signal(signal.SIGTERM)
-    time.sleep(0.1)  # it must have come before the program may go on
+    time.sleep(0.1)  # the signal must arrive before the program continues
     running.go(1)
     out, err = running.process.communicate(timeout=120)
     assert running.process.returncode == 143, err

@@ -1,4 +1,4 @@
-"""NumPy's files: nothing is trusted, and equal arrays give equal bytes."""
+"""NumPy's files: headers are checked, and equal arrays give equal bytes."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_zero_leaves_the_input_in_gray() -> None:
         assert np.ptp(found.astype(int), axis=2).max() == 0
     order = np.argsort(overlay(PHOTO, np.zeros((9, 12)), True, 1.0)[:, :, 0], axis=None, kind="stable")
     luma = (PHOTO @ np.array([0.299, 0.587, 0.114])).reshape(-1)[order]
-    assert (np.diff(luma) > -4).all()  # 256 shades are drawn in fewer
+    assert (np.diff(luma) > -4).all()  # the picture has fewer than 256 shades
 
 
 def test_above_zero_is_red_below_is_blue_and_stronger_is_more_colorful() -> None:

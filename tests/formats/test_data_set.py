@@ -1,4 +1,4 @@
-"""Data sets as streams: identities, stamps, labels, what is passed over, and that every form gives the same samples."""
+"""Data sets as streams: identities, stamps, labels, skipped samples; every form of a data set gives the same samples."""
 
 from __future__ import annotations
 

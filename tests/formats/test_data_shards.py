@@ -1,4 +1,4 @@
-"""Shards: together the data set in its order, whoever reads them; pickled they do without the rows' file, and insist on a picture's."""
+"""Shards: together the data set in its order, on every machine. A pickled shard holds its rows, and needs a picture's file."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_shard_ends_where_its_samples_are_so_many(lengths: list[int], size: in
     assert [name for shard in found for name in shard.identities] == [f"s{place}" for place in range(first)]
     blocks = [piece.read(never) for shard in found for piece in shard.pieces()]
     assert [name for block in blocks for name in block.identities] == [f"s{place}" for place in range(first)]
-    # What is told of no sample is told once, and in its order.
+    # A problem of no single sample is reported once, in its order.
     assert [name for block in blocks for name, _ in block.problems] == [f"p{number}" for number in range(len(lengths))]
     for block in blocks:
         if block.identities:
@@ -99,7 +99,7 @@ def test_pictures_are_read_where_the_folder_is_the_same(tmp_path) -> None:
     whole = read(DataSet(folder, (PICTURE,)).pieces())
     sent = pickle.dumps(list(shards(DataSet(folder, (PICTURE,)).pieces(), 2)))
     assert len(sent) < 2000
-    # Handed on from machine to machine it still is the file that was found first.
+    # After several machines, the shard still refers to the first file.
     same(read(piece for shard in pickle.loads(pickle.dumps(pickle.loads(sent))) for piece in shard.pieces()), whole)
     assert [name for name, _ in whole[3]] == ["torn.png"]
 

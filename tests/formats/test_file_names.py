@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnxviz.formats.file_names import is_safe_name, safe_name, safe_names
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=200)
-# Short, from few characters: these collide where anything can.
+# Short names from few characters: they collide most often.
 tricky_text = st.text("aA/.-_ 0f[]\0é", max_size=6)
 RESERVED = ("con", "prn", "aux", "nul", "com0", "com1", "com9", "lpt0", "lpt9")
 

@@ -1,4 +1,4 @@
-"""Files made to do harm, or damaged by chance: every reader gives data or a sentence, and nothing else."""
+"""Malicious and damaged files: every reader returns data or raises an error of this package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures in files: every mode, full depth, turned as they are meant, damaged ones told."""
+"""Pictures in files: every mode, full depth, the orientation of the metadata, errors for damaged files."""
 
 from __future__ import annotations
 

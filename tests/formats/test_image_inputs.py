@@ -135,7 +135,7 @@ def test_fitting_crops_the_middle():
 
 
 def test_resizing_is_antialiased():
-    # Columns in turn black and white: whoever samples without averaging gets stripes.
+    # Columns alternate between black and white: sampling without averaging gives stripes.
     image = np.zeros((64, 64, 3), np.uint8)
     image[:, ::2] = 255
     fitted = fit_image(picture(image), (8, 8, 3), "hwc")

@@ -1,4 +1,4 @@
-"""JSON: strict when written, suspicious when read."""
+"""JSON: written strictly, read with checks."""
 
 from __future__ import annotations
 

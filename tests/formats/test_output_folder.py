@@ -1,4 +1,4 @@
-"""The folder that a command writes: whole at the end, and nothing lost on the way."""
+"""The folder that a command writes: it appears complete, and an interruption loses nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work done ahead: in order, bounded, and stopped when nobody wants it any more."""
+"""Work done ahead: in order, bounded, and stopped when the reader stops."""
 
 from __future__ import annotations
 

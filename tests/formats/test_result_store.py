@@ -1,4 +1,4 @@
-"""Results by address: what was put is what is got, and nothing else can be an address."""
+"""Results by address: they come back unchanged, and only a digest is an address."""
 
 from __future__ import annotations
 

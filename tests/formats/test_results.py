@@ -1,4 +1,4 @@
-"""What a method found, saved and loaded."""
+"""Saved results of a method, loaded again."""
 
 from __future__ import annotations
 

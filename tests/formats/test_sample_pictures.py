@@ -1,4 +1,4 @@
-"""Pictures of samples and of what they activate: thumbnails, histograms, overlays, traces, maps."""
+"""Pictures of samples and of their activations: thumbnails, histograms, overlays, traces, maps."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_map_keeps_directions_and_lists_its_classes() -> None:
     field = (plain[178:1970, 68:1860] != 255).any(axis=2)
     rows, columns = np.nonzero(field)
     upper = columns[rows < rows.mean()]
-    assert upper.min() > columns.mean()  # what is larger in both stands above and to the right
+    assert upper.min() > columns.mean()  # points with larger values in both axes lie above and to the right
     with pytest.raises(DataError):
         point_map([[0, np.nan]], [""])
     with pytest.raises(DataError):

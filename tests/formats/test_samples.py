@@ -1,4 +1,4 @@
-"""What a user gives as input data."""
+"""Input data that a user gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores on disk: what was added comes back, in natural order, also after an interruption and replacements."""
+"""Scores on disk: they come back in natural order, also after an interruption and after replacements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from onnxviz.errors import DataError
 from onnxviz.formats.score_store import ScoreStore
 
-WIDE = 150  # more columns than are kept together
+WIDE = 150  # more columns than one block holds
 
 
 def filled(path, names, seed=0, stamp="1"):

@@ -1,4 +1,4 @@
-"""Sound at another rate: tones keep their frequency and amplitude, and those beyond reach are gone."""
+"""Sound at another rate: tones keep their frequency and amplitude, and tones above the new limit are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables by chunks, and which of their columns feed which input."""
+"""Tables by chunks, and the columns that feed each input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vocabularies in the files that people have."""
+"""Vocabularies in common file formats."""
 
 from __future__ import annotations
 

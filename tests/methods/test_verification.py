@@ -1,4 +1,4 @@
-"""Two computations of a tensor, compared over the tensor's own range."""
+"""Two computations of a tensor, compared by the tensor's range."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_rows_come_in_the_order_asked_for_and_lists_are_left_out() -> None:
     assert rows[0].max_abs_error == pytest.approx(0.5)
 
 
-# x -> a -> b -> c, and k, a whole number whose error nobody knows, from a.
+# x -> a -> b -> c, and a -> k, a whole number of unknown error.
 READS = {"a": ("x",), "b": ("a",), "k": ("a",), "c": ("b", "k")}
 
 
@@ -106,7 +106,7 @@ def test_rounding_that_grew_is_told_from_an_operator_that_differs() -> None:
     assert [one.amplified for one in grown] == [False, True, True]
     assert [one.diverges for one in grown] == [False, False, False]
     assert [one.note for one in grown] == ["", AMPLIFIED, AMPLIFIED]
-    # The figures stay: what was found is told whatever its cause.
+    # The errors are reported unchanged, for every cause.
     assert [(one.max_rel_error, one.ok) for one in grown] == [(1e-7, True), (0.1, False), (0.2, False)]
     wrong = explain(rows, alone(b=0.1), reads, 1e-3)
     assert [one.diverges for one in wrong] == [False, True, True]
@@ -115,11 +115,11 @@ def test_rounding_that_grew_is_told_from_an_operator_that_differs() -> None:
 
 
 def test_an_error_that_is_no_rounding_excuses_nothing_behind_it() -> None:
-    # The operator of a is within the tolerance, but off by more than rounding: what it leads to is its work.
+    # The operator of a is within the tolerance, but its error is larger than rounding: it causes the errors after it.
     rows = [row("a", 5e-4), row("b", 5e-4), row("c", 0.2)]
     assert not explain(rows, alone(), reads, 1e-3)[2].diverges
     assert explain(rows, alone(a=5e-4), reads, 1e-3)[2].diverges
-    # So it is with whole numbers, whose error is not among the rows.
+    # The same holds for whole numbers, whose error is not in the rows.
     assert explain([row("a", 1e-7), row("b", 1e-7), row("c", 0.2)], alone(k=1.0), reads, 1e-3)[2].diverges
 
 

@@ -1,4 +1,4 @@
-"""One operator at a time, on the values that ONNX Runtime has in front of it."""
+"""One operator at a time, on the inputs that ONNX Runtime computed for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening files of every kind: what is a model opens, what is none is refused in one sentence."""
+"""Opening files of every kind: models open, other files are refused in one sentence."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_model_with_damaged_bytes_raises_nothing_but_errors_of_its_own() -> No
 def _zip() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        # Without a date it has that of the moment, and the workers of pytest-xdist must give a test the same name.
+        # Without a fixed date, the content has the current date; but the workers of pytest-xdist must give a test the same name.
         archive.writestr(zipfile.ZipInfo("data.pkl"), b"")
     return buffer.getvalue()
 
@@ -210,7 +210,7 @@ def test_a_file_that_names_no_operator_set_was_cut_short() -> None:
     del proto.opset_import[:]
     with pytest.raises(ModelError, match="names no operator set"):
         onnxviz.load(proto)
-    proto.ir_version = 1  # before operator sets were counted
+    proto.ir_version = 1  # from before operator sets had versions
     assert onnxviz.load(proto).opsets == {"": 1}
 
 

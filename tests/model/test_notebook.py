@@ -1,4 +1,4 @@
-"""A model shows itself in a notebook, and nothing that its file says becomes markup."""
+"""A model shows itself in a notebook, and text from its file never becomes markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime behind the shared signature: types, containers, and which model it is that runs."""
+"""ONNX Runtime behind the shared signature: types, containers, and the model that it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that nothing has checked: what the tests of loading begin with."""
+"""Models without any checks, for the tests of loading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data half of `report`: samples and scores are those of `examples`, and a pass goes on where it was stopped."""
+"""The data of a `report`: samples and scores equal those of `examples`, and an interrupted pass continues."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_pass_is_made_once(cli, samples, tmp_path, digits, monkeypatch) -> Non
     assert cli(*call, "-o", tmp_path / "out", "--resume").code == 0
     assert len(seen) == first
     assert content(tmp_path / "out") == before
-    # Another tensor is one more pass, over its units alone.
+    # Another tensor needs one more pass, for its units only.
     more = words(samples, "digits", tmp_path / "some.npy", "relu1", "--units", 20)
     assert cli(*more, "-o", tmp_path / "out", "--resume").code == 0
     assert set(seen[first:]) == {16}
@@ -205,9 +205,9 @@ def test_data_may_come_later_and_a_data_set_may_grow(cli, samples, tmp_path, dig
         assert outcome.document["data"]["samples"] == count
         found = data(tmp_path / "out", "relu1")
         shown = {look["file"] for look in found["seen"]["looks"].values()}
-        # Pictures of samples that are no longer among the highest are gone.
+        # Pictures of samples that are no longer among the highest are deleted.
         assert {f"samples/{file.name}" for file in (tmp_path / "out" / "samples").glob("*.png")} == shown
-    # A call without them leaves what is known of them.
+    # A call without data keeps the earlier results of the data.
     before = content(tmp_path / "out")
     assert cli("report", samples / "digits.onnx", *short, "--resume").code == 0
     after = content(tmp_path / "out")
@@ -252,7 +252,7 @@ def test_where_nothing_is_searched_data_are_not_looked_at_and_this_is_said(cli, 
     outcome = cli("report", path, tmp_path / "rows.npy", "-o", tmp_path / "out", "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.document["data"] is None
-    assert "not looked at" in outcome.err
+    assert "not used" in outcome.err
 
 
 def test_missing_data_are_wrong_usage(cli, samples, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""Sample inputs in `report`: their figures are those of ONNX Runtime, they share the budget, and their names are words."""
+"""Sample inputs of a `report`: their numbers are those of ONNX Runtime, they share the budget, and their names are never markup."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_inputs_share_the_budget_and_stay_on_the_page(cli, samples, tmp_path) ->
     words = ("report", samples / "digits.onnx", *SHORT[:-2], "--tensors", "logits", "-o", tmp_path / "out", "--json")
     first = cli(*words, *given, "--budget", "0s").document["inputs"]
     assert [row["left"] for row in first] == [["attribution"], ["activations", "attribution"]]
-    assert "Left out for want of time: attribution" in (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "The time ran out before: attribution" in (tmp_path / "out" / "index.html").read_text("utf-8")
     second = cli(*words, *given, "--budget", "none", "--resume").document["inputs"]
     assert [row["left"] for row in second] == [[], []]
     before = (tmp_path / "out" / "index.html").read_bytes()
@@ -121,7 +121,7 @@ def test_an_explanation_stops_when_the_budget_is_spent_and_is_begun_anew(cli, sa
         outcome = cli(*words, "-o", tmp_path / "out")
     assert outcome.code == 0, outcome.err
     assert [row["left"] for row in outcome.document["inputs"]] == [["attribution"]]
-    assert len(runs) == 5  # tried once more with the time that the search left
+    assert len(runs) == 5  # tried again in the time that the search left
     cli(*words, "-o", tmp_path / "out", "--resume")
     cli(*words, "-o", tmp_path / "whole")
     assert (tmp_path / "out" / "index.html").read_bytes() == (tmp_path / "whole" / "index.html").read_bytes()

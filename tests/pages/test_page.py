@@ -1,4 +1,4 @@
-"""The report's page: what comes from a model is text wherever it stands, and nothing is asked for from elsewhere."""
+"""The report's page: names from a model are always text, and the page loads nothing from outside."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_picture_that_several_samples_share_is_held_once() -> None:
     text = held.single_file(lambda place: place.encode())
     assert text.count("data:image/jpeg;base64,") == 1
     assert text.count("data:image/png;base64,") == 3
-    # The index comes after all that an address may ask for.
+    # The index comes after all data that an address may need.
     assert (
         text.index('onnxvizReport("pictures"') < text.index('onnxvizReport("t"') < text.index('onnxvizReport("report"')
     )

@@ -1,4 +1,4 @@
-"""Shards of a report's data: who scores them, in which order, how many at a time and in how many threads changes no byte."""
+"""Shards of a report's data: the machine, the order, the number at a time and the threads change no byte."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_the_order_in_which_shards_come_back_changes_no_byte(
     assert other.code == 0, other.err
     assert content(tmp_path / "other") == content(tmp_path / "whole")
     assert other.document["data"] == whole.document["data"]
-    assert sorted(made.order) == list(range(len(made.order))) != made.order  # or else nothing is shown
+    assert sorted(made.order) == list(range(len(made.order))) != made.order  # else no sample is shown
     if form == "folder":
         skipped = [one["id"] for one in whole.document["data"]["skipped"]]
         assert skipped == ["8.png", "33.png", "70.png"]
@@ -174,7 +174,7 @@ def test_a_grown_folder_pays_for_what_is_new(passed, tmp_path, digits, monkeypat
     folder = photos(tmp_path / "photos", digits, range(10, 20))
     assert passed(folder)[0].read == 10
     assert sorted(counted) == [2, 4, 4]
-    # Others come before and between them, so that shards have old and new samples.
+    # New samples lie before and between the old ones, so that shards have both.
     photos(folder, digits, [1, 2, 3, 100])
     counted.clear()
     made, rows = passed(folder)
@@ -183,7 +183,7 @@ def test_a_grown_folder_pays_for_what_is_new(passed, tmp_path, digits, monkeypat
     for one, other in zip(rows, anew, strict=True):
         assert [row["id"] for row in one["highest"]] == [row["id"] for row in other["highest"]]
         assert one["statistics"]["mean"] == pytest.approx(other["statistics"]["mean"], rel=1e-6)
-    # One that changed is scored again, one that is gone is forgotten.
+    # A changed sample is scored again, and the scores of a deleted sample are removed.
     photos(folder, digits[50:], [1])
     (folder / "2.png").unlink()
     counted.clear()
@@ -226,7 +226,7 @@ def test_data_that_turn_out_damaged_keep_what_was_scored(passed, tmp_path, digit
     monkeypatch.setattr(DataSet, "pieces", damaged)
     made, rows = passed(tmp_path / "some.npz")
     assert not made.complete
-    assert rows[0]["statistics"]["count"] == 100  # the shards that are whole
+    assert rows[0]["statistics"]["count"] == 100  # the complete shards
     monkeypatch.setattr(DataSet, "pieces", real)
     made, rows = passed(tmp_path / "some.npz")
     assert made.complete
@@ -245,13 +245,13 @@ def test_a_lost_cluster_ends_the_run_keeps_what_is_done_and_is_resumed_to_the_sa
 
     def lost(job, work):
         if job.shard.number == 3:
-            raise ClusterError("the cluster at tcp://there:8786 was lost; what is done is kept")
+            raise ClusterError("the cluster at tcp://there:8786 was lost; finished jobs are kept")
         return real(job, work)
 
     monkeypatch.setattr(report_data_pass, "score_shard", lost)
     outcome = cli(*call, "-o", tmp_path / "parts")
     assert outcome.code == 1
-    assert "was lost; what is done is kept" in outcome.err
+    assert "was lost; finished jobs are kept" in outcome.err
     assert (tmp_path / "parts.partial" / "index.html").exists()
     assert 3 * 25 <= sum(counted) < whole
     monkeypatch.setattr(report_data_pass, "score_shard", real)
@@ -347,5 +347,5 @@ def test_a_shard_is_whole_batches_and_costs_what_it_may(samples, monkeypatch, na
     alone = report_shards.divide(work, feed, feed.open(samples / source), 1, Tally(), 320)
     monkeypatch.setattr(report_shards, "_LITTLE", 1)
     shared = report_shards.divide(work, feed, feed.open(samples / source), 1, Tally(), 320)
-    assert shared.shard == 20 <= alone.shard  # a small data set is for several cores as well, if that pays
+    assert shared.shard == 20 <= alone.shard  # a small data set is divided among cores too, if this saves time
     assert shared.shapes == alone.shapes

@@ -1,10 +1,10 @@
-"""A report tells of the graph that its sizes settle: no arithmetic on shapes, and no name that a tool made up for a size."""
+"""A report shows the graph that its sizes settle: no arithmetic on shapes, and no made-up names of sizes."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# A padding and the target of a Reshape, computed from the shape, and an If that the rate settles: at rest it is 16000.
+# A padding and the target of a Reshape, computed from the shape, and an If that the rate decides. The rate's default is 16000.
 TEXT = """agraph (float[unk__3, 2, H, 6] x, int64 rate) => (float[A, B] y)
 <int64 zero = {0}, int64 two = {2}, int64[1] first = {0}, int64[1] m = {-1}, int64 high = {16000}, int64[7] none = {0, 0, 0, 0, 0, 0, 0}>
 { s = Shape(x) h = Gather(s, two) u = Unsqueeze(h, first) pads = Concat <axis = 0> (none, u) p = Pad(x, pads) c = Conv(p, w)

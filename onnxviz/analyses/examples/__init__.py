@@ -1,1 +1,1 @@
-"""Which samples of a data set drive a target most, and least."""
+"""Finds the samples of a data set with the highest and lowest scores for a target."""

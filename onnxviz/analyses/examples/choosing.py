@@ -1,4 +1,4 @@
-"""`examples`: the samples of a data set that drive targets most, and least."""
+"""`examples`: finds the samples of a data set with the highest and lowest scores for targets."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _SAID = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "sh
 
 
 class Rankings(list["Ranking"]):
-    """The rankings of one call, a target each.
+    """The rankings of one call, one for each target.
 
     Attributes
     ----------
     about : dict
-        What is told of the pass as a whole: model, data, samples, read, known, skipped, at, k.
+        The facts of the whole pass: model, data, samples, read, known, skipped, at, k.
     seconds : float
-        How long the call took.
+        The duration of the call.
     files : list of str
-        What was written.
+        The written files.
     """
 
     def __init__(self, about: dict[str, Any]) -> None:
@@ -46,7 +46,7 @@ class Rankings(list["Ranking"]):
         self.files: list[str] = []
 
     def document(self) -> dict[str, Any]:
-        """Return all of them as `examples --json` prints them."""
+        """Return the rankings as `examples --json` prints them."""
         runs = [one.row() for one in self]
         return {**self.about, "runs": runs, "files": self.files, "seconds": round(self.seconds, 3)}
 
@@ -63,7 +63,9 @@ def examples(
     request: ExamplesRequest | None = None,
     **keywords: Any,
 ) -> Ranking | Rankings:
-    """Find the samples of a data set that drive targets most and least, by ONNX Runtime on the untouched file.
+    """Find the samples of a data set with the highest and lowest scores for targets.
+
+    ONNX Runtime computes the scores on the untouched file.
 
     Parameters
     ----------
@@ -72,21 +74,21 @@ def examples(
     data : path, array, or mapping of arrays
         A folder of pictures or sounds, an array, an archive or a table. It is read once, for any number of targets.
     targets : str or sequence of str
-        What ranks the samples: ``conv1[*]`` (every unit), ``logits[3]``, a sum.
+        The targets that score the samples: ``conv1[*]`` (every unit), ``logits[3]``, a sum.
     output, overwrite, resume
-        As `Output` has them: a folder for sheets, tables and a store of all scores.
+        As in `Output`: a folder for sheets, tables and a store of all scores.
     listener : Listener
-        Told of notes and progress.
+        Receives notes and progress.
     request : ExamplesRequest, optional
-        A ready-made request, in place of keywords.
+        A ready-made request, instead of keywords.
     **keywords
         Fields of `ExamplesRequest`, `DataRequest` and `InputRequest`: k, at, synthetic, sheets, input_name, label, strict, held,
         dims, shapes, value_range, mean, std, layout, channels.
 
     Returns
     -------
-    Ranking, or a list of them
-        A list where there are several targets.
+    Ranking, or a list of rankings
+        A list if `targets` is a sequence, or if a target stands for several units.
 
     Raises
     ------
@@ -107,7 +109,7 @@ def rank(
     output: Output,
     listener: Listener,
 ) -> Rankings:
-    """Score every sample for every target, choose among them, and write what was asked for."""
+    """Score every sample for every target, choose samples, write the requested files, and return the rankings."""
     from onnxviz.analyses.examples.ranking import Ranking
     from onnxviz.analyses.examples.scoring_pass import ExemplarPass
     from onnxviz.analyses.examples.sheets import Sheets, synthetic_pictures
@@ -123,7 +125,7 @@ def rank(
     feed = prepare_feed(listener, model, request.reading, (data,))
     samples = feed.open(data)
     with output.opened(listener, _settings(model, request)) as folder:
-        # The store is closed before the folder takes its name, and keeps all that is done when the pass is interrupted.
+        # The store is closed before the folder gets its name. After an interruption it keeps the finished scores.
         with _store_place(folder) as place, closing(ScoreStore(place)) as store:
             tally, read = work.run(feed, samples, store)
             feed.close(tally, read)
@@ -150,7 +152,7 @@ def rank(
 
 
 def _settings(model: Model, request: ExamplesRequest) -> dict[str, Any]:
-    """Return what the scores depend on: a folder that was begun with other settings is not resumed."""
+    """Return the settings that the scores depend on. A folder with other settings is not resumed."""
     reading = request.reading
     said = {key: getattr(reading.inputs, key) for key in _SAID}
     return {
@@ -163,7 +165,7 @@ def _settings(model: Model, request: ExamplesRequest) -> dict[str, Any]:
 
 @contextmanager
 def _store_place(folder: OutputFolder | None) -> Iterator[Path]:
-    """Give the file of the store of scores: in the folder of results, else in one that goes afterward."""
+    """Provide the path of the store of scores: in the output folder, or else in a temporary folder."""
     from tempfile import TemporaryDirectory
 
     with ExitStack() as stack:
@@ -171,7 +173,7 @@ def _store_place(folder: OutputFolder | None) -> Iterator[Path]:
 
 
 def _write(listener: Listener, folder: OutputFolder, found: Rankings, most: int) -> None:
-    """Draw the sheets, and write tables and the whole result."""
+    """Write the sheets, the tables and the whole result."""
     from onnxviz.analyses.examples.tables import write_tables
     from onnxviz.drawing.pictures import save_picture
     from onnxviz.formats.atomic_file import atomic_file
@@ -181,7 +183,7 @@ def _write(listener: Listener, folder: OutputFolder, found: Rankings, most: int)
     names = safe_names(one.target for one in found)
     drawn = found[:most]
     if len(drawn) < len(found):
-        listener.note(f"sheets of the first {len(drawn)} of {len(found)} targets; `sheets` draws more")
+        listener.note(f"sheets of the first {len(drawn)} of {len(found)} targets are drawn; `sheets` sets the number")
     places = {one.target: place for place, one in enumerate(found)}
     files: list[str] = []
     sheets = found[0].sheets if found else None

@@ -1,4 +1,4 @@
-"""The samples that drive one target most and least."""
+"""The samples with the highest and lowest scores for one target."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Ranking:
     told : dict
         The ranking as JSON: target, label, statistics, highest, spread, lowest, status, message.
     sheets : Sheets
-        Draws the ranking; reads the samples again.
+        Draws the ranking. It reads the samples again.
     files : tuple of str
-        What was written.
+        The written files.
     """
 
     told: dict[str, Any]
@@ -33,27 +33,27 @@ class Ranking:
 
     @property
     def target(self) -> str:
-        """The target, as it is written."""
+        """The target, as text."""
         return str(self.told["target"])
 
     @property
     def label(self) -> str:
-        """The name of the class that the target picks; "" where it has none."""
+        """The name of the class that the target picks; "" if it has none."""
         return str(self.told["label"])
 
     @property
     def highest(self) -> list[dict[str, Any]]:
-        """The samples of highest score, the highest first: id, label, score, position, window."""
+        """The samples with the highest scores, the highest first: id, label, score, position, window."""
         return list(self.told["highest"])
 
     @property
     def lowest(self) -> list[dict[str, Any]]:
-        """The samples of lowest score, the lowest first."""
+        """The samples with the lowest scores, the lowest first."""
         return list(self.told["lowest"])
 
     @property
     def statistics(self) -> dict[str, Any]:
-        """How the scores of all samples lie: count, mean, std, min, max, percentiles, histogram."""
+        """The distribution of all scores: count, mean, std, min, max, percentiles, histogram."""
         return dict(self.told["statistics"])
 
     def row(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Ranking:
         return {**self.told, "files": list(self.files)}
 
     def picture(self) -> Picture | None:
-        """Return the sheet of samples, (height, width, 3) uint8; None where there is nothing to be seen."""
+        """Return the sheet of samples, (height, width, 3) uint8; None if there is nothing to draw."""
         return self.sheets.draw(self.told, self.sheets.samples([self.told]))
 
     def save(self, folder: str | os.PathLike[str]) -> Ranking:

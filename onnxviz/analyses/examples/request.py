@@ -1,4 +1,4 @@
-"""What a person asks of `examples`."""
+"""The request for `examples`."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from onnxviz.analyses.inputs.request import DataRequest
 
 @dataclass(frozen=True, kw_only=True)
 class ExamplesRequest:
-    """What samples are ranked by, and how many are shown.
+    """The targets that score the samples, and the number of samples that are shown.
 
     Attributes
     ----------
     reading : DataRequest
-        What is said of the data and of the model's inputs.
+        The settings of the data and of the model's inputs.
     targets : tuple of str
-        What ranks the samples: ``conv1[*]`` (every unit), ``logits[3]``, a sum.
+        The targets that score the samples: ``conv1[*]`` (every unit), ``logits[3]``, a sum.
     k : int
-        How many samples of each kind.
+        The number of highest, of spread and of lowest samples.
     at : {"mean", "max"}
-        What ranks a unit with many positions: its mean, which is the target's own value, or its maximum.
+        The score of a unit with many positions: the mean over the positions (the target's own value), or the maximum.
     synthetic : path, optional
-        A result folder of `maximize`: its picture of a target is shown beside the target's samples.
+        A result folder of `maximize`. Its pictures are shown beside the samples of the same target.
     sheets : int
-        Sheets of so many targets at most are drawn.
+        The largest number of sheets.
     """
 
     reading: DataRequest = field(default_factory=DataRequest)

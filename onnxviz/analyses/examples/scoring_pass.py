@@ -1,4 +1,4 @@
-"""One streamed pass of `examples`: every sample scored for every target, and the samples that stand for each."""
+"""One pass over the data set: it scores every sample for every target, and chooses samples for each target."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from onnxviz.target import Target
 
 Scored = tuple["Batch", tuple[np.ndarray, np.ndarray]]
-"""Samples with their scores and the places of their maxima, each (sample, column)."""
+"""A batch, with its scores and the places of the maxima, each (sample, column)."""
 
 _SHAPES = "shapes"
-"""Under this name a store notes the tensors' shapes."""
+"""The name under which a store keeps the tensors' shapes."""
 
 _MOST_RUNS = 8
-"""Batches that are computed side by side at most: each takes memory."""
+"""The largest number of batches that are computed at the same time. Each takes memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Columns:
-    """Some columns of the scores: the units of one pattern, or sums."""
+    """Consecutive columns of the scores: the units of one pattern, or sums of targets."""
 
     names: tuple[str, ...]
     labels: tuple[str, ...]
@@ -47,39 +47,39 @@ class _Columns:
         if self.scores is not None:
             return self.scores(answers[self.scores.pattern.tensor])
         exact = {name: np.asarray(value, np.float64) for name, value in answers.items()}
-        found = [np.asarray(one(exact), np.float32) for one in self.sums]  # type: ignore[arg-type]  # a term reads numpy as well
+        found = [np.asarray(one(exact), np.float32) for one in self.sums]  # type: ignore[arg-type]  # terms take numpy too
         return np.stack(found, axis=1), None
 
 
 class ExemplarPass:
-    """Scores samples and chooses among them.
+    """Scores samples for targets, and chooses samples for each target.
 
     Parameters
     ----------
     listener : Listener
-        Where it speaks.
+        Receives notes and progress.
     model : Model
         The model.
     texts : sequence of str
-        Targets, as written.
+        The targets, as text.
     highest : bool
-        Whether a unit's maximum ranks, and not its mean.
+        Whether the score of a unit is its maximum over the positions instead of its mean.
 
     Attributes
     ----------
     texts : tuple of str
-        The targets, as written.
+        The targets, as text.
     tensors : tuple of str
-        What has to be computed for them.
+        The tensors that the targets need.
     feed : Feed or None
-        What the samples were brought to, once `run` or `take_up` was called.
+        The feed of the samples, after `run` or `take_up`.
 
     Raises
     ------
     TargetError
-        A tensor does not exist.
+        If a tensor does not exist.
     UsageError
-        It holds no numbers.
+        If a tensor holds no real numbers.
     """
 
     def __init__(self, listener: Listener, model: Model, texts: Sequence[str], highest: bool) -> None:
@@ -101,7 +101,7 @@ class ExemplarPass:
             for name in _tensors(one):
                 info = model.require(name, text)
                 if info.container != "tensor" or info.dtype in ("string", "complex64", "complex128"):
-                    raise UsageError(f"{text}: {name} holds {info.dtype}, and only numbers can be ranked")
+                    raise UsageError(f"{text}: {name} holds {info.dtype}, but only real numbers can be ranked")
             self._written.append(one)
         self.tensors = tuple(dict.fromkeys(name for one in self._written for name in _tensors(one)))
         self._columns: list[_Columns] = []
@@ -109,19 +109,19 @@ class ExemplarPass:
         self._windows: dict[tuple[str, tuple[int, ...]], list[list[int]]] = {}
 
     def run(self, feed: Feed, data: DataSet, store: ScoreStore) -> tuple[Tally, int]:
-        """Score the samples that the store does not know yet.
+        """Score the samples without a score in the store.
 
         Parameters
         ----------
         feed, data, store
-            What brings the samples, where they are, and what keeps their scores.
+            The feed that brings samples to the model's inputs, the samples, and the store of their scores.
 
         Returns
         -------
         tally : Tally
-            What was passed over.
+            The skipped samples.
         read : int
-            How many samples were read.
+            The number of samples that were read.
         """
         from onnxviz.analyses.inputs.feed import Tally
         from onnxviz.analyses.inputs.forward import Forward
@@ -132,14 +132,14 @@ class ExemplarPass:
         total = data.count()
         runs = max(1, min(_MOST_RUNS, cores(), total or _MOST_RUNS))
         forward = Forward(feed, self.tensors, runs=runs)
-        # A small data set is shared out among the runs as well.
+        # A small data set is divided among the runs too.
         size = min(forward.at_once, -(-total // runs)) if total else forward.at_once
 
         def scored(batch: Batch) -> Scored:
             return batch, self.scored(forward(batch.arrays))
 
         def settled(batches: Iterator[Batch]) -> Iterator[Batch]:
-            """Learn the targets from two samples before batches go side by side; scored with their batch like any other."""
+            """Yield the batches. Two samples of the first settle the targets before batches are run in parallel."""
             for batch in batches:
                 if not self._columns:
                     answers = forward(batch.part(0, 2).arrays)
@@ -160,11 +160,11 @@ class ExemplarPass:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The targets, one for each column of the scores, once they are settled."""
+        """The target of each column of the scores; empty before `settle`."""
         return tuple(name for columns in self._columns for name in columns.names)
 
     def take_up(self, feed: Feed, store: ScoreStore) -> None:
-        """Settle the targets from what a store holds already, so that `rows` can tell of it without a pass."""
+        """Settle the targets by the shapes in a store, so that `rows` works without a pass."""
         self.feed = feed
         self._columns = []
         noted = store.about(_SHAPES)
@@ -172,14 +172,14 @@ class ExemplarPass:
             self.settle({name: tuple(shape) for name, shape in json.loads(noted).items()})
 
     def settle(self, shapes: Mapping[str, tuple[int, ...]], store: ScoreStore | None = None) -> None:
-        """Learn the targets from the shapes that the tensors have after the batch.
+        """Set the columns of the scores by the shapes of the tensors after the batch.
 
         Parameters
         ----------
         shapes : mapping of str to tuple of int
-            For each of `tensors`.
+            The shape of each of `tensors`.
         store : ScoreStore, optional
-            Notes them.
+            Keeps the shapes.
         """
         from onnxviz.methods.samples.unit_scores import UnitScores
         from onnxviz.target import Target
@@ -207,7 +207,7 @@ class ExemplarPass:
         return np.concatenate(scores, axis=1), np.concatenate(places, axis=1)
 
     def rows(self, store: ScoreStore, k: int) -> list[dict[str, Any]]:
-        """Choose samples for every target, and measure how its scores lie."""
+        """Return the chosen samples of every target, and the distribution of its scores."""
         from onnxviz.methods.samples.exemplars import distribution, exemplars
 
         identities, labels = store.samples()
@@ -239,7 +239,7 @@ class ExemplarPass:
         return list(rows.values())
 
     def _label(self, scores: UnitScores, target: Target) -> str:
-        """Return the class that a target picks, where the model's metadata names as many as it has."""
+        """Return the class that a target picks; "" unless the model's metadata name as many classes as it has units."""
         from onnxviz.model.graph.zipped import class_labels
 
         labels = class_labels(self.model, target.tensor)
@@ -248,7 +248,7 @@ class ExemplarPass:
         return labels[target.index[0]] if target.index and isinstance(target.index[0], int) else ""
 
     def _place(self, columns: _Columns, unit: int, packed: int) -> dict[str, Any]:
-        """Return where a unit's maximum lies, and what of the input it sees there."""
+        """Return the position of a unit's maximum, and its receptive field in the input."""
         if columns.scores is None or not columns.scores.free:
             return {"position": None, "window": None}
         index = columns.scores.position(unit, packed)
@@ -261,7 +261,7 @@ class ExemplarPass:
         return {"position": list(index), "window": self._windows[spot]}
 
     def _field(self, tensor: str) -> ReceptiveField | None:
-        """Return what a tensor's positions see of the input that samples are drawn by."""
+        """Return the receptive field of a tensor's positions in the main input; None if it is not known."""
         from onnxviz.model.tensors.receptive_field import receptive_field
 
         if tensor not in self._fields:
@@ -271,8 +271,8 @@ class ExemplarPass:
                 shape = [self.feed.fixed or 1, *(size or 1 for size in sizes)]
                 try:
                     self._fields[tensor] = receptive_field(self.model, tensor, self.feed.main, shape=shape)
-                except OnnxvizError as error:  # without it samples are shown whole
-                    self.listener.note(f"{tensor}: its receptive field is not known ({error})")
+                except OnnxvizError as error:  # samples are then shown without a frame
+                    self.listener.note(f"{tensor}: the receptive field is not known ({error})")
         return self._fields[tensor]
 
 
@@ -299,7 +299,7 @@ def _statistics(known: Distribution) -> dict[str, Any]:
 
 def _status(known: Distribution) -> tuple[str, str]:
     if not known.count:
-        return "not_finite", "no sample gives a finite score"
+        return "not_finite", "no sample has a finite score"
     if known.constant and known.count > 1:
-        return "constant", f"every sample gives {known.low:.4g}: none stands out"
-    return "ok", f"{known.not_finite} samples give no finite score" if known.not_finite else ""
+        return "constant", f"all samples have the same score, {known.low:.4g}"
+    return "ok", f"{known.not_finite} samples have no finite score" if known.not_finite else ""

@@ -1,4 +1,4 @@
-"""The sheets of `examples`: of each target the samples that drive it most, a spread, and those that drive it least."""
+"""The sheets of `examples`: the highest, a spread, and the lowest samples of each target."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
 LISTS = ("highest", "spread", "lowest")
 _ROOM = 256 << 20
-"""Bytes of samples that are held while sheets are drawn."""
+"""The memory for samples while sheets are drawn, in bytes."""
 _PATCH = 0.5
-"""Of the input's area: patches that are smaller are also shown by themselves."""
+"""Receptive fields of a smaller share of the input's area are also shown alone."""
 _NAMED = 40
 _HEAD = "all samples"
 
 
 @dataclass(eq=False)
 class Sheets:
-    """Draws targets' sheets, reading the samples again that they show.
+    """Draws the sheets of targets. It reads the samples of the sheets again.
 
     Attributes
     ----------
     feed : Feed
         Reads samples.
     drawing : Drawing
-        How they are drawn.
+        Draws samples.
     source : path or arrays
         The data set.
     synthetic : dict of str to (Path, str)
-        The picture of `maximize` and its score, by target.
+        The picture of each target by `maximize`, and its score.
     highest : bool
-        Whether maxima rank, and not means.
+        Whether the score of a unit is its maximum instead of its mean.
     columns : tuple of str
-        The names of a table's columns, where the model names no features.
+        The names of a table's columns, used if the model names no features.
     """
 
     feed: Feed
@@ -52,7 +52,7 @@ class Sheets:
     columns: tuple[str, ...] = ()
 
     def groups(self, rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-        """Divide targets so that the samples of each group fit into memory."""
+        """Return the targets in groups whose samples fit into memory."""
         sizes = [size or 512 for size in self.feed.shapes[self.feed.main]]
         most = max(1, _ROOM // (4 * int(np.prod(sizes))))
         groups: list[list[dict[str, Any]]] = []
@@ -67,7 +67,7 @@ class Sheets:
         return groups
 
     def samples(self, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-        """Read what some targets' sheets show, in the model's own units and without a batch."""
+        """Return the samples of some targets' sheets, in the model's own units and without a batch."""
         from onnxviz.analyses.inputs.feed import Tally
 
         wanted = {one["id"] for row in rows for name in LISTS for one in row[name]}
@@ -80,13 +80,13 @@ class Sheets:
         return found
 
     def draw(self, row: dict[str, Any], samples: dict[str, np.ndarray]) -> Picture | None:
-        """Draw one target's sheet; None where there is nothing to be seen."""
+        """Return the sheet of a target; None if there is nothing to draw."""
         sections = _distinct(row)
         if not any(sections.values()):
             return None
         title = row["target"] + (f"  ({row['label']})" if row["label"] else "")
         known = row["statistics"]
-        ranked = "; ranked by maxima" if self.highest and row["highest"] and row["highest"][0]["position"] else ""
+        ranked = "; ranked by maximum" if self.highest and row["highest"] and row["highest"][0]["position"] else ""
         subtitle = (
             f"{known['count']} samples of {_source_name(self.source)}: {_figures(known)}{ranked}; by ONNX Runtime"
         )
@@ -114,7 +114,7 @@ class Sheets:
         known = row["statistics"]
         marks = [one["score"] for shown in sections.values() for one in shown]
         tiles = []
-        # Sounds in one scale: silence shall look like it.
+        # All sounds have one scale, so that a quiet sample looks quiet.
         loudest = max(
             (
                 float(np.abs(samples[one["id"]]).max())
@@ -129,21 +129,21 @@ class Sheets:
             tiles.append(made)
         if known["count"]:
             picture = histogram(known["histogram"], known["min"], known["max"], marks)
-            tiles.append(Tile(picture, "scores", "red: those shown", _HEAD, False))
+            tiles.append(Tile(picture, "scores", "red: shown below", _HEAD, False))
         for name, shown in sections.items():
             present = [one for one in shown if one["id"] in samples]
             tiles += [self._tile(one, samples[one["id"]], name, loudest) for one in present]
             if name == "highest" and self.drawing.is_picture:
                 tiles += [patch for one in present if (patch := self._patch(one, samples[one["id"]])) is not None]
         framed = self._has_frames and any(one["window"] for one in row["highest"])
-        note = "Marked: what the unit sees at its maximum, its receptive field." if framed else ""
+        note = "Marked: the receptive field of the unit's maximum." if framed else ""
         return Sheet(tiles, title, subtitle, note).draw()
 
     def _tile(self, one: dict[str, Any], sample: np.ndarray, section: str, loudest: float) -> Tile:
         from onnxviz.drawing.sheet import Tile
         from onnxviz.drawing.thumbnails import framed, wave
 
-        # A score of exactly 0 is a map of zeros after a ReLU: its maximum is anywhere.
+        # A score of exactly 0 is a map of zeros after a ReLU: its maximum has no position.
         window = [slice(*edges) for edges in one["window"]] if one["window"] and one["score"] else None
         if not self.drawing.is_picture:
             lines = np.atleast_2d(sample.reshape(-1, sample.shape[-1]))
@@ -166,7 +166,7 @@ class Sheets:
         if not patch.size or _share([rows, columns], picture) >= _PATCH:
             return None
         return Tile(
-            patch, one["id"], f"at {', '.join(map(str, one['position'][-2:]))}", "the patches where the unit is highest"
+            patch, one["id"], f"at {', '.join(map(str, one['position'][-2:]))}", "receptive fields of the maximum"
         )
 
     def _synthetic(self, target: str) -> Tile | None:
@@ -182,7 +182,7 @@ class Sheets:
     def _table(
         self, sections: dict[str, list[dict[str, Any]]], samples: dict[str, np.ndarray], title: str, subtitle: str
     ) -> Picture | None:
-        """Draw rows as columns of a map: each feature in deviations from its mean over the rows shown."""
+        """Return a map with a column for each row of the table. Features are in standard deviations from their mean."""
         from onnxviz.drawing.heat_map import Plane, heat_map
 
         order = [one for name in LISTS for one in (sections[name][::-1] if name == "lowest" else sections[name])]
@@ -206,13 +206,13 @@ class Sheets:
             column_names=[f"#{one['id'].rpartition('#')[2]}: {one['score']:.3g}" for one in present],
             scale="diverging",
             limits=(-2.5, 2.5),
-            label="deviations from the mean",
+            label="standard deviations from the mean",
         )
         return heat_map(plane, title, subtitle)
 
 
 def _distinct(row: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Show no sample twice: in a small data set the lowest are among the highest."""
+    """Return the samples of each section, each sample once: in a small data set the lowest are among the highest."""
     shown: set[str] = set()
     sections: dict[str, list[dict[str, Any]]] = {}
     for name in ("highest", "lowest", "spread"):
@@ -233,12 +233,12 @@ def _figures(known: dict[str, Any]) -> str:
 
 
 def synthetic_pictures(folder: Path) -> dict[str, tuple[Path, str]]:
-    """Find the pictures in a result folder of `maximize`, with their scores, by target.
+    """Return the picture of each target in a result folder of `maximize`, with its score.
 
     Raises
     ------
     UsageError
-        The folder holds no such result.
+        If the folder holds no such result.
     """
     from onnxviz.errors import DataError, UsageError
     from onnxviz.formats.json_documents import read_json

@@ -1,4 +1,4 @@
-"""The tables of `examples`: one of samples, one of every unit's distribution."""
+"""The tables of `examples`: the chosen samples, and the distribution of every target's scores."""
 
 from __future__ import annotations
 

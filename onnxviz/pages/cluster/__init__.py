@@ -1,1 +1,1 @@
-"""Jobs of a report on other machines, through Dask."""
+"""Runs the jobs of a report on other machines, through Dask."""

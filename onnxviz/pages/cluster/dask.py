@@ -1,4 +1,4 @@
-"""Other machines for the jobs of a report: a Dask cluster with the face of an `Executor`."""
+"""Runs the jobs of a report on other machines: a Dask cluster as an `Executor`."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     from onnxviz.pages.cluster.parcel import Parcel
 
 _REACHED = 10.0
-"""Seconds in which the scheduler must answer."""
+"""The longest wait for the scheduler's answer, in seconds."""
 
 _PATIENCE = 60.0
-"""Seconds without a single worker before a run is given up."""
+"""The longest time without any worker, in seconds. After this time the run ends."""
 
 _LOOK = 1.0
-"""Seconds between two looks at who is there."""
+"""The time between two counts of the workers, in seconds."""
 
 
 class ClusterExecutor(Executor):
     """Runs jobs on the workers of a Dask cluster.
 
-    The files are sent once to each worker, those that join later included. What a worker had in hand when it died is given to another one
-    by the scheduler.
+    The files are sent once to each worker, also to workers that join later. If a worker dies, the scheduler gives its jobs to
+    another worker.
 
     Parameters
     ----------
     address : str
-        Of the scheduler: ``tcp://host:8786``, or ``host:8786``.
+        The address of the scheduler: ``tcp://host:8786``, or ``host:8786``.
     parcel : Parcel
-        What the jobs read.
+        The files that the jobs read.
 
     Raises
     ------
     ClusterError
-        If distributed is not installed, nobody answers there, or no worker comes.
+        If distributed is not installed, no scheduler answers, or no worker joins.
     """
 
     def __init__(self, address: str, parcel: Parcel) -> None:
@@ -68,7 +68,7 @@ class ClusterExecutor(Executor):
         self._quiet.enter_context(_quiet())
         try:
             self._client: Any = distributed.Client(address, timeout=_REACHED, set_as_default=False)
-        except Exception as error:  # what it raises depends on the address: of five kinds at least
+        except Exception as error:  # distributed raises at least five kinds of errors, depending on the address
             self._quiet.close()
             raise ClusterError(f"`cluster` {address}: no scheduler answers there ({_sentence(error)})") from None
         try:
@@ -81,20 +81,20 @@ class ClusterExecutor(Executor):
         Thread(target=self._watch, name="cluster watch", daemon=True).start()
 
     def room(self) -> int:
-        """Return how many jobs to hand over at once: for each worker the one that it does, and the next."""
+        """Return the largest number of unfinished jobs to hand over: for each worker, the current job and the next."""
         return 2 * max(1, self.workers)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Hand over a job.
+        """Hand over a job; return the future of its result.
 
         Parameters
         ----------
         fn : callable
-            Takes a job and its work.
+            Takes a job and the settings that all jobs of its kind share.
         *args
-            These two.
+            The job and the settings.
         **kwargs
-            None.
+            No keywords.
         """
         from onnxviz.pages.cluster.worker import on_worker
 
@@ -111,7 +111,7 @@ class ClusterExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
-        """Take back what is not done, clear the workers' folders, and leave the cluster to itself."""
+        """Cancel the unfinished jobs, delete the workers' folders, and disconnect from the cluster."""
         self._over.set()
         with self._lock:
             handed, self._running = list(self._running.values()), {}
@@ -124,16 +124,16 @@ class ClusterExecutor(Executor):
         self._quiet.close()
 
     def _finish(self, future: Future[Any], handed: Any) -> None:
-        """Hand on what a job gave, as this program's own errors."""
+        """Pass the result of a job to its future; turn a failure into an error of this program."""
         try:
             if handed.status == "finished":
                 outcome: Any = handed.result()
             elif handed.status == "error":
                 outcome = self._told(handed.exception())
             else:
-                outcome = ClusterError(f"the cluster at {self.address} was lost; what is done is kept")
+                outcome = ClusterError(f"the cluster at {self.address} was lost; finished jobs are kept")
         except Exception:  # the connection broke while the result was on its way
-            outcome = ClusterError(f"the cluster at {self.address} was lost; what is done is kept")
+            outcome = ClusterError(f"the cluster at {self.address} was lost; finished jobs are kept")
         self._settle(future, outcome)
 
     def _settle(self, future: Future[Any], outcome: Any) -> None:
@@ -150,13 +150,13 @@ class ClusterExecutor(Executor):
             return error
         if type(error).__name__ == "KilledWorker":
             return ClusterError(
-                f"`cluster` {self.address}: several workers died over the same job: too little memory, perhaps; "
-                "fewer workers on a machine leave more to each"
+                f"`cluster` {self.address}: several workers died during the same job, perhaps for lack of memory; "
+                "with fewer workers on a machine, each has more memory"
             )
         return ClusterError(f"`cluster` {self.address}: a worker failed ({_sentence(error)})")
 
     def _watch(self) -> None:
-        """Count the workers; give up when the scheduler is gone, or nobody has worked for a while."""
+        """Count the workers. End the run if the scheduler is gone, or if there was no worker for a minute."""
         seen = time.monotonic()
         while not self._over.wait(_LOOK):
             try:
@@ -169,10 +169,12 @@ class ClusterExecutor(Executor):
             if alive and self.workers:
                 seen = time.monotonic()
             elif not alive:
-                self._give_up(f"the cluster at {self.address} was lost; what is done is kept")
+                self._give_up(f"the cluster at {self.address} was lost; finished jobs are kept")
                 return
             elif time.monotonic() - seen > _PATIENCE:
-                self._give_up(f"no worker is left at {self.address} for {_PATIENCE:.0f} s; what is done is kept")
+                self._give_up(
+                    f"the cluster at {self.address} had no worker for {_PATIENCE:.0f} s; finished jobs are kept"
+                )
                 return
 
     def _give_up(self, message: str) -> None:
@@ -185,7 +187,7 @@ class ClusterExecutor(Executor):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what the cluster's library says of lost connections and versions from stderr: this program says it in a sentence."""
+    """Silence the logs and warnings of distributed: this program reports lost connections and versions in a sentence."""
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("distributed", "tornado")]
     loggers = [logging.getLogger(name) for name in [*names, "distributed", "tornado", "asyncio"]]
     before = [one.level for one in loggers]

@@ -1,4 +1,4 @@
-"""The files that the jobs of a report read, packed once for machines that share no disk."""
+"""The files that the jobs of a report read, packed for machines without a shared disk."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 AnyWork = TypeVar("AnyWork", bound="Work")
 
 LARGEST_DATA = 1 << 28
-"""DATA of more bytes, and folders, are not sent: they must lie where every machine finds them."""
+"""The largest size of DATA that are sent, in bytes. Larger files and folders must lie at the same path on every machine."""
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """Files, and where they were written of in a job's work.
+    """The packed files, and the paths that they replace in the settings of a job.
 
     Attributes
     ----------
     files : mapping of str to bytes
-        From a place inside the parcel to the content.
+        The content of each place in the parcel.
     places : mapping of str to str
-        From a path as the work has it to the place of its file; of one that is not inside, to where it lies.
+        The place in the parcel for each path in the settings; for files that are not packed, the absolute path.
     shared : tuple of str
-        Where files and folders lie that are not in the parcel.
+        The absolute paths of files and folders that are not packed.
     """
 
     files: Mapping[str, bytes]
@@ -41,16 +41,16 @@ class Parcel:
 
     @property
     def size(self) -> int:
-        """How many bytes the files are."""
+        """The size of the files, in bytes."""
         return sum(map(len, self.files.values()))
 
     def unpack(self, folder: Path) -> None:
-        """Write the files into a folder, which becomes theirs alone.
+        """Write the files into a folder. Its earlier content is deleted.
 
         Raises
         ------
         OSError
-            If the disk does not take them.
+            If the files cannot be written.
         """
         shutil.rmtree(folder, ignore_errors=True)
         for place, content in self.files.items():
@@ -60,14 +60,14 @@ class Parcel:
 
 
 def pack(model: Model, work: UnitWork) -> Parcel:
-    """Pack the model, the weights beside it, the arrays of held inputs and the data.
+    """Return a parcel of the model, the weights beside it, the arrays of held inputs and the data.
 
     Parameters
     ----------
     model : Model
-        The model of the work's file.
+        The model that `work` names.
     work : UnitWork
-        What all searches share.
+        The settings that all searches share.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def pack(model: Model, work: UnitWork) -> Parcel:
         If a file cannot be read.
     """
     written = Path(work.model_path)
-    # Weights beside the model are found from its folder: below one folder they all keep their places.
+    # The model finds its weights relative to its own folder, so all go below one folder.
     inside = {f"model/{written.name}": written, **{f"model/{name}": file for name, file in model.beside.items()}}
     places = {str(written): f"model/{written.name}"}
     for number, value in enumerate(work.request.inputs.held.values()):
@@ -101,7 +101,7 @@ def pack(model: Model, work: UnitWork) -> Parcel:
 
 
 def relocated(work: AnyWork, places: Mapping[str, str], folder: Path) -> AnyWork:
-    """Return the work of a job with every path in the parcel led to the folder that it was unpacked into."""
+    """Return the settings of a job with every path of the parcel replaced by its path in the unpacked folder."""
 
     def place(value: Any) -> Any:
         if not isinstance(value, str | Path):

@@ -1,4 +1,4 @@
-"""What a worker of a cluster does for a report: it unpacks the files once, and runs one job at a time."""
+"""The part of a report that runs on a cluster's worker: it unpacks the files once, and runs one job at a time."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from onnxviz.errors import ClusterError
 from onnxviz.pages.cluster.parcel import Parcel, relocated
 
 _ONE_AT_A_TIME = Lock()
-"""A model's sessions and torch's threads belong to a process: workers with several threads run one job, too."""
+"""Held while a job runs. Jobs of a process share the model's sessions and torch's threads, so only one may run."""
 
 
 def unpacking(parcel: Parcel, name: str) -> Any:
-    """Return a plugin that unpacks a parcel on each worker, now or when it joins, and clears it away at the end.
+    """Return a plugin that unpacks a parcel on each worker, also on workers that join later, and deletes it at the end.
 
     Parameters
     ----------
     parcel : Parcel
         The files.
     name : str
-        A name for the folder that no other run has.
+        The name of the folder, unique for each run.
     """
     from distributed import WorkerPlugin
 
     class Unpacking(WorkerPlugin):
-        # The class travels with what its functions close over: the files are an argument, and not held by it.
+        # The class is sent with the variables of its functions. The files are an argument, so that they are not sent twice.
         def __init__(self, parcel: Parcel, name: str) -> None:
             self.parcel: Parcel | None = parcel
             self.name = name
@@ -39,7 +39,7 @@ def unpacking(parcel: Parcel, name: str) -> Any:
             self.folder = Path(worker.local_directory) / self.name
             if self.parcel is not None:
                 self.parcel.unpack(self.folder)
-            self.parcel = None  # from now on the files are on the disk, and not in memory as well
+            self.parcel = None  # the files are on the disk now: this frees the memory
 
         def teardown(self, worker: Any) -> None:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -48,21 +48,21 @@ def unpacking(parcel: Parcel, name: str) -> Any:
 
 
 def on_worker(name: str, wanted: dict[str, str], payload: bytes) -> Any:
-    """Run a job on the worker that this is.
+    """Run a job on this worker; return its result.
 
     Parameters
     ----------
     name : str
-        Of the parcel.
+        The name of the parcel.
     wanted : dict of str to str
-        The versions that the report's own machine has.
+        The versions on the machine that makes the report.
     payload : bytes
         The function, the job, its work, and the parcel's places and shared paths.
 
     Raises
     ------
     ClusterError
-        If this machine has other versions, or lacks a file that was not sent, or has another one.
+        If this machine has other versions, lacks a file that was not sent, or has another file in its place.
     """
     from distributed import get_worker
 
@@ -72,7 +72,7 @@ def on_worker(name: str, wanted: dict[str, str], payload: bytes) -> Any:
     if other is not None:
         raise ClusterError(
             f"the worker {worker.address} has {other} {found.get(other)}, this machine {wanted[other]}: "
-            "only the same versions everywhere give the same results"
+            "install the same versions everywhere, since other versions give other results"
         )
     function, job, work, places, shared = pickle.loads(payload)
     for path in shared:

@@ -1,6 +1,6 @@
 "use strict";
-/* What the page of a tensor shows of real data: samples as pictures, waves or rows, what the unit sees of them, and how scores lie.
-   make(tag, attributes, ...children) and source(file) come from the page's script; texts are set as text. */
+/* The real data on a tensor's page: samples as pictures, waves or rows, the receptive fields of units, and histograms of scores.
+   make(tag, attributes, ...children) and source(file) come from the page's script. They set texts as text, never as markup. */
 window.onnxvizExamples = function (make, source) {
   const SVG = document.getElementById("drawing-space").namespaceURI;
   function draw(tag, attributes, ...children) {
@@ -14,13 +14,13 @@ window.onnxvizExamples = function (make, source) {
   const words = (one) => one.shown + (one.label ? ", " + one.label : "");
   const sight = (target, one) => one.id + (one.label ? " (" + one.label + ")" : "") + " drives " + target + " to " + one.shown;
 
-  /* A sample whole, with a frame around what the unit sees where its score arises. */
+  /* Return a whole sample, with a frame around the receptive field of the unit's maximum. */
   function whole(target, one, look, limit) {
     if (look.kind === "wave") return wave(target, one, look, limit);
     if (look.kind === "tokens") return make("code", { class: "ids" }, look.ids.join(" ") + (look.length > look.ids.length ? " …" : ""));
     const picture = make("img", {
       src: source(look.file), width: look.width, height: look.height, loading: "lazy", decoding: "async",
-      alt: sight(target, one) + (one.window ? "; framed: what the unit sees at its maximum" : "") + ".",
+      alt: sight(target, one) + (one.window ? "; framed: the receptive field of the maximum" : "") + ".",
       class: Math.max(look.width, look.height) <= 96 ? "small" : null,
     });
     const box = make("span", { class: "framed" }, picture);
@@ -33,7 +33,7 @@ window.onnxvizExamples = function (make, source) {
     return box;
   }
 
-  /* Show a part of a picture, in its pixels, in the place of all of it: the page's policy forbids styles in the text. */
+  /* Show a part of a picture instead of the whole, given in pixels. The script sets the styles, because the page's policy forbids them in the HTML. */
   function crop(picture, x, y, width, height) {
     const percent = (value) => (value * 100).toFixed(3) + "%";
     picture.parentElement.style.aspectRatio = width + " / " + height;
@@ -41,7 +41,7 @@ window.onnxvizExamples = function (make, source) {
       width: percent(picture.getAttribute("width") / width), left: percent(-x / width), top: percent(-y / height) });
   }
 
-  /* What the unit sees there, alone. */
+  /* Return the receptive field of the unit's maximum, as a picture of its own. */
   function patch(target, one, look) {
     const [[top, bottom], [left, right]] = one.window;
     const picture = make("img", { src: source(look.file), width: look.width, height: look.height, loading: "lazy", decoding: "async",
@@ -52,7 +52,7 @@ window.onnxvizExamples = function (make, source) {
   }
   const cut = (one, look) => look && look.framed && one.window && one.window.length === 2 && one.window.every(([from, to]) => to > from);
   const share = (one) => (one.window[0][1] - one.window[0][0]) * (one.window[1][1] - one.window[1][0]);
-  /* Samples whose patches are worth showing: of a unit that sees half of the input they are the input again. */
+  /* Return the samples whose patches are shown: none if one covers half of the input or more, since it shows little new. */
   function narrow(list, seen) {
     const known = list.filter((one) => cut(one, seen.looks[one.id]));
     return known.every((one) => share(one) < 0.5) ? known : [];
@@ -63,18 +63,18 @@ window.onnxvizExamples = function (make, source) {
     const [least, most] = limit;
     const y = (value) => (height * (0.96 - 0.92 * (most > least ? (value - least) / (most - least) : 0.5))).toFixed(2);
     const lines = look.lines.map(([low, high], number) => {
-      // Where the extremes meet a line is still to be seen.
+      // The outline stays visible where the lowest and the highest value are equal.
       const upper = high.map((value, place) => place + 0.5 + " " + y(value));
       const lower = low.map((value, place) => place + 0.5 + " " + y(value)).reverse();
       return draw("path", { class: "wave wave-" + number, d: "M" + [...upper, ...lower].join("L") + "Z", "vector-effect": "non-scaling-stroke" });
     });
     const edges = one.window && one.window.length === 1 ? one.window[0] : null;
-    return draw("svg", { class: "wave-box", viewBox: "0 0 " + width + " " + height, preserveAspectRatio: "none", role: "img", "aria-label": sight(target, one) + (edges ? "; shaded: what the unit sees at its maximum" : "") },
+    return draw("svg", { class: "wave-box", viewBox: "0 0 " + width + " " + height, preserveAspectRatio: "none", role: "img", "aria-label": sight(target, one) + (edges ? "; shaded: the receptive field of the maximum" : "") },
       ...(edges ? [draw("rect", { class: "seen", x: edges[0] * width, y: 0, width: Math.max(0.8, (edges[1] - edges[0]) * width), height })] : []),
       ...(least <= 0 && most >= 0 ? [draw("path", { class: "zero", d: "M0 " + y(0) + "H" + width, "vector-effect": "non-scaling-stroke" })] : []), ...lines);
   }
 
-  /* Samples that are rows of a table: each feature shaded by how far it lies from the mean of the rows that the tensor's page shows. */
+  /* Return rows of a table. Each feature is shaded by its distance from the mean of the rows on the tensor's page. */
   function rows(target, shown, seen, spread) {
     const columns = seen.columns.length === spread.length ? seen.columns : spread.map((_, place) => "[" + place + "]");
     const shade = (value, place) => {
@@ -84,7 +84,7 @@ window.onnxvizExamples = function (make, source) {
     };
     const labeled = shown.some(([, one]) => one.label);
     let before = "";
-    return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "The rows that drive " + target + " most and least" },
+    return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Rows with the highest and lowest scores of " + target },
       make("table", { class: "rows" },
         make("thead", {}, make("tr", {}, make("th", { scope: "col", class: "number" }, "score"), labeled ? make("th", { scope: "col" }, "class") : "",
           ...columns.map((name) => make("th", { scope: "col", class: "number" }, name)), make("th", { scope: "col" }, "row"))),
@@ -96,7 +96,7 @@ window.onnxvizExamples = function (make, source) {
         }))));
   }
 
-  /* What all samples of a page have in common is computed once. */
+  /* Values that all samples of a page share are computed once. */
   function once(compute) {
     const kept = new WeakMap();
     return (looks) => { if (!kept.has(looks)) kept.set(looks, compute(looks)); return kept.get(looks); };
@@ -112,7 +112,7 @@ window.onnxvizExamples = function (make, source) {
     });
   });
 
-  /* All waves of a tensor's page share one scale: silence shall look like it. */
+  /* All waves of a tensor's page share one scale, so that a quiet sample looks quiet. */
   const limitOf = once((looks) => {
     const limit = [Infinity, -Infinity];
     for (const look of Object.values(looks)) {
@@ -121,7 +121,7 @@ window.onnxvizExamples = function (make, source) {
     return limit;
   });
 
-  /* How the scores lie, and where that of the input that was found stands. */
+  /* Return the histogram of the samples' scores, with the score of the input that the search found. */
   function histogram(unit) {
     const real = unit.real;
     const [width, height, base] = [320, 132, 96];
@@ -145,12 +145,12 @@ window.onnxvizExamples = function (make, source) {
       found.push(draw("path", { class: "found", d: "M" + place + " 16V" + base + (beyond ? "M" + (place - 4) + " " + (base - 30) + "l7 -4l-7 -4" : "") }),
         draw("text", { class: "found-text", x: place, y: 11, "text-anchor": place > width - 70 ? "end" : place < 70 ? "start" : "middle" }, "found " + unit.shown));
     }
-    const said = "How " + real.count + (real.count === 1 ? " sample scores: " : " samples score: ") + brief(real.low) + " to " + brief(real.high) + ", mean " + real.mean + ". The input that was found for " + unit.target + " scores " + unit.shown + (real.stands ? ", " + real.stands : "") + ".";
+    const said = "Scores of " + real.count + (real.count === 1 ? " sample: " : " samples: ") + brief(real.low) + " to " + brief(real.high) + ", mean " + real.mean + ". Score of the input that the search found for " + unit.target + ": " + unit.shown + (real.stands ? ", " + real.stands : "") + ".";
     return draw("svg", { class: "histogram", viewBox: "0 0 " + width + " " + height, role: "img", "aria-label": said },
       ...bars, draw("path", { class: "zero", d: "M10 " + base + "H" + (width - 10) }), ...marks, ...texts, ...found);
   }
 
-  /* The parts of a unit's page. */
+  /* Return the parts of a unit's page about real data. */
   function parts(unit, seen) {
     const real = unit.real;
     if (!real) return [];
@@ -161,22 +161,22 @@ window.onnxvizExamples = function (make, source) {
     const spread = spreadOf(seen.looks);
     if (real.message) found.push(make("p", { class: "note" }, real.message));
     if (spread.length) {
-      if (highest.length) found.push(heading("The rows that drive it most" + (lowest.length ? ", and least" : "")), rows(unit.target, [...highest.map((one) => ["highest", one]), ...lowest.map((one) => ["lowest", one])], seen, spread));
+      if (highest.length) found.push(heading("Highest rows" + (lowest.length ? " and lowest rows" : "")), rows(unit.target, [...highest.map((one) => ["highest", one]), ...lowest.map((one) => ["lowest", one])], seen, spread));
     } else {
       const limit = limitOf(seen.looks);
       const tiles = (list) => make("ul", { class: "samples" + (list.length && seen.looks[list[0].id].kind !== "picture" ? " waves" : "") }, ...list.map((one) =>
         make("li", {}, make("figure", {}, whole(unit.target, one, seen.looks[one.id], limit), make("figcaption", { title: one.id }, make("b", {}, one.shown), one.label && !one.id.startsWith(one.label + "/") ? " " + one.label : "", make("span", { class: "id" }, one.id))))));
-      if (highest.length) found.push(heading("Samples that drive it most"), tiles(highest));
+      if (highest.length) found.push(heading("Highest samples"), tiles(highest));
       const patches = narrow(highest, seen);
-      if (patches.length) found.push(heading("What it sees of them at its maximum"), make("ul", { class: "patches" }, ...patches.map((one) => make("li", { title: one.id + ", " + words(one) }, patch(unit.target, one, seen.looks[one.id])))));
-      if (lowest.length) found.push(heading("Samples that drive it least"), tiles(lowest));
+      if (patches.length) found.push(heading("Their parts in the receptive field of the maximum"), make("ul", { class: "patches" }, ...patches.map((one) => make("li", { title: one.id + ", " + words(one) }, patch(unit.target, one, seen.looks[one.id])))));
+      if (lowest.length) found.push(heading("Lowest samples"), tiles(lowest));
     }
-    if (real.count) found.push(heading("How " + real.count.toLocaleString("en") + (real.count === 1 ? " sample of " : " samples of ") + seen.data + (real.count === 1 ? " scores" : " score")), histogram(unit),
-      make("p", { class: "quiet" }, "Mean " + real.mean + (real.zeros > 0 ? ", " + Math.round(real.zeros * 100) + " % exactly 0" : "") + (real.stands ? "; the input that was found: " + real.stands : "") + ". Ticks: the samples above." + (seen.complete ? "" : " So far: the pass over the data is not at its end.")));
+    if (real.count) found.push(heading("Scores of " + real.count.toLocaleString("en") + (real.count === 1 ? " sample of " : " samples of ") + seen.data), histogram(unit),
+      make("p", { class: "quiet" }, "Mean " + real.mean + (real.zeros > 0 ? ", " + Math.round(real.zeros * 100) + " % exactly 0" : "") + (real.stands ? "; score of the found input: " + real.stands : "") + ". Ticks mark the highest samples." + (seen.complete ? "" : " Not all samples are scored yet.")));
     return found;
   }
 
-  /* The few samples beside a unit in the grid. */
+  /* Return a few of the unit's highest samples, for the grid. */
   function strip(unit, seen, count) {
     const best = unit.real ? unit.real.highest.filter((one) => seen.looks[one.id] && !["row", "tokens"].includes(seen.looks[one.id].kind)).slice(0, count) : [];
     if (!best.length) return "";

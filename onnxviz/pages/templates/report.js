@@ -1,5 +1,5 @@
 "use strict";
-/* The report's page: data arrive by onnxvizReport(key, value), the address after # says what is shown.
+/* The report's page. Data arrive by onnxvizReport(key, value). The address after # selects the content.
    Every text from the model is set as text, never as markup. */
 (function () {
   const values = new Map();
@@ -30,7 +30,7 @@
     return element;
   }
 
-  /* In a single file each picture stands once: in the overview, or else in a table of their own. */
+  /* A single file holds each picture once: in the overview, or else under the key "pictures". */
   const standing = new Map([...document.querySelectorAll("img[data-file]")].map((one) => [one.dataset.file, one]));
   function source(file) {
     const kept = values.get("pictures");
@@ -46,12 +46,12 @@
     });
   }
 
-  /* A chart's words are read in its own size: there it leads, but from a single file, whose pictures have no address. */
+  /* A picture links to its file, since a chart's words need its full size. In a single file pictures have no address. */
   function whole(panel) { return source(panel.file) === panel.file ? make("a", { href: panel.file }, image(panel, true)) : image(panel, true); }
 
-  /* The theme: the system's, unless the button was used. */
+  /* The theme is the system's, unless the button was used. */
   function themed(name) { document.documentElement.dataset.theme = name; }
-  try { const kept = localStorage.getItem("onnxviz-theme"); if (kept) themed(kept); } catch (error) { /* no storage here */ }
+  try { const kept = localStorage.getItem("onnxviz-theme"); if (kept) themed(kept); } catch (error) { /* the browser allows no storage */ }
   document.getElementById("theme").addEventListener("click", () => {
     const current = document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
     const next = current === "dark" ? "light" : "dark";
@@ -71,8 +71,8 @@
       make("li", {}, make("a", { href: "#" + one.link, title: one.name + " (" + one.operator + ")", "data-link": one.link },
         make("span", { class: "name" }, make("bdi", {}, one.name)), make("span", { class: "count" }, one.shown ? String(one.done) : "–")))));
     const more = rows.length - MOST;
-    found.textContent = words.length ? rows.length + (rows.length === 1 ? " tensor fits" : " tensors fit") + (more > 0 ? ", " + MOST + " listed" : "")
-      : more > 0 ? more + " more: search" : "";
+    found.textContent = words.length ? rows.length + (rows.length === 1 ? " tensor fits" : " tensors fit") + (more > 0 ? ", the first " + MOST + " are listed" : "")
+      : more > 0 ? more + " more; use the search" : "";
     mark();
   }
   search.addEventListener("input", () => { if (values.has("report")) listTensors(); });
@@ -92,13 +92,13 @@
   /* The address: #section:NAME, #TENSOR or #TENSOR/UNIT. */
   function where() {
     let text = location.hash.slice(1);
-    try { text = decodeURIComponent(text); } catch (error) { /* taken as it is */ }
+    try { text = decodeURIComponent(text); } catch (error) { /* not encoded: taken unchanged */ }
     if (text.startsWith("section:")) return { section: text.slice(8) };
     const [link, unit] = text.split("/");
     return link ? { link, unit: unit === undefined ? null : Number(unit) } : {};
   }
 
-  /* Who reads by keyboard or ear goes on where the new content is. */
+  /* Move the focus to the new content, for readers with a keyboard or a screen reader. */
   function refocus() {
     const active = document.activeElement;
     if (!active || active === document.body || active.closest("[hidden]")) document.getElementById("main").focus({ preventScroll: true });
@@ -136,7 +136,7 @@
     const script = make("script", { src: "data/" + encodeURIComponent(key) + ".js" });
     script.addEventListener("error", () => {
       waiting.delete(key);
-      view.replaceChildren(crumbs(), make("p", { class: "note" }, "The data of this tensor are not in the folder: " + script.getAttribute("src")));
+      view.replaceChildren(crumbs(), make("p", { class: "note" }, "The folder does not hold the data of this tensor: " + script.getAttribute("src")));
     });
     document.body.append(script);
   }
@@ -150,8 +150,8 @@
     const command = values.get("report").command + " --tensors '" + known.name.replaceAll("'", "'\\''") + "' -o DIR --resume";
     view.replaceChildren(crumbs(), make("h1", {}, make("code", {}, known.name)),
       make("p", { class: "quiet" }, known.operator + ", " + known.shape),
-      known.reason ? make("p", { class: "note" }, "No gradient reaches the input from here: " + known.reason + ".") : "",
-      make("p", {}, "None of its units is in this report. To add some:"), make("pre", { tabindex: "0" }, make("code", {}, command)));
+      known.reason ? make("p", { class: "note" }, "No gradient from this tensor reaches the input: " + known.reason + ".") : "",
+      make("p", {}, "This report has no units of this tensor. To add some:"), make("pre", { tabindex: "0" }, make("code", {}, command)));
     scrollTo({ top: 0, behavior: "instant" });
   }
 
@@ -161,17 +161,17 @@
     verdict: (one, other) => one.verdict.localeCompare(other.verdict) || one.unit - other.unit,
   };
 
-  /* Of a tensor with thousands of units those about the reader stand, the others as the reader comes near them, or prints. */
+  /* A tensor may have thousands of units. Only those near the reader are on the page; others are added when the reader comes near, or prints. */
   const AT_ONCE = 150;
   const BEFORE = 40;
   const below = watcher("0px 0px 2000px", (shown) => { later(); return shown.to < shown.units.length; });
-  /* What comes before is added where it is out of sight; who stands at the beginning asks for it. */
+  /* Earlier units are added only out of sight, so that nothing moves. At the top of the list, the button adds them. */
   const above = watcher("2000px 0px -100%", (shown) => { earlier(); return shown.from > 0; });
   function watcher(rootMargin, extend) {
     const made = new IntersectionObserver((seen) => {
       if (!shown || !seen.some((one) => one.isIntersecting && one.target.isConnected)) return;
       const more = extend(shown);
-      /* Still in sight after that? Only looking anew tells. */
+      /* Observing again tells whether the end is still in sight. */
       made.disconnect();
       if (more) made.observe(made === above ? shown.head : shown.end);
     }, { rootMargin });
@@ -192,7 +192,7 @@
     shown.to = to;
   }
 
-  /* Whole rows come before those that stand, which stay where they are: in their columns, and under the reader's eyes. */
+  /* Add whole rows before the others, which keep their columns and their place in the window. */
   function earlier() {
     const wide = columns();
     const from = Math.max(0, shown.from - Math.max(wide, AT_ONCE - AT_ONCE % wide));
@@ -205,7 +205,7 @@
     if (hidden) scrollBy({ top: first.getBoundingClientRect().top - top, behavior: "instant" });
   }
 
-  /* See to it that a unit stands: beside those that do, or with its neighbors in their place. */
+  /* Put a unit on the page: next to the units that are there, or with its neighbors instead of them. */
   function reach(place) {
     if (place >= shown.from && place < shown.to) return;
     if (shown.to > 0 && place >= shown.to && place < shown.to + AT_ONCE) { later(); return; }
@@ -244,9 +244,9 @@
         make("div", { class: "about" },
           make("p", { class: "quiet" }, tensor.operator + ", " + tensor.dtype + " " + tensor.shape + "; " + tensor.units.length + " of " + tensor.of + (tensor.of === 1 ? " unit" : " units") +
             (tensor.axis ? "; " + tensor.axis : "")),
-          tensor.units.length > 1 ? make("label", { class: "sort" }, "Sorted by ", select) : ""),
+          tensor.units.length > 1 ? make("label", { class: "sort" }, "Sort by ", select) : ""),
         ...tensor.messages.map((text) => make("p", { class: "note" }, text)),
-        left > 0 && !tensor.messages.length ? make("p", { class: "note" }, "Left out for want of time: " + left + (left === 1 ? " unit" : " units") + "; ", make("code", {}, "--resume"), " goes on from here.") : "",
+        left > 0 && !tensor.messages.length ? make("p", { class: "note" }, "The time ran out: " + left + (left === 1 ? " unit is" : " units are") + " not searched yet. To continue, repeat the command with ", make("code", {}, "--resume"), ".") : "",
         make("p", { class: "note absent", hidden: true, role: "status" }),
         make("div", { class: "units-view" + (tensor.chart ? " charts" : "") }, make("div", {}, head, grid, end), make("aside", { class: "detail", hidden: true, "aria-label": "The unit", tabindex: "-1" })));
       if (unit === null) { reach(0); scrollTo({ top: 0, behavior: "instant" }); }
@@ -261,7 +261,7 @@
     for (const link of view.querySelectorAll(".unit[aria-current]")) link.removeAttribute("aria-current");
     detail.hidden = !one;
     absent.hidden = Boolean(one) || number === null;
-    absent.textContent = absent.hidden ? "" : "Unit " + number + " is not in this report; --units, with more of them, adds to it.";
+    absent.textContent = absent.hidden ? "" : "Unit " + number + " is not in this report. To add units, repeat the command with --resume and a larger --units.";
     view.querySelector(".units-view").classList.toggle("open", Boolean(one));
     if (!one) { if (shown.to === 0) reach(0); return; }
     const place = shown.units.indexOf(one);
@@ -275,12 +275,12 @@
     const close = make("button", { type: "button", "aria-label": "Close (Escape)" }, "×");
     close.addEventListener("click", () => { location.hash = shown.tensor.link; });
     detail.replaceChildren(
-      make("div", { class: "row" }, make("span", {}, step(-1, "←", "The unit before"), " ", step(1, "→", "The next unit")), close),
+      make("div", { class: "row" }, make("span", {}, step(-1, "←", "The previous unit"), " ", step(1, "→", "The next unit")), close),
       make("h2", {}, make("code", {}, one.target), one.label ? " " + one.label : ""),
       ...one.panels.map((panel) => make("figure", { class: shown.tensor.chart ? "wide" : null }, whole(panel), make("figcaption", {}, panel.title))),
       ...(shown.tensor.seen ? examples.parts(one, shown.tensor.seen) : []),
       make("dl", { class: "told" }, ...one.told.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])),
-      make("p", { class: "quiet" }, "Again, with its arrays:"), make("pre", { tabindex: "0" }, make("code", {}, one.command + " -o DIR")));
+      make("p", { class: "quiet" }, "To search this unit again and save its arrays:"), make("pre", { tabindex: "0" }, make("code", {}, one.command + " -o DIR")));
     detail.scrollTop = 0;
     document.getElementById("said").textContent = one.panels[0].alt;
     const link = view.querySelector('.unit[data-unit="' + one.unit + '"]');
@@ -289,7 +289,7 @@
     else link.scrollIntoView({ block: "nearest", behavior: "instant" });
   }
 
-  /* Keys: / searches, Escape goes back, arrows go from unit to unit, up and down by a row. */
+  /* Keys: / opens the search, Escape goes back, arrows go to the next unit: left and right by one, up and down by a row. */
   document.addEventListener("keydown", (event) => {
     const typing = /^(input|select|textarea)$/i.test(event.target.tagName);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -301,7 +301,7 @@
       return;
     }
     if (typing || !shown || !shown.units.length || event.target.closest(".side, .wide, pre")) return;
-    /* Up and down scroll until a unit is open; then they go by rows. */
+    /* Without an open unit, up and down scroll the page. */
     if (/Up|Down/.test(event.key) && where().unit === null) return;
     const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(), ArrowUp: -columns() }[event.key];
     if (!by) return;
@@ -311,7 +311,7 @@
     location.hash = shown.tensor.link + "/" + next.unit;
   });
 
-  /* The graph: scrolled as anything else, dragged, and larger or smaller. */
+  /* The graph can be scrolled, dragged and zoomed. */
   const frame = document.querySelector(".graph-frame");
   if (frame) {
     const drawing = frame.querySelector("svg");
@@ -352,7 +352,7 @@
     start();
   }
 
-  /* The filters, sorted another way. */
+  /* Sort the filters. */
   const sorted = document.getElementById("filter-sort");
   if (sorted) {
     sorted.addEventListener("change", () => {

@@ -1,4 +1,4 @@
-"""`onnxviz.attribute`: what the shell can, Python can, with the same numbers to the bit."""
+"""`onnxviz.attribute` from Python: the same numbers as from the shell, to the bit."""
 
 from __future__ import annotations
 

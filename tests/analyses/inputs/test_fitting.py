@@ -1,4 +1,4 @@
-"""Samples brought to an input's contract: bytes, depth, alpha, orientation, layout, range, rate; and what is said of it."""
+"""Samples brought to an input's contract: bytes, depth, alpha, orientation, layout, range, rate; and the notes about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What moves where nobody says so: what the targets depend on, states last."""
+"""The input that is searched by default: one that the targets depend on, states last."""
 
 from __future__ import annotations
 

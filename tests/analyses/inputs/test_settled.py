@@ -1,4 +1,4 @@
-"""Values for all inputs with which a model runs, whatever its file leaves open."""
+"""Values for all inputs with which a model runs, for every size that its file leaves open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real samples behind --data and --start, through the whole command."""
+"""Real samples of --data and --start, through the whole command."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_an_ascent_starts_where_it_is_told_to(cli, samples, onnx_runtime, parame
     outcome = cli(*words, "--start", samples / "digits_seven.npy", "--parameterization", parameterization)
     (run,) = outcome.document["runs"]
     assert run["start"].endswith("digits_seven.npy")
-    # What is black or white starts a little inside of the range.
+    # Black and white pixels start a little inside the range.
     assert run["initial_ort_score"] == pytest.approx(wanted, rel=0.15)
 
 

@@ -1,4 +1,4 @@
-"""`onnxviz.maximize`: the numbers of the command line, from paths and from arrays; typed results that save and show themselves."""
+"""`onnxviz.maximize` from Python: the numbers of the command line, from paths and arrays; results that save and show themselves."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_python_gives_what_the_shell_gives(shell, samples, tmp_path, kept) -> No
     keywords = {"data": samples / "wine.csv", "kept": kept, "steps": 6, "restarts": 2, "device": "cpu"}
     model = onnxviz.load(samples / "wine.onnx")
     found = onnxviz.maximize(model, ["logits[0]", "logits[2]"], output=tmp_path / "own", listener=heard, **keywords)
-    # The library names parameters, the shell their flags.
+    # The library's messages name parameters, and the shell's name flags.
     assert {sentence.replace("`data`", "--data") for sentence in heard.heard} == set(outcome.err.splitlines())
     document, told = as_json(found.document()), outcome.document
     assert document["model"]["sha256"] == told["model"]["sha256"]
@@ -68,7 +68,7 @@ def test_python_gives_what_the_shell_gives(shell, samples, tmp_path, kept) -> No
             assert (tmp_path / "own" / name / part).read_bytes() == (folder / name / part).read_bytes()
     assert (tmp_path / "own" / "sheet.png").read_bytes() == (folder / "sheet.png").read_bytes()
     assert (tmp_path / "own" / "settings.json").read_bytes() == (folder / "settings.json").read_bytes()
-    # What lies in the folder is read from there; its name has changed since it was written.
+    # Files are read from the folder, although its name has changed since they were written.
     assert np.array_equal(found[1].input, read_npz(folder / "logits[2]" / "arrays.npz")["input"])
 
 
@@ -148,7 +148,7 @@ def test_several_targets_are_a_list_with_a_sheet(written, tmp_path) -> None:
     saved = found.save(tmp_path / "own")
     assert {file.name for file in (tmp_path / "own").iterdir()} == {"z[0]", "z[1]", "sheet.png", "result.json"}
     assert json.loads((tmp_path / "own" / "result.json").read_text("utf-8")) == as_json(saved.document())
-    # A star asks for a list, also where there is a single unit.
+    # A star gives a list, also for a single unit.
     assert len(onnxviz.maximize(path, "y[*]", **keywords)) == 1
 
 

@@ -1,4 +1,4 @@
-"""What a contact sheet says once, of all its targets."""
+"""A contact sheet names a tensor once if all targets are its units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes that a file does not declare, and targets that see a part of the input: through the whole command."""
+"""Sizes that a file does not declare, and targets with a small receptive field: through the whole command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from onnxviz.model.expectations.contract_reading import contract
 from onnxviz.target import Target
 
 KERNELS = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
-# One model for each way to declare a picture: the shape, how the convolution gets it, its weights, its options.
+# A model for each way to declare a picture: the shape, the path to the convolution, the weights, the options.
 LAYOUTS = {
     "nchw": ("1, 3, 24, 20", "c = Conv(x, w)", KERNELS, ()),
     "bgr": ("1, 3, 24, 20", "c = Conv(x, w)", KERNELS, ("--channels", "bgr")),
@@ -50,7 +50,7 @@ def test_every_layout_under_every_parameterization(cli, written, tmp_path, name,
         assert picture.size[0] < picture.size[1] or name == "nine channels"
     arrays = read_npz(folder / "arrays.npz")
     assert ("transparency" in arrays) == (parameterization == "maco")
-    # The saved input gives the score that is told, on the untouched file.
+    # The saved input gives the reported score on the untouched file.
     saved = np.repeat(arrays["input"], 2 if name == "batch of two" else 1, axis=0)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

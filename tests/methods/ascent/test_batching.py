@@ -1,4 +1,4 @@
-"""Several samples at once only where that gives what each gives alone."""
+"""Samples are run in batches only if each sample gives the same result alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recorded network is the network: the same values, the same gradients; and without a GPU it is left as it is."""
+"""A recorded network gives the values and gradients of the network; without a GPU nothing is recorded."""
 
 from __future__ import annotations
 

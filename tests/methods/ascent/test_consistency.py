@@ -1,4 +1,4 @@
-"""Closed forms of how far restarts agree."""
+"""Closed forms of the agreement of restarts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_inputs_at_rest_agree_with_each_other_alone() -> None:
 def test_inputs_that_point_the_same_way_are_one_finding() -> None:
     inputs = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 0.1], [0.1, 3.0], [1.0, 0.05]])
     found = consistency([1.0, 5.0, 1.1, 4.9, 1.05], inputs)
-    # The best one leads to [0, 1], which another start finds as well.
+    # The best start leads to [0, 1], which another start finds too.
     assert (found.clusters, found.agreeing) == (2, 2)
     assert found.statement == "unreliable: 5 starts gave 2 different inputs; 2 of 5 gave the best one"
     equal = consistency([2.0, 2.0, 2.0], np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]))

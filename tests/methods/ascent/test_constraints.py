@@ -69,7 +69,7 @@ def test_the_center_of_a_sphere_does_not_break_it() -> None:
 
 
 def test_shares_are_the_nearest_point_of_the_simplex() -> None:
-    # Held against a fine grid over the triangle.
+    # Compared with a fine grid over the triangle.
     grid = torch.linspace(0, 1, 101)
     first, second = (part.flatten() for part in torch.meshgrid(grid, grid, indexing="ij"))
     corner = torch.stack([first, second, 1 - first - second], 1)[first + second <= 1 + 1e-6]
@@ -87,7 +87,7 @@ def test_a_direction_keeps_the_sum_of_shares_and_ends_in_a_corner() -> None:
     direction = torch.tensor([[3.0, 1.0, 2.0, 1.0]])
     inside = shares.tangent(torch.tensor([[0.2, 0.3, 0.5, 0.0]]), direction)
     assert torch.allclose(inside, torch.tensor([[1.0, -1.0, 0.0, 1.0]]))
-    # Where 1 cannot fall, the others share what is left.
+    # If element 1 cannot fall, the others share the rest.
     edge = shares.tangent(torch.tensor([[0.5, 0.0, 0.5, 0.0]]), direction)
     assert torch.allclose(edge, torch.tensor([[0.5, 0.0, -0.5, 1.0]]))
     corner = shares.tangent(torch.tensor([[1.0, 0.0, 0.0, 2.0]]), direction)

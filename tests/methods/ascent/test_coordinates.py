@@ -1,4 +1,4 @@
-"""Few coordinates: they reach what they should, and nothing twice."""
+"""Few coordinates: they reach every input that they should, and each once."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_features_are_coordinates_as_they_are() -> None:
     box = Direct.box(RUNS, (3,), [0.0, -1.0, 5.0], [4.0, 1.0, 5.0])
     found = Coordinates.of(box, 0)
     inputs = found.place(np.array([[1.0, -1.0, 0.0], [9.0, -9.0, 9.0]]))
-    # The unit is a quarter of the width; what leaves the box comes back to its edge, and a feature of one value stays.
+    # The unit is a quarter of the width. A value outside the box returns to its edge, and a feature with a single value stays.
     np.testing.assert_allclose(inputs, [[3.0, -0.5, 5.0], [4.0, -1.0, 5.0]])
     with torch.no_grad():
         started = found.place(np.stack([found.start(0), found.start(1)]))
@@ -73,6 +73,6 @@ def test_a_large_array_moves_in_groups_that_together_reach_every_element() -> No
     assert ((each != 0).sum(0) == 1).all()
     np.testing.assert_allclose(np.linalg.norm(each, axis=1), 2.0, rtol=1e-5)
     assert not np.array_equal(found.groups, other.groups)
-    # A start is what the coordinates can hold of it: they find themselves again.
+    # A start is projected to the coordinates: its projection has the same coordinates.
     again = Coordinates(replace(ball, variables=(torch.as_tensor(each.reshape(20, 10, 101)),)), *held(found))
     np.testing.assert_allclose([again.start(place) for place in range(20)], np.eye(20) * 2 / 50.5**0.5, atol=0.01)

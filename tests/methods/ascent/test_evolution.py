@@ -1,4 +1,4 @@
-"""The search without gradients, where the answer is known; and beside the ascent, where there is one."""
+"""The search without gradients: against known maxima, and against the ascent."""
 
 from __future__ import annotations
 

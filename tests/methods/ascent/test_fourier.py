@@ -76,7 +76,7 @@ def test_realizing_is_the_inverse_of_the_transform() -> None:
     logits = torch.special.logit(picture.realize().detach().double())
     spectrum = torch.fft.rfftn(logits, dim=(2, 3))
     expected = torch.view_as_complex(picture.variables[0].detach()).to(torch.complex128) * picture.filter[..., 0]
-    # The last column of an even size and the first keep what is real in the end; the others come back whole.
+    # For an even size, the first and the last column keep only their real part; the others return unchanged.
     assert torch.allclose(spectrum[..., 1:-1], expected[..., 1:-1], atol=1e-4)
 
 
@@ -161,7 +161,7 @@ def test_layouts_show_the_same_picture() -> None:
 
 
 def test_a_small_picture_can_be_as_sharp_as_it_likes() -> None:
-    # A checkerboard, the highest frequency there is, is one spectrum among others.
+    # A checkerboard has the highest frequency, and is a spectrum like any other.
     picture = Fourier.start(RUNS[:1], (1, 8, 8), low=0.0, high=1.0)
     board = (torch.arange(8)[:, None] + torch.arange(8)) % 2
     wanted = torch.where(board > 0, 5.0, -5.0)[None, None]
@@ -244,7 +244,7 @@ def test_painting_and_its_gradient_are_those_of_the_parts(
     unit = unit.permute(frame.order) if frame.channels else unit.squeeze(1)
     wanted = frame.middle - frame.span / 2 + frame.span * unit
     painted = painting.realize()
-    # As a network with its channels last would leave it.
+    # The memory format of a network with channels last.
     direction = torch.randn_like(painted).transpose(1, -1).contiguous().transpose(1, -1)
     (gradient,) = torch.autograd.grad(painted, variable, direction)
     (expected,) = torch.autograd.grad(wanted, variable, direction.double())

@@ -1,4 +1,4 @@
-"""A vector in place of several inputs: the same values, the same gradients, the same obstacles."""
+"""A vector instead of several inputs: the same values, the same gradients, the same obstacles."""
 
 from __future__ import annotations
 

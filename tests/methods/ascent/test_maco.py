@@ -1,4 +1,4 @@
-"""Magnitudes that are held fixed: the closed form, the contrast, phases that move, and what the target cared for."""
+"""Fixed magnitudes: the closed form, the contrast, phases that move, and the importance of pixels for the target."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_whatever_the_phases_the_magnitudes_stay() -> None:
     found = Maco.start(RUNS[:2], (16, 16), "height width", low=0.0, high=1.0)
     with torch.no_grad():
         found.variables[0].mul_(17).add_(3)
-    # The columns of the first and the last frequency hold their own mirrors, of which only the mean can be told.
+    # The columns of the first and the last frequency contain their own mirror images: only the mean of each pair is known.
     waves = torch.fft.rfft2(torch.logit(found.realize().detach()))[..., 1:-1].abs()
     np.testing.assert_allclose(
         waves.numpy(), found.magnitudes[..., 1:-1].expand_as(waves).numpy(), rtol=2e-3, atol=1e-3

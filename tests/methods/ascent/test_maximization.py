@@ -1,4 +1,4 @@
-"""The ascent on closed forms: known maxima, isolation of samples, ends and interruptions."""
+"""The ascent on closed forms: known maxima, isolation of samples, endings and interruptions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def each(count: int) -> list[Run]:
     return [Run("y", restart) for restart in range(count)]
 
 
-# What is known in closed form.
+# Maxima in closed form.
 
 
 @pytest.mark.parametrize("surface", [True, False])
@@ -142,7 +142,7 @@ def test_what_a_network_is_blind_to_stays_as_it_was() -> None:
     assert moved[seen].mean() > 100 * moved[~seen].mean()
 
 
-# What one sample is to another.
+# Samples do not influence each other.
 
 
 def curved(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -233,7 +233,7 @@ def test_the_input_can_be_aimed_at() -> None:
     assert found.score == pytest.approx(4.0)
 
 
-# How a run ends.
+# The end of a run.
 
 
 @pytest.mark.parametrize("in_gradient", [True, False])
@@ -348,7 +348,7 @@ def test_an_interruption_keeps_the_best_so_far(after: int, transform) -> None:
 
 
 def test_the_best_is_kept_when_the_ascent_walks_past_it() -> None:
-    # A ridge narrower than a step: who only keeps the last point falls off.
+    # A ridge narrower than a step: the last point is not the best.
     runs = each(1)
     seen: list[float] = []
 
@@ -365,7 +365,7 @@ def test_the_best_is_kept_when_the_ascent_walks_past_it() -> None:
 
 
 def test_under_transforms_the_still_input_is_looked_at_on_the_way() -> None:
-    # The gradient leads over a cliff, and the end lies far below it.
+    # The gradient leads over a cliff, and the last point lies far below.
     def cliff(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         x = inputs["x"]
         return {"y": torch.where(x > 0.3, -9 + x, x)}
@@ -378,7 +378,7 @@ def test_under_transforms_the_still_input_is_looked_at_on_the_way() -> None:
     assert 0.1 < found.array.item() < 0.3
 
 
-# What contradicts itself.
+# Contradictory requests.
 
 
 def test_an_input_that_is_not_reached_is_named() -> None:

@@ -1,4 +1,4 @@
-"""Each sample climbs as if it were alone."""
+"""Each sample is optimized as if it were alone."""
 
 from __future__ import annotations
 

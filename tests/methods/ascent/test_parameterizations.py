@@ -1,4 +1,4 @@
-"""Direct: every element a variable, in a box, on a ball or free."""
+"""The direct parameterization: every element is a variable, in a box, on a ball or free."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_an_element_at_its_bound_still_feels_its_gradient() -> None:
     box.project()
     (gradient,) = torch.autograd.grad(box.realize().sum(), box.variables)
     assert bool((gradient > 0).all())
-    # Up is closed to the first and open to the second.
+    # The first element cannot rise, and the second can.
     assert (box.tangent([gradient])[0] != 0).tolist() == [[False, True]]
 
 

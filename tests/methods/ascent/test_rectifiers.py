@@ -1,4 +1,4 @@
-"""The rectifier that lets a gradient pass where it would block all of it."""
+"""The rectifier that lets a gradient pass if it would block all of it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_every_stand_in_has_the_values_of_its_operator_and_a_way_out_of_its_leve
     plain(ordinary).sum().backward()
     edge = torch.isclose(x, torch.tensor([-3.0, 0.0, 2.0, 3.0, 6.0, -2.0])[:, None]).any(0)
     torch.testing.assert_close(slope[:, ~edge], ordinary.grad[:, ~edge])
-    # Dead everywhere: all of it passes.
+    # Dead everywhere: the whole gradient passes.
     assert redirected(operator, torch.full((1, 3), dead), *bounds, **attributes)[1].tolist() == [[1.0, 1.0, 1.0]]
 
 

@@ -1,4 +1,4 @@
-"""Random numbers that depend on the run alone."""
+"""Random numbers that depend only on the run."""
 
 from __future__ import annotations
 

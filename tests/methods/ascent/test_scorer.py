@@ -1,4 +1,4 @@
-"""Scores by a runtime: many at once, one by one, and by copies, they are the same."""
+"""Scores by a runtime: the same for many inputs at once, one by one, and by copies."""
 
 from __future__ import annotations
 

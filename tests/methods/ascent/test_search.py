@@ -1,4 +1,4 @@
-"""Searches whose answer is known: the corner of a box, the edge of a ball."""
+"""Searches with known answers: the corner of a box, the edge of a ball."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_diversity_leads_the_restarts_apart() -> None:
         angles /= np.linalg.norm(angles, axis=1, keepdims=True)
         return abs(float(angles[0] @ angles[1]))
 
-    # Alone both end in a corner, whose directions are equal or opposite or at right angles; compared they part.
+    # Without the comparison, both end in a corner, in equal, opposite or orthogonal directions. With the comparison, they differ.
     assert directions("y[0] - 100*diversity(x[:2])") < 0.05
 
 
@@ -223,7 +223,7 @@ def test_a_passage_begins_at_one_place_and_ends_at_either_target() -> None:
 
 
 def test_the_members_of_a_set_are_kept_of_one_step() -> None:
-    # Their scores are those of the inputs kept, seen together.
+    # The scores are those of the kept inputs, computed as one set.
     objective = read("y[0] - 3*diversity(y)")
     (one,) = found(box(), [objective], Settings(steps=25, rate=1.0))
     kept = torch.tensor(np.stack([ascent.array for ascent in one.ascents]))

@@ -1,4 +1,4 @@
-"""The words for how an ascent ended."""
+"""The words for the end of an ascent."""
 
 from __future__ import annotations
 

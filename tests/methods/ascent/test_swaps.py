@@ -1,4 +1,4 @@
-"""Greedy swaps on functions whose maximum is known."""
+"""Greedy swaps on functions with a known maximum."""
 
 from __future__ import annotations
 

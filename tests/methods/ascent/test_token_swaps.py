@@ -1,4 +1,4 @@
-"""Token swaps: of a linear model the gradient's promise is the truth."""
+"""Token swaps: for a linear model the gradient's estimate is exact."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_the_unit_matrix_returns_the_picture(shape: tuple[int, ...]) -> None:
 def test_a_whole_shift_rolls_and_lets_the_middle_in(right: int, down: int) -> None:
     picture = pictures(2, 3, 40, 37)
     moved = resample(picture, matrix([1, 0, right], [0, 1, down]), (2, 3), MIDDLE)
-    # The matrix tells from where an output pixel is taken: the picture moves the other way.
+    # The matrix maps an output pixel to its source, so the picture moves the other way.
     rolled = picture.roll((-down, -right), (2, 3))
     rows, columns = torch.arange(40) + down, torch.arange(37) + right
     inside = ((rows >= 0) & (rows < 40))[:, None] & ((columns >= 0) & (columns < 37))
@@ -97,7 +97,7 @@ def test_drawn_matrices_stay_within_what_was_asked() -> None:
     assert sizes.min() >= 0.9 - 1e-9
     assert sizes.max() <= 1.1 + 1e-9
     assert 9 < angles.abs().max() <= 10 + 1e-9
-    # A shift after a scale of .9 is seen from inside the picture, where it is 1 / .9 as long.
+    # A shift after a scale of .9 is measured inside the picture, where it is 1 / .9 as long.
     assert 6 < drawn[:, :, 2].abs().max() <= 6 + 3 * math.sqrt(2) / 0.9
     assert torch.allclose(affine.matrices(torch.zeros(2, 6)), STILL)
 
@@ -183,7 +183,7 @@ def test_moves_fade_until_the_picture_stands_still(move) -> None:
 
 
 def test_crops_enlarge_a_part_that_shrinks_as_the_ascent_goes_on() -> None:
-    # A ramp across a picture: what is seen of it tells the size and the place of the part.
+    # A ramp across a picture: its values in the part give the part's size and place.
     ramp = torch.linspace(0, 1, 64).expand(50, 1, 64, 64)
     crops = Crops((2, 3), noise=0.0)
     for progress, side in ((0.0, 0.5), (1.0, 0.05)):
@@ -191,7 +191,7 @@ def test_crops_enlarge_a_part_that_shrinks_as_the_ascent_goes_on() -> None:
         widths = seen[:, 0, 0, 63] - seen[:, 0, 0, 0]
         assert float(widths.mean()) == pytest.approx(side, abs=0.04)
         assert bool((widths > 0).all())
-        # Nothing from beyond the border comes in.
+        # No value from outside the border enters.
         assert float(seen.min()) >= 0
         assert float(seen.max()) <= 1
     assert not torch.equal(seen[0], seen[1])

@@ -1,4 +1,4 @@
-"""Only the window moves; inside it everything is as without one."""
+"""Only the window changes; inside it the search is the same as without a window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Baselines: means and blurs keep what they should."""
+"""Baselines: the quantities that means and blurs preserve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deletion and insertion: identities for sums, areas of straight lines, and a fair chance."""
+"""Deletion and insertion: identities for sums, areas of straight lines, and the comparison with chance."""
 
 from __future__ import annotations
 

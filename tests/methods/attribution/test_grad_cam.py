@@ -1,4 +1,4 @@
-"""Grad-CAM: its closed form for a linear head, captum's map on the same module, and tensors that have no places."""
+"""Grad-CAM: its closed form for a linear head, captum's map of the same module, and tensors without positions."""
 
 from __future__ import annotations
 

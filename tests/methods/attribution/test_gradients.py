@@ -1,4 +1,4 @@
-"""Gradients: exact where the score is linear or a sum over elements, complete where it is not, and captum's where captum has them."""
+"""Gradients: exact for linear scores and sums over elements, complete for others, and equal to captum's where captum has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guided rectifiers: the values stay, the gradients are captum's, and a clip that is no rectifier is left alone."""
+"""Guided rectifiers: the values stay, the gradients are captum's, and a Clip that is no rectifier is unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Occlusion, RISE and Shapley sampling: closed forms for linear scores, loops that do it by hand, and what each promises."""
+"""Occlusion, RISE and Shapley sampling: closed forms for linear scores, plain loops, and the properties of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places: what belongs together, windows, groups, and the way back to a sample's axes."""
+"""Places: elements that form one, windows, groups, and the way back to a sample's axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores: the same numbers whether samples go together or one by one, through torch or through arrays."""
+"""Scores: the same numbers in a batch and one by one, through torch and through arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contributions: exact for linear models, and what is not measured is told."""
+"""Contributions: exact for linear models; those that are not measured are reported."""
 
 from __future__ import annotations
 

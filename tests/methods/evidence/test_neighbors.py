@@ -19,7 +19,7 @@ def test_they_are_the_nearest_by_brute_force(monkeypatch, stretch):
         np.array([1.0, 10, 100, 0]),
     )
     found = nearest_rows(table, point, scale)
-    standard = np.array([1.0, 10, 100, 1])  # what never varies counts in its own units
+    standard = np.array([1.0, 10, 100, 1])  # a constant feature is measured in its own units
     distances = np.sqrt((((table - point) / standard) ** 2).sum(1))
     assert found.rows.tolist() == np.argsort(distances)[:3].tolist()
     assert found.distances == pytest.approx(np.sort(distances)[:3])

@@ -1,4 +1,4 @@
-"""Inputs that nobody chose: within what may be searched, and spread over it."""
+"""Random inputs: inside the range of the search, and spread over it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_probes_fill_the_space_and_the_seed_decides(space: Space) -> None:
         assert (np.ptp(found, axis=0) > 1.5 * np.broadcast_to(space.scale, space.shape)).all()
     np.testing.assert_array_equal(found, probes(space, 200, 0))
     assert not np.array_equal(found, probes(space, 200, 1))
-    # One probe does not depend on how many there are.
+    # A probe does not depend on the number of probes.
     np.testing.assert_array_equal(found[:5], probes(space, 5, 0))
 
 

@@ -1,4 +1,4 @@
-"""Textures that stand elsewhere are one finding; random inputs and other textures are not."""
+"""The same texture at another place is the same finding; random inputs and other textures are not."""
 
 from __future__ import annotations
 

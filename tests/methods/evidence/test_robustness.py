@@ -1,4 +1,4 @@
-"""Scores of moved inputs, where it is known what moving does."""
+"""Scores of moved inputs, for which the effect of the move is known."""
 
 from __future__ import annotations
 

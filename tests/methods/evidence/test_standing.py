@@ -1,4 +1,4 @@
-"""Where a score stands, beside counting."""
+"""The standing of a score, against counting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_a_score_is_placed_by_counting() -> None:
 
 def test_nothing_is_rounded_up_to_all() -> None:
     assert standing(9998.5, np.arange(10_000.0)).statement == "above 99.9 % of 10000 samples"
-    # A score that a sample reaches as well is not above it.
+    # A score is not above a sample with the same score.
     assert standing(3.0, np.array([1.0, 3.0])).percentile == 50
 
 

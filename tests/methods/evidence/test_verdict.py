@@ -1,4 +1,4 @@
-"""Verdicts, each from the least evidence that brings it about."""
+"""Verdicts, each from the least evidence that causes it."""
 
 from __future__ import annotations
 

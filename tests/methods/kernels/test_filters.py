@@ -131,7 +131,7 @@ def test_gabor_functions_are_recovered(size, orientation, share, phase):
     frequency = least + share * (0.4 - least)
     found = one(gabor(size, orientation, frequency, phase))
     assert found.kind in ("edge", "line", "grating")
-    # Few pixels hold little more than a period; a search over the whole range errs by 6.1, 3.8, 2.3 and 1.2 degrees at most.
+    # Small kernels hold little more than a period. A search over the whole range errs by at most 6.1, 3.8, 2.3 and 1.2 degrees.
     assert turned(found.orientation, orientation) < {5: 8, 6: 5, 7: 3}.get(size, 2)
     assert found.frequency == pytest.approx(frequency, rel=1 / size)
 

@@ -1,4 +1,4 @@
-"""A sum of targets: read as it is written, and data that no arithmetic changes."""
+"""A sum of targets: it is read as it is written, and arithmetic does not change its data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from onnxviz.methods.objectives.sets import Alignment, Diversity, Interpolation
 from onnxviz.methods.objectives.terms import Activation, Energy
 from onnxviz.target import EACH, Target
 
-# Names as exporters write them: scopes with slashes, spaces, signs, dots, numbers and nothing else.
+# Names as exporters write them: scopes with slashes, spaces, signs, dots, and numbers alone.
 names = st.from_regex(r"[a-zA-Z/0-9_](?:[a-zA-Z0-9/_.: +*-]{0,10}[a-zA-Z0-9/_.])?", fullmatch=True)
 indices = st.lists(
     st.one_of(st.integers(0, 99), st.just(Ellipsis), st.just(slice(None)), st.just(slice(2, 5))), max_size=3
@@ -137,7 +137,7 @@ def test_functions_are_read_back_as_they_were_written(summands: list) -> None:
     objective = Objective(tuple(summands))
     # A tensor of that very name comes first, as everywhere.
     assume(not any(str(term).startswith("like(a)") and isinstance(term, Likeness) for _, term in summands))
-    # A file named like a tensor is still the file, since the name is all that is kept of either.
+    # A file with the name of a tensor stays the file, since only the name is kept.
     assert Objective.parse(str(objective), KNOWN) == objective
 
 

@@ -1,4 +1,4 @@
-"""A sample that makes several rows: its score is their mean, alone and in a batch."""
+"""A sample with several rows of output: its score is their mean, alone and in a batch."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_rows_are_picked_and_averaged_by_sample() -> None:
     assert torch.equal(by_sample(values[:, 0], 3), values[:, 0].reshape(3, 2).mean(1))
     assert torch.equal(first_rows(values, 3), values[:2])
     assert torch.equal(first_rows(values[:1], 3), values[:1])
-    # What cannot be shared out is left as it is.
+    # Rows that cannot be divided among the samples are unchanged.
     assert torch.equal(by_sample(values[:, 0], 4), values[:, 0])
     assert torch.equal(rows_of(values, torch.tensor([1]), 4), values[[1]])
 
@@ -74,7 +74,7 @@ def test_shares_are_the_rows_of_each_group(groups: list[list[int]], rows: int) -
     values = torch.arange(float(2 * rows)).reshape(rows, 2).requires_grad_()
     parts = shares(values, groups, 3)
     wanted = [rows_of(values, torch.tensor(group), 3) for group in groups]
-    # One group that holds all samples has all rows, those that nobody can be said to make included.
+    # A group of all samples has all rows, also rows of no particular sample.
     wanted = [values] if len(groups) == 1 else wanted
     assert len(parts) == len(groups)
     assert all(torch.equal(part, other) for part, other in zip(parts, wanted, strict=True))

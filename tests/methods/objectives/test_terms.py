@@ -1,4 +1,4 @@
-"""Every function of the notation: its formula, its gradient, and what it refuses."""
+"""Every function of the notation: its formula, its gradient, and its refusals."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_at_zero_every_gradient_is_finite() -> None:
         assert all(bool(torch.isfinite(value.grad).all()) for value in tensors.values()), text
 
 
-# What does not fit.
+# Arguments that do not fit.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How strongly units answer: means, strengths and places, the strongest first."""
+"""The strength of units: means, strengths and positions, the strongest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The samples that stand for a unit, and how its scores lie."""
+"""The chosen samples of a unit, and the distribution of its scores."""
 
 from __future__ import annotations
 

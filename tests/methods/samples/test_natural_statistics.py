@@ -61,7 +61,7 @@ def test_enlarging_does_not_steepen_a_spectrum(slope: float) -> None:
     enlarged = natural_statistics([(one, 0.5 / 4) for one in large], axes)
     assert enlarged.slope == pytest.approx(own, abs=0.12)
     assert enlarged.band < 0.5 / 4
-    # One that is not enlarged tells of the rest of the spectrum.
+    # A picture that is not enlarged gives the rest of the spectrum.
     mixed = [*((one, 0.5 / 4) for one in large), *((noise((256, 256), slope, rng)[:1], 0.5) for _ in range(30))]
     both = natural_statistics(mixed, axes)
     assert both.slope == pytest.approx(own, abs=0.15)

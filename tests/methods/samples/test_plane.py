@@ -1,4 +1,4 @@
-"""Codes in a plane: principal components by their closed form, neighbors by brute force, seeds."""
+"""Codes on a map: principal components by their closed form, neighbors by brute force, seeds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_neighbors_are_those_of_brute_force(codes) -> None:
 def test_codes_that_are_equal_share_their_neighbors() -> None:
     codes = np.repeat([[0.0, 1.0], [1.0, 0.0]], 4, axis=0)
     labels = np.array([1, 0, 0, 0, 1, 1, 1, 1])
-    # The odd one agrees with none of its three equals, each of them with two of three, the others with all.
+    # The outlier agrees with none of the three others of its class, each of these with two of three, and all other samples with all.
     assert agreement(codes, labels) == pytest.approx((0 + 3 * 2 / 3 + 4) / 8)
     assert project(np.concatenate([codes, codes]), "pca").kept == 1.0
 

@@ -1,4 +1,4 @@
-"""Scores of many units at once are what each target's own `select` gives, and maxima lie where they are said to."""
+"""Scores of many units at once equal each target's own `select`, and the maxima lie at the reported positions."""
 
 from __future__ import annotations
 

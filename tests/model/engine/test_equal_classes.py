@@ -1,4 +1,4 @@
-"""Softmax over classes that cannot differ: the answer is one over their number, however large the scores, and the gradient is zero."""
+"""Softmax over equal classes: each value is one over their number for scores of any size, and the gradient is zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fused patterns beside the same graph with every tensor asked for, which cannot be fused; and what must be left alone."""
+"""Fused patterns against the same graph with every tensor requested, which cannot be fused; and patterns that must not be fused."""
 
 from __future__ import annotations
 

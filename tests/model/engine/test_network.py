@@ -1,4 +1,4 @@
-"""Torch against ONNX Runtime, on small graphs of many kinds, and what a network refuses."""
+"""Torch against ONNX Runtime, on small graphs of many kinds, and the refusals of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packed convolutions beside the plan as it was written: the same values and gradients, and the same refusals."""
+"""Packed convolutions against the plan without them: the same values and gradients, and the same refusals."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ CLIPS = {
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_a_clip_after_a_convolution_gives_what_the_plan_gives_at_its_bounds_too(name: str) -> None:
-    # Whole numbers, so that many lie exactly at a bound.
+    # Whole numbers, so that many values lie exactly at a bound.
     random = np.random.default_rng(0)
     kernels = onnx.numpy_helper.from_array(random.integers(-1, 2, (8, 3, 3, 3)).astype(np.float32), "a")
     model = onnx.parser.parse_model(f"""

@@ -1,4 +1,4 @@
-"""The list of rewrites: whichever of them have been made, a plan answers as ONNX Runtime does."""
+"""The list of rewrites: after any number of them, a plan gives the values of ONNX Runtime."""
 
 from __future__ import annotations
 

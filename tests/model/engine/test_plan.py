@@ -1,4 +1,4 @@
-"""Where the values of an operator lie: together, those of a sequence as well."""
+"""The device of the values of an operator: one device for all, also for the elements of a sequence."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_values_and_gradients_are_the_same_to_the_bit(network) -> None:
         assert torch.equal(one, other)
     assert torch.equal(whole[1], parts[1])
     assert whole[1].abs().sum() > 0
-    # Between the segments alone: the hooks here see nothing of what is computed anew.
+    # Only between the segments: these hooks do not see recomputed tensors.
     assert parts[2] < whole[2] / 4
 
 

@@ -1,4 +1,4 @@
-"""The order of color channels, from the means that a file remembers: pictures of known means are found again."""
+"""The order of color channels, from the means in a file: pictures with known means are recovered."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_remembered_answers_tell_the_order(order: tuple[int, ...], color: str) -
     means = (2 * MEANS - 1)[list(order)]
     found = contract(normalized(means, noise=0.002), "x")
     assert found.color == color
-    # The pictures' own means are found again.
+    # The means of the pictures are recovered.
     told = [
         float(word.strip(",")) for word in found.evidence[-1].split() if word.strip(",-").replace(".", "").isdigit()
     ]

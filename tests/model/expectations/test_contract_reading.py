@@ -170,14 +170,14 @@ def test_an_assumption_is_called_one() -> None:
     assert (found.low, found.high) == ((0.0,), (1.0,))
     assert "assumed" in found.evidence[-1]
     assert contract(model(shape, node("Conv", "x w"), w=weak), "x").high == (255.0,)
-    # Of PyTorch's networks those that classify are taken for torchvision's; a map of places may be anything.
+    # PyTorch's classifiers are assumed to be torchvision's. A network with a map of positions may be anything.
     assert contract(model(shape, node("Conv", "x w"), w=strong, producer="pytorch"), "x").low == (0.0,)
     classes = (node("Conv", "x w", "h"), node("GlobalAveragePool", "h", "p"), node("Flatten", "p"))
     found = contract(model([1, 3, 224, "W"], *classes, w=strong, producer="pytorch"), "x")
     np.testing.assert_allclose(found.low, -np.array(MEAN) / STD)
     np.testing.assert_allclose(found.high, (1 - np.array(MEAN)) / STD)
     assert "ImageNet" in found.evidence[-1]
-    # Pictures of a few pixels a side are none of ImageNet's.
+    # ImageNet has no pictures of a few pixels a side.
     found = contract(model(["N", 3, 32, 32], *classes, w=strong, producer="pytorch"), "x")
     assert (found.low, found.high) == ((-1.0,), (1.0,))
     assert "assumed" in found.evidence[-1]

@@ -1,4 +1,4 @@
-"""Where token ids become vectors."""
+"""The place where token ids become vectors."""
 
 from __future__ import annotations
 

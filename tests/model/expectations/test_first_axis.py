@@ -1,4 +1,4 @@
-"""Whether an input's first axis is the batch, from what reads it."""
+"""Whether an input's first axis is the batch, from the operators that read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first layer's kernels: each is the layer's answer to one-hot inputs, which ONNX Runtime gives."""
+"""The first layer's kernels: each equals the layer's output for one-hot inputs, by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ W = normal(4, 3)
 def test_a_matrix_has_a_row_for_each_unit(layer: onnx.NodeProto, weights: dict[str, np.ndarray]) -> None:
     opened = model(layer, shape=["N", 4], **weights)
     found = first_layer(opened)
-    answered = opened.session()({"x": np.eye(4, dtype=np.float32)})["y"]  # row i is the answer to feature i
+    answered = opened.session()({"x": np.eye(4, dtype=np.float32)})["y"]  # row i is the output for feature i
     np.testing.assert_allclose(found.kernels, answered.T, rtol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""Seeded inputs, inputs at rest, devices and the tensor before a squashing function."""
+"""Seeded inputs, inputs in the middle of their range, devices, and the tensor before a Softmax or Sigmoid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ranges that classical models tell of their features, beside the numbers they were built from."""
+"""Ranges of features from classical models, against the numbers that they were built from."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_both_sides_of_every_threshold_are_within(through: bool) -> None:
 
 
 def test_leaves_are_no_thresholds() -> None:
-    # A leaf's feature and value are 0, which would widen the range to 0.
+    # A leaf has feature 0 and value 0, which would wrongly widen the range to 0.
     expected = contract(model_of(stumps([(0, 10.0), (0, 30.0)]), 1), "x")
     assert expected.low == (5.0,)
 
@@ -119,7 +119,7 @@ def test_comparisons_with_constants_tell_what_trees_as_tensors_split_at(nodes: s
         )
     )
     found = contract(opened, "x")
-    # A quarter of 1 to 5 and of -4 to 8 beyond them; the middle feature is never compared.
+    # The ranges are 1 to 5 and -4 to 8, widened by a quarter at each end; the middle feature is never compared.
     assert found.low == (0.0, 0.0, -7.0)
     assert found.high == (6.0, 0.0, 11.0)
     assert "compares features with" in found.evidence[-1]

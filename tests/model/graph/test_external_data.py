@@ -1,4 +1,4 @@
-"""Weights outside the file: what lies beside the model is read, what lies elsewhere or is damaged is refused."""
+"""Weights outside the file: read if they lie beside the model, refused if they lie elsewhere or are damaged."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_external_data_inside_a_body_is_checked_and_read_like_any_other(tmp_path
 
 
 def test_a_model_of_more_than_2_gib_loads_and_computes(tmp_path: Path) -> None:
-    # A sparse file: its 2.2 GB take no space, and only what is asked for is read.
+    # A sparse file: its 2.2 GB take no space, and only the requested part is read.
     rows, offset = 1100, 1 << 20
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["x", "small"], ["h"]), helper.make_node("Gather", ["table", "i"], ["row"])],

@@ -1,4 +1,4 @@
-"""A quantization spelled out in arithmetic is told from a rounding of the model's own."""
+"""A quantization written in arithmetic is distinguished from a rounding of the model's own."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_gradient_passes_a_quantization_inside_its_range(nodes: str) -> None
     y = model.network()({"x": x})["y"]
     np.testing.assert_allclose(y.detach(), model.session()({"x": X.numpy()})["y"], atol=1e-6)
     (gradient,) = torch.autograd.grad(y.sum(), x)
-    # Rounding aside the graph is the identity; what is clipped moves nothing. The ends lie far inside or outside of the ranges.
+    # Apart from rounding the graph is the identity; clipped values have no effect. The values lie far from the ends of the ranges.
     wanted = torch.ones_like(X)
     wanted[0, 0] = wanted[1, 2] = 0
     torch.testing.assert_close(gradient, wanted)

@@ -1,4 +1,4 @@
-"""A folded graph answers as the untouched one does, with fewer nodes and with sizes that are true."""
+"""A folded graph gives the values of the untouched graph, with fewer nodes and with true sizes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def agree(model: Model, graph: Model, inputs: Mapping[str, np.ndarray]) -> None:
         assert value.dtype == wanted[name].dtype
         np.testing.assert_array_equal(value, wanted[name], err_msg=name)
         shape = graph.tensors[name].shape
-        if shape is None:  # of what a loop makes
+        if shape is None:  # of the output of a loop
             continue
         assert len(shape) == value.ndim
         assert all(size == own for size, own in zip(shape, value.shape, strict=True) if isinstance(size, int)), name

@@ -1,4 +1,4 @@
-"""What can be asked of a model and cut out of it: ONNX Runtime on the whole file is the oracle."""
+"""Queries of a model, and parts cut out of it: ONNX Runtime on the whole file is the oracle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that folding computes by numpy are those of ONNX Runtime, and what is open stays open."""
+"""Values that folding computes by numpy equal those of ONNX Runtime, and open values stay open."""
 
 from __future__ import annotations
 

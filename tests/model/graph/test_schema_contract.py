@@ -1,4 +1,4 @@
-"""Nodes that break their operator's schema are refused before onnx's C++ sees them; what ONNX Runtime runs is not."""
+"""Nodes that violate their operator's schema are refused before onnx's C++ reads them; nodes that ONNX Runtime runs are not."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_an_old_opset_has_its_own_schema() -> None:
     assert "takes at most 1" in refused(proto)
 
 
-@pytest.mark.filterwarnings("ignore")  # numpy's, where the tests' values are made
+@pytest.mark.filterwarnings("ignore")  # a warning of numpy, when the tests' values are computed
 def test_onnx_s_own_operator_tests_pass() -> None:
     for case in collect_testcases(None):
         schema_contract.check(case.model, {entry.domain: entry.version for entry in case.model.opset_import})

@@ -1,4 +1,4 @@
-"""What kills onnx's C++ does not kill the process that asked for its work."""
+"""A crash of onnx's C++ does not end the process that called it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _endless() -> bytes:
 def _hungry() -> bytes:
     held = []
     while True:
-        held.append(bytes(1 << 28))  # zeros that no one touches are never laid out
+        held.append(bytes(1 << 28))  # untouched zeros take no memory
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def _vast_list():
 
 @pytest.mark.parametrize("make", [_negative_size, _vast_axis, _vast_list])
 def test_onnx_s_shape_inference_is_survived(make) -> None:
-    with contextlib.suppress(ModelError):  # a later onnx may know what to make of it
+    with contextlib.suppress(ModelError):  # a later onnx may read it
         assert "y" in onnxviz.load(make()).tensors
     assert onnxviz.load(nodes(helper.make_node("Relu", ["x"], ["y"]))).tensors["y"].shape == (1, 4)
 

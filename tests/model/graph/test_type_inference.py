@@ -1,4 +1,4 @@
-"""The types of what onnx itself does not define: ONNX Runtime's quantized operators give whole numbers, not their scale's type."""
+"""The types of operators that onnx does not define: ONNX Runtime's quantized operators give whole numbers, not their scale's type."""
 
 from __future__ import annotations
 

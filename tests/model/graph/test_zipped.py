@@ -1,4 +1,4 @@
-"""A classifier whose probabilities are put out as maps."""
+"""A classifier whose probabilities are an output of maps."""
 
 from __future__ import annotations
 

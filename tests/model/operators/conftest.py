@@ -1,4 +1,4 @@
-"""The fixture that tests of operators share."""
+"""The shared fixture of the tests of operators."""
 
 from __future__ import annotations
 

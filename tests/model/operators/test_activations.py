@@ -55,7 +55,7 @@ CASES = [
     ("y = Clip<min=-1.0, max=2.0>(x)", {"x": X}, 6),
     ("y = Clip<max=2.0>(x)", {"x": X}, 6),
 ]
-# Which bound of an empty interval the result follows is the specification's choice: differences know no better.
+# The specification chooses the bound of an empty interval; finite differences cannot.
 EMPTY_INTERVAL = ("y = Clip(x, a, b)", {"x": X, "a": number(2), "b": number(-1)}, 13)
 NEWER_THAN_ONNX_RUNTIME = [
     ("y = Swish(x)", {"x": X}, 24),

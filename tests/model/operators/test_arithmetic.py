@@ -83,7 +83,7 @@ def test_integers_wrap_around(operator, dtype):
     inputs = {"a": np.array([top, 3, top + 7], dtype), "b": np.array([top, 5, 2], dtype)}
     expected = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply}[operator](inputs["a"], inputs["b"])
     answer = onnxviz.load(typed_node(operator, inputs)).network()(inputs)["y"]
-    # A uint64 is carried by the bits of an int64.
+    # A uint64 is stored as the bits of an int64.
     assert answer.tolist() == expected.astype(np.int64 if dtype == np.uint64 else dtype).tolist()
 
 

@@ -1,4 +1,4 @@
-"""The catalog is read without torch, and tells what the registry tells."""
+"""The catalog is read without torch, and agrees with the registry."""
 
 from __future__ import annotations
 

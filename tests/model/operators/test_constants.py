@@ -17,7 +17,7 @@ def scalar(value: float, kind: str = "float32") -> np.ndarray:
     return np.array(value, kind)
 
 
-# A Constant alone is no node that runs: the sum makes it one.
+# A Constant alone does not run as a node; with the sum it does.
 @pytest.mark.parametrize(
     "attribute",
     [

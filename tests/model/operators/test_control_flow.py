@@ -88,7 +88,7 @@ def test_loop(compare, trips, limit, start, go):
 
 
 def test_a_loop_without_limits_stops_by_its_own_condition():
-    # ONNX Runtime asks the condition that a turn returns even where none is given at the start.
+    # ONNX Runtime uses the condition that a turn returns, even without a condition at the start.
     text = POWERS.replace("(M, C, x)", "(, , x)")
     once = POWERS.replace("(M, C, x)", "(, c, x)")
     inputs = {"m": np.array(1), "c": np.array(True), "x": np.float32([1.5, 2, 3])}

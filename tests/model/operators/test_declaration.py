@@ -29,7 +29,7 @@ from onnxviz.model.operators.declaration import (
 
 EVERY = declarations()
 
-# Experiments that onnx has dropped, and fusions that ONNX Runtime puts into ONNX's own domain.
+# Experiments that onnx has removed, and fusions that ONNX Runtime puts into ONNX's domain.
 WITHOUT_SCHEMA = {
     "Affine",
     "Crop",
@@ -82,17 +82,17 @@ def disagreements(declaration: Declaration, schema: Any) -> Iterator[str]:
         yield "takes no list of inputs"
     if not declaration.variadic and len(declaration.parameters) < len(schema.inputs):
         yield f"takes {len(declaration.parameters)} of {len(schema.inputs)} inputs"
-    # What the schema lets a node leave out, the function must do without.
+    # The function must accept a node without the schema's optional inputs.
     for place, value in enumerate(schema.inputs):
         if value.option == option.Optional and place in declaration.required:
             yield f"{value.name} may be missing"
-    # Beyond the schema's own inputs stand those of other revisions, which this one leaves out.
+    # After the schema's inputs come the inputs of other revisions, which this revision omits.
     if not schema_is_variadic and max(declaration.required, default=-1) >= len(schema.inputs):
         yield f"requires more than {len(schema.inputs)} inputs"
 
 
 def test_most_declarations_have_a_schema() -> None:
-    # Without one, the tests below would have nothing to compare.
+    # Without a schema, the tests below would compare nothing.
     assert sum(1 for _ in pairs()) > len(EVERY)
 
 
@@ -151,7 +151,7 @@ def test_the_generator_writes_both_lists(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_every_module_beside_the_folders_declares_an_operator() -> None:
-    # A module that only helps operators lies in a folder, so that the list of files is a list of operator families.
+    # Modules without operators lie in folders, so that the list of files is a list of operator families.
     machinery = {"__init__", "__main__", "declaration"}
     modules = {path.stem for path in Path(operators.__path__[0]).glob("*.py")} - machinery
     assert modules

@@ -1,4 +1,4 @@
-"""CDist: against ONNX Runtime and against differences; where two rows are one."""
+"""CDist: against ONNX Runtime and against differences, also for two equal rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where extremes lie: against ONNX Runtime, ties included."""
+"""Positions of extremes: against ONNX Runtime, ties included."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from onnxviz.errors import OnnxvizError
 
 FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 
-# Whose outputs are drawn: the tests give shapes alone.
+# Operators with random outputs: their tests give shapes only.
 RANDOM = {
     "Bernoulli",
     "Multinomial",
@@ -27,14 +27,14 @@ RANDOM = {
     "RandomUniformLike",
 }
 
-# What is refused, and a fragment of the sentence that says why.
+# Refused cases, each with a part of the message.
 REFUSED = {
     "test_maxunpool_export_with_output_shape": "ONNX's reference and ONNX Runtime disagree",
     "test_resize_downsample_scales_cubic_align_corners": "ONNX's tests and ONNX Runtime disagree",
     "test_resize_downsample_scales_linear_align_corners": "ONNX's tests and ONNX Runtime disagree",
 }
 
-# Where more than the suite's own tolerance is needed: the relative tolerance and its cause.
+# Cases that need a larger tolerance than the suite's: the relative tolerance and its cause.
 _BFLOAT16 = (2.0**-6, "bfloat16 keeps 8 bits; scores, weights and output each round, and may fall on either side")
 _FLOAT16 = (2.0**-9, "float16 is carried as float32, so that what stands between the nodes is not rounded")
 ROUNDED = {
@@ -107,7 +107,7 @@ def test_the_operators_give_what_onnx_expects(cases) -> None:
     for name in sorted(set(cases) - set(REFUSED)):
         try:
             compare(cases[name])
-        except Exception as error:  # whatever is wrong with a case, the others are judged too
+        except Exception as error:  # a failure in one case must not stop the others
             wrong[name] = f"{type(error).__name__}: {error}"
     assert not wrong, "\n\n".join(f"{name}: {said}" for name, said in wrong.items())
 

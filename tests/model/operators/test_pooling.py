@@ -83,7 +83,7 @@ def test_windows_shorter_than_their_stride_leave_out_what_onnx_runtime_leaves_ou
     length: int, kernel: int, auto_pad: str, compare: Compare
 ) -> None:
     inputs = {"x": normal(1, 2, length)}
-    # ONNX Runtime's MaxPool takes such windows only where the indices are asked for.
+    # ONNX Runtime's MaxPool accepts such windows only if the indices are requested.
     pools = [POOLS[0], POOLS[1], POOLS[3], POOLS[4]]
     for stride in (3, 4, 5):
         attributes = f'kernel_shape=[{kernel}], strides=[{stride}], auto_pad="{auto_pad}"'

@@ -31,7 +31,7 @@ def test_distributions(call, mean, deviation, seed):
     (first,) = outputs_of(call.format(seed), inputs)
     (again,) = outputs_of(call.format(seed), inputs)
     assert torch.equal(first, again)
-    # Of 10000 draws the mean is off by a hundredth of the deviation; five times that is all but certain.
+    # The mean of 10000 draws has a standard error of a hundredth of the deviation; an error within five times that is almost certain.
     assert abs(first.mean().item() - mean) < 0.05 * deviation
     assert abs(first.std().item() - deviation) < 0.05 * deviation
 

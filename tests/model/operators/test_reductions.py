@@ -1,4 +1,4 @@
-"""Reductions: against ONNX Runtime, gradients against finite differences, and what is left of nothing."""
+"""Reductions: against ONNX Runtime, gradients against finite differences, and reductions of empty tensors."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_reference_agrees_about_an_empty_set(operator):
             (expected,) = ReferenceEvaluator(written(call, inputs, 20)).run(None, inputs)
         except ValueError:  # the reference cannot subtract a maximum that does not exist
             expected = np.full((2, 1, 3), -np.inf, np.float32)
-        except RuntimeWarning:  # the mean of nothing
+        except RuntimeWarning:  # the mean of an empty tensor
             expected = np.full((2, 1, 3), np.nan, np.float32)
     np.testing.assert_array_equal(answer.numpy(), expected)
 

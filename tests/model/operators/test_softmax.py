@@ -1,4 +1,4 @@
-"""Softmax and its kind: against ONNX Runtime, gradients against finite differences, and what stands outside."""
+"""Softmax and its relatives: against ONNX Runtime, gradients against finite differences, and refused axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes of activations are those that ONNX Runtime finds, whether folding settles them or a run does."""
+"""Sizes of activations equal those of ONNX Runtime, from folding or from a run."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_where_nothing_runs_an_open_size_counts_as_the_largest(runs) -> None:
     model = opened(
         "g (float[N, 4] x) => (float y) { k = elsewhere.Unknown(x) u = com.microsoft.Gelu(k) y = Add(u, x) }"
     )
-    assert activation_elements(model, ["y"], [], (1, 4)) == 4  # nothing is known of what an unknown operator makes
+    assert activation_elements(model, ["y"], [], (1, 4)) == 4  # the output of an unknown operator is not known
     open_sized = opened(
         "g (float[N, T] x) => (float y) { k = Relu(x) i = NonZero(k) w = elsewhere.Unknown(i) y = Neg(x) }"
     )

@@ -1,4 +1,4 @@
-"""A model that saturates outside its own range tells pictures apart inside it."""
+"""A model that saturates outside its range distinguishes pictures only inside it."""
 
 from __future__ import annotations
 

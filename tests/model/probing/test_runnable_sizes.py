@@ -1,4 +1,4 @@
-"""Sizes that a graph holds and its input does not declare are found by running it."""
+"""Sizes that the graph needs and the input does not declare are found by running the graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the channels of a tensor lie, read from the operators above it."""
+"""The channel axis of a tensor, from the operators before it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_convolution_decides_and_transposes_are_followed(written) -> None:
         PICTURE, w=np.ones((4, 3, 1, 1), np.float32), b=np.ones((4, 1, 1), np.float32), s=np.array([0, 4, 30])
     )
     assert axes(path, "conv", "relu", "sum", "y", "turned") == [0, 0, 0, 2, 1]
-    # The input's own layout, where no convolution came yet.
+    # The input's own layout, before any convolution.
     assert axes(path, "x", "first") == [2, 0]
     assert axes(path, "flat") == [None]
 
@@ -74,6 +74,6 @@ def test_the_nearest_tensor_with_enough_channels_is_found_on_the_way(written) ->
     model = onnxviz.load(path)
     assert channels_before(model, ["flat"], 4) == ("sum", 0)
     assert channels_before(model, ["turned"], 4) == ("y", 2)
-    # What is asked for is passed over, and so is an input.
+    # The requested tensor is skipped, and so is an input.
     assert channels_before(model, ["conv"], 3) == ("first", 0)
     assert channels_before(model, ["flat"], 5) is None

@@ -1,4 +1,4 @@
-"""Ranges of operators, beside what ONNX Runtime computes for wide inputs."""
+"""Ranges of operators, against the values of ONNX Runtime for wide inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receptive fields against the oracle: which rows and columns of the input change a position, by ONNX Runtime."""
+"""Receptive fields against an oracle: the rows and columns of the input that change a position, by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from onnxviz.model.model import Model
 from onnxviz.model.tensors.receptive_field import ReceptiveField, receptive_field
 
 RNG = np.random.default_rng(0)
-# Nothing cancels and nothing is dead: every path from a pixel to a position shows.
+# No values cancel and no unit is dead, so that every path from a pixel to a position has an effect.
 W3 = RNG.uniform(0.5, 1, (4, 4, 3, 3)).astype(np.float32)
 W1 = RNG.uniform(0.5, 1, (4, 1, 3, 3)).astype(np.float32)
 W15 = RNG.uniform(0.5, 1, (4, 4, 1, 5)).astype(np.float32)
@@ -27,7 +27,7 @@ W2 = RNG.uniform(0.5, 1, (4, 4, 2, 2)).astype(np.float32)
 ONES = np.ones(4, np.float32)
 NHWC = "(float[1, 11, 13, 4] x)"
 
-# One graph for each operator: what it reads, its nodes, and what of it needs another opset.
+# A graph for each operator: its input, its nodes, and its opset, if it needs another one.
 GRAPHS = {
     "conv": "{ y = Conv <pads = [1, 1, 1, 1]> (x, w3) }",
     "conv strides": "{ y = Conv <pads = [0, 1, 2, 0], strides = [2, 3]> (x, w3) }",
@@ -130,7 +130,7 @@ def seen(model: Model, tensor: str, found: ReceptiveField, at: int) -> tuple[np.
     """Return the first and the last row of the input that changes each position of a tensor, by ONNX Runtime."""
     info = next(iter(model.inputs.values()))
     session = model.session([tensor])
-    # Far apart, so that a maximum has one place; and small, so that nothing saturates.
+    # Values are far apart, so that a maximum has one place, and small, so that nothing saturates.
     x = np.random.default_rng(1).uniform(0.1, 0.2, settled_shape(model, info.name, {}, {})).astype(np.float32)
     still = session({info.name: x})[tensor]
     place, along = found.places[at], found.along[at]

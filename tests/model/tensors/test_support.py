@@ -1,4 +1,4 @@
-"""What the catalog tells of a tensor agrees with what torch then does."""
+"""The facts of the catalog about a tensor agree with torch."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_what_is_told_is_what_torch_does() -> None:
         if value.requires_grad and value.is_floating_point():
             (gradient,) = torch.autograd.grad(value.sum(), x, allow_unused=True)
             moves = gradient is not None and bool(gradient.any())
-        if name != "norm":  # whose outputs have the mean 0 whatever moves
+        if name != "norm":  # the outputs have the mean 0 for every input
             assert told[name].differentiable == moves, name
 
 
@@ -141,7 +141,7 @@ g (float[2, 4] x, float[2, 4] other) => (float picked)
         ("picked", "Cast at k gives int64, which carries no gradient"),
         ("area", "Shape at size passes no gradient"),
         ("choice", "ArgMax at best passes no gradient"),
-        # The other input does not move; what stops the gradient of the one that does is what must be known.
+        # The other input is constant; the reason must be about the input that is searched.
         ("sum", "ArgMax at best passes no gradient"),
         (
             "scaled",

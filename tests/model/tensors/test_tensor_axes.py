@@ -1,4 +1,4 @@
-"""What a tensor's axes mean, told by what made it."""
+"""The meaning of a tensor's axes, from the operator that made it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other class of a Softmax over two, and where there is none."""
+"""The other class of a Softmax over two classes, and tensors without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job reads travels as one parcel: unpacked elsewhere, with the originals gone, it gives what it gave."""
+"""The files of a job in a parcel: unpacked elsewhere, without the original files, the job gives the same result."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_folders_and_large_data_are_named_not_sent(written_apart, monkeypatch) -
     assert "data/rows.csv" not in parcel.files
     same = relocated(book.search, parcel.places, Path("elsewhere"))
     assert Path(same.request.data) == written_apart / "rows.csv"
-    monkeypatch.chdir(written_apart)  # where it is named otherwise, too
+    monkeypatch.chdir(written_apart)  # also with another name there
     named = replace(book.search, request=replace(book.search.request, data=Path("rows.csv")))
     near = pack(book.model, named)
     assert near.shared == parcel.shared
@@ -178,7 +178,7 @@ def test_what_was_found_is_kept_before_what_failed_ends_the_run() -> None:
     class Late(Executor):
         def submit(self, fn, /, *args, **kwargs) -> Future:
             made.append(Future())
-            if len(made) == 3:  # all are over before the first is looked at
+            if len(made) == 3:  # all jobs end before the first result is read
                 made[0].set_exception(ClusterError("lost"))
                 made[1].set_result(Searched(message="one"))
                 made[2].set_result(Searched(message="two"))

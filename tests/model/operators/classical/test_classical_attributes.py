@@ -1,4 +1,4 @@
-"""What is kept of attributes between the runs of a node."""
+"""Values of attributes that are kept between the runs of a node."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ ROW = {"x": np.array([[1, 2, 1, 2, 2]])}
 def test_runs_are_counted_with_and_without_gaps() -> None:
     pairs = 'mode="TF", ngram_counts=[0, 1], ngram_indexes=[0, 1, 2], pool_int64s=[1, 1, 2, 2, 2]'
     assert outputs_of(COUNT.format(2, 0, pairs), ROW, 9)[0].tolist() == [[2, 2, 1]]
-    # Two apart stand (1, 1), (2, 2), (1, 2).
+    # The pairs at a distance of two are (1, 1), (2, 2), (1, 2).
     assert outputs_of(COUNT.format(2, 1, pairs), ROW, 9)[0].tolist() == [[2, 3, 2]]
 
 

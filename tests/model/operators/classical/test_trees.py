@@ -287,7 +287,7 @@ def version_5(*, seed: int, dtype: type, modes: tuple[int, ...], columns: int) -
 @pytest.mark.parametrize("aggregate", range(4))
 def test_version_5(compare, dtype, kind, modes, aggregate):
     attributes = version_5(seed=aggregate, dtype=dtype, modes=modes, columns=2) | {"aggregate_function": aggregate}
-    # Whole numbers: of a fraction, ONNX Runtime looks for the whole part in small sets.
+    # Whole numbers, because ONNX Runtime searches small sets for the whole part of a fraction.
     x = np.random.default_rng(0).integers(-4, 7, (40, FEATURES)).astype(dtype)
     x[::7, 0] = np.nan
     compare(ml_model("TreeEnsemble", {"x": x}, kind, version=5, **attributes), {"x": x})

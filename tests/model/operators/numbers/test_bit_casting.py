@@ -30,7 +30,7 @@ def test_numpy_sees_the_same(source, target):
     values = PATTERN.view(source)
     name = TensorProto.DataType.Name(helper.np_dtype_to_tensor_dtype(np.dtype(target)))
     expected = values.view(target)
-    # A uint64 is carried by the bits of an int64, half precision as float32.
+    # A uint64 is stored as the bits of an int64, and half precision as float32.
     if target == np.uint64:
         expected = expected.view(np.int64)
     answer = read_as({"x": values}, name)

@@ -1,4 +1,4 @@
-"""Casts: against ONNX Runtime where it has the types, and what happens to gradients."""
+"""Casts: against ONNX Runtime where it has the types, and the gradients through them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cast_and_back(values: np.ndarray, name: str, opset: int = 21):
 @pytest.mark.parametrize("name", INTEGERS)
 def test_onnx_runtime_agrees_about_integers(compare, name):
     compare(cast_and_back(WHOLE, name), {"x": WHOLE})
-    # What does not fit into 32 unsigned bits is undefined.
+    # Values that do not fit into 32 unsigned bits are undefined.
     floats = FLOATS if name != "UINT32" else np.abs(FLOATS)
     compare(cast_and_back(floats, name), {"x": floats})
 

@@ -1,4 +1,4 @@
-"""How ONNX's element types are carried: values survive, memory is not shared."""
+"""Storage of ONNX's element types: values survive, memory is not shared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBERS = [
 
 @pytest.mark.parametrize("kind", NUMBERS, ids=type_name)
 def test_values_survive_in_their_carrier(kind: int) -> None:
-    # 1 is a number of every type; only signed types know its opposite.
+    # 1 is a number of every type; only signed types have -1.
     tensor = helper.make_tensor("t", kind, [2, 2], [1.0, 1.0, 1.0, 1.0])
     array = numpy_helper.to_array(tensor)
     carried = from_numpy(array)

@@ -1,4 +1,4 @@
-"""Exact sums: the type that is chosen holds the largest sum there can be, and the next wider one is not chosen too early."""
+"""Exact sums: the chosen type holds the largest possible sum, and a wider type is not chosen too early."""
 
 from __future__ import annotations
 

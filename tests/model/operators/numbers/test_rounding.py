@@ -1,4 +1,4 @@
-"""Steps: against ONNX Runtime, and no gradient."""
+"""Step functions: against ONNX Runtime, and a gradient of zero."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_what_needs_no_gradient_gets_none():
 def test_a_second_derivative_passes_too():
     x = torch.tensor([1.2], requires_grad=True)
     (slope,) = torch.autograd.grad((rounded(x) * x).sum(), x, create_graph=True)
-    # As if f(x) = x * x: the rounded value (1) and the value itself (1.2) add up to the slope, whose own slope is 2.
+    # As if f(x) = x * x: the slope is the rounded value (1) plus the value itself (1.2), and its own slope is 2.
     torch.testing.assert_close(slope.detach(), torch.tensor([2.2]))
     assert torch.autograd.grad(slope.sum(), x)[0].tolist() == [2.0]
 

@@ -108,7 +108,7 @@ def test_onnx_runtime_agrees_about_codes(compare, kind):
 
 @pytest.mark.parametrize("kind", [0, 1])
 def test_codes_multiply_from_both_sides(kind):
-    # ONNX Runtime reads past the end of the weight when transB is 0: the other side is the judge.
+    # ONNX Runtime reads past the end of the weight when transB is 0: transB 1 is the oracle.
     attributes = {"K": 32, "N": 16, "block_size": 16, "quant_type": kind, **MICROSOFT}
     weight = {"b": packed(256), "s": floats(32)}
     rows = {"a": np.eye(32, dtype=np.float32), **weight}

@@ -104,7 +104,7 @@ def test_a_zero_point_may_belong_to_the_filter():
 def test_the_gradient_is_that_of_the_convolution_of_real_numbers():
     inputs = layer(np.uint8, np.int8) | {"yz": np.array(128, np.uint8), "ys": np.array(10.0, np.float32)}
     network = onnxviz.load(typed_node("QLinearConv", inputs, constants=["xs", "xz", *HELD])).network()
-    # A quantized input may come as whole floats: so it does from another quantized layer.
+    # A quantized input may be whole floats, as from another quantized layer.
     x = torch.tensor(inputs["x"]).float().requires_grad_()
     (gradient,) = torch.autograd.grad(network({"x": x})["y"].sum(), x)
     scales = inputs["ws"].reshape(4, 1, 1, 1)

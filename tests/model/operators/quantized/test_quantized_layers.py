@@ -15,7 +15,7 @@ from onnxviz.model.operators.quantized.layers import qlinear_leaky_relu
 
 RANDOM = np.random.default_rng(11)
 BOTH = pytest.mark.parametrize("dtype", [np.uint8, np.int8])
-# Simple ratios, so that many results are halves: these tell how a kernel rounds.
+# Simple ratios, so that many results are halves, which show how a kernel rounds.
 SCALES = {"as": np.array(0.02, np.float32), "bs": np.array(0.03, np.float32), "cs": np.array(0.04, np.float32)}
 
 

@@ -1,4 +1,4 @@
-"""RNN, GRU and LSTM: against ONNX Runtime, against torch's layers, and against what follows from their definition."""
+"""RNN, GRU and LSTM: against ONNX Runtime, against torch's layers, and against consequences of their definition."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_the_kernel_and_the_loop_are_one_function(
     if lengths is not None:
         inputs["l"] = lengths
     gradients = []
-    for clip in ("", "clip=1e6"):  # a clip that clips nothing keeps the kernel out
+    for clip in ("", "clip=1e6"):  # a clip without effect excludes torch's kernel
         leaf = torch.tensor(inputs["x"], requires_grad=True)
         text = call(operator, inputs, ", ".join(filter(None, (attributes, clip))), direction)
         outputs = onnxviz.load(written(text, inputs, 14)).network()({**inputs, "x": leaf}).values()

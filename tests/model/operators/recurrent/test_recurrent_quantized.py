@@ -1,4 +1,4 @@
-"""DynamicQuantizeLSTM: against ONNX Runtime, against the LSTM of its dequantized weights, and what its gradient is."""
+"""DynamicQuantizeLSTM: against ONNX Runtime, against the LSTM of its dequantized weights, and its gradient."""
 
 from __future__ import annotations
 

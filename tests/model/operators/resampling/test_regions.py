@@ -15,7 +15,7 @@ from onnxviz.model.operators.resampling.regions import crop_and_resize, roi_alig
 
 RANDOM = np.random.default_rng(8)
 X = RANDOM.standard_normal((3, 2, 7, 9)).astype(np.float32)
-# Whole, half outside, wholly outside, small, turned inside out.
+# Inside, half outside, outside, small, with exchanged corners.
 BOXES = np.array(
     [[1.2, 0.7, 6.9, 5.1], [-3, 2.5, 4.2, 12], [20, 20, 24, 23], [3.3, 3.1, 3.6, 3.2], [6, 5, 2, 1]], np.float32
 )

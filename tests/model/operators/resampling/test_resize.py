@@ -67,7 +67,7 @@ CASES = [
         scaled(f'mode="{m}", coordinate_transformation_mode="{t}"', floats(1, 1, 0.7, 1.4))
         for m, t in product(["nearest", "linear", "cubic"], ["half_pixel", "asymmetric", "half_pixel_symmetric"])
     ],
-    scaled('mode="linear"', floats(1, 1, 1, 1.1)),  # 6 * 1.1 is 6 again, and so nothing changes
+    scaled('mode="linear"', floats(1, 1, 1, 1.1)),  # 6 * 1.1 is truncated to 6, so the size does not change
     scaled('mode="linear", antialias=1', floats(1, 1, 0.5, 1.1)),
     scaled('mode="linear", coordinate_transformation_mode="align_corners"', floats(1, 1, 1.5, 1.7)),
     scaled('mode="linear"', floats(1, 1, 0.7), LINE),
@@ -119,7 +119,7 @@ def test_resize_is_that_of_onnx_runtime(call: str, inputs: dict[str, np.ndarray]
 def test_rounding_edges_fall_where_onnx_runtime_has_them(
     length: int, size: int, rounding: str, compare: Compare
 ) -> None:
-    # Coordinates that are halves in exact arithmetic, and next to it in float32.
+    # Coordinates that are halves in exact arithmetic, and almost halves in float32.
     inputs = {"x": np.arange(length, dtype=np.float32).reshape(1, 1, -1), "s": np.array([1, 1, size])}
     for transformation in ("half_pixel", "asymmetric"):
         attributes = f'coordinate_transformation_mode="{transformation}", nearest_mode="{rounding}"'
@@ -212,7 +212,7 @@ def test_nothing_is_remembered_in_a_form_that_autograd_refuses() -> None:
 
 
 def test_requests_differ_by_every_attribute() -> None:
-    # A resize is planned once per node: two nodes must never share a plan that is not theirs.
+    # A resize is planned once per node: nodes with different sizes must not share a plan.
     first = {"x": PLANE, "s": floats(1, 1, 2, 2)}
     attributes = [
         'mode="cubic"',

@@ -54,7 +54,7 @@ def test_sampling_is_that_of_onnx_runtime(
     compare(written(f"y = {operator}(x, g)", inputs, opset), inputs)
 
 
-# Cubic with a border is left to ONNX Runtime in the plane: the reference clamps the sample first, not its neighbors.
+# Cubic with a border in the plane is compared with ONNX Runtime only: the reference clamps the sample instead of its neighbors.
 ELSEWHERE = [
     *[("cubic", p, c, VOLUME) for p, c in product(["zeros", "reflection"], [0, 1])],
     *[(m, p, 0, LINE) for m, p in product(["linear", "nearest"], PADDINGS)],

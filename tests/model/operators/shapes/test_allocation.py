@@ -1,4 +1,4 @@
-"""Sizes that a file asks for are refused before memory is asked for."""
+"""Sizes in a file that are too large are refused before memory is allocated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lining up operands by an axis: the result broadcasts as numpy would the same shape written out."""
+"""Operands aligned by an axis: the result broadcasts as numpy does with the full shape."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_onnx_runtime_agrees_for_constant_indices(compare, call, inputs, opset):
 def test_slices_are_numpys(size, start, end, step):
     line = np.arange(size)
     ours = slice_(torch.from_numpy(line), (start,), (end,), (0,), (step,))
-    # A start before the first element means the first, also where numpy going backward would take none.
+    # A start before the first element means the first element. Going backward, numpy would take no element.
     assert ours.tolist() == line[max(start, -size) : end : step].tolist()
 
 

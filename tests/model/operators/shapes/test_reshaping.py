@@ -93,7 +93,7 @@ def test_first_revisions_say_the_same_as_later_ones(old, old_opset, new, extra):
 
 
 def test_a_size_beside_a_zero_is_what_the_other_axes_hold(compare):
-    inputs = {"x": EMPTY, "s": ints(0, -1)}  # ONNX Runtime takes it as long as the shape is no constant
+    inputs = {"x": EMPTY, "s": ints(0, -1)}  # ONNX Runtime accepts it if the shape is not constant
     compare(written("y = Reshape<allowzero=1>(x, s)", inputs, 14), inputs)
 
 

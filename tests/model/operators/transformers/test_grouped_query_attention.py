@@ -81,7 +81,7 @@ def test_steps_are_those_of_onnx_runtime(
     compare(written(call(inputs, settings), inputs, 17), inputs)
 
 
-# Rows beyond a sample's own tokens are nobody's promise: only (valid queries, valid keys) of each sample are compared.
+# Rows beyond a sample's own tokens are undefined: only (valid queries, valid keys) of each sample are compared.
 RAGGED = {
     "padded prompt": (layer(5, 5, lengths=(5, 3)), [(5, 5), (3, 3)], ""),
     "padded prompt, both ways": (layer(5, 5, lengths=(5, 3)), [(5, 5), (3, 3)], "causal=0"),
@@ -150,7 +150,7 @@ def test_normalized_heads_are_those_normalized_before() -> None:
 
 def test_gradients() -> None:
     inputs = layer(1, 2, 1, lengths=(2,), rotary=True)
-    # Heads of two features keep the differences few.
+    # Heads of two features need few finite differences.
     small = {name: a[..., : a.shape[-1] // 8] if a.dtype.kind == "f" else a for name, a in inputs.items()}
     assert gradients_agree(call(small, "softcap=3.0"), small, 17)
 
