@@ -1,4 +1,4 @@
-"""A model as HTML for notebooks: facts, inputs with their contracts, outputs, operators. Text from the file is escaped."""
+"""A model as HTML for notebooks: facts, inputs and contracts, outputs, operators. Text from the file is escaped."""
 
 from __future__ import annotations
 

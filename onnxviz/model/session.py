@@ -38,7 +38,7 @@ _STORED = {
     f"tensor({name.lower()})": getattr(TensorProto, name)
     for name in ("BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ")
 }
-"""Types that numpy lacks -> ONNX's element types. ONNX Runtime gets their values as bytes and returns them as float32."""
+"""Types that numpy lacks -> ONNX's element types. ONNX Runtime gets such values as bytes and returns float32."""
 
 
 _THREADS: ContextVar[int] = ContextVar("threads", default=0)
@@ -63,8 +63,8 @@ class Session:
     model : Graph
         The model. The session cuts it itself.
     tensors : sequence of str
-        Tensors to compute. If all are outputs of the model, the file runs unchanged. Else the part up to these tensors runs,
-        with them as outputs: ONNX Runtime does not fuse operators across an output.
+        Tensors to compute. If all are outputs of the model, the file runs unchanged. Else the part up to these tensors
+        runs, with them as outputs: ONNX Runtime does not fuse operators across an output.
     wrt : sequence of str
         Tensors inside the graph that are fed instead of computed.
     threads : int, optional

@@ -1,8 +1,8 @@
 """The range of pictures from the running statistics of the batch normalization after the first convolution.
 
-Its running mean and variance are those of the convolution's outputs on the training pictures. Here the convolution is applied
-to pictures with the statistics of photographs, in each range that is in use. Where the outputs' means and variances agree
-with the running statistics, the range is found.
+Its running mean and variance are those of the convolution's outputs on the training pictures. Here the convolution is
+applied to pictures with the statistics of photographs, in each range that is in use. Where the outputs' means and
+variances agree with the running statistics, the range is found.
 """
 
 from __future__ import annotations

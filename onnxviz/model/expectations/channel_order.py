@@ -1,7 +1,7 @@
 """The channel order, red first or blue first, from the mean of each channel that a file stores.
 
-Photographs have more red than green, and more green than blue. The means of ImageNet are .485, .456 and .406 of the range,
-those of CIFAR .491, .482 and .447. Collections of faces or streets have the same order.
+Photographs have more red than green, and more green than blue. The means of ImageNet are .485, .456 and .406 of the
+range, those of CIFAR .491, .482 and .447. Collections of faces or streets have the same order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SURE = 6.0
 """Least distance between the two means, in standard errors of the estimated difference."""
 
 _FIT = 0.1
-"""Most error with which channel means may explain the filters' means, in standard deviations of the filters' outputs."""
+"""Most error of the filters' means as explained by the channel means, in standard deviations of the outputs."""
 
 
 def from_channel_means(model: Graph, found: InputContract) -> InputContract:
@@ -68,8 +68,9 @@ def _subtracted(model: Graph, found: InputContract) -> _Means:
 def _solved(model: Graph, found: InputContract) -> _Means:
     """Return the channel means that explain the running means of the batch normalization after the first convolution.
 
-    A filter's mean output is the sum over channels of its kernel's sum times the channel's mean, whatever else the pictures
-    show. There are more filters than channels: least squares, each filter in units of its own standard deviation.
+    A filter's mean output is the sum over channels of its kernel's sum times the channel's mean, whatever else the
+    pictures show. There are more filters than channels: least squares, each filter in units of its own standard
+    deviation.
     """
     read = remembered(model, found)
     if read is None or read[0].shape[1] != 3 or len(read[0]) < 6:

@@ -57,7 +57,8 @@ class FirstLayer:
     kernels : (filter, channel, *spatial) ndarray
         Kernels in floating point, dequantized. A matrix has no spatial axes, unless it reads a whole picture.
     path : tuple of str
-        The operators between the file's bytes and the kernels, the bytes' own kind first: "Initializer", "DequantizeLinear".
+        The operators between the file's bytes and the kernels, the bytes' own kind first: "Initializer",
+        "DequantizeLinear".
     groups : int
         Number of groups of the input's channels; the number of channels in a depthwise convolution.
     """
@@ -254,9 +255,7 @@ def _check(layer: str, operator: str, weight: str, values: np.ndarray, groups: i
     least = 3 if operator in _CONVOLUTIONS else 1
     if values.ndim < least or values.size == 0:
         shape = "x".join(map(str, values.shape)) or "no axes"
-        raise ModelError(
-            f"{layer}: its weight '{weight}' has the shape {shape}; {operator} needs {least} axes or more"
-        )
+        raise ModelError(f"{layer}: its weight '{weight}' has the shape {shape}; {operator} needs {least} axes or more")
     if groups < 1 or (operator in _CONVOLUTIONS and values.shape[0] % groups):
         raise ModelError(f"{layer}: its {values.shape[0]} channels cannot be divided into {groups} groups")
 

@@ -1,4 +1,4 @@
-"""The evidence in a file for an input's range: metadata, element type, quantization parameters, leading normalization."""
+"""Evidence in a file for an input's range: metadata, element type, quantization parameters, leading normalization."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def from_quantization(model: Graph, found: InputContract) -> InputContract:
 
 
 def from_normalization(model: Graph, found: InputContract) -> InputContract:
-    """Return the range that Sub, Div, Mul, Add and similar operators at the input normalize, an affine map per channel."""
+    """Return the range that leading Sub, Div, Mul, Add and similar operators normalize, one affine map per channel."""
     factor, offset, chain = leading_affine(model, found)
     if not chain:
         return found
@@ -114,7 +114,7 @@ def from_normalization(model: Graph, found: InputContract) -> InputContract:
 
 
 def leading_affine(model: Graph, found: InputContract) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return factor and offset, one number or one per channel, of the affine map that the graph begins with, and its operators."""
+    """Return factor and offset (a number, or one per channel) of the graph's leading affine map, and its operators."""
     channel = found.axes.index("channel") + 1 if "channel" in found.axes else len(found.shape) - 1
     size = found.shape[channel] if found.shape and channel < len(found.shape) else None
     factor, offset, chain = np.ones(1), np.zeros(1), []

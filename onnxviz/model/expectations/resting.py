@@ -15,8 +15,8 @@ from onnxviz.model.graph.graph import Graph
 def resting_input(model: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Return an input's resting value: the middle of its range, or 0 without a range.
 
-    Conditions are true, masks 1, positions 0, 1, 2, …. A whole number that the graph compares with a constant, such as a rate
-    or a mode, is that constant.
+    Conditions are true, masks 1, positions 0, 1, 2, …. A whole number that the graph compares with a constant, such as
+    a rate or a mode, is that constant.
 
     Parameters
     ----------

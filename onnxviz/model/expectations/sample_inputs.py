@@ -109,7 +109,7 @@ def settled_shape(
 
 
 def _bound(model: Graph, name: str) -> int:
-    """Return the number of values of an integer input: the rows of an embedding's Gather, the depth of a OneHot, or 2."""
+    """Return the number of values of an integer input: rows of an embedding's Gather, depth of a OneHot, or 2."""
     reached = {name}
     for node in model.nodes:
         if not any(one in reached for one in node.input):

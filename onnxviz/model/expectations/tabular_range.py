@@ -25,8 +25,8 @@ _MEMBER = 6
 def from_trees(model: Graph, found: InputContract) -> InputContract:
     """Return the range of the thresholds of all trees that read an input; outside of it nothing changes.
 
-    A quarter of the distance between a feature's outermost thresholds is added at both ends, so that the range includes both
-    sides of each threshold. A feature that no tree reads stays at 0.
+    A quarter of the distance between a feature's outermost thresholds is added at both ends, so that the range includes
+    both sides of each threshold. A feature that no tree reads stays at 0.
     """
     pairs = [pair for node in _readers(model, found.name) for pair in _thresholds(node)]
     return _within_thresholds(found, pairs, "outermost thresholds of its trees with a margin")
@@ -35,9 +35,9 @@ def from_trees(model: Graph, found: InputContract) -> InputContract:
 def from_comparisons(model: Graph, found: InputContract) -> InputContract:
     """Return the range of the constants with which a graph compares single features, as in trees written as tensors.
 
-    A feature may be picked by Gather, GatherElements, a OneHot mask or a one-hot matrix. A threshold may be constant or gathered
-    from constants. If both are gathered, the entries of the two tables belong together in order. Tables of trees of different
-    depths are filled up with comparisons of feature 0 with 0, which split nothing.
+    A feature may be picked by Gather, GatherElements, a OneHot mask or a one-hot matrix. A threshold may be constant or
+    gathered from constants. If both are gathered, the entries of the two tables belong together in order. Tables of
+    trees of different depths are filled up with comparisons of feature 0 with 0, which split nothing.
     """
     comparisons = [node for node in model.nodes if node.op_type in _COMPARISONS and not node.domain]
     if not comparisons or not _features(found):
@@ -60,9 +60,7 @@ def from_comparisons(model: Graph, found: InputContract) -> InputContract:
                 pairs += zip(features[usable].astype(int).tolist(), thresholds[usable].tolist(), strict=True)
     if all(feature for feature, _ in pairs):  # then the fillings may be real comparisons
         pairs += fillings
-    return _within_thresholds(
-        found, pairs, "outermost numbers that the graph compares features with, with a margin"
-    )
+    return _within_thresholds(found, pairs, "outermost numbers that the graph compares features with, with a margin")
 
 
 def _within_thresholds(found: InputContract, pairs: list[tuple[int, float]], words: str) -> InputContract:
@@ -156,7 +154,7 @@ def _made_by(model: Graph, name: str) -> NodeProto | None:
 
 
 def _table(model: Graph, name: str) -> np.ndarray | None:
-    """Return a tensor's constant numbers, or those of the table that it is gathered from, (n,); None if there are none."""
+    """Return the constants of a tensor or of the table that it is gathered from, (n,); None if there are none."""
     node = _made_by(model, name)
     try:
         if node is not None and node.op_type == "Gather":

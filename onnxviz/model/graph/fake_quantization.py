@@ -19,9 +19,10 @@ Lookup = Callable[[str], "np.ndarray | None"]
 def fake_quantized(nodes: Sequence[NodeProto], value: Lookup) -> frozenset[str]:
     """Return the tensors that are rounded and then scaled back: x / s, Round, Clip, * s, in float arithmetic.
 
-    Quantization-aware training gives such graphs if its exporter does not write QuantizeLinear and DequantizeLinear. A rounding
-    counts if a constant scale comes before it, the inverse scale after it, and a clip between the two. Zero points may be added
-    and subtracted. A rounding without a clip rounds to decimals, as part of the model's own arithmetic.
+    Quantization-aware training gives such graphs if its exporter does not write QuantizeLinear and DequantizeLinear. A
+    rounding counts if a constant scale comes before it, the inverse scale after it, and a clip between the two. Zero
+    points may be added and subtracted. A rounding without a clip rounds to decimals, as part of the model's own
+    arithmetic.
 
     Parameters
     ----------

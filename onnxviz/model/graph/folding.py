@@ -25,7 +25,7 @@ _ROOM = 1 << 20
 """Most bytes of all larger values together that one folding computes."""
 
 _SMALL = 256
-"""Most bytes of a value that is not counted: a shape, an index, an axis. A file with many of them is as large itself."""
+"""Most bytes of a value that is not counted: a shape, an index, an axis. A file with many of them is large itself."""
 
 _FEW = 1024
 """Most elements of a floating-point value that folding computes from stored constants alone."""
@@ -48,10 +48,10 @@ def folded(
 ) -> AnyGraph:
     """Return a graph in which all values that follow from the inputs' sizes and from held values are constant.
 
-    Such values are the shape of a tensor whose sizes are known, and values computed from it: paddings, targets of a Reshape,
-    ranges. An If whose condition is known is replaced by its branch; other bodies stay as they are. The remaining tensors keep
-    their names. Floating-point values that follow from stored weights alone are not folded: a network computes them once
-    (`engine.passes`), and only numpy runs here.
+    Such values are the shape of a tensor whose sizes are known, and values computed from it: paddings, targets of a
+    Reshape, ranges. An If whose condition is known is replaced by its branch; other bodies stay as they are. The
+    remaining tensors keep their names. Floating-point values that follow from stored weights alone are not folded: a
+    network computes them once (`engine.passes`), and only numpy runs here.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def folded(
     Returns
     -------
     Graph
-        The folded graph. Its sizes are inferred again; open sizes have only the file's own names. It does not count as a whole
-        model. If there is nothing to fold, the same graph. The same sizes and values return the same object.
+        The folded graph. Its sizes are inferred again; open sizes have only the file's own names. It does not count as
+        a whole model. If there is nothing to fold, the same graph. The same sizes and values return the same object.
     """
     values = {name: np.asarray(value) for name, value in (held or {}).items() if name in model.inputs}
     known = {
@@ -188,7 +188,7 @@ class _Folding:
         return infer_graph(proto)
 
     def _is_settled(self, kind: TypeProto) -> bool:
-        """Return whether all sizes of a type are known, by number or by our names; remove names that inference made up."""
+        """Return whether all sizes of a type are known, by number or by our names; drop the names of inference."""
         _rename_sizes(kind, self.own)
         sizes = sizes_in(kind)
         return sizes is not None and None not in sizes
@@ -215,7 +215,7 @@ class _Folding:
         return self._built()
 
     def _fold(self, node: NodeProto, version: int) -> bool:
-        """Store the known values of a node's outputs; return whether all are constant, so that the node can be removed."""
+        """Store the known values of a node's outputs; return whether all are constant: the node can then be removed."""
         if node.op_type == "Identity" and not node.domain and len(node.input) == 1 and node.input[0] in self.constants:
             # Another name for a stored weight, however large.
             self.constants.update((name, self.constants[node.input[0]]) for name in node.output)
@@ -341,7 +341,7 @@ class _Folding:
                 self.loose.add(name)
 
     def _with_constant_target(self, node: NodeProto) -> NodeProto:
-        """Return a Reshape with a constant target, if one entry is open or open sizes keep their axes; else the node."""
+        """Return a Reshape with a constant target, if one size is open or open sizes keep their axes; else the node."""
         if node.op_type != "Reshape" or node.domain or len(node.input) < 2:
             return node
         value = self.values.get(node.input[1])

@@ -1,7 +1,7 @@
 """The calls between the functions of a file, counted before the functions are inlined.
 
-Forty functions that each call the next one twice are a file of 6 kB and a graph of 10**12 nodes. A function that calls itself
-never ends.
+Forty functions that each call the next one twice are a file of 6 kB and a graph of 10**12 nodes. A function that calls
+itself never ends.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _calls(nodes: Iterable[NodeProto], bodies: Iterable[Key]) -> Counter[Key]:
 
 
 def _callees_first(calls: dict[Key, Counter[Key]]) -> list[Key]:
-    """Return the functions sorted: each after the functions that it calls. No recursion: a chain of calls may be long."""
+    """Return the functions sorted: each after those that it calls. No recursion: a chain of calls may be long."""
     order: dict[Key, None] = {}
     opened: set[Key] = set()
     stack = list(calls)

@@ -30,8 +30,8 @@ class Graph:
     source : Source
         Origin of the graph: `name`, `path`, `digest` and `size`.
     graph : GraphProto
-        Nodes in an order in which they can run, model-local functions inlined, domain "ai.onnx" written as "". Constants of more
-        than 2 kB have no values here: they are read when needed. Not to be changed.
+        Nodes in an order in which they can run, model-local functions inlined, domain "ai.onnx" written as "".
+        Constants of more than 2 kB have no values here: they are read when needed. Not to be changed.
     opsets : dict of str to int
         The version of each operator domain; the ONNX domain is "".
     constants : dict of str to (TensorProto or SparseTensorProto)
@@ -41,7 +41,8 @@ class Graph:
     whole : bool
         Whether this is the whole file; false for graphs from `cut` and `folding.folded`.
     settled : dict of str to (ndarray, TensorProto or SparseTensorProto)
-        Tensors that folding found to be constant, by name. Those that no node reads any more are not in `constants` and `tensors`.
+        Tensors that folding found to be constant, by name. Those that no node reads any more are not in `constants` and
+        `tensors`.
     """
 
     def __init__(
@@ -141,7 +142,7 @@ class Graph:
 
     @cached_property
     def fake_quantized(self) -> frozenset[str]:
-        """Tensors that a fake quantization in float arithmetic rounds. Gradients pass straight through this rounding."""
+        """Tensors that a fake quantization in float arithmetic rounds. Gradients pass straight through the rounding."""
         fixed = set(self.constants)
         for node in self.nodes:
             if not node.domain and node.input and all(name in fixed for name in structure.read_by(node)):

@@ -27,8 +27,8 @@ def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[s
     Returns
     -------
     graph : GraphProto
-        Nodes in an order in which they can run, functions inlined, domain "ai.onnx" written as "", large constants without
-        values.
+        Nodes in an order in which they can run, functions inlined, domain "ai.onnx" written as "", large constants
+        without values.
     constants : dict of str to (TensorProto or SparseTensorProto)
         By name.
     opsets : dict of str to int
@@ -143,8 +143,8 @@ def every_tensor(original: ModelProto, constants: dict[str, Weight]) -> Iterator
 def _opsets(proto: ModelProto, graph: GraphProto, known: Mapping[str, int] | None = None) -> dict[str, int]:
     """Return the version of each domain.
 
-    Files older than opset imports use version 1 of all domains. For a domain that a later file does not import, the newest
-    version is taken, as in ONNX Runtime.
+    Files older than opset imports use version 1 of all domains. For a domain that a later file does not import, the
+    newest version is taken, as in ONNX Runtime.
 
     Raises
     ------

@@ -24,8 +24,8 @@ def resized(model: AnyGraph, name: str, shape: Sequence[int]) -> AnyGraph:
     Returns
     -------
     Graph
-        The model at the new size. ONNX Runtime runs it if its operators accept the size. It does not count as a whole model:
-        the file itself would refuse such an input. The same model if the file declares this shape already.
+        The model at the new size. ONNX Runtime runs it if its operators accept the size. It does not count as a whole
+        model: the file itself would refuse such an input. The same model if the file declares this shape already.
     """
     declared = model.inputs[name].shape
     if declared == tuple(shape):

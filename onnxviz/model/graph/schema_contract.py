@@ -1,7 +1,7 @@
 """The check of nodes against the schemas of their operators, in Python, before C++ reads the graph.
 
-The shape inference of onnx assumes a checked model: it reads a required input that is missing, and the process crashes. ONNX
-Runtime refuses such nodes with a message. So does this check, and it refuses nothing that ONNX Runtime runs.
+The shape inference of onnx assumes a checked model: it reads a required input that is missing, and the process crashes.
+ONNX Runtime refuses such nodes with a message. So does this check, and it refuses nothing that ONNX Runtime runs.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def label(node: NodeProto) -> str:
 
 
 def _number(kind: Any) -> int:
-    """Return the type of an attribute as AttributeProto numbers it; onnx's type hints do not say that it is a number."""
+    """Return an attribute's type as AttributeProto numbers it; onnx's type hints do not say that it is a number."""
     return int(kind)
 
 

@@ -48,7 +48,7 @@ def read_by(node: NodeProto) -> tuple[str, ...]:
 
 
 def renamed(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
-    """Return a copy of a node with its tensors renamed; tensors that its subgraphs define themselves keep their names."""
+    """Return a copy of a node with its tensors renamed; tensors that its subgraphs define keep their names."""
     copy = NodeProto()
     copy.CopyFrom(node)
     for listed in (copy.input, copy.output):

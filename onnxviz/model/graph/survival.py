@@ -1,8 +1,9 @@
-"""Work of onnx's C++ on an untrusted graph, in a forked process: this one survives crashes, endless loops, too much memory.
+"""Forked work: onnx's C++ on an untrusted graph. The program survives crashes, endless loops and too much memory.
 
-A check cannot find everything that crashes C++: a size of -5, an axis of 2**63 - 1, or a list as long as a declared size ended
-the process in onnx's shape inference. On Linux a forked copy of the process does the work and returns bytes. A fork takes 3 ms
-when `inspect` begins, 20 ms once torch is loaded. On other systems forks are missing or not safe: the work is done in place.
+A check cannot find everything that crashes C++: a size of -5, an axis of 2**63 - 1, or a list as long as a declared
+size ended the process in onnx's shape inference. On Linux a forked copy of the process does the work and returns bytes.
+A fork takes 3 ms when `inspect` begins, 20 ms once torch is loaded. On other systems forks are missing or not safe: the
+work is done in place.
 """
 
 from __future__ import annotations

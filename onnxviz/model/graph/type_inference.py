@@ -90,8 +90,8 @@ def infer_node(
 
     `values` holds the known values of inputs, by name: sizes may follow from them.
 
-    An operator that onnx does not define (such as a fusion of ONNX Runtime) is assumed to give the element type of its output's
-    zero point. Without a zero point it is assumed to give the element type of its first floating-point input.
+    An operator that onnx does not define (such as a fusion of ONNX Runtime) is assumed to give the element type of its
+    output's zero point. Without a zero point it is assumed to give the element type of its first floating-point input.
     """
     schema = schema_of(node, version)
     given = {name: types[name] for name in node.input if name and name in types}
@@ -145,4 +145,4 @@ _ZERO_POINTS = {
     "QLinearWhere": 8,
     "QuantizeLinear": 2,
 }
-"""ONNX Runtime's quantized operators -> the position of the input that is the output's zero point, whose type it has."""
+"""ONNX Runtime's quantized operators -> the input that is the output's zero point. Both have the same type."""

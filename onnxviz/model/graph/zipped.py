@@ -53,6 +53,6 @@ def class_name(model: Graph, target: Target | None) -> str:
 
 
 def class_labels(model: Graph, tensor: str) -> tuple[str, ...]:
-    """Return the class names of a tensor, from a ZipMap or the model's metadata; empty if they are only 0, 1, 2, …."""
+    """Return a tensor's class names, from a ZipMap or the model's metadata; empty if they are only 0, 1, 2, …."""
     labels = zipped_labels(model, tensor) or class_names(model.original)
     return () if labels == tuple(map(str, range(len(labels)))) else labels
