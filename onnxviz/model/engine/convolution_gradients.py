@@ -68,7 +68,7 @@ class PackedKernels:
         dilations: Pair,
         group: int,
     ) -> None:
-        # oneDNN ignores the strides of a bias: an expanded number would be read wrongly.
+        # oneDNN needs a contiguous bias: it does not read an expanded number as a bias.
         self._kernels, self._bias = kernels, None if bias is None else bias.contiguous()
         self._given = list(padding), list(strides), list(dilations), group
         self._shape: torch.Size | None = None

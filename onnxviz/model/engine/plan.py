@@ -1,4 +1,4 @@
-"""The plan: a graph as torch calls in order. A `Network` runs a plan; so do the bodies of If, Loop and Scan."""
+"""The plan: a graph as torch calls in order. A `Network` runs a plan; the bodies of If, Loop and Scan are plans too."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ _REFUSALS = (RuntimeError, ValueError, LookupError, TypeError, ArithmeticError, 
 """Errors of Python, numpy and torch for values that an operator does not take, such as None for an input left out."""
 
 _HOST_ELEMENTS = 1024
-"""Integer tensors of at most one axis and this many elements stay on the CPU: they are shapes and indices, and become Python
-numbers. Single floats stay too: they may scale a shape. If an operator reads them beside a tensor of the device, they
-are moved
-there, once."""
+"""Integer tensors of at most one axis and this many elements stay on the CPU: they are shapes and indices, and become
+Python numbers. Single floats stay too: they may scale a shape. If an operator reads them beside a tensor of the device,
+they are moved there, once."""
 
 
 @dataclass
@@ -51,7 +50,7 @@ class Step:
     release : tuple of int
         Places that nothing reads after this step.
     rounded : bool
-        Whether the outputs are bfloat16 and are rounded: its three digits are part of the model's meaning.
+        Whether the outputs are bfloat16 and must be rounded: its three digits are part of the model's meaning.
     """
 
     declaration: Declaration

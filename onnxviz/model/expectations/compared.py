@@ -1,4 +1,4 @@
-"""Inputs of whole numbers that a graph compares with a constant: a rate, a mode. Other values would switch it off."""
+"""Whole-number inputs that a graph compares with a constant: a rate, or a mode that other values would switch off."""
 
 from __future__ import annotations
 

@@ -44,7 +44,8 @@ def default_input(model: Graph, wrt: str | None = None) -> TensorInfo:
         info = model.require(wrt)
         if not info.is_float:
             raise UsageError(
-                f"`wrt` {wrt}: it holds {info.dtype}, and only floating-point tensors can move; try a tensor made from it (an embedding)"
+                f"`wrt` {wrt}: it holds {info.dtype}, and only floating-point tensors can move; "
+                "try a tensor computed from it, such as an embedding"
             )
         return info
     floats = [info for info in model.inputs.values() if info.is_float]

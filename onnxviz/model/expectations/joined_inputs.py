@@ -40,7 +40,7 @@ class JoinedInputs:
             shape = _row(model.inputs[name]) if name in model.inputs else None
             if shape is None:
                 raise UsageError(
-                    f"{name}: only floating-point inputs of shape (batch, width) can move together, and it is not; "
+                    f"{name} is no floating-point input of shape (batch, width); only such inputs can move together; "
                     f"name one tensor"
                 )
             shapes.append(shape)

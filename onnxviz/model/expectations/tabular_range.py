@@ -29,7 +29,7 @@ def from_trees(model: Graph, found: InputContract) -> InputContract:
     both sides of each threshold. A feature that no tree reads stays at 0.
     """
     pairs = [pair for node in _readers(model, found.name) for pair in _thresholds(node)]
-    return _within_thresholds(found, pairs, "outermost thresholds of its trees with a margin")
+    return _within_thresholds(found, pairs, "outermost thresholds of its trees plus a margin")
 
 
 def from_comparisons(model: Graph, found: InputContract) -> InputContract:
@@ -60,7 +60,7 @@ def from_comparisons(model: Graph, found: InputContract) -> InputContract:
                 pairs += zip(features[usable].astype(int).tolist(), thresholds[usable].tolist(), strict=True)
     if all(feature for feature, _ in pairs):  # then the fillings may be real comparisons
         pairs += fillings
-    return _within_thresholds(found, pairs, "outermost numbers that the graph compares features with, with a margin")
+    return _within_thresholds(found, pairs, "outermost numbers that the graph compares features with, plus a margin")
 
 
 def _within_thresholds(found: InputContract, pairs: list[tuple[int, float]], words: str) -> InputContract:

@@ -36,7 +36,7 @@ _KEPT = 8
 _SIZES = ("Shape", "Size")
 
 _TOLD = {"Reshape": (5, 1), "Expand": (8, 1), "ConstantOfShape": (9, 0), "Pad": (11, 1)}
-"""Operators with an input that gives their output's sizes -> the opset version since then, the input's position."""
+"""Operators with an input that gives their output's sizes -> (first opset version, position of the input)."""
 
 _FOLDED: WeakKeyDictionary[Graph, dict[Any, Graph | None]] = WeakKeyDictionary()
 

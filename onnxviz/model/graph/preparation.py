@@ -40,7 +40,7 @@ def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[s
         If the file is not a valid ONNX model.
     """
     for name in _names(original):
-        if not isinstance(name, str):  # protocol buffers give bytes that are not UTF-8 as bytes
+        if not isinstance(name, str):  # protocol buffers return text that is not UTF-8 as bytes
             raise ModelError(f"a name in it is not text ({name!r:.40}); the file is damaged")
     opsets = _opsets(original, original.graph)
     schema_contract.check(original, opsets)

@@ -61,7 +61,7 @@ def blocks(axis: int, positions: int, size: int) -> Link:
 
 
 def shares(axis: int, length: int, size: int) -> Link:
-    """Return the link of positions of which each `size` neighbors read the same position."""
+    """Return the link of positions where each `size` neighbors read the same position."""
     middle = Fraction(1 - size, 2 * size)
     return picks(axis, np.arange(length * size) // size, Line(Fraction(1, size), middle, middle))
 
@@ -95,7 +95,7 @@ def weighted(axis: int, positions: np.ndarray, weights: np.ndarray, stride: Frac
     positions, weights : (output, taps) ndarray
         Positions that are read, and their weights; a weight of 0 does not count.
     stride, reach : Fraction
-        Length of the operand's axis by the output's size, and half of a position's span.
+        Length of the operand's axis divided by the output's size, and half of a position's span.
     """
     read = weights != 0
     first = np.where(read, positions, np.iinfo(np.int64).max).min(1)

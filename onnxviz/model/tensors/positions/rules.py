@@ -1,6 +1,6 @@
 """The rules of receptive fields: how each operator passes tracks on. Here: operators that do not move values.
 
-An operator without a rule is assumed to mix all positions, which is never too little.
+An operator without a rule is assumed to mix all positions: the receptive field is then never too small.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Track:
 
     @property
     def hull(self) -> Track:
-        """The track if each position saw what all positions see together."""
+        """The interval that all positions see together, as a track without an axis."""
         seen = self.low <= self.high
         low = self.low[seen].min() if seen.any() else _NOTHING
         high = self.high[seen].max() if seen.any() else -1
