@@ -124,7 +124,7 @@ def _kind(model: Graph, info: TensorInfo) -> InputContract:
             name, shape, "tokens", ("time",)[: max(rank - 1, 0)], evidence=("whole numbers: read as tokens",)
         )
     if info.is_float and rank == 2 and shape[1] != 1 and holds_whole_numbers(model, name):
-        note = "floating-point numbers that the graph first casts to whole numbers: read as tokens"
+        note = "floating-point numbers that are cast to whole numbers first: read as tokens"
         return InputContract(name, shape, "tokens", ("time",), evidence=(note,))
     properties = metadata(model.original)
     told = _denoted(model, info)
