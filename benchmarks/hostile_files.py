@@ -119,7 +119,7 @@ class Campaign:
             run.kind = "traceback"
         run.code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1
         self.codes[run.verb][run.code] += 1
-        if "dies (SIG" in run.said or "died of SIG" in run.said:
+        if "crashes (SIG" in run.said or "died of SIG" in run.said:
             self.survived[run.verb] += 1
         if run.kind:
             self.keep(run)

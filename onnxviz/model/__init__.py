@@ -1,1 +1,1 @@
-"""What is looked at: the only floor that knows ONNX, ONNX Runtime and how ONNX becomes torch."""
+"""The model: the only floor that knows ONNX, ONNX Runtime and the conversion of ONNX to torch."""

@@ -1,4 +1,4 @@
-"""One operator at a time: torch on the very values that ONNX Runtime has in front of it."""
+"""Operators in isolation: torch computes each operator from the values that ONNX Runtime computed before it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 class Isolation:
-    """Operators of a model, each computed by torch from what ONNX Runtime computed before it.
+    """Operators of a model, each computed by torch from ONNX Runtime's values of the operator's inputs.
 
     Parameters
     ----------
     model : Model
         The model.
     tensors : sequence of str
-        Tensors that nodes make: what is to be computed in isolation.
+        Tensors to compute in isolation. Each is the output of a node.
     inputs : mapping of str to ndarray
-        What the model is fed.
+        Values of the model's inputs.
     device : str or torch.device
-        Where torch computes.
+        Device on which torch computes.
 
     Raises
     ------
@@ -35,7 +35,7 @@ class Isolation:
 
     Notes
     -----
-    One run of ONNX Runtime gives every value; it stays in memory as long as this object does.
+    One run of ONNX Runtime computes all values. They stay in memory as long as this object does.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class Isolation:
         needed = dict.fromkeys(tensors)
         for name in tensors:
             needed.update(dict.fromkeys(self.sources(name)))
-        # A session of its own, not one that the model keeps: it serves this once.
+        # Not `model.session`, which keeps its sessions: this session is used only once.
         self._values: dict[str, Any] = Session(model, list(needed))(inputs)
 
     def sources(self, name: str) -> tuple[str, ...]:
-        """Return what the node that makes a tensor reads, weights left out."""
+        """Return the tensors, without weights, that the node that makes a tensor reads."""
         return sources(self.model, name)
 
     def __call__(self, name: str) -> tuple[Any, Any]:
-        """Return a tensor as torch computes it from ONNX Runtime's values, and as ONNX Runtime does.
+        """Return a tensor's value by torch, computed from ONNX Runtime's values, and its value by ONNX Runtime.
 
         Raises
         ------
         UnsupportedOperators, EvaluationError
-            If torch does not compute it.
+            If torch cannot compute the tensor.
         """
         before = self.sources(name)
         network = self.model.network([name], before, device=self.device)
@@ -73,6 +73,6 @@ class Isolation:
 
 
 def sources(model: Model, name: str) -> tuple[str, ...]:
-    """Return what the node that makes a tensor reads, weights left out; nothing for an input or a weight."""
+    """Return the tensors, without weights, that the node that makes a tensor reads; none for an input or a weight."""
     node = model.producers.get(name)
     return () if node is None else tuple(one for one in read_by(node) if one not in model.constants)

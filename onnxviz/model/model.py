@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Model(Graph):
-    """An ONNX model that can be looked at, cut, and run two ways."""
+    """An ONNX model that can be inspected, cut, and run by ONNX Runtime or by torch."""
 
     @cached_property
     def _sessions(self) -> dict[tuple[tuple[str, ...], tuple[str, ...], int | None], Session]:
@@ -35,16 +35,18 @@ class Model(Graph):
     def session(
         self, tensors: Sequence[str] | None = None, wrt: Sequence[str] = (), threads: int | None = None
     ) -> Session:
-        """Return the part of the model up to some tensors, run by ONNX Runtime; the same session for the same names.
+        """Return an ONNX Runtime session of the part of the model up to some tensors.
+
+        The same arguments return the same session.
 
         Parameters
         ----------
         tensors : sequence of str, optional
-            What to compute; by default the model's outputs.
+            Tensors to compute. Default: the model's outputs.
         wrt : sequence of str
             Tensors that become inputs.
         threads : int, optional
-            How many threads a run takes; by default as many as ONNX Runtime finds cores.
+            Threads of a run. Default: as many as ONNX Runtime finds cores.
 
         Raises
         ------
@@ -62,7 +64,7 @@ class Model(Graph):
         return self._sessions[key]
 
     def close_sessions(self) -> None:
-        """Let go of every session that `session` keeps, and of the memory that ONNX Runtime holds for it."""
+        """Drop all sessions that `session` keeps; this frees ONNX Runtime's memory."""
         self._sessions.clear()
 
     def network(self, tensors: Sequence[str] | None = None, wrt: Sequence[str] = (), **options: Any) -> Network:
@@ -71,32 +73,32 @@ class Model(Graph):
         Parameters
         ----------
         tensors : sequence of str, optional
-            What to compute; by default the model's outputs.
+            Tensors to compute. Default: the model's outputs.
         wrt : sequence of str
             Tensors that become inputs.
         **options
-            As `Network` takes them.
+            Keywords of `Network`.
 
         Raises
         ------
         TargetError
             If one of the names is not a tensor of the model.
         UnsupportedOperators
-            If some nodes cannot be converted: all of them are listed.
+            If some nodes cannot be converted. The message lists all of them.
         """
         from onnxviz.model.engine.network import Network
 
         return Network(self, tuple(self.outputs if tensors is None else tensors), wrt, **options)
 
     def _repr_html_(self) -> str:
-        """Show the model in a notebook."""
+        """Return the model as HTML for a notebook."""
         from onnxviz.model.notebook import model_html
 
         return model_html(self)
 
 
 def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Model:
-    """Open a model; reads, never runs.
+    """Return a model. The file is read; nothing is run.
 
     Parameters
     ----------
@@ -110,9 +112,9 @@ def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Model:
     Raises
     ------
     UsageError
-        If there is no such file.
+        If the file does not exist.
     ModelError
-        If the file is no valid ONNX model: truncated, cyclic, a name made twice, a weight missing, ….
+        If the file is not a valid ONNX model: truncated, cyclic, two tensors of one name, a missing weight, ….
     """
     original, where = reading.read(source)
     try:

@@ -1,4 +1,4 @@
-"""A model as a notebook shows it: facts, inputs with what they expect, outputs and operators, every word from the file escaped."""
+"""A model as HTML for notebooks: facts, inputs and contracts, outputs, operators. Text from the file is escaped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from onnxviz.model.graph.graph import Graph
 
 _MOST = 24
-"""So many rows of each table are shown; a model may have thousands of outputs."""
+"""Most rows of a table: a model may have thousands of outputs."""
 
 
 def model_html(model: Graph) -> str:
@@ -25,7 +25,7 @@ def model_html(model: Graph) -> str:
     Parameters
     ----------
     model : Graph
-        It is read, not run.
+        The model. Nothing is run.
     """
     opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in model.opsets.items())
     maker = " ".join(filter(None, (model.original.producer_name, model.original.producer_version)))

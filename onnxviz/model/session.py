@@ -1,4 +1,4 @@
-"""The model as ONNX Runtime runs it: the reference for every number shown to a person."""
+"""ONNX Runtime sessions: the reference for every number shown to a person."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ _STORED = {
     f"tensor({name.lower()})": getattr(TensorProto, name)
     for name in ("BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ")
 }
-"""Types that numpy lacks, with ONNX's element type: they are handed to ONNX Runtime as bytes, and given back as float32."""
+"""Types that numpy lacks -> ONNX's element types. ONNX Runtime gets such values as bytes and returns float32."""
 
 
 _THREADS: ContextVar[int] = ContextVar("threads", default=0)
-"""How many threads a new session takes; 0 for as many as ONNX Runtime likes."""
+"""Threads of a new session; with 0, ONNX Runtime chooses."""
 
 
 @contextmanager
 def session_threads(count: int) -> Iterator[None]:
-    """Let every session that is made inside the block compute in so many threads."""
+    """Set the number of threads of all sessions that are created inside the block."""
     token = _THREADS.set(count)
     try:
         yield
@@ -61,21 +61,21 @@ class Session:
     Parameters
     ----------
     model : Graph
-        The model, whole.
+        The model. The session cuts it itself.
     tensors : sequence of str
-        What to compute. If all of them are the model's own outputs, the untouched file runs as it is; else the part of it up to
-        these tensors, with them as outputs, for marking a tensor as an output keeps ONNX Runtime from fusing across it.
+        Tensors to compute. If all are outputs of the model, the file runs unchanged. Else the part up to these tensors
+        runs, with them as outputs: ONNX Runtime does not fuse operators across an output.
     wrt : sequence of str
         Tensors inside the graph that are fed instead of computed.
     threads : int, optional
-        How many threads a run takes; by default as many as ONNX Runtime finds cores.
+        Threads of a run. Default: as many as ONNX Runtime finds cores.
 
     Attributes
     ----------
     inputs : dict of str to tuple
-        What must be fed: its numpy type and its shape, as ONNX Runtime tells them.
+        Name of each input -> its numpy type and its shape, as ONNX Runtime reports them.
     untouched : bool
-        Whether the file runs as it is.
+        Whether the file runs unchanged.
 
     Raises
     ------
@@ -94,14 +94,14 @@ class Session:
             model.require(name)
         own = {value.name for value in model.original.graph.output}
         fed = {*wrt, *model.inputs}
-        # ONNX Runtime computes what nodes make; inputs and weights are handed through.
+        # ONNX Runtime computes only outputs of nodes; inputs and weights are returned as they are.
         self._passed = tuple(name for name in self.tensors if name in fed)
         self._constant = {
             name: model.weight(name) for name in self.tensors if name in model.constants and name not in fed
         }
         computed = [name for name in self.tensors if name not in fed and name not in self._constant]
         self._computed = list(dict.fromkeys(computed))
-        # ONNX Runtime computes tensors of these types but cannot hand them over.
+        # ONNX Runtime computes tensors of these types but cannot return them.
         self._cast = [name for name in self._computed if model.tensors[name].element_type in _STORED.values()]
         self.untouched = model.whole and all(name in own for name in computed) and not wrt and not self._cast
         self.inputs: dict[str, tuple[str, tuple[Any, ...]]] = {}
@@ -137,12 +137,12 @@ class Session:
             self.inputs[value.name] = (_NUMPY.get(value.type, value.type), tuple(value.shape))
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Compute the tensors.
+        """Return the values of the tensors.
 
         Parameters
         ----------
         inputs : mapping of str to ndarray
-            At least what `inputs` names; cast to the model's own types. A TensorProto or SequenceProto will do.
+            Values of at least all `inputs`, cast to the model's types. TensorProto and SequenceProto are accepted.
 
         Returns
         -------
@@ -177,27 +177,27 @@ class Session:
         return {name: answer[name] for name in self.tensors}
 
     def _open_sizes(self, arrays: Mapping[str, Any]) -> str:
-        """Say which inputs' sizes the file leaves open: it may be that not every size will do."""
+        """Return a note on the inputs whose sizes the file leaves open: the model may fail for some sizes."""
         told = [
             f"{name} ({'x'.join(map(str, np.shape(arrays[name])))})"
             for name, (_, shape) in self.inputs.items()
             if any(not isinstance(size, int) for size in shape[1:])
         ]
-        return f"; the file leaves sizes of {', '.join(told)} open, and `shapes` settles them" if told else ""
+        return f"; the file leaves sizes of {', '.join(told)} open: set them with `shapes`" if told else ""
 
     def _array(self, name: str, value: Any, dtype: str) -> Any:
-        """Return a value in the type that ONNX Runtime wants; lists, and types that numpy does not know, as they are."""
+        """Return a value in the type of an input; lists, and types that numpy does not know, unchanged."""
         value = from_proto(value, f"the value of '{name}'")
         try:
             if dtype in _STORED:
                 return np.asarray(value).astype(tensor_dtype_to_np_dtype(_STORED[dtype])).astype(np.float32)
             return np.asarray(value, dtype) if dtype in _NUMPY.values() else value
         except (ValueError, TypeError) as error:
-            raise EvaluationError(f"{name} takes {dtype}, which the value given is not: {error}") from None
+            raise EvaluationError(f"{name} takes {dtype}; the value given does not convert to it: {error}") from None
 
 
 def _held(value: Any, dtype: str) -> Any:
-    """Return an array as ONNX Runtime takes it; one of a type that numpy lacks by its bytes."""
+    """Return an array as ONNX Runtime accepts it: for a type that numpy lacks, as an OrtValue made from bytes."""
     if dtype not in _STORED:
         return value
     from onnxruntime import OrtValue
@@ -211,7 +211,7 @@ def _wide(name: str) -> str:
 
 
 def _widen(proto: ModelProto, names: Sequence[str]) -> None:
-    """Let a model give some of its outputs as float32 as well."""
+    """Add float32 copies of some tensors to a model's outputs."""
     for name in names:
         proto.graph.node.append(make_node("Cast", [name], [_wide(name)], to=TensorProto.FLOAT))
         proto.graph.output.append(make_tensor_value_info(_wide(name), TensorProto.FLOAT, None))
@@ -222,13 +222,14 @@ def _serialize(proto: Any, model: Graph) -> bytes:
         content: bytes = proto.SerializeToString()
     except Exception:  # protobuf raises several types beyond 2 GiB
         raise EvaluationError(
-            f"{model.name}: the part up to these tensors is larger than 2 GiB, more than ONNX Runtime takes"
+            f"{model.name}: the part up to these tensors is larger than ONNX Runtime's limit of 2 GiB; "
+            "export the model with its weights as external data"
         ) from None
     return content
 
 
 def _sentence(error: Exception) -> str:
-    """Return the first line of ONNX Runtime's message, and which sizes are wrong, without its own file names and status codes."""
+    """Return the first line of ONNX Runtime's message and the wrong sizes, without its file names and status codes."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     text = re.sub(r"\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*[A-Z_]+\s*:\s*", "", lines[0])
     text = re.sub(r"^/\S+?:\d+ \S+.*?\) ", "", text)

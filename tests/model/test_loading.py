@@ -127,16 +127,16 @@ def test_a_missing_file_and_a_folder_are_wrong_usage(tmp_path: Path) -> None:
     [
         (
             nodes(helper.make_node("Add", ["x", "b"], ["a"]), helper.make_node("Relu", ["a"], ["b"])),
-            "circle",
+            "cycle",
         ),
         (nodes(helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Tanh", ["x"], ["y"])), "'y' is made twice"),
         (nodes(helper.make_node("Relu", ["x"], ["x"])), "'x' is an input or an initializer and is made by a node"),
         (nodes(helper.make_node("MatMul", ["x", "w"], ["y"])), "reads the tensor 'w', which is no input"),
-        (nodes(helper.make_node("Relu", ["x"], ["z"])), "nothing makes its output 'y'"),
+        (nodes(helper.make_node("Relu", ["x"], ["z"])), "no node makes its output 'y'"),
     ],
 )
 def test_an_invalid_graph_is_refused(proto: ModelProto, words: str) -> None:
-    if "circle" in words:
+    if "cycle" in words:
         proto.graph.output[0].name = "b"
     with pytest.raises(ModelError, match=words):
         onnxviz.load(proto)
@@ -145,18 +145,18 @@ def test_an_invalid_graph_is_refused(proto: ModelProto, words: str) -> None:
 def test_names_that_stand_twice_are_refused() -> None:
     proto = nodes(helper.make_node("Relu", ["x"], ["y"]), weights={"w": np.zeros(2, np.float32)})
     proto.graph.initializer.append(proto.graph.initializer[0])
-    with pytest.raises(ModelError, match="initializer 'w' stands twice"):
+    with pytest.raises(ModelError, match="initializer 'w' occurs twice"):
         onnxviz.load(proto)
     proto = nodes(helper.make_node("Relu", ["x"], ["y"]))
     proto.graph.input.append(proto.graph.input[0])
-    with pytest.raises(ModelError, match="input 'x' stands twice"):
+    with pytest.raises(ModelError, match="input 'x' occurs twice"):
         onnxviz.load(proto)
 
 
 def test_an_output_without_a_name_is_refused() -> None:
     proto = nodes(helper.make_node("Dropout", ["x"], ["y", ""]))
     proto.graph.output[0].name = ""
-    with pytest.raises(ModelError, match="nothing makes its output ''"):
+    with pytest.raises(ModelError, match="no node makes its output ''"):
         onnxviz.load(proto)
 
 

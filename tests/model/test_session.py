@@ -40,7 +40,7 @@ def test_values_are_cast_to_the_model_s_types() -> None:
     answer = model.session()({"x": [[1, 2, 3]], "i": np.array([7], np.int8)})
     assert {name: value.dtype for name, value in answer.items()} == {"y": np.float32, "z": np.float32}
     assert answer["z"].tolist() == [7]
-    with pytest.raises(EvaluationError, match="x takes float32, which the value given is not"):
+    with pytest.raises(EvaluationError, match="x takes float32; the value given does not convert to it"):
         model.session()({"x": [["a", "b", "c"]], "i": [1]})
 
 
@@ -125,5 +125,5 @@ def test_a_value_reads_no_file() -> None:
     value = TensorProto(name="x", data_type=TensorProto.FLOAT, dims=[1, 3], data_location=TensorProto.EXTERNAL)
     value.external_data.add(key="location", value="/etc/passwd")
     for run in (model.session(), model.network()):
-        with pytest.raises(ExternalDataError, match="the value of 'x' points to a file beside it, which is not read"):
+        with pytest.raises(ExternalDataError, match="the value of 'x' points to an external file, which is not read"):
             run({"x": value, "i": np.array([1])})

@@ -1,1 +1,1 @@
-"""From nodes to a plan of torch calls: conversion, rewrites and execution."""
+"""The plan of torch calls that nodes become: conversion, rewrites and execution."""

@@ -18,9 +18,9 @@ def attribute_value(attribute: AttributeProto, label: str, folder: Path | None) 
     Parameters
     ----------
     attribute : AttributeProto
-        No graph: those are converted.
+        The attribute; not a graph, since graphs are converted.
     label : str
-        The node, for messages.
+        Name of the node for messages.
     folder : Path or None
         The model's folder, for external data.
 
@@ -33,7 +33,7 @@ def attribute_value(attribute: AttributeProto, label: str, folder: Path | None) 
     ModelError
         If a tensor cannot be read.
     EvaluationError
-        If the attribute is of a kind that no operator takes.
+        If the attribute has a type that no operator takes.
     """
     kind = attribute.type
     if kind == AttributeProto.FLOAT:
@@ -57,4 +57,4 @@ def attribute_value(attribute: AttributeProto, label: str, folder: Path | None) 
         return from_numpy(read_array(attribute.sparse_tensor, folder, what))
     if kind == AttributeProto.TYPE_PROTO:
         return attribute.tp
-    raise EvaluationError(f"its attribute '{attribute.name}' is of a kind that is not known")
+    raise EvaluationError(f"its attribute '{attribute.name}' has a type that is not supported")

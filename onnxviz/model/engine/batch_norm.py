@@ -1,4 +1,4 @@
-"""A batch normalization after a convolution is an affine map per channel: it goes into the convolution's weights."""
+"""Batch normalizations after convolutions: an affine map per channel, which goes into the convolution's weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnxviz.model.engine.plan import Plan, Slot, Step
 
 
 def absorb_batch_norms(plan: Plan) -> Plan:
-    """Fold each batch normalization into the convolution that makes its input, where nothing else reads that.
+    """Return the plan with batch normalizations folded into the convolutions before them, if nothing else reads those.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def _absorb(convolution: Step, normalization: Step) -> bool:
     convolution : Step
         Changed in place if the fold is possible.
     normalization : Step
-        In inference mode, with constant statistics.
+        The batch normalization. Only inference mode with constant statistics can be folded.
 
     Returns
     -------
     bool
-        Whether it was done.
+        Whether the fold was possible.
     """
     if convolution.declaration.operator != "Conv" or convolution.declaration.domain:
         return False

@@ -1,4 +1,4 @@
-"""What reads constants alone is computed once: a weight that is dequantized, transposed or scaled, say."""
+"""Constant folding: steps that read only constants run once, such as the scaling or dequantizing of a weight."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from onnxviz.errors import OnnxvizError
 from onnxviz.model.engine.plan import Plan, Slot, Step
 
 _NO_NUMBERS = (RuntimeError, ValueError, OverflowError)
-"""What a constant raises that does not turn into the Python numbers that an operator takes."""
+"""Errors of a constant that does not convert to the Python numbers that an operator takes."""
 
 
 def fold(plan: Plan, captured: Mapping[int, Any] | None = None) -> Plan:
-    """Compute the steps that read constants alone, and hand their values to the steps that read them, in bodies too.
+    """Return a plan whose steps that read only constants are computed, in bodies too.
 
     Parameters
     ----------
     plan : Plan
         Changed in place.
     captured : mapping of int to object, optional
-        What is known of the values that a body captures, by their places in its environment.
+        Known values that a body captures, by their places in the body's environment.
 
     Returns
     -------
     Plan
-        Without the steps whose values nothing reads any more.
+        The plan without the steps whose values are no longer read.
     """
     values: dict[int, Any] = dict(captured or {})
     folded: set[int] = set()
@@ -40,7 +40,7 @@ def fold(plan: Plan, captured: Mapping[int, Any] | None = None) -> Plan:
             with torch.no_grad():
                 value = step.call([], torch.device("cpu"), None)
         except OnnxvizError:
-            continue  # it may stand in a branch that is never taken: it fails when it is reached
+            continue  # the step may be in a branch that is never taken: it fails when it is reached
         parts = value if isinstance(value, tuple) else (value,)
         values.update((place, part) for place, part in zip(step.outputs, parts, strict=False) if place >= 0)
         folded.add(id(step))
@@ -52,13 +52,13 @@ def fold(plan: Plan, captured: Mapping[int, Any] | None = None) -> Plan:
 
 
 def _insert(step: Step, values: Mapping[int, Any]) -> None:
-    """Put the constants that are known in the place of the slots that a step and its bodies read."""
+    """Replace the slots that a step and its bodies read by known constants."""
     written = step.arguments
     step.arguments = [_inserted(argument, values) for argument in written]
     try:
         step.convert()
     except (*_NO_NUMBERS, OnnxvizError):
-        step.arguments = written  # as when a step is computed: it fails when it is reached
+        step.arguments = written  # as above: the step fails when it is reached
     for body in step.inner:
         body.captures = [_inserted(value, values) for value in body.captures]
         first = len(body.plan.inputs)
@@ -71,7 +71,7 @@ def _inserted(value: Any, values: Mapping[int, Any]) -> Any:
 
 
 def _settled(step: Step) -> bool:
-    """Tell whether nothing that a step reads can change, nor what it makes of that."""
+    """Return whether a step reads only constants and is deterministic."""
     return (
         step.declaration.deterministic
         and not any(isinstance(argument, Slot) for argument in step.arguments)

@@ -1,4 +1,4 @@
-"""From ONNX nodes to a `Plan`: find each operator, expand what the schema defines by other operators."""
+"""Conversion of ONNX nodes to a `Plan`: find each operator, expand operators that the schema defines by others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Lookup = Callable[[str], Any]
 
 @dataclass
 class Conversion:
-    """What one conversion shares between a graph and the bodies inside it.
+    """The state of one conversion, shared between a graph and the bodies inside it.
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ class Conversion:
     folder : Path or None
         The model's folder, for external data inside bodies.
     straight_through : bool
-        Whether gradients pass through rounding as if nothing were rounded, wherever it stands.
+        Whether gradients pass through every rounding as if nothing were rounded.
     passing : frozenset of str
-        Tensors made by rounding through which gradients pass in any case.
+        Rounded tensors through which gradients pass in any case.
     unsupported : dict
         Nodes that cannot be converted, by domain, operator and version.
     """
@@ -60,7 +60,7 @@ class Conversion:
         return f"\0{self.bodies}/"
 
     def refuse(self, node: NodeProto, version: int, tensor: str, reason: str) -> None:
-        """Note a node that cannot be converted, and the model's own tensor that it stands behind."""
+        """Record a node that cannot be converted, and the model's own tensor that needs the node."""
         key = (node.domain, node.op_type, version)
         known = self.unsupported.get(key)
         if known is None:
@@ -77,21 +77,21 @@ class Conversion:
         types: MutableMapping[str, TypeProto],
         depth: int = 0,
     ) -> Plan:
-        """Convert nodes that stand in an order in which they can run; `passes.rewritten` makes the plan that runs.
+        """Return the plan of nodes, given in an order in which they can run; `passes.rewritten` makes it ready.
 
         Parameters
         ----------
         nodes : iterable of NodeProto
             The graph's nodes.
         inputs, outputs : sequence of str
-            What is fed, and what is wanted.
+            Tensors that are fed, and tensors to compute.
         constant : callable
-            Gives the value of a name that neither an input nor a node makes; `MISSING` if it is none, so that the
-            name is captured from the graph around.
+            Returns the value of a name that is neither an input nor made by a node; `MISSING` if it is not a constant:
+            the name is then captured from the graph around.
         types : mapping of str to TypeProto
-            What is known of tensors' types; grows.
+            Known types by name; inferred types are added.
         depth : int
-            How many graphs lie around this one.
+            Number of graphs around this one.
 
         Raises
         ------
@@ -112,7 +112,7 @@ MISSING = _Missing()
 
 
 class _Builder:
-    """Converts one graph."""
+    """The conversion of one graph."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class _Builder:
     def build(self, nodes: list[NodeProto]) -> Plan:
         self.readers = Counter(name for node in nodes for name in structure.read_by(node))
         self.readers.update(self.outputs)
-        # Captured values stand between the inputs and what steps make, so they are counted first.
+        # Captured values come between the inputs and the steps' outputs, so they are counted first.
         made = {name for node in nodes for name in node.output}
         for name in self.readers:
             if name not in made and name not in self.slots and self.constant(name) is MISSING:
@@ -167,7 +167,7 @@ class _Builder:
             return self.slots[name]
         value = self.constant(name)
         if value is MISSING:
-            raise ModelError(f"nothing makes the tensor '{name}'")
+            raise ModelError(f"no node makes the tensor '{name}'")
         self.known[name] = value
         return value
 
@@ -225,7 +225,9 @@ class _Builder:
             arguments.pop()
         label = f"{node.op_type} at {tensor}"
         if len(arguments) > len(declaration.parameters) and not declaration.variadic:
-            raise EvaluationError(f"it has {len(arguments)} inputs; {len(declaration.parameters)} are known")
+            raise EvaluationError(
+                f"it has {len(arguments)} inputs; at most {len(declaration.parameters)} are supported"
+            )
         for place in declaration.required:
             if place >= len(arguments) or arguments[place] is None:
                 raise ModelError(f"{label} lacks its input '{declaration.parameters[place]}'; the file is damaged")
@@ -256,7 +258,7 @@ class _Builder:
         if schema is None:
             strange = set(given) - set(declaration.attributes) - declaration.ignored
             if strange:
-                raise EvaluationError(f"its attribute {min(strange)} is not known")
+                raise EvaluationError(f"its attribute {min(strange)} is not supported")
         keywords: dict[str, Any] = {}
         bodies: dict[str, Any] = {}
         for name, default in declaration.attributes.items():
@@ -294,7 +296,7 @@ class _Builder:
             except ModelError:
                 return MISSING
 
-        # Bodies beside each other may use the same names for tensors of different types.
+        # Two bodies in one graph may use the same names for tensors of different types.
         types: MutableMapping[str, TypeProto] = ChainMap({}, self.types)
         for value in [*graph.input, *graph.value_info, *graph.output]:
             if value.type.WhichOneof("value"):
@@ -322,7 +324,7 @@ def _why_unknown(node: NodeProto, version: int) -> str:
         return (
             "no operator of that name is known at this version"
             if node.domain == ""
-            else f"the domain '{node.domain}' has no such operator here"
+            else f"no operator of that name is known in the domain '{node.domain}'"
         )
     kinds = {value.type_str for value in [*schema.inputs, *schema.outputs]}
     if "tensor(string)" in kinds:

@@ -1,6 +1,7 @@
-"""The gradient of a 2-D convolution's input, found by the convolution that suits its kernels best.
+"""The gradient of a 2-D convolution's input, by the method that is fastest for the kernels.
 
-All of them are the same sum; they differ in how much of a vector instruction they fill and in what is reordered at each call.
+All methods compute the same sum. They differ in how much of a vector instruction they fill, and in what they reorder at
+each call.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ import torch
 from torch import Tensor
 
 _LANES = 16
-"""A vector instruction takes so many float32 channels; fewer cost as much."""
+"""Float32 channels in a vector instruction; fewer channels cost as much."""
 
 _LONGEST = 16
-"""The most elements on a side of a block."""
+"""Most elements on a side of a block."""
 
 _WORTH = 0.75
-"""Blocks are taken where they cost at most this part of what torch's own way costs."""
+"""Blocks are used if they cost at most this part of the cost of torch's own method."""
 
 Pair = tuple[int, int]
 
 
 class Gradient(Protocol):
-    """From the gradient of a convolution's output to that of its input."""
+    """A function from the gradient of a convolution's output to the gradient of its input."""
 
     def __call__(self, gradient: Tensor, rectified: Tensor | None, size: Pair) -> Tensor:
         """Return the gradient of the input.
@@ -34,7 +35,7 @@ class Gradient(Protocol):
         Parameters
         ----------
         gradient : (batch, filter, *) Tensor
-            Of the output.
+            Gradient of the output.
         rectified : Tensor, optional
             The output after a ReLU, if one follows: where it is 0, no gradient passes.
         size : (int, int)
@@ -44,18 +45,18 @@ class Gradient(Protocol):
 
 
 class PackedKernels:
-    """Kernels in oneDNN's own order, made for the shape that was last convolved.
+    """Kernels in oneDNN's own order, packed for the input shape of the last call.
 
     Parameters
     ----------
     kernels : callable
-        Makes them, (filter, channel / group, height, width) as ONNX has them, whenever they must be packed anew.
+        Returns the kernels, (filter, channel / group, height, width) as in ONNX, whenever they must be packed again.
     bias : (filter,) Tensor or None
-        Added.
+        The bias.
     strides, padding, dilations : (int, int)
-        Of height and width; as much padding after as before.
+        For height and width; the same padding before and after.
     group : int
-        Into how many groups channels and filters fall.
+        Number of groups of channels and filters.
     """
 
     def __init__(
@@ -67,14 +68,14 @@ class PackedKernels:
         dilations: Pair,
         group: int,
     ) -> None:
-        # oneDNN reads a bias as it lies: one number that is spread out is no bias to it.
+        # oneDNN needs a contiguous bias: it does not read an expanded number as a bias.
         self._kernels, self._bias = kernels, None if bias is None else bias.contiguous()
         self._given = list(padding), list(strides), list(dilations), group
         self._shape: torch.Size | None = None
         self._packed: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Convolve, channels-last."""
+        """Return the convolution of a channels-last input."""
         if x.shape != self._shape:
             self._packed = torch.ops.mkldnn._reorder_convolution_weight(self._kernels(), *self._given, list(x.shape))
             self._shape = x.shape
@@ -83,7 +84,7 @@ class PackedKernels:
 
 
 def gradient_of(kernels: Tensor, strides: Pair, padding: Pair, dilations: Pair, group: int) -> Gradient:
-    """Return the way to the gradient that is cheapest.
+    """Return the cheapest method for the gradient.
 
     The parameters are those of `PackedKernels`.
     """
@@ -106,14 +107,14 @@ def _lanes(channels: int) -> int:
 
 
 def _passed(gradient: Tensor, rectified: Tensor | None) -> Tensor:
-    """Return what a rectifier lets pass, channels-last."""
+    """Return the gradient that a rectifier lets pass, channels-last."""
     if rectified is not None:
         gradient = torch.ops.aten.threshold_backward(gradient, rectified, 0)
     return gradient.contiguous(memory_format=torch.channels_last)
 
 
 class _Torch:
-    """torch's own way."""
+    """torch's own method."""
 
     def __init__(self, kernels: Tensor, strides: Pair, padding: Pair, dilations: Pair, group: int) -> None:
         self._kernels = kernels
@@ -132,7 +133,7 @@ class _Torch:
 
 
 class _Turned:
-    """A convolution of stride 1 by the kernels turned about, inputs for outputs; packed once."""
+    """A convolution of stride 1 with flipped kernels, inputs and outputs exchanged; packed once."""
 
     def __init__(self, kernels: Tensor, padding: Pair, dilations: Pair, group: int) -> None:
         filters, channels, *size = kernels.shape
@@ -150,11 +151,11 @@ class _Turned:
 
 
 class _Blocks:
-    """Few channels, such as a picture's three: a block of neighboring elements is found together, as if it were channels.
+    """Blocks for few channels, such as a picture's three: neighboring elements are computed together, like channels.
 
-    Element ``block * m + a`` of the input's gradient is the sum over u of the output's gradient at ``factor * m + u`` times
-    the kernel at ``a + padding - stride * u``: a convolution of stride `factor` whose channels are the elements of a block
-    (the sub-pixel convolution of Shi et al. 2016).
+    Element ``block * m + a`` of the input's gradient is the sum over u of the output's gradient at ``factor * m + u``
+    times the kernel at ``a + padding - stride * u``: a convolution of stride `factor` whose channels are the elements
+    of a block (the sub-pixel convolution of Shi et al. 2016).
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
-"""Classes that cannot differ: where a softmax's scores come from filters that are all the same, its answer is constant.
+"""Equal classes: if all filters behind a softmax's scores are the same, its output is constant.
 
-Each kernel rounds identical filters in its own way. Where the scores are huge those last bits are far apart, and an exponential makes one
-class of them: what the file says, equal classes, would be lost, and the gradient would be rounding alone.
+Each kernel rounds identical filters in its own way. If the scores are huge, the last bits are far apart, and the
+exponential selects one class. The equal classes of the file would be lost, and the gradient would be only rounding.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _ELEMENTWISE = frozenset(
     }
 )
 _POOLS = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"})
-"""Both treat every channel alike: equal ones stay equal."""
+"""`_ELEMENTWISE` and `_POOLS` treat all channels alike: equal channels stay equal."""
 
 
 def settle_equal_classes(plan: Plan) -> Plan:
-    """Give every softmax over classes that are equal by construction its exact answer and its exact gradient, zero.
+    """Return a plan whose softmaxes over classes equal by construction give exact outputs and an exact zero gradient.
 
     Parameters
     ----------
@@ -73,14 +73,14 @@ def _position(step: Step) -> int:
 
 
 def _axis_of_equals(step: Step) -> int | None:
-    """Return the axis along which a layer's output cannot differ, as all of its filters are the same; None if there is none."""
+    """Return the axis along which a layer's output is constant, as all its filters are equal; None if there is none."""
     if step.node.domain not in ("", "com.microsoft") or step.rounded or len(step.arguments) < 2:
         return None
     operator, weight = step.node.operator, step.arguments[1]
     bias = step.arguments[2] if len(step.arguments) > 2 else None
     if not isinstance(weight, Tensor) or not (bias is None or isinstance(bias, Tensor)):
         return None
-    # What is added to a fused convolution may differ between the classes; its activation cannot make them differ.
+    # A tensor added to a fused convolution may differ between the classes; its activation cannot make them differ.
     if operator in ("Conv", "FusedConv") and step.keywords.get("group", 1) == 1 and len(step.arguments) < 4:
         filters, axis = weight, 1
     elif operator in ("Gemm", "FusedGemm") and weight.ndim == 2:
@@ -91,7 +91,7 @@ def _axis_of_equals(step: Step) -> int | None:
         filters, axis = weight.t(), -1
     else:
         return None
-    # Of two filters that differ the first pair tells, mostly; a bias of other axes than the classes' is left alone.
+    # If filters differ, the first two mostly do: a cheap test first. A bias with more axes is left alone.
     if len(filters) < 2 or not torch.equal(filters[0], filters[1]) or not bool((filters == filters[:1]).all()):
         return None
     if bias is not None and (bias.ndim > 1 or not bool((bias == bias.reshape(-1)[:1]).all())):
@@ -100,7 +100,7 @@ def _axis_of_equals(step: Step) -> int | None:
 
 
 def _of_equals(function: Callable[..., Tensor], equal: int, single: bool) -> Callable[..., Any]:
-    """Return a softmax that reads one class where all are equal; `single` tells whether `axis` is one axis or the first of many."""
+    """Return a softmax that reads one of equal classes; `single`: whether `axis` is one axis or the first of many."""
 
     def of_equals(values: Tensor, *, axis: int) -> Tensor:
         along = equal % values.ndim
@@ -113,7 +113,7 @@ def _of_equals(function: Callable[..., Tensor], equal: int, single: bool) -> Cal
         ):
             return function(values, axis=axis)
         one = values.narrow(along, 0, 1)
-        # The zero keeps a place in the backward pass: the gradient is there, and it is nothing.
+        # The added zero stays in the backward pass: the gradient exists, and is zero.
         return function(one.detach().expand_as(values), axis=axis) + torch.zeros_like(one) * one
 
     return of_equals

@@ -1,7 +1,7 @@
-"""Fusion: attention, Gelu, LayerNorm and linear layers that an exporter took apart are put together again.
+"""Fusion: attention, Gelu, LayerNorm and linear layers that an exporter split into parts are put together again.
 
-torch has a kernel for each, with less work and less memory than the parts. A pattern is fused only where nothing else reads the
-tensors inside it, so that a tensor that is asked for is still there.
+torch has a kernel for each of them, which needs less work and memory than the parts. A pattern is fused only if nothing
+else reads the tensors inside it, so that a tensor that is asked for still exists.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CUBIC = 0.044715
 
 
 def fuse(plan: Plan) -> Plan:
-    """Replace the patterns that torch has kernels for.
+    """Return a plan with patterns replaced by torch's own kernels.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def fuse(plan: Plan) -> Plan:
 
 @dataclass
 class _Fusion:
-    """Steps that become one, in the place of the last of them."""
+    """Steps that become one step, in the place of the last."""
 
     operator: str
     function: Callable[..., Any]
@@ -80,7 +80,7 @@ class _Fusion:
 
 
 class _Graph:
-    """Who makes and who reads each value of a plan."""
+    """The maker and the readers of each value of a plan."""
 
     def __init__(self, plan: Plan) -> None:
         self.maker: dict[int, Step] = {}
@@ -92,11 +92,11 @@ class _Graph:
                 self.reads[position] += 1
             for position in step.outputs:
                 self.maker[position] = step
-        # What the network gives out counts as read by somebody unknown.
+        # The network's results count as read by unknown readers.
         self.reads.update(2 * [result.position for result in plan.results if isinstance(result, Slot)])
 
     def made(self, value: Any, *operators: str, reads: int = 1) -> Step | None:
-        """Return the step of one of these operators that makes a value which is read so many times, if that is so."""
+        """Return the step that makes a value, if it is one of these operators and the value has `reads` readers."""
         if not isinstance(value, Slot) or self.reads[value.position] != reads:
             return None
         step = self.maker.get(value.position)
@@ -117,14 +117,14 @@ def _is(step: Step, *operators: str) -> bool:
 
 
 def _number(value: Any) -> float | None:
-    """Return the number behind a constant that broadcasts like one, else None."""
+    """Return the number in a constant that broadcasts like a number, else None."""
     if isinstance(value, Tensor) and value.numel() == 1 and value.ndim <= 1 and value.is_floating_point():
         return float(value)
     return None
 
 
 def _close(value: Any, wanted: float) -> bool:
-    # Constants come with the digits of float32, and often with fewer.
+    # Constants have the digits of float32, and often fewer.
     number = _number(value)
     return number is not None and math.isclose(number, wanted, rel_tol=1e-5)
 
@@ -140,7 +140,7 @@ def _orders(step: Step) -> Iterable[tuple[Any, Any]]:
 
 
 def _other(step: Step, known: Step) -> Any:
-    """Return the argument of a commutative step beside what another step makes."""
+    """Return the argument of a commutative step that the known step does not make."""
     first, second = step.arguments
     return second if isinstance(first, Slot) and first.position == known.outputs[0] else first
 
@@ -181,13 +181,13 @@ def _gelu(graph: _Graph, step: Step) -> _Fusion | None:
 
 
 def _gelu_of_axes(x: Tensor, *, approximate: str, axes: int) -> Tensor:
-    """Return the Gelu, with as many axes as the constants had, should `x` be a scalar."""
+    """Return the Gelu, with at least as many axes as the constants had: `x` may be a scalar."""
     y = F.gelu(x, approximate=approximate)
     return y if y.ndim >= axes else y.reshape((1,) * axes)
 
 
 def _scaled(step: Step, factor: float, x: Any) -> bool:
-    """Whether a step computes a factor times x."""
+    """Return whether a step computes a factor times x."""
     if step.node.operator == "Div":
         return _same(step.arguments[0], x) and _close(step.arguments[1], 1 / factor)
     return any(_same(one, x) and _close(other, factor) for one, other in _orders(step))
@@ -233,7 +233,7 @@ def _cube(graph: _Graph, value: Any, x: Any) -> list[Step] | None:
 
 
 def _layer_norm(graph: _Graph, step: Step) -> _Fusion | None:
-    """Match ``(x - mean) / sqrt(mean((x - mean)^2) + epsilon) * scale + shift`` over the last axis; the shift may be missing."""
+    """Match ``(x - mean) / sqrt(mean((x - mean)^2) + epsilon) * scale + shift``, last axis; the shift may be missing."""
     if not _is(step, "Div"):
         return None
     root = graph.made(step.arguments[1], "Sqrt")
@@ -265,7 +265,7 @@ def _layer_norm(graph: _Graph, step: Step) -> _Fusion | None:
 
 
 def _centered(graph: _Graph, numerator: Any, squares: Any) -> tuple[Slot, list[Step]] | None:
-    """Match a difference from its mean, and its square, which are made by one subtraction or by two alike."""
+    """Match a difference from the mean, and its square; one subtraction makes both, or two equal ones do."""
     square = graph.made(squares, "Pow", "Mul")
     if square is None:
         return None
@@ -305,7 +305,7 @@ def _over_last_axis(step: Step) -> bool:
 
 
 def _attention(graph: _Graph, step: Step) -> _Fusion | None:
-    """Match ``softmax(scale query key + mask) value``; the scale may stand on the query, the key, their product, or several."""
+    """Match ``softmax(scale query key + mask) value``; the query, the key, their product or several may be scaled."""
     if not _is(step, "Softmax") or step.keywords.get("axis", 1) != -1:
         return None
     last = graph.next(step, "MatMul")
@@ -341,7 +341,7 @@ def _attention(graph: _Graph, step: Step) -> _Fusion | None:
 
 
 def _without_factor(graph: _Graph, value: Any, factors: list[tuple[Any, bool]], steps: list[Step]) -> Any:
-    """Return what is multiplied by or divided by a number, which is noted; the value itself if nothing is."""
+    """Return a value before it is scaled by a number, which joins `factors`; the value itself if it is not scaled."""
     step = graph.made(value, "Mul", "Div")
     if step is None:
         return value
@@ -355,7 +355,7 @@ def _without_factor(graph: _Graph, value: Any, factors: list[tuple[Any, bool]], 
 
 
 def _is_computed_number(graph: _Graph, value: Any) -> bool:
-    """Whether a value is the root of a number, as exporters compute the scale from a shape."""
+    """Return whether a value is the root of a number from a shape, as exporters compute the scale."""
     step = graph.maker.get(_position(value))
     while step is not None and _is(step, "Sqrt", "Div", "Cast", "Reciprocal"):
         step = graph.maker.get(_position(next((a for a in step.arguments if isinstance(a, Slot)), None)))

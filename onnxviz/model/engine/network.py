@@ -1,4 +1,4 @@
-"""The model as torch runs it: differentiable, weights frozen, keyed by ONNX tensor names."""
+"""The model as a torch network: differentiable, with frozen weights, keyed by ONNX tensor names."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ class Network:
     Parameters
     ----------
     model : Graph
-        The model, whole.
+        The model. The network cuts it itself.
     tensors : sequence of str
-        What to compute; what lies behind them is not converted.
+        Tensors to compute. Nodes after them are not converted.
     wrt : sequence of str
-        Tensors inside the graph that are fed instead of computed; what lies before them alone is not converted.
+        Tensors inside the graph that are fed instead of computed. Nodes that only they need are not converted.
     device : str or torch.device
-        Where the weights lie and the work is done.
+        Device of the weights and of the computation.
     straight_through : bool
-        Whether gradients pass through Round, Floor, Ceil and Sign as if nothing were rounded; else they are zero there, which is
-        the derivative. Through quantization they pass straight in any case.
+        Whether gradients pass through Round, Floor, Ceil and Sign as if nothing were rounded; else they are zero there,
+        as the derivative is. Through quantization they always pass straight.
 
     Attributes
     ----------
     inputs : tuple of str
-        What must be fed.
+        Names of the inputs that must be fed.
 
     Raises
     ------
     TargetError
         If one of the names is not a tensor of the model.
     UnsupportedOperators
-        If some nodes cannot be converted: all of them are listed.
+        If some nodes cannot be converted. The message lists all of them.
 
     Notes
     -----
@@ -80,23 +80,23 @@ class Network:
             for name, info in part.tensors.items()
             if name in self._types
         }
-        # Whatever the batch, and the sizes that the file settles: a network of other ones is converted when they come.
+        # The plan is for any batch and for the sizes in the file. A plan for other sizes is converted when they come.
         self._settled = {name: part.tensors[name].shape for name in self.inputs}
         batches = {name: (None, *shape[1:]) for name, shape in self._settled.items() if shape}
         self._folded = folded(part, batches) if computes_sizes(part) else part
         self.plan = self._plan(self._folded)
-        # What stands in for an operator is called in the plan as it was written.
+        # A function that replaces an operator is called in this plan, whose operators are as written.
         self._written = rewritten(self.plan, (CHECKPOINT,))
         self._fastest = rewritten(self.plan, (PACK, CHECKPOINT))
 
     def _plan(self, part: Graph) -> Plan:
-        """Return the plan of a graph, on the device, as far as other functions can still stand in for its operators."""
+        """Return the plan of a graph on the device. Other functions can still replace its operators."""
         values: dict[str, Tensor] = {}
 
         def constant(name: str) -> Any:
             if name in part.inputs or name not in part.constants:
                 return MISSING
-            # Read when asked for and kept by the steps alone: at most one copy of the weights is made.
+            # Read when needed and kept only by the steps: at most one copy of the weights is made.
             if name not in values:
                 values[name] = from_numpy(part.weight(name))
             return values[name]
@@ -114,19 +114,19 @@ class Network:
 
     @cached_property
     def _of_any_size(self) -> tuple[Plan, Plan]:
-        """The plans, as written and the fastest, for sizes other than those that the file settles."""
+        """The plans, as written and the fastest, for sizes other than those in the file."""
         plan = self._plan(self._part)
         return rewritten(plan, (CHECKPOINT,)), rewritten(plan, (PACK, CHECKPOINT))
 
     def replacing(
         self, functions: Mapping[str, Callable[..., Any]]
     ) -> Callable[[Mapping[str, Any]], dict[str, Tensor]]:
-        """Return the same network with other functions for some operators: another gradient, say.
+        """Return the same network with other functions for some operators, such as functions with other gradients.
 
         Parameters
         ----------
         functions : mapping of str to callable
-            By operator of the ONNX domain; each takes what the operator takes.
+            Functions by operator of the ONNX domain. Each takes the operator's arguments.
         """
 
         def substitute(declaration: Declaration) -> Callable[..., Any] | None:
@@ -135,14 +135,14 @@ class Network:
         return lambda inputs: self._run(inputs, substitute)
 
     def obstacle(self, name: str | Sequence[str], tensors: Sequence[str] | None = None) -> str:
-        """Return what keeps every gradient of some tensors from another one, in words; "" if nothing is known to.
+        """Return, in words, why no gradient of some tensors reaches an input; "" if no obstacle is known.
 
         Parameters
         ----------
         name : str or sequence of str
-            What should move: an input of the network, or several together.
+            The input of the network that should move, or several together.
         tensors : sequence of str, optional
-            Of those that the network computes; by default all.
+            Tensors that the network computes. Default: all.
 
         Examples
         --------
@@ -155,24 +155,24 @@ class Network:
         return next((state.reason for state in states if state.stopped), states[0].reason if states else "")
 
     def __call__(self, inputs: Mapping[str, Tensor | np.ndarray]) -> dict[str, Tensor]:
-        """Compute the tensors.
+        """Return the values of the tensors.
 
         Parameters
         ----------
         inputs : mapping of str to Tensor or ndarray
-            At least what `inputs` names; a TensorProto or SequenceProto, as ONNX's test data hold them, will do.
+            Values of at least all `inputs`. TensorProto and SequenceProto, as in ONNX's test data, are accepted.
 
         Returns
         -------
         dict of str to Tensor
-            By name; lists for sequences.
+            The tensors, by name; lists for sequences.
 
         Raises
         ------
         UsageError
             If an input is missing.
         EvaluationError
-            If an operator refuses the values; the message names it.
+            If an operator refuses the values. The message names the operator.
         """
         return self._run(inputs, None)
 
@@ -184,7 +184,7 @@ class Network:
         return {name: answer[name] for name in self.tensors}
 
     def _fits(self, fed: list[Any]) -> bool:
-        """Tell whether values have the sizes that the graph was folded for."""
+        """Return whether values have the sizes that the graph was folded for."""
         return self._folded is self._part or all(
             shape is None
             or not isinstance(value, Tensor)

@@ -1,7 +1,8 @@
-"""2-D convolutions as a CPU runs them fastest: kernels packed once, the rectifier in one step with them, the gradient a convolution too.
+"""Fast 2-D convolutions on a CPU: kernels packed once, the rectifier in the same step, the gradient by a convolution.
 
 A network's kernels never change. torch's convolution reorders them at every call, keeps its input for a gradient of the
-kernels that nobody wants, and finds the gradient of a picture's three channels at a sixth of the speed of other layers.
+kernels that is not needed, and computes the gradient of a picture's three channels at a sixth of the speed of other
+layers.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from onnxviz.model.operators.convolution import conv, margins
 from onnxviz.model.operators.shapes.windows import around
 
 _KEPT = 512 * 2**20
-"""Packed kernels of one network take at most so many bytes; convolutions beyond them are left to torch."""
+"""Most bytes of a network's packed kernels; further convolutions are left to torch."""
 
 _WIDEST = 64
-"""Padding of more than this on a side is left to `conv`, which looks whether it is sane."""
+"""Most padding on a side; more is left to `conv`, which checks whether it is sane."""
 
 _PLACING = ("strides", "pads", "dilations", "auto_pad")
 
 Margin = tuple[int, int]
 
 Limits = tuple[float | None, float | None]
-"""The numbers of a Clip."""
+"""The bounds of a Clip."""
 
 
 def packed(plan: Plan) -> Plan:
@@ -42,12 +43,12 @@ def packed(plan: Plan) -> Plan:
     Parameters
     ----------
     plan : Plan
-        Finished. It is left as it is and shares its constants with the new one.
+        A finished plan. It is not changed and shares its constants with the new plan.
 
     Returns
     -------
     Plan
-        The same where there is nothing to gain, as on a GPU.
+        The new plan; the same plan if there is nothing to gain, as on a GPU.
     """
     if plan.device.type != "cpu" or not _available():
         return plan
@@ -69,7 +70,7 @@ def packed(plan: Plan) -> Plan:
             if after is not None:
                 instead[id(after)] = None
             if pool is not None and _within(pool):
-                # What is rectified after the pool is a quarter, and the maximum is the same.
+                # After the pool only a quarter of the values is rectified, and the maximum is the same.
                 instead[id(pool)] = _rectified(pool, step.outputs[0])
             elif after is not None:
                 outputs = after.outputs
@@ -88,7 +89,7 @@ def packed(plan: Plan) -> Plan:
 
 
 class _Readers:
-    """Who reads what a step makes."""
+    """The readers of each step's outputs."""
 
     def __init__(self, plan: Plan) -> None:
         self._readers: dict[int, list[Step | None]] = {}
@@ -109,7 +110,7 @@ class _Readers:
 
 
 def _packed(step: Step, outputs: list[int], rectified: bool, limits: Limits | None) -> Step:
-    """Return a convolution by packed kernels, and the rectifier or the clip after it."""
+    """Return the step of a convolution by packed kernels, with the rectifier or the clip after it."""
     x, kernels, *rest = step.arguments
     function = PackedConvolution(kernels, rest[0] if rest else None, step.keywords, rectified, limits)
     declaration = replace(step.declaration, function=function)
@@ -129,7 +130,7 @@ def _rectified(pool: Step, source: int) -> Step:
 
 
 def _limits(clip: Step) -> Limits | None:
-    """Return the numbers that a Clip limits to; None where it has no bound, or one that is computed."""
+    """Return the bounds of a Clip; None if it has no bound, or a computed bound."""
     given = (*clip.arguments[1:], clip.keywords.get("min"), clip.keywords.get("max"))[:2]
     low, high = (bound.item() if isinstance(bound, Tensor) and bound.numel() == 1 else bound for bound in given)
     if low is high is None or not all(bound is None or isinstance(bound, (int, float)) for bound in (low, high)):
@@ -138,13 +139,13 @@ def _limits(clip: Step) -> Limits | None:
 
 
 def _within(pool: Step) -> bool:
-    """Tell whether no window of a pool lies in its padding alone, whose maximum no rectifier may touch."""
+    """Return whether all windows of a pool reach the input: a maximum of padding alone must not be rectified."""
     pads, sizes = pool.keywords.get("pads") or (), pool.keywords["kernel_shape"]
     return all(len(name) == 0 for name in pool.node.outputs[1:]) and max(pads, default=0) < min(sizes)
 
 
 def _available() -> bool:
-    """Tell whether torch offers oneDNN's packed kernels; only x86 was measured."""
+    """Return whether torch offers oneDNN's packed kernels; only x86 was measured."""
     return (
         platform.machine().lower() in ("x86_64", "amd64")
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # torch has no types here
@@ -153,7 +154,7 @@ def _available() -> bool:
 
 
 def _plain(step: Step, operator: str) -> bool:
-    """Tell whether a step is an ONNX operator as it was written, its values not rounded."""
+    """Return whether a step is an ONNX operator as written, with values that are not rounded."""
     return (
         step.node.operator == operator
         and not step.node.domain
@@ -163,7 +164,7 @@ def _plain(step: Step, operator: str) -> bool:
 
 
 def _size(step: Step) -> int:
-    """Return how many bytes the kernels take of a convolution that can be packed; 0 for anything else."""
+    """Return the bytes of a convolution's kernels, if it can be packed; 0 for other steps."""
     if not _plain(step, "Conv") or step.outputs[0] < 0 or len(step.arguments) < 2:
         return 0
     x, kernels, *rest = step.arguments
@@ -181,20 +182,20 @@ def _size(step: Step) -> int:
 
 
 class PackedConvolution:
-    """A convolution by kernels that stay, with the rectifier or the clip after it or without.
+    """A convolution with constant kernels, and the rectifier or the clip after it, if there is one.
 
     Parameters
     ----------
     kernels : (filter, channel / group, height, width) Tensor
         The kernels.
     bias : (filter,) Tensor or None
-        Added to what each gives.
+        The bias of each filter.
     attributes : dict of str to object
-        The node's, as `conv` takes them.
+        The node's attributes, as keywords of `conv`.
     rectified : bool
         Whether a ReLU follows.
     limits : (float or None, float or None), optional
-        To what a Clip that follows limits.
+        Bounds of a Clip that follows.
     """
 
     def __init__(
@@ -212,12 +213,12 @@ class PackedConvolution:
         self._settled: tuple[Margin, PackedKernels, Gradient] | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Convolve, (batch, channel, height, width) to (batch, filter, height, width).
+        """Return the convolution, from (batch, channel, height, width) to (batch, filter, height, width).
 
         Raises
         ------
         EvaluationError, AllocationError, RuntimeError
-            As `conv` does.
+            As in `conv`.
         """
         given = self._margins(x)
         if given is None:
@@ -236,7 +237,7 @@ class PackedConvolution:
         return y if self._limits is None else y.clamp_(*self._limits)
 
     def _margins(self, x: Tensor) -> tuple[Margin, Margin] | None:
-        """Return the padding before and after; None for an input that `conv` should look at, and perhaps refuse."""
+        """Return the padding before and after; None for an input that is left to `conv`, which may refuse it."""
         kernels = self._kernels
         if type(x) is not Tensor or x.ndim != 4 or x.dtype != torch.float32 or x.device.type != "cpu" or not x.numel():
             return None
@@ -252,10 +253,10 @@ class PackedConvolution:
         sizes = zip(x.shape[2:], before, after, kernels.shape[2:], self._dilations, strict=True)
         if any(size + begin + end <= (kernel - 1) * dilation for size, begin, end, kernel, dilation in sizes):
             return None
-        return before, after  # type: ignore[return-value]  # two numbers each, as was seen
+        return before, after  # type: ignore[return-value]  # two numbers each, as checked above
 
     def _at(self, margin: Margin) -> tuple[PackedKernels, Gradient]:
-        """Return the kernels and the gradient for a padding, which most networks keep for good."""
+        """Return the kernels and the gradient for a padding; in most networks it never changes."""
         if self._settled is None or self._settled[0] != margin:
             given = self._strides, margin, self._dilations, self._group
             kernels = PackedKernels(lambda: self._kernels, self._bias, *given)
@@ -270,10 +271,10 @@ class _Convolve(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, kernels: PackedKernels, gradient: Gradient, rectified: bool, limits: Limits | None
     ) -> Tensor:
-        """Convolve; of all values only the rectified ones are kept, or those that a clip takes."""
+        """Return the convolution. For the gradient only the rectified values are kept, or the values before a clip."""
         y = kernels(x)
         if rectified:
-            # Not oneDNN's own rectifier, which makes 0 of what is not a number.
+            # Not oneDNN's own rectifier, which turns NaN into 0.
             ctx.save_for_backward(y.relu_())
         ctx.given = gradient, x.shape[2:], rectified, limits
         if limits is not None:
@@ -284,7 +285,7 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
-        """Convolve the gradient, where the rectifier or the clip lets it pass."""
+        """Return the gradient of the input; none passes where the rectifier or the clip stops it."""
         gradient, size, rectified, limits = ctx.given
         passed = gradients[0] if limits is None else kinks.passed(gradients[0], ctx.saved_tensors[0], *limits)
         return gradient(passed, ctx.saved_tensors[0] if rectified else None, size), None, None, None, None

@@ -1,4 +1,4 @@
-"""The rewrites of a plan in their order: what each does, and what it takes for granted."""
+"""The rewrites of a plan in their order, each with its assumption."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from onnxviz.model.engine.segments import checkpointed
 
 @dataclass(frozen=True)
 class Pass:
-    """One rewrite.
+    """A rewrite of a plan.
 
     Attributes
     ----------
     name : str
-        What it is called.
+        Name of the rewrite.
     rewrite : callable
-        From a plan, which it may change, to the plan that takes its place: the same outputs of the same inputs.
+        From a plan, which may be changed, to the plan that replaces it: the same outputs for the same inputs.
     assumes : str
-        What must hold for that.
+        Condition under which the outputs are the same.
     bodies : bool
-        Whether bodies are rewritten by themselves, each before the plan around it; else the rewrite sees to them.
+        Whether `rewritten` applies it to each body before the plan around the body; else the rewrite handles bodies
+        itself.
     """
 
     name: str
@@ -37,19 +38,19 @@ class Pass:
     bodies: bool = False
 
 
-FOLD = Pass("fold", fold, "a deterministic operator gives the same value of the same constants at every run")
+FOLD = Pass("fold", fold, "a deterministic operator gives the same value for the same constants at every run")
 ABSORB = Pass("absorb batch norm", absorb_batch_norms, "constant statistics; nothing else reads the convolution")
 FUSE = Pass("fuse", fuse, "nothing else reads the tensors inside a pattern", bodies=True)
-EQUAL = Pass("equal classes", settle_equal_classes, "filters of the same numbers answer alike", bodies=True)
+EQUAL = Pass("equal classes", settle_equal_classes, "filters of the same numbers give the same output", bodies=True)
 ORDER = Pass("channels last", order_channels_last, "an operator reads a tensor by its axes, not by its strides")
-PACK = Pass("pack", packed, "kernels never change; no other function will stand in for a convolution or its rectifier")
+PACK = Pass("pack", packed, "kernels never change; no other function will replace a convolution or its rectifier")
 CHECKPOINT = Pass("checkpoint", checkpointed, "a deterministic step makes the same value a second time")
 
 WRITTEN = (FOLD, ABSORB, FUSE, EQUAL, ORDER)
-"""After these another function may still stand in for an operator."""
+"""After these passes another function can still replace an operator."""
 
 PASSES = (*WRITTEN, PACK, CHECKPOINT)
-"""All of them, in their order."""
+"""All passes, in their order."""
 
 
 def rewritten(plan: Plan, passes: Iterable[Pass] = PASSES) -> Plan:
@@ -58,9 +59,9 @@ def rewritten(plan: Plan, passes: Iterable[Pass] = PASSES) -> Plan:
     Parameters
     ----------
     plan : Plan
-        As `Conversion` gives it, or rewritten by the passes before these.
+        From `Conversion`, or rewritten by the passes before these.
     passes : iterable of Pass
-        In their order.
+        Passes in their order.
     """
     for one in passes:
         plan = _everywhere(one, plan) if one.bodies else one.rewrite(plan)

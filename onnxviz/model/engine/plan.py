@@ -1,4 +1,4 @@
-"""A graph as torch calls in order: what a `Network` runs, and the bodies of If, Loop and Scan."""
+"""The plan: a graph as torch calls in order. A `Network` runs a plan; the bodies of If, Loop and Scan are plans too."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch
 from onnxviz.errors import EvaluationError, OnnxvizError
 from onnxviz.model.operators.declaration import Declaration, Node
 
-# What torch and Python raise when an operator meets values it cannot take.
 _REFUSALS = (RuntimeError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, AssertionError)
-"""What Python, numpy and torch raise where values are not what an operator takes; an optional input left out is None."""
+"""Errors of Python, numpy and torch for values that an operator does not take, such as None for an input left out."""
 
 _HOST_ELEMENTS = 1024
-"""Integer tensors of at most one axis and this many elements stay on the CPU: they are shapes and indices, soon Python numbers.
-So do single floats, which may be what a shape is scaled by; beside a tensor of the device they go there, once."""
+"""Integer tensors of at most one axis and this many elements stay on the CPU: they are shapes and indices, and become
+Python numbers. Single floats stay too: they may scale a shape. If an operator reads them beside a tensor of the device,
+they are moved there, once."""
 
 
 @dataclass
@@ -29,28 +29,28 @@ class Slot:
 
 @dataclass
 class Step:
-    """One operator's call.
+    """A call of an operator.
 
     Attributes
     ----------
     declaration : Declaration
         The operator.
     node : Node
-        What it may know of its node.
+        The facts about the node that the operator may read.
     label : str
-        The operator and the tensor it makes, for messages.
+        The operator and the tensor that it makes, for messages.
     arguments : list
-        Its inputs: constants, Python numbers, None, or a `Slot`.
+        The inputs: constants, Python numbers, None, or a `Slot`.
     keywords : dict of str to object
-        Its attributes.
+        The attributes.
     bodies : dict of str to (Body or tuple of Body)
-        Its graph attributes.
+        The graph attributes.
     outputs : list of int
-        Where its outputs go; -1 for one that nothing reads.
+        Places of the outputs; -1 for an output that nothing reads.
     release : tuple of int
         Places that nothing reads after this step.
     rounded : bool
-        Whether its outputs are bfloat16, whose three digits are part of the model's meaning: each step rounds.
+        Whether the outputs are bfloat16 and must be rounded: its three digits are part of the model's meaning.
     """
 
     declaration: Declaration
@@ -65,7 +65,7 @@ class Step:
     reads: list[tuple[int, int, Callable[[torch.Tensor], Any] | None]] = field(default_factory=list)
 
     def prepare(self) -> None:
-        """List which arguments are read from where, once, so that a run need not look."""
+        """List once which arguments are read from which places, so that a run need not search."""
         self.reads = [
             (place, argument.position, self.converter(place))
             for place, argument in enumerate(self.arguments)
@@ -73,7 +73,7 @@ class Step:
         ]
 
     def converter(self, place: int) -> Callable[[torch.Tensor], Any] | None:
-        """Return how the input at a place becomes Python numbers, or None."""
+        """Return the function that turns the input at a place into Python numbers, or None."""
         converters = self.declaration.converters
         if not converters:
             return None
@@ -84,12 +84,12 @@ class Step:
         )
 
     def convert(self) -> None:
-        """Turn constants that the operator takes as Python numbers into those.
+        """Turn constants into Python numbers, where the operator takes Python numbers.
 
         Raises
         ------
         OnnxvizError
-            If one of them is no such number.
+            If a constant is not such a number.
         """
         for place, argument in enumerate(self.arguments):
             convert = self.converter(place)
@@ -101,7 +101,7 @@ class Step:
                     ValueError,
                     TypeError,
                     OverflowError,
-                ) as error:  # three numbers where one is wanted
+                ) as error:  # such as three numbers in place of one
                     raise self.refusal([argument], error) from None
 
     @property
@@ -121,7 +121,7 @@ class Step:
                     yield value.position
 
     def call(self, environment: list[Any], device: torch.device, redirect: Redirect | None) -> Any:
-        """Compute the operator from the values in the environment."""
+        """Return the operator's value, computed from the values in the environment."""
         arguments = self.arguments
         if self.reads:
             arguments = arguments.copy()
@@ -157,13 +157,13 @@ class Step:
             raise located from error
 
     def refusal(self, arguments: Sequence[Any], error: Exception) -> EvaluationError:
-        """Return what to tell of an operator that does not take its inputs."""
+        """Return the error of an operator that does not take its inputs."""
         shapes = ", ".join(_describe(argument) for argument in arguments)
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return EvaluationError(f"{self.label} refuses its inputs ({shapes}): {reason}")
 
     def settle(self, device: torch.device) -> None:
-        """Move the constants to a device for good, since a copy at each run makes the host wait for the device."""
+        """Move the constants to a device permanently: a copy at each run would make the host wait for the device."""
         slots = {place for place, _, _ in self.reads}
         self.arguments = [
             argument if place in slots else _placed(argument, device, self.declaration.host_numbers)
@@ -172,12 +172,12 @@ class Step:
 
 
 Redirect = Callable[[Declaration], Callable[..., Any] | None]
-"""Gives another function for an operator while it is in force, or None."""
+"""A function from an operator to the function that replaces it during a run, or None."""
 
 
 @dataclass
 class Plan:
-    """Steps over an environment of values: first the inputs, then what is captured from outside, then what steps make.
+    """Steps over an environment of values: first the inputs, then values captured from outside, then outputs of steps.
 
     Attributes
     ----------
@@ -186,13 +186,13 @@ class Plan:
     results : list
         For each output a `Slot` or a constant.
     steps : list of Step
-        In order.
+        Steps in order.
     size : int
-        How many places the environment has.
+        Number of places in the environment.
     device : torch.device
-        Where the constants lie and the work is done.
+        Device of the constants and of the computation.
     runner : callable or None
-        What `run` hands its inputs and its redirect to, in place of one step after the other.
+        Function that `run` calls with its inputs and its redirect, in place of running one step after the other.
     """
 
     inputs: tuple[str, ...]
@@ -205,7 +205,7 @@ class Plan:
     runner: Callable[[Sequence[Any], Redirect | None], tuple[Any, ...]] | None = None
 
     def finish(self) -> None:
-        """Settle which values are dropped after which step, in bodies too."""
+        """Determine which values are dropped after which step, in bodies too."""
         kept = {result.position for result in self.results if isinstance(result, Slot)}
         last: dict[int, int] = {}
         for number, step in enumerate(self.steps):
@@ -227,12 +227,12 @@ class Plan:
     def run(
         self, inputs: Sequence[Any], captured: Sequence[Any] = (), redirect: Redirect | None = None
     ) -> tuple[Any, ...]:
-        """Compute the outputs.
+        """Return the outputs.
 
         Raises
         ------
         EvaluationError
-            If an operator refuses its inputs; the message names it.
+            If an operator refuses its inputs. The message names the operator.
         """
         if self.runner is not None:
             return self.runner(inputs, redirect)
@@ -241,7 +241,7 @@ class Plan:
         return self.found(environment)
 
     def environment(self, inputs: Sequence[Any], captured: Sequence[Any] = ()) -> list[Any]:
-        """Return the values before the first step: what is fed, and what is captured."""
+        """Return the values before the first step: inputs and captured values."""
         environment: list[Any] = [None] * self.size
         environment[: len(inputs)] = inputs
         environment[len(self.inputs) : len(self.inputs) + len(captured)] = captured
@@ -252,12 +252,12 @@ class Plan:
         return tuple(environment[result.position] if isinstance(result, Slot) else result for result in self.results)
 
     def advance(self, environment: list[Any], steps: Iterable[Step], redirect: Redirect | None = None) -> None:
-        """Run steps that follow one another; what they make comes into the environment, what nothing reads any more leaves it.
+        """Run consecutive steps: add their outputs to the environment, drop values that are no longer read.
 
         Raises
         ------
         EvaluationError
-            If an operator refuses its inputs; the message names it.
+            If an operator refuses its inputs. The message names the operator.
         """
         device = self.device
         for step in steps:
@@ -273,7 +273,7 @@ class Plan:
                 environment[position] = None
 
     def to(self, device: torch.device) -> None:
-        """Move the constants; small ones stay on the CPU until they stand beside a tensor of the device."""
+        """Move the constants; small ones stay on the CPU until an operator reads them beside a tensor of the device."""
         self.device = device
         self.results = [_moved(result, device) for result in self.results]
         for step in self.steps:
@@ -283,7 +283,7 @@ class Plan:
                 body.plan.to(device)
 
     def every_step(self) -> Iterator[Step]:
-        """Yield the steps, those of bodies among them."""
+        """Yield all steps, also those of bodies."""
         for step in self.steps:
             yield step
             for body in step.inner:
@@ -292,7 +292,7 @@ class Plan:
 
 @dataclass
 class Body:
-    """A graph attribute: a plan, and where its captured values come from in the plan around it."""
+    """A graph attribute: a plan, and the sources of its captured values in the plan around it."""
 
     plan: Plan
     captures: list[Any]
@@ -300,7 +300,7 @@ class Body:
 
 @dataclass
 class BoundBody:
-    """A body with its captured values in place; what an operator calls."""
+    """A body with its captured values, as an operator calls it."""
 
     plan: Plan
     captured: list[Any]
@@ -317,7 +317,7 @@ class BoundBody:
         return self.plan.outputs
 
     def __call__(self, *inputs: Any) -> tuple[Any, ...]:
-        """Run the body once."""
+        """Return the body's outputs."""
         return self.plan.run(inputs, self.captured, self.redirect)
 
 
@@ -340,12 +340,12 @@ def _moved(value: Any, device: torch.device) -> Any:
 
 
 def _together(arguments: list[Any], device: torch.device, numbers_stay: bool = False) -> list[Any]:
-    """Bring tensors onto one device; but for single floats of the host, if they may stay."""
+    """Return the tensors on one device; single floats of the host may stay there."""
     return [_placed(argument, device, numbers_stay) for argument in arguments]
 
 
 def _places(values: list[Any]) -> set[str]:
-    """Return the kinds of device that tensors lie on, those of sequences among them."""
+    """Return the device types of tensors, also of those in sequences."""
     places: set[str] = set()
     for value in values:
         if isinstance(value, torch.Tensor):
@@ -365,7 +365,7 @@ def _placed(value: Any, device: torch.device, number_stays: bool = False) -> Any
 
 
 def _to_bfloat16(value: Any) -> Any:
-    """Round to bfloat16, carried as float32; the gradient passes as if nothing were rounded."""
+    """Return values rounded to bfloat16, as float32; the gradient passes as if nothing were rounded."""
     if isinstance(value, tuple):
         return tuple(_to_bfloat16(part) for part in value)
     if not isinstance(value, torch.Tensor) or value.dtype != torch.float32:

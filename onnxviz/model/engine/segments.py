@@ -1,4 +1,4 @@
-"""Gradients of deep graphs in bounded memory: activations are kept at a few places and computed anew between them."""
+"""Gradients of deep graphs in bounded memory: activations are kept at a few places and recomputed between them."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ LIMIT = 3 << 30
 """Bytes of activations; a gradient that would need more recomputes them."""
 
 _SHALLOW = 256
-"""Of fewer steps there is little to be gained."""
+"""With fewer steps there is little to gain."""
 
 
 def checkpointed(plan: Plan) -> Plan:
-    """Return a plan that runs in segments where a gradient would take more memory than the limit.
+    """Return a plan that runs in segments if a gradient would take more memory than the limit.
 
     Parameters
     ----------
     plan : Plan
-        Left as it is; the new one shares its steps.
+        The plan; not changed. The new plan shares its steps.
     """
     return replace(plan, runner=Segments(plan).run)
 
 
 class Segments:
-    """Runs a plan, for a gradient in segments where its activations would take more than the limit.
+    """A runner of a plan: in segments, if the activations for a gradient would take more than the limit.
 
-    Values and gradients are the same to the bit: it is the same graph to autograd, whose saved tensors are computed by the
-    same steps once more, a segment at a time, instead of kept. That costs one more pass forward, and memory then grows
-    with the square root of the depth (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost").
+    Values and gradients are the same to the bit. Autograd sees the same graph, but its saved tensors are recomputed by
+    the same steps, a segment at a time, instead of kept. That costs one more forward pass. Memory then grows with the
+    square root of the depth (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost").
 
     Parameters
     ----------
     plan : Plan
-        What is run; on the CPU and without chance, or it is never cut.
+        The plan. It runs in segments only on the CPU, and only if it is deterministic.
     limit : int
-        In bytes.
+        Most bytes of activations.
     """
 
     def __init__(self, plan: Plan, limit: int = LIMIT) -> None:
@@ -53,7 +53,7 @@ class Segments:
         self._may = len(plan.steps) > _SHALLOW and all(step.declaration.deterministic for step in plan.every_step())
 
     def run(self, inputs: Sequence[Any], redirect: Redirect | None = None) -> tuple[Any, ...]:
-        """Compute the outputs; the parameters and errors are those of `Plan.run`."""
+        """Return the outputs; the parameters and errors are those of `Plan.run`."""
         if not (self._may and torch.is_grad_enabled() and self.plan.device.type == "cpu" and _moves(inputs)):
             return self.plan.run(inputs, (), redirect)
         key = tuple((tuple(one.shape), one.dtype) if isinstance(one, Tensor) else None for one in inputs)

@@ -1,1 +1,1 @@
-"""What an input expects, with the evidence for it, and what it is fed where nothing is given."""
+"""The contracts of inputs with the evidence for them, and the values of inputs that are not given."""

@@ -1,7 +1,8 @@
-"""What a batch normalization behind the first convolution remembers of the pictures that the model was trained on.
+"""The range of pictures from the running statistics of the batch normalization after the first convolution.
 
-Its running mean and variance are those of the convolution's answers. Pictures with the statistics of photographs, brought to
-each range that is in use, give answers of other means and variances; the range under which they agree is the range.
+Its running mean and variance are those of the convolution's outputs on the training pictures. Here the convolution is
+applied to pictures with the statistics of photographs, in each range that is in use. Where the outputs' means and
+variances agree with the running statistics, the range is found.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _PICTURES, _SIDE, _SHARED = 8, 224, 0.9
-"""As large as photographs are shown to networks: in a smaller picture neighbors differ more."""
+"""Number of pictures, their size, their correlation between channels. The size is usual: in smaller pictures neighbors
+differ more."""
 
 _STRIDE = 4
-"""Of the places where the kernels are tried."""
+"""Step between the places where the kernels are applied."""
 
 _CLEAR = 1.2
-"""How many times worse the next range must fit."""
+"""Least number of times that the second-best range must fit worse."""
 
 
 def from_batch_statistics(model: Graph, found: InputContract) -> InputContract:
@@ -36,7 +38,7 @@ def from_batch_statistics(model: Graph, found: InputContract) -> InputContract:
     model : Graph
         The model.
     found : InputContract
-        Of a picture in color or gray; anything else is returned as it is.
+        Contract of a picture in color or gray; other contracts are returned unchanged.
     """
     read = remembered(model, found) if found.kind == "image" and found.color else None
     if read is None:
@@ -45,7 +47,7 @@ def from_batch_statistics(model: Graph, found: InputContract) -> InputContract:
     channels = kernels.shape[1]
     pictures = natural_pictures(_PICTURES, channels, _SIDE, _SIDE, _SHARED)
     patches = sliding_window_view(pictures, kernels.shape[2:], (2, 3))[:, :, ::_STRIDE, ::_STRIDE]
-    # (place, filter, channel): the answers are linear, so that a range scales and moves each channel's part of them.
+    # (place, filter, channel): the outputs are linear, so that a range scales and shifts each channel's part of them.
     parts = np.einsum("nchwij,fcij->nhwfc", patches, kernels, optimize=True).reshape(-1, *kernels.shape[:2])
     sums = kernels.sum((2, 3))
     fits = {}
@@ -58,14 +60,14 @@ def from_batch_statistics(model: Graph, found: InputContract) -> InputContract:
         return found
     low, high = _ranges(channels)[ordered[0]]
     note = (
-        f"the first batch normalization remembers answers as photographs give them {ordered[0]} "
-        f"({fits[ordered[1]] / fits[ordered[0]]:.2g} times closer than {ordered[1]})"
+        f"the running statistics of the first batch normalization fit photographs {ordered[0]} "
+        f"({fits[ordered[1]] / fits[ordered[0]]:.2g} times better than {ordered[1]})"
     )
     return found.with_note(note, low=tuple(map(float, low)), high=tuple(map(float, high)))
 
 
 def _ranges(channels: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return the ranges in use: how one says them, and their ends."""
+    """Return the ranges in use: their names for messages, and their ends."""
     ranges = {
         "in 0 to 1": (np.zeros(1), np.ones(1)),
         "in 0 to 255": (np.zeros(1), np.full(1, 255.0)),
@@ -79,27 +81,27 @@ def _ranges(channels: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _misfit(ours: np.ndarray, our_variance: np.ndarray, theirs: np.ndarray, their_variance: np.ndarray) -> float:
-    """Return how far two sets of means and variances lie apart, in the median over filters."""
+    """Return the distance between two sets of means and variances, the median over filters."""
     variance = np.maximum(our_variance, 1e-12) + np.maximum(their_variance, 1e-12)
     ratio = np.log(np.maximum(our_variance, 1e-12) / np.maximum(their_variance, 1e-12))
     return float(np.median((ours - theirs) ** 2 / variance + ratio**2))
 
 
 def remembered(model: Graph, found: InputContract) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return the first convolution, and what the batch normalization behind it remembers of its answers.
+    """Return the first convolution, and the running statistics of the batch normalization after it.
 
     Parameters
     ----------
     model : Graph
         The model.
     found : InputContract
-        Of the input.
+        The input's contract.
 
     Returns
     -------
     tuple of ndarray, or None
-        The kernels, (filter, channel, height, width); their biases, and the answers' means and variances, (filter,).
-        None where there is no such thing.
+        The kernels, (filter, channel, height, width); their biases, and the outputs' means and variances, (filter,).
+        None if the model does not begin with these two layers.
     """
     try:
         layer = first_layer(model, found.name)

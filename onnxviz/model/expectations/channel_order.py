@@ -1,7 +1,7 @@
-"""Red first or blue first: the mean of each channel that a file remembers of its pictures tells.
+"""The channel order, red first or blue first, from the mean of each channel that a file stores.
 
-Photographs hold more red than green, and more green than blue: the means of ImageNet's are .485, .456 and .406 of the range,
-CIFAR's .491, .482 and .447, and those of collections of faces or streets fall in the same order.
+Photographs have more red than green, and more green than blue. The means of ImageNet are .485, .456 and .406 of the
+range, those of CIFAR .491, .482 and .447. Collections of faces or streets have the same order.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from onnxviz.model.graph.graph import Graph
 from onnxviz.model.graph.labels import metadata
 
 _APART = 0.01
-"""The share of the range by which the first channel's mean must lie from the last one's."""
+"""Least distance between the first and the last channel's means, as a share of the range."""
 
 _SURE = 6.0
-"""How many standard errors of an estimated difference must lie between them."""
+"""Least distance between the two means, in standard errors of the estimated difference."""
 
 _FIT = 0.1
-"""How well channels' means must explain the filters' means, in standard deviations of the answers."""
+"""Most error of the filters' means as explained by the channel means, in standard deviations of the outputs."""
 
 
 def from_channel_means(model: Graph, found: InputContract) -> InputContract:
-    """Return the order of a color picture's channels, if the file tells it.
+    """Return the contract with the order of a color picture's channels, if the file tells the order.
 
     Parameters
     ----------
     model : Graph
         The model.
     found : InputContract
-        Its range known. Where the metadata name a pixel format, it is returned as it is.
+        Contract with a known range. If the metadata name a pixel format, it is returned unchanged.
     """
     if found.color != "rgb" or not found.bounded or "Image.BitmapPixelFormat" in metadata(model.original):
         return found
@@ -48,7 +48,7 @@ def from_channel_means(model: Graph, found: InputContract) -> InputContract:
             continue
         order, words = ("rgb", "red") if falls[0] > 0 else ("bgr", "blue")
         listed = ", ".join(f"{mean:.3g}" for mean in means)
-        note = f"{source} {listed} for the three channels: {words} first, as photographs hold more red than blue"
+        note = f"{source} {listed} for the three channels: {words} first, as photographs have more red than blue"
         return found.with_note(note, color=order)
     return found
 
@@ -66,10 +66,11 @@ def _subtracted(model: Graph, found: InputContract) -> _Means:
 
 
 def _solved(model: Graph, found: InputContract) -> _Means:
-    """Return the means under which the first convolution's answers have those that a batch normalization remembers.
+    """Return the channel means that explain the running means of the batch normalization after the first convolution.
 
-    A filter's mean answer is the sum over channels of its kernel's sum times the channel's mean, whatever the pictures are
-    like otherwise. There are more filters than channels: least squares, each filter in its own standard deviation.
+    A filter's mean output is the sum over channels of its kernel's sum times the channel's mean, whatever else the
+    pictures show. There are more filters than channels: least squares, each filter in units of its own standard
+    deviation.
     """
     read = remembered(model, found)
     if read is None or read[0].shape[1] != 3 or len(read[0]) < 6:
@@ -85,4 +86,4 @@ def _solved(model: Graph, found: InputContract) -> _Means:
     if rest > _FIT**2:
         return _NOTHING
     errors = np.sqrt(rest * np.diag(np.linalg.inv(sums.T @ sums)))
-    return means, errors, "the first batch normalization remembers answers of pictures whose means are"
+    return means, errors, "the running means of the first batch normalization give the means"

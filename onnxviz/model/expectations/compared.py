@@ -1,4 +1,4 @@
-"""Whole numbers that a graph compares with a constant: a rate, a mode, which any other value would switch off."""
+"""Whole-number inputs that a graph compares with a constant: a rate, or a mode that other values would switch off."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from onnxviz.model.graph.graph import Graph
 
 
 def compared_number(model: Graph, name: str) -> int | None:
-    """Return the first constant whole number that an input is asked to be equal to."""
+    """Return the first constant whole number that the graph compares an input with; None if there is none."""
     reached = {name}
     for node in model.nodes:
         if reached.isdisjoint(node.input):

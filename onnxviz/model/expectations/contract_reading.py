@@ -1,8 +1,8 @@
-"""What an input expects: its kind, axes, colors and range, each with the evidence for it.
+"""The contract of an input: its kind, axes, colors and range, each with the evidence for it.
 
-A wrong value range is the commonest cause of useless pictures, so nothing is guessed in silence: what the user gives
-comes first, then what the file says (metadata, quantization parameters, leading normalization), and an assumption is
-called one.
+A wrong value range is the commonest cause of useless pictures, so nothing is guessed silently. The user's settings come
+first, then the evidence in the file (metadata, quantization parameters, leading normalization). An assumption is called
+an assumption.
 """
 
 from __future__ import annotations
@@ -31,20 +31,21 @@ from onnxviz.model.graph.tensor_info import TensorInfo
 
 
 def default_input(model: Graph, wrt: str | None = None) -> TensorInfo:
-    """Return the tensor to optimise or explain: the named one, or the only float input.
+    """Return the tensor to optimize or explain: the named tensor, or the only float input.
 
     Raises
     ------
     TargetError
-        If the named one does not exist.
+        If the named tensor does not exist.
     UsageError
-        If it is no float tensor, or there are several to choose from.
+        If it is not a float tensor, or the model has no float input or several.
     """
     if wrt is not None:
         info = model.require(wrt)
         if not info.is_float:
             raise UsageError(
-                f"`wrt` {wrt}: it holds {info.dtype}, and only floating-point tensors can move; try what reads it (an embedding, say)"
+                f"`wrt` {wrt}: it holds {info.dtype}, and only floating-point tensors can move; "
+                "try a tensor computed from it, such as an embedding"
             )
         return info
     floats = [info for info in model.inputs.values() if info.is_float]
@@ -59,7 +60,7 @@ def default_input(model: Graph, wrt: str | None = None) -> TensorInfo:
         f"{info.name} ({'x'.join('?' if s is None else str(s) for s in info.shape or ())})" for info in floats
     )
     raise UsageError(
-        f"{model.name} has several floating-point inputs: {listed}; choose one with `wrt`, the others are held (see `held`)"
+        f"{model.name} has several floating-point inputs: {listed}; choose one with `wrt`; the others are held fixed (see `held`)"
     )
 
 
@@ -73,11 +74,11 @@ _LOOKS = (
     from_support_vectors,
     from_comparisons,
 )
-"""Where a range is looked for, the surest evidence first."""
+"""Functions that look for a range, the surest evidence first."""
 
 
 def contract(model: Graph, name: str) -> InputContract:
-    """Read an input's contract from the file.
+    """Return an input's contract, read from the file.
 
     Parameters
     ----------
@@ -94,20 +95,20 @@ def contract(model: Graph, name: str) -> InputContract:
     info = model.require(name)
     found = _kind(model, info)
     if info.operator != "Input":
-        return found.with_note(f"{name} lies inside the graph (made by {info.operator}): no range is known")
+        return found.with_note(f"{name} is inside the graph (output of {info.operator}): its range is unknown")
     for look in _LOOKS:
         if found.bounded or (found.kind != "image" and found.mean):
             break
         found = _seen(look, model, found)
     if found.kind == "signal" and not found.bounded:
-        note = "nothing in the file tells the range: -1 to 1 is assumed, as of sound"
+        note = "the file does not tell the range: -1 to 1 is assumed, as for sound"
         return found.with_note(note, low=(-1.0,), high=(1.0,))
     found = found if found.bounded or found.kind != "image" else _seen(assumed, model, found)
     return _seen(from_channel_means, model, found)
 
 
 def _seen(look: Callable[[Graph, InputContract], InputContract], model: Graph, found: InputContract) -> InputContract:
-    """Return what a piece of evidence says: nothing where a damaged file holds numbers that fit nowhere."""
+    """Return the contract with a piece of evidence; unchanged if a damaged file holds numbers that do not fit."""
     try:
         return look(model, found)
     except (ValueError, TypeError, LookupError, ArithmeticError):
@@ -123,7 +124,7 @@ def _kind(model: Graph, info: TensorInfo) -> InputContract:
             name, shape, "tokens", ("time",)[: max(rank - 1, 0)], evidence=("whole numbers: read as tokens",)
         )
     if info.is_float and rank == 2 and shape[1] != 1 and holds_whole_numbers(model, name):
-        note = "fed as floating-point numbers, and cast to whole ones before anything else: read as tokens"
+        note = "floating-point numbers that are cast to whole numbers first: read as tokens"
         return InputContract(name, shape, "tokens", ("time",), evidence=(note,))
     properties = metadata(model.original)
     told = _denoted(model, info)
@@ -144,13 +145,13 @@ def _kind(model: Graph, info: TensorInfo) -> InputContract:
             return InputContract(name, shape, "array", axes, evidence=("four axes, but too flat for a picture",))
         color = {1: "gray", 3: "rgb"}.get(channels) if isinstance(channels, int) else None
         if first in _STEPPERS:
-            note = f"four axes, but {first} reads it first"
+            note = f"four axes, but the first layer is {first}"
             return InputContract(name, shape, "array", axes, evidence=(note,))
         note = f"four axes, {channels if channels else '?'} channels {'last' if channels_last else 'first'}: a picture"
         found = InputContract(name, shape, "image", axes, color, evidence=(note,))
         flipped = _flips_channels(model, name) if color == "rgb" else False
         if flipped:
-            found = found.with_note("the graph reverses the three channels first: which order it wants cannot be told")
+            found = found.with_note("the graph first reverses the three channels: the order that it expects is unknown")
         return found
     if rank == 5:
         deep = ("channel", "depth", "height", "width")
@@ -209,13 +210,13 @@ def _kind(model: Graph, info: TensorInfo) -> InputContract:
 
 
 _STEPPERS = ("LSTM", "GRU", "RNN", "Attention", "MultiHeadAttention", "GroupQueryAttention")
-"""Operators that go along steps: what they read first is no picture."""
+"""Operators that go along steps: an input that they read first is not a picture."""
 
 _DENOTED = {"DATA_CHANNEL": "channel", "DATA_FEATURE": "feature", "DATA_TIME": "time"}
 
 
 def _denoted(model: Graph, info: TensorInfo) -> InputContract | None:
-    """Return what ONNX's type and dimension denotations say; None where they say too little."""
+    """Return the contract in ONNX's type and dimension denotations; None if they say too little."""
     declared = next((value for value in model.original.graph.input if value.name == info.name), None)
     if declared is None or info.shape is None:
         return None
@@ -247,7 +248,7 @@ def _denoted(model: Graph, info: TensorInfo) -> InputContract | None:
 
 
 def _first_operator(model: Graph, name: str) -> str:
-    """Return the first operator on the way from a tensor that computes more than shapes; Conv and STFT if they come early."""
+    """Return the operator of the first layer after a tensor, "Conv" for every convolution; "" if there is no layer."""
     reached = {name}
     for node in model.nodes:
         if not any(one in reached for one in node.input):
@@ -271,7 +272,7 @@ def _first_operator(model: Graph, name: str) -> str:
 
 
 def _slides_both_ways(model: Graph, name: str) -> bool:
-    """Whether the first convolution's kernels are longer than 1 along two axes."""
+    """Return whether the first convolution's kernels are longer than 1 along two axes."""
     try:
         kernels = first_layer(model, name).kernels
     except OnnxvizError:  # not in the file
@@ -295,9 +296,9 @@ def settle(
     Parameters
     ----------
     shape : sequence of (int, str or None)
-        As the file has it.
+        The shape in the file.
     dims : dict of str to int
-        Sizes for names.
+        Sizes by name.
     kind : str
         The input's kind: an open height or width of a picture becomes 224.
     given : sequence of int, optional

@@ -1,4 +1,4 @@
-"""Where whole numbers become vectors: the Gather that reads an embedding's table, or a OneHot."""
+"""Embeddings: the Gather of an embedding's table, or the OneHot, by which whole numbers become vectors."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from onnxviz.errors import OnnxvizError
 from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
 from onnxviz.model.graph.graph import Graph
 
-# A OneHot's table is the identity: beyond this depth it is not written out.
+# A OneHot's table is the identity. Beyond this depth it is not built.
 _MOST_ONE_HOT = 4096
 _PASSED = frozenset(
     ("Cast", "Identity", "Clip", "Reshape", "Squeeze", "Unsqueeze", "Where", "Min", "Max", "Flatten", "Expand", "Slice")
 )
-"""What hands ids on as they are, or nearly so."""
+"""Operators that pass ids on unchanged, or nearly so."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
-    """What a model makes of token ids first.
+    """The table by which a model turns token ids into vectors.
 
     Attributes
     ----------
     ids : str
-        The input that holds them.
+        The input that holds the ids.
     output : str
         The float tensor that the table's rows become, (batch, time, feature).
     rows : (token, feature) float32
@@ -42,19 +42,19 @@ class Embedding:
 
 
 def find_embedding(model: Graph, ids: str) -> Embedding | None:
-    """Follow an input of whole numbers to what reads it as row numbers; of several tables the longest counts.
+    """Return the embedding whose rows an input of whole numbers selects; of several the one with the longest table.
 
     Parameters
     ----------
     model : Graph
         The model.
     ids : str
-        One of its inputs: of integers, or of floats that are cast to integers.
+        An input of integers, or of floats that are cast to integers.
 
     Returns
     -------
     Embedding or None
-        None where the input indexes no table of constant numbers.
+        None if the input selects rows of no constant table.
     """
     reached = {ids}
     found: list[Embedding] = []
@@ -72,7 +72,7 @@ def find_embedding(model: Graph, ids: str) -> Embedding | None:
 
 
 def embedded_input(model: Graph) -> Embedding | None:
-    """Return the embedding of the input that holds a model's tokens: the one with the longest table."""
+    """Return the embedding of a model's tokens: of all inputs the one with the longest table."""
     inputs = [info.name for info in model.inputs.values() if not info.is_float or holds_whole_numbers(model, info.name)]
     found = [one for one in (find_embedding(model, name) for name in inputs) if one is not None]
     return max(found, key=lambda one: len(one.rows), default=None)
@@ -90,7 +90,7 @@ def _attribute(node: NodeProto, name: str, default: int) -> int:
 
 
 def _table(model: Graph, node: NodeProto, ids: str) -> list[Embedding]:
-    """Read the table of a Gather: floats, or integers that a DequantizeLinear turns into floats right behind it."""
+    """Return the table of a Gather: floats, or integers that a DequantizeLinear right after it turns into floats."""
     shape = model.tensors[node.input[0]].shape if node.input[0] in model.tensors else None
     if _attribute(node, "axis", 0) != 0 or (shape is not None and len(shape) != 2):
         return []

@@ -1,4 +1,4 @@
-"""Whether an input's first axis is the batch: of a series that a recurrent layer steps along it, it is not."""
+"""The check whether an input's first axis is the batch: it is not if a recurrent layer steps along it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _HANDED_ON = ("Identity", "Cast", "Dropout")
 
 
 def lacks_batch(model: Graph, name: str) -> str:
-    """Say why an input has no batch for its first axis; "" where it may have one.
+    """Return why an input's first axis is not the batch; "" if it may be the batch.
 
     Parameters
     ----------
     model : Graph
         The model.
     name : str
-        One of its inputs.
+        Name of an input.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def lacks_batch(model: Graph, name: str) -> str:
 
 
 def _scanned_first(node: NodeProto, names: set[str]) -> bool:
-    """Whether a Scan (revision 9 on) takes one of some tensors apart along axis 0."""
+    """Return whether a Scan (revision 9 on) scans one of some tensors along axis 0."""
     count = _attribute(node, "num_scan_inputs")
     axes = next((list(one.ints) for one in node.attribute if one.name == "scan_input_axes"), [])
     scanned = list(node.input)[len(node.input) - count :]

@@ -1,4 +1,4 @@
-"""The first convolution or matrix on the way from an input, and its kernels as the file holds them."""
+"""The first convolution or matrix after an input, and its kernels as stored in the file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CONVOLUTIONS = {
     "NhwcFusedConv": 1,
     "CausalConvWithState": 1,
 }
-"""Operators that slide kernels, and which input holds them."""
+"""Operators that slide kernels -> the position of the input that holds the kernels."""
 
 _MATRICES = {
     "MatMul": 1,
@@ -36,7 +36,7 @@ _MATRICES = {
     "GRU": 1,
     "LSTM": 1,
 }
-"""Operators that multiply by a matrix, and which input holds it."""
+"""Operators that multiply by a matrix -> the position of the input that holds the matrix."""
 
 _COEFFICIENTS = ("LinearClassifier", "LinearRegressor")
 """Operators whose matrix is an attribute."""
@@ -49,17 +49,18 @@ class FirstLayer:
     Attributes
     ----------
     layer : str
-        The tensor that the layer makes.
+        The layer's output.
     operator : str
-        Its operator.
+        The layer's operator.
     weight : str
         The tensor that holds the kernels.
     kernels : (filter, channel, *spatial) ndarray
-        In floating point, dequantised; a matrix has no spatial axes, unless the input is a picture that it sees whole.
+        Kernels in floating point, dequantized. A matrix has no spatial axes, unless it reads a whole picture.
     path : tuple of str
-        The operators between the file's bytes and the kernels, the bytes' own kind first: "Initializer", "DequantizeLinear".
+        The operators between the file's bytes and the kernels, the bytes' own kind first: "Initializer",
+        "DequantizeLinear".
     groups : int
-        Into how many groups the input's channels are divided; as many as channels in a depthwise convolution.
+        Number of groups of the input's channels; the number of channels in a depthwise convolution.
     """
 
     layer: str
@@ -71,23 +72,23 @@ class FirstLayer:
 
 
 def first_layer(model: Graph, input_name: str | None = None, weight: str | None = None) -> FirstLayer:
-    """Find a layer's kernels.
+    """Return a layer and its kernels.
 
     Parameters
     ----------
     model : Graph
         The model.
     input_name : str, optional
-        Start from this input; by default from any.
+        Input to start from. Default: all inputs.
     weight : str, optional
-        Take this tensor instead: a weight, or what a layer makes.
+        Tensor to take instead: a weight, or a layer's output.
 
     Raises
     ------
     TargetError
         If there is no such tensor, or it belongs to no layer.
     UsageError
-        If no layer with constant weights lies on the way from the input.
+        If no layer with constant weights comes after the input.
     """
     if weight is not None:
         return _named_layer(model, weight)
@@ -114,8 +115,8 @@ def first_layer(model: Graph, input_name: str | None = None, weight: str | None 
         return _as_pictures(model, _layer(model, *matrices[0]), start)
     kinds = ", ".join(dict.fromkeys(node.op_type for node in model.nodes[:6]))
     raise UsageError(
-        f"{model.name}: no convolution or matrix with constant weights lies on the way from {', '.join(start)} (it begins with {kinds}); "
-        "a weight elsewhere can be named"
+        f"{model.name}: no convolution or matrix with constant weights comes after {', '.join(start)} (the graph begins with {kinds}); "
+        "name a weight or a layer"
     )
 
 
@@ -127,9 +128,9 @@ def weight_place(model: Graph, node: NodeProto, fed: set[str]) -> int | None:
     model : Graph
         The model.
     node : NodeProto
-        Any of its nodes.
+        A node of the model.
     fed : set of str
-        The tensors that depend on an input, which are no weights.
+        Tensors that depend on an input: they are not weights.
     """
     if node.op_type in _COEFFICIENTS and node.domain == "ai.onnx.ml":
         return -1
@@ -172,7 +173,7 @@ def _named_layer(model: Graph, name: str) -> FirstLayer:
         place = weight_place(model, producer, fed)
         if place is None:
             raise TargetError(
-                f"{name} is made by {producer.op_type}, which has no kernels; name a weight, or what a convolution or matrix makes"
+                f"{name} is made by {producer.op_type}, which has no kernels; name a weight, or the output of a convolution or matrix"
             )
         return _layer(model, producer, place)
     for node in model.nodes:
@@ -209,7 +210,7 @@ def _layer(model: Graph, node: NodeProto, place: int) -> FirstLayer:
     layer = node.output[0]
     if place < 0:
         coefficients = np.asarray(attributes["coefficients"], np.float64)
-        # A classifier of two classes may hold a row for each or one for both: the intercepts tell.
+        # A classifier of two classes may hold one row for each or one for both: the number of intercepts tells.
         rows = int(attributes.get("targets", 1))
         if node.op_type == "LinearClassifier":
             classes = len(attributes.get("classlabels_ints", ())) or len(attributes.get("classlabels_strings", ()))
@@ -241,28 +242,26 @@ def _layer(model: Graph, node: NodeProto, place: int) -> FirstLayer:
         rows_first = place == 0 or bool(attributes.get("transB", 0))
         values = values if rows_first else values.T
     if node.op_type in _CONVOLUTIONS and values.ndim > 3:
-        # A 1-D convolution written as a 2-D one: the axis of size 1 shows nothing.
+        # A 1-D convolution written as a 2-D convolution: the axis of size 1 shows nothing.
         kept = [size for size in values.shape[2:] if size > 1] or [1]
         values = values.reshape(*values.shape[:2], *(kept if len(kept) < values.ndim - 2 else values.shape[2:]))
     return FirstLayer(layer, node.op_type, weight, np.ascontiguousarray(values), path, groups)
 
 
 def _check(layer: str, operator: str, weight: str, values: np.ndarray, groups: int) -> None:
-    """Refuse a weight of which no kernels can be made."""
+    """Refuse a weight that cannot be kernels."""
     if values.dtype == object:
         raise ModelError(f"{layer}: its weight '{weight}' holds text; {operator} takes numbers")
     least = 3 if operator in _CONVOLUTIONS else 1
     if values.ndim < least or values.size == 0:
         shape = "x".join(map(str, values.shape)) or "no axes"
-        raise ModelError(
-            f"{layer}: its weight '{weight}' has the shape {shape}; {operator} takes one of {least} axes or more"
-        )
+        raise ModelError(f"{layer}: its weight '{weight}' has the shape {shape}; {operator} needs {least} axes or more")
     if groups < 1 or (operator in _CONVOLUTIONS and values.shape[0] % groups):
-        raise ModelError(f"{layer}: its {values.shape[0]} channels cannot be parted into {groups} groups")
+        raise ModelError(f"{layer}: its {values.shape[0]} channels cannot be divided into {groups} groups")
 
 
 def _turned(values: np.ndarray, groups: int) -> np.ndarray:
-    """Bring a transposed convolution's (in, out / groups, ...) weights into the order (out, in / groups, ...)."""
+    """Return a transposed convolution's (in, out / groups, ...) weights in the order (out, in / groups, ...)."""
     channels, filters, *spatial = values.shape
     parts = values.reshape(groups, channels // groups, filters, *spatial)
     return np.moveaxis(parts, 2, 1).reshape(groups * filters, channels // groups, *spatial)
@@ -284,7 +283,7 @@ def _dequantize(model: Graph, values: np.ndarray, scale: str, zero_point: str, a
 
 
 def _as_pictures(model: Graph, found: FirstLayer, inputs: list[str]) -> FirstLayer:
-    """Give a matrix that sees a whole picture the picture's axes."""
+    """Return the layer; a matrix that reads a whole picture gets the picture's axes."""
     for name in inputs:
         shape = model.inputs[name].shape
         sizes = tuple(size for size in (shape or ())[1:] if isinstance(size, int))

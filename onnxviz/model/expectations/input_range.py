@@ -1,4 +1,4 @@
-"""The evidence in a file for an input's range: metadata, element type, quantization parameters, leading normalization."""
+"""Evidence in a file for an input's range: metadata, element type, quantization parameters, leading normalization."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PIXEL_RANGES = {
 
 
 def from_metadata(model: Graph, found: InputContract) -> InputContract:
-    """Return what the metadata properties tell of pixel format and range."""
+    """Return the contract with the pixel format and range of the metadata properties."""
     properties = metadata(model.original)
     pixel = properties.get("Image.BitmapPixelFormat", "")
     if pixel and found.kind == "image":
@@ -49,7 +49,7 @@ def _pair(text: str) -> tuple[float, float] | None:
 
 
 def from_type(model: Graph, found: InputContract) -> InputContract:
-    """Return the range of an element type that is used for nothing but pixels."""
+    """Return the contract with the range of an element type that is used only for pixels."""
     kind = model.tensors[found.name].element_type
     if kind == TensorProto.UINT8:
         return found.with_note("uint8: 0 to 255", low=(0.0,), high=(255.0,))
@@ -61,7 +61,7 @@ def _readers(model: Graph, name: str) -> list[NodeProto]:
 
 
 def from_quantization(model: Graph, found: InputContract) -> InputContract:
-    """Return the range that the first QuantizeLinear can hold: what lies outside was not in the calibration data."""
+    """Return the range that the first QuantizeLinear can hold: values outside were not in the calibration data."""
     for node in _readers(model, found.name):
         if node.op_type != "QuantizeLinear" or len(node.input) < 2:
             continue
@@ -85,7 +85,7 @@ def from_quantization(model: Graph, found: InputContract) -> InputContract:
 
 
 def from_normalization(model: Graph, found: InputContract) -> InputContract:
-    """Follow Sub, Div, Mul, Add and their like from the input, as one affine map per channel."""
+    """Return the range that leading Sub, Div, Mul, Add and similar operators normalize, one affine map per channel."""
     factor, offset, chain = leading_affine(model, found)
     if not chain:
         return found
@@ -105,16 +105,16 @@ def from_normalization(model: Graph, found: InputContract) -> InputContract:
         spread = np.abs(factor) * (high - low)
         middle = np.abs(factor * (low + high) / 2 + offset)
         if np.all((spread > 0.4) & (spread < 8)) and np.all(middle < 2.5):
-            note = f"the graph begins with {steps}, which brings {low:g} to {high:g} to a unit range"
+            note = f"the graph begins with {steps}, which scales {low:g} to {high:g} to a unit range"
             return found.with_note(note, low=(low,), high=(high,))
-    # None of the usual ranges: what the graph brings to 0 to 1 is the range.
+    # None of the usual ranges fits: the range is the one that the graph scales to 0 to 1.
     edges = np.sort(np.stack([-offset / safe, (1 - offset) / safe]), axis=0)
-    note = f"the graph begins with {steps}, which brings {edges[0].min():.4g} to {edges[1].max():.4g} to a unit range"
+    note = f"the graph begins with {steps}, which scales {edges[0].min():.4g} to {edges[1].max():.4g} to a unit range"
     return found.with_note(note, low=_numbers(edges[0]), high=_numbers(edges[1]))
 
 
 def leading_affine(model: Graph, found: InputContract) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return factor and offset, one number or one per channel, of the affine map that the graph begins with, and its operators."""
+    """Return factor and offset (a number, or one per channel) of the graph's leading affine map, and its operators."""
     channel = found.axes.index("channel") + 1 if "channel" in found.axes else len(found.shape) - 1
     size = found.shape[channel] if found.shape and channel < len(found.shape) else None
     factor, offset, chain = np.ones(1), np.zeros(1), []
@@ -154,7 +154,7 @@ def leading_affine(model: Graph, found: InputContract) -> tuple[np.ndarray, np.n
             statistics = _running_statistics(model, node)
             if statistics is None or statistics[0].size != size:
                 break
-            # What it remembers of the data is their center and spread; gain and shift of its own come after.
+            # Its running statistics are the center and spread of the data; its own gain and shift come after them.
             gain = 1.0 / np.sqrt(statistics[1])
             shift = -statistics[0] * gain
         elif node.op_type in ("Cast", "Identity", "Transpose", "Dropout"):
@@ -171,7 +171,7 @@ def leading_affine(model: Graph, found: InputContract) -> tuple[np.ndarray, np.n
 
 
 def _running_statistics(model: Graph, node: NodeProto) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the mean and the variance, no less than its epsilon, that a batch normalization remembers."""
+    """Return the running mean and the running variance plus epsilon of a batch normalization."""
     epsilon = next((attribute.f for attribute in node.attribute if attribute.name == "epsilon"), 1e-5)
     try:
         mean, variance = (np.asarray(model.weight(name)).astype(np.float64).reshape(-1) for name in node.input[3:5])
@@ -192,14 +192,14 @@ def _per_channel(model: Graph, node: NodeProto, name: str, size: object) -> np.n
 
 
 def assumed(model: Graph, found: InputContract) -> InputContract:
-    """Judge the range from the first kernels' gain, and say that it is an assumption."""
+    """Return the contract with a range judged from the first kernels' gain, and a note that the range is assumed."""
     try:
         kernels = first_layer(model, found.name).kernels
     except OnnxvizError:  # no layer to judge from
-        return found.with_note("nothing in the file tells the range: 0 to 1 is assumed", low=(0.0,), high=(1.0,))
+        return found.with_note("the file does not tell the range: 0 to 1 is assumed", low=(0.0,), high=(1.0,))
     gain = float(np.median(np.sqrt((kernels.reshape(len(kernels), -1) ** 2).sum(1)))) if kernels.size else 1.0
     if gain < 0.08:
-        # Kernels this weak would barely answer an input of unit size.
+        # Kernels this weak would barely respond to an input of unit size.
         return found.with_note(
             f"assumed 0 to 255: the first kernels are weak (median norm {gain:.2g})",
             low=(0.0,),
@@ -208,30 +208,30 @@ def assumed(model: Graph, found: InputContract) -> InputContract:
     classifier = model.original.producer_name == "pytorch" and found.color == "rgb" and _classifies(model)
     if classifier and _is_small(found):
         note = (
-            f"assumed -1 to 1: PyTorch's classifiers of pictures under {_SMALL} pixels a side are trained on such, "
-            "and ImageNet's photographs are larger"
+            f"assumed -1 to 1: usual for PyTorch's classifiers of pictures under {_SMALL} pixels a side; "
+            "ImageNet's photographs are larger"
         )
         return found.with_note(note, low=(-1.0,), high=(1.0,))
     if classifier:
         low = tuple((0 - mean) / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True))
         high = tuple((1 - mean) / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True))
-        note = "assumed normalized by ImageNet's mean and standard deviation, as PyTorch's classifiers are"
+        note = "assumed normalized by ImageNet's mean and standard deviation, as is usual for PyTorch's classifiers"
         return found.with_note(note, low=low, high=high)
-    return found.with_note("nothing in the file tells the range: 0 to 1 is assumed", low=(0.0,), high=(1.0,))
+    return found.with_note("the file does not tell the range: 0 to 1 is assumed", low=(0.0,), high=(1.0,))
 
 
 _SMALL = 64
-"""Pixels a side: fewer than of any picture of ImageNet that is in use."""
+"""Pixels a side. Pictures of ImageNet that are in use have more."""
 
 
 def _is_small(found: InputContract) -> bool:
-    """Whether both sides of a picture are known to be small."""
+    """Return whether both sides of a picture are known to be small."""
     sides = [size for axis, size in zip(found.axes, found.shape[1:], strict=True) if axis != "channel"]
     return all(isinstance(size, int) and size < _SMALL for size in sides)
 
 
 def _classifies(model: Graph) -> bool:
-    """Whether an output has one number for each of several classes, and no place in the picture."""
+    """Return whether an output has one number for each of several classes, and no spatial axes."""
     for info in model.outputs.values():
         if info.is_float and info.shape is not None and len(info.shape) == 2 and info.shape[1] not in (0, 1):
             return True

@@ -1,4 +1,4 @@
-"""Several inputs of one row each, moved as one vector: tables are often exported with an input for each column."""
+"""Joined inputs, moved as one vector: table models are often exported with an input for each column."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class JoinedInputs:
     Attributes
     ----------
     inputs : tuple of str
-        In the vector's order.
+        Names, in the vector's order.
     shapes : tuple of tuple of int
-        What each takes of the vector, without the batch: () or (width,).
+        Shape of each input, without the batch: () or (width,).
     """
 
     inputs: tuple[str, ...]
@@ -28,19 +28,19 @@ class JoinedInputs:
 
     @classmethod
     def of(cls, model: Graph, names: Sequence[str]) -> JoinedInputs:
-        """Join some inputs.
+        """Return some inputs joined.
 
         Raises
         ------
         UsageError
-            If one is no float input of a row for each sample, (batch, width) or (batch,), its width known.
+            If one is not a float input of shape (batch, width) or (batch,) with a known width.
         """
         shapes = []
         for name in names:
             shape = _row(model.inputs[name]) if name in model.inputs else None
             if shape is None:
                 raise UsageError(
-                    f"{name}: only floating-point inputs of shape (batch, width) can move together, and it is none; "
+                    f"{name} is no floating-point input of shape (batch, width); only such inputs can move together; "
                     f"name one tensor"
                 )
             shapes.append(shape)
@@ -48,7 +48,7 @@ class JoinedInputs:
 
     @classmethod
     def columns(cls, model: Graph) -> JoinedInputs | None:
-        """Join all float inputs where there are several and each is one number for each sample; None elsewhere."""
+        """Return all float inputs joined, if there are several and each has one number per sample; else None."""
         floats = [info for info in model.inputs.values() if info.is_float]
         if len(floats) < 2 or any(_row(info) not in ((), (1,)) for info in floats):
             return None
@@ -56,13 +56,13 @@ class JoinedInputs:
 
     @property
     def name(self) -> str:
-        """What the vector is called; no tensor has this name."""
+        """Name of the vector; no tensor has this name."""
         few = self.inputs if len(self.inputs) <= 4 else (*self.inputs[:3], f"{len(self.inputs) - 3} more")
         return " + ".join(few)
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """How many of the vector's elements each input takes."""
+        """Number of the vector's elements that each input has."""
         return tuple(shape[0] if shape else 1 for shape in self.shapes)
 
     @property
@@ -75,7 +75,7 @@ class JoinedInputs:
         )
 
     def split(self, vectors: Any) -> dict[str, Any]:
-        """Return what each input takes of (batch, feature) vectors; the same for numpy and torch."""
+        """Return each input's part of (batch, feature) vectors, of numpy or of torch."""
         parts, first = {}, 0
         for name, shape, width in zip(self.inputs, self.shapes, self.widths, strict=True):
             parts[name] = vectors[:, first : first + width].reshape(len(vectors), *shape)
@@ -84,7 +84,7 @@ class JoinedInputs:
 
 
 def _row(info: TensorInfo) -> tuple[int, ...] | None:
-    """Return what a sample takes of a float input, () or (width,); None where it is something else."""
+    """Return the shape of one sample of a float input, () or (width,); None for other inputs."""
     shape = info.shape
     if not info.is_float or shape is None or len(shape) not in (1, 2):
         return None

@@ -1,4 +1,4 @@
-"""Seeded pictures with the statistics of photographs, for asking a model what range it was trained in."""
+"""Seeded pictures with the statistics of photographs, to find the range that a model was trained in."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def natural_pictures(count: int, channels: int, height: int, width: int, shared:
     Parameters
     ----------
     count, channels, height, width : int
-        How many, and of what size.
+        Number and size of the pictures.
     shared : float
         The correlation between channels, 0 to 1; that of photographs is about .9.
 
     Returns
     -------
     (count, channel, height, width) float64 ndarray
-        In 0 to 1.
+        Values in 0 to 1.
     """
     generator = np.random.default_rng(0)
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])

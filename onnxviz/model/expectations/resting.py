@@ -1,4 +1,4 @@
-"""Inputs at rest: what the inputs that nobody speaks of are held at while another one moves."""
+"""Inputs at rest: the values of inputs that the user does not name, while another input moves."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from onnxviz.model.graph.graph import Graph
 
 
 def resting_input(model: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the middle of an input's range, or 0 where it has none; true for conditions, 1 for masks, 0, 1, 2, … for positions.
+    """Return an input's resting value: the middle of its range, or 0 without a range.
 
-    A whole number that the graph compares with a constant, as a rate or a mode, is held at that.
+    Conditions are true, masks 1, positions 0, 1, 2, …. A whole number that the graph compares with a constant, such as
+    a rate or a mode, is that constant.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ def resting_input(model: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray
     name : str
         The input.
     shape : tuple of int
-        With the batch.
+        Shape with the batch.
     """
     info = model.require(name)
     if info.dtype == "bool":
@@ -33,7 +34,7 @@ def resting_input(model: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray
         compared = compared_number(model, name)
         if compared is not None:
             return np.full(shape, compared, np.int64)
-        # What whole numbers mean, only their name tells: a mask of zeros would hide every token.
+        # Only the name tells what whole numbers mean: a mask of zeros would hide every token.
         if "position" in name.lower() and shape:
             counted: np.ndarray = np.broadcast_to(np.arange(shape[-1], dtype=np.int64), shape).copy()
             return counted
@@ -57,7 +58,7 @@ def rest(
     dims: Mapping[str, int],
     shapes: Mapping[str, tuple[int, ...]],
 ) -> dict[str, np.ndarray]:
-    """Return values for some inputs: those given, the others at rest."""
+    """Return values for some inputs: the given values, and resting values for the others."""
     return {
         name: held[name] if name in held else resting_input(model, name, settled_shape(model, name, dims, shapes))
         for name in names

@@ -1,4 +1,4 @@
-"""Inputs for a model when there are none at hand: seeded, in the range that the model expects."""
+"""Seeded sample inputs for a model, in the range that the model expects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
 from onnxviz.model.graph.graph import Graph
 
 _MOST_ELEMENTS = 1 << 28
-"""Numbers that an input may have: 1 GiB in float32, as for what operators make."""
+"""Most elements of an input: 1 GiB in float32, as for outputs of operators."""
 
 _INTEGERS: dict[int, type[np.integer[Any]]] = {
     TensorProto.INT64: np.int64,
@@ -36,20 +36,20 @@ _FLOATS: dict[int, type[np.floating[Any]]] = {
 
 
 def random_input(model: Graph, name: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
-    """Return seeded values for one input: uniform over its range, or standard normal where it has none.
+    """Return seeded values for one input: uniform over its range, or standard normal if it has none.
 
-    A whole number that the graph compares with a constant is that constant.
+    An input of whole numbers that the graph compares with a constant gets that constant.
 
     Parameters
     ----------
     model : Graph
         The model.
     name : str
-        One of its inputs, or any tensor that shall be fed.
+        Name of an input, or of any tensor that is fed.
     shape : tuple of int
-        With the batch.
+        Shape with the batch.
     seed : int
-        For the draw.
+        Seed of the random numbers.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def settled_shape(
 
 
 def _bound(model: Graph, name: str) -> int:
-    """Return how many rows an integer input picks from: those of an embedding's Gather, the depth of a OneHot; else 2."""
+    """Return the number of values of an integer input: rows of an embedding's Gather, depth of a OneHot, or 2."""
     reached = {name}
     for node in model.nodes:
         if not any(one in reached for one in node.input):
@@ -137,7 +137,7 @@ def feed(
     shapes: Mapping[str, tuple[int, ...]],
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Return values for all inputs of a model: those given, and seeded ones for the others.
+    """Return values for all inputs of a model: the given values, and seeded values for the others.
 
     Parameters
     ----------
@@ -148,12 +148,12 @@ def feed(
     dims, shapes : mapping
         Sizes that the user gave for names, and for whole inputs.
     seed : int
-        For the draw.
+        Seed of the random numbers.
 
     Raises
     ------
     UsageError
-        If a given name is no tensor that could be fed.
+        If a given name is not a tensor of the model.
     """
     for name in held:
         if name not in model.inputs and name not in model.tensors:

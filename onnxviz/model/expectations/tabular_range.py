@@ -1,4 +1,4 @@
-"""The evidence in classical models for their features' ranges: where trees split, where support vectors lie."""
+"""Ranges of the features of classical models: from the thresholds of trees, and from support vectors."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _HANDED_ON = {"Cast", "Identity", "Imputer", "FeatureVectorizer"}
 _COMPARISONS = ("Less", "LessOrEqual", "Greater", "GreaterOrEqual")
 _ARRANGED = ("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "ReduceSum")
 _UNBOUNDED = 1e30
-"""A threshold beyond this stands for none, as trees that are padded have."""
+"""A larger threshold stands for no threshold, as in padded trees."""
 
 _MEMBER = 6
-"""The number that TreeEnsemble-5 gives BRANCH_MEMBER, which compares with a set instead of a threshold."""
+"""The number of BRANCH_MEMBER in TreeEnsemble-5, which compares with a set instead of a threshold."""
 
 
 def from_trees(model: Graph, found: InputContract) -> InputContract:
-    """Return the range in which trees that read an input split it; beyond it nothing changes.
+    """Return the range of the thresholds of all trees that read an input; outside of it nothing changes.
 
-    A quarter of the distance between a feature's outermost thresholds is added at either end, so that both of their
-    sides are within. A feature that no tree looks at stays at 0.
+    A quarter of the distance between a feature's outermost thresholds is added at both ends, so that the range includes
+    both sides of each threshold. A feature that no tree reads stays at 0.
     """
     pairs = [pair for node in _readers(model, found.name) for pair in _thresholds(node)]
-    return _within_thresholds(found, pairs, "a little beyond the outermost thresholds of its trees")
+    return _within_thresholds(found, pairs, "outermost thresholds of its trees plus a margin")
 
 
 def from_comparisons(model: Graph, found: InputContract) -> InputContract:
-    """Return the range in which a graph compares single features with constants, as trees written as tensors do.
+    """Return the range of the constants with which a graph compares single features, as in trees written as tensors.
 
-    Seen are a feature picked by Gather, GatherElements, a OneHot mask or a one-hot matrix, and a threshold that is constant or
-    gathered from constants; where both are gathered, the two tables belong together place by place. Tables of trees that
-    are not all as deep are filled up with comparisons of feature 0 with 0, which split nothing.
+    A feature may be picked by Gather, GatherElements, a OneHot mask or a one-hot matrix. A threshold may be constant or
+    gathered from constants. If both are gathered, the entries of the two tables belong together in order. Tables of
+    trees of different depths are filled up with comparisons of feature 0 with 0, which split nothing.
     """
     comparisons = [node for node in model.nodes if node.op_type in _COMPARISONS and not node.domain]
     if not comparisons or not _features(found):
@@ -58,15 +58,13 @@ def from_comparisons(model: Graph, found: InputContract) -> InputContract:
                     fillings = [(0, 0.0)]
                     usable &= ~filling
                 pairs += zip(features[usable].astype(int).tolist(), thresholds[usable].tolist(), strict=True)
-    if all(feature for feature, _ in pairs):  # then they may as well be what they say
+    if all(feature for feature, _ in pairs):  # then the fillings may be real comparisons
         pairs += fillings
-    return _within_thresholds(
-        found, pairs, "a little beyond the outermost numbers that the graph compares features with"
-    )
+    return _within_thresholds(found, pairs, "outermost numbers that the graph compares features with, plus a margin")
 
 
 def _within_thresholds(found: InputContract, pairs: list[tuple[int, float]], words: str) -> InputContract:
-    """Return the range that reaches a quarter beyond each feature's outermost thresholds."""
+    """Return the range of each feature's thresholds, widened by a quarter at both ends."""
     count = _features(found)
     if not count or not pairs or max(feature for feature, _ in pairs) >= count:
         return found
@@ -79,12 +77,12 @@ def _within_thresholds(found: InputContract, pairs: list[tuple[int, float]], wor
     outermost = f"{low.min():.4g} to {high.max():.4g}"
     note = f"{words}, {outermost}"
     if unused:
-        note += f"; {unused} of {count} features that none looks at stay at 0"
+        note += f"; {unused} of {count} features are never compared and stay at 0"
     return found.with_note(note, low=tuple(low.tolist()), high=tuple(high.tolist()), mean=tuple(mean.tolist()))
 
 
 def from_support_vectors(model: Graph, found: InputContract) -> InputContract:
-    """Return the range of a kernel machine's support vectors, which are samples it was trained on."""
+    """Return the range of a kernel machine's support vectors, which are training samples."""
     count = _features(found)
     for node in _readers(model, found.name):
         if node.domain != _DOMAIN or node.op_type not in ("SVMClassifier", "SVMRegressor"):
@@ -96,7 +94,7 @@ def from_support_vectors(model: Graph, found: InputContract) -> InputContract:
         low, high = table.min(0), table.max(0)
         if len(table) < 2 or not (low < high).any():
             continue
-        note = f"its {len(table)} support vectors lie within {low.min():.4g} to {high.max():.4g}"
+        note = f"its {len(table)} support vectors have values from {low.min():.4g} to {high.max():.4g}"
         spread = tuple(table.std(0).tolist())
         return found.with_note(
             note, low=tuple(low.tolist()), high=tuple(high.tolist()), mean=tuple(table.mean(0).tolist()), scale=spread
@@ -105,13 +103,13 @@ def from_support_vectors(model: Graph, found: InputContract) -> InputContract:
 
 
 def _features(found: InputContract) -> int:
-    """Return how many features a vector has; 0 for anything else."""
+    """Return the number of features of a vector; 0 for other kinds of input."""
     size = found.shape[1] if found.kind == "vector" and len(found.shape) == 2 else 0
     return size if isinstance(size, int) else 0
 
 
 def _readers(model: Graph, name: str) -> list[NodeProto]:
-    """Return what reads an input, itself or through operators that hand its numbers on."""
+    """Return the nodes that read an input, directly or through operators that pass its numbers on."""
     reached, found = {name}, []
     for node in model.nodes:
         if node.input and node.input[0] in reached:
@@ -123,7 +121,7 @@ def _readers(model: Graph, name: str) -> list[NodeProto]:
 
 
 def _thresholds(node: NodeProto) -> list[tuple[int, float]]:
-    """Return (feature, threshold) of every split of a tree ensemble; nothing for other nodes."""
+    """Return (feature, threshold) of every split of a tree ensemble; an empty list for other nodes."""
     if node.domain != _DOMAIN or not node.op_type.startswith("TreeEnsemble"):
         return []
     given = _attributes(node)
@@ -156,7 +154,7 @@ def _made_by(model: Graph, name: str) -> NodeProto | None:
 
 
 def _table(model: Graph, name: str) -> np.ndarray | None:
-    """Return the constant numbers that a tensor is, or is gathered from, (n,); None where it is neither."""
+    """Return the constants of a tensor or of the table that it is gathered from, (n,); None if there are none."""
     node = _made_by(model, name)
     try:
         if node is not None and node.op_type == "Gather":
@@ -168,7 +166,7 @@ def _table(model: Graph, name: str) -> np.ndarray | None:
 
 
 def _picked(model: Graph, name: str, given: set[str]) -> np.ndarray | None:
-    """Return which features of the input a tensor holds, (n,); None where it is no choice of them."""
+    """Return which features of the input a tensor holds, (n,); None if it is not a selection of features."""
     node = _made_by(model, name)
     if node is None or len(node.input) < 2:
         return None

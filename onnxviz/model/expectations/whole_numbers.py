@@ -1,4 +1,4 @@
-"""Inputs that hold whole numbers though they are fed as floating-point ones: bytes, tokens."""
+"""Floating-point inputs that hold whole numbers: bytes, tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from onnxviz.model.graph.graph import Graph
 
 
 def holds_whole_numbers(model: Graph, name: str) -> bool:
-    """Whether nothing but casts to whole numbers reads a floating-point input."""
+    """Return whether all readers of a floating-point input are casts to whole numbers."""
     readers = [node for node in model.nodes if name in node.input]
     return bool(readers) and all(
         node.op_type == "Cast" and model.tensors[node.output[0]].dtype.startswith(("int", "uint")) for node in readers

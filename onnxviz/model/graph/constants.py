@@ -1,4 +1,4 @@
-"""The constants of a graph: which tensors they are, how the graph is kept without their bulk, and how their values are read."""
+"""The constants of a graph: they are listed, kept outside the graph if they are large, and read from the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INLINE = 2048
 """Bytes up to which a constant stays in the graph, where shape inference can read it."""
 
 _MOST_ELEMENTS = 1 << 30
-"""Elements that one weight may have."""
+"""Most elements of a weight."""
 
 
 def separate(full: GraphProto) -> tuple[GraphProto, dict[str, Weight]]:
@@ -29,7 +29,7 @@ def separate(full: GraphProto) -> tuple[GraphProto, dict[str, Weight]]:
     Parameters
     ----------
     full : GraphProto
-        As the file has it; not changed.
+        The graph of the file; not changed.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def separate(full: GraphProto) -> tuple[GraphProto, dict[str, Weight]]:
     Raises
     ------
     ModelError
-        If two initializers bear the same name.
+        If two initializers have the same name.
     """
     graph = GraphProto(name=full.name, input=full.input, output=full.output, value_info=full.value_info)
     constants: dict[str, Weight] = {}
@@ -62,9 +62,9 @@ def hoist(nodes: Iterable[NodeProto], constants: dict[str, Weight], taken: Colle
     nodes : iterable of NodeProto
         The graph's nodes.
     constants : dict of str to (TensorProto or SparseTensorProto)
-        Grows.
+        Constants by name; the moved tensors are added.
     taken : collection of str
-        Names that are constants already: a node that makes one of them again stays, and is found out later.
+        Names of other constants. A node that makes one of them again is not moved, and refused later.
     """
     others = []
     for node in nodes:
@@ -78,7 +78,7 @@ def hoist(nodes: Iterable[NodeProto], constants: dict[str, Weight], taken: Colle
 
 def _add(constants: dict[str, Weight], name: str, weight: Weight) -> None:
     if name in constants:
-        raise ModelError(f"the initializer '{name}' stands twice in the file; a graph needs one for each name")
+        raise ModelError(f"the initializer '{name}' occurs twice in the file; each name may occur once")
     constants[name] = weight
 
 
@@ -93,14 +93,14 @@ def _constant_value(node: NodeProto) -> TensorProto | None:
 
 
 def declare(graph: GraphProto, constants: Mapping[str, Weight]) -> None:
-    """Put constants into a graph: small ones whole, large ones by name, type and shape alone.
+    """Add constants to a graph: small ones with their values, large ones only by name, type and shape.
 
     Parameters
     ----------
     graph : GraphProto
         Changed in place.
     constants : mapping of str to (TensorProto or SparseTensorProto)
-        By the names that the graph reads them by.
+        Constants by their names in the graph.
     """
     for name, weight in constants.items():
         tensor = graph.initializer.add()
@@ -114,19 +114,19 @@ def declare(graph: GraphProto, constants: Mapping[str, Weight]) -> None:
             tensor.data_type = weight.data_type
             tensor.dims.extend(weight.dims)
             tensor.data_location = TensorProto.EXTERNAL
-        tensor.name = name  # a Constant node's tensor may bear another name, or none
+        tensor.name = name  # a Constant node's tensor may have another name, or none
 
 
 def _is_small(weight: TensorProto) -> bool:
-    """Tell whether a constant stays in the graph; its bytes are counted only where its shape does not tell."""
-    # Four elements of the narrowest types share a byte; and counting writes the whole tensor out.
+    """Return whether a constant stays in the graph. Its bytes are counted only if its shape does not decide."""
+    # Four elements of the narrowest types share a byte. Counting bytes serializes the whole tensor.
     if external_data.is_external(weight) or math.prod(weight.dims) > 4 * _INLINE:
         return False
     return bool(weight.ByteSize() <= _INLINE)
 
 
 def tensors_in(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
-    """Yield every tensor that stands in nodes: in attributes, and in the graphs that they hold."""
+    """Yield all tensors inside nodes: in attributes and in subgraphs."""
     for node in nodes:
         for attribute in node.attribute:
             if attribute.HasField("t"):
@@ -145,7 +145,7 @@ def tensors_in(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
 
 
 def named_parts(name: str, weight: Weight) -> Iterator[TensorProto]:
-    """Yield the dense tensors that make up a constant, under the name that the graph reads it by."""
+    """Yield the dense tensors of a constant, under the constant's name in the graph."""
     for part in _parts(weight) if isinstance(weight, SparseTensorProto) else (weight,):
         if not external_data.is_external(part) or part.name == name:
             yield part
@@ -161,25 +161,25 @@ def _parts(sparse: SparseTensorProto) -> tuple[TensorProto, TensorProto]:
 
 
 def read_array(weight: Weight, folder: Path | None, what: str) -> np.ndarray:
-    """Return a constant's values in the model's own type, zeros of a sparse one included.
+    """Return a constant's values in the model's own type; a sparse constant becomes a dense array.
 
     Parameters
     ----------
     weight : TensorProto or SparseTensorProto
-        From the file.
+        The constant, from the file.
     folder : Path or None
-        The model's folder, which external data must lie in.
+        The model's folder, which must contain external data.
     what : str
-        Who holds it, for messages: "the weight 'conv1.weight'".
+        Name of the constant for messages: "the weight 'conv1.weight'".
 
     Raises
     ------
     AllocationError
-        If it is declared larger than is allowed.
+        If its declared shape has too many elements.
     ExternalDataError
-        If its values lie where they may not be read from.
+        If its values are stored where reading is not allowed.
     ModelError
-        If it cannot be read.
+        If its values cannot be read.
     """
     if math.prod(weight.dims) > _MOST_ELEMENTS:
         raise AllocationError(
@@ -204,19 +204,19 @@ def to_proto(name: str, array: np.ndarray) -> TensorProto:
 
 
 def from_proto(value: Any, what: str) -> Any:
-    """Return a value that ONNX's own test data give, as numpy has it: an array, or a list of them for a sequence.
+    """Return a value of ONNX's test data as a numpy array, or as a list of arrays for a sequence.
 
     Parameters
     ----------
     value : object
         A TensorProto, SparseTensorProto or SequenceProto of them; anything else is returned as it is.
     what : str
-        Whose value it is, for messages: "the value of 'image'".
+        Name of the value for messages: "the value of 'image'".
 
     Raises
     ------
     AllocationError, ExternalDataError, ModelError
-        As `read_array`; a value has no folder that its numbers could lie in.
+        As in `read_array`. External data are refused: a value has no folder.
     """
     if isinstance(value, SequenceProto):
         return [from_proto(part, what) for part in (*value.tensor_values, *value.sparse_tensor_values)]
@@ -224,7 +224,7 @@ def from_proto(value: Any, what: str) -> Any:
         return value
     if any(external_data.is_external(part) for part in named_parts(what, value)):
         raise ExternalDataError(
-            f"{what} points to a file beside it, which is not read; give one that holds its numbers"
+            f"{what} points to an external file, which is not read; give a value that holds its numbers"
         )
     return read_array(value, None, what)
 

@@ -30,17 +30,17 @@ def expand(
     opsets : mapping of str to int
         The version of each operator domain.
     types : sequence of TypeProto or None
-        The types of its inputs; some bodies depend on them.
+        The types of the node's inputs; some bodies depend on them.
     fresh : callable
-        Gives a new prefix for names inside the body.
+        Returns a new prefix for names inside the body.
 
     Returns
     -------
     nodes : list of NodeProto
     opsets : dict of str to int
-        The versions that the body is written in.
+        The operator versions that the body uses, by domain.
     None
-        Where the schema has no body, or not for these types.
+        If the schema has no body for these types.
     """
     schema = schema_of(node, opsets.get(node.domain, 1))
     if schema is None or breach(node, opsets.get(node.domain, 1)) is not None:
@@ -54,7 +54,7 @@ def expand(
 
 
 def has_body(schema: Any) -> bool:
-    """Whether onnx defines an operator by other operators."""
+    """Return whether onnx defines an operator by other operators."""
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 
@@ -113,7 +113,7 @@ def _rename(
         renamed = [_rename(inner, inside, attributes, prefix) for inner in graph.node]
         del graph.node[:]
         graph.node.extend(renamed)
-        for value in graph.output:  # a body may hand out a captured name as it is
+        for value in graph.output:  # a body may return a captured tensor unchanged
             if value.name not in own:
                 value.name = outer(value.name)
     return copy

@@ -1,4 +1,4 @@
-"""Weights that lie in files beside the model: read only from inside the model's folder.
+"""Weights in files beside the model. They are read only from inside the model's folder.
 
 A model is untrusted. Its external data may name absolute paths, climb out with "..", or point to a link that leaves
 the folder; each is refused before a byte is read (CVE-2022-25882, CVE-2024-27318, CVE-2025-51480).
@@ -24,14 +24,14 @@ _PACKED: dict[int, int] = {
     for name, bits in (("INT4", 4), ("UINT4", 4), ("FLOAT4E2M1", 4), ("INT2", 2), ("UINT2", 2))
     if hasattr(TensorProto, name)  # the oldest onnx that the package accepts lacks some
 }
-"""Element types of which several share a byte, and their bits."""
+"""Element types smaller than a byte -> their bits. Several elements share a byte."""
 
 _NUMBERS = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED, TensorProto.STRING}
 
 
 @dataclass(frozen=True)
 class Location:
-    """Where a tensor's bytes lie.
+    """The place of a tensor's bytes in a file.
 
     Attributes
     ----------
@@ -47,40 +47,40 @@ class Location:
 
 
 def is_external(tensor: TensorProto) -> bool:
-    """Whether a tensor's bytes lie outside the model file."""
+    """Return whether a tensor's bytes are stored outside the model file."""
     return tensor.data_location == TensorProto.EXTERNAL
 
 
 def written(tensor: TensorProto) -> str:
-    """Return the file of a tensor's bytes as the model names it; "" where it names none."""
+    """Return the file name that the model gives for a tensor's bytes; "" if it gives none."""
     return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
 
 
 def locate(tensor: TensorProto, folder: Path | None) -> Location:
-    """Return where a tensor's bytes lie, having checked that they may be read.
+    """Return the place of a tensor's bytes, after a check that they may be read.
 
     Parameters
     ----------
     tensor : TensorProto
-        With external data.
+        A tensor with external data.
     folder : Path or None
         The model's folder; None if the model came as bytes.
 
     Raises
     ------
     ExternalDataError
-        If the path leaves the folder, the file is missing or no plain file, or it is too short.
+        If the path leaves the folder, or the file is missing, is not a plain file, or is too short.
     """
     name = tensor.name
     entries = {entry.key: entry.value for entry in tensor.external_data}
     written = entries.get("location", "")
     if folder is None:
         raise ExternalDataError(
-            f"{name}: its values lie in the file '{written}', but the model came without a folder; load it by its path"
+            f"{name}: its values are in the file '{written}', but the model was not loaded from a file; load it by its path"
         )
     if not written:
         raise ExternalDataError(
-            f"{name}: its values lie outside the model, but no file is named; export the model anew"
+            f"{name}: its values are outside the model, but no file is named; export the model again"
         )
     parts = written.replace("\\", "/").split("/")
     if (
@@ -91,7 +91,7 @@ def locate(tensor: TensorProto, folder: Path | None) -> Location:
         or "\0" in written
     ):
         raise ExternalDataError(
-            f"{name}: the external data '{written}' lies outside the model's folder, which is not allowed"
+            f"{name}: the external data '{written}' is outside the model's folder, which is not allowed"
         )
     root = folder.resolve()
     file = (root / written).resolve()
@@ -100,14 +100,14 @@ def locate(tensor: TensorProto, folder: Path | None) -> Location:
             f"{name}: the external data '{written}' is a link that leaves the model's folder, which is not allowed"
         )
     if not file.is_file():
-        raise ExternalDataError(f"{name}: its values lie in '{written}', which is not beside the model; copy it there")
+        raise ExternalDataError(f"{name}: its values are in '{written}', which is not beside the model; copy it there")
     offset = _number(entries, "offset", 0, name)
     size = file.stat().st_size
     expected = _bytes(tensor)
     length = _number(entries, "length", expected, name)
     if length != expected:
         raise ExternalDataError(
-            f"{name}: the model gives {length:,} bytes for a tensor of {expected:,}; export the model anew"
+            f"{name}: the model gives {length:,} bytes for a tensor of {expected:,}; export the model again"
         )
     if offset + length > size:
         raise ExternalDataError(
@@ -122,11 +122,11 @@ def read(tensor: TensorProto, folder: Path | None) -> np.ndarray:
     Raises
     ------
     ExternalDataError
-        As `locate` does.
+        As in `locate`.
     """
     place = locate(tensor, folder)
     if tensor.data_type not in _PACKED:
-        # Straight into its place: a large weight is in memory once.
+        # Read directly into the array: a large weight is in memory only once.
         kind = np_dtype(tensor.data_type).newbyteorder("<")
         count = math.prod(tensor.dims)
         return np.fromfile(place.file, kind, count, offset=place.offset).reshape(tuple(tensor.dims))
@@ -152,7 +152,7 @@ def _bytes(tensor: TensorProto) -> int:
     if tensor.data_type not in _NUMBERS or min(tensor.dims, default=0) < 0:
         raise ExternalDataError(
             f"{tensor.name}: external data of type {tensor.data_type} and shape {list(tensor.dims)}; "
-            "a numeric type and sizes that are not negative would do"
+            "the type must be numeric, and no size negative"
         )
     bits = _PACKED.get(tensor.data_type) or 8 * np_dtype(tensor.data_type).itemsize
     return int(math.prod(tensor.dims) * bits + 7) // 8

@@ -1,4 +1,4 @@
-"""Where a graph rounds: the operators that do, and those of them that belong to a quantization spelled out in arithmetic."""
+"""Rounding operators of a graph, and those among them that belong to a fake quantization in float arithmetic."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ import numpy as np
 from onnx import NodeProto
 
 ROUNDING = frozenset({"Floor", "Ceil", "Round", "Sign"})
-"""Operators of the ONNX domain that are piecewise constant in their one input, and near to it or its sign."""
+"""Operators of the ONNX domain with one input and a piecewise constant output: near the input, or its sign."""
 
 _LONGEST = 6
-"""How many operators may stand between a scale and the rounding that it belongs to."""
+"""Most operators between a scale and its rounding."""
 
 Lookup = Callable[[str], "np.ndarray | None"]
 
 
 def fake_quantized(nodes: Sequence[NodeProto], value: Lookup) -> frozenset[str]:
-    """Return the tensors that are rounded only to be scaled back: x / s, Round, Clip, * s, in float arithmetic.
+    """Return the tensors that are rounded and then scaled back: x / s, Round, Clip, * s, in float arithmetic.
 
-    Quantization-aware training leaves such graphs where its exporter does not write QuantizeLinear and DequantizeLinear. A
-    rounding counts if a constant scale stands before it and the same one, inverted, behind it, and values are clipped between the
-    two; zero points may be added and taken off. Without a clip it rounds to decimals, which is arithmetic of the model's own.
+    Quantization-aware training gives such graphs if its exporter does not write QuantizeLinear and DequantizeLinear. A
+    rounding counts if a constant scale comes before it, the inverse scale after it, and a clip between the two. Zero
+    points may be added and subtracted. A rounding without a clip rounds to decimals, as part of the model's own
+    arithmetic.
 
     Parameters
     ----------
     nodes : sequence of NodeProto
         A graph's nodes.
     value : callable
-        Gives a constant tensor's values, None for any other tensor.
+        Returns a constant tensor's values, None for any other tensor.
     """
     roundings = [node for node in nodes if not node.domain and node.op_type in ("Round", "Floor", "Ceil")]
     if not roundings:
@@ -92,7 +93,7 @@ _BETWEEN = _CLIPPING | {"Add", "Sub", "Identity"}
 
 
 def _operands(node: NodeProto, value: Lookup) -> tuple[str | None, np.ndarray | None]:
-    """Return the one input that is no constant, None if there are several, and the constant beside it."""
+    """Return the only input that is not a constant (None if there are several), and the constant beside it."""
     if node.op_type == "Clip":
         return (node.input[0] if node.input else None), None
     constants = {name: value(name) for name in node.input if name}
@@ -103,7 +104,7 @@ def _operands(node: NodeProto, value: Lookup) -> tuple[str | None, np.ndarray | 
 
 
 def _factor(node: NodeProto, moving: str, constant: np.ndarray | None) -> np.ndarray | None:
-    """Return what a Mul or Div by a constant multiplies by."""
+    """Return the factor by which a Mul or Div by a constant multiplies; None for other nodes."""
     if constant is None or constant.dtype.kind != "f" or not np.all(constant) or not np.isfinite(constant).all():
         return None
     if node.op_type == "Mul":

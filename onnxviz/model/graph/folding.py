@@ -1,4 +1,4 @@
-"""A graph for the sizes at hand: what they settle has become a constant, and what only made that is gone."""
+"""Folding of a graph for known sizes: values that follow from them become constants, and unused nodes are removed."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from onnxviz.model.graph.size_operators import MOST_ELEMENTS
 from onnxviz.model.graph.type_inference import infer_graph, infer_node
 
 _ROOM = 1 << 20
-"""Bytes that the larger values together may take that one folding computes."""
+"""Most bytes of all larger values together that one folding computes."""
 
 _SMALL = 256
-"""Bytes up to which a value is no larger one: a shape, an index, an axis; a file that has many of them is as large itself."""
+"""Most bytes of a value that is not counted: a shape, an index, an axis. A file with many of them is large itself."""
 
 _FEW = 1024
-"""Elements of a floating-point value up to which folding looks at what is made of stored constants alone."""
+"""Most elements of a floating-point value that folding computes from stored constants alone."""
 
 _KEPT = 8
-"""Foldings of one graph that are kept."""
+"""Most foldings of one graph that are kept."""
 
 _SIZES = ("Shape", "Size")
 
 _TOLD = {"Reshape": (5, 1), "Expand": (8, 1), "ConstantOfShape": (9, 0), "Pad": (11, 1)}
-"""Operators that are told their output's sizes by an input: since when, and by which."""
+"""Operators with an input that gives their output's sizes -> (first opset version, position of the input)."""
 
 _FOLDED: WeakKeyDictionary[Graph, dict[Any, Graph | None]] = WeakKeyDictionary()
 
@@ -46,26 +46,27 @@ def folded(
     shapes: Mapping[str, Sequence[int | str | None]] | None = None,
     held: Mapping[str, np.ndarray] | None = None,
 ) -> AnyGraph:
-    """Return a graph in which all that follows from the inputs' sizes and from values that are held is constant.
+    """Return a graph in which all values that follow from the inputs' sizes and from held values are constant.
 
-    That is the shape of a tensor whose sizes are known, and what is computed from it: paddings, the targets of a Reshape, ranges.
-    An If whose condition is known gives way to its branch; other bodies stay as they are. A tensor that is left keeps its name. What
-    is made of stored weights alone stays as well: a network computes that once (`engine.passes`), and only numpy runs here.
+    Such values are the shape of a tensor whose sizes are known, and values computed from it: paddings, targets of a
+    Reshape, ranges. An If whose condition is known is replaced by its branch; other bodies stay as they are. The
+    remaining tensors keep their names. Floating-point values that follow from stored weights alone are not folded: a
+    network computes them once (`engine.passes`), and only numpy runs here.
 
     Parameters
     ----------
     model : Graph
         The graph; not changed.
     shapes : mapping of str to sequence of (int, str or None), optional
-        Sizes of inputs, where they are others than the file's; None or a name for one that stays open.
+        Sizes of inputs, if they differ from the file's; None or a name for a size that stays open.
     held : mapping of str to ndarray, optional
         Values of inputs that do not change. They stay inputs.
 
     Returns
     -------
     Graph
-        With sizes inferred anew, and no names for them but the file's own. It counts as no whole model. The same graph where
-        there is nothing to fold. For the same sizes and values it is the same one as before.
+        The folded graph. Its sizes are inferred again; open sizes have only the file's own names. It does not count as
+        a whole model. If there is nothing to fold, the same graph. The same sizes and values return the same object.
     """
     values = {name: np.asarray(value) for name, value in (held or {}).items() if name in model.inputs}
     known = {
@@ -90,16 +91,16 @@ def folded(
         made = _Folding(model, sizes, known).graph()
         kept[key] = None if made is model else made
     found = kept[key]
-    return model if found is None else found  # type: ignore[return-value]  # made of this very graph
+    return model if found is None else found  # type: ignore[return-value]  # made from this graph
 
 
 def computes_sizes(model: Graph) -> bool:
-    """Tell whether a graph computes anything from the sizes of its tensors."""
+    """Return whether a graph computes anything from the sizes of its tensors."""
     return any(node.op_type in _SIZES and not node.domain for node in model.nodes)
 
 
 def _may_fold(model: Graph) -> bool:
-    """Tell whether folding could find anything where the file's own sizes hold: what it costs is saved elsewhere."""
+    """Return whether folding could find anything at the file's own sizes; other graphs are spared its cost."""
     names = _declared_names(model)
     return (
         computes_sizes(model)
@@ -122,7 +123,7 @@ def _declared_names(model: Graph) -> set[str | None]:
 
 
 class _Folding:
-    """One walk through a graph."""
+    """One folding: a walk through a graph's nodes."""
 
     def __init__(self, model: Graph, shapes: Mapping[str, Sizes], held: Mapping[str, np.ndarray]) -> None:
         self.model = model
@@ -149,7 +150,7 @@ class _Folding:
     # The start: inputs, and types by ONNX's own inference.
 
     def _input(self, value: Any) -> Any:
-        """Return an input's declaration with its settled sizes; each open one bears a name of its own."""
+        """Return an input's declaration with its known sizes; each open size gets its own name."""
         copy = onnx.ValueInfoProto()
         copy.CopyFrom(value)
         info = self.model.inputs.get(value.name)
@@ -163,14 +164,14 @@ class _Folding:
             if isinstance(size, int):
                 dims.add().dim_value = size
             else:
-                # Inputs whose sizes bear one name need not be fed the same.
+                # Inputs whose sizes have the same name may be fed different sizes.
                 name = f"size {len(self.open)}"
                 self.open[name] = said if isinstance(said, str) else size
                 dims.add().dim_param = name
         return copy
 
     def _inferred(self) -> dict[str, TypeProto]:
-        """Return the types that follow from the inputs alone: what the file says of other sizes may be wrong."""
+        """Return the types that follow from the inputs alone: other sizes in the file may be wrong."""
         graph = GraphProto(name=self.model.graph.name, node=self.model.nodes, input=self.inputs)
         graph.initializer.extend(self.model.graph.initializer)
         for values, others in (
@@ -187,7 +188,7 @@ class _Folding:
         return infer_graph(proto)
 
     def _is_settled(self, kind: TypeProto) -> bool:
-        """Tell whether all sizes of a type are known, by number or by one of our names; forget the names that inference makes up."""
+        """Return whether all sizes of a type are known, by number or by our names; drop the names of inference."""
         _rename_sizes(kind, self.own)
         sizes = sizes_in(kind)
         return sizes is not None and None not in sizes
@@ -199,7 +200,7 @@ class _Folding:
     # The walk.
 
     def graph(self) -> Graph:
-        """Return the folded graph; the model itself where nothing came of it."""
+        """Return the folded graph; the model itself if nothing was folded."""
         pending = deque(self.model.nodes)
         while pending:
             node = pending.popleft()
@@ -214,7 +215,7 @@ class _Folding:
         return self._built()
 
     def _fold(self, node: NodeProto, version: int) -> bool:
-        """Note what is known of a node's outputs; tell whether they are constant, so that the node can go."""
+        """Store the known values of a node's outputs; return whether all are constant: the node can then be removed."""
         if node.op_type == "Identity" and not node.domain and len(node.input) == 1 and node.input[0] in self.constants:
             # Another name for a stored weight, however large.
             self.constants.update((name, self.constants[node.input[0]]) for name in node.output)
@@ -236,7 +237,7 @@ class _Folding:
         return True
 
     def _fits(self, name: str, known: Known) -> bool:
-        """Tell whether a value is of the type and the sizes that inference found."""
+        """Return whether a value has the type and the sizes that inference found."""
         kind = self.types.get(name)
         if kind is None or not kind.HasField("tensor_type"):
             return True
@@ -251,7 +252,7 @@ class _Folding:
         )
 
     def _computed(self, node: NodeProto, version: int) -> tuple[bool, tuple[Known, ...] | None]:
-        """Return whether a node's value depends on sizes or held values, and that value, if it is known."""
+        """Return whether a node's value depends on sizes or held values, and the value if it is known."""
         if not node.input and node.op_type != "Constant":
             return False, None
         if node.op_type in _SIZES and not node.domain:
@@ -293,7 +294,7 @@ class _Folding:
     # Sizes.
 
     def _infer(self, node: NodeProto, version: int) -> None:
-        """Infer a node's sizes anew, where they are open and more is known than when all were inferred."""
+        """Infer a node's open sizes again, if more is known than at the first inference."""
         if all(name in self.types and name not in self.loose for name in node.output if name):
             return
         newly = any(name in self.values or name in self.changed for name in node.input)
@@ -312,7 +313,7 @@ class _Folding:
             self._refine(node.output[0], typed(self.types.get(node.output[0]), made))
 
     def _told(self, node: NodeProto, version: int) -> Sizes | None:
-        """Return the shape that a node is told by a value, parts of which may be open."""
+        """Return the output shape that the value of an input gives; some of its sizes may be open."""
         since, place = (version + 1, 0) if node.domain else _TOLD.get(node.op_type, (version + 1, 0))
         if version < since or place >= len(node.input):
             return None
@@ -327,7 +328,7 @@ class _Folding:
         return built_shape(None if node.op_type == "ConstantOfShape" else before, value.entries)
 
     def _refine(self, name: str, kind: TypeProto) -> None:
-        """Take over what is newly known of a tensor's type."""
+        """Add newly known sizes to a tensor's type."""
         settled = self._is_settled(kind)
         old = self.types.get(name)
         new = kind if old is None or not old.WhichOneof("value") else joined(old, kind)
@@ -340,7 +341,7 @@ class _Folding:
                 self.loose.add(name)
 
     def _with_constant_target(self, node: NodeProto) -> NodeProto:
-        """Return a Reshape whose target is open at one place, or keeps sizes at theirs, with a constant target; others as they are."""
+        """Return a Reshape with a constant target, if one size is open or open sizes keep their axes; else the node."""
         if node.op_type != "Reshape" or node.domain or len(node.input) < 2:
             return node
         value = self.values.get(node.input[1])
@@ -360,7 +361,7 @@ class _Folding:
     # Branches.
 
     def _branch(self, node: NodeProto) -> list[NodeProto] | None:
-        """Return what stands for an If whose condition is known; None for all other nodes."""
+        """Return the nodes that replace an If whose condition is known; None for all other nodes."""
         if node.op_type != "If" or node.domain or not node.input:
             return None
         value = self._value(node.input[0])
@@ -376,7 +377,7 @@ class _Folding:
         try:
             nodes = structure.in_order(hoist(body.node, own), {*own, *given})
         except ModelError:
-            return None  # it may be the branch that is never taken: the file runs without it
+            return None  # this branch may never be taken: the file runs without it
         return self._inlined(node, body, nodes, own)
 
     def _inlined(
@@ -401,13 +402,13 @@ class _Folding:
         inlined = [structure.renamed(one, names) for one in nodes]
         self.inlined.update(name for one in inlined for name in one.output)
         self.inside.update(name for one in inlined for name in _names_inside(one))
-        # What a branch hands out as it is, from around it or twice.
+        # Outputs of a branch that it does not make itself, or that it returns twice.
         return inlined + [
             onnx.helper.make_node("Identity", [names.get(name, name)], [output]) for name, output in handed
         ]
 
     def _free(self, name: str) -> str:
-        """Return a name that no tensor bears; the name itself where that is so."""
+        """Return a name that no tensor has; the given name if possible."""
         while name in self.taken or (self.inside is not None and self.inside[name] > 0):
             name += "'"
         self.taken.add(name)
@@ -416,13 +417,13 @@ class _Folding:
     # The end.
 
     def _built(self) -> Graph:
-        """Return the graph of the nodes that are left and of what they read."""
+        """Return the graph of the remaining nodes and of the tensors that they read."""
         model = self.model
         outputs = [value.name for value in model.graph.output]
         before = {name for node in model.nodes for name in structure.read_by(node)} | set(outputs)
         needed, nodes = set(outputs), []
         for node in reversed(self.nodes):
-            # What nothing read in the file either can still be asked for.
+            # A tensor that no node of the file reads can still be asked for.
             if any(name in needed or (name in model.producers and name not in before) for name in node.output if name):
                 nodes.append(node)
                 needed.update(structure.read_by(node))
@@ -450,7 +451,7 @@ class _Folding:
         return made
 
     def _name_sizes(self) -> None:
-        """Call open sizes as the file does, and take from the file what inference does not know, where its sizes hold."""
+        """Give open sizes the file's names. Where inference knows no type, take the file's if the file's sizes hold."""
         for kind in self.types.values():
             _rename_sizes(kind, self.open)
         for name, shape in self.shapes.items():
@@ -471,7 +472,7 @@ class _Folding:
         return value
 
     def _knows_more(self) -> bool:
-        """Tell whether any size is known that was not."""
+        """Return whether any size is known that the model did not know."""
         return bool(self.shapes) or any(
             sizes_in(kind) != sizes_in(self.model.types.get(name)) for name, kind in self.types.items()
         )
@@ -482,7 +483,7 @@ def _allows_zero(node: NodeProto) -> bool:
 
 
 def _constant_target(entries: Sequence[int | str], before: Sizes, allows_zero: bool) -> list[int] | None:
-    """Return a Reshape's target without its open entries, for any size that they may have; None where there is none."""
+    """Return a constant Reshape target that holds for any value of the open entries; None if there is none."""
     places = [place for place, one in enumerate(entries) if isinstance(one, str)]
     others = [one for one in entries if isinstance(one, int)]
     kept = not allows_zero and all(place < len(before) and before[place] == entries[place] for place in places)
@@ -494,7 +495,7 @@ def _constant_target(entries: Sequence[int | str], before: Sizes, allows_zero: b
 
 
 def _rename_sizes(kind: TypeProto, names: Mapping[str, str | None]) -> None:
-    """Give sizes other names; those that have none there are not known."""
+    """Rename sizes; a size without a new name becomes unknown."""
     for dim in kind.tensor_type.shape.dim if kind.HasField("tensor_type") else ():
         if dim.dim_param:
             name = names.get(dim.dim_param)

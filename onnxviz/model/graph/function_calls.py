@@ -1,6 +1,7 @@
-"""How often the functions of a file call each other, counted before they are laid out in the graph.
+"""The calls between the functions of a file, counted before the functions are inlined.
 
-Forty functions that each call the next one twice are a file of 6 kB and a graph of 10**12 nodes; a function that calls itself has no end.
+Forty functions that each call the next one twice are a file of 6 kB and a graph of 10**12 nodes. A function that calls
+itself never ends.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from onnxviz.errors import ModelError
 from onnxviz.model.graph import structure
 
 _MOST_NODES = 1_000_000
-"""Nodes that a graph may have once its functions are laid out."""
+"""Most nodes of a graph with its functions inlined."""
 
 Key = tuple[str, str, str]
 """A function's domain, name and overload."""
 
 
 def check(model: ModelProto) -> None:
-    """Refuse a model whose functions call themselves, or lay out too many nodes.
+    """Refuse a model whose functions call themselves, or become too many nodes.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def check(model: ModelProto) -> None:
     Raises
     ------
     ModelError
-        If one calls itself, by others too, or the graph would be too large.
+        If a function calls itself, directly or through others, or the graph would be too large.
     """
     bodies = {(one.domain, one.name, _overload(one)): one.node for one in model.functions}
     calls = {key: _calls(nodes, bodies) for key, nodes in bodies.items()}
@@ -48,7 +49,7 @@ def check(model: ModelProto) -> None:
 
 
 def _overload(one: object) -> str:
-    return str(getattr(one, "overload", ""))  # which files have from IR 10 on
+    return str(getattr(one, "overload", ""))  # files have it from IR 10 on
 
 
 def _calls(nodes: Iterable[NodeProto], bodies: Iterable[Key]) -> Counter[Key]:
@@ -58,7 +59,7 @@ def _calls(nodes: Iterable[NodeProto], bodies: Iterable[Key]) -> Counter[Key]:
 
 
 def _callees_first(calls: dict[Key, Counter[Key]]) -> list[Key]:
-    """Return functions so that each comes after those that it calls; a long chain must not be deep in Python's stack."""
+    """Return the functions sorted: each after those that it calls. No recursion: a chain of calls may be long."""
     order: dict[Key, None] = {}
     opened: set[Key] = set()
     stack = list(calls)
@@ -75,6 +76,6 @@ def _callees_first(calls: dict[Key, Counter[Key]]) -> list[Key]:
         opened.add(key)
         circle = next((callee for callee in waiting if callee in opened), None)
         if circle is not None:
-            raise ModelError(f"its function '{circle[1]}' calls itself; export the model anew")
+            raise ModelError(f"its function '{circle[1]}' calls itself; export the model again")
         stack += waiting
     return list(order)

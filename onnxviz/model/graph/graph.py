@@ -1,4 +1,4 @@
-"""The graph: nodes and tensors without the weights' bulk, stored weights by name, and what can be cut out of it."""
+"""The graph: nodes, tensors, stored weights by name, and cuts. Large weights are read only when needed."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from onnxviz.model.graph.tensor_info import TensorInfo, from_type
 from onnxviz.model.graph.type_inference import infer_graph, infer_untrusted
 
 AnyGraph = TypeVar("AnyGraph", bound="Graph")
-"""A graph, or a model where a model is given."""
+"""A graph; a model if a model is given."""
 
 
 class Graph:
-    """An ONNX graph that can be looked at and cut; `onnxviz.model.model.Model` can be run as well.
+    """An ONNX graph that can be inspected and cut; `onnxviz.model.model.Model` can be run as well.
 
     Attributes
     ----------
     source : Source
-        Where it came from; `name`, `path`, `digest` and `size` are taken from it.
+        Origin of the graph: `name`, `path`, `digest` and `size`.
     graph : GraphProto
-        Nodes in an order in which they can run, model-local functions inlined, domain "ai.onnx" written as "", and constants of more
-        than 2 kB without their values: those are read when they are asked for. Not to be changed.
+        Nodes in an order in which they can run, model-local functions inlined, domain "ai.onnx" written as "".
+        Constants of more than 2 kB have no values here: they are read when needed. Not to be changed.
     opsets : dict of str to int
         The version of each operator domain; the ONNX domain is "".
     constants : dict of str to (TensorProto or SparseTensorProto)
@@ -39,9 +39,10 @@ class Graph:
     original : ModelProto
         The file as it is; not to be changed.
     whole : bool
-        Whether this is all of the file; false for what `cut` and `folding.folded` give.
+        Whether this is the whole file; false for graphs from `cut` and `folding.folded`.
     settled : dict of str to (ndarray, TensorProto or SparseTensorProto)
-        What folding has found to be constant, by name. What nothing reads any more is not listed among the constants and tensors.
+        Tensors that folding found to be constant, by name. Those that no node reads any more are not in `constants` and
+        `tensors`.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Graph:
 
     @cached_property
     def beside(self) -> dict[str, Path]:
-        """The files that hold weights outside of the model's own, by their names as the model writes them."""
+        """The files of external weights, by the names that the model gives them."""
         parts = preparation.every_tensor(self.original, self.constants)
         return {
             external_data.written(part): external_data.locate(part, self.source.folder).file
@@ -95,7 +96,7 @@ class Graph:
 
     @cached_property
     def inputs(self) -> dict[str, TensorInfo]:
-        """What must be fed; an initializer that is an input as well counts as a weight."""
+        """The inputs that must be fed; an initializer that is also an input counts as a weight."""
         return {
             value.name: from_type(value.name, value.type, "Input")
             for value in self.graph.input
@@ -104,12 +105,12 @@ class Graph:
 
     @cached_property
     def outputs(self) -> dict[str, TensorInfo]:
-        """What the model gives."""
+        """The model's outputs."""
         return {value.name: self.tensors[value.name] for value in self.graph.output}
 
     @cached_property
     def tensors(self) -> dict[str, TensorInfo]:
-        """Every tensor outside of subgraphs: inputs, weights, then what each node makes, in graph order."""
+        """All tensors outside of subgraphs: inputs, weights, then each node's outputs, in graph order."""
         table = dict(self.inputs)
         table.update((name, self._stored(name, weight)) for name, weight in self.constants.items())
         for node in self.nodes:
@@ -141,7 +142,7 @@ class Graph:
 
     @cached_property
     def fake_quantized(self) -> frozenset[str]:
-        """Tensors that are rounded as a part of a quantization in float arithmetic: gradients pass straight through there."""
+        """Tensors that a fake quantization in float arithmetic rounds. Gradients pass straight through the rounding."""
         fixed = set(self.constants)
         for node in self.nodes:
             if not node.domain and node.input and all(name in fixed for name in structure.read_by(node)):
@@ -150,16 +151,16 @@ class Graph:
         def value(name: str) -> np.ndarray | None:
             try:
                 return self.weight(name) if name in fixed else None
-            except OnnxvizError:  # what cannot be read is no scale that is known
+            except OnnxvizError:  # a weight that cannot be read is no known scale
                 return None
 
         return fake_quantized(self.nodes, value)
 
     @cached_property
     def types(self) -> dict[str, TypeProto]:
-        """The type of each tensor, as far as it can be known without running anything."""
+        """The type of each tensor, as far as it can be inferred without a run."""
         proto = self._with_graph(self.graph)
-        if not self.whole:  # a part of what was survived
+        if not self.whole:  # inference has survived the whole file already
             return infer_graph(proto)
         try:
             return infer_untrusted(proto)
@@ -167,19 +168,19 @@ class Graph:
             raise ModelError(f"{self.name}: {error}") from None
 
     def require(self, name: str, written: str | None = None) -> TensorInfo:
-        """Return a tensor's entry.
+        """Return the facts about a tensor, if the graph has it.
 
         Parameters
         ----------
         name : str
             The tensor's name.
         written : str, optional
-            What the person wrote, for the message.
+            The text that the user wrote, for the message.
 
         Raises
         ------
         TargetError
-            If there is none, with the closest names.
+            If there is no such tensor. The message lists the closest names.
         """
         if name in self.tensors:
             return self.tensors[name]
@@ -198,21 +199,21 @@ class Graph:
         Parameters
         ----------
         name : str
-            An initializer, or a Constant's output. A `Model` takes any tensor that depends on no input.
+            An initializer, or a Constant's output. A `Model` also accepts any other tensor that depends on no input.
 
         Returns
         -------
         ndarray
-            In the model's own type.
+            The values, in the model's own type.
 
         Raises
         ------
         TargetError
             If there is no such tensor, or it depends on an input.
         ExternalDataError
-            If its values lie where they may not be read from.
+            If its values are stored where reading is not allowed.
         EvaluationError
-            If it would have to be computed.
+            If it must be computed.
         """
         self.require(name)
         if name in self.constants or name in self.settled:
@@ -234,9 +235,9 @@ class Graph:
         Parameters
         ----------
         tensors : iterable of str
-            What it shall give, in this order.
+            Its outputs, in this order.
         wrt : iterable of str
-            Tensors that become inputs: what lies before them is left out.
+            Tensors that become inputs: nodes before them are left out.
 
         Raises
         ------
@@ -269,7 +270,7 @@ class Graph:
         return type(self)(self.source, graph, self.opsets, constants, self.original, whole=False, settled=self.settled)
 
     def _value_info(self, name: str) -> ValueInfoProto:
-        """Return a tensor's declaration; without a type where none is known, which ONNX Runtime finds out itself."""
+        """Return a tensor's declaration. If its type is unknown, the type is left out: ONNX Runtime infers it."""
         info = self.require(name)
         value = ValueInfoProto(name=name)
         if info.container != "tensor":
@@ -301,7 +302,7 @@ class Graph:
             else:
                 tensor = proto.graph.initializer.add()
                 tensor.CopyFrom(weight)
-                tensor.name = name  # a Constant node's tensor may bear another name, or none
+                tensor.name = name  # a Constant node's tensor may have another name, or none
         return proto
 
     def _with_graph(self, graph: GraphProto) -> ModelProto:

@@ -1,4 +1,4 @@
-"""Sizes that follow from sizes: of what is reshaped and of what is built of a value, some numbers of which are open."""
+"""Inferred output sizes of Reshape, Expand, ConstantOfShape and Pad, some numbers of which may be open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Sizes = tuple[int | str | None, ...]
 
 
 def sizes_in(kind: TypeProto | None) -> Sizes | None:
-    """Return the sizes that a type tells; None where it does not tell how many axes there are."""
+    """Return the sizes in a type; None if the number of axes is unknown."""
     if kind is None or not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
         return None
     return tuple(
@@ -33,13 +33,13 @@ def typed(kind: TypeProto | None, sizes: Sizes) -> TypeProto:
         dim = made.tensor_type.shape.dim.add()
         if isinstance(size, str):
             dim.dim_param = size
-        elif size is not None and 0 <= size < 1 << 63:  # what a hostile graph multiplies may be any number
+        elif size is not None and 0 <= size < 1 << 63:  # a hostile graph may multiply up to any number
             dim.dim_value = size
     return made
 
 
 def joined(old: TypeProto, new: TypeProto) -> TypeProto:
-    """Return the type that both tell together, the numbers of the new one first; the old one itself where the new adds nothing."""
+    """Return two types merged, the numbers of the new one first; the old type itself if the new one adds nothing."""
     before, found = sizes_in(old), sizes_in(new)
     if not old.HasField("tensor_type") or found is None:
         return old
@@ -56,14 +56,14 @@ def joined(old: TypeProto, new: TypeProto) -> TypeProto:
 
 
 def reshaped(before: Sizes | None, target: Sequence[int | str], allows_zero: bool) -> Sizes:
-    """Return the sizes that a Reshape gives.
+    """Return the output sizes of a Reshape.
 
     Parameters
     ----------
     before : tuple or None
-        Of what is reshaped.
+        Sizes of the tensor that is reshaped.
     target : sequence of (int or str)
-        What is asked for: -1 for what is left, 0 for a size that stays; names and `ANY` for numbers that are open.
+        The target: -1 for the size that is left, 0 for a size that stays; names and `ANY` for open numbers.
     allows_zero : bool
         Whether 0 means 0.
 
@@ -91,7 +91,7 @@ def reshaped(before: Sizes | None, target: Sequence[int | str], allows_zero: boo
 
 
 def _left(before: Sizes, others: Sequence[int | str | None]) -> int | str | None:
-    """Return the size that is left when all elements are divided by other sizes, if it can be told."""
+    """Return the size that is left when all elements are divided by other sizes; None if it is unknown."""
     if None in before or None in others:
         return None
     names = Counter(one for one in before if isinstance(one, str))
@@ -109,14 +109,14 @@ def _left(before: Sizes, others: Sequence[int | str | None]) -> int | str | None
 
 
 def built_shape(before: Sizes | None, target: Sequence[int | str]) -> Sizes | None:
-    """Return the sizes of a tensor that is built by a value, or stretched by it; None where that cannot be told.
+    """Return the output sizes of a ConstantOfShape or an Expand; None if the sizes do not broadcast.
 
     Parameters
     ----------
     before : tuple or None
-        Of what is stretched, as Expand does; None where nothing is.
+        Sizes of the input of an Expand; None for a ConstantOfShape.
     target : sequence of (int or str)
-        The value.
+        The sizes that are asked for.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def built_shape(before: Sizes | None, target: Sequence[int | str]) -> Sizes | No
 
 
 def padded_shape(before: Sizes | None, pads: Sequence[int | str]) -> Sizes | None:
-    """Return the sizes of a tensor with margins, those before all axes first; None where that cannot be told.
+    """Return the output sizes of a Pad; `pads` holds the starts of all axes, then the ends. None if they are unknown.
 
     Examples
     --------

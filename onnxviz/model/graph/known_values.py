@@ -1,4 +1,4 @@
-"""Small values that a graph computes sizes from, by numpy: what folding knows of tensors without running a model."""
+"""Known values: small tensors from which a graph computes sizes. Folding computes them by numpy, without a run."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from onnx import NodeProto
 from onnxviz.model.graph.size_operators import MOST_ELEMENTS, RULES, Call, attributes_of
 
 ANY = "?"
-"""Stands for a number that is not known, not even by name."""
+"""Stands for an unknown number that has no name."""
 
 _EXACT = (np.int64, np.int32, np.float64, np.float32)
-"""Types that hold a size as it is; of 16 million or more, float32 does not, and no tensor has so many rows."""
+"""Types that hold a size exactly. Float32 does so only below 16 million, but no tensor has so many rows."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """A tensor's value, some elements of which may be open.
+    """A tensor's value; some of its elements may be open.
 
     Attributes
     ----------
@@ -45,14 +45,14 @@ class Known:
 
     @classmethod
     def of(cls, entries: Sequence[int | str | None]) -> Known:
-        """Return a list of sizes; None for one that is not known."""
+        """Return the value of a list of sizes; None stands for an unknown size."""
         names = np.empty(len(entries), object)
         names[:] = [None if isinstance(one, int) else one or ANY for one in entries]
         return cls(np.array([one if isinstance(one, int) else 1 for one in entries], np.int64), _some(names))
 
 
 def sizes_of(node: NodeProto, version: int, shape: Sequence[int | str | None]) -> Known | None:
-    """Return what Shape or Size makes of a tensor of some shape; None if that is not known."""
+    """Return the output of Shape or Size for a tensor of some shape; None if it is not known."""
     if node.op_type == "Shape":
         given = attributes_of(node) if version >= 15 else {}
         return Known.of(list(shape)[slice(given.get("start", 0), given.get("end"))])
@@ -61,27 +61,27 @@ def sizes_of(node: NodeProto, version: int, shape: Sequence[int | str | None]) -
 
 
 def computable(node: NodeProto, version: int) -> bool:
-    """Tell whether `compute` knows an operator at an opset version."""
+    """Return whether `compute` supports an operator at an opset version."""
     rule = None if node.domain else RULES.get(node.op_type)
     return rule is not None and version >= rule.since
 
 
 def compute(node: NodeProto, version: int, values: Sequence[Known | None]) -> tuple[Known, ...] | None:
-    """Return what a node makes of values that are known.
+    """Return the outputs of a node whose inputs are known.
 
     Parameters
     ----------
     node : NodeProto
-        One that is `computable`.
+        A `computable` node.
     version : int
         The opset version.
     values : sequence of Known or None
-        Its inputs; None for one that is left out.
+        The node's inputs; None for an input that is left out.
 
     Returns
     -------
     tuple of Known, or None
-        None where the operator refuses the values, where too much of them is open, and where it would make too many numbers.
+        None if the operator refuses the values, if too many elements are open, or if the outputs would be too large.
     """
     rule = RULES[node.op_type]
     call = Call(attributes_of(node), version, len(node.output))
@@ -99,7 +99,7 @@ def compute(node: NodeProto, version: int, values: Sequence[Known | None]) -> tu
             return None
         return tuple(Known(array, _some(one)) for array, one in zip(made, opened, strict=True))
     except (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError, KeyError, AttributeError, MemoryError):
-        return None  # the file is untrusted: what makes no sense is not known
+        return None  # the file is untrusted: a value that makes no sense is not known
 
 
 def _listed(made: Any) -> list[np.ndarray]:
@@ -121,7 +121,7 @@ def _opened(
     names: Sequence[np.ndarray | None],
     made: np.ndarray,
 ) -> list[np.ndarray] | None:
-    """Return which elements of the outputs are open; None where that cannot be told."""
+    """Return which elements of the outputs are open; None if that is not known."""
     rule = RULES[operator]
     if rule.moved is not None:
         if any(one is not None and place not in rule.moved for place, one in enumerate(names)):

@@ -29,7 +29,7 @@ def feature_names(proto: ModelProto) -> tuple[str, ...]:
 
 
 def sample_rate(proto: ModelProto) -> float | None:
-    """Return how many samples a second a sound has, in Hz; None if the file does not say."""
+    """Return the sample rate of a sound in Hz; None if the file does not say."""
     lowered = {key.lower(): value for key, value in metadata(proto).items()}
     for key in _RATE_KEYS:
         try:
@@ -51,7 +51,7 @@ def _first(properties: Mapping[str, str], keys: tuple[str, ...]) -> tuple[str, .
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Read names written as a JSON list, a mapping from index to name, or separated by commas or lines.
+    """Return the names in a text: a JSON list, a mapping from index to name, or names separated by commas or lines.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""From a file's protocol buffer to the graph that a `Graph` holds: light, in order, without functions."""
+"""Preparation of a file's protocol buffer for `Graph`: nodes in order, functions inlined, large constants set apart."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from onnxviz.model.graph.survival import survive
 
 
 def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[str, int]]:
-    """Return what a model needs to be looked at.
+    """Return the graph, the constants and the opsets of a file.
 
     Parameters
     ----------
@@ -27,7 +27,8 @@ def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[s
     Returns
     -------
     graph : GraphProto
-        Nodes in an order in which they can run, functions inlined, domain "ai.onnx" written as "", large constants without values.
+        Nodes in an order in which they can run, functions inlined, domain "ai.onnx" written as "", large constants
+        without values.
     constants : dict of str to (TensorProto or SparseTensorProto)
         By name.
     opsets : dict of str to int
@@ -36,11 +37,11 @@ def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[s
     Raises
     ------
     ModelError
-        If the file is no valid ONNX model.
+        If the file is not a valid ONNX model.
     """
     for name in _names(original):
-        if not isinstance(name, str):  # protocol buffers give bytes where they are no UTF-8
-            raise ModelError(f"a name in it is no text ({name!r:.40}); the file is damaged")
+        if not isinstance(name, str):  # protocol buffers return text that is not UTF-8 as bytes
+            raise ModelError(f"a name in it is not text ({name!r:.40}); the file is damaged")
     opsets = _opsets(original, original.graph)
     schema_contract.check(original, opsets)
     graph, constants = separate(original.graph)
@@ -53,13 +54,13 @@ def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[s
         declare(graph, inside)
         constants.update(inside)
         opsets = _opsets(original, graph, opsets)
-        # What a function leaves out may be what an operator inside of it needs.
+        # A call may leave out an input that an operator inside the function needs.
         schema_contract.check_graph(graph, opsets)
     _normalize(graph.node)
     names = [value.name for value in graph.input]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
-        raise ModelError(f"the input '{twice}' stands twice in the file; a graph needs one for each name")
+        raise ModelError(f"the input '{twice}' occurs twice in the file; each name may occur once")
     given = {*names, *constants}
     ordered = structure.in_order(list(graph.node), given)
     made = {name for node in ordered for name in node.output if name} | given
@@ -67,7 +68,7 @@ def prepare(original: ModelProto) -> tuple[GraphProto, dict[str, Weight], dict[s
         raise ModelError("its graph has no output")
     for value in graph.output:
         if value.name not in made:
-            raise ModelError(f"nothing makes its output '{value.name}'")
+            raise ModelError(f"no node makes its output '{value.name}'")
     if any(a is not b for a, b in zip(ordered, graph.node, strict=True)):
         in_order = GraphProto()
         in_order.CopyFrom(graph)
@@ -110,7 +111,7 @@ def _names_in(nodes: Iterable[NodeProto]) -> Iterator[object]:
 
 
 def _inlined(original: ModelProto, graph: GraphProto, opsets: dict[str, int]) -> GraphProto:
-    """Replace the calls of model-local functions by what the functions hold."""
+    """Return a graph with the calls of model-local functions replaced by the functions' nodes."""
     function_calls.check(original)
     proto = ModelProto(ir_version=max(original.ir_version, 8), graph=graph, functions=original.functions)
     for domain, version in opsets.items():
@@ -131,7 +132,7 @@ def _inlined(original: ModelProto, graph: GraphProto, opsets: dict[str, int]) ->
 
 
 def every_tensor(original: ModelProto, constants: dict[str, Weight]) -> Iterator[TensorProto]:
-    """Yield every tensor of the file, wherever it stands: a path in any of them could lead out of the folder."""
+    """Yield all tensors of the file, also those in attributes and functions: any path could lead out of the folder."""
     for name, weight in constants.items():
         yield from named_parts(name, weight)
     yield from tensors_in(original.graph.node)
@@ -140,15 +141,15 @@ def every_tensor(original: ModelProto, constants: dict[str, Weight]) -> Iterator
 
 
 def _opsets(proto: ModelProto, graph: GraphProto, known: Mapping[str, int] | None = None) -> dict[str, int]:
-    """Return each domain's version.
+    """Return the version of each domain.
 
-    Files older than opset imports have version 1 of everything. A domain that a later file forgets has its newest version,
-    as ONNX Runtime takes it.
+    Files older than opset imports use version 1 of all domains. For a domain that a later file does not import, the
+    newest version is taken, as in ONNX Runtime.
 
     Raises
     ------
     ModelError
-        If a file that needs opset imports has none at all: it was cut short.
+        If a file that needs opset imports has none: it was cut short.
     """
     opsets = dict(known or {})
     for entry in proto.opset_import:

@@ -1,4 +1,4 @@
-"""From a path or bytes to a ModelProto: reads, never runs, and says in one sentence what is wrong."""
+"""Reading of a path or bytes as a ModelProto. Nothing is run; an error says in one sentence what is wrong."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LARGEST = (1 << 31) - 1
 
 _PICKLE = "a Python pickle (a PyTorch checkpoint, perhaps); export it to ONNX first"
 
-# What people hand over instead of an ONNX file, by its first bytes.
+# Files that people give instead of an ONNX file, by their first bytes.
 _STRANGERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"version https://git-lfs", "a Git LFS pointer, not the model itself; run 'git lfs pull'"),
     (0, b"PK\x03\x04", "a ZIP archive (a PyTorch or Keras file, perhaps); export it to ONNX first"),
@@ -32,18 +32,18 @@ _STRANGERS: tuple[tuple[int, bytes, str], ...] = (
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model came from.
+    """The origin of a model.
 
     Attributes
     ----------
     name : str
-        For messages: the file's name, or "the model".
+        Name for messages: the file's name, or "the model".
     path : Path or None
         The file, if there is one.
     digest : str
         SHA-256 of the bytes, in hexadecimal.
     size : int
-        In bytes, without external data.
+        Size in bytes, without external data.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Source:
 
     @property
     def folder(self) -> Path | None:
-        """The folder that external data must lie in."""
+        """The folder that must contain external data."""
         return None if self.path is None else self.path.resolve().parent
 
 
 def read(source: str | os.PathLike[str] | bytes | ModelProto) -> tuple[ModelProto, Source]:
-    """Return the protocol buffer and where it came from.
+    """Return the protocol buffer and its origin.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def read(source: str | os.PathLike[str] | bytes | ModelProto) -> tuple[ModelProt
     Raises
     ------
     UsageError
-        If there is no such file.
+        If the file does not exist.
     ModelError
         If the file cannot be read or holds no ONNX model.
     """
@@ -96,7 +96,7 @@ def _read_file(path: Path) -> bytes:
     size = path.stat().st_size
     if size > _LARGEST:
         raise ModelError(
-            f"{path.name} has {size:,} bytes; an ONNX file holds at most 2 GiB, more must lie in external data"
+            f"{path.name} has {size:,} bytes; an ONNX file holds at most 2 GiB: export its weights as external data"
         )
     try:
         return path.read_bytes()

@@ -1,4 +1,4 @@
-"""A model whose input is declared at another size, for what depends on no fixed size: convolutions, pools, resizing."""
+"""A model with another declared input size, for operators that need no fixed size: convolutions, pools, resizing."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from onnxviz.model.graph.graph import AnyGraph
 
 
 def resized(model: AnyGraph, name: str, shape: Sequence[int]) -> AnyGraph:
-    """Return a model with another declared input shape; what the file says of all other sizes is inferred anew.
+    """Return a model with another declared input shape; all other sizes are inferred again.
 
     Parameters
     ----------
     model : Graph
         The model, or a cut of it; not changed.
     name : str
-        One of its inputs.
+        Name of an input of the model.
     shape : sequence of int
         The whole shape, batch included.
 
     Returns
     -------
     Graph
-        It runs by ONNX Runtime as far as its operators take the size, and counts as no whole model: the file itself would
-        refuse such an input. The same model where the file declares this shape already.
+        The model at the new size. ONNX Runtime runs it if its operators accept the size. It does not count as a whole
+        model: the file itself would refuse such an input. The same model if the file declares this shape already.
     """
     declared = model.inputs[name].shape
     if declared == tuple(shape):
@@ -39,7 +39,7 @@ def resized(model: AnyGraph, name: str, shape: Sequence[int]) -> AnyGraph:
             for size in shape:
                 dims.add().dim_value = size
     if declared is None or any(isinstance(old, int) and old != new for old, new in zip(declared, shape, strict=False)):
-        # What the file says of the others holds for its own sizes alone.
+        # The sizes that the file declares for other tensors hold only at the file's own input size.
         del graph.value_info[:]
         for value in graph.output:
             value.type.tensor_type.ClearField("shape")

@@ -1,7 +1,7 @@
-"""What the schema of an operator asks of a node, checked in Python before any C++ sees the graph.
+"""The check of nodes against the schemas of their operators, in Python, before C++ reads the graph.
 
-The shape inference of onnx takes for granted that a checked model comes in: it reads a required input that is not there, and the process
-dies. ONNX Runtime refuses such nodes with a sentence of its own; so does this, and nothing that ONNX Runtime runs is refused.
+The shape inference of onnx assumes a checked model: it reads a required input that is missing, and the process crashes.
+ONNX Runtime refuses such nodes with a message. So does this check, and it refuses nothing that ONNX Runtime runs.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from onnxviz.errors import ModelError
 from onnxviz.model.graph import structure
 
 _NEWEST = (1 << 31) - 1
-"""The highest version that a schema can be asked for: onnx holds it in 32 bits."""
+"""The highest opset version that a schema can be looked up for: onnx stores it in 32 bits."""
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What the schema of an operator says of the nodes that call it.
+    """The rules of an operator's schema for the nodes that call the operator.
 
     Attributes
     ----------
     what : str
         The operator and the opset version that its schema appeared in, for messages.
     required : tuple of (int, str)
-        The positions of inputs that must be given, and their names.
+        The positions of the required inputs, and their names.
     inputs, outputs : tuple of (int, int)
-        The least and the highest number of them.
+        The least and the highest number of inputs, and of outputs.
     attributes : dict of str to int
         The type of each attribute, as AttributeProto numbers them.
     """
@@ -52,9 +52,9 @@ def schema_at(domain: str, operator: str, version: int) -> OpSchema | None:
     Parameters
     ----------
     domain, operator : str
-        As the node has them; the ONNX domain is "".
+        As written in the node; the ONNX domain is "".
     version : int
-        What the file imports; any number, for the file is untrusted.
+        The version that the file imports. Any number is accepted: the file is untrusted.
     """
     if version < 1:
         return None
@@ -66,12 +66,12 @@ def schema_at(domain: str, operator: str, version: int) -> OpSchema | None:
 
 @cache
 def contract(domain: str, operator: str, version: int) -> Contract | None:
-    """Return what a schema asks of a node; None for operators that onnx does not define, or no longer does.
+    """Return the rules of an operator's schema; None for operators that onnx does not define, or no longer defines.
 
     Parameters
     ----------
     domain, operator, version
-        As `schema_at` takes them.
+        As in `schema_at`.
     """
     schema = schema_at(domain, operator, version)
     if schema is None or schema.deprecated:
@@ -79,7 +79,7 @@ def contract(domain: str, operator: str, version: int) -> Contract | None:
     single = OpSchema.FormalParameterOption.Single
     required = [(place, given.name) for place, given in enumerate(schema.inputs) if given.option == single]
     if schema.inputs and schema.inputs[-1].option == OpSchema.FormalParameterOption.Variadic:
-        # ONNX Runtime takes empty names among the inputs of a Concat, but for the first.
+        # ONNX Runtime accepts empty names among the inputs of a Concat, except the first.
         required += [(len(schema.inputs) - 1, schema.inputs[-1].name)] if schema.inputs[-1].min_arity else []
     return Contract(
         f"{operator} of opset {schema.since_version}",
@@ -91,14 +91,14 @@ def contract(domain: str, operator: str, version: int) -> Contract | None:
 
 
 def breach(node: NodeProto, version: int) -> str | None:
-    """Return how a node breaks what its operator's schema asks, as a part of a sentence; None where it does not.
+    """Return how a node breaks its operator's schema, as a part of a sentence; None if it does not.
 
     Parameters
     ----------
     node : NodeProto
-        Its subgraphs are not looked at.
+        The node. Its subgraphs are not checked.
     version : int
-        The opset version that its domain is imported in.
+        The imported opset version of the node's domain.
     """
     asked = contract("" if node.domain == "ai.onnx" else node.domain, node.op_type, version)
     if asked is None:
@@ -128,19 +128,19 @@ def breach(node: NodeProto, version: int) -> str | None:
 
 
 def check(model: ModelProto, opsets: Mapping[str, int]) -> None:
-    """Refuse a model of which a node, at any depth, breaks the schema of its operator.
+    """Refuse a model if one of its nodes, at any depth, breaks its operator's schema.
 
     Parameters
     ----------
     model : ModelProto
-        The file, its functions among it.
+        The file. Its functions are checked too.
     opsets : mapping of str to int
         The version of each domain; the ONNX domain is "".
 
     Raises
     ------
     ModelError
-        If one does: the node, the operator, and the input by name and position.
+        If a node breaks its schema. The message names the node, the operator, and the input by name and position.
     """
     local = {(function.domain, function.name) for function in model.functions}
     check_graph(model.graph, opsets, local)
@@ -153,7 +153,7 @@ def check(model: ModelProto, opsets: Mapping[str, int]) -> None:
 
 
 def check_graph(graph: GraphProto, opsets: Mapping[str, int], local: Collection[tuple[str, str]] = ()) -> None:
-    """Refuse a graph of which a node, at any depth, breaks the schema of its operator.
+    """Refuse a graph if one of its nodes, at any depth, breaks its operator's schema.
 
     Parameters
     ----------
@@ -162,12 +162,12 @@ def check_graph(graph: GraphProto, opsets: Mapping[str, int], local: Collection[
     opsets : mapping of str to int
         The version of each domain; the ONNX domain is "".
     local : collection of (str, str)
-        Domain and name of the file's own functions, which may be called as an operator is.
+        Domain and name of the file's own functions. A node may call them like operators.
 
     Raises
     ------
     ModelError
-        As `check` does.
+        As in `check`.
     """
     _check_nodes(graph.node, opsets, local)
 
@@ -183,7 +183,7 @@ def _check_nodes(nodes: Iterable[NodeProto], opsets: Mapping[str, int], local: C
 
 
 def label(node: NodeProto) -> str:
-    """Return a node's name for messages; where it has none, by what it makes."""
+    """Return a node's operator and name for messages; without a name, its operator and first output."""
     if node.name:
         return f"the {node.op_type} node '{node.name}'"
     made = next((name for name in node.output if name), None)
@@ -191,7 +191,7 @@ def label(node: NodeProto) -> str:
 
 
 def _number(kind: Any) -> int:
-    """Return the type of an attribute as AttributeProto numbers it; onnx's own declarations leave out that it is a number."""
+    """Return an attribute's type as AttributeProto numbers it; onnx's type hints do not say that it is a number."""
     return int(kind)
 
 

@@ -1,4 +1,4 @@
-"""The graph as names and arrows: which node makes a tensor, what a node reads, in which order nodes can run."""
+"""The structure of a graph: which node makes a tensor, which tensors a node reads, in which order nodes can run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
 
 
 def every_node(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    """Yield nodes, and those of the graphs that they hold, at any depth."""
+    """Yield nodes and the nodes of their subgraphs, at any depth."""
     for node in nodes:
         yield node
         for graph in subgraphs(node):
@@ -40,7 +40,7 @@ def captured(graph: GraphProto) -> tuple[str, ...]:
 
 
 def read_by(node: NodeProto) -> tuple[str, ...]:
-    """Return every tensor that a node reads, those that its subgraphs capture among them, each once."""
+    """Return the tensors that a node reads or that its subgraphs capture, each once."""
     names = dict.fromkeys(name for name in node.input if name)
     for graph in subgraphs(node):
         names.update(dict.fromkeys(captured(graph)))
@@ -48,7 +48,7 @@ def read_by(node: NodeProto) -> tuple[str, ...]:
 
 
 def renamed(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
-    """Return a copy of a node that reads and makes tensors by other names; what its bodies call so themselves keeps its name."""
+    """Return a copy of a node with its tensors renamed; tensors that its subgraphs define keep their names."""
     copy = NodeProto()
     copy.CopyFrom(node)
     for listed in (copy.input, copy.output):
@@ -60,7 +60,7 @@ def renamed(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
         inner = [renamed(one, outer) for one in graph.node]
         del graph.node[:]
         graph.node.extend(inner)
-        for value in graph.output:  # a body may hand out a captured name as it is
+        for value in graph.output:  # a body may return a captured tensor unchanged
             value.name = outer.get(value.name, value.name)
     return copy
 
@@ -88,19 +88,19 @@ def producers(nodes: Sequence[NodeProto]) -> dict[str, int]:
 
 
 def in_order(nodes: Sequence[NodeProto], given: Collection[str]) -> list[NodeProto]:
-    """Return the nodes so that each comes after what it reads; the file's own order where that will do.
+    """Return the nodes sorted: each after the nodes whose outputs it reads. The file's order is kept where possible.
 
     Parameters
     ----------
     nodes : sequence of NodeProto
         In any order.
     given : collection of str
-        Names that need no maker: inputs and initializers.
+        Names that no node needs to make: inputs and initializers.
 
     Raises
     ------
     ModelError
-        If a name has no maker or two, or the nodes form a circle.
+        If no node or two nodes make a name, or the nodes form a cycle.
     """
     made = producers(nodes)
     for name in made:
@@ -133,28 +133,28 @@ def in_order(nodes: Sequence[NodeProto], given: Collection[str]) -> list[NodePro
     if len(order) < len(nodes):
         held = sorted(set(range(len(nodes))) - set(order))
         kinds = ", ".join(nodes[position].op_type for position in held[:4])
-        raise ModelError(f"the graph runs in a circle: {len(held)} nodes wait for each other ({kinds}, …)")
+        raise ModelError(f"the graph has a cycle: {len(held)} nodes wait for each other ({kinds}, …)")
     return [nodes[position] for position in order]
 
 
 def ancestors(nodes: Sequence[NodeProto], targets: Iterable[str], stops: Collection[str]) -> tuple[list[int], set[str]]:
-    """Walk back from tensors to what they depend on.
+    """Return the nodes that some tensors depend on, and the tensors that no such node makes.
 
     Parameters
     ----------
     nodes : sequence of NodeProto
         The graph's nodes.
     targets : iterable of str
-        Where to start.
+        Tensors to start from.
     stops : collection of str
-        Tensors behind which nothing is wanted.
+        Tensors at which the walk back ends.
 
     Returns
     -------
     positions : list of int
-        The nodes that are needed, ascending.
+        Positions of the needed nodes, ascending.
     leaves : set of str
-        Names that are read but made by none of them: inputs, initializers and stops.
+        Names that the needed nodes read but do not make: inputs, initializers and stops.
     """
     made = producers(nodes)
     needed: set[int] = set()

@@ -1,8 +1,9 @@
-"""Work of onnx's C++ on an untrusted graph, done where its death, its hunger and its endless loops are survived.
+"""Forked work: onnx's C++ on an untrusted graph. The program survives crashes, endless loops and too much memory.
 
-A check cannot know all that kills C++: a size of -5, an axis of 2**63 - 1 or a list that is as long as a declared size ended the process
-in onnx's shape inference. On Linux the work is done by a forked copy of the process, which hands back bytes; a fork takes 3 ms as `inspect`
-begins, 20 ms once torch is loaded. Elsewhere forks are not to be had or not safe, and the work is done in place.
+A check cannot find everything that crashes C++: a size of -5, an axis of 2**63 - 1, or a list as long as a declared
+size ended the process in onnx's shape inference. On Linux a forked copy of the process does the work and returns bytes.
+A fork takes 3 ms when `inspect` begins, 20 ms once torch is loaded. On other systems forks are missing or not safe: the
+work is done in place.
 """
 
 from __future__ import annotations
@@ -21,40 +22,40 @@ from pathlib import Path
 from onnxviz.errors import ModelError
 
 _MEMORY = 2 << 30
-"""Bytes that the work may take, on top of what the process holds."""
+"""Bytes that the work may take in addition to those of the process."""
 
 _STILL = 5.0
-"""Seconds between two looks at a copy that says nothing; one that slept through them is stuck."""
+"""Seconds between two checks of a silent copy. A copy that sleeps all this time is stuck."""
 
 _DONE, _REFUSED = b"+", b"-"
 
 
 def survive(work: Callable[[], bytes], what: str, seconds: float = 20) -> bytes:
-    """Return what some work gives; refuse the model if it dies of it.
+    """Return the bytes that some work returns; refuse the model if the work crashes.
 
     Parameters
     ----------
     work : callable
-        Gives bytes. It runs in a copy of the process: whatever else it changes is lost.
+        Returns bytes. It runs in a copy of the process: all its other changes are lost.
     what : str
-        Who does it, for messages: "onnx's shape inference".
+        Name of the work for messages: "onnx's shape inference".
     seconds : float
-        Of the processor's time, that it may take.
+        Processor time that the work may take.
 
     Raises
     ------
     ModelError
-        If it dies, takes too long or too much memory, or raises a ModelError itself.
+        If the work crashes, takes too long or too much memory, or raises a ModelError itself.
     """
     if not sys.platform.startswith("linux"):
         return work()
     reading, writing = os.pipe()
     collecting = gc.isenabled()
     try:
-        # A session of ONNX Runtime that the copy collected would wait for threads that the copy does not have.
+        # If the copy collected a session of ONNX Runtime, it would wait for threads that the copy does not have.
         gc.disable()
         with warnings.catch_warnings():
-            # Python warns of forks beside threads; the copy touches nothing that another thread could hold.
+            # Python warns of forks beside threads; the copy uses nothing that another thread could have locked.
             warnings.simplefilter("ignore", DeprecationWarning)
             process = os.fork()
         if not process:
@@ -73,21 +74,21 @@ def survive(work: Callable[[], bytes], what: str, seconds: float = 20) -> bytes:
     finally:
         os.close(reading)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)  # a copy that has answered, or never will
-        with contextlib.suppress(ChildProcessError):  # someone else has waited for it
+            os.kill(process, signal.SIGKILL)  # the copy has answered, or never will
+        with contextlib.suppress(ChildProcessError):  # other code has waited for it
             status = os.waitpid(process, 0)[1]
     if answer[:1] == _DONE:
         return answer[1:]
     if answer[:1] == _REFUSED:
         raise ModelError(answer[1:].decode("utf-8", "replace"))
     if stuck:
-        return work()  # it waits for a thread that the copy does not have
-    raise ModelError(f"{what} {_end(status, seconds)} on it; the file is damaged, or made to do harm")
+        return work()  # the work waits for a thread that the copy does not have
+    raise ModelError(f"{what} {_end(status, seconds)} on it; the file is damaged or malicious")
 
 
 def _work_and_leave(work: Callable[[], bytes], writing: int, seconds: float) -> None:
-    """Do the work in the copy, and end it without any of what a process does at its end."""
-    import resource  # not on every system
+    """Do the work in the copy, then exit at once, without Python's cleanup."""
+    import resource  # missing on some systems
 
     try:
         faulthandler.disable()
@@ -116,7 +117,7 @@ _HUNGRY = 77
 
 
 def _read(reading: int, process: int) -> tuple[bytes, bool]:
-    """Return all that a copy writes until it ends, and whether it sleeps for good: a loop ends by its bound of processor time."""
+    """Return the bytes that a copy writes until it ends, and whether it sleeps forever; the CPU limit ends loops."""
     parts: list[bytes] = []
     before = ""
     while True:
@@ -133,18 +134,18 @@ def _read(reading: int, process: int) -> tuple[bytes, bool]:
 
 
 def _activity(process: int) -> tuple[str, str]:
-    """Return whether a process runs or sleeps, as Linux writes it, and the time that it has taken."""
+    """Return whether a process runs or sleeps (Linux's letter), and the processor time that it has taken."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-    except OSError:  # it has ended: the pipe tells so at once
+    except OSError:  # the process has ended, which the pipe shows at once
         return "", ""
     return fields[0], " ".join(fields[11:13])
 
 
 def _end(status: int, seconds: float) -> str:
-    """Return how a copy ended, as words."""
+    """Return how a copy ended, for a message."""
     if status >= 0 and os.WIFEXITED(status) and os.WEXITSTATUS(status) == _HUNGRY:
         return f"takes more than {_MEMORY >> 30} GiB of memory"
     if status >= 0 and os.WIFSIGNALED(status) and os.WTERMSIG(status) not in (signal.SIGXCPU, signal.SIGKILL):
-        return f"dies ({signal.Signals(os.WTERMSIG(status)).name})"
+        return f"crashes ({signal.Signals(os.WTERMSIG(status)).name})"
     return f"takes more than {seconds:.0f} s"

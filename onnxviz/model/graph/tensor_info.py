@@ -1,4 +1,4 @@
-"""What is known of a tensor without running anything."""
+"""Facts about a tensor that are known without a run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class TensorInfo:
     Attributes
     ----------
     name : str
-        As the file has it.
+        Name in the file.
     element_type : int
-        ONNX's element type; 0 where unknown, or where the value is no tensor.
+        ONNX's element type; 0 if unknown, or if the value is not a tensor.
     shape : tuple of (int, str or None), or None
         Known sizes as int, named ones as str, unknown ones as None; None if not even the number of axes is known.
     operator : str
-        What makes it: an operator's type, "Input" or "Initializer".
+        Origin of the tensor: the type of the operator that makes it, "Input" or "Initializer".
     domain : str
         The operator's domain; "" for ONNX itself.
     container : str
@@ -39,7 +39,7 @@ class TensorInfo:
 
     @property
     def dtype(self) -> str:
-        """The element type as numpy names it; "unknown" where the graph does not say."""
+        """The element type as numpy names it; "unknown" if the graph does not say."""
         if self.container != "tensor":
             return self.container
         if not self.element_type:
@@ -48,19 +48,19 @@ class TensorInfo:
 
     @property
     def is_float(self) -> bool:
-        """Whether it holds floating-point numbers; true where that is unknown, for only running it would tell."""
+        """Whether the tensor holds floating-point numbers; true if that is unknown, since only a run would tell."""
         return self.container == "tensor" and (self.dtype.startswith(("float", "bfloat")) or not self.element_type)
 
     @property
     def units(self) -> int | None:
-        """How many channels or classes it has: the size of the axis after the batch; None where unknown."""
+        """Number of channels or classes: the size of the axis after the batch; None if unknown."""
         if self.shape is None or len(self.shape) < 2 or not isinstance(self.shape[1], int):
             return None
         return self.shape[1]
 
 
 def from_type(name: str, proto: TypeProto | None, operator: str, domain: str = "") -> TensorInfo:
-    """Return what a TypeProto says of a tensor."""
+    """Return the facts that a TypeProto gives about a tensor."""
     if proto is None:
         return TensorInfo(name, 0, None, operator, domain)
     kind = proto.WhichOneof("value")
@@ -71,7 +71,7 @@ def from_type(name: str, proto: TypeProto | None, operator: str, domain: str = "
     shape: tuple[int | str | None, ...] | None = None
     if tensor.HasField("shape"):
         shape = tuple(
-            # Exporters write 0 or -1 for a size that is not settled.
+            # Exporters write 0 or -1 for an open size.
             (dim.dim_value if dim.dim_value > 0 else None) if dim.HasField("dim_value") else (dim.dim_param or None)
             for dim in tensor.shape.dim
         )

@@ -1,4 +1,4 @@
-"""The type of each tensor, as far as it can be known without running anything."""
+"""The types of tensors, as far as they can be inferred without a run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from onnxviz.model.graph.survival import survive
 
 
 def infer_untrusted(proto: ModelProto) -> dict[str, TypeProto]:
-    """Return the types of the tensors of a graph that nothing has checked, by name.
+    """Return the types of the tensors of an unchecked graph, by name.
 
     Parameters
     ----------
     proto : ModelProto
-        Its large weights may be without values.
+        The model. Large weights need no values.
 
     Raises
     ------
     ModelError
-        If onnx's shape inference dies of it, does not end, or takes too much memory.
+        If onnx's shape inference crashes, does not end, or takes too much memory.
     """
 
     def work() -> bytes:
@@ -34,24 +34,24 @@ def infer_untrusted(proto: ModelProto) -> dict[str, TypeProto]:
         content: bytes = found.SerializeToString()
         return content
 
-    # A node takes a tenth of a millisecond.
+    # A node takes 0.1 ms; the limit allows 10 ms.
     answer = survive(work, "onnx's shape inference", 20 + len(proto.graph.node) / 100)
     return {value.name: value.type for value in GraphProto.FromString(answer).value_info}
 
 
 def infer_graph(proto: ModelProto) -> dict[str, TypeProto]:
-    """Return the types of a graph's tensors, by name; what the file itself says where inference fails.
+    """Return the types of a graph's tensors, by name; the types that the file declares if inference fails.
 
     Parameters
     ----------
     proto : ModelProto
-        Its large weights may be without values.
+        The model. Large weights need no values.
     """
     graph = proto.graph
     types = {value.name: value.type for value in [*graph.input, *graph.value_info, *graph.output]}
     try:
         found = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
-    except Exception:  # inference runs on untrusted graphs and raises many types; the file's own words are still there
+    except Exception:  # inference runs on untrusted graphs and raises many types; the types in the file remain
         found = graph
     for value in [*found.value_info, *found.output]:
         if value.type.WhichOneof("value"):
@@ -73,7 +73,7 @@ def complete(nodes: Iterable[NodeProto], opsets: Mapping[str, int], types: dict[
     opsets : mapping of str to int
         Operator versions by domain.
     types : dict of str to TypeProto
-        Changed in place.
+        Types by name; changed in place.
     """
     for node in nodes:
         if all(name in types and types[name].WhichOneof("value") for name in node.output if name):
@@ -86,21 +86,21 @@ def complete(nodes: Iterable[NodeProto], opsets: Mapping[str, int], types: dict[
 def infer_node(
     node: NodeProto, version: int, types: Mapping[str, TypeProto], values: dict[str, TensorProto] | None = None
 ) -> dict[str, TypeProto]:
-    """Return the types of one node's outputs, by name; only those that can be known.
+    """Return the types of one node's outputs, by name. Unknown types are left out.
 
-    `values` are those of inputs that are known: sizes may follow from them.
+    `values` holds the known values of inputs, by name: sizes may follow from them.
 
-    An operator that onnx does not define (an ONNX Runtime fusion, say) is taken to give the element type of its output's zero
-    point if it has one, else that of its first floating-point input.
+    An operator that onnx does not define (such as a fusion of ONNX Runtime) is assumed to give the element type of its
+    output's zero point. Without a zero point it is assumed to give the element type of its first floating-point input.
     """
     schema = schema_of(node, version)
     given = {name: types[name] for name in node.input if name and name in types}
     if schema is not None:
-        if breach(node, version) is not None:  # a node of an operator's own body may lack what the caller left out
+        if breach(node, version) is not None:  # a node of a function body may lack an input that the caller left out
             return {}
         try:
             found: dict[str, TypeProto] = onnx.shape_inference.infer_node_outputs(schema, node, given, values)
-        except Exception:  # as above: whatever inference raises, it knows nothing
+        except Exception:  # as above: inference raises many types
             return {}
         return found
     wanted = _FLOATING
@@ -112,7 +112,7 @@ def infer_node(
             inputs, wanted = [zero_point], _QUANTIZED
         elif node.op_type == "QuantizeLinear":
             return {node.output[0]: _tensor_type(TensorProto.UINT8)}
-        elif node.op_type != "QGemm":  # which without it gives floats; the others give their input's type
+        elif node.op_type != "QGemm":  # without a zero point QGemm gives floats; the others give their input's type
             wanted = _QUANTIZED
     for name in inputs:
         kind = types.get(name)
@@ -145,4 +145,4 @@ _ZERO_POINTS = {
     "QLinearWhere": 8,
     "QuantizeLinear": 2,
 }
-"""Which input of ONNX Runtime's quantized operators is their output's zero point, whose type the output has."""
+"""ONNX Runtime's quantized operators -> the input that is the output's zero point. Both have the same type."""

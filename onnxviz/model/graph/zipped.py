@@ -1,4 +1,4 @@
-"""The tensor behind a ZipMap: classifiers of tables put a map for each sample out, and a map cannot be aimed at."""
+"""The tensor that a ZipMap reads: table classifiers output a map for each sample, and a map cannot be a target."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from onnxviz.target import Target
 
 
 def unzipped(model: Graph, target: Target) -> Target | None:
-    """Return the same place in the tensor that a ZipMap turns into maps; None where the target is no ZipMap's output.
+    """Return the target in the tensor that a ZipMap turns into maps; None if the target is not a ZipMap's output.
 
     Parameters
     ----------
     model : Graph
         The model.
     target : Target
-        Its index counts classes in the order of the ZipMap's labels.
+        The target. Its index counts classes in the order of the ZipMap's labels.
     """
     node = model.producers.get(target.tensor)
     if node is None or node.op_type != "ZipMap" or node.domain != "ai.onnx.ml":
@@ -24,7 +24,7 @@ def unzipped(model: Graph, target: Target) -> Target | None:
 
 
 def zipped_labels(model: Graph, tensor: str) -> tuple[str, ...]:
-    """Return the class labels, in order, that a ZipMap gives the columns of a tensor; none where no ZipMap reads it."""
+    """Return the class labels that a ZipMap gives to the columns of a tensor, in order; empty if no ZipMap reads it."""
     for node in model.nodes:
         if node.op_type == "ZipMap" and node.domain == "ai.onnx.ml" and node.input[0] == tensor:
             for attribute in node.attribute:
@@ -36,7 +36,7 @@ def zipped_labels(model: Graph, tensor: str) -> tuple[str, ...]:
 
 
 def class_name(model: Graph, target: Target | None) -> str:
-    """Return the name of the class that a target picks; "" where the file names none, or not as many as the tensor has units.
+    """Return the name of the class that a target selects; "" if the file does not have one name for each unit.
 
     Parameters
     ----------
@@ -53,6 +53,6 @@ def class_name(model: Graph, target: Target | None) -> str:
 
 
 def class_labels(model: Graph, tensor: str) -> tuple[str, ...]:
-    """Return the names of a tensor's classes: a ZipMap's, else those of the model's metadata; none where they are but numbers."""
+    """Return a tensor's class names, from a ZipMap or the model's metadata; empty if they are only 0, 1, 2, …."""
     labels = zipped_labels(model, tensor) or class_names(model.original)
     return () if labels == tuple(map(str, range(len(labels)))) else labels

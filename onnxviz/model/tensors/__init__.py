@@ -1,1 +1,1 @@
-"""What a tensor means: its axes, its units, what of the input it sees, and whether a gradient reaches it."""
+"""The meaning of tensors: axes, units, receptive fields, and whether a gradient reaches them."""

@@ -1,4 +1,4 @@
-"""Which axis of a tensor holds its channels, as far as the graph tells."""
+"""The axis of a tensor that holds its channels, as far as the graph tells."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LAST = {
     *("SimplifiedLayerNormalization", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization"),
     *("Attention", "MultiHeadAttention", "FusedMatMul", "MatMulNBits", "NhwcMaxPool", "NhwcConv"),
 }
-# What adds a number for each channel, or multiplies by it, as a layer normalization in parts does.
+# Operators that add a number for each channel, or multiply by it, as a layer normalization in parts does.
 _SCALED = {"Add", "Sub", "Mul", "Div"}
-# What changes the layout, or may.
+# Operators that change the layout, or may.
 _OPAQUE = {
     *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Gather", "GatherND", "GatherElements", "Einsum", "Shape"),
     *("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "LSTM", "GRU", "RNN", "If", "Loop", "Scan", "STFT", "DFT"),
@@ -38,14 +38,15 @@ def channel_axis(model: Graph, name: str, rank: int | None = None) -> int | None
     name : str
         A tensor.
     rank : int, optional
-        How many axes it has, the batch included; measured, where the file does not tell.
+        Its number of axes, batch included, if it was measured; used if the file does not tell.
 
     Returns
     -------
     int or None
-        Counted from the first axis after the batch. Walking up from the tensor, what comes first decides: an operator
-        whose channels are its second axis (Conv, pools) or its last (MatMul, LayerNormalization, a constant number for
-        each place of it), followed through every Transpose on the way, or the input's own layout. None where nothing tells.
+        The axis, counted from the first axis after the batch. The walk goes up from the tensor, through every
+        Transpose. It ends at an operator whose channels are its second axis (Conv, pools) or its last axis (MatMul,
+        LayerNormalization, a constant number for each position of the axis), or at the input's own layout. None if the
+        graph does not tell.
     """
     shape = model.tensors[name].shape
     rank = rank if shape is None else len(shape)
@@ -53,7 +54,7 @@ def channel_axis(model: Graph, name: str, rank: int | None = None) -> int | None
         return None
     if rank <= 2:
         return 0
-    # Where each axis of the tensor lies in the one that the walk has come to.
+    # The index of each of the tensor's axes in the tensor that the walk has reached.
     places = list(range(rank))
     for _ in range(len(model.nodes) + 1):
         node = model.producers.get(name)
@@ -72,7 +73,7 @@ def channel_axis(model: Graph, name: str, rank: int | None = None) -> int | None
                 return None
             places = [order[place] for place in places]
         before = [one for one in node.input if _alike(model, one, len(places))]
-        # What has no shape in the file may be as it, where nothing else is.
+        # If no operand has as many axes, an operand without a shape in the file may have them.
         before += [one for one in node.input if _untold(model, one)]
         if not before:
             return None
@@ -81,21 +82,21 @@ def channel_axis(model: Graph, name: str, rank: int | None = None) -> int | None
 
 
 def channels_before(model: Graph, names: Sequence[str], least: int) -> tuple[str, int] | None:
-    """Return the nearest tensor on the way to some others whose channels the graph tells, and the axis that holds them.
+    """Return the nearest tensor before some others whose channel axis the graph tells, and that axis.
 
     Parameters
     ----------
     model : Graph
         The model.
     names : sequence of str
-        Where the way ends; they themselves are passed over.
+        The others; they themselves are skipped.
     least : int
-        How many channels it has at least.
+        Least number of channels of the tensor.
 
     Returns
     -------
     (str, int) or None
-        As `channel_axis` counts. Inputs are no answer.
+        The axis is counted as in `channel_axis`. Inputs are skipped too.
     """
     reached, ahead = {*names}, deque(names)
     while ahead:
@@ -114,19 +115,19 @@ def channels_before(model: Graph, names: Sequence[str], least: int) -> tuple[str
 
 
 def _alike(model: Graph, name: str, rank: int) -> bool:
-    """Whether a tensor is computed and has as many axes."""
+    """Return whether a tensor is computed and has `rank` axes."""
     info = model.tensors.get(name)
     return name not in model.constants and info is not None and info.shape is not None and len(info.shape) == rank
 
 
 def _untold(model: Graph, name: str) -> bool:
-    """Whether a tensor is computed and nothing tells how many axes it has."""
+    """Return whether a tensor is computed and its number of axes is unknown."""
     info = model.tensors.get(name)
     return name not in model.constants and info is not None and info.shape is None
 
 
 def _is_row(model: Graph, name: str) -> bool:
-    """Whether a tensor is constant and has one axis, which is laid along the last of what it is added to."""
+    """Return whether a tensor is constant and has one axis, aligned with the last axis of the other operand."""
     shape = model.tensors[name].shape if name in model.constants else None
     return shape is not None and len(shape) == 1 and shape[0] not in (None, 1)
 

@@ -1,4 +1,4 @@
-"""Which values the operator behind a tensor can give at all: what a score at the end of that range means, depends on it."""
+"""The range of values that a tensor's operator can give. A score at the end of this range cannot rise further."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _HANDED_ON = {
     *("Identity", "Cast", "Dropout", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze"),
     *("MaxPool", "GlobalMaxPool", "GlobalAveragePool"),
 }
-"""Operators whose outputs lie within the range of their first input."""
+"""Operators whose outputs are within the range of their first input."""
 
 
 def output_range(model: Graph, tensor: str) -> tuple[float, float, str]:
-    """Return the least and the greatest value that a tensor can hold, and the operator that says so.
+    """Return the least and the greatest value that a tensor can hold, and the operator that limits them.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ def output_range(model: Graph, tensor: str) -> tuple[float, float, str]:
     Returns
     -------
     low, high : float
-        Infinite where nothing is known.
+        Infinite if unknown.
     operator : str
-        Its type, or "" where nothing is known.
+        Type of the operator; "" if unknown.
     """
     name = tensor
     for _ in range(16):
@@ -57,7 +57,7 @@ def output_range(model: Graph, tensor: str) -> tuple[float, float, str]:
 
 
 def _clip(model: Graph, node: NodeProto) -> Range:
-    """Return a Clip's bounds; infinite where they are missing or computed."""
+    """Return a Clip's bounds; infinite if they are missing or computed."""
     given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     bounds = [float(given.get("min", -math.inf)), float(given.get("max", math.inf))]
     for place, name in enumerate(node.input[1:3]):

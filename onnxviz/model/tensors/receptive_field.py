@@ -1,7 +1,7 @@
-"""Receptive fields: which part of the input a position of a tensor can see at all, read from the graph alone.
+"""Receptive fields: the part of the input that a position of a tensor can see, read from the graph alone.
 
-Araujo, Norris & Sim, "Computing receptive fields of convolutional neural networks", Distill 2019, gives the arithmetic of
-convolutions and pools; here it is done position by position, so that borders, branches and reshapes count as they are.
+Araujo, Norris & Sim, "Computing receptive fields of convolutional neural networks", Distill 2019, gives the arithmetic
+of convolutions and pools. Here it is done position by position, so that borders, branches and reshapes are exact.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from onnxviz.model.tensors.positions.tracks import Track
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What the positions of a tensor see of an input; every tuple has one entry for each of the input's spatial axes.
+    """The receptive fields of a tensor's positions; every tuple has one entry for each spatial axis of the input.
 
     Attributes
     ----------
     tensor, wrt : str
-        What looks, and what is looked at.
+        The tensor, and the input that its positions see.
     axes : tuple of str
         The names of the input's spatial axes: "height", "width", "time", ….
     places : tuple of int
-        Where they stand in the input, batch counted.
+        The indices of these axes in the input, batch included.
     sizes : tuple of int
-        How long they are.
+        The sizes of these axes.
     tracks : tuple of Track
-        What each position sees.
+        The interval of the axis that each position sees.
     """
 
     tensor: str
@@ -51,12 +51,12 @@ class ReceptiveField:
 
     @property
     def along(self) -> tuple[int | None, ...]:
-        """The axis of the tensor, batch counted, that each runs along; None where all positions see the same."""
+        """The axis of the tensor, batch included, that each of them follows; None if all positions see the same."""
         return tuple(track.axis for track in self.tracks)
 
     @property
     def spatial(self) -> tuple[int, ...]:
-        """The tensor's spatial axes, batch counted, in order: those along which what is seen changes."""
+        """The tensor's spatial axes, batch included, in order: along them the receptive fields change."""
         return tuple(sorted({track.axis for track in self.tracks if track.axis is not None}))
 
     @property
@@ -69,7 +69,7 @@ class ReceptiveField:
 
     @property
     def size(self) -> tuple[int, ...]:
-        """How much a position sees, in positions of the input; more than there is, where the borders cut it off."""
+        """Size of a receptive field, in positions of the input, without the cut at the borders."""
         return tuple(
             max(int((track.high - track.low + 1).max()), 0)
             if track.line is None
@@ -79,12 +79,12 @@ class ReceptiveField:
 
     @property
     def stride(self) -> tuple[Fraction, ...]:
-        """How far apart what neighbors see lies; less than 1 where the tensor is finer than the input, 0 where all see the same."""
+        """Distance of neighbors' receptive fields; below 1 if the tensor is finer than the input, 0 if all are equal."""
         return tuple(_slope(track) if track.line is None else track.line.stride for track in self.tracks)
 
     @property
     def offset(self) -> tuple[Fraction, ...]:
-        """The middle of what the first position sees, in positions of the input; below 0 where it lies in the padding."""
+        """Center of the first position's receptive field, in positions of the input; below 0 in the padding."""
         return tuple(
             Fraction(int(track.low[0] + track.high[0]), 2)
             if track.line is None
@@ -93,23 +93,23 @@ class ReceptiveField:
         )
 
     def window(self, position: Sequence[int | slice] = ()) -> tuple[slice, ...]:
-        """Return what a position sees, clipped to the input.
+        """Return the receptive field of a position, clipped to the input.
 
         Parameters
         ----------
         position : sequence of (int or slice)
-            An index for each of the tensor's spatial axes (`spatial`); negative ones count from the end, and a slice
-            stands for all of its places together. What is missing stands for the whole axis.
+            An index for each of the tensor's spatial axes (`spatial`). Negative indices count from the end. A slice
+            stands for all its positions together, a missing index for the whole axis.
 
         Returns
         -------
         tuple of slice
-            For each of the input's spatial axes; empty, ``slice(0, 0)``, where it sees nothing but padding.
+            A slice for each of the input's spatial axes; empty, ``slice(0, 0)``, if the position sees only padding.
 
         Raises
         ------
         UsageError
-            If an index lies outside the tensor, or there are too many.
+            If an index is outside the tensor, or there are too many indices.
         """
         spatial = self.spatial
         if len(position) > len(spatial):
@@ -125,7 +125,9 @@ def _seen(tensor: str, track: Track, index: int | slice) -> slice:
     if isinstance(index, int):
         count = len(track.low)
         if not -count <= index < count:
-            raise UsageError(f"{tensor}: the position {index} lies outside its axis {track.axis} of {count} places")
+            raise UsageError(
+                f"{tensor}: the position {index} is outside its axis {track.axis}, which has {count} positions"
+            )
         index = slice(index % count, index % count + 1)
     low, high = track.low[index], track.high[index]
     seen = low <= high
@@ -147,29 +149,29 @@ def receptive_field(
     shape: Sequence[int] | None = None,
     dims: Mapping[str, int] | None = None,
 ) -> ReceptiveField | None:
-    """Find which part of an input each position of a tensor can see.
+    """Return the part of an input that each position of a tensor can see.
 
-    It is exact for convolutions, pools, padding, resizing, slices, branches and whatever works element by element. Where an
-    operator may look anywhere (a matrix, attention, a normalization over space, one that is not known), every position sees all
-    that its operands saw: never too little.
+    It is exact for convolutions, pools, padding, resizing, slices, branches and element-wise operators. If an operator
+    may look anywhere (a matrix, attention, a normalization over space, an unknown operator), every position sees all
+    that its operands see: never too little.
 
     Parameters
     ----------
     model : Graph
-        The model; nothing is fed to it.
+        The model; it is not run.
     tensor : str
-        What looks.
+        The tensor.
     wrt : str, optional
-        What is looked at: an input, or any tensor before the other. Default: the only floating-point input.
+        The input, or any tensor before `tensor`. Default: the only floating-point input.
     shape : sequence of int, optional
-        The whole shape of `wrt`, batch included, where it differs from what the file declares or leaves open.
+        The whole shape of `wrt`, batch included, if the file declares another shape or leaves sizes open.
     dims : mapping of str to int, optional
-        Sizes for names, as `settled_shape` takes them.
+        Sizes by name, as in `settled_shape`.
 
     Returns
     -------
     ReceptiveField or None
-        None where the input has no spatial axes, or the tensor's values do not depend on it.
+        None if the input has no spatial axes, or the tensor's values do not depend on it.
 
     Raises
     ------
@@ -209,7 +211,7 @@ def receptive_field(
 
 
 def _joined(step: Step, output: int, tracks: Mapping[str, Mapping[int, Track]]) -> dict[int, Track]:
-    """Unite what an output of a node sees through all of the node's operands."""
+    """Return the union of what an output of a node sees through each operand."""
     seen: dict[int, Track] = {}
     operands = list(step.node.input)
     captured = [name for name in structure.read_by(step.node) if name not in operands]
@@ -227,7 +229,7 @@ def _shape(part: Graph, name: str) -> Shape:
 
 
 def _constant(part: Graph, name: str) -> np.ndarray | None:
-    """Return values that stand in the file or follow from such; shape arithmetic is inference's to do."""
+    """Return values that are in the file or follow from such values; shape inference computes shapes."""
     if name in part.constants:
         return part.weight(name)
     try:

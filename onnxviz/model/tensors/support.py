@@ -1,4 +1,4 @@
-"""Which tensors a gradient can reach, told from the operators' catalog alone: no torch."""
+"""The tensors that a gradient can reach, from the operators' catalog alone, without torch."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _HINT = "; `straight_through` lets it pass as if nothing were rounded"
 
 @dataclass(frozen=True)
 class Support:
-    """What is known of an operator.
+    """Facts about an operator.
 
     Attributes
     ----------
     converted : bool
-        Whether it can run in torch.
+        Whether the operator can run in torch.
     gradient : str
         "smooth", "straight-through" or "zero".
     reason : str
-        Why it cannot be converted, or why no gradient passes; "" where all is well.
+        Why the operator cannot be converted, or why no gradient passes; "" if all is well.
     """
 
     converted: bool
@@ -50,16 +50,16 @@ def _catalog() -> dict[tuple[str, str], list[tuple[int, int | None, str]]]:
 
 
 def support(node: NodeProto, version: int, opsets: Mapping[str, int] | None = None) -> Support:
-    """Return what is known of a node's operator at an opset version.
+    """Return the facts about a node's operator at an opset version.
 
     Parameters
     ----------
     node : NodeProto
-        With bodies, all of which must be supported.
+        The node. All operators in its bodies must be supported too.
     version : int
-        The opset version of its domain.
+        The opset version of the node's domain.
     opsets : mapping of str to int, optional
-        The versions of the other domains, which its bodies may use; without them they count as `version`.
+        The versions of other domains that the bodies may use. Default: `version` for all.
     """
     for graph in subgraphs(node):
         for inner in graph.node:
@@ -77,18 +77,18 @@ def support(node: NodeProto, version: int, opsets: Mapping[str, int] | None = No
 
 @dataclass(frozen=True)
 class Reach:
-    """How a tensor hangs together with what can move.
+    """The connection of a tensor to the inputs that can move.
 
     Attributes
     ----------
     converted : bool
-        Whether everything it depends on can run in torch.
+        Whether all operators that the tensor depends on can run in torch.
     differentiable : bool
-        Whether a gradient can reach an input from it.
+        Whether a gradient can pass from the tensor to an input.
     reason : str
-        What stands in the way: the operator that passes no gradient and the tensor that it makes, say.
+        The obstacle, such as the operator that passes no gradient and the tensor that it makes.
     stopped : bool
-        Whether an operator stops the gradient, rather than that nothing leads here.
+        Whether an operator stops the gradient; false if no moving input leads to the tensor.
     """
 
     converted: bool
@@ -105,9 +105,9 @@ def reach(model: Graph, sources: Iterable[str] | None = None, *, straight_throug
     model : Graph
         The model.
     sources : iterable of str, optional
-        What moves: inputs, or tensors inside the graph that are fed; by default the floating-point inputs.
+        Tensors that move: inputs, or tensors inside the graph that are fed. Default: the floating-point inputs.
     straight_through : bool
-        As `Network` takes it: whether gradients pass through rounding outside quantization too.
+        As in `Network`: whether gradients pass through rounding outside quantization too.
     """
     moving = set(sources) if sources is not None else {name for name, info in model.inputs.items() if info.is_float}
     apart = "it is no floating-point input" if sources is None else f"it does not depend on {', '.join(moving)}"
@@ -129,7 +129,7 @@ def reach(model: Graph, sources: Iterable[str] | None = None, *, straight_throug
             elif not found.converted:
                 table[name] = Reach(False, False, found.reason)
             elif not any(entry.differentiable for entry in before):
-                # An operator that stops the gradient says more than an input that does not move, and that more than a constant.
+                # The best reason is an operator that stops the gradient, then an input that does not move.
                 told = sorted(before, key=lambda entry: (not entry.stopped, entry.reason == _CONSTANT))
                 table[name] = replace(told[0], converted=True) if told else Reach(True, False, _CONSTANT)
             else:
@@ -147,13 +147,13 @@ def reach(model: Graph, sources: Iterable[str] | None = None, *, straight_throug
 
 
 def _stop(model: Graph, node: NodeProto, name: str, found: Support, moving: Sequence[str]) -> str:
-    """Return why no gradient passes a node to one of its outputs, "" if it does; `moving` are inputs that it could reach."""
+    """Return why no gradient passes from one of a node's outputs to its inputs `moving`; "" if it does."""
     if found.gradient == ZERO:
         return f"{node.op_type} at {name} passes no gradient"
     info = model.tensors.get(name)
     if info is None or info.is_float or info.container != "tensor":
         return ""
-    # Whole numbers carry a gradient where they are a quantization's: what made them passes it straight through.
+    # Whole numbers of a quantization carry a gradient: the operator that makes them passes it straight through.
     quantized = any(not model.tensors[one].is_float for one in moving if one in model.tensors)
     casting = node.op_type in ("Cast", "CastLike") and not node.domain
     if quantized or (found.gradient == "straight-through" and not casting):
@@ -162,17 +162,17 @@ def _stop(model: Graph, node: NodeProto, name: str, found: Support, moving: Sequ
 
 
 _FIRST_OUTPUT = {"If": 0, "Loop": 1, "Scan": 0, "SequenceMap": 0}
-"""Which output of a body the node's own first output is: a Loop's body tells first whether to go on."""
+"""Position of the body's output that is the node's first output. A Loop's body first returns whether to go on."""
 
 
 def _stop_inside(model: Graph, node: NodeProto, name: str, moving: set[str], straight_through: bool) -> str:
-    """Return why no gradient passes through the bodies of If, Loop and Scan to an output, "" if it does in one of them."""
+    """Return why no gradient passes through the bodies of If, Loop or Scan to an output; "" if one body passes it."""
     if node.domain or node.op_type not in _FIRST_OUTPUT:
         return ""
     place = list(node.output).index(name) + _FIRST_OUTPUT[node.op_type]
     reasons = []
     for body in subgraphs(node):
-        # Whatever the node reads may come in by any of the body's inputs.
+        # Any tensor that the node reads may enter by any of the body's inputs.
         open_names = {*moving, *(value.name for value in body.input)}
         stops: dict[str, str] = {}
         for inner in body.node:

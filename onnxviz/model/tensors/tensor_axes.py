@@ -1,4 +1,4 @@
-"""What the axes of a tensor inside the graph mean: which one counts its units, which ones are space or time."""
+"""The meaning of the axes of a tensor inside the graph: which axis counts its units, which axes are space or time."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _LAST = {
     *("Gather", "LSTM", "GRU", "RNN", "Attention", "MultiHeadAttention", "EmbedLayerNormalization"),
 }
 _STEPS = 64
-"""How far back a tensor is followed."""
+"""Most operators that a tensor is followed back through."""
 
 
 def tensor_axes(model: Graph, name: str, rank: int) -> tuple[str, ...]:
-    """Name the axes of a tensor after the batch.
+    """Return the names of a tensor's axes after the batch.
 
-    What made the tensor tells: convolutions and pools count channels first, matrices and layer normalization count
-    features last, and what works element by element passes on what it was given.
+    The operator that makes the tensor decides: convolutions and pools count channels first, matrices and layer
+    normalization count features last. Element-wise operators keep the axes of their input.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def tensor_axes(model: Graph, name: str, rank: int) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Of 1 axis: unit. Of 2: channel, time; or step, feature. Of 3: channel, height, width; or height, width, channel.
-        Of 4: the same with depth. Of more: axis1, axis2, ….
+        For 1 axis: unit. For 2: channel, time; or step, feature. For 3: channel, height, width; or height, width,
+        channel. For 4: the same with depth. For more: axis1, axis2, ….
     """
     if rank == 0:
         return ()
@@ -58,7 +58,7 @@ def tensor_axes(model: Graph, name: str, rank: int) -> tuple[str, ...]:
 
 
 def _unit_axis(model: Graph, name: str, rank: int) -> int:
-    """Follow a tensor back to what decides where its channels lie; 0 where nothing does, but by its sizes."""
+    """Return the position of a tensor's channels, from the operators before it, else from its sizes; 0 if unknown."""
     for _ in range(_STEPS):
         if name in model.inputs:
             from onnxviz.model.expectations.contract_reading import contract
@@ -83,7 +83,7 @@ def _unit_axis(model: Graph, name: str, rank: int) -> int:
         name = earlier
     shape = model.tensors[name].shape
     if rank == 3 and shape is not None and len(shape) == 4 and shape[1] == shape[2] != shape[3]:
-        return 2  # square maps, whose sides stand first
+        return 2  # square maps, with the sides first
     return 0
 
 
@@ -95,7 +95,7 @@ def _transposed(model: Graph, node: NodeProto, rank: int) -> int:
 
 
 def _reshaped(model: Graph, node: NodeProto, rank: int) -> int:
-    """Channels that stand last stay last, as in the heads of detectors; else they are taken to stay first."""
+    """Return the channels' position after a reshape: last if they were last, as in heads of detectors; else first."""
     before = _rank(model, node.input[0])
     return rank - 1 if before and _unit_axis(model, node.input[0], before) == before - 1 > 0 else 0
 

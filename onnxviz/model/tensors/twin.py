@@ -1,4 +1,4 @@
-"""The tensor before a squashing function: where a target saturates, it is the one to climb."""
+"""The tensor before a squashing function: it is maximized in place of a target that saturates."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _TRANSPARENT = {"Identity", "Cast", "Dropout"}
 
 
 def unsquashed(model: Graph, target: Target) -> Target | None:
-    """Return the same place in the tensor before a Softmax or Sigmoid; None where the target is no output of one.
+    """Return the target in the tensor before a Softmax or Sigmoid; None if no such operator makes the target.
 
-    The probability's gradient vanishes where the class is certain; the logit's does not (Simonyan et al. 2014).
+    The probability's gradient vanishes if the class is certain; the logit's does not (Simonyan et al. 2014).
 
     Parameters
     ----------
     model : Graph
         The model.
     target : Target
-        What is aimed at; its index must pick one class, or it would not rise with the twin.
+        The target. Its index must select one class, or it would not rise with the twin.
     """
     if not target.index or not all(isinstance(entry, int) or entry is EACH for entry in target.index):
         return None
@@ -40,16 +40,17 @@ def unsquashed(model: Graph, target: Target) -> Target | None:
 
 
 def rival(model: Graph, twin: Target, shape: Sequence[int]) -> Target | None:
-    """Return the other class of a Softmax over two; None where there are more, or the classes do not stand last.
+    """Return the other class of a Softmax over two; None if there are more, or if the classes are not the last axis.
 
-    Of two classes the probability hangs on the difference of the logits alone; one of them may fall while its class wins.
+    With two classes the probability depends only on the difference of the logits: a logit may fall while its class
+    wins.
 
     Parameters
     ----------
     model : Graph
         The model.
     twin : Target
-        A place in what the Softmax reads, as `unsquashed` gives it.
+        A target in the tensor that the Softmax reads, from `unsquashed`.
     shape : sequence of int
         That tensor's shape, with the batch.
     """

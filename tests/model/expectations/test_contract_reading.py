@@ -186,7 +186,7 @@ def test_an_assumption_is_called_one() -> None:
 def test_a_tensor_inside_the_graph_has_no_range() -> None:
     found = contract(model([1, 3, 8, 8], node("Relu", "x", "h"), node("Neg", "h")), "h")
     assert not found.bounded
-    assert "lies inside the graph (made by Relu)" in found.evidence[-1]
+    assert "is inside the graph (output of Relu)" in found.evidence[-1]
     with pytest.raises(TargetError):
         contract(model([1, 3]), "none")
 

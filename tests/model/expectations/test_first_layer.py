@@ -268,11 +268,11 @@ def test_a_network_without_layers_says_so() -> None:
 @pytest.mark.parametrize(
     ("one", "weight", "words"),
     [
-        (node("ConvTranspose", "x w"), np.ones(3, np.float32), "has the shape 3; ConvTranspose takes one of 3 axes or more"),
-        (node("Conv", "x w"), np.float32(1).reshape(()), "has the shape no axes; Conv takes one of 3 axes or more"),
+        (node("ConvTranspose", "x w"), np.ones(3, np.float32), "has the shape 3; ConvTranspose needs 3 axes or more"),
+        (node("Conv", "x w"), np.float32(1).reshape(()), "has the shape no axes; Conv needs 3 axes or more"),
         (node("Conv", "x w"), np.ones((0, 1, 3), np.float32), "has the shape 0x1x3"),
-        (node("ConvTranspose", "x w", group=0), np.ones((2, 1, 3), np.float32), "its 2 channels cannot be parted into 0 groups"),
-        (node("ConvTranspose", "x w", group=3), np.ones((2, 1, 3), np.float32), "its 2 channels cannot be parted into 3 groups"),
+        (node("ConvTranspose", "x w", group=0), np.ones((2, 1, 3), np.float32), "its 2 channels cannot be divided into 0 groups"),
+        (node("ConvTranspose", "x w", group=3), np.ones((2, 1, 3), np.float32), "its 2 channels cannot be divided into 3 groups"),
         (node("Conv", "x w"), np.array([[["a"]]], object), "holds text; Conv takes numbers"),
     ],
 )  # fmt: skip

@@ -50,8 +50,8 @@ def _hungry() -> bytes:
 @pytest.mark.parametrize(
     ("work", "words"),
     [
-        (lambda: os.kill(os.getpid(), signal.SIGSEGV), r"the work dies \(SIGSEGV\) on it"),
-        (lambda: os.kill(os.getpid(), signal.SIGFPE), r"the work dies \(SIGFPE\) on it"),
+        (lambda: os.kill(os.getpid(), signal.SIGSEGV), r"the work crashes \(SIGSEGV\) on it"),
+        (lambda: os.kill(os.getpid(), signal.SIGFPE), r"the work crashes \(SIGFPE\) on it"),
         (_endless, "the work takes more than 1 s on it"),
         (_hungry, "the work takes more than 2 GiB of memory on it"),
     ],

@@ -277,7 +277,7 @@ def test_what_cannot_be_is_refused() -> None:
         receptive_field(model, "z")
     found = receptive_field(model, "y")
     assert found is not None
-    with pytest.raises(UsageError, match="11 lies outside its axis 2 of 11 places"):
+    with pytest.raises(UsageError, match="11 is outside its axis 2, which has 11 positions"):
         found.window((11, 0))
     with pytest.raises(UsageError, match="has 3 indices; 2 of its axes"):
         found.window((0, 0, 0))

@@ -1,1 +1,1 @@
-"""Which positions of a tensor an operator makes each position of its output of: the arithmetic behind receptive fields."""
+"""The arithmetic of receptive fields: the positions of an operand that each position of an operator's output reads."""

@@ -1,4 +1,4 @@
-"""Receptive fields through what only moves values: padding, slices, joining, transposing, reshaping, gathering, repeating."""
+"""Rules for operators that only move values: pads, slices, joins, transposes, reshapes, gathers, repeats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from onnxviz.model.tensors.positions.step import Rule, Step
 from onnxviz.model.tensors.positions.tracks import Track
 
 _MOST_PLACES = 1 << 24
-"""A reshaped tensor of more elements than this is not looked through."""
+"""Most elements of a reshaped tensor that is followed exactly."""
 
 
 def _pad(step: Step, place: int, output: int, track: Track) -> Track | None:

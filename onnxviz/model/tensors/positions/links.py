@@ -1,4 +1,4 @@
-"""Which positions of an axis a position of another is made of: taps, pads, slices, resampling; arithmetic alone."""
+"""Links: the positions of an axis that a position of another axis reads, for taps, pads, slices and resampling."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from onnxviz.model.tensors.positions.tracks import Line, Link
 def taps(
     axis: int, length: int, positions: int, *, kernel: int, stride: int = 1, dilation: int = 1, begin: int = 0
 ) -> Link:
-    """Return what the windows of a convolution or pool read.
+    """Return the link of the windows of a convolution or pool.
 
     Parameters
     ----------
     axis, positions : int
-        Of the output, and how many windows there are.
+        Axis of the output, and number of windows.
     length : int
-        Of the operand's axis.
+        Length of the operand's axis.
     kernel, stride, dilation, begin : int
-        The window's taps, its steps, the distance between its taps, and the padding before the axis.
+        The window's number of taps, its step, the distance between its taps, and the padding before the axis.
     """
     start = np.arange(positions, dtype=np.int64) * stride - begin
-    # Padding is not read: the first and the last tap that fall inside count.
+    # Padding is not read: the first and the last tap inside the axis count.
     least = np.maximum(0, -(start // dilation))
     most = np.minimum(kernel - 1, (length - 1 - start) // dilation)
     first, last = start + least * dilation, start + most * dilation
@@ -35,7 +35,7 @@ def taps(
 def transposed_taps(
     axis: int, length: int, positions: int, *, kernel: int, stride: int = 1, dilation: int = 1, begin: int = 0
 ) -> Link:
-    """Return what a transposed convolution reads; the parameters are those of `taps`."""
+    """Return the link of a transposed convolution; the parameters are those of `taps`."""
     first = np.full(positions, length, np.int64)
     last = np.full(positions, -1, np.int64)
     source = np.arange(length, dtype=np.int64)
@@ -49,7 +49,7 @@ def transposed_taps(
 
 
 def picks(axis: int, source: np.ndarray, line: Line | None = None) -> Link:
-    """Return the link of positions that each read one position, or none where `source` is negative."""
+    """Return the link of positions that each read one position, or none if `source` is negative."""
     source = np.asarray(source, np.int64)
     return _link(axis, np.maximum(source, 0), np.where(source < 0, -1, source), line)
 
@@ -61,13 +61,13 @@ def blocks(axis: int, positions: int, size: int) -> Link:
 
 
 def shares(axis: int, length: int, size: int) -> Link:
-    """Return the link of positions of which each `size` share one."""
+    """Return the link of positions where each `size` neighbors read the same position."""
     middle = Fraction(1 - size, 2 * size)
     return picks(axis, np.arange(length * size) // size, Line(Fraction(1, size), middle, middle))
 
 
 def padded(axis: int, length: int, before: int, after: int, mode: str) -> Link | None:
-    """Return the link of an axis that is padded, or cropped where an amount is negative; None for an unknown mode."""
+    """Return the link of an axis that is padded, or cropped if an amount is negative; None for an unknown mode."""
     places = np.arange(max(-before, 0), length - max(-after, 0))
     amounts = (max(before, 0), max(after, 0))
     line = Line(Fraction(1), Fraction(-before), Fraction(-before))
@@ -79,7 +79,7 @@ def padded(axis: int, length: int, before: int, after: int, mode: str) -> Link |
 
 
 def sliced(axis: int, length: int, start: int, end: int, step: int) -> Link:
-    """Return the link of a slice; start and end count from the end where they are negative."""
+    """Return the link of a slice; negative starts and ends count from the end."""
     places = range(*slice(start, end, step).indices(length))
     line = Line(Fraction(places.step), Fraction(places.start), Fraction(places.start))
     return picks(axis, np.array(places, np.int64), line)
@@ -91,11 +91,11 @@ def weighted(axis: int, positions: np.ndarray, weights: np.ndarray, stride: Frac
     Parameters
     ----------
     axis : int
-        Of the output.
+        Axis of the output.
     positions, weights : (output, taps) ndarray
-        What is read; a weight of 0 does not count.
+        Positions that are read, and their weights; a weight of 0 does not count.
     stride, reach : Fraction
-        Length by size, and half of what a position spans.
+        Length of the operand's axis divided by the output's size, and half of a position's span.
     """
     read = weights != 0
     first = np.where(read, positions, np.iinfo(np.int64).max).min(1)

@@ -1,6 +1,6 @@
-"""How each operator hands on what the positions of its operands see; here those that compute without moving anything.
+"""The rules of receptive fields: how each operator passes tracks on. Here: operators that do not move values.
 
-An operator without a rule is taken to mix all positions, which is never too little.
+An operator without a rule is assumed to mix all positions: the receptive field is then never too small.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from onnxviz.model.tensors.positions.window_rules import WINDOW_RULES
 
 
 def track_through(step: Step, place: int, output: int, track: Track) -> Track | None:
-    """Return what an output of a node sees through one operand.
+    """Return the track of a node's output through one operand.
 
     Parameters
     ----------
     step : Step
         The node.
     place, output : int
-        Which of its inputs, and which of its outputs.
+        Position of the input, and of the output.
     track : Track
-        The operand's.
+        The operand's track.
 
     Returns
     -------
     Track or None
-        None where the output's values do not depend on the operand's values at all.
+        None if the output's values do not depend on the operand's values.
     """
     if step.node.op_type in ("Shape", "Size", "ConstantOfShape"):
         return None
@@ -43,7 +43,7 @@ def track_through(step: Step, place: int, output: int, track: Track) -> Track | 
 
 
 def _elementwise(step: Step, place: int, output: int, track: Track) -> Track | None:
-    """Broadcast as numpy does: axes are aligned at the last one."""
+    """Return the track through an element-wise operator. It broadcasts as numpy does: the last axes are aligned."""
     ranks = [step.rank(other) for other, name in enumerate(step.node.input) if name]
     own = step.rank(place)
     if track.axis is None or own is None or any(rank is None for rank in ranks):
@@ -125,7 +125,7 @@ def _matrix_product(step: Step, place: int, output: int, track: Track) -> Track 
     return None if track.axis == inner else track.moved(track.axis + max(own, other) - own)
 
 
-# Whose output at a position depends on the operands at that position alone; LRN looks across channels only.
+# Operators whose output at a position depends on the operands at that position alone; LRN looks only across channels.
 # fmt: off
 _POINTWISE = (
     "Abs", "Acos", "Acosh", "Add", "And", "Asin", "Asinh", "Atan", "Atanh", "BiasGelu", "BitShift", "BitwiseAnd",

@@ -1,4 +1,4 @@
-"""A node as the rules of receptive fields see it: its attributes, the sizes and the constants around it."""
+"""A node for the rules of receptive fields: its attributes, and the sizes and constants of its tensors."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from onnx import NodeProto, helper
 from onnxviz.model.tensors.positions.tracks import Track
 
 Shape = tuple[int | None, ...] | None
-"""A tensor's sizes, as far as they are known; None where not even the number of axes is."""
+"""A tensor's known sizes; None if not even the number of axes is known."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A node, and what is known around it.
+    """A node, with the known sizes and values of its tensors.
 
     Attributes
     ----------
     node : NodeProto
         The node.
     version : int
-        Of its operator's domain.
+        The version of the operator's domain.
     shape : callable
-        From a tensor's name to its sizes, as far as they are known.
+        From a tensor's name to its known sizes.
     constant : callable
-        From a tensor's name to its values; None where it depends on an input.
+        From a tensor's name to its values; None if it depends on an input.
     """
 
     node: NodeProto
@@ -45,7 +45,7 @@ class Step:
         return default
 
     def numbers(self, place: int, name: str = "") -> list[int] | None:
-        """Return whole numbers that stand in an input, or in an attribute; None where they cannot be known."""
+        """Return whole numbers from an input or from an attribute; None if they are unknown."""
         if place < len(self.node.input) and self.node.input[place]:
             values = self.constant(self.node.input[place])
             return None if values is None else [int(value) for value in np.asarray(values).reshape(-1)]
@@ -61,11 +61,11 @@ class Step:
         return None if any(size is None for size in known) else tuple(size for size in known if size is not None)
 
     def rank(self, place: int) -> int | None:
-        """Return how many axes an operand has."""
+        """Return the number of an operand's axes; None if it is unknown."""
         shape = self.shape(self.node.input[place])
         return None if shape is None else len(shape)
 
 
 Rule = Callable[[Step, int, int, Track], Track | None]
-"""From a node, which of its operands, which of its outputs, and the operand's track, which has an axis, to the output's
-track; None where every position may see all of the operand."""
+"""A function from a node, the position of an operand, the position of an output, and the operand's track (with an axis)
+to the output's track; None if every position may see all of the operand."""

@@ -1,4 +1,4 @@
-"""Which part of an input's axis the positions along a tensor's axis see, and how an operator hands that on."""
+"""Tracks: the part of an input's axis that each position along a tensor's axis sees, and how operators change it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOTHING = 1 << 40
 
 @dataclass(frozen=True)
 class Line:
-    """Where the intervals lie, were there no borders: position p sees stride · p + first to stride · p + last.
+    """The intervals without borders: position p sees stride · p + first to stride · p + last.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Line:
     last: Fraction
 
     def after(self, inner: Line) -> Line:
-        """Return the line of an outer step's positions, `self`, through those of an inner one."""
+        """Return the line of an outer step, `self`, through the line of an inner step."""
         return Line(
             inner.stride * self.stride,
             inner.stride * self.first + inner.first,
@@ -40,16 +40,16 @@ IDENTITY = Line(Fraction(1), Fraction(0), Fraction(0))
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """Which positions along an operand's axis each position along an axis of the output is made of.
+    """The positions along an operand's axis that each position along an axis of the output reads.
 
     Attributes
     ----------
     axis : int
-        Of the output, batch counted.
+        Axis of the output, batch included.
     first, last : (positions,) int64
-        Both count; an output position with first > last is made of none.
+        First and last position read, both included. An output position with first > last reads none.
     line : Line or None
-        The same without borders, where it is one.
+        The same without borders, if it is a line.
     """
 
     axis: int
@@ -62,16 +62,16 @@ class Link:
 class Track:
     """The interval of one of the input's axes that each position along one axis of a tensor sees.
 
-    The intervals are exact hulls: what lies between their ends may have gaps, as under a dilated kernel.
+    The intervals are exact hulls. There may be gaps between their ends, as under a dilated kernel.
 
     Attributes
     ----------
     axis : int or None
-        The tensor's axis, batch counted; None where all positions see the same.
+        The tensor's axis, batch included; None if all positions see the same.
     low, high : (positions,) int64
-        First and last; of length 1 without an axis. Nothing is seen where low > high.
+        First and last position seen; of length 1 without an axis. Nothing is seen where low > high.
     line : Line or None
-        The same without borders, where it is one.
+        The same without borders, if it is a line.
     """
 
     axis: int | None
@@ -87,21 +87,21 @@ class Track:
 
     @property
     def hull(self) -> Track:
-        """What all positions together see, for each of them."""
+        """The interval that all positions see together, as a track without an axis."""
         seen = self.low <= self.high
         low = self.low[seen].min() if seen.any() else _NOTHING
         high = self.high[seen].max() if seen.any() else -1
         return Track(None, np.array([low], np.int64), np.array([high], np.int64))
 
     def moved(self, axis: int) -> Track:
-        """Return the same along another axis of the output."""
+        """Return the same track along another axis of the output."""
         return replace(self, axis=axis)
 
     def through(self, link: Link) -> Track:
-        """Return what an output sees through an operand with this track."""
+        """Return the track of an output that reads an operand with this track."""
         made = (link.first <= link.last) & (len(self.low) > 0)
         first, last = np.where(made, link.first, 0), np.where(made, link.last, 0)
-        # Each pair of bounds is one segment; what lies between two segments is thrown away.
+        # Each pair of bounds is one segment; the results between two segments are dropped.
         bounds = np.stack([first, last + 1], 1).reshape(-1)
         low = np.minimum.reduceat(np.append(self.low, _NOTHING), bounds)[::2]
         high = np.maximum.reduceat(np.append(self.high, -1), bounds)[::2]
@@ -109,7 +109,7 @@ class Track:
         return Track(link.axis, np.where(made, low, _NOTHING), np.where(made, high, -1), line)
 
     def union(self, other: Track) -> Track:
-        """Return what is seen through either of two operands."""
+        """Return the track of an output that sees through two operands."""
         one, two = self, other
         if one.axis is not None and two.axis is not None and (one.axis != two.axis or len(one.low) != len(two.low)):
             one, two = one.hull, two.hull
@@ -120,7 +120,7 @@ class Track:
         return Track(axis, np.minimum(one.low, two.low), np.maximum(one.high, two.high), line)
 
     def reshaped(self, sizes: tuple[int, ...], target: tuple[int, ...]) -> Track:
-        """Return what a tensor of other sizes with the same elements, in the same order, sees.
+        """Return the track of a tensor of other sizes with the same elements in the same order.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class Track:
 
 
 def _groups(sizes: tuple[int, ...], target: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:
-    """Pair runs of axes before with runs of axes after that hold as many elements; runs are as short as can be."""
+    """Return pairs of runs of axes, before and after, that hold as many elements; runs are as short as possible."""
     groups: list[tuple[list[int], list[int]]] = []
     before, after = 0, 0
     while before < len(sizes) and after < len(target):

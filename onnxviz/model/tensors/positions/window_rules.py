@@ -1,4 +1,4 @@
-"""Receptive fields through what slides a window or changes the resolution: convolutions, pools, resizing, depth to space."""
+"""Rules for operators that slide a window or change the resolution: convolutions, pools, resizing, depth to space."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onnxviz.model.tensors.positions.tracks import Track
 
 
 def _windows(step: Step, place: int, output: int, track: Track) -> Track | None:
-    """Conv and its quantized and fused forms, and all pools with a kernel."""
+    """Return the track through a Conv, its quantized and fused forms, or a pool with a kernel."""
     node = step.node
     if node.op_type == "FusedConv" and place == 3:
         return track
@@ -88,7 +88,7 @@ def _transposed_convolution(step: Step, place: int, output: int, track: Track) -
 
 
 def _resize(step: Step, place: int, output: int, track: Track) -> Track | None:
-    # Imported here: it holds torch, which a model without resizing does not need to be looked at.
+    # Imported here: the module imports torch, which a model without resizing does not need.
     from onnxviz.model.operators.resampling.axes import Kernel, resampled_axis
 
     if place or track.axis is None:
@@ -124,7 +124,7 @@ def _resize(step: Step, place: int, output: int, track: Track) -> Track | None:
 
 
 def _scale(step: Step, axis: int) -> float | None:
-    """Return the scale that a node gives for an axis; None where it gives sizes, or computes them."""
+    """Return the scale that a node gives for an axis; None if it gives sizes, or computes scales."""
     if step.node.op_type == "Upsample" and step.version < 7:
         return {2: step.attribute("height_scale", None), 3: step.attribute("width_scale", None)}.get(axis)
     place = 1 if step.node.op_type == "Upsample" or step.version < 11 else 2
