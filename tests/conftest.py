@@ -26,6 +26,17 @@ settings.load_profile("untimed")
 REPOSITORY = Path(__file__).parents[1]
 
 
+@pytest.fixture(autouse=True)
+def _in_place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let onnx work in this process, except in tests marked `forks`: the tests' own models are harmless.
+
+    A forked copy for each model would take more processor time than the rest of an operator's test.
+    """
+    if request.node.get_closest_marker("forks") is None:
+        for module in ("preparation", "type_inference"):
+            monkeypatch.setattr(f"onnxviz.model.graph.{module}.survive", lambda work, what, seconds=20: work())
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command left behind."""

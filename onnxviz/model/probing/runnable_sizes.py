@@ -73,7 +73,7 @@ def runnable_sizes(
         sizes = ({**dims, **named}, {**shapes, name: other})
         if _runs(model, name, other, held, sizes):
             tried, taken = ("x".join(map(str, one)) for one in (shape, other))
-            return sizes, f"ONNX Runtime does not run it as {tried} but as {taken}; `shapes` settles its sizes"
+            return sizes, f"ONNX Runtime does not run it as {tried} but as {taken}; `shapes` sets its sizes"
     return usual, ""
 
 

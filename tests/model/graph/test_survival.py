@@ -19,7 +19,10 @@ import onnxviz
 from onnxviz.errors import ModelError
 from onnxviz.model.graph.survival import survive
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no copy of the process is made there")
+pytestmark = [
+    pytest.mark.forks,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no copy of the process is made there"),
+]
 
 
 def test_what_the_work_gives_comes_back_whole() -> None:
