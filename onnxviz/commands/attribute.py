@@ -10,6 +10,7 @@ import click
 from onnxviz.analyses.attribution.task import METHODS
 from onnxviz.analyses.keywords import requested
 from onnxviz.commands.options import (
+    classes_option,
     contract_options,
     device_option,
     dim_option,
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="A file with the name of a token in each line; the first line names token 0.",
 )
+@classes_option
 @label_option
 @set_option
 @dim_option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.options import json_option, model_argument
+from onnxviz.commands.options import classes_option, json_option, model_argument
 from onnxviz.commands.terminal import Terminal, grid, visible
 from onnxviz.wording import shape_text
 
@@ -21,9 +21,10 @@ _SUGGESTED = 6
 @click.command()
 @model_argument
 @click.argument("pattern", metavar="[PATTERN]", required=False)
+@classes_option
 @json_option
 @click.pass_obj
-def inspect(terminal: Terminal, model_path: Path, pattern: str | None, as_json: bool) -> None:
+def inspect(terminal: Terminal, model_path: Path, pattern: str | None, classes: Path | None, as_json: bool) -> None:
     """List what is in MODEL, and which tensors can be targets.
 
     With a PATTERN, such as 'conv*' or '*', list the tensors whose names match it.
@@ -35,7 +36,7 @@ def inspect(terminal: Terminal, model_path: Path, pattern: str | None, as_json: 
     """
     import onnxviz
 
-    document = onnxviz.inspect(model_path, pattern).document()
+    document = onnxviz.inspect(model_path, pattern, classes=classes, listener=terminal).document()
     terminal.emit(
         document, as_json, lambda console: _show_tensors(console, document) if pattern else _show(console, document)
     )
@@ -62,6 +63,9 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     console.print("\nOutputs", style="bold")
     for entry in document["outputs"]:
         console.print(f"  {visible(entry['name'])}  {entry['dtype']} {visible(shape_text(entry['shape']))}")
+        if entry["classes"]:
+            some = ", ".join(entry["classes"][:_SUGGESTED]) + (", …" if len(entry["classes"]) > _SUGGESTED else "")
+            console.print(f"    {len(entry['classes'])} classes: {visible(some)}", style="dim")
     console.print()
     rows = [
         (_operator(row), row["count"], "yes" if row["differentiable"] else "no", row["reason"])

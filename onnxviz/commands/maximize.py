@@ -60,6 +60,7 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
     type=_FILE,
     help="The names of tokens: a name in each line, a JSON file, or tokenizer.json.",
 )
+@shared.classes_option
 @click.option(
     "--sample-rate",
     metavar="HZ",

@@ -244,11 +244,19 @@ label_option = click.option(
     help="The column of a table, or the array of an archive, with the class of each sample; it is not a feature.",
 )
 
+classes_option = click.option(
+    "--classes",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The names of the classes: a name in each line, a JSON list or object, or a table (.csv). They replace the names in MODEL.",
+)
+
 _DATA = (
     click.option(
         "--input", "input_name", metavar="NAME", help="The input that takes the data, if the model has several."
     ),
     label_option,
+    classes_option,
     click.option(
         "--strict",
         is_flag=True,

@@ -10,6 +10,7 @@ import click
 
 from onnxviz.analyses.keywords import requested
 from onnxviz.commands.options import (
+    classes_option,
     contract_options,
     device_option,
     dim_option,
@@ -90,6 +91,7 @@ def _scheduler(ctx: click.Context, param: click.Parameter, value: str | None) ->
     metavar="COLUMN",
     help="The column of DATA, or the array of an archive, with the class of each sample; it is not a feature.",
 )
+@classes_option
 @click.option(
     "--cluster",
     metavar="ADDRESS",

@@ -51,6 +51,11 @@ class CommandLines:
             ("--restarts", request.restarts),
         ):
             words += [option, str(value)] if value is not None else []
+        if request.classes is not None:
+            words += [
+                "--classes",
+                Path(request.classes).name if isinstance(request.classes, str | os.PathLike) else "…",
+            ]
         if verb == "maximize" and self.table is not None:
             words += ["--data", self.table.name]
         if verb == "report":

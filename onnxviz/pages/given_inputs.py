@@ -159,10 +159,9 @@ class GivenInputs:
         from onnxviz.analyses.activations.pictures import answer_picture
         from onnxviz.analyses.inputs.forward import Forward
         from onnxviz.drawing.input_drawing import Drawing
-        from onnxviz.model.graph.labels import class_names, feature_names
+        from onnxviz.model.graph.labels import feature_names
         from onnxviz.target import Target
 
-        labels = class_names(self.model.original)
         drawing = Drawing(self.feed.contracts[self.feed.main], feature_names(self.model.original))
         sample = one.batch.arrays[self.feed.main][0]
         folder = f"inputs/{one.digest[:12]}"
@@ -175,7 +174,7 @@ class GivenInputs:
         answers = Forward(self.feed, [aim.tensor for aim in self._aims], loose=True)(one.batch.arrays)
         rows = []
         for aim in self._aims:
-            answer = answer_of(self.model, Target(aim.tensor), answers[aim.tensor][0], labels)
+            answer = answer_of(self.model, Target(aim.tensor), answers[aim.tensor][0], self.model.class_names)
             row = answer_row(answer, aim.tensor, _STRONGEST)
             place = f"{folder}/{report.link(aim.tensor)}"
             maps = map_rows(answer, drawing, sample, MAPS, report.write, place)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.description import describe
+from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.settled import settle
-from onnxviz.analyses.listener import Listener
+from onnxviz.analyses.listener import Listener, Recorder
 from onnxviz.analyses.opening import opened_once
 from onnxviz.analyses.output import as_written
 from onnxviz.analyses.provenance import versions
@@ -113,6 +114,7 @@ class Book:
             "seed": request.seed,
             "device": request.device,
             **as_written({**said, "steps": request.steps, "restarts": request.restarts}),
+            **({"classes": list(self.model.classes)} if self.model.classes else {}),
             **({} if self._table is None else {"data": str(self._table)}),
         }
 
@@ -132,6 +134,8 @@ class Book:
             data=self._table,
             steps=request.steps,
             restarts=request.restarts,
+            # The names themselves, because another machine may not have the file.
+            classes=self.model.classes or None,
             seed=request.seed,
             # Chosen here, so that a job computes the same on every machine.
             device=str(choose_device(request.device)),
@@ -316,7 +320,6 @@ class Book:
 
     def _looked_at(self) -> list[_Look]:
         """Return the sections that take time to compute."""
-        from onnxviz.model.graph.labels import class_names
         from onnxviz.model.tensors.support import reach
         from onnxviz.pages.graph_drawing import graph_drawing
         from onnxviz.pages.plan import vectors_of
@@ -327,7 +330,7 @@ class Book:
         drawn = partial(graph_drawing, self.settled, reached, shown, self.links)
         kernels = partial(look.filters, model, self.moving or None, self.expected, report.keep_picture)
         checked = partial(look.verification, model, self.fed, self.request.device)
-        given = partial(look.outputs, self.description, class_names(model.original), self.links)
+        given = partial(look.outputs, self.description, model.class_names, self.links)
         return [
             ("graph", "Graph", "graph", drawn),
             ("filters", "First layer", "filters", partial(report.once, "filters", kernels)),
@@ -374,10 +377,12 @@ def open_book(path: Path, request: ReportRequest) -> Book:
     UsageError, DataError, ModelError
         If the request does not fit the model, or a file cannot be read.
     """
-    model = opened_once(path)
+    heard = Recorder()
+    model = with_classes(heard, opened_once(path), request.classes)
     settled = settle(model, request.said, running=True)
     fed = settled.feed(request.seed)
     moving, notes = moving_input(model, request.wrt, settled.held)
+    notes += heard.heard
     if not moving:
         if request.data is not None or request.inputs:
             notes.append(

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from onnxviz.analyses.inputs.classes import Classes
 from onnxviz.analyses.inputs.request import InputRequest
 
 
@@ -31,6 +32,8 @@ class ReportRequest:
         Sample inputs. The page shows what each does inside the model, and which of its parts drive the answer.
     label : str, optional
         The column of the data, or the array of an archive, with the class of each sample; it is not a feature.
+    classes : path, sequence of str or mapping, optional
+        The names of the classes, or a file of names. They replace the names in the model's file.
     cluster : str, optional
         The address of a Dask cluster whose workers search units and score samples.
     steps, restarts : int, optional
@@ -51,6 +54,7 @@ class ReportRequest:
     single_file: bool = False
     inputs: tuple[str | os.PathLike[str], ...] = ()
     label: str | None = None
+    classes: Classes | None = None
     cluster: str | None = None
     steps: int | None = None
     restarts: int | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.activations.request import ActivationsRequest
+from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.opening import opened
@@ -87,7 +88,7 @@ def activations(
     request : ActivationsRequest, optional
         A ready-made request, in place of keywords.
     **keywords
-        Fields of `ActivationsRequest`, `DataRequest` and `InputRequest`: limit, top, input_name, label, strict, held, dims,
+        Fields of `ActivationsRequest`, `DataRequest` and `InputRequest`: limit, top, input_name, label, strict, classes, held, dims,
         shapes, value_range, mean, std, layout, channels.
 
     Returns
@@ -119,7 +120,7 @@ def look(
     from onnxviz.analyses.inputs.feed import Tally, prepare_feed
 
     began = time.monotonic()
-    model = opened(model)
+    model = with_classes(listener, opened(model), request.reading.classes)
     targets = _targets(model, request.targets)
     feed = prepare_feed(listener, model, request.reading, sources)
     settings = {

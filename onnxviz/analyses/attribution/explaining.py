@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.model.model import Model
 
-_DECIDING = ("methods", "baseline", "layer", "literal", "samples", "steps", "window", "seed", "names", "data", "vocab")
+_DECIDING = (
+    "methods",
+    "baseline",
+    "layer",
+    "literal",
+    "samples",
+    "steps",
+    "window",
+    "seed",
+    "names",
+    "data",
+    "vocab",
+    "classes",
+)
 _SAID = ("held", "value_range", "mean", "std", "layout", "channels")
 
 
@@ -88,7 +101,7 @@ def attribute(
         A ready-made request, in place of keywords.
     **keywords
         Fields of `AttributionRequest` and of its `InputRequest`: methods, wrt, baseline, layer, steps, samples, window, literal,
-        names, data, vocab, label, seed, device, held, dims, shapes, value_range, mean, std, layout, channels.
+        names, data, vocab, classes, label, seed, device, held, dims, shapes, value_range, mean, std, layout, channels.
 
     Returns
     -------

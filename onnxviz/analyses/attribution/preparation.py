@@ -9,6 +9,7 @@ import numpy as np
 
 from onnxviz.analyses.attribution.explained_inputs import Explained, Fed, read_inputs
 from onnxviz.analyses.attribution.task import BY_GRADIENT, BY_SAMPLING, METHODS, Aim, Task
+from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.zip_maps import unzip
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DifferentiationError, UsageError
@@ -46,6 +47,7 @@ def prepare(listener: Listener, model: Model, samples: Samples, request: Attribu
     """
     from onnxviz.methods.devices import choose_device
 
+    model = with_classes(listener, model, request.classes)
     fed = read_inputs(listener, model, samples, request)
     features = _features(model, fed, request)
     baselines, text = _baselines(fed, features, request.baseline)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from onnxviz.analyses.inputs.classes import Classes
 from onnxviz.analyses.inputs.features import Names, Rows
 from onnxviz.analyses.inputs.request import InputRequest
 
@@ -43,6 +44,8 @@ class AttributionRequest:
         Real samples of a vector: their mean is the baseline.
     vocab : path or sequence of str, optional
         The tokens' names, by id.
+    classes : path, sequence of str or mapping, optional
+        The names of the classes, or a file of names. They replace the names in the model's file.
     label : str, optional
         A table's column, or an archive's member, that is no feature.
     seed : int
@@ -64,6 +67,7 @@ class AttributionRequest:
     names: Names | None = None
     data: Rows | None = None
     vocab: Names | None = None
+    classes: Classes | None = None
     label: str | None = None
     seed: int = 0
     device: str = "auto"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.embedding.request import EmbeddingRequest
+from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.opening import opened
@@ -81,7 +82,7 @@ def lay_out(
     from onnxviz.methods.samples.plane import project
 
     began = time.monotonic()
-    model = opened(model)
+    model = with_classes(listener, opened(model), request.reading.classes)
     target = _target(model, request.targets)
     method = _method(listener, request.method)
     feed = prepare_feed(listener, model, request.reading, (data,))

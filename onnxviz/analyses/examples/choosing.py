@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.analyses.examples.request import ExamplesRequest
+from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.opening import opened
@@ -82,7 +83,7 @@ def examples(
     request : ExamplesRequest, optional
         A ready-made request, instead of keywords.
     **keywords
-        Fields of `ExamplesRequest`, `DataRequest` and `InputRequest`: k, at, synthetic, sheets, input_name, label, strict, held,
+        Fields of `ExamplesRequest`, `DataRequest` and `InputRequest`: k, at, synthetic, sheets, input_name, label, strict, classes, held,
         dims, shapes, value_range, mean, std, layout, channels.
 
     Returns
@@ -119,7 +120,7 @@ def rank(
     from onnxviz.model.graph.labels import feature_names
 
     began = time.monotonic()
-    model = opened(model)
+    model = with_classes(listener, opened(model), request.reading.classes)
     made = synthetic_pictures(Path(request.synthetic)) if request.synthetic is not None else {}
     work = ExemplarPass(listener, model, request.targets, request.at == "max")
     feed = prepare_feed(listener, model, request.reading, (data,))

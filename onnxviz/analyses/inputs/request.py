@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.analyses.inputs.classes import Classes
 from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -210,9 +211,12 @@ class DataRequest:
         A table's column, or an archive's member, that names the samples' classes and is no feature.
     strict : bool
         Whether the first sample that cannot be read ends the work; else such samples are skipped.
+    classes : path, sequence of str or mapping, optional
+        The names of the classes, or a file of names. They replace the names in the model's file.
     """
 
     inputs: InputRequest = field(default_factory=InputRequest)
     input_name: str | None = None
     label: str | None = None
     strict: bool = False
+    classes: Classes | None = None
