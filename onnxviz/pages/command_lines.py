@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onnxviz.analyses.inputs.data_source import texts_of
+
 if TYPE_CHECKING:
     from onnxviz.pages.request import ReportRequest
 
@@ -62,6 +64,10 @@ class CommandLines:
             words += [request.data_path.name] if request.data_path is not None else []
             words += [word for source in request.inputs for word in ("--input", Path(source).name)]
             words += ["--label", request.label] if request.label is not None else []
+            words += [word for text in texts_of(request.text) for word in ("--text", text)]
+            words += ["--text-column", request.text_column] if request.text_column is not None else []
+        if isinstance(request.vocab, str | os.PathLike):
+            words += ["--vocab", Path(request.vocab).name]
         return [*words, "--seed", str(request.seed)]
 
     def calls(self, made: Sequence[Mapping[str, Any]]) -> list[str]:

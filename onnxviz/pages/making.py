@@ -114,6 +114,7 @@ class Book:
             "seed": request.seed,
             "device": request.device,
             **as_written({**said, "steps": request.steps, "restarts": request.restarts}),
+            **({} if request.vocab is None else as_written({"vocab": request.vocab})),
             **({"classes": list(self.model.classes)} if self.model.classes else {}),
             **({} if self._table is None else {"data": str(self._table)}),
         }
@@ -134,6 +135,7 @@ class Book:
             data=self._table,
             steps=request.steps,
             restarts=request.restarts,
+            vocab=self._token_names,
             # The names themselves, because another machine may not have the file.
             classes=self.model.classes or None,
             seed=request.seed,
@@ -149,6 +151,19 @@ class Book:
     @cached_property
     def _table(self) -> Path | None:
         return table_of(self.model, self.request, self.expected)
+
+    @cached_property
+    def _token_names(self) -> tuple[str, ...] | None:
+        """The names of the tokens themselves, because another machine may not have the file."""
+        from onnxviz.analyses.inputs.text import vocabulary_beside
+        from onnxviz.analyses.inputs.tokens import token_names
+        from onnxviz.model.expectations.embedding import find_embedding
+
+        table = find_embedding(self.model, self.moving) if self.moving else None
+        if table is None:
+            return None
+        given = self.request.vocab or vocabulary_beside(self.model, len(table.rows))
+        return None if given is None else token_names(given)
 
     @cached_property
     def _large(self) -> bool:
@@ -384,7 +399,7 @@ def open_book(path: Path, request: ReportRequest) -> Book:
     moving, notes = moving_input(model, request.wrt, settled.held)
     notes += heard.heard
     if not moving:
-        if request.data is not None or request.inputs:
+        if request.data is not None or request.inputs or request.text:
             notes.append(
                 "no input is searched, so data and sample inputs are not used; examples, activations and attribute use them"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.inputs.classes import Classes
+from onnxviz.analyses.inputs.features import Names
 from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -213,6 +214,13 @@ class DataRequest:
         Whether the first sample that cannot be read ends the work; else such samples are skipped.
     classes : path, sequence of str or mapping, optional
         The names of the classes, or a file of names. They replace the names in the model's file.
+    text : str or sequence of str, optional
+        Texts for a model of tokens, in place of files or beside them.
+    text_column : str, optional
+        The column of a table that holds texts. Default: a column named like "text", or the only column of text.
+    vocab : path or sequence of str, optional
+        The tokenizer of a model of tokens (``tokenizer.json``, ``vocab.txt``), or the names of its tokens. Default: the file beside
+        the model.
     """
 
     inputs: InputRequest = field(default_factory=InputRequest)
@@ -220,3 +228,6 @@ class DataRequest:
     label: str | None = None
     strict: bool = False
     classes: Classes | None = None
+    text: str | Sequence[str] | None = None
+    text_column: str | None = None
+    vocab: Names | None = None

@@ -51,8 +51,8 @@ class MaximizationRequest:
         The real input that the terms like(TENSOR) and inversion(TENSOR) follow.
     parameterization : {"fourier", "pixel", "maco"}, optional
         What the optimizer changes: a spectrum, each element, or the phases of a natural spectrum.
-    start : path or array, optional
-        The input from which the search starts.
+    start : path, array or str, optional
+        The input from which the search starts; for tokens also a text.
     size : int or tuple of int, optional
         The size at which a picture or signal is rendered: one number for all spatial axes, or one for each.
     steps, restarts : int, optional
