@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @model_argument
-@click.argument("data", metavar="DATA")
+@click.argument("data", metavar="[DATA]", required=False)
 @target_option("The tensor whose values are compared, or a part of it: 'features', 'relu3[0:16]'.", required=True)
 @click.option(
     "--method",

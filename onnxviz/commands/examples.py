@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LISTED = 64
+_SHORT = 40
 
 
 @click.command()
 @model_argument
-@click.argument("data", metavar="DATA")
+@click.argument("data", metavar="[DATA]", required=False)
 @target_option(
     "The target that scores the samples: 'conv1[*]' (every unit), 'logits[3]', a sum; may be given several times.",
     required=True,
@@ -71,7 +72,8 @@ _LISTED = 64
 def examples(terminal: Terminal, /, **options: Any) -> int:
     """Find the samples of DATA with the highest and lowest scores for targets of MODEL.
 
-    DATA is a folder of pictures or sounds, an array, an archive or a table. It is read once for all targets. ONNX Runtime
+    DATA is a folder of pictures or sounds, an array, an archive, a table or a file of texts (.txt, a text in each
+    line). It is read once for all targets. ONNX Runtime
     computes the scores on the untouched model. -o writes a sheet for each target, tables, and all scores. --resume continues an
     interrupted pass; if the data set has grown, it reads only the new samples.
 
@@ -91,7 +93,9 @@ def examples(terminal: Terminal, /, **options: Any) -> int:
 
 def _written(one: dict[str, Any]) -> str:
     label = f", {one['label']}" if one["label"] and not one["id"].startswith(f"{one['label']}/") else ""
-    return f"{one['id']} ({one['score']:.4g}{label})"
+    text = one.get("text", "")
+    shown = one["id"] if not text else f'"{text[:_SHORT]}{"…" if len(text) > _SHORT else ""}"'
+    return f"{shown} ({one['score']:.4g}{label})"
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:

@@ -286,11 +286,42 @@ label_option = click.option(
     help="The column of a table, or the array of an archive, with the class of each sample; it is not a feature.",
 )
 
+classes_option = click.option(
+    "--classes",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The names of the classes: a name in each line, a JSON list or object, or a table (.csv). They replace the names in MODEL.",
+)
+
+text_option = click.option(
+    "--text",
+    "text",
+    metavar="TEXT",
+    multiple=True,
+    help="A text for a model of tokens, in place of a file; may be given several times. Needs pip install 'onnxviz[text]'.",
+)
+vocab_option = click.option(
+    "--vocab",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The tokenizer of a model of tokens: tokenizer.json, vocab.txt, or a name in each line. [default: the file beside MODEL]",
+)
+text_column_option = click.option(
+    "--text-column",
+    "text_column",
+    metavar="COLUMN",
+    help="The column of a table that holds texts. [default: a column named like text, or the only column of text]",
+)
+
 _DATA = (
     click.option(
         "--input", "input_name", metavar="NAME", help="The input that takes the data, if the model has several."
     ),
     label_option,
+    classes_option,
+    text_option,
+    text_column_option,
+    vocab_option,
     click.option(
         "--strict",
         is_flag=True,

@@ -10,6 +10,7 @@ import click
 
 from onnxviz.analyses.keywords import requested
 from onnxviz.commands.options import (
+    classes_option,
     contract_options,
     device_option,
     dim_option,
@@ -22,6 +23,9 @@ from onnxviz.commands.options import (
     seed_option,
     set_option,
     shape_option,
+    text_column_option,
+    text_option,
+    vocab_option,
     wrt_option,
 )
 from onnxviz.commands.terminal import Terminal, visible
@@ -92,6 +96,10 @@ def _scheduler(ctx: click.Context, param: click.Parameter, value: str | None) ->
     metavar="COLUMN",
     help="The column of DATA, or the array of an archive, with the class of each sample; it is not a feature.",
 )
+@classes_option
+@text_option
+@text_column_option
+@vocab_option
 @click.option(
     "--cluster",
     metavar="ADDRESS",
@@ -119,8 +127,8 @@ def report(terminal: Terminal, /, **options: Any) -> int:
     The page is index.html in the folder of -o. It shows the facts of the file, the expected input, the graph, the filters of the
     first layer, units of the outputs and of layers with the best input for each unit, and a check of torch against ONNX Runtime.
 
-    DATA is a folder of pictures or sounds, an array or a table. With DATA, each unit also has its highest and lowest samples
-    and a histogram of its scores. With --input, the page shows what a sample does inside the model. The page lists the work
+    DATA is a folder of pictures or sounds, an array, a table or a file of texts. With DATA, each unit also has its highest and
+    lowest samples and a histogram of its scores. With --input, the page shows what a sample does inside the model. The page lists the work
     that did not fit into --budget. --resume continues it.
 
     \b

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onnxviz.analyses.inputs.data_source import texts_of
 from onnxviz.model.graph.extensions import NO_NAMES, ExtensionNames
 
 if TYPE_CHECKING:
@@ -58,12 +59,21 @@ class CommandLines:
             ("--restarts", request.restarts),
         ):
             words += [option, str(value)] if value is not None else []
+        if request.classes is not None:
+            words += [
+                "--classes",
+                Path(request.classes).name if isinstance(request.classes, str | os.PathLike) else "…",
+            ]
         if verb == "maximize" and self.table is not None:
             words += ["--data", self.table.name]
         if verb == "report":
             words += [request.data_path.name] if request.data_path is not None else []
             words += [word for source in request.inputs for word in ("--input", Path(source).name)]
             words += ["--label", request.label] if request.label is not None else []
+            words += [word for text in texts_of(request.text) for word in ("--text", text)]
+            words += ["--text-column", request.text_column] if request.text_column is not None else []
+        if isinstance(request.vocab, str | os.PathLike):
+            words += ["--vocab", Path(request.vocab).name]
         return [*words, "--seed", str(request.seed)]
 
     def calls(self, made: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.description import describe
+from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.settled import settle
-from onnxviz.analyses.listener import Listener
+from onnxviz.analyses.listener import Listener, Recorder
 from onnxviz.analyses.opening import opened_once
 from onnxviz.analyses.output import as_written
 from onnxviz.analyses.provenance import versions
@@ -114,6 +115,8 @@ class Book:
             "seed": request.seed,
             "device": request.device,
             **as_written({**said, "steps": request.steps, "restarts": request.restarts}),
+            **({} if request.vocab is None else as_written({"vocab": request.vocab})),
+            **({"classes": list(self.model.classes)} if self.model.classes else {}),
             **({} if self._table is None else {"data": str(self._table)}),
         }
 
@@ -133,6 +136,9 @@ class Book:
             data=self._table,
             steps=request.steps,
             restarts=request.restarts,
+            vocab=self._token_names,
+            # The names themselves, because another machine may not have the file.
+            classes=self.model.classes or None,
             seed=request.seed,
             # Chosen here, so that a job computes the same on every machine.
             device=str(choose_device(request.device)),
@@ -146,6 +152,19 @@ class Book:
     @cached_property
     def _table(self) -> Path | None:
         return table_of(self.model, self.request, self.expected)
+
+    @cached_property
+    def _token_names(self) -> tuple[str, ...] | None:
+        """The names of the tokens themselves, because another machine may not have the file."""
+        from onnxviz.analyses.inputs.text import vocabulary_beside
+        from onnxviz.analyses.inputs.tokens import token_names
+        from onnxviz.model.expectations.embedding import find_embedding
+
+        table = find_embedding(self.model, self.moving) if self.moving else None
+        if table is None:
+            return None
+        given = self.request.vocab or vocabulary_beside(self.model, len(table.rows))
+        return None if given is None else token_names(given)
 
     @cached_property
     def _large(self) -> bool:
@@ -317,7 +336,6 @@ class Book:
 
     def _looked_at(self) -> list[_Look]:
         """Return the sections that take time to compute."""
-        from onnxviz.model.graph.labels import class_names
         from onnxviz.model.tensors.support import reach
         from onnxviz.pages.graph_drawing import graph_drawing
         from onnxviz.pages.plan import vectors_of
@@ -328,7 +346,7 @@ class Book:
         drawn = partial(graph_drawing, self.settled, reached, shown, self.links)
         kernels = partial(look.filters, model, self.moving or None, self.expected, report.keep_picture)
         checked = partial(look.verification, model, self.fed, self.request.device)
-        given = partial(look.outputs, self.description, class_names(model.original), self.links)
+        given = partial(look.outputs, self.description, model.class_names, self.links)
         return [
             ("graph", "Graph", "graph", drawn),
             ("filters", "First layer", "filters", partial(report.once, "filters", kernels)),
@@ -377,12 +395,14 @@ def open_book(path: Path, request: ReportRequest, beside: ExtensionNames = NO_NA
     UsageError, DataError, ModelError
         If the request does not fit the model, or a file cannot be read.
     """
-    model = opened_once(path, beside)
+    heard = Recorder()
+    model = with_classes(heard, opened_once(path, beside), request.classes)
     settled = settle(model, request.said, running=True)
     fed = settled.feed(request.seed)
     moving, notes = moving_input(model, request.wrt, settled.held)
+    notes += heard.heard
     if not moving:
-        if request.data is not None or request.inputs:
+        if request.data is not None or request.inputs or request.text:
             notes.append(
                 "no input is searched, so data and sample inputs are not used; examples, activations and attribute use them"
             )

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,12 +14,14 @@ from onnxviz.analyses.inputs.feed import open_sizes
 from onnxviz.analyses.inputs.one_sample import SingleSample, single_of
 from onnxviz.analyses.inputs.settled import Settled, settle
 from onnxviz.analyses.listener import Listener
-from onnxviz.errors import UsageError
+from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.attribution.request import AttributionRequest
     from onnxviz.contract import InputContract
+    from onnxviz.formats.tokenizers import Encoded
     from onnxviz.methods.attribution.places import Places
     from onnxviz.model.expectations.embedding import Embedding
     from onnxviz.model.model import Model
@@ -74,6 +76,8 @@ class Fed:
         From the name of an input of sound to its sample rate, in samples per second.
     columns : dict of str to tuple of str
         From the name of an input to the table columns that feed it.
+    encoded : Encoded or None
+        The text that is explained, and its tokens.
     """
 
     explained: tuple[Explained, ...]
@@ -82,6 +86,7 @@ class Fed:
     sources: dict[str, str]
     rates: dict[str, int] = field(default_factory=dict)
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    encoded: Encoded | None = None
 
     @property
     def stops(self) -> list[str]:
@@ -124,6 +129,22 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
     from onnxviz.model.graph.labels import feature_names, sample_rate
 
     settled = settle(model, request.inputs)
+    encoded: Encoded | None = None
+    filled: dict[str, np.ndarray] = {}
+    text = _text(listener, model, samples, request, settled)
+    if text is not None:
+        encoded, filled, samples = text
+        # The text settles the sizes of its inputs.
+        wholes = {name: _batched(model, name, array) for name, array in filled.items()}
+        named = {
+            size: found
+            for name, whole in wholes.items()
+            for size, found in zip((model.inputs[name].shape or ())[1:], whole.shape[1:], strict=False)
+            if isinstance(size, str)
+        }
+        settled = settled.sized(named, {name: whole.shape for name, whole in wholes.items()})
+        beside = {name: whole for name, whole in wholes.items() if name not in samples}
+        settled = replace(settled, held={**settled.held, **beside})
     held = settled.held
     told = sample_rate(model.original)
     rate = None if told is None else round(told)
@@ -154,7 +175,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
             whole = settled.shape(name)
             settled = settled.sized({}, {name: tuple(found.get(place, size) for place, size in enumerate(whole))})
         shape = settled.shape(name)
-        for sentence in expected.evidence:
+        for sentence in expected.evidence if encoded is None else ():
             listener.note(f"{name}: {sentence}")
         contracts[name] = expected
         arrays[name], said = single.fitted(expected, _wanted(settled, name, single), rate)
@@ -171,8 +192,56 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
                 f"{name}: held at a neutral value ({shape_text(resting[name].shape)}); `held` {name}=… sets it"
             )
     feeds = {**resting, **{name: np.repeat(array, copies, axis=0) for name, array in arrays.items()}}
+    sources = {name: sample_text(sample) if encoded is None else encoded.text for name, sample in given.items()}
     explained = _explained(listener, settled, request.wrt, arrays, contracts, feeds, copies)
-    return Fed(explained, feeds, copies, {name: sample_text(sample) for name, sample in given.items()}, rates, columns)
+    return Fed(explained, feeds, copies, sources, rates, columns, encoded)
+
+
+def _text(
+    listener: Listener, model: Model, samples: Samples, request: AttributionRequest, settled: Settled
+) -> tuple[Encoded, dict[str, np.ndarray], Mapping[str, np.ndarray]] | None:
+    """Return the text to explain, the values of all inputs that it fills, and the ids as the sample; None without a text.
+
+    Of a file of several texts the first is explained, unless ``FILE#7`` picks another.
+    """
+    from contextlib import closing
+
+    from onnxviz.analyses.inputs.data_source import DataSource, texts_of, with_texts
+    from onnxviz.analyses.inputs.feed import Tally, prepare_feed
+    from onnxviz.analyses.inputs.request import DataRequest
+    from onnxviz.analyses.inputs.text import is_text
+
+    several = not isinstance(samples, str | os.PathLike | np.ndarray | Mapping)
+    given: list[Any] = [*samples] if several else [samples]  # type: ignore[misc]  # a sequence if it is none of these
+    if isinstance(samples, Mapping) or not (
+        texts_of(request.text) or (len(given) == 1 and is_text(model, given[0], request.label, request.text_column))
+    ):
+        if not given:
+            raise UsageError("no sample is given: name a file, or give `text`")
+        return None
+    sources: tuple[DataSource, ...] = with_texts(given, request.text)
+    if len(sources) > 1 or len(texts_of(request.text)) > 1:
+        raise UsageError("one text is explained at a time: give one file or one `text`")
+    asked = DataRequest(
+        inputs=request.inputs, label=request.label, text_column=request.text_column, vocab=request.vocab, strict=True
+    )
+    feed = prepare_feed(listener, model, asked, sources)
+    data, tally = feed.open(sources[0]), Tally()
+    with closing(feed.batches(data, 1, tally, threads=1)) as batches:
+        batch = next(batches, None)
+    if batch is None or feed.text is None:
+        raise DataError(tally.problems[0][1] if tally.problems else f"{sources[0]}: holds no text")
+    picked = isinstance(sources[0], str | os.PathLike) and SampleAddress.parse(sources[0]).rows is None
+    if picked:
+        listener.note(f"{batch.identities[0]} is explained; {sources[0]}#7 picks another")
+    encoded = feed.text.encode(batch.texts[0])
+    return encoded, feed.text.arrays(encoded), {feed.text.inputs.ids: np.asarray(encoded.ids, np.int64)}
+
+
+def _batched(model: Model, name: str, array: np.ndarray) -> np.ndarray:
+    """Return the value of an input with the batch that the file fixes, else a batch of one."""
+    first = (model.inputs[name].shape or (None,))[0]
+    return np.repeat(array[None], first if isinstance(first, int) else 1, axis=0)
 
 
 def sample_text(sample: Sample) -> str:

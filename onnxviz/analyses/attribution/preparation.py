@@ -9,6 +9,7 @@ import numpy as np
 
 from onnxviz.analyses.attribution.explained_inputs import Explained, Fed, read_inputs
 from onnxviz.analyses.attribution.task import BY_GRADIENT, BY_SAMPLING, METHODS, Aim, Task
+from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.zip_maps import unzip
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DifferentiationError, UsageError
@@ -46,6 +47,7 @@ def prepare(listener: Listener, model: Model, samples: Samples, request: Attribu
     """
     from onnxviz.methods.devices import choose_device
 
+    model = with_classes(listener, model, request.classes)
     fed = read_inputs(listener, model, samples, request)
     features = _features(model, fed, request)
     baselines, text = _baselines(fed, features, request.baseline)
@@ -54,7 +56,9 @@ def prepare(listener: Listener, model: Model, samples: Samples, request: Attribu
         _aim(listener, model, fed, objective, request) for objective in _objectives(listener, model, fed, request)
     )
     device = str(choose_device(request.device))
-    return Task(model, request, fed, aims, baselines, text, features, _vocabulary(fed, request.vocab), device)
+    return Task(
+        model, request, fed, aims, baselines, text, features, _vocabulary(listener, model, fed, request.vocab), device
+    )
 
 
 def _features(model: Model, fed: Fed, request: AttributionRequest) -> Features:
@@ -71,24 +75,25 @@ def _features(model: Model, fed: Fed, request: AttributionRequest) -> Features:
     return read_features(first.places.count, known, None, request.names, request.data)
 
 
-def _vocabulary(fed: Fed, given: Names | None) -> tuple[str, ...]:
+def _vocabulary(listener: Listener, model: Model, fed: Fed, given: Names | None) -> tuple[str, ...]:
     """Return the tokens' names by id; for an embedding of bytes, the characters."""
+    from onnxviz.analyses.inputs.text import vocabulary_beside
     from onnxviz.analyses.inputs.tokens import token_names
+    from onnxviz.formats.tokenizers import byte_name
 
     embeddings = [one.embedding for one in fed.explained if one.embedding is not None]
+    if given is None and embeddings:
+        beside = vocabulary_beside(model, len(embeddings[0].rows))
+        given = None if beside is None else token_names(beside)
+        if beside is not None and fed.encoded is None:
+            listener.note(f"the names of the tokens are those of {beside.name} beside the model")
     if given is None:
         # An embedding of bytes has 256 rows, and at most a few more for special tokens.
         bytewise = embeddings and 256 <= len(embeddings[0].rows) <= 260
-        return tuple(_byte_name(code) for code in range(len(embeddings[0].rows))) if bytewise and embeddings else ()
+        return tuple(byte_name(code) for code in range(len(embeddings[0].rows))) if bytewise and embeddings else ()
     if not embeddings:
         raise UsageError("`vocab` names tokens, but no input of tokens is explained")
     return token_names(given)
-
-
-def _byte_name(code: int) -> str:
-    """Return a byte's character, or a mark: for blanks, line ends and codes above 255."""
-    marks = {32: "·", 10: "¶", 13: "¶", 9: "»"}
-    return marks.get(code) or (chr(code) if 32 < code < 127 else f"{code:02x}" if code < 256 else "−")
 
 
 def _baselines(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.analyses.inputs.classes import Classes
+from onnxviz.analyses.inputs.features import Names
 from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -210,9 +212,22 @@ class DataRequest:
         A table's column, or an archive's member, that names the samples' classes and is no feature.
     strict : bool
         Whether the first sample that cannot be read ends the work; else such samples are skipped.
+    classes : path, sequence of str or mapping, optional
+        The names of the classes, or a file of names. They replace the names in the model's file.
+    text : str or sequence of str, optional
+        Texts for a model of tokens, in place of files or beside them.
+    text_column : str, optional
+        The column of a table that holds texts. Default: a column named like "text", or the only column of text.
+    vocab : path or sequence of str, optional
+        The tokenizer of a model of tokens (``tokenizer.json``, ``vocab.txt``), or the names of its tokens. Default: the file beside
+        the model.
     """
 
     inputs: InputRequest = field(default_factory=InputRequest)
     input_name: str | None = None
     label: str | None = None
     strict: bool = False
+    classes: Classes | None = None
+    text: str | Sequence[str] | None = None
+    text_column: str | None = None
+    vocab: Names | None = None

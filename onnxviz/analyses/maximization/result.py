@@ -17,7 +17,7 @@ from onnxviz.analyses.maximization.wording import caption
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.findings import Findings
-    from onnxviz.analyses.maximization.task import Search, Task
+    from onnxviz.analyses.maximization.task import Task
     from onnxviz.analyses.maximization.trust import Trust
     from onnxviz.drawing.pictures import Picture
     from onnxviz.methods.ascent.maximization import Ascent
@@ -254,6 +254,8 @@ def measured(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> Ma
 
 def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[str, Any]:
     """Return what `maximize --json` tells of a target."""
+    from onnxviz.model.graph.zipped import class_name
+
     search, objective, found, findings = task.search, climbed.objective, climbed.found, climbed.findings
     ascent, chosen, window = found.outcome, climbed.chosen, climbed.window
     ours, theirs = measure(objective, chosen)
@@ -267,7 +269,7 @@ def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[s
     return {
         "target": str(objective),
         "climbed": str(found.objective),
-        "label": _label(search, task.knowledge.labels, objective),
+        "label": class_name(search.model, objective.target),
         "wrt": search.wrt,
         "shape": list(search.shape[1:]),
         "units": found.text,
@@ -358,22 +360,6 @@ def _padded(history: np.ndarray, steps: int) -> np.ndarray:
 def _own(objective: Objective, every: np.ndarray, measure: Measure) -> list[float]:
     """Return what each member of a set scores by the terms that it has to itself, by ONNX Runtime."""
     return measure(objective.alone, every)[1].tolist() if objective.alone is not None else []
-
-
-def _label(search: Search, labels: tuple[str, ...], objective: Objective) -> str:
-    """Return the name of the class that a target picks, where the file names as many as there are."""
-    from onnxviz.model.graph.zipped import zipped_labels
-
-    target = objective.target
-    if target is None or not target.index or not isinstance(target.index[0], int):
-        return ""
-    zipped = zipped_labels(search.model, target.tensor)
-    if -len(zipped) <= target.index[0] < len(zipped):
-        return zipped[target.index[0]]
-    shape = search.model.tensors[target.tensor].shape
-    if not labels or shape is None or len(shape) < 2 or shape[1] != len(labels):
-        return ""
-    return labels[target.index[0]]
 
 
 def _number(value: float | None) -> float:

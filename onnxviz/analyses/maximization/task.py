@@ -126,8 +126,6 @@ class Knowledge:
         What the moving tensor expects.
     features : Features
         A vector's features.
-    labels : tuple of str
-        The names of classes.
     stopped : tuple of str
         For each objective what keeps the gradient from the moving tensor; "" where nothing does.
     samples : SampleBatches, InnerBatches or None
@@ -136,7 +134,6 @@ class Knowledge:
 
     expected: InputContract
     features: Features
-    labels: tuple[str, ...]
     stopped: tuple[str, ...]
     samples: SampleBatches | InnerBatches | None = None
 

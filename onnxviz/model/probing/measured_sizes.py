@@ -317,6 +317,8 @@ def _run(model: Model, graph: Model, fed: _Fed) -> dict[str, tuple[int, ...]]:
         shown.node.append(make_node("Shape", [name], [f"{name}\0{place}"]))
         shown.output.append(make_tensor_value_info(f"{name}\0{place}", 7, None))
     told = [value.name for value in shown.output]
-    every = Model(graph.source, shown, graph.opsets, graph.constants, graph.original, whole=False)
+    every = Model(
+        graph.source, shown, graph.opsets, graph.constants, graph.original, whole=False, classes=graph.classes
+    )
     found = session_of(every, told)({**fed.held, **values})
     return {name: tuple(found[one].tolist()) for name, one in zip(names, told, strict=True)}
