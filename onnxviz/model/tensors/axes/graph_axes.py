@@ -247,7 +247,8 @@ class GraphAxes:
         for name, axis, size in self._ends():
             word = size.lower() if isinstance(size, str) else ""
             role = BATCH if word in _BATCH_NAMES else TIME if word in _TIME_NAMES else ""
-            if role:
+            # A single letter tells little: it counts only where its role usually is, the batch in front and steps behind.
+            if role and (len(word) > 1 or (role == BATCH) == (axis == 0)):
                 seeds.append(Seed((name, axis), role, words=f"its size is named {size}"))
         return seeds
 

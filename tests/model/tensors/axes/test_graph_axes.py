@@ -112,7 +112,7 @@ def test_the_operator_before_a_tensor_tells_more_than_those_after_it() -> None:
 def test_names_of_sizes_are_weaker_than_operators_and_stronger_than_habit() -> None:
     found = axes_of("float[batch, 3, 9, time] x", "last = Conv(x, w)", w=np.zeros((4, 3, 3, 3), np.float32))
     assert found.roles("x") == PICTURE
-    found = axes_of("float[frames, N, 4] x, float[N, 4] z", "last = Add(x, z)")
+    found = axes_of("float[frames, batch, 4] x, float[batch, 4] z", "last = Add(x, z)")
     assert found.roles("x") == ("time", "batch", "")
     assert "named frames" in found.sentence("x", 0)
     found = axes_of("float[4, 3] x, float[4, 3] z", "last = Add(x, z)")
