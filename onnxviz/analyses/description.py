@@ -197,6 +197,8 @@ def _parameters(graph: Model) -> int:
 
 
 def _tensor_rows(model: Model, names: list[str], reached: dict[str, Any]) -> list[dict[str, Any]]:
+    from onnxviz.model.tensors.channel_axis import unit_count
+
     rows = []
     for name in names:
         found, info = reached[name], model.tensors[name]
@@ -205,15 +207,10 @@ def _tensor_rows(model: Model, names: list[str], reached: dict[str, Any]) -> lis
             "operator": info.operator,
             "dtype": info.dtype,
             "shape": named_sizes(info.shape),
-            "units": _units(info),
+            "units": unit_count(model, name),
         }
         rows.append({**row, "differentiable": found.differentiable, "reason": found.reason})
     return rows
-
-
-def _units(info: Any) -> int | None:
-    units = info.units
-    return units if units is None else int(units)
 
 
 def _product(shape: tuple[Any, ...] | None) -> int:

@@ -257,9 +257,9 @@ _CONTRACT = (
     click.option("--std", type=Numbers(), help="The standard deviation of the normalization, for pictures in 0 to 1."),
     click.option(
         "--layout",
-        metavar="nchw|nhwc",
-        type=click.Choice(["nchw", "nhwc"], case_sensitive=False),
-        help="The order of the axes of a picture.",
+        metavar="nchw|nhwc|hw",
+        type=click.Choice(["nchw", "nhwc", "hw"], case_sensitive=False),
+        help="The order of the axes of a picture; hw is a gray picture without an axis for channels.",
     ),
     click.option("--channels", type=click.Choice(["rgb", "bgr", "gray"]), help="The color order of a picture."),
 )

@@ -172,10 +172,11 @@ def _targets(model: Model, texts: Sequence[str]) -> list[Target]:
 
 
 def _plain(model: Model, target: Target) -> Target:
-    """Return the target; if it is on the maps of a ZipMap, the target on the tensor before it."""
+    """Return the target; if it is on the maps of a ZipMap, the target on the tensor before it; with the samples first."""
     from onnxviz.model.graph.zipped import unzipped
+    from onnxviz.model.tensors.sample_view import placed
 
-    return unzipped(model, target) or target
+    return placed(model, unzipped(model, target) or target)
 
 
 def _seen(

@@ -158,7 +158,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
     for name, sample in given.items():
         expected = _contract(settled, name)
         declared = model.inputs[name].shape or ()
-        sizes = settled.shapes.get(name, declared)[1:]
+        sizes = expected.sample_shape(settled.shapes.get(name, declared))[1:]
         features = feature_names(model.original) if len(given) == 1 else ()
         slot = Slot(
             name, tuple(size if isinstance(size, int) else None for size in sizes), expected.kind, tuple(features)
@@ -183,7 +183,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
             listener.note(f"{name}: {sentence}")
         if single.sample.kind == "audio" and (rate or single.sample.rate):
             rates[name] = rate or single.sample.rate or 0
-        copies = max(copies, shape[0] if shape and model.inputs[name].shape else 1)
+        copies = max(copies, shape[0] if shape and model.inputs[name].shape and not expected.whole else 1)
     others = [one for one in model.inputs if one not in arrays]
     resting = settled.resting(others)
     for name in others:
@@ -191,7 +191,10 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
             listener.note(
                 f"{name}: held at a neutral value ({shape_text(resting[name].shape)}); `held` {name}=… sets it"
             )
-    feeds = {**resting, **{name: np.repeat(array, copies, axis=0) for name, array in arrays.items()}}
+    feeds = {
+        **resting,
+        **{name: contracts[name].fed(np.repeat(array, copies, axis=0)) for name, array in arrays.items()},
+    }
     sources = {name: sample_text(sample) if encoded is None else encoded.text for name, sample in given.items()}
     explained = _explained(listener, settled, request.wrt, arrays, contracts, feeds, copies)
     return Fed(explained, feeds, copies, sources, rates, columns, encoded)
@@ -293,22 +296,26 @@ def _contract(settled: Settled, name: str) -> InputContract:
 def _open_sizes(model: Model, expected: InputContract, single: SingleSample) -> dict[int, int]:
     """Return the sizes that a file settles, by axis: of an array the last axes of the input, of a sound its length."""
     shape = model.inputs[expected.name].shape or ()
-    if expected.kind == "image" or all(isinstance(size, int) for size in shape[1:]):
+    if expected.kind == "image" or all(isinstance(size, int) for size in shape[not expected.whole :]):
         return {}
     own = single.own
-    if len(own) == len(shape):
+    if expected.spare:
+        return {}
+    if len(own) == len(shape) + bool(expected.whole):
         own = own[1:]
     first = len(shape) - len(own)
     return (
         {}
-        if first < 1
+        if first < (not expected.whole)
         else {place: own[place - first] for place in range(first, len(shape)) if not isinstance(shape[place], int)}
     )
 
 
 def _wanted(settled: Settled, name: str, single: SingleSample) -> tuple[int | None, ...]:
     """Return the sizes that a sample is converted to; None, for pictures alone, keeps the picture's own size."""
-    return open_sizes(settled, name) if single.sample.kind == "image" else settled.shape(name)[1:]
+    if single.sample.kind == "image":
+        return open_sizes(settled, name)
+    return settled.contract(name).sample_shape(settled.shape(name))[1:]
 
 
 def _explained(
@@ -343,7 +350,7 @@ def _explained(
                 "name a float tensor that depends on it with `wrt`"
             )
         expected = contracts.get(name) or _contract(settled, name)
-        sample = np.asarray(feeds[name])[:1]
+        sample = np.asarray(expected.sampled(feeds[name]))[:1]
         found.append(
             Explained(name, False, _floating(model, name, sample), expected, _places(expected, sample.shape[1:]))
         )

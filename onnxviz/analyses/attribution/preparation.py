@@ -10,6 +10,7 @@ import numpy as np
 from onnxviz.analyses.attribution.explained_inputs import Explained, Fed, read_inputs
 from onnxviz.analyses.attribution.task import BY_GRADIENT, BY_SAMPLING, METHODS, Aim, Task
 from onnxviz.analyses.inputs.classes import with_classes
+from onnxviz.analyses.inputs.sample_first import sample_first
 from onnxviz.analyses.inputs.zip_maps import unzip
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DifferentiationError, UsageError
@@ -169,7 +170,7 @@ def _objectives(listener: Listener, model: Model, fed: Fed, request: Attribution
                 raise UsageError(f"{text}: {name} holds no numbers ({info.dtype}), so it cannot be explained")
         written.append(objective)
     names = list(dict.fromkeys(name for one in written for name in one.tensors))
-    answers = model.session(names, fed.stops)(_feeds(fed))
+    answers = sample_first(model, model.session(names, fed.stops), names)(_feeds(fed))
     shapes = {name: tuple(np.asarray(answers[name]).shape[1:]) for name in names}
     for objective in written:
         for _, term in objective.terms:
@@ -180,11 +181,15 @@ def _objectives(listener: Listener, model: Model, fed: Fed, request: Attribution
 
 def _feeds(fed: Fed) -> dict[str, np.ndarray]:
     """Return values for all inputs, and for the explained tensors inside the graph."""
-    return {**fed.feeds, **{one.name: np.repeat(one.sample, fed.copies, axis=0) for one in fed.explained}}
+    own = {one.name: np.repeat(one.sample, fed.copies, axis=0) for one in fed.explained}
+    return {**fed.feeds, **{one.name: one.expected.fed(own[one.name]) for one in fed.explained}}
 
 
 def _default_target(listener: Listener, model: Model, fed: Fed) -> str:
     """Return the class with the highest score by ONNX Runtime, or the only number of an output."""
+    from onnxviz.model.tensors.channel_axis import channel_axis
+    from onnxviz.model.tensors.sample_view import sample_view
+
     names = []
     for name, info in model.outputs.items():
         node = model.producers.get(name)
@@ -192,7 +197,7 @@ def _default_target(listener: Listener, model: Model, fed: Fed) -> str:
         plain = node.input[0] if info.container != "tensor" and node is not None and node.op_type == "ZipMap" else name
         if model.tensors[plain].is_float:
             names.append(plain)
-    answers = model.session(names)(fed.feeds) if names else {}
+    answers = sample_first(model, model.session(names), names)(fed.feeds) if names else {}
     for name in names:
         values = np.asarray(answers[name])
         if values.ndim < 2 or len(values) != fed.copies:
@@ -206,6 +211,16 @@ def _default_target(listener: Listener, model: Model, fed: Fed) -> str:
                 f"no `targets`: explaining {name}[{best}], the highest of {row.size} scores ({float(row[best]):.4g})"
             )
             return f"{name}[{best}]"
+        axis = channel_axis(model, name)
+        if not sample_view(model, name).plain and axis is not None:
+            # Steps come first: a class's score is its mean over the steps.
+            row = np.moveaxis(values[0], axis, 0).reshape(values.shape[1 + axis], -1).mean(1)
+            best = int(row.argmax())
+            chosen = f"{name}[{':, ' * axis}{best}]"
+            listener.note(
+                f"no `targets`: explaining {chosen}, the highest mean of {row.size} units ({float(row[best]):.4g})"
+            )
+            return chosen
     listed = ", ".join(f"{name} ({shape_text(np.shape(answers[name]))})" for name in names) or "no numbers"
     raise UsageError(
         f"{model.name} has no output with one score for each class: {listed}; name a target with `targets`"
@@ -301,6 +316,8 @@ def _layers(model: Model, fed: Fed, explained: Objective, given: str | None) -> 
     from onnxviz.methods.attribution.grad_cam import suits
     from onnxviz.model.tensors.support import reach
 
+    if any(one.expected.whole or one.expected.spare for one in fed.explained):
+        return ()
     if len(fed.explained) > 1 or (given is None and not fed.explained[0].places.evenly_spaced):
         return ()
     (one,) = fed.explained

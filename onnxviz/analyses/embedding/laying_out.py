@@ -169,12 +169,13 @@ def _figures(work: Codes, codes: np.ndarray, plane: Plane, seed: int) -> dict[st
 
 def _target(model: Model, texts: Sequence[str]) -> Target:
     from onnxviz.model.graph.zipped import unzipped
+    from onnxviz.model.tensors.sample_view import placed
     from onnxviz.target import EACH, Target
 
     if len(texts) > 1:
         raise UsageError("embed shows one tensor: give only one target")
     target = Target.parse(texts[0], model.tensors)
-    target = unzipped(model, target) or target
+    target = placed(model, unzipped(model, target) or target)
     info = model.require(target.tensor, texts[0])
     if info.container != "tensor":
         raise UsageError(f"{texts[0]}: {target.tensor} is a {info.container}, not a tensor")

@@ -136,7 +136,9 @@ class Feed:
     @property
     def fixed(self) -> int | None:
         """The batch size that the file fixes; None if it is open."""
-        for name in self.contracts:
+        for name, expected in self.contracts.items():
+            if expected.whole:
+                return 1
             shape = self.model.tensors[name].shape
             if shape and isinstance(shape[0], int):
                 return shape[0]
@@ -438,12 +440,13 @@ def _fitting(model: Model, names: list[str], sources: Sequence[DataSource]) -> l
 
 
 def open_sizes(settled: Settled, name: str) -> tuple[int | None, ...]:
-    """Return an input's sizes after the batch; None if neither file nor request sets it: each sample has its own."""
+    """Return the sizes of a sample of an input; None if neither file nor request sets it: each sample has its own."""
     shape, sizes = settled.model.tensors[name].shape, settled.shape(name)
     if shape is None:
         return sizes[1:]
     request = settled.request
-    return tuple(
+    told = [
         size if name in request.shapes or isinstance(own, int) or own in request.dims else None
-        for own, size in zip(shape[1:], sizes[1:], strict=True)
-    )
+        for own, size in zip(shape, sizes, strict=True)
+    ]
+    return settled.contract(name).sample_shape(told)[1:]

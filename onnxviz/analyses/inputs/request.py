@@ -38,8 +38,8 @@ class InputRequest:
         The input's range, in the model's own units.
     mean, std : tuple of float, optional
         The mean and deviation by which pictures in 0 to 1 (or 0 to 255, if a mean is above 1.5) were normalized.
-    layout : {"nchw", "nhwc"}, optional
-        The order of a picture's axes.
+    layout : {"nchw", "nhwc", "hw"}, optional
+        The order of a picture's axes; "hw" is a gray picture without an axis for channels.
     channels : {"rgb", "bgr", "gray"}, optional
         The colors of a picture's channels.
     """
@@ -91,10 +91,22 @@ class InputRequest:
         return found.with_note(f"mean and deviation given, of pictures in 0 to {top:g}", low=low, high=high)
 
 
+_LAYOUTS = {
+    "nchw": ("channel", "height", "width"),
+    "nhwc": ("height", "width", "channel"),
+    "hw": ("height", "width"),
+}
+
+
 def _laid_out(found: InputContract, layout: str) -> InputContract:
-    axes = ("channel", "height", "width") if layout.lower() == "nchw" else ("height", "width", "channel")
-    if len(found.shape) not in (0, 4):
-        raise UsageError(f"`layout` {layout}: {found.name} has {len(found.shape)} axes, not 4")
+    axes = _LAYOUTS[layout.lower()]
+    if len(found.shape) not in (0, 1 + len(axes)):
+        raise UsageError(
+            f"`layout` {layout}: {found.name} has {len(found.shape)} axes, not {1 + len(axes)}; "
+            "nchw and nhwc are for 4 axes, hw for 3"
+        )
+    if "channel" not in axes:
+        return found.with_note("layout given: hw, a gray picture", kind="image", axes=axes, color="gray")
     size = found.shape[1 + axes.index("channel")] if found.shape else None
     if isinstance(size, int) and len(found.low) not in (0, 1, size):
         raise UsageError(

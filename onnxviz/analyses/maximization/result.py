@@ -297,19 +297,23 @@ def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[s
 def _arrays(task: Task, climbed: Climbed) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return the arrays that are saved, and the names of their axes."""
     search, found, findings = task.search, climbed.found, climbed.findings
-    dtype, whole = own_type(search), search.moving.whole
+    dtype, layout = own_type(search), search.moving.own
     arrays = {
-        "input": (climbed.chosen[0] if whole else climbed.chosen).astype(dtype),
+        "input": (climbed.chosen if layout is None else layout.fed(climbed.chosen)).astype(dtype),
         "restarts": findings.every.astype(dtype),
         "scores": np.asarray([one.score for one in found.ascents], np.float64),
         "history": np.stack([_padded(one.history, search.settings.steps) for one in found.ascents]),
     }
     own = ["time"] if search.tokens else [axis.replace(" ", "_") for axis in search.space.axes]
     axes = {
-        "input": " ".join(own if whole else ("batch", *own)),
+        "input": " ".join(own if layout is not None and layout.whole else ("batch", *own)),
         "restarts": " ".join(("restart", *own)),
         "history": "restart step",
     }
+    if layout is not None and layout.spare:
+        kept = iter(own)
+        rest = range(1, arrays["input"].ndim)
+        axes["input"] = " ".join(("batch", *(f"axis{axis}" if axis in layout.spare else next(kept) for axis in rest)))
     for key, (array, words) in findings.arrays().items():
         arrays[key], axes[key] = array, words
     if found.transparency is not None:

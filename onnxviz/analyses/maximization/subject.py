@@ -87,8 +87,7 @@ def choose_subject(model: Model, request: MaximizationRequest) -> Subject:
     inputs = request.inputs if started is None else _sized(model, request, started)
     settled = settle(model, inputs, running=moving.name if single else False).about([moving.name])
     _check_free(moving, settled)
-    plain = single and not moving.whole
-    expected = settled.contract(moving.name) if plain else request.inputs.refined(moving.contract(model))
+    expected = settled.contract(moving.name) if single else request.inputs.refined(moving.contract(model))
     if request.size is not None:
         sizes = (request.size,) if isinstance(request.size, int) else tuple(request.size)
         model, shapes = resized_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -47,16 +48,7 @@ def probe_range(
     if wide > _CLEAR * unit and expected.high != (255.0,):
         kept = tuple(note for note in expected.evidence if "assumed" not in note)
         note = f"assumed 0 to 255: there the outputs tell pictures apart {wide / unit:.2g} times as well as in 0 to 1"
-        return InputContract(
-            expected.name,
-            expected.shape,
-            expected.kind,
-            expected.axes,
-            expected.color,
-            (0.0,),
-            (255.0,),
-            evidence=(*kept, note),
-        )
+        return replace(expected, low=(0.0,), high=(255.0,), evidence=(*kept, note))
     return expected
 
 
@@ -74,7 +66,7 @@ def _measured(
     known = _MEASURED.setdefault(model, {})
     if key not in known:
         pictures = _natural(shape, expected.axes)
-        unit, wide = (_tells_apart(model, expected.name, pictures * top, shape[0], others) for top in (1.0, 255.0))
+        unit, wide = (_tells_apart(model, expected, pictures * top, shape[0], others) for top in (1.0, 255.0))
         known[key] = unit, wide
     return known[key]
 
@@ -82,20 +74,25 @@ def _measured(
 def _natural(shape: tuple[int, ...], axes: tuple[str, ...]) -> np.ndarray:
     """Return seeded pictures in 0 to 1 in the input's layout, (look, *shape)."""
     sizes = dict(zip(axes, shape[1:], strict=True))
-    pictures = natural_pictures(_LOOKS, sizes["channel"], sizes["height"], sizes["width"])
+    pictures = natural_pictures(_LOOKS, sizes.get("channel", 1), sizes["height"], sizes["width"])
+    if "channel" not in axes:
+        return pictures[:, 0]
     order = {"channel": 1, "height": 2, "width": 3}
     arranged: np.ndarray = pictures.transpose(0, *(order[axis] for axis in axes))
     return arranged
 
 
 def _tells_apart(
-    model: Model, name: str, pictures: np.ndarray, batch: int, others: Mapping[str, np.ndarray]
+    model: Model, expected: InputContract, pictures: np.ndarray, batch: int, others: Mapping[str, np.ndarray]
 ) -> float | None:
     """Return the outputs' spread over pictures, relative to their spread over units; None where they cannot be compared."""
     floats = [output for output, info in model.outputs.items() if info.is_float]
     try:
         session = model.session(floats)
-        answers = [session({**others, name: np.repeat(picture[None], batch, axis=0)}) for picture in pictures]
+        answers = [
+            session({**others, expected.name: expected.fed(np.repeat(picture[None], batch, axis=0))})
+            for picture in pictures
+        ]
         rows = np.stack([np.concatenate([np.ravel(answer[output]) for output in floats]) for answer in answers]).astype(
             np.float64
         )
