@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxviz.analyses.inputs.fitting import fit_rows, fit_sample, steps
+from onnxviz.analyses.inputs.held_inputs import HeldInputs, resting_text
 from onnxviz.analyses.inputs.request import DataRequest
-from onnxviz.analyses.inputs.settled import Settled, settle
+from onnxviz.analyses.inputs.settled import settle
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
@@ -96,15 +97,15 @@ class Feed:
         The contracts of the inputs that the data feeds, in the model's order.
     shapes : dict of str to tuple of (int or None)
         The shape of one sample for each of these inputs; None for an open size.
-    held : dict of str to ndarray
-        The values of all other inputs, batch included.
+    held : HeldInputs
+        The values of all other inputs.
     """
 
     listener: Listener
     model: Model
     contracts: dict[str, InputContract]
     shapes: dict[str, tuple[int | None, ...]]
-    held: dict[str, np.ndarray]
+    held: HeldInputs
     rate: int | None
     label: str | None
     strict: bool
@@ -312,15 +313,16 @@ def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources
     names = _fed(model, request.input_name, settled.held, sources)
     # If the data feeds several inputs, the settings of a picture hold for those inputs that are pictures.
     settled = settled.about(name for name in names if len(names) == 1 or settled.contract(name).kind == "image")
-    outside = settled.resting(name for name in model.inputs if name not in names)
+    outside = settled.beside(name for name in model.inputs if name not in names)
     contracts = {name: settled.contract(name) for name in names}
-    wanted = {name: open_sizes(settled, name) for name in names}
+    wanted = {name: settled.open_sizes(name) for name in names}
     for name, expected in contracts.items():
         for sentence in expected.evidence:
             listener.note(f"{name}: {sentence}")
-    needed = [name for name in outside if name not in settled.held]
-    for name in needed:
-        listener.note(f"{name}: held at a neutral value ({shape_text(outside[name].shape)}); `held` {name}=… sets it")
+    for name, value in outside.values.items():
+        if name not in settled.held:
+            sizes = "" if None in settled.open_sizes(name) else f" ({shape_text(value.shape)})"
+            listener.note(f"{name}: {resting_text(value)}{sizes}; `held` {name}=… sets it")
     rate = sample_rate(model.original)
     return Feed(
         listener,
@@ -342,21 +344,26 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
             )
         return [chosen]
     from onnxviz.model.expectations.contract_reading import contract
+    from onnxviz.model.expectations.input_roles import data_inputs
 
     names = [name for name in model.inputs if name not in held]
     if not names:
         raise UsageError(f"{model.name}: `held` holds every input, so no input is left for the data")
+    holding = [name for name in data_inputs(model) if name in names] or names
     files = [source for source in sources if isinstance(source, str | os.PathLike)]
     mapped = [source for source in sources if isinstance(source, Mapping)]
     if mapped:
         return [name for name in model.inputs if all(name in source for source in mapped)]
     suffixes = {SampleAddress.parse(source).path.suffix.lower() for source in files}
     several = len(files) == len(sources) and suffixes <= {".npz", ".csv", ".tsv", ".parquet"}
-    if len(names) == 1 or several:
+    if len(names) == 1:
         return names
-    floats = [name for name in names if model.inputs[name].is_float]
+    if several:
+        tables = suffixes != {".npz"}
+        return holding if tables and len(holding) == 1 else names
+    floats = [name for name in holding if model.inputs[name].is_float]
     suited = [name for name in floats if contract(model, name).kind == _kind_of(files)]
-    for choice in (floats, suited, _fitting(model, names, sources)):
+    for choice in (holding, floats, suited, _fitting(model, names, sources)):
         if len(choice) == 1:
             return choice
     raise UsageError(
@@ -391,15 +398,3 @@ def _fitting(model: Model, names: list[str], sources: Sequence[DataSource]) -> l
         for name in names
     }
     return [name for name in names if sizes[name] and (fits(shape[1:], sizes[name]) or fits(shape, sizes[name]))]
-
-
-def open_sizes(settled: Settled, name: str) -> tuple[int | None, ...]:
-    """Return an input's sizes after the batch; None if neither file nor request sets it: each sample has its own."""
-    shape, sizes = settled.model.tensors[name].shape, settled.shape(name)
-    if shape is None:
-        return sizes[1:]
-    request = settled.request
-    return tuple(
-        size if name in request.shapes or isinstance(own, int) or own in request.dims else None
-        for own, size in zip(shape[1:], sizes[1:], strict=True)
-    )

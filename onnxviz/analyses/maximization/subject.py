@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from onnxviz.analyses.inputs.few_samples import first_sizes
 from onnxviz.analyses.inputs.moving import Moving, choose_moving
 from onnxviz.analyses.inputs.settled import Settled, settle
 from onnxviz.analyses.inputs.tokens import Tokens, read_tokens
 from onnxviz.analyses.maximization.size_and_window import resized_model
 from onnxviz.analyses.maximization.token_space import hold_ids
 from onnxviz.errors import UsageError
+from onnxviz.model.graph.labels import sample_rate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +80,7 @@ def choose_subject(model: Model, request: MaximizationRequest) -> Subject:
     """
     original, moving = model, choose_moving(model, request.wrt, request.targets, tuple(request.inputs.held))
     single = bool(moving.inputs) and moving.joined is None
-    settled = settle(model, request.inputs, running=moving.name if single else False).about([moving.name])
+    settled = _sized(model, request, moving).about([moving.name])
     _check_free(moving, settled)
     plain = single and not moving.whole
     expected = settled.contract(moving.name) if plain else request.inputs.refined(moving.contract(model))
@@ -98,6 +100,22 @@ def choose_subject(model: Model, request: MaximizationRequest) -> Subject:
     elif request.vocab is not None:
         raise UsageError(f"`vocab` names tokens; {moving.name} is {expected.noun}")
     return Subject(model, original, moving, settled, expected, shape, center, spread, tokens)
+
+
+def _sized(model: Model, request: MaximizationRequest, moving: Moving) -> Settled:
+    """Return the settled sizes: real samples of the request tell those that the file leaves open, else runs of the model."""
+    settled = settle(model, request.inputs)
+    real = next((one for one in (request.start, request.like, request.data) if one is not None), None)
+    ids = moving.embedding.ids if moving.embedding else ""
+    name = ids or (moving.name if moving.inputs and moving.joined is None else "")
+    if real is not None and request.size is None and not moving.whole:
+        source = name or ("" if moving.inputs or request.data is None else choose_moving(model, None).name)
+        if source in model.inputs and None in settled.open_sizes(source):
+            rate = request.sample_rate or sample_rate(model.original)
+            sizes = first_sizes(real, settled.contract(source), settled.open_sizes(source), settled.shape(source), rate)
+            if sizes is not None:
+                return settled.with_samples({source: sizes})
+    return settle(model, request.inputs, settled.given, running=name or moving.joined is None)
 
 
 def _check_free(moving: Moving, settled: Settled) -> None:
