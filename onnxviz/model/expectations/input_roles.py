@@ -25,7 +25,7 @@ class InputRole:
     why : str
         The evidence in a sentence.
     value : float
-        The value at which a mask leaves everything on; 0 for a cache.
+        The value at which a mask leaves everything on; for lengths, what is added to the sequence's length; 0 for a cache.
     axis : int or None
         The axis along which a cache holds the past, batch included.
     grows : bool
@@ -68,8 +68,9 @@ def _role(model: Graph, reading: dict[str, list[NodeProto]], name: str) -> Input
     cache = find_cache(model, reading, name)
     if cache is not None:
         return InputRole("cache", f"a cache: {cache.why}", axis=cache.axis, grows=cache.grows)
-    if find_length(model, reading, name):
-        return InputRole("length", "lengths of a sequence")
+    added = find_length(model, reading, name)
+    if added is not None:
+        return InputRole("length", "lengths of a sequence", added)
     value = find_mask(model, reading, name) if info.dtype != "string" else None
     if value is not None:
         return InputRole("mask", f"a mask: {value:g} leaves everything on", value)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from onnx import NodeProto
 
 from onnxviz.model.graph.graph import Graph
 
-_SLOTS = {"LSTM": 4, "GRU": 4, "RNN": 4, "ReverseSequence": 1}
+_SLOTS = {"LSTM": 4, "GRU": 4, "RNN": 4, "ReverseSequence": 1, "GroupQueryAttention": 6}
 """The place of the lengths among an operator's inputs."""
 _HANDED_ON = ("Identity", "Cast", "Unsqueeze", "Squeeze", "Reshape", "Expand")
 _COMPARED = ("Less", "LessOrEqual", "Greater", "GreaterOrEqual")
 _NAMED = re.compile(r"(^|[._/])(\w*[a-z0-9]_?)?(lens?|lengths?|seqlens?)$", re.IGNORECASE)
 
 
-def find_length(model: Graph, readers: Mapping[str, Sequence[NodeProto]], name: str) -> bool:
-    """Return whether an input holds the lengths of a sequence: by the operators that read it, or by its name.
+def find_length(model: Graph, readers: Mapping[str, Sequence[NodeProto]], name: str) -> int | None:
+    """Return what is added to a sequence's length in an input of lengths, 0 or -1; None if the input holds no lengths.
+
+    The operators that read the input decide, and its name where they do not tell.
 
     Parameters
     ----------
@@ -31,19 +33,35 @@ def find_length(model: Graph, readers: Mapping[str, Sequence[NodeProto]], name: 
     info = model.inputs[name]
     shape = info.shape
     if shape is None or len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
-        return False
+        return None
+    if any(node.op_type == "GroupQueryAttention" and list(node.input)[5:6] == [name] for node in readers.get(name, ())):
+        return -1  # the operator wants the place of the last key
     if not info.is_float and _counts(model, readers, name):
-        return True
+        return 0
     # A table has columns of such names, with two axes.
-    return len(shape) < 2 and _NAMED.search(name) is not None and counted_input(model, name) is not None
+    return 0 if len(shape) < 2 and _NAMED.search(name) and counted_input(model, name) is not None else None
 
 
-def counted_input(model: Graph, name: str) -> str | None:
-    """Return the input whose steps an input of lengths counts: the one that its name begins with, else the first sequence."""
+def counted_input(model: Graph, name: str, aside: Collection[str] = ()) -> str | None:
+    """Return the input whose steps an input of lengths counts: the one that its name begins with, else the first sequence.
+
+    Parameters
+    ----------
+    model : Graph
+        The model.
+    name : str
+        The input of lengths.
+    aside : collection of str
+        Inputs that hold no data, and so are not counted.
+    """
     others = [
         other
         for other, info in model.inputs.items()
-        if other != name and info.shape is not None and len(info.shape) >= 2 and "mask" not in other.lower()
+        if other != name
+        and other not in aside
+        and info.shape is not None
+        and len(info.shape) >= 2
+        and "mask" not in other.lower()
     ]
     stem = re.sub(r"_?(lens?|lengths?|seqlens?)$", "", name.lower())
     for other in others if stem else ():

@@ -78,10 +78,10 @@ def told_values(
     if role is not None and role.name == "mask":
         return np.full(shape, role.value, kind)
     if role is not None and role.name == "length":
-        counted = counted_input(model, name)
+        counted = counted_input(model, name, input_roles(model))
         known = {one: size for one, size in (shapes or {}).items() if one != name}
         length = 1 if info.is_float or counted is None else sequence_length(model, counted, dims or {}, known)
-        return np.full(shape, length, kind)
+        return np.full(shape, length + int(role.value), kind)
     compared = None if info.is_float else compared_number(model, name)
     return None if compared is None else np.full(shape, compared, kind)
 

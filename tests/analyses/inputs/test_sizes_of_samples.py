@@ -48,7 +48,7 @@ def test_a_sample_settles_open_sizes_of_activations_filters_and_attribution(edge
     found = onnxviz.filters(edges, apply=sample)
     np.testing.assert_allclose(found.answers, wanted, atol=1e-6)
     explained = onnxviz.attribute(edges, sample, "edges[0, 3, 4]", methods=["gradient"])
-    assert explained.input.shape == (1, 16, 20)
+    assert explained.score == pytest.approx(float(wanted[0, 3, 4]), abs=1e-6)
 
 
 @pytest.mark.parametrize("keyword", ["start", "data"])
