@@ -76,6 +76,15 @@ class InputContract:
             return (1, *shape)
         return tuple(size for axis, size in enumerate(shape) if axis not in self.spare)
 
+    def tensor_shape(self, samples: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of the tensor for samples of a shape, (sample, *axes): the inverse of `sample_shape`."""
+        if self.whole:
+            return tuple(samples[1:])
+        sizes = list(samples)
+        for axis in self.spare:
+            sizes.insert(axis, 1)
+        return tuple(sizes)
+
     def fed(self, samples: Any) -> Any:
         """Return the values of the tensor for samples.
 

@@ -23,6 +23,7 @@ from onnxviz.analyses.listener import SILENT
 from onnxviz.pages.work import NO_COMPANIONS, Companions
 
 if TYPE_CHECKING:
+    from onnxviz.analyses.inputs.held_inputs import HeldInputs
     from onnxviz.contract import InputContract
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.data_shards import Shard
@@ -100,7 +101,7 @@ class Scoring:
     threads: int = field(compare=False)
     contracts: dict[str, InputContract] = field(compare=False)
     shapes: dict[str, tuple[int | None, ...]] = field(compare=False)
-    held: dict[str, np.ndarray] = field(compare=False)
+    held: HeldInputs = field(compare=False)
     rate: int | None = field(compare=False)
 
 
@@ -223,7 +224,9 @@ def divide(
     work.settle(shapes)
     shape = (1, *(size or 256 for size in feed.shapes[feed.main]))
     sample = sum(math.prod(array.shape[1:]) * array.itemsize for array in arrays.values())
-    elements = activation_elements(feed.model, list(work.tensors), [], shape, feed.held)
+    beside = feed.held.beside(feed.model, {feed.main: shape[1:]})
+    whole = feed.contracts[feed.main].tensor_shape(shape)
+    elements = activation_elements(feed.model, list(work.tensors), [], whole, beside)
     most = min(
         _MOST,
         _WORK // elements,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.analyses.inputs.feed import open_sizes
-from onnxviz.analyses.inputs.one_sample import SingleSample, single_of
+from onnxviz.analyses.inputs.held_inputs import resting_text
+from onnxviz.analyses.inputs.one_sample import single_of
 from onnxviz.analyses.inputs.settled import Settled, settle
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DataError, UsageError
@@ -145,10 +145,9 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
         settled = settled.sized(named, {name: whole.shape for name, whole in wholes.items()})
         beside = {name: whole for name, whole in wholes.items() if name not in samples}
         settled = replace(settled, held={**settled.held, **beside})
-    held = settled.held
     told = sample_rate(model.original)
     rate = None if told is None else round(told)
-    given = _assign(model, samples, request.wrt, held)
+    given = _assign(model, samples, request.wrt, settled.held)
     contracts: dict[str, InputContract] = {}
     arrays: dict[str, np.ndarray] = {}
     rates: dict[str, int] = {}
@@ -157,28 +156,21 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
     settled = settled.about(list(given)[:1])
     for name, sample in given.items():
         expected = _contract(settled, name)
-        declared = model.inputs[name].shape or ()
-        sizes = expected.sample_shape(settled.shapes.get(name, declared))[1:]
+        sizes = settled.open_sizes(name)
         features = feature_names(model.original) if len(given) == 1 else ()
-        slot = Slot(
-            name, tuple(size if isinstance(size, int) else None for size in sizes), expected.kind, tuple(features)
-        )
+        slot = Slot(name, sizes, expected.kind, tuple(features))
         single = single_of(sample, slot, request.label)
         columns[name] = single.columns
         for note in single.notes:
             listener.note(note)
-        if name not in settled.shapes:
-            # Other inputs may have axes of the same names; this file settles their sizes too.
-            found = _open_sizes(model, expected, single)
-            named = {str(declared[place]): size for place, size in found.items() if declared[place]}
-            settled = settled.sized({**named, **settled.dims}, {})
-            whole = settled.shape(name)
-            settled = settled.sized({}, {name: tuple(found.get(place, size) for place, size in enumerate(whole))})
-        shape = settled.shape(name)
         for sentence in expected.evidence if encoded is None else ():
             listener.note(f"{name}: {sentence}")
         contracts[name] = expected
-        arrays[name], said = single.fitted(expected, _wanted(settled, name, single), rate)
+        wanted = single.wanted(expected, sizes, expected.sample_shape(settled.shape(name))[1:])
+        arrays[name], said = single.fitted(expected, wanted, rate)
+        # Other inputs may have axes of the same names; this sample settles their sizes too.
+        settled = settled.with_samples({name: arrays[name].shape[1:]})
+        shape = settled.shape(name)
         for sentence in said:
             listener.note(f"{name}: {sentence}")
         if single.sample.kind == "audio" and (rate or single.sample.rate):
@@ -187,10 +179,9 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
     others = [one for one in model.inputs if one not in arrays]
     resting = settled.resting(others)
     for name in others:
-        if name not in held:
-            listener.note(
-                f"{name}: held at a neutral value ({shape_text(resting[name].shape)}); `held` {name}=… sets it"
-            )
+        if name not in settled.held:
+            value = f"{resting_text(resting[name])} ({shape_text(resting[name].shape)})"
+            listener.note(f"{name}: {value}; `held` {name}=… sets it")
     feeds = {
         **resting,
         **{name: contracts[name].fed(np.repeat(array, copies, axis=0)) for name, array in arrays.items()},
@@ -254,6 +245,8 @@ def sample_text(sample: Sample) -> str:
 
 def _assign(model: Model, samples: Samples, wrt: str | None, held: dict[str, np.ndarray]) -> dict[str, Sample]:
     """Return the sample for each input, by the input's name or in the order of the inputs, float inputs first."""
+    from onnxviz.model.expectations.input_roles import data_inputs
+
     given: dict[str, Sample] = {}
     unnamed: list[Sample] = []
     if isinstance(samples, Mapping):
@@ -273,7 +266,11 @@ def _assign(model: Model, samples: Samples, wrt: str | None, held: dict[str, np.
             raise UsageError(f"{name} has a sample and a value in `held`; give only one of them")
     free = [info for name, info in model.inputs.items() if name not in given and name not in held]
     # An input without an axis besides the batch is a switch or a state, not a sample.
-    ranked = sorted(free, key=lambda info: (info.name != wrt, len(info.shape or (0, 0)) < 2, not info.is_float))
+    data = data_inputs(model)
+    ranked = sorted(
+        free,
+        key=lambda info: (info.name != wrt, info.name not in data, len(info.shape or (0, 0)) < 2, not info.is_float),
+    )
     if len(unnamed) > len(ranked):
         names = ", ".join(model.inputs)
         count = len(given) + len(unnamed)
@@ -291,31 +288,6 @@ def _contract(settled: Settled, name: str) -> InputContract:
             "the graph looks its values up: tokens", kind="tokens", axes=("token",) * len(found.axes)
         )
     return found
-
-
-def _open_sizes(model: Model, expected: InputContract, single: SingleSample) -> dict[int, int]:
-    """Return the sizes that a file settles, by axis: of an array the last axes of the input, of a sound its length."""
-    shape = model.inputs[expected.name].shape or ()
-    if expected.kind == "image" or all(isinstance(size, int) for size in shape[not expected.whole :]):
-        return {}
-    own = single.own
-    if expected.spare:
-        return {}
-    if len(own) == len(shape) + bool(expected.whole):
-        own = own[1:]
-    first = len(shape) - len(own)
-    return (
-        {}
-        if first < (not expected.whole)
-        else {place: own[place - first] for place in range(first, len(shape)) if not isinstance(shape[place], int)}
-    )
-
-
-def _wanted(settled: Settled, name: str, single: SingleSample) -> tuple[int | None, ...]:
-    """Return the sizes that a sample is converted to; None, for pictures alone, keeps the picture's own size."""
-    if single.sample.kind == "image":
-        return open_sizes(settled, name)
-    return settled.contract(name).sample_shape(settled.shape(name))[1:]
 
 
 def _explained(

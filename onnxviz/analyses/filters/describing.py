@@ -205,9 +205,12 @@ def _apply(
     model = settled.model
     if expected is None or found.layer not in model.producers:
         raise UsageError(f"`apply`: {found.weight} is not the first layer of an input; leave `weight` out")
-    array = read_input(applied, expected, settled.shape(expected.name), sample_rate(model.original))
+    name = expected.name
+    fitting = replace(expected, shape=(None, *settled.open_sizes(name)))
+    array = read_input(applied, fitting, settled.shape(name), sample_rate(model.original))
+    settled = settled.with_samples({name: array.shape[1:]})
     session = model.session([found.layer])
-    inputs = feed(model, {**settled.held, expected.name: array}, settled.dims, settled.shapes, seed)
+    inputs = feed(model, {**settled.held, name: array}, settled.dims, settled.shapes, seed)
     answer = np.asarray(session(inputs)[found.layer], np.float64)
     count = len(found.kernels)
     if answer.ndim > 1 and answer.shape[1] == count:

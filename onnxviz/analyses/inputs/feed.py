@@ -13,6 +13,7 @@ import numpy as np
 
 from onnxviz.analyses.inputs.data_source import DataSource, Texts
 from onnxviz.analyses.inputs.fitting import fit_rows, fit_sample, steps
+from onnxviz.analyses.inputs.held_inputs import HeldInputs, resting_text
 from onnxviz.analyses.inputs.request import DataRequest
 from onnxviz.analyses.inputs.settled import Settled, settle
 from onnxviz.analyses.inputs.text import TextInputs, is_text, text_inputs
@@ -104,8 +105,8 @@ class Feed:
         The contracts of the inputs that the data feeds, in the model's order.
     shapes : dict of str to tuple of (int or None)
         The shape of one sample for each of these inputs; None for an open size.
-    held : dict of str to ndarray
-        The values of all other inputs, batch included.
+    held : HeldInputs
+        The values of all other inputs.
     text : TextInputs or None
         How texts become these inputs, if the samples are texts.
     """
@@ -114,7 +115,7 @@ class Feed:
     model: Model
     contracts: dict[str, InputContract]
     shapes: dict[str, tuple[int | None, ...]]
-    held: dict[str, np.ndarray]
+    held: HeldInputs
     rate: int | None
     label: str | None
     strict: bool
@@ -337,17 +338,18 @@ def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources
     names = list(text.inputs.names) if text is not None else _fed(model, request.input_name, settled.held, sources)
     # If the data feeds several inputs, the settings of a picture hold for those inputs that are pictures.
     settled = settled.about(name for name in names if len(names) == 1 or settled.contract(name).kind == "image")
-    outside = settled.resting(name for name in model.inputs if name not in names)
+    outside = settled.beside(name for name in model.inputs if name not in names)
     contracts = {name: settled.contract(name) for name in names}
-    wanted = {name: open_sizes(settled, name) for name in names}
+    wanted = {name: settled.open_sizes(name) for name in names}
     for sentence in text.notes if text is not None else ():
         listener.note(sentence)
     for name, expected in contracts.items() if text is None else ():
         for sentence in expected.evidence:
             listener.note(f"{name}: {sentence}")
-    needed = [name for name in outside if name not in settled.held]
-    for name in needed:
-        listener.note(f"{name}: held at a neutral value ({shape_text(outside[name].shape)}); `held` {name}=… sets it")
+    for name, value in outside.values.items():
+        if name not in settled.held:
+            sizes = "" if None in settled.open_sizes(name) else f" ({shape_text(value.shape)})"
+            listener.note(f"{name}: {resting_text(value)}{sizes}; `held` {name}=… sets it")
     rate = sample_rate(model.original)
     return Feed(
         listener,
@@ -376,7 +378,7 @@ def _text(settled: Settled, request: DataRequest, sources: Sequence[DataSource])
     found = text_inputs(model, request.vocab, settled.held, None)
     if found.inputs.ids in settled.held:
         raise UsageError(f"`held` {found.inputs.ids}: a text fills this input")
-    found.length = open_sizes(settled, found.inputs.ids)[-1]
+    found.length = settled.open_sizes(found.inputs.ids)[-1]
     return found
 
 
@@ -388,21 +390,26 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
             )
         return [chosen]
     from onnxviz.model.expectations.contract_reading import contract
+    from onnxviz.model.expectations.input_roles import data_inputs
 
     names = [name for name in model.inputs if name not in held]
     if not names:
         raise UsageError(f"{model.name}: `held` holds every input, so no input is left for the data")
+    holding = [name for name in data_inputs(model) if name in names] or names
     files = [source for source in sources if isinstance(source, str | os.PathLike)]
     mapped = [source for source in sources if isinstance(source, Mapping)]
     if mapped:
         return [name for name in model.inputs if all(name in source for source in mapped)]
     suffixes = {SampleAddress.parse(source).path.suffix.lower() for source in files}
     several = len(files) == len(sources) and suffixes <= {".npz", ".csv", ".tsv", ".parquet"}
-    if len(names) == 1 or several:
+    if len(names) == 1:
         return names
-    floats = [name for name in names if model.inputs[name].is_float]
+    if several:
+        tables = suffixes != {".npz"}
+        return holding if tables and len(holding) == 1 else names
+    floats = [name for name in holding if model.inputs[name].is_float]
     suited = [name for name in floats if contract(model, name).kind == _kind_of(files)]
-    for choice in (floats, suited, _fitting(model, names, sources)):
+    for choice in (holding, floats, suited, _fitting(model, names, sources)):
         if len(choice) == 1:
             return choice
     raise UsageError(
@@ -437,16 +444,3 @@ def _fitting(model: Model, names: list[str], sources: Sequence[DataSource]) -> l
         for name in names
     }
     return [name for name in names if sizes[name] and (fits(shape[1:], sizes[name]) or fits(shape, sizes[name]))]
-
-
-def open_sizes(settled: Settled, name: str) -> tuple[int | None, ...]:
-    """Return the sizes of a sample of an input; None if neither file nor request sets it: each sample has its own."""
-    shape, sizes = settled.model.tensors[name].shape, settled.shape(name)
-    if shape is None:
-        return sizes[1:]
-    request = settled.request
-    told = [
-        size if name in request.shapes or isinstance(own, int) or own in request.dims else None
-        for own, size in zip(shape, sizes, strict=True)
-    ]
-    return settled.contract(name).sample_shape(told)[1:]

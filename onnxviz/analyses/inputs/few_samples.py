@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxviz.analyses.inputs.features import Rows, read_rows
-from onnxviz.analyses.inputs.one_sample import ARRAY, read_enlarged, read_input
+from onnxviz.analyses.inputs.one_sample import ARRAY, read_enlarged, read_input, single_of
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
+from onnxviz.formats.column_matching import Slot
+from onnxviz.formats.data_set import PICTURES
 from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.samples import SUFFIXES, read_sample
 
@@ -136,6 +138,43 @@ class SampleBatches:
         raise DataError(
             f"`data` {self._path}: its shape is {'x'.join(map(str, array.shape))}; needed: rows of {wanted}"
         )
+
+
+def first_sizes(
+    source: Rows,
+    expected: InputContract,
+    sizes: Sequence[int | None],
+    usual: Sequence[int],
+    rate: float | None = None,
+) -> tuple[int, ...] | None:
+    """Return the sizes that a sample, or the first sample of a data set, gives to an input; None where it gives none.
+
+    Pictures of a folder have sizes of their own, so they give none. What cannot be read is left for its reader to tell.
+
+    Parameters
+    ----------
+    source : path or ndarray
+        As in `SampleBatches`, or one sample.
+    expected : InputContract
+        The contract of the input.
+    sizes : sequence of (int or None)
+        The sizes after the batch; None for an open size.
+    usual : sequence of int
+        The whole shape with usual sizes, batch included.
+    rate : float, optional
+        The sample rate of the model, in samples per second.
+    """
+    if not isinstance(source, np.ndarray) and Path(source).is_dir():
+        files = sorted(file for file in Path(source).rglob("*") if file.suffix.lower() in SUFFIXES)
+        if not files or files[0].suffix.lower() in PICTURES:
+            return None
+        source = files[0]
+    try:
+        single = single_of(source, Slot(expected.name, tuple(sizes), expected.kind))
+        wanted = single.wanted(expected, sizes, usual[1:])
+        return single.fitted(expected, wanted, None if rate is None else round(rate))[0].shape[1:]
+    except (UsageError, DataError):
+        return None
 
 
 def _even(count: int, most: int) -> np.ndarray:

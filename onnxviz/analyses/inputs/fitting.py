@@ -49,9 +49,9 @@ def fit_sample(
     if sample.kind == "audio":
         return _signal(sample, wanted, rate)
     array = sample.array[0] if sample.kind == "table" else sample.array
-    if _are_pixels(array, expected) and not _fits(array.shape, wanted):
+    if are_pixels(array, expected) and not _fits(array.shape, wanted):
         return _image(Sample(_channels_last(array), (), sample.source, "array"), expected, wanted)
-    if _are_pixels(array, expected):
+    if are_pixels(array, expected):
         return _scaled(array[None], expected)
     return _array(array, wanted, sample.source)
 
@@ -70,8 +70,8 @@ def fit_rows(sample: Sample, expected: InputContract, wanted: Sequence[int | Non
     """
     rows = sample.array
     if _fits(rows.shape[1:], wanted):
-        return _scaled(rows, expected) if _are_pixels(rows[0], expected) else rows
-    if _are_pixels(rows[0], expected) or (expected.kind == "image" and rows.ndim > 2):
+        return _scaled(rows, expected) if are_pixels(rows[0], expected) else rows
+    if are_pixels(rows[0], expected) or (expected.kind == "image" and rows.ndim > 2):
         pictures = (Sample(_channels_last(row), (), sample.source, "array") for row in rows)
         return np.concatenate([_image(picture, expected, wanted) for picture in pictures])
     sizes = [size for size in wanted if size is not None]
@@ -93,7 +93,7 @@ def steps(
     array = sample.array[0] if stacked else sample.array
     if sample.kind == "audio":
         return (*said, *_sound_steps(sample, wanted, rate))
-    if sample.kind != "image" and not _are_pixels(array, expected):
+    if sample.kind != "image" and not are_pixels(array, expected):
         return tuple(said)
     picture = array if sample.kind == "image" or _fits(array.shape, wanted) else _channels_last(array)
     if expected.color is None or not expected.bounded:
@@ -151,7 +151,7 @@ def enlargement(sample: Sample, fitted: np.ndarray, expected: InputContract, rat
     if sample.kind == "audio" and rate is not None:
         return max(1.0, rate / (sample.rate or rate))
     array = sample.array
-    if sample.kind != "image" and (not _are_pixels(array, expected) or _fits(array.shape, fitted.shape[1:])):
+    if sample.kind != "image" and (not are_pixels(array, expected) or _fits(array.shape, fitted.shape[1:])):
         return 1.0
     picture = array if sample.kind == "image" else _channels_last(array)
     sizes = dict(zip(expected.axes, fitted.shape[1:], strict=False))
@@ -160,7 +160,7 @@ def enlargement(sample: Sample, fitted: np.ndarray, expected: InputContract, rat
     return float(max(1.0, *(here / there for here, there in sides)))
 
 
-def _are_pixels(array: np.ndarray, expected: InputContract) -> bool:
+def are_pixels(array: np.ndarray, expected: InputContract) -> bool:
     """Whether an array holds pixels of whole numbers, to be scaled to the input's range; others are not scaled."""
     return (
         array.dtype in (np.uint8, np.uint16)

@@ -63,6 +63,7 @@ class Forward:
         self.feed = feed
         self.tensors = tuple(dict.fromkeys(tensors))
         share = max(1, cores() // runs) if runs > 1 else None
+        self._held_at: dict[tuple[tuple[str, tuple[int, ...]], ...], dict[str, np.ndarray]] = {}
         self.session: Session = feed.model.session(self.tensors, threads=threads or share)
         self._fixed = feed.fixed
         self._views = {name: sample_view(feed.model, name) for name in self.tensors}
@@ -72,8 +73,8 @@ class Forward:
             self.at_once = at_once
             return
         sample = (1, *(size or 256 for size in feed.shapes[feed.main]))
-        shape = feed.contracts[feed.main].fed(np.broadcast_to(np.float32(0), sample)).shape
-        room = samples_at_once(feed.model, list(self.tensors), [], shape, feed.held)
+        shape = feed.contracts[feed.main].tensor_shape(sample)
+        room = samples_at_once(feed.model, list(self.tensors), [], shape, self._beside({feed.main: sample[1:]}))
         self.at_once = self._fixed or max(1, min(_MOST_AT_ONCE, room // runs, _ROOM // self._bytes(math.prod(shape))))
 
     def __call__(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -109,7 +110,8 @@ class Forward:
     def _run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         count = len(next(iter(arrays.values())))
         size = self._fixed or count
-        fed: dict[str, np.ndarray] = {name: self._held(array, name, size) for name, array in self.feed.held.items()}
+        beside = self._beside({name: array.shape[1:] for name, array in arrays.items()})
+        fed: dict[str, np.ndarray] = {name: self._held(array, name, size) for name, array in beside.items()}
         for name, array in arrays.items():
             # A batch that the file fixes is filled up with the last sample.
             whole = array if len(array) == size else np.concatenate([array, np.repeat(array[-1:], size - count, 0)])
@@ -127,6 +129,14 @@ class Forward:
                 )
             found[name] = value[:count]
         return found
+
+    def _beside(self, samples: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+        """Return the values of the other inputs beside samples of these shapes."""
+        key = tuple(samples.items())
+        if key not in self._held_at:
+            self._held_at.clear()
+            self._held_at[key] = self.feed.held.beside(self.feed.model, samples)
+        return self._held_at[key]
 
     def _bytes(self, elements: int) -> int:
         """Return an estimate of the bytes of a sample; a tensor of unknown size counts as much as the input."""

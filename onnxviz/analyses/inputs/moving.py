@@ -171,6 +171,7 @@ def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = (), he
     """
     from onnxviz.model.expectations.contract_reading import default_input
     from onnxviz.model.expectations.embedding import embedded_input, find_embedding
+    from onnxviz.model.expectations.input_roles import data_inputs
     from onnxviz.model.expectations.joined_inputs import JoinedInputs
 
     if wrt is not None and wrt not in model.tensors and "," in wrt:
@@ -180,7 +181,10 @@ def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = (), he
         columns = JoinedInputs.columns(model)
         if columns is not None and not set(columns.inputs) & set(held):
             return Moving(columns.name, columns.inputs, columns)
-        floats = [info.name for info in model.inputs.values() if info.is_float and info.name not in held]
+        free = [name for name in model.inputs if name not in held]
+        # Caches, masks and lengths hold no data; one of them moves where nothing else can.
+        free = [name for name in data_inputs(model) if name in free] or free
+        floats = [name for name in free if model.inputs[name].is_float]
         embedding = embedded_input(model)
         if embedding is not None and embedding.ids not in held and floats in ([], [embedding.ids]):
             return Moving(embedding.output, (), embedding=embedding)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxviz.analyses.inputs.fitting import enlargement, fit_rows, fit_sample, steps
+from onnxviz.analyses.inputs.fitting import are_pixels, enlargement, fit_rows, fit_sample, steps
 from onnxviz.errors import DataError
 from onnxviz.formats.column_matching import Slot
 from onnxviz.formats.data_set import DataSet
@@ -61,6 +61,38 @@ class SingleSample:
             return shape[-1:]
         return shape[1:] if self.stacked else shape
 
+    def wanted(
+        self, expected: InputContract, sizes: Sequence[int | None], usual: Sequence[int]
+    ) -> tuple[int | None, ...]:
+        """Return the sizes that the sample is converted to: its own where the input leaves them open.
+
+        Parameters
+        ----------
+        expected : InputContract
+            The contract of the input.
+        sizes : sequence of (int or None)
+            The sizes after the batch; None for an open size.
+        usual : sequence of int
+            The same sizes, with a usual size where it is open.
+
+        Returns
+        -------
+        tuple of (int or None)
+            None keeps the sample's own size, as for pictures.
+        """
+        if None not in sizes or self.sample.kind == "image" or are_pixels(self.row.array, expected):
+            return tuple(sizes)
+        if self.sample.kind == "audio":
+            return (*usual[:-1], sizes[-1])
+        own = self.own[1:] if len(self.own) == len(sizes) + 1 else self.own
+        first = len(sizes) - len(own)  # an array may leave its first axes out
+        if first < 0:
+            return tuple(sizes)
+        return tuple(
+            size if size is not None else own[place - first] if place >= first else usual[place]
+            for place, size in enumerate(sizes)
+        )
+
     def fitted(
         self, expected: InputContract, wanted: Sequence[int | None], rate: int | None
     ) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -106,9 +138,9 @@ def read_input(
     path : path or ndarray
         A picture, an array, a table or a sound; a row of an array or a table as ``FILE#7``.
     expected : InputContract
-        The contract of the input. An open height or width becomes the picture's own.
+        The contract of the input. Sizes that its shape leaves open become the sample's own.
     shape : tuple of int
-        The input's shape with every size settled, batch included.
+        The input's shape with a usual size where it is open, batch included.
     rate : float, optional
         The sample rate of the model, in samples per second. Sound of another rate is resampled.
 
@@ -134,14 +166,10 @@ def read_enlarged(
     rate: float | None = None,
 ) -> tuple[np.ndarray, float]:
     """Return the sample of `read_input`, and the factor by which it was enlarged: 1 if it was not enlarged."""
-    wanted: list[int | None] = list(shape[1:])
-    single = single_of(path, Slot(expected.name, tuple(wanted), expected.kind))
-    if single.sample.kind == "image" and expected.kind == "image":
-        for axis in ("height", "width"):
-            place = expected.axes.index(axis)
-            # If the input's size is open, the picture keeps its own size.
-            if not isinstance(expected.shape[1 + place], int):
-                wanted[place] = None
+    declared = expected.shape[1:] if len(expected.shape) == len(shape) else shape[1:]
+    sizes = tuple(size if isinstance(size, int) else None for size in declared)
+    single = single_of(path, Slot(expected.name, sizes, expected.kind))
+    wanted = single.wanted(expected, sizes, shape[1:])
     whole = None if rate is None else round(rate)
     fitted, _ = single.fitted(expected, wanted, whole)
     return fitted, enlargement(single.row, fitted, expected, whole)

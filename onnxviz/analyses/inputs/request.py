@@ -16,6 +16,7 @@ from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
+    from onnxviz.model.graph.tensor_info import TensorInfo
     from onnxviz.model.model import Model
 
 Value = float | str | os.PathLike[str] | np.ndarray | list[Any]
@@ -163,10 +164,8 @@ def checked_shapes(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> dict[
     return {name: tuple(map(int, shape)) for name, shape in shapes.items()}
 
 
-def read_held(
-    model: Model, held: Mapping[str, Value], dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
-) -> dict[str, np.ndarray]:
-    """Return the values of the tensors that a request holds; a number fills the input's whole shape.
+def read_held(model: Model, held: Mapping[str, Value]) -> dict[str, np.ndarray]:
+    """Return the values of the tensors that a request holds; a number is an array without axes, which fills its tensor.
 
     Raises
     ------
@@ -175,8 +174,6 @@ def read_held(
     DataError
         If a file cannot be read.
     """
-    from onnxviz.model.expectations.sample_inputs import settled_shape
-
     values: dict[str, np.ndarray] = {}
     for name, value in held.items():
         written = value if isinstance(value, str | os.PathLike | int | float) else "…"
@@ -185,8 +182,32 @@ def read_held(
                 f"`held` {name}={written}: {model.name} has no such tensor; its inputs are {', '.join(model.inputs)}"
             )
         array = _file_content(name, value) if isinstance(value, str | os.PathLike) else np.asarray(value)
-        values[name] = array if array.ndim else np.full(settled_shape(model, name, dims, shapes), array[()])
+        values[name] = _suited(model.tensors[name], array)
     return values
+
+
+def _suited(info: TensorInfo, array: np.ndarray) -> np.ndarray:
+    """Return numbers in the type of their tensor, with a batch of 1 where the values are those of one sample.
+
+    Raises
+    ------
+    UsageError
+        If a tensor of whole numbers is given others.
+    """
+    from onnxviz.model.expectations.sample_inputs import number_type
+
+    kind = number_type(info)
+    if kind is not None and array.dtype.kind in "biuf" and array.dtype != kind:
+        cast = array.astype(kind)
+        if kind.kind in "iu" and not np.array_equal(cast, array):
+            wrong = array[cast != array].flat[0]
+            raise UsageError(
+                f"`held` {info.name}: it holds {info.dtype}, but was given {wrong:g}; give whole numbers in its range"
+            )
+        array = cast
+    sizes = info.shape or ()
+    is_sample = 0 < array.ndim == len(sizes) - 1 and (sizes[0] == 1 or not isinstance(sizes[0], int))
+    return array[None] if is_sample else array
 
 
 def _file_content(name: str, value: str | os.PathLike[str]) -> np.ndarray:

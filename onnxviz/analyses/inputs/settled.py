@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 from onnxviz.analyses.inputs.request import InputRequest, checked_dims, checked_shapes, read_held
 
 if TYPE_CHECKING:
+    from onnxviz.analyses.inputs.held_inputs import HeldInputs
     from onnxviz.contract import InputContract
     from onnxviz.model.model import Model
 
@@ -27,6 +28,8 @@ class Settled:
         The user's settings.
     held : dict of str to ndarray
         Tensors that the request holds at a value.
+    given : dict of str to ndarray
+        The same values as the request gives them: an array without axes fills its tensor.
     dims : dict of str to int
         Sizes of symbolic axes: those of the request, and those that were found by running the model.
     shapes : dict of str to tuple of int
@@ -40,6 +43,7 @@ class Settled:
     model: Model
     request: InputRequest
     held: dict[str, np.ndarray]
+    given: dict[str, np.ndarray]
     dims: dict[str, int]
     shapes: dict[str, tuple[int, ...]]
     spoken: frozenset[str] = frozenset()
@@ -55,7 +59,46 @@ class Settled:
 
         A symbolic axis has one size in a model, so every input that has an axis of that name follows.
         """
-        return replace(self, dims={**self.dims, **dims}, shapes={**self.shapes, **shapes})
+        return replace(self, dims={**self.dims, **dims}, shapes={**self.shapes, **shapes})._filled()
+
+    def with_samples(self, samples: Mapping[str, Sequence[int]]) -> Settled:
+        """Return a copy in which samples settle what the file leaves open; other inputs follow.
+
+        Parameters
+        ----------
+        samples : mapping of str to sequence of int
+            The shape of one sample for each input that is fed, without the batch.
+        """
+        from onnxviz.analyses.inputs.held_inputs import sizes_of_samples
+
+        dims, shapes = sizes_of_samples(self.model, samples)
+        return self.sized(dims, shapes)
+
+    def open_sizes(self, name: str) -> tuple[int | None, ...]:
+        """Return the sizes of a tensor's samples; None if neither file nor request sets it: each sample has its own."""
+        shape, sizes = self.model.tensors[name].shape, self.shape(name)
+        if shape is None:
+            return sizes[1:]
+        told = {**_sizes_of_held(self.model, self.given), **self.request.dims}
+        found = [
+            size if name in self.request.shapes or isinstance(own, int) or own in told else None
+            for own, size in zip(shape, sizes, strict=True)
+        ]
+        return self.contract(name).sample_shape(found)[1:]
+
+    def beside(self, names: Iterable[str]) -> HeldInputs:
+        """Return the inputs that no sample feeds, whose sizes follow each sample."""
+        from onnxviz.analyses.inputs.held_inputs import HeldInputs
+
+        return HeldInputs(self.resting(names), self.given, self.dims, self.shapes)
+
+    def _filled(self) -> Settled:
+        """Return a copy in which held numbers fill their tensors at the sizes that are settled now."""
+        from onnxviz.model.expectations.sample_inputs import filled
+
+        numbers = {name: value for name, value in self.given.items() if not value.ndim}
+        held = {**self.held, **filled(self.model, numbers, self.dims, self.shapes)} if numbers else self.held
+        return replace(self, held=held)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return an input's shape with every size settled, batch included.
@@ -103,7 +146,7 @@ class Settled:
 
     def _measured_at(self, name: str) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
         """Return the shape at which an input's range is measured, and values for all other inputs."""
-        sizes = settle(self.model, self.request, self.held, running=name)
+        sizes = settle(self.model, self.request, self.given, running=name)
         return sizes.shape(name), sizes.resting(one for one in self.model.inputs if one != name)
 
     def resting(self, names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -137,10 +180,10 @@ def settle(
     request : InputRequest
         The user's settings.
     held : dict of str to ndarray, optional
-        The held values, if they are read already.
+        The held values, if they are read already, as in `Settled.given`.
     running : str or bool
-        An input whose open sizes are tried on ONNX Runtime until the model runs; True for the largest float input that
-        is not held.
+        An input whose open sizes are tried on ONNX Runtime until the model runs; True for the largest input of data that
+        is not held, floats first.
 
     Raises
     ------
@@ -152,17 +195,32 @@ def settle(
     from onnxviz.model.probing.runnable_sizes import runnable_sizes
 
     dims, shapes = checked_dims(model, request.dims), checked_shapes(model, request.shapes)
-    held = read_held(model, request.held, dims, shapes) if held is None else held
-    found = Settled(model, request, held, dims, shapes)
+    given = read_held(model, request.held) if held is None else held
+    dims = {**_sizes_of_held(model, {name: one for name, one in given.items() if name not in shapes}), **dims}
+    found = Settled(model, request, dict(given), given, dims, shapes)._filled()
     name = _largest(found) if running is True else running or ""
     if not name:
         return found
-    (dims, shapes), sentence = runnable_sizes(model, name, held, dims, shapes)
+    (dims, shapes), sentence = runnable_sizes(model, name, given, dims, shapes)
     notes = (f"{name}: {sentence}",) if sentence else ()
-    return replace(found, dims=dims, shapes=shapes, notes=notes)
+    return replace(found, dims=dims, shapes=shapes, notes=notes)._filled()
 
 
 def _largest(found: Settled) -> str:
-    """Return the largest float input that is not held; "" if there is none."""
-    free = [name for name, info in found.model.inputs.items() if info.is_float and name not in found.held]
-    return max(free, key=lambda name: int(np.prod(found.shape(name))), default="")
+    """Return the largest input of data that is not held, floats first; "" if there is none."""
+    from onnxviz.model.expectations.input_roles import data_inputs
+
+    inputs = found.model.inputs
+    free = [name for name in data_inputs(found.model) if name not in found.held and inputs[name].dtype != "string"]
+    return max(free, key=lambda name: (inputs[name].is_float, int(np.prod(found.shape(name)))), default="")
+
+
+def _sizes_of_held(model: Model, held: dict[str, np.ndarray]) -> dict[str, int]:
+    """Return the sizes of symbolic axes that held arrays have, the batch left out."""
+    found: dict[str, int] = {}
+    for name, array in held.items():
+        declared = model.inputs[name].shape if name in model.inputs else None
+        if declared is not None and len(declared) == array.ndim:
+            pairs = zip(declared[1:], array.shape[1:], strict=True)
+            found.update({size: own for size, own in pairs if isinstance(size, str)})
+    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxviz.analyses.inputs.classes import with_classes
+from onnxviz.analyses.inputs.held_inputs import resting_text
 from onnxviz.analyses.maximization.effort import Cost, settings
 from onnxviz.analyses.maximization.inner_samples import inner_space, with_spectrum, with_start
 from onnxviz.analyses.maximization.optimizer_choice import OptimizerName, choose_optimizer, stops
@@ -205,8 +206,8 @@ def _resting(subject: Subject, aims: _Aims, listener: Listener) -> dict[str, np.
     for name in counting:
         if name in resting and name not in held:
             values = resting[name]
-            single = f"{values.flat[0]:g}" if values.size and (values == values.flat[0]).all() else "rest"
-            listener.note(f"{name}: held at {single} ({shape_text(values.shape)}); `held` {name}=… holds it elsewhere")
+            said = f"{resting_text(values)} ({shape_text(values.shape)})"
+            listener.note(f"{name}: {said}; `held` {name}=… holds it elsewhere")
     return resting
 
 

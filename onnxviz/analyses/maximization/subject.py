@@ -6,12 +6,14 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from onnxviz.analyses.inputs.few_samples import first_sizes
 from onnxviz.analyses.inputs.moving import Moving, choose_moving
 from onnxviz.analyses.inputs.settled import Settled, settle
 from onnxviz.analyses.inputs.tokens import Tokens, read_tokens
 from onnxviz.analyses.maximization.size_and_window import resized_model
 from onnxviz.analyses.maximization.token_space import hold_ids
 from onnxviz.errors import UsageError
+from onnxviz.model.graph.labels import sample_rate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,8 +86,11 @@ def choose_subject(model: Model, request: MaximizationRequest) -> Subject:
     original, moving = model, choose_moving(model, request.wrt, request.targets, tuple(request.inputs.held))
     single = bool(moving.inputs) and moving.joined is None
     started = _started(model, moving, request)
-    inputs = request.inputs if started is None else _sized(model, request, started)
-    settled = settle(model, inputs, running=moving.name if single else False).about([moving.name])
+    if started is None:
+        settled = _sized(model, request, moving)
+    else:
+        settled = settle(model, _lengthened(model, request, started), running=started.inputs.inputs.ids)
+    settled = settled.about([moving.name])
     _check_free(moving, settled)
     expected = settled.contract(moving.name) if single else request.inputs.refined(moving.contract(model))
     if request.size is not None:
@@ -131,7 +136,6 @@ class _Started:
 
 def _started(model: Model, moving: Moving, request: MaximizationRequest) -> _Started | None:
     """Return the text of `start`; None if the search starts elsewhere. A value that names an existing file is that file."""
-    from onnxviz.analyses.inputs.feed import open_sizes
     from onnxviz.analyses.inputs.text import text_inputs
     from onnxviz.formats.sample_address import SampleAddress
     from onnxviz.formats.samples import SUFFIXES
@@ -145,11 +149,11 @@ def _started(model: Model, moving: Moving, request: MaximizationRequest) -> _Sta
     inputs = text_inputs(model, request.vocab, settled.held, None)
     if inputs.inputs.ids != moving.embedding.ids:
         raise UsageError(f"`start`: {moving.embedding.ids} is not the input of the text; give its ids as a file")
-    inputs.length = open_sizes(settled, inputs.inputs.ids)[-1]
+    inputs.length = settled.open_sizes(inputs.inputs.ids)[-1]
     return _Started(inputs, inputs.encode(os.fspath(start)))
 
 
-def _sized(model: Model, request: MaximizationRequest, started: _Started) -> InputRequest:
+def _lengthened(model: Model, request: MaximizationRequest, started: _Started) -> InputRequest:
     """Return the settings of the inputs with the length of the text, where the length is open."""
     if started.inputs.length is not None:
         return request.inputs
@@ -176,6 +180,23 @@ def _kept(request: MaximizationRequest, started: _Started | None) -> tuple[tuple
     found = started.encoded
     padding = tuple((str(place), str(found.ids[place])) for place in range(found.real, len(found)))
     return (*padding, *request.kept_pairs)
+
+
+def _sized(model: Model, request: MaximizationRequest, moving: Moving) -> Settled:
+    """Return the settled sizes: real samples of the request tell those that the file leaves open, else runs of the model."""
+    settled = settle(model, request.inputs)
+    real = next((one for one in (request.start, request.like, request.data) if one is not None), None)
+    ids = moving.embedding.ids if moving.embedding else ""
+    name = ids or (moving.name if moving.inputs and moving.joined is None else "")
+    if real is not None and request.size is None and not moving.whole:
+        source = name or ("" if moving.inputs or request.data is None else choose_moving(model, None).name)
+        if source in model.inputs and None in settled.open_sizes(source):
+            rate = request.sample_rate or sample_rate(model.original)
+            usual = settled.contract(source).sample_shape(settled.shape(source))
+            sizes = first_sizes(real, settled.contract(source), settled.open_sizes(source), usual, rate)
+            if sizes is not None:
+                return settled.with_samples({source: sizes})
+    return settle(model, request.inputs, settled.given, running=name or moving.joined is None)
 
 
 def _check_free(moving: Moving, settled: Settled) -> None:

@@ -275,6 +275,7 @@ class Trust:
                 operator=operator,
                 blocked=sum(ascent.status == Status.DEAD for ascent in found.ascents),
                 starts=len(found.ascents),
+                zeros=_zeros(search, objective),
             )
         )
         moved = None
@@ -288,6 +289,17 @@ class Trust:
             "robustness": None if moved is None else asdict(moved),
             "data": None if place is None else {**asdict(place), "statement": place.statement},
         }
+
+
+def _zeros(search: Search, objective: Objective) -> tuple[str, ...]:
+    """Return the inputs on which an objective depends and which are held at 0."""
+    zeros = [
+        name for name, value in search.held.items() if name in search.model.inputs and value.size and not value.any()
+    ]
+    if not zeros:
+        return ()
+    needed = search.model.cut(search.moving.in_graph(objective.tensors), search.moving.stops).inputs
+    return tuple(name for name in zeros if name in needed)
 
 
 def _range(search: Search, objective: Objective) -> tuple[float, float, str]:

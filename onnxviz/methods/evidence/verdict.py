@@ -20,6 +20,10 @@ _APART = 0.02
 """A score is confirmed if torch and ONNX Runtime differ by at most this share of the score or of its rise."""
 
 
+_NAMED = 3
+"""So many held inputs are named."""
+
+
 class Word(ExplainedWord):
     """The verdict on a unit in one word.
 
@@ -74,6 +78,8 @@ class Evidence:
         The operator that computes the target; "" where nothing is known.
     blocked, starts : int
         The number of starts whose gradient stayed zero, and the number of all starts.
+    zeros : tuple of str
+        Other inputs on which the unit depends and which are held at 0: they may be why it is flat.
     """
 
     found: float
@@ -86,6 +92,7 @@ class Evidence:
     operator: str = ""
     blocked: int = 0
     starts: int = 1
+    zeros: tuple[str, ...] = ()
 
 
 def judge(seen: Evidence) -> Verdict:
@@ -139,4 +146,12 @@ def _constant(seen: Evidence, tried: int) -> Verdict:
         return Verdict(Word.DEAD, f"{seen.operator} gives {everything}{blocked}")
     if seen.operator and (seen.found <= seen.low + near or seen.found >= seen.high - near):
         return Verdict(Word.SATURATED, f"{seen.operator} gives {everything}{blocked}")
-    return Verdict(Word.FLAT, f"the score is {everything}{blocked}")
+    return Verdict(Word.FLAT, f"the score is {everything}{blocked}{_cause(seen.zeros)}")
+
+
+def _cause(zeros: tuple[str, ...]) -> str:
+    """Return the held inputs that may be why a score is flat, as the end of a sentence."""
+    if not zeros:
+        return ""
+    shown = ", ".join(zeros[:_NAMED]) + (f" and {len(zeros) - _NAMED} more" if len(zeros) > _NAMED else "")
+    return f"; {shown} {'is' if len(zeros) == 1 else 'are'} held at 0, which may be the cause"

@@ -24,6 +24,7 @@ from onnxviz.model.expectations.input_range import (
     from_quantization,
     from_type,
 )
+from onnxviz.model.expectations.input_roles import input_roles
 from onnxviz.model.expectations.tabular_range import from_comparisons, from_support_vectors, from_trees
 from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
 from onnxviz.model.graph.graph import Graph
@@ -96,6 +97,10 @@ def contract(model: Graph, name: str) -> InputContract:
         If there is no such tensor.
     """
     info = model.require(name)
+    role = input_roles(model).get(name)
+    if role is not None and role.name == "cache" and info.shape is not None:
+        axes = tuple("time" if axis == role.axis else f"axis {axis}" for axis in range(1, len(info.shape)))
+        return InputContract(name, info.shape, "array", axes, evidence=(role.why,))
     found = _sampled(model, info)
     if info.operator != "Input":
         return found.with_note(f"{name} is inside the graph (output of {info.operator}): its range is unknown")

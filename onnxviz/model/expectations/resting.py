@@ -6,17 +6,24 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from onnxviz.model.expectations.compared import compared_number
 from onnxviz.model.expectations.contract_reading import contract
-from onnxviz.model.expectations.sample_inputs import settled_shape
+from onnxviz.model.expectations.input_roles import input_roles
+from onnxviz.model.expectations.sample_inputs import filled, settled_shape, told_values
 from onnxviz.model.graph.graph import Graph
 
 
-def resting_input(model: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray:
+def resting_input(
+    model: Graph,
+    name: str,
+    shape: tuple[int, ...],
+    dims: Mapping[str, int] | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+) -> np.ndarray:
     """Return an input's resting value: the middle of its range, or 0 without a range.
 
-    Conditions are true, masks 1, positions 0, 1, 2, …. A whole number that the graph compares with a constant, such as
-    a rate or a mode, is that constant.
+    Conditions are true, masks leave everything on, caches are 0, positions are 0, 1, 2, …, and lengths are those of the
+    sequence that they count. A whole number that the graph compares with a constant, such as a rate or a mode, is that
+    constant.
 
     Parameters
     ----------
@@ -26,19 +33,21 @@ def resting_input(model: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray
         The input.
     shape : tuple of int
         Shape with the batch.
+    dims, shapes : mapping, optional
+        Sizes that are known for names, and for whole inputs, as in `told_values`.
     """
     info = model.require(name)
-    if info.dtype == "bool":
-        return np.ones(shape, np.bool_)
+    told = told_values(model, name, shape, dims, shapes)
+    if told is not None:
+        return told
+    role = input_roles(model).get(name)
     if not info.is_float:
-        compared = compared_number(model, name)
-        if compared is not None:
-            return np.full(shape, compared, np.int64)
-        # Only the name tells what whole numbers mean: a mask of zeros would hide every token.
-        if "position" in name.lower() and shape:
+        if role is not None and role.name == "position":
             counted: np.ndarray = np.broadcast_to(np.arange(shape[-1], dtype=np.int64), shape).copy()
             return counted
-        return np.full(shape, 1 if "mask" in name.lower() else 0, np.int64)
+        return np.zeros(shape, np.int64)
+    if role is not None and role.name == "cache":
+        return np.zeros(shape, np.float32)
     expected = contract(model, name)
     middle = np.zeros(shape, np.float32)
     if expected.bounded:
@@ -58,8 +67,14 @@ def rest(
     dims: Mapping[str, int],
     shapes: Mapping[str, tuple[int, ...]],
 ) -> dict[str, np.ndarray]:
-    """Return values for some inputs: the given values, and resting values for the others."""
+    """Return values for some inputs: the given values, and resting values for the others.
+
+    A given array without axes fills its input.
+    """
+    known = filled(model, held, dims, shapes)
     return {
-        name: held[name] if name in held else resting_input(model, name, settled_shape(model, name, dims, shapes))
+        name: known[name]
+        if name in known
+        else resting_input(model, name, settled_shape(model, name, dims, shapes), dims, shapes)
         for name in names
     }

@@ -12,8 +12,12 @@ from onnx import TensorProto
 from onnxviz.errors import AllocationError, UsageError
 from onnxviz.model.expectations.compared import compared_number
 from onnxviz.model.expectations.contract_reading import contract, settle
+from onnxviz.model.expectations.input_roles import input_roles
+from onnxviz.model.expectations.lengths import counted_input
+from onnxviz.model.expectations.open_sizes import completed_shape, sequence_length
 from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
 from onnxviz.model.graph.graph import Graph
+from onnxviz.model.graph.tensor_info import TensorInfo
 
 _MOST_ELEMENTS = 1 << 28
 """Most elements of an input: 1 GiB in float32, as for outputs of operators."""
@@ -35,10 +39,64 @@ _FLOATS: dict[int, type[np.floating[Any]]] = {
 }
 
 
-def random_input(model: Graph, name: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+def number_type(info: TensorInfo) -> np.dtype[Any] | None:
+    """Return the numpy type of a tensor of numbers or booleans; None for other tensors."""
+    if info.element_type == TensorProto.BOOL:
+        return np.dtype(np.bool_)
+    found = _INTEGERS.get(info.element_type) or _FLOATS.get(info.element_type)
+    return None if found is None else np.dtype(found)
+
+
+def told_values(
+    model: Graph,
+    name: str,
+    shape: tuple[int, ...],
+    dims: Mapping[str, int] | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+) -> np.ndarray | None:
+    """Return the values of an input whose use leaves no choice; None for other inputs.
+
+    Conditions are true, masks leave everything on, and lengths are the length of the sequence that they count (1, where
+    they are a share of it). A whole number that the graph compares with a constant, such as a rate, is that constant.
+
+    Parameters
+    ----------
+    model : Graph
+        The model.
+    name : str
+        The input.
+    shape : tuple of int
+        Shape with the batch.
+    dims, shapes : mapping, optional
+        Sizes that are known for names, and for whole inputs: they tell the lengths.
+    """
+    info = model.require(name)
+    role = input_roles(model).get(name)
+    if info.dtype == "bool":
+        return np.full(shape, role is None or role.name != "mask" or bool(role.value), np.bool_)
+    kind = number_type(info) or np.dtype(np.float32 if info.is_float else np.int64)
+    if role is not None and role.name == "mask":
+        return np.full(shape, role.value, kind)
+    if role is not None and role.name == "length":
+        counted = counted_input(model, name, input_roles(model))
+        known = {one: size for one, size in (shapes or {}).items() if one != name}
+        length = 1 if info.is_float or counted is None else sequence_length(model, counted, dims or {}, known)
+        return np.full(shape, length + int(role.value), kind)
+    compared = None if info.is_float else compared_number(model, name)
+    return None if compared is None else np.full(shape, compared, kind)
+
+
+def random_input(
+    model: Graph,
+    name: str,
+    shape: tuple[int, ...],
+    seed: int = 0,
+    dims: Mapping[str, int] | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+) -> np.ndarray:
     """Return seeded values for one input: uniform over its range, or standard normal if it has none.
 
-    An input of whole numbers that the graph compares with a constant gets that constant.
+    Inputs whose use leaves no choice have their `told_values`.
 
     Parameters
     ----------
@@ -50,6 +108,8 @@ def random_input(model: Graph, name: str, shape: tuple[int, ...], seed: int = 0)
         Shape with the batch.
     seed : int
         Seed of the random numbers.
+    dims, shapes : mapping, optional
+        Sizes that are known for names, and for whole inputs, as in `told_values`.
 
     Raises
     ------
@@ -59,12 +119,11 @@ def random_input(model: Graph, name: str, shape: tuple[int, ...], seed: int = 0)
     info = model.require(name)
     generator = np.random.default_rng([seed, *name.encode()])
     kind = info.element_type
+    if name in model.inputs and (told := told_values(model, name, shape, dims, shapes)) is not None:
+        return told
     if kind == TensorProto.BOOL:
         return np.ones(shape, np.bool_)
     if kind in _INTEGERS:
-        compared = compared_number(model, name)
-        if compared is not None:
-            return np.full(shape, compared, _INTEGERS[kind])
         top = 256 if kind == TensorProto.UINT8 else _bound(model, name)
         return generator.integers(0, top, shape).astype(_INTEGERS[kind])
     if kind and kind not in _FLOATS and kind != TensorProto.BFLOAT16:
@@ -89,7 +148,7 @@ def random_input(model: Graph, name: str, shape: tuple[int, ...], seed: int = 0)
 def settled_shape(
     model: Graph, name: str, dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[int, ...]:
-    """Return an input's shape with every size settled.
+    """Return an input's shape with every size settled; see `completed_shape` for sizes that nothing gives.
 
     Raises
     ------
@@ -99,13 +158,33 @@ def settled_shape(
         If the input would have more than `_MOST_ELEMENTS` elements.
     """
     info = model.require(name)
-    shape = settle(info.shape or (), dict(dims), contract(model, name).kind, shapes.get(name))
+    given = shapes.get(name)
+    shape = completed_shape(model, name, dims, shapes) if given is None else settle(info.shape or (), {}, "", given)
     if math.prod(shape) > _MOST_ELEMENTS:
         raise AllocationError(
             f"the input '{name}' has the shape {'x'.join(map(str, shape))}, {math.prod(shape):,} elements; "
             f"at most {_MOST_ELEMENTS:,} are allowed"
         )
     return shape
+
+
+def filled(
+    model: Graph,
+    held: Mapping[str, np.ndarray],
+    dims: Mapping[str, int],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> dict[str, np.ndarray]:
+    """Return held values in which every array without axes fills the shape of its tensor.
+
+    Raises
+    ------
+    UsageError, AllocationError
+        As `settled_shape` does.
+    """
+    return {
+        name: value if np.ndim(value) else np.full(settled_shape(model, name, dims, shapes), np.asarray(value)[()])
+        for name, value in held.items()
+    }
 
 
 def _bound(model: Graph, name: str) -> int:
@@ -144,7 +223,7 @@ def feed(
     model : Graph
         The model.
     held : mapping of str to ndarray
-        Values that the user gave.
+        Values that the user gave; an array without axes fills its input.
     dims, shapes : mapping
         Sizes that the user gave for names, and for whole inputs.
     seed : int
@@ -158,8 +237,8 @@ def feed(
     for name in held:
         if name not in model.inputs and name not in model.tensors:
             raise UsageError(f"`held` {name}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}")
-    values = dict(held)
+    values = filled(model, held, dims, shapes)
     for name in model.inputs:
         if name not in values:
-            values[name] = random_input(model, name, settled_shape(model, name, dims, shapes), seed)
+            values[name] = random_input(model, name, settled_shape(model, name, dims, shapes), seed, dims, shapes)
     return values

@@ -87,6 +87,15 @@ def producers(nodes: Sequence[NodeProto]) -> dict[str, int]:
     return made
 
 
+def readers(nodes: Iterable[NodeProto]) -> dict[str, list[NodeProto]]:
+    """Map each tensor to the nodes that read it as an input, in order; what subgraphs read is left out."""
+    found: dict[str, list[NodeProto]] = {}
+    for node in nodes:
+        for name in dict.fromkeys(filter(None, node.input)):
+            found.setdefault(name, []).append(node)
+    return found
+
+
 def in_order(nodes: Sequence[NodeProto], given: Collection[str]) -> list[NodeProto]:
     """Return the nodes sorted: each after the nodes whose outputs it reads. The file's order is kept where possible.
 

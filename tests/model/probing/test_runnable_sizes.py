@@ -52,7 +52,8 @@ def test_what_runs_or_was_given_is_left_alone(text: str, dims: dict, shapes: dic
 
 
 def test_what_never_runs_is_left_for_the_run_to_tell() -> None:
-    never = "g (float[N, T] x) => (float[2, 7] y) <int64[2] s = {2, 7}> { y = Reshape(x, s) }"
+    never = """g (float[N, T] x) => (float[2, 5] y) <int64[2] s = {1, 2}, int64[2] q = {1, 3}> { a = Reshape(x, s)
+    b = Reshape(x, q) y = Concat<axis = 1>(a, b) }"""
     assert runnable_sizes(model(never), "x", {}, {}, {}) == (({}, {}), "")
 
 
