@@ -93,8 +93,8 @@ def _constant_value(node: NodeProto) -> Weight | None:
             value: Weight = attribute.t
             return value
         if attribute.name == "sparse_value" and attribute.type == AttributeProto.SPARSE_TENSOR:
-            value = attribute.sparse_tensor
-            return value
+            sparse: Weight = attribute.sparse_tensor
+            return sparse  # as above: the name tells the type that protocol buffers do not
     return None
 
 

@@ -17,7 +17,9 @@ LEAST = 7
 _RAISED = 17
 """The operator set that onnx's converter is asked for."""
 
-_WIDENED = frozenset({"LSTM", "GRU", "RNN", "Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Gemm"})
+_WIDENED = frozenset(
+    {"LSTM", "GRU", "RNN", "Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Gemm", "AveragePool"}
+)
 """Operators that set 7 has with the same results for every node without the attributes that it dropped."""
 
 _PLAIN = re.compile(r"[\w./ -]+")
