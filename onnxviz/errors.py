@@ -8,6 +8,7 @@
     ├── UnsupportedOperators        nodes that no differentiable operator exists for, all of them
     ├── DifferentiationError        no gradient can reach the tensor that should move
     ├── EvaluationError             an operator or ONNX Runtime refuses these values
+    │   └── EmptyTargetError        the target holds no numbers at this input
     ├── AllocationError             a declared size is larger than is allowed
     ├── ClusterError                other machines cannot be reached, or were lost
     ├── DataError                   a sample, a table or a result cannot be read, or does not fit the model
@@ -43,6 +44,10 @@ class DifferentiationError(OnnxvizError):
 
 class EvaluationError(OnnxvizError):
     """An operator, or ONNX Runtime, refuses the values it was given."""
+
+
+class EmptyTargetError(EvaluationError):
+    """The target holds no numbers at this input, as the boxes of a detector where nothing is detected."""
 
 
 class AllocationError(OnnxvizError):

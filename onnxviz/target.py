@@ -10,7 +10,7 @@ from itertools import product
 from types import EllipsisType
 from typing import Any
 
-from onnxviz.errors import EvaluationError, TargetError
+from onnxviz.errors import EmptyTargetError, TargetError
 
 
 class Each(Enum):
@@ -181,15 +181,16 @@ class Target:
         ------
         TargetError
             If the index does not fit.
-        EvaluationError
+        EmptyTargetError
             If the tensor is empty, as the boxes are where nothing is detected.
         """
+        if 0 in array.shape:
+            sizes = "x".join(map(str, array.shape))
+            written = "" if str(self) == self.tensor else f"{self}: "
+            raise EmptyTargetError(f"{written}{self.tensor} is empty at this input ({sizes}); other inputs may fill it")
         picked = self.pick(array)
         if picked.ndim == 1:
             return picked
-        if 0 in picked.shape:
-            sizes = "x".join(map(str, picked.shape))
-            raise EvaluationError(f"{self}: {self.tensor} is empty at this input ({sizes}); other inputs may fill it")
         if "float" not in str(picked.dtype):
             picked = picked * 1.0  # torch has no mean of whole numbers
         return picked.reshape(picked.shape[0], -1).mean(-1)

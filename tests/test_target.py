@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from onnxviz.errors import EvaluationError, TargetError
+from onnxviz.errors import EmptyTargetError, TargetError
 from onnxviz.target import EACH, Index, Target
 
 NUMBERS = st.integers(-9, 9)
@@ -144,7 +144,8 @@ def test_picking_keeps_the_axes_and_selecting_is_its_mean(text: str) -> None:
 @pytest.mark.parametrize("make", [np.zeros, torch.zeros])
 def test_a_tensor_that_is_empty_at_an_input_is_told_of(make) -> None:
     with pytest.raises(
-        EvaluationError, match=r"^boxes\[\.\.\., 3\]: boxes is empty at this input \(0x1\); other inputs"
+        EmptyTargetError, match=r"^boxes\[\.\.\., 3\]: boxes is empty at this input \(0x4\); other inputs"
     ):
         Target.parse("boxes[..., 3]").select(make((0, 4)))
-    assert Target.parse("boxes").select(make((0,))).shape == (0,)
+    with pytest.raises(EmptyTargetError, match=r"^scores is empty at this input \(0\)"):
+        Target.parse("scores").select(make((0,)))

@@ -160,7 +160,7 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
             **model.provenance,
             "bytes": model.source.size,
             "ir_version": original.ir_version,
-            "opsets": {domain or "ai.onnx": version for domain, version in model.opsets.items()},
+            "opsets": model.imported_opsets,
             "producer": " ".join(filter(None, (original.producer_name, original.producer_version))),
             "functions": len(original.functions),
         },

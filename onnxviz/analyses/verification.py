@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from onnxviz.errors import Unsupported
     from onnxviz.methods.verification import Agreement, Run
     from onnxviz.model.model import Model
+    from onnxviz.model.tensors.randomness import Draw
 
 
 _AT_ONCE = 1 << 28
@@ -70,6 +71,9 @@ class Verification:
         The largest accepted error, relative to each tensor's own range.
     engine : str
         The converter whose torch module was compared: "onnxviz" or "onnx2torch".
+    random : mapping of str to Draw
+        The tensors that depend on random operators, each with the draw. Two runs of ONNX Runtime itself differ in them, so they
+        are not compared.
     """
 
     model: Model
@@ -77,10 +81,11 @@ class Verification:
     unsupported: tuple[Unsupported, ...]
     tolerance: float
     engine: str = "onnxviz"
+    random: Mapping[str, Draw] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        """Whether every float tensor agrees, and every operator could be converted."""
+        """Whether every float tensor that is not random agrees, and every operator could be converted."""
         return self.first_divergence is None and not self.unsupported
 
     @property
@@ -103,6 +108,10 @@ class Verification:
             "tensors": [self._row(row) for row in self.rows],
             "unsupported": [asdict(one) for one in self.unsupported],
             "unconfirmed": [asdict(one) for one in self.unconfirmed],
+            "random": [
+                {"name": name, "operator": self.model.tensors[name].operator, "drawn_by": str(draw)}
+                for name, draw in self.random.items()
+            ],
             "first_divergence": self.first_divergence,
         }
 
@@ -167,8 +176,10 @@ def verify(
         listener.note(sentence)
     limit = default_tolerance(model) if request.tolerance is None else request.tolerance
     device = choose_device(request.device)
-    rows, unsupported = agreements(model, settled.feed(request.seed), request.targets, limit, device, request.engine)
-    return Verification(model, tuple(rows), unsupported, limit, request.engine)
+    rows, unsupported, random = agreements(
+        model, settled.feed(request.seed), request.targets, limit, device, request.engine
+    )
+    return Verification(model, tuple(rows), unsupported, limit, request.engine, random)
 
 
 class _Engine(Protocol):
@@ -225,7 +236,7 @@ ENGINES = ("onnxviz", "onnx2torch")
 
 def agreements(
     model: Model, inputs: dict[str, Any], targets: tuple[str, ...], limit: float, place: Any, engine: str = ENGINES[0]
-) -> tuple[list[Agreement], tuple[Unsupported, ...]]:
+) -> tuple[list[Agreement], tuple[Unsupported, ...], dict[str, Draw]]:
     """Compare float tensors, and tell amplified rounding from operators that differ.
 
     Parameters
@@ -249,6 +260,8 @@ def agreements(
         One Agreement for each tensor.
     unsupported : tuple
         The unsupported operators; tensors behind them are not compared.
+    random : dict of str to Draw
+        The tensors that depend on random operators, which are not compared.
 
     Raises
     ------
@@ -258,9 +271,13 @@ def agreements(
         If ONNX Runtime or torch refuses the inputs.
     """
     from onnxviz.methods.verification import verify as compare
+    from onnxviz.model.tensors.randomness import random_tensors
 
     torch_of: _Engine = _Own(model, place) if engine == ENGINES[0] else _Onnx2torch(model, place, inputs)
-    names, unsupported = _names(model, torch_of, targets)
+    asked, unsupported = _names(model, torch_of, targets)
+    drawn = random_tensors(model, inputs)
+    names = [name for name in asked if name not in drawn]
+    random = {name: drawn[name] for name in asked if name in drawn}
     rows: list[Agreement] = []
     if names:
         # Few portions, because each portion runs the model anew, in torch and in ONNX Runtime.
@@ -282,7 +299,7 @@ def agreements(
                 for row in whole_rows
                 if not row.ok and row.name in fine
             ]
-    return rows, unsupported
+    return rows, unsupported, random
 
 
 def _portions(model: Model, names: list[str], inputs: dict[str, Any]) -> list[list[str]]:
@@ -314,12 +331,18 @@ def _explain(
     from onnxviz.methods.verification import explain, suspects
     from onnxviz.methods.verification import verify as compare
     from onnxviz.model.isolation import Isolation, sources
+    from onnxviz.model.tensors.randomness import random_tensors
 
     every = rows
     if not whole:
         # An error may come from the tensors before the requested tensors, so those are compared too.
         part = model.cut([row.name for row in rows])
-        names = [name for name, info in part.tensors.items() if info.is_float and name in part.producers]
+        drawn = random_tensors(model, inputs)
+        names = [
+            name
+            for name, info in part.tensors.items()
+            if info.is_float and name in part.producers and name not in drawn
+        ]
         every = compare(torch_of.network(names), model.session(names), inputs, names, limit)
     reads = partial(sources, model)
     alone = Isolation(model, suspects(every, reads, limit), inputs, torch_of.network)

@@ -96,7 +96,8 @@ def _show_target(console: Console, row: dict[str, Any]) -> None:
         return
     sizes = f"{shape_text(row['shape'])} ({', '.join(row['axes'])})"
     if row["min"] is None:
-        console.print(f"{visible(row['target'])}: {shape_text(row['shape'])}, no finite value")
+        said = "no finite value" if row["not_finite"] else "empty at this input"
+        console.print(f"{visible(row['target'])}: {shape_text(row['shape'])}, {said}")
         return
     said = f"{row['min']:.4g} to {row['max']:.4g}, mean {row['value']:.4g}, {row['zeros']:.0%} zeros"
     if row["not_finite"]:

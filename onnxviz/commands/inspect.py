@@ -47,7 +47,7 @@ def inspect(terminal: Terminal, /, pattern: str | None, classes: Path | None, as
 
 def _show(console: Console, document: dict[str, Any]) -> None:
     model = document["model"]
-    opsets = ", ".join(f"{domain} {version}" for domain, version in model["opsets"].items())
+    opsets = ", ".join(f"{domain} {version}" for domain, version in model["opsets"].items()) or "not named"
     console.print(
         f"{visible(str(model['path']))}  {_bytes(model['bytes'])}, {document['parameters']:,} parameters", style="bold"
     )

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 CHECK_FAILED = 3
 
+_NAMED = 4
+"""Most random tensors that are named; `--json` lists all."""
+
 
 @click.command()
 @model_argument
@@ -60,7 +63,8 @@ def verify(terminal: Terminal, /, **options: Any) -> int:
 
     If a tensor diverges, the exit code is 3 and the first such tensor is named. If a tensor differs, each operator before it is
     run again on ONNX Runtime's own values. If every operator then agrees, the layers have only amplified rounding errors. Such
-    a tensor is listed with its error, even if it is an output, but it is not a divergence.
+    a tensor is listed with its error, even if it is an output, but it is not a divergence. Tensors that depend on random operators
+    differ from run to run: they are named and not compared.
 
     --engine onnx2torch compares the module that onnx2torch makes of MODEL in the same way.
 
@@ -110,6 +114,13 @@ def _show(console: Console, document: dict[str, Any], show_all: bool) -> None:
         console.print(f"not compared: {visible(name)} ({where}): {visible(spelled(one['reason']))}")
     if document["engine"] != "onnxviz":
         console.print(f"\nCompared with ONNX Runtime: the torch module of {document['engine']}.")
+    random = document["random"]
+    if random:
+        draws = ", ".join(visible(one) for one in dict.fromkeys(row["drawn_by"] for row in random))
+        console.print(
+            f"Not compared, because random operators change {'it' if len(random) == 1 else 'them'} at every run: "
+            f"{_listed([visible(row['name']) for row in random])} ({draws})."
+        )
     limit = f"{document['tolerance']:g} of their range"
     if document["first_divergence"]:
         console.print(f"\nThe first divergence: {visible(document['first_divergence'])}.")
@@ -117,11 +128,20 @@ def _show(console: Console, document: dict[str, Any], show_all: bool) -> None:
     elif document["unsupported"]:
         agree = len(rows) - len(failed)
         console.print(f"\n{agree} tensors agree within {limit}; tensors behind the operators above were not compared.")
+    elif random and not rows:
+        console.print("\nNo tensor was compared.")
     elif failed:
         console.print(f"\n{len(rows) - len(failed)} of {len(rows)} float tensors agree within {limit}.")
     else:
-        console.print(f"\nAll {len(rows)} float tensors agree within {limit}.")
+        which = "All other" if random else "All"
+        console.print(f"\n{which} {len(rows)} float tensors agree within {limit}.")
     if amplified:
         console.print(
             f"Tensors with amplified rounding errors: {len(amplified)}. Each operator agrees on ONNX Runtime's own values of its inputs."
         )
+
+
+def _listed(names: list[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    shown = ", ".join(names[:_NAMED])
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"

@@ -27,7 +27,7 @@ def model_html(model: Graph) -> str:
     model : Graph
         The model. Nothing is run.
     """
-    opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in model.opsets.items())
+    opsets = ", ".join(f"{domain} {version}" for domain, version in model.imported_opsets.items()) or "not named"
     maker = " ".join(filter(None, (model.original.producer_name, model.original.producer_version)))
     facts = [
         f"{model.source.size:,} bytes",

@@ -14,6 +14,7 @@ from onnx.helper import make_node, make_tensor_value_info, tensor_dtype_to_np_dt
 
 from onnxviz.errors import EvaluationError, UsageError
 from onnxviz.model.graph.constants import from_proto
+from onnxviz.model.graph.operator_sets import LEAST, too_old
 
 if TYPE_CHECKING:
     from onnxviz.model.graph.graph import Graph
@@ -145,8 +146,7 @@ class Session:
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises a type of its own for each status
-            hint = _CUSTOM if _STRANGE in str(error) and not model.extensions.names.custom_ops else ""
-            raise EvaluationError(f"ONNX Runtime does not run {model.name}: {_sentence(error)}{hint}") from None
+            raise EvaluationError(f"ONNX Runtime does not run {model.name}: {_refusal(error, model)}") from None
         self._fed = [value.name for value in self._session.get_inputs()]
         for value in self._session.get_inputs():
             self.inputs[value.name] = (_NUMPY.get(value.type, value.type), tuple(value.shape))
@@ -256,6 +256,23 @@ def _serialize(proto: Any, model: Graph) -> bytes:
             "export the model with its weights as external data"
         ) from None
     return content
+
+
+def _refusal(error: Exception, model: Graph) -> str:
+    """Return why ONNX Runtime refuses a model, with the way on where its operator set is too old."""
+    reason = _sentence(error)
+    missing = re.match(r"Could not find an implementation for (\S+)\((\d+)\) node with name '(.*)'", reason)
+    if missing:
+        operator, version, name = missing.groups()
+        nodes = [node for node in model.nodes if node.op_type == operator and (not name or node.name == name)]
+        kinds = {tuple(model.tensors[one].dtype for one in node.input[:1] if one in model.tensors) for node in nodes}
+        of = f" of {kinds.pop()[0]}" if len(kinds) == 1 and all(kinds) else ""
+        at = f" at {nodes[0].output[0]}" if nodes and nodes[0].output else ""
+        reason = f"it has no kernel for {operator} (version {version}){of}{at}"
+    way = too_old(model.original, model.opsets.get("", LEAST), model.path)
+    if _STRANGE in reason and not model.extensions.names.custom_ops:
+        reason += _CUSTOM
+    return f"{reason}. {way}" if way else reason
 
 
 def _sentence(error: Exception) -> str:

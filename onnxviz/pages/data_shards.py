@@ -298,7 +298,7 @@ def score_shard(job: ShardJob, work: ShardWork) -> ScoredShard:
     scores, places = [np.empty((0, len(targets.names)), np.float32)], [np.empty((0, len(targets.names)), np.uint32)]
     with closing(feed.batches(job.shard, scoring.division.batch, tally, known, threads=scoring.threads)) as batches:
         for batch in batches:
-            own, where = targets.scored(forward(batch.arrays))
+            own, where = targets.scored(forward.parts(batch.arrays))
             identities += batch.identities
             stamps += batch.stamps
             labels += batch.labels

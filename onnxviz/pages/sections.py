@@ -132,9 +132,9 @@ def verification(model: Model, fed: dict[str, np.ndarray], device: str) -> dict[
     from onnxviz.methods.devices import choose_device
 
     limit = default_tolerance(model)
-    rows, unsupported = agreements(model, fed, (), limit, choose_device(device))
+    rows, unsupported, random = agreements(model, fed, (), limit, choose_device(device))
     model.close_sessions()
-    document = Verification(model, tuple(rows), unsupported, limit).document()
+    document = Verification(model, tuple(rows), unsupported, limit, random=random).document()
     tensors = document["tensors"]
     failed = [row for row in tensors if not row["ok"]]
     failed.sort(key=lambda row: row["amplified"])
@@ -148,6 +148,8 @@ def verification(model: Model, fed: dict[str, np.ndarray], device: str) -> dict[
         "first_divergence": document["first_divergence"],
         "unsupported": document["unsupported"],
         "unconfirmed": document["unconfirmed"],
+        "random": len(random),
+        "drawn_by": sorted({str(draw) for draw in random.values()}),
         "rows": list({row["name"]: row for row in [*failed, *worst]}.values())[:WORST],
     }
 

@@ -150,3 +150,25 @@ def test_tensors_compared_in_portions_are_those_compared_at_once(cli, samples, m
     assert max(sizes) < len(whole["tensors"])
     assert [row["name"] for row in parts["tensors"]] == [row["name"] for row in whole["tensors"]]
     assert parts["ok"]
+
+
+def test_what_a_random_operator_makes_is_named_and_no_divergence(cli, written) -> None:
+    path = written(
+        """g (float[N, 3] x) => (float[N, 3] y, float[N, 3] z) {
+            h = Exp(x)
+            r = RandomNormalLike(h)
+            y = Add(h, r)
+            z = Neg(h)
+        }"""
+    )
+    outcome = cli("verify", path, "--json")
+    assert outcome.code == 0
+    document = outcome.document
+    assert [row["name"] for row in document["random"]] == ["r", "y"]
+    assert [row["name"] for row in document["tensors"]] == ["h", "z"]
+    shown = cli("verify", path)
+    assert "r, y (RandomNormalLike at r)" in shown.out
+    assert "All other 2 float tensors agree" in shown.out
+    only = cli("verify", path, "-t", "y")
+    assert only.code == 0
+    assert "No tensor was compared" in only.out

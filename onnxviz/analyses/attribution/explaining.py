@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.analyses.attribution.request import AttributionRequest
+from onnxviz.analyses.inputs.emptiness import filling
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.opening import opened
 from onnxviz.analyses.output import Output, as_written
+from onnxviz.errors import EmptyTargetError
 
 if TYPE_CHECKING:
     from onnxviz.analyses.attribution.explained_inputs import Samples
@@ -192,7 +194,11 @@ def _explained(
             def progress(number: int, words: str, first: int = first) -> None:
                 told(first + number, words)
 
-            explanation = explain(scored, aim, progress)
+            try:
+                explanation = explain(scored, aim, progress)
+            except EmptyTargetError as error:
+                way = filling(task.model, aim.objective.tensors[0], task.fed.held)
+                raise EmptyTargetError(f"{error}: {way}") from None
             if folder is not None:
                 explanation = explanation.placed(folder.path / name)
                 with folder.item(name) as item:

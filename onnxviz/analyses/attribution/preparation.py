@@ -47,6 +47,7 @@ def prepare(listener: Listener, model: Model, samples: Samples, request: Attribu
         If the request does not fit the model or the input.
     """
     from onnxviz.methods.devices import choose_device
+    from onnxviz.model.tensors.randomness import random_note
 
     model = with_classes(listener, model, request.classes)
     fed = read_inputs(listener, model, samples, request)
@@ -56,6 +57,9 @@ def prepare(listener: Listener, model: Model, samples: Samples, request: Attribu
     aims = tuple(
         _aim(listener, model, fed, objective, request) for objective in _objectives(listener, model, fed, request)
     )
+    note = random_note(model, [name for aim in aims for name in aim.objective.tensors], fed.feeds)
+    if note:
+        listener.note(note)
     device = str(choose_device(request.device))
     return Task(
         model, request, fed, aims, baselines, text, features, _vocabulary(listener, model, fed, request.vocab), device

@@ -39,8 +39,9 @@ class Codes:
         codes = self._code(values)
         if self._codes and codes.shape[1] != self._codes[0].shape[1]:
             raise DataError(
-                f"{self.target}: samples of different sizes have codes of {self._codes[0].shape[1]} and {codes.shape[1]} numbers; "
-                "leave out `flat`, or settle the input's size with `shapes`"
+                f"{self.target}: samples have codes of {self._codes[0].shape[1]} and {codes.shape[1]} numbers; "
+                + ("leave out `flat`" if self.flat else "aim at a tensor of one length")
+                + ", or settle the input's size with `shapes`"
             )
         self._codes.append(codes)
         self.identities += batch.identities

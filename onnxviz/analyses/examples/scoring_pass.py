@@ -139,13 +139,13 @@ class ExemplarPass:
         size = min(forward.at_once, -(-total // runs)) if total else forward.at_once
 
         def scored(batch: Batch) -> Scored:
-            return batch, self.scored(forward(batch.arrays))
+            return batch, self.scored(forward.parts(batch.arrays))
 
         def settled(batches: Iterator[Batch]) -> Iterator[Batch]:
             """Yield the batches. Two samples of the first settle the targets before batches are run in parallel."""
             for batch in batches:
                 if not self._columns:
-                    answers = forward(batch.part(0, 2).arrays)
+                    answers = forward.parts(batch.part(0, 2).arrays)[0]
                     self.settle({name: array.shape[1:] for name, array in answers.items()}, store)
                 yield batch
 
@@ -200,8 +200,12 @@ class ExemplarPass:
                 sums = one.expand(dict(shapes))
                 self._columns.append(_Columns(tuple(map(str, sums)), ("",) * len(sums), sums=sums))
 
-    def scored(self, answers: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the scores of samples and the places of their maxima, each (sample, column), from the tensors' values."""
+    def scored(self, parts: Sequence[dict[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the scores of samples and the places of their maxima, each (sample, column), from the parts of `Forward.parts`."""
+        found = [self._scored(part) for part in parts]
+        return np.concatenate([scores for scores, _ in found]), np.concatenate([places for _, places in found])
+
+    def _scored(self, answers: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         scores, places = [], []
         for columns in self._columns:
             own, where = columns(answers)

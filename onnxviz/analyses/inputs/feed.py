@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -209,7 +209,7 @@ class Feed:
         reader = _Reader(self, known)
         waiting: list[Batch] = []
         for batch, notes, problems, unchanged in prefetch(reader, data.pieces(wanted), threads, threads + _AHEAD):
-            self._tell([*data.notes, *notes])
+            self.tell([*data.notes, *notes])
             tally.unchanged += unchanged
             for problem in problems:
                 self._pass_over(tally, problem)
@@ -226,9 +226,10 @@ class Feed:
         if waiting:
             yield _joined(waiting)
 
-    def _tell(self, notes: list[str]) -> None:
+    def tell(self, notes: Iterable[str]) -> None:
+        """Give each note to the listener once; "" is no note."""
         for note in notes:
-            if note not in self.said:
+            if note and note not in self.said:
                 self.said.add(note)
                 self.listener.note(note)
 

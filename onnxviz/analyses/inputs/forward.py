@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.errors import EvaluationError, UsageError
+from onnxviz.errors import EmptyTargetError, EvaluationError, UsageError
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.feed import Feed
@@ -58,10 +59,12 @@ class Forward:
     ) -> None:
         from onnxviz.formats.prefetch import cores
         from onnxviz.model.probing.measured_sizes import samples_at_once
+        from onnxviz.model.tensors.randomness import random_note
         from onnxviz.model.tensors.sample_view import sample_view
 
         self.feed = feed
         self.tensors = tuple(dict.fromkeys(tensors))
+        feed.tell([random_note(feed.model, self.tensors, feed.held.values)])
         share = max(1, cores() // runs) if runs > 1 else None
         self._held_at: dict[tuple[tuple[str, tuple[int, ...]], ...], dict[str, np.ndarray]] = {}
         self.session: Session = feed.model.session(self.tensors, threads=threads or share)
@@ -88,13 +91,32 @@ class Forward:
         Returns
         -------
         dict of str to (sample, …) ndarray
+            If `loose`, a tensor whose shape differs from sample to sample is a (sample,) array of arrays.
 
         Raises
         ------
         UsageError
-            If a tensor has no axis for the samples.
+            If a tensor has no axis for the samples, or another shape for each of them.
+        EmptyTargetError
+            If a tensor is empty and not `loose`, since it holds no number for a sample.
         EvaluationError
             If ONNX Runtime refuses the values.
+        """
+        parts = self.parts(arrays)
+        if len(parts) == 1:
+            return parts[0]
+        if not self._loose:
+            name = next(name for name in self.tensors if len({part[name].shape[1:] for part in parts}) > 1)
+            sizes = " and ".join(shape_text(part[name].shape[1:]) for part in parts[:2])
+            raise UsageError(
+                f"{name} has another shape for each sample, such as {sizes}, so its numbers cannot be compared one by one"
+            )
+        return {name: _apart([one for part in parts for one in part[name]]) for name in self.tensors}
+
+    def parts(self, arrays: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+        """Return the tensors of neighboring samples, all together, or run by run where shapes differ from run to run.
+
+        The parameters and errors are those of a call.
         """
         count = len(next(iter(arrays.values())))
         if not self._checked and count > 1:
@@ -103,9 +125,9 @@ class Forward:
             self._run({name: array[start : start + self.at_once] for name, array in arrays.items()})
             for start in range(0, count, self.at_once)
         ]
-        if len(parts) == 1:
-            return parts[0]
-        return {name: np.concatenate([part[name] for part in parts]) for name in self.tensors}
+        if any(len({part[name].shape[1:] for part in parts}) > 1 for name in self.tensors):
+            return parts
+        return [{name: np.concatenate([part[name] for part in parts]) for name in self.tensors}]
 
     def _run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         count = len(next(iter(arrays.values())))
@@ -120,6 +142,10 @@ class Forward:
         found = {}
         for name in self.tensors:
             value = self._views[name](_array(answers[name], name))
+            if not value.size and not self._loose:
+                raise EmptyTargetError(
+                    f"{name} is empty at this sample ({shape_text(value.shape)}); other samples may fill it"
+                )
             if size == 1 and (value.ndim == 0 or (self._loose and len(value) != 1)):
                 value = value[None]
             if value.ndim == 0 or len(value) != size:
@@ -163,6 +189,14 @@ class Forward:
             same = False
         if not same:
             self.at_once = 1
+
+
+def _apart(samples: list[np.ndarray]) -> np.ndarray:
+    """Return arrays of any shapes as the elements of an array."""
+    found = np.empty(len(samples), object)
+    for place, one in enumerate(samples):
+        found[place] = one
+    return found
 
 
 def _array(value: Any, name: str) -> np.ndarray:

@@ -76,6 +76,7 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
         As the parts do.
     """
     from onnxviz.methods.devices import choose_device
+    from onnxviz.model.tensors.randomness import random_note
 
     subject = choose_subject(with_classes(listener, model, request.classes), request)
     aims = _aims(subject, _written(subject, request, listener), request, listener)
@@ -86,6 +87,10 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
     space = _refined(subject, ground, request, listener)
     windows = _windows(subject, aims, listener)
     resting = _resting(subject, aims, listener)
+    scored = [name for objective in aims.objectives for name in objective.tensors]
+    note = random_note(subject.model, scored, resting)
+    if note:
+        listener.note(note)
     objectives, climbed = _complete(subject, aims, ground, space, resting, request)
     search = Search(
         subject.model,

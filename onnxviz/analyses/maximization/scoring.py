@@ -31,7 +31,7 @@ def own_type(search: Search) -> str:
 def measurement(search: Search, session: Any, network: Any) -> Measure:
     """Return a function that scores arrays, by torch and by ONNX Runtime on the untouched model.
 
-    The samples are run one by one, and the objective sees them together.
+    The samples are run one by one, and the objective sees them together where their tensors have the same shape.
     """
     import torch
 
@@ -50,25 +50,27 @@ def measurement(search: Search, session: Any, network: Any) -> Measure:
                     ours.append(network({name: torch.as_tensor(np.asarray(value)) for name, value in moved.items()}))
             answers = {search.wrt: batch, **session(fed)}
             theirs.append({name: torch.tensor(np.asarray(value, np.float64)) for name, value in answers.items()})
-        scores = [
-            objective({name: _joined(one, name, search.copies) for name in objective.tensors}, len(samples))
-            .cpu()
-            .numpy()
-            for one in (ours, theirs)
-            if one
-        ]
+        scores = [_scores(objective, one, search.copies).cpu().numpy() for one in (ours, theirs) if one]
         return scores[0] if network is not None else None, scores[-1]
 
     return measure
 
 
-def _joined(answers: list[dict[str, Any]], name: str, copies: int) -> Any:
-    """Return the answers to all samples along the batch; of a fixed batch the answer to the first copy."""
+def _scores(objective: Objective, answers: list[dict[str, Any]], copies: int) -> Any:
+    """Return the scores of the answers to some samples; of a fixed batch the answer to the first copy counts."""
     import torch
 
-    from onnxviz.methods.objectives.rows import first_rows
+    from onnxviz.methods.objectives.rows import first_rows, joined
 
-    return torch.cat([first_rows(one[name], copies) if one[name].ndim else one[name].reshape(1) for one in answers])
+    single = [
+        {name: first_rows(one[name], copies) if one[name].ndim else one[name].reshape(1) for name in objective.tensors}
+        for one in answers
+    ]
+    each = {name: joined([one[name] for one in single], [1] * len(single)) for name in objective.tensors}
+    whole = {name: value for name, value in each.items() if value is not None}
+    if len(whole) == len(each):
+        return objective(whole, len(answers))
+    return torch.cat([objective(one, 1) for one in single])
 
 
 def torch_copy(search: Search, tensors: list[str]) -> Any:

@@ -76,10 +76,12 @@ class Inquiry:
         search, tools = self.tools.search, self.tools
         if probe is not None and self._beaten(objective, found, space, best_probe):
             begun = self._climb(replace(space, beginning=probe()), found.objective, tools.network, search.settings)
-            if begun.ascent.score > found.ascent.score:
+            if begun.ascent.score > found.ascent.score or (_lost(found) and not _lost(begun)):
                 findings = replace(self._findings(objective, begun), remark=self._rows(objective))
                 remark = "the random starts ended below a random input, so the search climbed from that random input"
-                if _dead(found):
+                if _lost(found):
+                    remark = "no random start had a score, so the search climbed from a random input that has one"
+                elif _dead(found):
                     remark = "dead at all random starts, so the search climbed from a random input at which the target is alive"
                 return begun, replace(findings, remark="; ".join(filter(None, (remark, findings.remark))))
         findings = replace(self._findings(objective, found), remark=self._rows(objective))
@@ -102,6 +104,8 @@ class Inquiry:
         tools = self.tools
         if tools.network is None or objective.members or space.beginning is not None or tools.search.tokens is not None:
             return False
+        if _lost(found):
+            return bool(np.isfinite(best_probe))
         if not _dead(found):
             # Where a logit left its probability behind, the remedy is to climb the probability; and a vector has more starts.
             same = space.spectral and objective == found.objective and found.ascent.status not in _BROKEN
@@ -161,6 +165,11 @@ class Inquiry:
         if found.ascent.status == Status.INTERRUPTED:
             raise KeyboardInterrupt
         return found
+
+
+def _lost(found: Found) -> bool:
+    """Return whether no start has a score: the target may be empty there, or not finite."""
+    return not np.isfinite(found.ascent.score)
 
 
 def _dead(found: Found) -> bool:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.analyses.inputs.emptiness import filling
 from onnxviz.analyses.maximization.scoring import scorer
 from onnxviz.analyses.maximization.wording import plus_minus
 from onnxviz.methods.ascent.status import Status
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.few_samples import SampleBatches
@@ -34,6 +36,9 @@ _SCORES = 50_000_000
 
 _FEATURES = 16
 """Where the climbed tensor has too few channels to compare restarts, the nearest tensor before it with so many is used."""
+
+_RUNS = 8
+"""The number of further runs with the best input, where the model draws random numbers."""
 
 _NONE = np.empty(0, np.float32)
 
@@ -216,6 +221,30 @@ class Trust:
             self._scorers[name] = scorer(self.search, self.search.session([name]), self.score.batch_size)
         return self._scorers[name]
 
+    def _empty(self, objective: Objective, array: np.ndarray) -> str:
+        """Return a sentence on a tensor of the target that is empty at an input, with what may fill it; "" if none is."""
+        search = self.search
+        fed = {**search.held, **search.moving.fed(np.repeat(array[None], search.copies, axis=0))}
+        answers = search.session(list(objective.tensors))(fed)
+        name = next((name for name in answers if not np.size(answers[name])), None)
+        if name is None:
+            return ""
+        way = filling(search.model, name, search.held)
+        return f"{name} is empty ({shape_text(np.shape(answers[name]))}) at every input that was tried; {way}"
+
+    def _draws(self, objective: Objective, array: np.ndarray) -> np.ndarray:
+        """Return the scores of further runs with one input, where random operators change them; else none."""
+        if self._random_tensors.isdisjoint(objective.tensors):
+            return _NONE
+        return np.array([self.score.alone(objective, array[None])[0] for _ in range(_RUNS)])
+
+    @cached_property
+    def _random_tensors(self) -> frozenset[str]:
+        """The tensors that depend on random operators."""
+        from onnxviz.model.tensors.randomness import random_tensors
+
+        return frozenset(random_tensors(self.search.model, self.search.held))
+
     @cached_property
     def _scorers(self) -> dict[str, Scorer]:
         """The scorers of tensors that no target reads, by name."""
@@ -276,6 +305,8 @@ class Trust:
                 blocked=sum(ascent.status == Status.DEAD for ascent in found.ascents),
                 starts=len(found.ascents),
                 zeros=_zeros(search, objective),
+                empty="" if np.isfinite(score) else self._empty(objective, array),
+                draws=self._draws(objective, array),
             )
         )
         moved = None

@@ -16,13 +16,14 @@ def in_short(row: dict[str, Any]) -> dict[str, str]:
     )
     starts = "1"
     if row["restarts"] > 1:
-        starts = agreeing(agreed)
+        starts = agreeing(agreed) if agreed["restarts"] else "-"
     if row["set"]:
         starts = f"{row['restarts']} together"
     words = [row["message"] or row["status"]] if verdict is None else [verdict["word"]]
     if verdict is not None and verdict["word"] != "ok":
         words.append(verdict["message"])
-    if verdict is not None and row["status"] in ("not_finite", "interrupted"):
+    # An empty target has no score, and so no finite score: it is said once.
+    if verdict is not None and row["status"] in ("not_finite", "interrupted") and verdict["word"] != "empty":
         words.append(row["message"])
     return {
         "if moved": "-" if kept is None else f"{100 * kept:.0f} %",
@@ -53,7 +54,7 @@ def plus_minus(share: float) -> str:
 def caption(row: dict[str, Any]) -> str:
     """Return what a chart says of how far its score is to be trusted."""
     words = []
-    if row["restarts"] > 1 and not row["set"]:
+    if row["restarts"] > 1 and not row["set"] and row["consistency"]["restarts"]:
         words.append(agreeing(row["consistency"], "starts ").partition(",")[0])
     if row["data"] is not None:
         words.append(row["data"]["statement"].partition(",")[0])
@@ -67,7 +68,9 @@ def caption(row: dict[str, Any]) -> str:
 def detail(row: dict[str, Any]) -> str:
     """Return what a contact sheet says below a picture."""
     words = [f"{row['ort_score']:.4g}"]
-    if row["status"] in ("not_finite", "interrupted"):
+    if row["verdict"] is not None and row["verdict"]["word"] == "empty":
+        words.append("empty")
+    elif row["status"] in ("not_finite", "interrupted"):
         words.append(row["status"])
     elif row["verdict"] is not None and row["verdict"]["word"] != "ok":
         words.append(row["verdict"]["word"])

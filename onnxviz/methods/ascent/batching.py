@@ -124,6 +124,8 @@ class Batched:
 def _same(together: Tensor, first: Tensor, second: Tensor) -> bool:
     if not isinstance(together, Tensor) or first.ndim == 0 or together.shape != (2 * first.shape[0], *first.shape[1:]):
         return False
+    if first.shape != second.shape or not first.numel():  # where nothing is detected, nothing can be told
+        return False
     apart = torch.cat((first, second))
     if not together.is_floating_point():
         return bool(torch.equal(together, apart))

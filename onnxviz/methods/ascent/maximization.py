@@ -18,9 +18,12 @@ from onnxviz.methods.ascent.runs import Run
 from onnxviz.methods.ascent.settings import Settings
 from onnxviz.methods.ascent.status import Status
 from onnxviz.methods.ascent.transforms import Transform
-from onnxviz.methods.objectives.rows import shares
+from onnxviz.methods.objectives.rows import joined, shares
 
 Network = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
+
+_Answers = list[tuple[int, Mapping[str, Tensor]]]
+"""The tensors of all samples; or, where shapes differ from sample to sample, of each run with the number of its samples."""
 
 # For this many steps the gradient may pass dead rectifiers. After this many steps with a gradient of zero a run ends.
 PATIENCE = 16
@@ -247,35 +250,60 @@ class _Scores:
         reason = f": {obstacle}" if obstacle else "; aim at a tensor that depends on it"
         return DifferentiationError(f"{self._name}: no gradient of the target reaches it{reason}")
 
-    def tensors(self, inputs: Tensor, instead: Network | None = None) -> dict[str, Tensor]:
+    def tensors(self, inputs: Tensor, instead: Network | None = None) -> _Answers:
         """Return the tensors that the objectives read, computed from the inputs by the network or by another one."""
         network = instead or self._network
         if len(inputs) <= self._batch_size:
             found = network({self._name: inputs})
-            return {tensor: found[tensor] for tensor in self._names}
-        parts = [network({self._name: part}) for part in torch.split(inputs, self._batch_size)]
-        return {tensor: torch.cat([part[tensor] for part in parts]) for tensor in self._names}
+            return [(len(inputs), {tensor: found[tensor] for tensor in self._names})]
+        runs = torch.split(inputs, self._batch_size)
+        parts = [(len(run), network({self._name: run})) for run in runs]
+        counts = [count for count, _ in parts]
+        whole = {tensor: joined([part[tensor] for _, part in parts], counts) for tensor in self._names}
+        together = {tensor: value for tensor, value in whole.items() if value is not None}
+        return [(len(inputs), together)] if len(together) == len(whole) else parts
 
-    def average(self, looks: Sequence[Mapping[str, Tensor]], inputs: Tensor) -> Tensor:
+    def average(self, looks: Sequence[_Answers], inputs: Tensor) -> Tensor:
         """Return scores, (batch,): the means over several random moves of the inputs."""
         scores = [self.judge(tensors, inputs) for tensors in looks]
         return scores[0] if len(scores) == 1 else torch.stack(scores).mean(0)
 
-    def judge(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    def judge(self, answers: _Answers, inputs: Tensor) -> Tensor:
         """Return scores, (batch,) float32; an objective that reads the input by its name gets these inputs."""
+        if len(answers) == 1:
+            found = self._judge(answers[0][1], inputs, self._groups)
+            return found if self._in_order else found[torch.tensor(self._order, device=inputs.device).argsort()]
+        scores, first = [], 0
+        for count, tensors in answers:
+            groups = []
+            for objective, places in self._groups:
+                inside = [place - first for place in places if first <= place < first + count]
+                if inside and len(inside) < len(places) and getattr(objective, "compares", False):
+                    raise UsageError(
+                        f"{objective}: compares restarts, whose tensors have different shapes here; leave out the terms that compare"
+                    )
+                groups += [(objective, inside)] if inside else []
+            order = torch.tensor([place for _, places in groups for place in places], device=inputs.device)
+            scores.append(self._judge(tensors, inputs[first : first + count], groups)[order.argsort()])
+            first += count
+        return torch.cat(scores)
+
+    def _judge(
+        self, tensors: Mapping[str, Tensor], inputs: Tensor, groups: Sequence[tuple[Scored, list[int]]]
+    ) -> Tensor:
+        """Return the scores of inputs that ran together, in the order of the groups."""
         tensors = {**tensors, self._name: inputs}
-        names = {name for objective, _ in self._groups for name in objective.tensors}
-        own = {name: shares(tensors[name], [places for _, places in self._groups], len(inputs)) for name in names}
+        names = {name for objective, _ in groups for name in objective.tensors}
+        own = {name: shares(tensors[name], [places for _, places in groups], len(inputs)) for name in names}
         scores: list[Tensor] = []
-        for group, (objective, places) in enumerate(self._groups):
+        for group, (objective, places) in enumerate(groups):
             score = objective({name: own[name][group] for name in objective.tensors}, len(places))
             if score.shape != (len(places),):
                 raise UsageError(
                     f"{objective}: returns numbers of shape {tuple(score.shape)} for {len(places)} samples; one for each is needed"
                 )
             scores.append(score.float())
-        found = torch.cat(scores)
-        return found if self._in_order else found[torch.tensor(self._order, device=inputs.device).argsort()]
+        return torch.cat(scores)
 
 
 class _Record:

@@ -176,7 +176,7 @@ def search(
 
         def told(step: int, scores: Any, before: int = done, count: int = len(chosen)) -> None:
             if progress is not None:
-                progress(settings.steps * before + step * count, total, f"score {float(np.nanmean(scores)):.4g}")
+                progress(settings.steps * before + step * count, total, _score_text(scores))
 
         try:
             found = climb(chosen, told)
@@ -196,6 +196,12 @@ def search(
         yield found
         if any(one.ascent.status == Status.INTERRUPTED for one in found):
             return
+
+
+def _score_text(scores: Any) -> str:
+    """Return the mean of the scores that are numbers, in words."""
+    numbers = np.asarray(scores)[~np.isnan(scores)]
+    return f"score {float(numbers.mean()):.4g}" if numbers.size else "no score yet"
 
 
 @dataclass(frozen=True)

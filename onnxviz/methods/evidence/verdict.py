@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ class Word(ExplainedWord):
     FLAT = "flat", "no input changes the score"
     WEAK = "weak", "a random input, or the start of the search, scores as high as the input that was found"
     UNCONFIRMED = "unconfirmed", "ONNX Runtime measures another score than torch"
+    EMPTY = "empty", "the target holds no numbers at any input that was tried"
     NOT_FINITE = "not_finite", "no input with a finite score was found"
 
 
@@ -80,6 +81,10 @@ class Evidence:
         The number of starts whose gradient stayed zero, and the number of all starts.
     zeros : tuple of str
         Other inputs on which the unit depends and which are held at 0: they may be why it is flat.
+    empty : str
+        What is to be said where the target holds no numbers at the best input; "" where it holds some.
+    draws : (run,) ndarray
+        The scores of further runs with the best input, where random operators change them; empty where none does.
     """
 
     found: float
@@ -93,6 +98,8 @@ class Evidence:
     blocked: int = 0
     starts: int = 1
     zeros: tuple[str, ...] = ()
+    empty: str = ""
+    draws: NDArray[np.floating] = field(default_factory=lambda: np.empty(0))
 
 
 def judge(seen: Evidence) -> Verdict:
@@ -103,6 +110,18 @@ def judge(seen: Evidence) -> Verdict:
     seen : Evidence
         The measurements of the unit.
     """
+    found = _judged(seen)
+    runs = seen.draws[np.isfinite(seen.draws)]
+    if not len(runs):
+        return found
+    spread = f"with new random numbers this input scores {runs.min():.4g} to {runs.max():.4g}"
+    return Verdict(found.word, f"{found.message}; {spread}" if found.message else spread)
+
+
+def _judged(seen: Evidence) -> Verdict:
+    """Return the verdict on the scores as they were measured once."""
+    if seen.empty:
+        return Verdict(Word.EMPTY, seen.empty)
     if not math.isfinite(seen.found):
         return Verdict(Word.NOT_FINITE, Word.NOT_FINITE.sentence)
     tried = np.concatenate([seen.probes, seen.samples, [seen.start, seen.found]]).astype(np.float64)
@@ -114,7 +133,8 @@ def judge(seen: Evidence) -> Verdict:
     if math.isfinite(width) and seen.start >= seen.high - _END * width:
         most = f"{seen.operator} gives at most {seen.high:g}"
         return Verdict(Word.SATURATED, f"the score is {seen.start:.5g} already at the start, and {most}")
-    if seen.torch is not None:
+    # Torch and ONNX Runtime draw different random numbers: their scores differ without an error in either.
+    if seen.torch is not None and not len(seen.draws):
         rise = abs(seen.found - seen.start)
         if not abs(seen.torch - seen.found) <= _APART * max(abs(seen.found), rise):
             said = f"torch gives {seen.torch:.4g} where ONNX Runtime measures {seen.found:.4g}"

@@ -220,11 +220,17 @@ class Objective:
             The tensors, each with the batch as its first axis.
         samples : int, optional
             The number of samples, for tensors in which a sample makes several rows, such as a detector's boxes. The value of a
-            term is then its mean over the rows.
+            term is then its mean over the rows, and NaN where a tensor is empty.
+
+        Raises
+        ------
+        EmptyTargetError
+            If a tensor is empty and the number of samples is not given.
         """
-        scores = [weight * term(tensors) for weight, term in self.terms]
-        if samples is not None:
-            scores = [by_sample(score, samples) for score in scores]
+        if samples is None:
+            scores = [weight * term(tensors) for weight, term in self.terms]
+        else:
+            scores = [weight * by_sample(_value(term, tensors, samples), samples) for weight, term in self.terms]
         total = scores[0]
         for score in scores[1:]:
             total = total + score
@@ -254,6 +260,15 @@ class Objective:
             sign = ("-" if weight < 0 else "") if not text else (" - " if weight < 0 else " + ")
             text += f"{sign}{size}{term}"
         return text
+
+
+def _value(term: Term, tensors: Mapping[str, Tensor], samples: int) -> Tensor:
+    """Return a term's values; NaN for each sample where a tensor is empty, since nothing has no mean."""
+    nothing = next((tensors[name] for name in term.tensors if not tensors[name].numel()), None)
+    if nothing is None:
+        return term(tensors)
+    # The sum over nothing is 0. It ties the score to the input that moves, as gradients need.
+    return (nothing.sum() + math.nan).expand(samples)
 
 
 def _take_unknown(rest: str, text: str) -> tuple[str, str]:

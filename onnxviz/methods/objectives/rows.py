@@ -8,6 +8,29 @@ import torch
 from torch import Tensor
 
 
+def joined(parts: Sequence[Tensor], counts: Sequence[int]) -> Tensor | None:
+    """Return a tensor of several samples, from runs of some of them; None where its shape differs from sample to sample.
+
+    Parameters
+    ----------
+    parts : sequence of (row, ...) Tensor
+        The tensor from each run.
+    counts : sequence of int
+        The number of samples of each run.
+
+    Examples
+    --------
+    >>> import torch
+    >>> joined([torch.zeros(1, 2), torch.ones(2, 2)], [1, 2]).shape
+    torch.Size([3, 2])
+    >>> joined([torch.zeros(1, 2), torch.ones(1, 3)], [1, 1]) is None
+    True
+    """
+    # An output whose length depends on the data (speech, detections) has another length for each sample.
+    one = {(len(part) / count, *part.shape[1:]) for part, count in zip(parts, counts, strict=True)}
+    return torch.cat(list(parts)) if len(one) == 1 else None
+
+
 def rows_of(values: Tensor, places: Tensor, samples: int) -> Tensor:
     """Return the rows that belong to some of the samples.
 

@@ -67,7 +67,7 @@ class UnitScores:
         Returns
         -------
         scores : (sample, unit) float32
-            The means, as `Target.select` returns them, or the maxima.
+            The means, as `Target.select` returns them, or the maxima; NaN where the tensor is empty.
         places : (sample, unit) uint64, or None
             The position of each maximum, which `position` reads; None where a unit has a single position.
 
@@ -93,6 +93,8 @@ class UnitScores:
         units = int(np.prod(moved.shape[1 : 1 + len(each)]))
         flat = np.asarray(moved.reshape(len(values), units, -1), np.float32)
         count = flat.shape[2]
+        if not count:  # nothing was detected: there is no score, and no place of a maximum
+            return np.full((len(values), units), np.nan, np.float32), np.zeros((len(values), units), np.uint64)
         if count == 1:
             return flat[:, :, 0], None
         flat = np.ascontiguousarray(flat)

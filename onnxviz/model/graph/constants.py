@@ -82,13 +82,19 @@ def _add(constants: dict[str, Weight], name: str, weight: Weight) -> None:
     constants[name] = weight
 
 
-def _constant_value(node: NodeProto) -> TensorProto | None:
+def _constant_value(node: NodeProto) -> Weight | None:
+    """Return the tensor, dense or sparse, that a Constant node holds; None for other nodes, and for bare numbers."""
     if node.op_type != "Constant" or node.domain not in ("", "ai.onnx") or len(node.output) != 1:
         return None
     for attribute in node.attribute:
-        if attribute.name == "value" and attribute.type == AttributeProto.TENSOR and not attribute.ref_attr_name:
-            value: TensorProto = attribute.t
+        if attribute.ref_attr_name:
+            continue
+        if attribute.name == "value" and attribute.type == AttributeProto.TENSOR:
+            value: Weight = attribute.t
             return value
+        if attribute.name == "sparse_value" and attribute.type == AttributeProto.SPARSE_TENSOR:
+            sparse: Weight = attribute.sparse_tensor
+            return sparse  # as above: the name tells the type that protocol buffers do not
     return None
 
 

@@ -36,7 +36,7 @@ class Graph:
         Nodes in an order in which they can run, model-local functions inlined, domain "ai.onnx" written as "".
         Constants of more than 2 kB have no values here: they are read when needed. Not to be changed.
     opsets : dict of str to int
-        The version of each operator domain; the ONNX domain is "".
+        The version of each operator domain, assumed where the file imports none; the ONNX domain is "".
     constants : dict of str to (TensorProto or SparseTensorProto)
         Initializers, and the tensors of Constant nodes.
     original : ModelProto
@@ -91,6 +91,15 @@ class Graph:
     def path(self) -> Path | None:
         """The file, if there is one."""
         return self.source.path
+
+    @property
+    def imported_opsets(self) -> dict[str, int]:
+        """The operator sets that the file imports, by domain; the ONNX domain is "ai.onnx" here, as people write it.
+
+        `opsets` holds more: a version is assumed for each domain that the file does not import. Files older than opset
+        imports import none.
+        """
+        return {entry.domain or "ai.onnx": entry.version for entry in self.original.opset_import}
 
     @property
     def digest(self) -> str:
@@ -335,7 +344,9 @@ class Graph:
         del proto.graph.sparse_initializer[:]
         for name, weight in self.constants.items():
             if isinstance(weight, SparseTensorProto):
-                proto.graph.sparse_initializer.add().CopyFrom(weight)
+                sparse = proto.graph.sparse_initializer.add()
+                sparse.CopyFrom(weight)
+                sparse.values.name = name  # as below
             else:
                 tensor = proto.graph.initializer.add()
                 tensor.CopyFrom(weight)

@@ -20,6 +20,7 @@ from onnxviz.model.graph.folding import folded
 from onnxviz.model.graph.tensor_info import TensorInfo
 from onnxviz.model.model import Model
 from onnxviz.model.staged_session import session_of
+from onnxviz.model.tensors.data_sizes import tensors_of_data_size
 
 _WORKING_SET = 1 << 30
 """Bytes that one batch's activations may take, forward and backward."""
@@ -43,7 +44,14 @@ def samples_at_once(
     shape: tuple[int, ...],
     others: Mapping[str, np.ndarray] | None = None,
 ) -> int:
-    """Return how many samples fit into the working set; the parameters are those of `activation_elements`."""
+    """Return how many samples may run at once; the parameters are those of `activation_elements`.
+
+    They must fit into the working set. Where the size of a tensor depends on the values of a sample, each runs alone: in a batch,
+    short samples would be padded to the longest one.
+    """
+    moving = [name for name in model.cut(tensors, wrt).inputs if name in wrt or name not in (others or {})]
+    if not tensors_of_data_size(model, moving).isdisjoint(tensors):
+        return 1
     # Forward values, gradients, and the copies that convolutions make.
     elements = activation_elements(model, tensors, wrt, shape, others)
     return max(1, min(_MOST_AT_ONCE, _WORKING_SET // (elements * 4 * 3)))

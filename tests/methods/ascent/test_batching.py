@@ -114,3 +114,16 @@ def test_what_the_network_tells_of_gradients_is_handed_on() -> None:
     sample = torch.ones(1, 3)
     assert Batched(Telling(), "x", {}, sample).obstacle("x", ["y"]) == "nothing moves x by ['y']"
     assert Batched(lambda inputs: {"y": inputs["x"]}, "x", {}, sample).obstacle("x") == ""
+
+
+def counted(inputs):
+    return {"y": inputs["x"][inputs["x"] > 0][None]}
+
+
+def nothing(inputs):
+    return {"y": inputs["x"][:0]}
+
+
+@pytest.mark.parametrize("network", [counted, nothing])
+def test_outputs_whose_length_depends_on_the_data_are_not_batched(network) -> None:
+    assert not Batched(network, "x", {}, SAMPLE, other=-SAMPLE - 2).batchable

@@ -406,3 +406,42 @@ def test_contradictions_are_named(objectives: int, settings: dict, options: dict
     runs = each(2)
     with pytest.raises(UsageError, match=message):
         maximize(linear, "x", [unit(0)] * objectives, Direct.free(runs, (3,)), runs, Settings(**settings), **options)
+
+
+class Lengths:
+    """A network of one sample at a time, whose output is as long as the sum of its input says, and is empty below 1."""
+
+    def __call__(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        (values,) = inputs["x"]
+        return {"y": values.sum().expand(1, max(0, int(values.sum())))}
+
+
+def ascents(starts: list[list[float]], steps: int = 4, text: str = "y"):
+    start = Direct.free([Run(text, place, 0) for place in range(len(starts))], (2,))
+    with torch.no_grad():
+        start.variables[0].copy_(torch.tensor(starts))
+    objective = Objective.parse(text, ["y"])
+    runs = [Run(text, place, 0) for place in range(len(starts))]
+    return maximize(
+        Lengths(), "x", [objective] * len(starts), start, runs, Settings(steps=steps, rate=0.5), batch_size=1
+    )
+
+
+def test_samples_whose_outputs_have_different_lengths_are_scored_one_by_one() -> None:
+    for ascent, start in zip(ascents([[1.2, 1.0], [4.0, 3.5]]), (2.2, 7.5), strict=True):
+        assert ascent.initial_score == pytest.approx(start)
+        assert ascent.score == pytest.approx(float(ascent.array.sum()))
+        assert ascent.score > start
+
+
+def test_what_compares_samples_of_different_lengths_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="different shapes"):
+        ascents([[1.2, 1.0], [4.0, 3.5]], text="y - diversity(y)")
+
+
+def test_an_empty_output_has_no_score_and_stops_nothing_else() -> None:
+    empty, full = ascents([[0.1, 0.2], [1.0, 1.5]])
+    assert empty.status == Status.NOT_FINITE
+    assert np.isnan(empty.score)
+    assert full.status == Status.OK
+    assert full.score > 2.5

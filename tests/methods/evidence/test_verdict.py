@@ -17,6 +17,8 @@ SIGMOID = {"low": 0.0, "high": 1.0, "operator": "Sigmoid"}
 CASES = {
     "alive": ({}, "ok"),
     "no finite score": ({"found": math.nan}, "not_finite"),
+    "an empty target": ({"found": math.nan, "empty": "boxes is empty"}, "empty"),
+    "random numbers move it": ({"torch": 4.0, "draws": np.array([4.0, 6.0])}, "ok"),
     "a rectifier at 0": ({"found": 0.0, "start": 0.0, "torch": 0.0, "probes": np.zeros(64), **RELU}, "dead"),
     "a clip at its floor": (
         {"found": 0.0, "start": 0.0, "probes": np.zeros(64), "low": 0.0, "high": 6.0, "operator": "Clip"},
@@ -68,3 +70,8 @@ def test_rounding_is_no_difference() -> None:
     rng = np.random.default_rng(0)
     constant = replace(ALIVE, found=3.0, start=3.0, torch=3.0, probes=3 * (1 + 1e-6 * rng.standard_normal(64)))
     assert judge(constant).word == "flat"
+
+
+def test_the_spread_of_a_random_target_is_told() -> None:
+    message = judge(replace(ALIVE, torch=4.0, draws=np.array([4.0, 6.0]))).message
+    assert "with new random numbers this input scores 4 to 6" in message

@@ -64,3 +64,9 @@ def test_units_that_change_their_number_are_refused() -> None:
         unit_scores(np.zeros((1, 5, 3), np.float32))
     with pytest.raises(TargetError):
         UnitScores(Target.parse("c[4]"), (4, 3))
+
+
+def test_an_empty_tensor_has_no_score() -> None:
+    scores, places = UnitScores(Target("boxes"), (3, 4))(np.empty((2, 0, 4), np.float32))
+    assert np.isnan(scores).all()
+    assert scores.shape == places.shape == (2, 1)
