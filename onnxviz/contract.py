@@ -17,7 +17,7 @@ class InputContract:
         With the batch; () where not even the number of axes is known.
     kind : str
         "image", "signal" (sampled evenly, one axis), "spectrogram" (time by frequency), "volume", "sequence" (steps of
-        features), "vector", "tokens" or "array".
+        features), "vector", "text" (words or sentences), "tokens" or "array".
     axes : tuple of str
         The axes after the batch: "channel", "height", "width", "time", "feature", ….
     color : str or None
@@ -28,6 +28,8 @@ class InputContract:
         Where the input is centered and how widely it is spread, one number or one per channel or feature; empty where unknown.
     evidence : tuple of str
         A sentence for each thing that was found or assumed.
+    missing : bool
+        Whether the input takes NaN for a missing value.
     """
 
     name: str
@@ -40,11 +42,12 @@ class InputContract:
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     evidence: tuple[str, ...] = ()
+    missing: bool = False
 
     @property
     def noun(self) -> str:
         """The kind with its article: "an image", "tokens"."""
-        if self.kind == "tokens":
+        if self.kind in ("tokens", "text"):
             return self.kind
         return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"
 

@@ -148,7 +148,7 @@ def verify(
         raise UsageError("`tolerance` nan: write a number of 0 or more, such as 0.001")
     model = opened(model)
     settled = settle(model, request.inputs, running=True)
-    for sentence in settled.notes:
+    for sentence in (*settled.notes, *settled.chosen_texts()):
         listener.note(sentence)
     limit = default_tolerance(model) if request.tolerance is None else request.tolerance
     device = choose_device(request.device)
@@ -189,22 +189,27 @@ def agreements(
         If ONNX Runtime or torch refuses the inputs.
     """
     from onnxviz.methods.verification import verify as compare
+    from onnxviz.model.tensors.encoded_texts import encoded_texts
 
-    names, unsupported = _names(model, targets)
+    # Torch has no texts: what the graph makes of them is computed by ONNX Runtime, and torch goes on from there.
+    encoded = encoded_texts(model)
+    names, unsupported = _names(model, targets, encoded)
     rows: list[Agreement] = []
+    if encoded:
+        inputs = {**inputs, **model.session(encoded)(inputs)}
     if names:
         # Few portions, because each portion runs the model anew, in torch and in ONNX Runtime.
         for part in _portions(model, names, inputs):
-            rows += compare(model.network(part, device=place), model.session(part), inputs, part, limit)
+            rows += compare(model.network(part, encoded, device=place), model.session(part), inputs, part, limit)
             if len(part) < len(names):
                 model.close_sessions()
         if not all(row.ok for row in rows):
-            rows = _explain(model, rows, inputs, limit, place, whole=not targets)
+            rows = _explain(model, rows, inputs, limit, place, encoded, whole=not targets)
         if not targets:
             # Compare the outputs alone once more: with no inner tensor as an output, operators are fused as in use.
             outputs = [name for name in model.outputs if name in names]
             whole_rows = (
-                compare(model.network(outputs, device=place), model.session(outputs), inputs, outputs, limit)
+                compare(model.network(outputs, encoded, device=place), model.session(outputs), inputs, outputs, limit)
                 if outputs
                 else []
             )
@@ -235,7 +240,14 @@ def _portions(model: Model, names: list[str], inputs: dict[str, Any]) -> list[li
 
 
 def _explain(
-    model: Model, rows: list[Agreement], inputs: dict[str, Any], limit: float, device: Any, *, whole: bool
+    model: Model,
+    rows: list[Agreement],
+    inputs: dict[str, Any],
+    limit: float,
+    device: Any,
+    encoded: tuple[str, ...] = (),
+    *,
+    whole: bool,
 ) -> list[Agreement]:
     """Return the rows, each failure explained as amplified rounding or as an operator that differs.
 
@@ -250,17 +262,20 @@ def _explain(
     every = rows
     if not whole:
         # An error may come from the tensors before the requested tensors, so those are compared too.
-        part = model.cut([row.name for row in rows])
+        part = model.cut([row.name for row in rows], encoded)
         names = [name for name, info in part.tensors.items() if info.is_float and name in part.producers]
-        every = compare(model.network(names, device=device), model.session(names), inputs, names, limit)
+        every = compare(model.network(names, encoded, device=device), model.session(names), inputs, names, limit)
     reads = partial(sources, model)
     alone = Isolation(model, suspects(every, reads, limit), inputs, device)
     explained = {row.name: row for row in explain(every, alone, reads, limit) if not row.ok}
     return [explained.get(row.name, row) for row in rows]
 
 
-def _names(model: Model, targets: tuple[str, ...]) -> tuple[list[str], tuple[Any, ...]]:
-    """Return the tensors to compare, in graph order, and the unsupported operators before other tensors."""
+def _names(model: Model, targets: tuple[str, ...], encoded: tuple[str, ...] = ()) -> tuple[list[str], tuple[Any, ...]]:
+    """Return the tensors to compare, in graph order, and the unsupported operators before other tensors.
+
+    `encoded` are tensors that ONNX Runtime computes for torch, so they are not compared.
+    """
     from onnxviz.model.tensors.support import reach
     from onnxviz.target import Target
 
@@ -271,11 +286,14 @@ def _names(model: Model, targets: tuple[str, ...]) -> tuple[list[str], tuple[Any
             info = model.require(name, text)
             if not info.is_float:
                 raise TargetError(f"{text}: it holds {info.dtype}; verify compares only floating-point tensors")
+            if name in encoded:
+                raise TargetError(f"{text}: it is computed from text, which torch has no type for; name a later tensor")
             wanted.append(name)
         return list(dict.fromkeys(wanted)), ()
-    floats = [name for name, info in model.tensors.items() if info.is_float and name in model.producers]
+    later = model if not encoded else model.cut(model.outputs, encoded)
+    floats = [name for name, info in later.tensors.items() if info.is_float and name in later.producers]
     try:
-        model.network(floats)
+        model.network(floats, encoded)
     except UnsupportedOperators as error:
         reached = reach(model)
         return [name for name in floats if reached[name].converted], error.operators

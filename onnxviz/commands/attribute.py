@@ -16,6 +16,7 @@ from onnxviz.commands.options import (
     json_option,
     label_option,
     model_argument,
+    named,
     output_of,
     output_options,
     request_options,
@@ -51,7 +52,10 @@ if TYPE_CHECKING:
 @click.option(
     "--wrt",
     metavar="NAME",
-    help="The tensor whose parts are explained: an input, or a float tensor inside the graph. [default: the input that INPUT feeds]",
+    multiple=True,
+    callback=lambda context, parameter, names: named(names),
+    help="The tensor whose parts are explained: an input, or a float tensor inside the graph; may be given several times. "
+    "[default: the inputs that INPUT feeds]",
 )
 @click.option(
     "--baseline",

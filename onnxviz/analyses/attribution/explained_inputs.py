@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxviz.analyses.inputs.feed import open_sizes
+from onnxviz.analyses.inputs.feed import held_text, open_sizes
+from onnxviz.analyses.inputs.moving import named_tensors
 from onnxviz.analyses.inputs.one_sample import SingleSample, single_of
 from onnxviz.analyses.inputs.settled import Settled, settle
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import UsageError
+from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from onnxviz.contract import InputContract
     from onnxviz.methods.attribution.places import Places
     from onnxviz.model.expectations.embedding import Embedding
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
     from onnxviz.model.model import Model
 
 
@@ -45,6 +48,8 @@ class Explained:
         The ids of the tokens that the tensor embeds, one for each place.
     embedding : Embedding or None
         The embedding of the tokens.
+    joined : JoinedInputs or None
+        The inputs that are explained as one vector, if the tensor stands for several columns of a table.
     """
 
     name: str
@@ -54,6 +59,18 @@ class Explained:
     places: Places
     tokens: np.ndarray | None = None
     embedding: Embedding | None = None
+    joined: JoinedInputs | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The tensors that it stands for."""
+        return (self.name,) if self.joined is None else self.joined.inputs
+
+    def texts(self, values: np.ndarray) -> tuple[str, ...]:
+        """Return the text of each element of a vector: "" for a number."""
+        if self.joined is None:
+            return ("",) * int(np.size(values))
+        return self.joined.shown(np.asarray(values).reshape(-1))
 
 
 @dataclass(frozen=True)
@@ -91,10 +108,16 @@ class Fed:
     @property
     def held(self) -> dict[str, np.ndarray]:
         """The inputs that are fed but not explained."""
-        return {name: value for name, value in self.feeds.items() if name not in {one.name for one in self.explained}}
+        explained = {name for one in self.explained for name in one.inputs}
+        return {name: value for name, value in self.feeds.items() if name not in explained}
+
+    @property
+    def joined(self) -> JoinedInputs | None:
+        """The columns of a table that are explained as one vector, if there are any."""
+        return self.explained[0].joined if self.explained else None
 
 
-Sample = str | os.PathLike[str] | np.ndarray
+Sample = str | os.PathLike[str] | np.ndarray | float
 Samples = Sample | Mapping[str, Sample] | Sequence[Sample]
 """The real input: a file or an array; or several, by the names of the inputs or in the order of the inputs."""
 
@@ -127,7 +150,11 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
     held = settled.held
     told = sample_rate(model.original)
     rate = None if told is None else round(told)
-    given = _assign(model, samples, request.wrt, held)
+    wanted = named_tensors(model, request.wrt)
+    row = _read_row(listener, settled, samples, request)
+    if row is not None:
+        return _fed_row(listener, settled, row, wanted)
+    given = _assign(model, samples, wanted, held)
     contracts: dict[str, InputContract] = {}
     arrays: dict[str, np.ndarray] = {}
     rates: dict[str, int] = {}
@@ -140,7 +167,11 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
         sizes = settled.shapes.get(name, declared)[1:]
         features = feature_names(model.original) if len(given) == 1 else ()
         slot = Slot(
-            name, tuple(size if isinstance(size, int) else None for size in sizes), expected.kind, tuple(features)
+            name,
+            tuple(size if isinstance(size, int) else None for size in sizes),
+            expected.kind,
+            tuple(features),
+            expected.missing,
         )
         single = single_of(sample, slot, request.label)
         columns[name] = single.columns
@@ -167,20 +198,107 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
     resting = settled.resting(others)
     for name in others:
         if name not in held:
-            listener.note(
-                f"{name}: held at a neutral value ({shape_text(resting[name].shape)}); `held` {name}=… sets it"
-            )
+            listener.note(f"{name}: {held_text(resting[name])}; `held` {name}=… sets it")
     feeds = {**resting, **{name: np.repeat(array, copies, axis=0) for name, array in arrays.items()}}
-    explained = _explained(listener, settled, request.wrt, arrays, contracts, feeds, copies)
+    explained = _explained(listener, settled, wanted, arrays, contracts, feeds, copies)
     return Fed(explained, feeds, copies, {name: sample_text(sample) for name, sample in given.items()}, rates, columns)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of a table, read for all of its columns."""
+
+    joined: JoinedInputs
+    parts: dict[str, np.ndarray]
+    source: str
+    columns: tuple[str, ...]
+
+
+def _read_row(listener: Listener, settled: Settled, samples: Samples, request: AttributionRequest) -> _Row | None:
+    """Return the row that one sample holds for all columns of a table; None where the sample feeds inputs one by one."""
+    from onnxviz.analyses.inputs.one_sample import row_of
+    from onnxviz.formats.column_matching import Slot
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
+    from onnxviz.model.graph.labels import feature_names
+
+    model = settled.model
+    joined = JoinedInputs.columns(model, settled.held)
+    listed = isinstance(samples, Sequence) and not isinstance(samples, str)
+    one = samples[0] if listed and len(samples) == 1 else samples
+    if joined is None or not isinstance(one, str | os.PathLike | np.ndarray | Mapping):
+        return None
+    if isinstance(one, Mapping):
+        if not set(joined.inputs) <= set(one) or any(isinstance(one[name], os.PathLike) for name in joined.inputs):
+            return None
+        if any(isinstance(one[name], str) and model.inputs[name].dtype != "string" for name in joined.inputs):
+            return None
+        parts = {
+            name: np.asarray(one[name]).reshape(1, *shape)
+            for name, shape in zip(joined.inputs, joined.shapes, strict=True)
+        }
+        return _Row(joined, parts, "values", ())
+    if isinstance(one, str) and one.partition("=")[0] in model.inputs and not Path(one).exists():
+        return None
+    if len(joined.inputs) == 1 and isinstance(one, str) and not SampleAddress.parse(one).exists:
+        return _Row(joined, {joined.inputs[0]: np.full((1, *joined.shapes[0]), one, object)}, one, ())
+    features = feature_names(model.original) if len(joined.inputs) == 1 else ()
+    slots = []
+    for name, shape in zip(joined.inputs, joined.shapes, strict=True):
+        expected = settled.contract(name)
+        slots.append(Slot(name, shape, expected.kind, tuple(features), expected.missing))
+    found, columns, notes = row_of(one, slots, request.label)
+    for note in notes:
+        listener.note(note)
+    parts = {name: found[name].reshape(1, *shape) for name, shape in zip(joined.inputs, joined.shapes, strict=True)}
+    return _Row(joined, parts, sample_text(one), columns)
+
+
+def _fed_row(listener: Listener, settled: Settled, row: _Row, wanted: tuple[str, ...]) -> Fed:
+    """Return the inputs of a model that a row of a table feeds; the wanted columns are explained, by default all."""
+    from onnxviz.methods.attribution.places import Places
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
+
+    model = settled.model
+    others = [name for name in model.inputs if name not in row.parts]
+    resting = settled.resting(others)
+    for name in others:
+        if name not in settled.held:
+            listener.note(f"{name}: {held_text(resting[name])}; `held` {name}=… sets it")
+    copies = max((shape[0] for name in row.parts if (shape := settled.shape(name))), default=1)
+    feeds = {**resting, **{name: np.repeat(part, copies, axis=0) for name, part in row.parts.items()}}
+    sources, columns = dict.fromkeys(row.parts, row.source), {}
+    inside = [name for name in wanted if name not in row.parts]
+    if inside:
+        explained = tuple(_inside(model, name, feeds, copies) for name in wanted)
+        return Fed(explained, feeds, copies, sources)
+    joined = (JoinedInputs.of(model, wanted) if wanted else row.joined).knowing(row.parts)
+    expected = joined.contract({name: settled.contract(name) for name in joined.inputs}, moves=False)
+    for sentence in expected.evidence:
+        listener.note(f"{joined.name}: {sentence}")
+    dtype = np.float32 if all(one in ("float32", "float16") for one in joined.dtypes) else np.float64
+    sample = joined.join({name: row.parts[name] for name in joined.inputs}).astype(dtype)
+    if len(joined.inputs) == 1 and joined.smooth:
+        own = joined.inputs[0]
+        return Fed(
+            (Explained(own, False, sample, settled.contract(own), _places(settled.contract(own), sample.shape[1:])),),
+            feeds,
+            copies,
+            sources,
+        )
+    places = Places(sample.shape[1:], ("feature",))
+    return Fed(
+        (Explained(joined.name, False, sample, expected, places, joined=joined),), feeds, copies, sources, {}, columns
+    )
 
 
 def sample_text(sample: Sample) -> str:
     """Return the name of a sample in messages and results: its path, or the array's shape."""
-    return f"array {shape_text(sample.shape)}" if isinstance(sample, np.ndarray) else os.fspath(sample)
+    if isinstance(sample, str | os.PathLike):
+        return os.fspath(sample)
+    return f"array {shape_text(np.shape(sample))}"
 
 
-def _assign(model: Model, samples: Samples, wrt: str | None, held: dict[str, np.ndarray]) -> dict[str, Sample]:
+def _assign(model: Model, samples: Samples, wanted: tuple[str, ...], held: dict[str, np.ndarray]) -> dict[str, Sample]:
     """Return the sample for each input, by the input's name or in the order of the inputs, float inputs first."""
     given: dict[str, Sample] = {}
     unnamed: list[Sample] = []
@@ -190,9 +308,10 @@ def _assign(model: Model, samples: Samples, wrt: str | None, held: dict[str, np.
             if name not in model.inputs:
                 raise UsageError(f"{model.name} has no input '{name}'; its inputs are {', '.join(model.inputs)}")
     else:
-        for one in [samples] if isinstance(samples, str | os.PathLike | np.ndarray) else samples:
-            name, sign, rest = ("", "", "") if isinstance(one, np.ndarray) else os.fspath(one).partition("=")
-            if sign and name in model.inputs and not (isinstance(one, np.ndarray) or Path(one).exists()):
+        for one in [samples] if isinstance(samples, str | os.PathLike | np.ndarray | float | int) else samples:
+            path = os.fspath(one) if isinstance(one, str | os.PathLike) else ""
+            name, sign, rest = path.partition("=")
+            if sign and name in model.inputs and not Path(path).exists():
                 given[name] = rest
             else:
                 unnamed.append(one)
@@ -201,7 +320,7 @@ def _assign(model: Model, samples: Samples, wrt: str | None, held: dict[str, np.
             raise UsageError(f"{name} has a sample and a value in `held`; give only one of them")
     free = [info for name, info in model.inputs.items() if name not in given and name not in held]
     # An input without an axis besides the batch is a switch or a state, not a sample.
-    ranked = sorted(free, key=lambda info: (info.name != wrt, len(info.shape or (0, 0)) < 2, not info.is_float))
+    ranked = sorted(free, key=lambda info: (info.name not in wanted, len(info.shape or (0, 0)) < 2, not info.is_float))
     if len(unnamed) > len(ranked):
         names = ", ".join(model.inputs)
         count = len(given) + len(unnamed)
@@ -245,7 +364,7 @@ def _wanted(settled: Settled, name: str, single: SingleSample) -> tuple[int | No
 def _explained(
     listener: Listener,
     settled: Settled,
-    wrt: str | None,
+    wanted: tuple[str, ...],
     arrays: dict[str, np.ndarray],
     contracts: dict[str, InputContract],
     feeds: dict[str, np.ndarray],
@@ -254,9 +373,7 @@ def _explained(
     from onnxviz.model.expectations.embedding import find_embedding
 
     model = settled.model
-    names = list(arrays) if wrt is None else [wrt]
-    if wrt is not None:
-        model.require(wrt, f"`wrt` {wrt}")
+    names = list(wanted or arrays)
     found = []
     for name in names:
         if name not in model.inputs:

@@ -19,7 +19,8 @@ from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
 from onnxviz.formats.data_set import PICTURES, fits
 from onnxviz.formats.sample_address import SampleAddress
-from onnxviz.wording import shape_text
+from onnxviz.formats.table_rows import TABLES
+from onnxviz.wording import quoted, shape_text
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
@@ -135,7 +136,7 @@ class Feed:
 
         features = feature_names(self.model.original)
         return [
-            Slot(name, self.shapes[name], expected.kind, features if len(self.contracts) == 1 else ())
+            Slot(name, self.shapes[name], expected.kind, features if len(self.contracts) == 1 else (), expected.missing)
             for name, expected in self.contracts.items()
         ]
 
@@ -320,7 +321,7 @@ def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources
             listener.note(f"{name}: {sentence}")
     needed = [name for name in outside if name not in settled.held]
     for name in needed:
-        listener.note(f"{name}: held at a neutral value ({shape_text(outside[name].shape)}); `held` {name}=… sets it")
+        listener.note(f"{name}: {held_text(outside[name])}; `held` {name}=… sets it")
     rate = sample_rate(model.original)
     return Feed(
         listener,
@@ -342,12 +343,16 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
             )
         return [chosen]
     from onnxviz.model.expectations.contract_reading import contract
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
 
     names = [name for name in model.inputs if name not in held]
     if not names:
         raise UsageError(f"{model.name}: `held` holds every input, so no input is left for the data")
     files = [source for source in sources if isinstance(source, str | os.PathLike)]
     mapped = [source for source in sources if isinstance(source, Mapping)]
+    table = JoinedInputs.columns(model, held)
+    if not mapped and table is not None and all(_feeds_a_table(source) for source in sources):
+        return list(table.inputs)
     if mapped:
         return [name for name in model.inputs if all(name in source for source in mapped)]
     suffixes = {SampleAddress.parse(source).path.suffix.lower() for source in files}
@@ -363,6 +368,16 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
         f"{model.name} has several inputs: {', '.join(names)}; name the input of the data with `input_name`, "
         "or give a .npz archive or a table with data for each input"
     )
+
+
+def _feeds_a_table(source: DataSource) -> bool:
+    """Return whether a source may hold a row of a table in each sample: a table, an array or an archive."""
+    if isinstance(source, np.ndarray):
+        return source.ndim < 3
+    if isinstance(source, Mapping):
+        return False
+    path = SampleAddress.parse(source).path
+    return path.is_dir() or path.suffix.lower() in (".npz", ".npy", *TABLES)
 
 
 def _kind_of(sources: Sequence[str | os.PathLike[str]]) -> str:
@@ -391,6 +406,14 @@ def _fitting(model: Model, names: list[str], sources: Sequence[DataSource]) -> l
         for name in names
     }
     return [name for name in names if sizes[name] and (fits(shape[1:], sizes[name]) or fits(shape, sizes[name]))]
+
+
+def held_text(values: np.ndarray) -> str:
+    """Return the words for the value of an input that a request does not set."""
+    array = np.asarray(values)
+    if array.dtype.kind == "O" and array.size:
+        return f"held at {quoted(str(array.flat[0]))} ({shape_text(array.shape)})"
+    return f"held at a neutral value ({shape_text(array.shape)})"
 
 
 def open_sizes(settled: Settled, name: str) -> tuple[int | None, ...]:

@@ -190,7 +190,7 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
     address = SampleAddress.parse(source)
     picked = address.rows is not None
     if not picked and address.path.suffix.lower() not in TABLES:
-        return _whole(read_sample(source), slot)
+        return _whole(read_sample(source, missing=slot.missing), slot)
     if address.rows is not None and address.rows.stop - address.rows.start != 1:
         first = f"{address.source}#{address.rows.start}"
         raise DataError(f"{text}: several rows, but one sample is needed; pick one row: {first}")
@@ -206,6 +206,57 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
             notes.append(f"{source.name}: row {block.identities[0].rpartition('#')[2]} is used; {text}#7 picks another")
         sample = block.parts[slot.name]
         return SingleSample(replace(sample, array=sample.array[:1]), block.stacked, tuple(notes), data.columns)
+    raise DataError(f"{text}: has no rows")
+
+
+def row_of(
+    sample: str | os.PathLike[str] | np.ndarray, slots: Sequence[Slot], label: str | None = None
+) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
+    """Return one row of a table, an array or an archive for several inputs; of several rows the first.
+
+    Parameters
+    ----------
+    sample : path or ndarray
+        The file, as ``FILE#7`` with the row to take; or an array with a column for each element.
+    slots : sequence of Slot
+        The inputs, in their order.
+    label : str, optional
+        A column, or a member of an archive, that is no feature.
+
+    Returns
+    -------
+    parts : dict of str to (1, …) ndarray
+        The value of each input.
+    columns : tuple of str
+        The names of the table's columns that feed the inputs.
+    notes : tuple of str
+        Sentences about how the row was chosen.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, row or column.
+    DataError
+        If the file cannot be read, or does not fit the inputs.
+    """
+    from onnxviz.formats.array_data import ArrayData
+
+    text = ARRAY if isinstance(sample, np.ndarray) else os.fspath(sample)
+    address = None if isinstance(sample, np.ndarray) else SampleAddress.parse(sample)
+    picked = address is not None and address.rows is not None
+    data = ArrayData(sample, slots) if isinstance(sample, np.ndarray) else DataSet(sample, slots, label)
+    for piece in data.pieces():
+        block = piece.read(lambda identity, stamp: False)
+        if block.problems and (picked or not block.identities):
+            raise DataError(block.problems[0][1])
+        if not block.identities:
+            continue
+        notes = [*data.notes, *(f"{said}: skipped" for _, said in block.problems[:1])]
+        if not picked and "#" in block.identities[0] and text != ARRAY:
+            number = block.identities[0].rpartition("#")[2]
+            notes.append(f"{Path(text).name}: row {number} is used; {text}#7 picks another")
+        arrays = {name: part.array if block.stacked else part.array[None] for name, part in block.parts.items()}
+        return {name: np.asarray(array[:1]) for name, array in arrays.items()}, data.columns, tuple(notes)
     raise DataError(f"{text}: has no rows")
 
 

@@ -19,7 +19,8 @@ from onnxviz.analyses.maximization.targets import climbed_aim, expand_aims, pars
 from onnxviz.analyses.maximization.task import Knowledge, Presentation, Search, Task
 from onnxviz.analyses.maximization.token_space import token_space
 from onnxviz.errors import UsageError
-from onnxviz.wording import shape_text
+from onnxviz.model.tensors.encoded_texts import encoded_texts
+from onnxviz.wording import quoted, shape_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.features import Features
@@ -206,8 +207,17 @@ def _resting(subject: Subject, aims: _Aims, listener: Listener) -> dict[str, np.
     for name in counting:
         if name in resting and name not in held:
             values = resting[name]
-            single = f"{values.flat[0]:g}" if values.size and (values == values.flat[0]).all() else "rest"
+            single = "rest"
+            if values.size and (values == values.flat[0]).all():
+                single = quoted(values.flat[0]) if values.dtype.kind == "O" else f"{values.flat[0]:g}"
             listener.note(f"{name}: held at {single} ({shape_text(values.shape)}); `held` {name}=… holds it elsewhere")
+    encoded = (
+        encoded_texts(model.cut(wanted, moving.stops)) if any(one.dtype.kind == "O" for one in resting.values()) else ()
+    )
+    if encoded and not moving.stops and (moving.joined is None or moving.joined.smooth):
+        # Torch has no texts: what the graph makes of those that are held is computed once.
+        still = subject.settled.resting(name for name in model.inputs if name not in resting)
+        resting |= {name: np.asarray(value) for name, value in model.session(encoded)({**still, **resting}).items()}
     return resting
 
 
@@ -237,5 +247,5 @@ def _lattice(subject: Subject, features: Features, space: Space) -> Lattice | No
     count = subject.shape[1:]
     low = np.broadcast_to(-np.inf if space.low is None else space.low, count)
     high = np.broadcast_to(np.inf if space.high is None else space.high, count)
-    lattice = Lattice(features.whole, features.groups, low, high)
+    lattice = Lattice(features.whole, features.groups, low, high, features.unordered)
     return None if lattice.empty else lattice

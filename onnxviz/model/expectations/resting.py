@@ -8,7 +8,7 @@ import numpy as np
 
 from onnxviz.model.expectations.compared import compared_number
 from onnxviz.model.expectations.contract_reading import contract
-from onnxviz.model.expectations.sample_inputs import settled_shape
+from onnxviz.model.expectations.sample_inputs import sample_texts, settled_shape
 from onnxviz.model.graph.graph import Graph
 
 
@@ -16,7 +16,7 @@ def resting_input(model: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray
     """Return an input's resting value: the middle of its range, or 0 without a range.
 
     Conditions are true, masks 1, positions 0, 1, 2, …. A whole number that the graph compares with a constant, such as
-    a rate or a mode, is that constant.
+    a rate or a mode, is that constant. A text is the first that the graph knows.
 
     Parameters
     ----------
@@ -28,6 +28,8 @@ def resting_input(model: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray
         Shape with the batch.
     """
     info = model.require(name)
+    if info.dtype == "string":
+        return sample_texts(model, name, shape)
     if info.dtype == "bool":
         return np.ones(shape, np.bool_)
     if not info.is_float:
