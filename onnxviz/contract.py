@@ -71,6 +71,12 @@ class InputContract:
         std = tuple(1.0 / (top - bottom) for bottom, top in zip(low, high, strict=True))
         return 0.0, 1.0, tuple(-bottom * one for bottom, one in zip(low, std, strict=True)), std
 
+    def without_assumptions(self) -> InputContract:
+        """Return a copy without what was assumed of the range, where the user or real data tell it."""
+        assumed = any("assumed" in note for note in self.evidence)
+        evidence = tuple(note for note in self.evidence if "assumed" not in note)
+        return replace(self, evidence=evidence, low=(), high=()) if assumed else self
+
     def with_note(self, note: str, **changes: object) -> InputContract:
         """Return a copy with changes and one more sentence of evidence."""
         return replace(self, evidence=(*self.evidence, note), **changes)  # type: ignore[arg-type]  # names of fields alone

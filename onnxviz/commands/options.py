@@ -186,11 +186,11 @@ wrt_option = click.option(
 set_option = click.option(
     "--set",
     "held",
-    metavar="NAME=FILE|NUMBER",
+    metavar="NAME=FILE|NUMBER|TEXT",
     multiple=True,
     type=NamedText("NAME=FILE.npy or NAME=0.5"),
     callback=lambda context, parameter, pairs: dict(pairs),
-    help="Set another input to a value; may be given several times.",
+    help="Set another input to a value: a number, a text for an input of texts, or a file; may be given several times.",
 )
 dim_option = click.option(
     "--dim",

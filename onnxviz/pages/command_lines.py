@@ -36,7 +36,8 @@ class CommandLines:
         request, said = self.request, self.request.said
         words = ["onnxviz", verb, self.name]
         if request.wrt is not None:
-            words += ["--wrt", request.wrt]
+            names = [request.wrt] if isinstance(request.wrt, str) else request.wrt
+            words += [word for name in names for word in ("--wrt", name)]
         words += [word for name, value in said.held.items() for word in ("--set", f"{name}={_held_text(value)}")]
         words += [word for name, size in said.dims.items() for word in ("--dim", f"{name}={size}")]
         for name, shape in said.shapes.items():

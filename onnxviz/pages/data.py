@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
     from onnxviz.pages.folder import ReportFolder
     from onnxviz.pages.jobs import Hands
-    from onnxviz.pages.plan import Aim
+    from onnxviz.pages.plan import Aim, SearchedInput
     from onnxviz.pages.request import ReportRequest
 
 HIGHEST, LOWEST = 9, 3
@@ -246,19 +246,17 @@ class RealData:
     def _draw(self, report: ReportFolder, rows: list[dict[str, Any]], count: int) -> None:
         """Read the samples of the page again, draw each once, and write the samples of each tensor."""
         from onnxviz.analyses.inputs.feed import Tally
-        from onnxviz.drawing.input_drawing import Drawing
-        from onnxviz.model.graph.labels import feature_names, sample_rate
 
         rows = [row for row in rows if row["target"] in self._units]
         shown = {one["id"] for row in rows for name in ("highest", "lowest") for one in row[name]}
-        expected = self.feed.contracts[self.feed.main]
-        names = feature_names(self.model.original)
-        looks = Looks(Drawing(expected, names, rate=sample_rate(self.model.original)), report.write)
+        drawing = self.feed.drawing()
+        expected, names = drawing.expected, drawing.names
+        looks = Looks(drawing, report.write)
         drawn: dict[str, dict[str, Any]] = {}
         sizes: dict[str, list[int]] = {}
         again = self.feed.open(self.source)
         for batch in self.feed.batches(again, 16, Tally(), wanted=shown):
-            for identity, sample in zip(batch.identities, batch.arrays[self.feed.main], strict=True):
+            for identity, sample in zip(batch.identities, self.feed.listed(batch.arrays), strict=True):
                 drawn[identity] = looks(identity, np.asarray(sample))
                 axes = expected.axes if len(expected.axes) == sample.ndim else ()
                 sizes[identity] = [
@@ -307,7 +305,7 @@ def _found(work: ExemplarPass, store: ScoreStore) -> tuple[list[dict[str, Any]],
     return list(rows.values()), len(store.samples()[0])
 
 
-def open_data(model: Model, request: ReportRequest, moving: str) -> RealData:
+def open_data(model: Model, request: ReportRequest, moving: SearchedInput) -> RealData:
     """Open and return the data of a report.
 
     Parameters
@@ -316,7 +314,7 @@ def open_data(model: Model, request: ReportRequest, moving: str) -> RealData:
         The model.
     request : ReportRequest
         The request of the report, with data.
-    moving : str
+    moving : SearchedInput
         The input that is searched.
 
     Raises
@@ -335,7 +333,9 @@ def open_data(model: Model, request: ReportRequest, moving: str) -> RealData:
     return RealData(model, source, feed, feed.open(source), settings, model.path or Path(model.name), threads)
 
 
-def real_feed(model: Model, request: ReportRequest, moving: str, sources: Sequence[str | os.PathLike[str]]) -> Feed:
+def real_feed(
+    model: Model, request: ReportRequest, moving: SearchedInput, sources: Sequence[str | os.PathLike[str]]
+) -> Feed:
     """Return the feed that brings real samples to the model's inputs.
 
     Parameters
@@ -357,11 +357,15 @@ def real_feed(model: Model, request: ReportRequest, moving: str, sources: Sequen
         if not SampleAddress.parse(source).exists:
             raise UsageError(f"{source}: no such file or folder")
     listener = Recorder()
-    chosen = DataRequest(inputs=request.said, label=request.label, input_name=request.wrt and moving)
+    # A row of a table feeds all columns, whichever of them are searched.
+    named = moving.name if request.wrt and not moving.is_table else None
+    chosen = DataRequest(inputs=request.said, label=request.label, input_name=named)
     try:
         feed = prepare_feed(listener, model, chosen, sources)
     except UsageError:
+        if moving.is_table:
+            raise
         # With several inputs, the data feed the searched input.
-        feed = prepare_feed(listener, model, replace(chosen, input_name=moving), sources)
+        feed = prepare_feed(listener, model, replace(chosen, input_name=moving.name), sources)
     listener.heard.clear()  # the page has these notes in the section about the inputs
     return feed

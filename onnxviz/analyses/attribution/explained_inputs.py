@@ -173,7 +173,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
             tuple(features),
             expected.missing,
         )
-        single = single_of(sample, slot, request.label)
+        single = single_of(sample if isinstance(sample, str | os.PathLike) else np.asarray(sample), slot, request.label)
         columns[name] = single.columns
         for note in single.notes:
             listener.note(note)
@@ -223,8 +223,9 @@ def _read_row(listener: Listener, settled: Settled, samples: Samples, request: A
 
     model = settled.model
     joined = JoinedInputs.columns(model, settled.held)
-    listed = isinstance(samples, Sequence) and not isinstance(samples, str)
-    one = samples[0] if listed and len(samples) == 1 else samples
+    one: object = samples
+    if isinstance(samples, Sequence) and not isinstance(samples, str) and len(samples) == 1:
+        one = samples[0]
     if joined is None or not isinstance(one, str | os.PathLike | np.ndarray | Mapping):
         return None
     if isinstance(one, Mapping):
@@ -266,7 +267,7 @@ def _fed_row(listener: Listener, settled: Settled, row: _Row, wanted: tuple[str,
             listener.note(f"{name}: {held_text(resting[name])}; `held` {name}=… sets it")
     copies = max((shape[0] for name in row.parts if (shape := settled.shape(name))), default=1)
     feeds = {**resting, **{name: np.repeat(part, copies, axis=0) for name, part in row.parts.items()}}
-    sources, columns = dict.fromkeys(row.parts, row.source), {}
+    sources = dict.fromkeys(row.parts, row.source)
     inside = [name for name in wanted if name not in row.parts]
     if inside:
         explained = tuple(_inside(model, name, feeds, copies) for name in wanted)
@@ -286,9 +287,7 @@ def _fed_row(listener: Listener, settled: Settled, row: _Row, wanted: tuple[str,
             sources,
         )
     places = Places(sample.shape[1:], ("feature",))
-    return Fed(
-        (Explained(joined.name, False, sample, expected, places, joined=joined),), feeds, copies, sources, {}, columns
-    )
+    return Fed((Explained(joined.name, False, sample, expected, places, joined=joined),), feeds, copies, sources)
 
 
 def sample_text(sample: Sample) -> str:

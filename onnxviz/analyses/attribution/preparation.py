@@ -185,7 +185,7 @@ def _given_row(one: Explained, joined: JoinedInputs, given: str | os.PathLike[st
     if unknown != joined.texts:
         new = [text for known, both in zip(joined.texts, unknown, strict=True) for text in both[len(known) :]]
         raise UsageError(f"`baseline`: no encoder of the graph knows {', '.join(map(quoted, new))}")
-    return joined.join(parts)[0]
+    return np.asarray(joined.join(parts)[0])
 
 
 def _objectives(listener: Listener, model: Model, fed: Fed, request: AttributionRequest) -> tuple[Objective, ...]:

@@ -23,14 +23,13 @@ class Codes:
     """The codes of samples, collected batch by batch, with small pictures of the samples."""
 
     def __init__(self, model: Model, feed: Feed, target: Target, flat: bool, pictures: bool) -> None:
-        from onnxviz.drawing.input_drawing import Drawing
 
         self.model, self.feed, self.target, self.flat = model, feed, target, flat
         self.identities: list[str] = []
         self.labels: list[str] = []
         self.thumbnails: list[Picture] = []
         self._codes: list[np.ndarray] = []
-        self._drawing = Drawing(feed.contracts[feed.main])
+        self._drawing = feed.drawing()
         self._pictures = pictures and self._drawing.is_picture
 
     def add(self, batch: Batch, values: np.ndarray) -> None:
@@ -45,7 +44,7 @@ class Codes:
         self.identities += batch.identities
         self.labels += batch.labels
         if self._pictures:
-            self.thumbnails += [_small(self._drawing.draw(sample)) for sample in batch.arrays[self.feed.main]]
+            self.thumbnails += [_small(self._drawing.draw(sample)) for sample in self.feed.drawn(batch.arrays)]
 
     def _code(self, values: np.ndarray) -> np.ndarray:
         from onnxviz.model.tensors.tensor_axes import tensor_axes

@@ -114,9 +114,7 @@ def rank(
     from onnxviz.analyses.examples.scoring_pass import ExemplarPass
     from onnxviz.analyses.examples.sheets import Sheets, synthetic_pictures
     from onnxviz.analyses.inputs.feed import prepare_feed
-    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.formats.score_store import ScoreStore
-    from onnxviz.model.graph.labels import feature_names
 
     began = time.monotonic()
     model = opened(model)
@@ -142,7 +140,7 @@ def rank(
                 "k": request.k,
             }
         )
-        drawing = Drawing(feed.contracts[feed.main], feature_names(model.original))
+        drawing = feed.drawing()
         sheets = Sheets(feed, drawing, data, made, request.at == "max")
         found.extend(Ranking(row, sheets) for row in rows)
         if folder is not None:

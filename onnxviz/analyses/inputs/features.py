@@ -190,13 +190,13 @@ def _with_data(
 
     texts = found.texts
     if joined is not None and (any(joined.texts) or missing):
-        table, said = _joined_rows(path, joined, missing)
+        table, notes = _joined_rows(path, joined, missing)
         columns = joined.names
     else:
         table, columns, said = read_rows(path, found.names, count, missing)
+        notes = list(said)
     if len(table) < 2:
         raise DataError("`data`: it has one row; ranges and deviations need two or more")
-    notes = list(said)
     known = ~np.isnan(table)
     worded = np.asarray([bool(one) for one in texts] or [False] * count)
     empty = ~known.any(0) & ~worded

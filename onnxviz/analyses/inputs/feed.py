@@ -24,10 +24,12 @@ from onnxviz.wording import quoted, shape_text
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
+    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.formats.column_matching import Slot
     from onnxviz.formats.data_blocks import Block, Known, Piece
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.data_shards import Source
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
     from onnxviz.model.model import Model
 
 DataSource = str | os.PathLike[str] | np.ndarray | Mapping[str, np.ndarray]
@@ -109,6 +111,8 @@ class Feed:
     rate: int | None
     label: str | None
     strict: bool
+    joined: JoinedInputs | None = None
+    """The columns of a table that the data feeds, which are drawn as one vector."""
     said: set[str] = field(default_factory=set)
 
     @property
@@ -118,7 +122,31 @@ class Feed:
             for name, expected in self.contracts.items():
                 if expected.kind == kind:
                     return name
-        return next(iter(self.contracts))
+        numbers = (name for name, expected in self.contracts.items() if expected.kind != "text")
+        return next(numbers, next(iter(self.contracts)))
+
+    def drawing(self) -> Drawing:
+        """Return what draws a sample: its main input, or the row of a table."""
+        from onnxviz.drawing.input_drawing import Drawing
+        from onnxviz.model.graph.labels import feature_names, sample_rate
+
+        original = self.model.original
+        if self.joined is None:
+            return Drawing(self.contracts[self.main], feature_names(original), rate=sample_rate(original))
+        names = self.joined.names if len(self.joined.inputs) > 1 else feature_names(original) or self.joined.names
+        expected = self.joined.contract(self.contracts, moves=False)
+        return Drawing(expected, names, texts=self.joined.texts if any(self.joined.texts) else ())
+
+    def drawn(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return what `drawing` draws of some samples, (sample, *shape); texts as codes, NaN without one."""
+        return arrays[self.main] if self.joined is None else self.joined.join(arrays)
+
+    def listed(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the same, where a table with texts has the texts themselves, (sample, feature) of object."""
+        if self.joined is None or not any(self.joined.texts):
+            return self.drawn(arrays)
+        parts = [np.asarray(arrays[name], object).reshape(len(arrays[name]), -1) for name in self.joined.inputs]
+        return np.concatenate(parts, axis=1)
 
     @property
     def fixed(self) -> int | None:
@@ -332,7 +360,16 @@ def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources
         None if rate is None else round(rate),
         request.label,
         request.strict,
+        _table(model, settled, names),
     )
+
+
+def _table(model: Model, settled: Settled, names: list[str]) -> JoinedInputs | None:
+    """Return the columns of a table that the data feeds; None for other data."""
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
+
+    joined = JoinedInputs.columns(model, settled.held)
+    return joined if joined is not None and list(joined.inputs) == names else None
 
 
 def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources: Sequence[DataSource]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -178,6 +179,8 @@ def read_held(
         else:
             array = _file_content(name, value) if isinstance(value, str | os.PathLike) else np.asarray(value)
         shape = settled_shape(model, name, dims, shapes)
+        if model.tensors[name].dtype == "string" and array.ndim and array.size == math.prod(shape):
+            array = array.reshape(shape)
         values[name] = array if array.ndim else np.full(shape, array[()], array.dtype)
     return values
 

@@ -162,7 +162,9 @@ def _tell(subject: Subject, ground: _Ground, aims: _Aims, request: MaximizationR
     for sentence in subject.settled.notes:
         listener.note(sentence)
     about = tokens.embedding.ids if tokens else name
-    for sentence in (*subject.expected.evidence, *ground.features.notes) if tokens is None else tokens.notes:
+    joined = subject.moving.joined is not None and (request.data is not None or request.bounds is not None)
+    expected = subject.expected.without_assumptions() if joined else subject.expected
+    for sentence in (*expected.evidence, *ground.features.notes) if tokens is None else tokens.notes:
         listener.note(f"{about}: {sentence}")
     if subject.inside and not tokens and not space.spectral:
         listener.note(f"{name}: each element moves on its own, within a ball of the size of its activations")

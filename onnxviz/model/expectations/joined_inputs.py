@@ -154,19 +154,23 @@ class JoinedInputs:
         what = "move" if moves else "are explained"
         notes = [f"{len(self.inputs)} inputs {what} together, as one vector of {count}"] if several else []
         notes += [f"{name}: {note}" for name, part in parts.items() if part.kind == "text" for note in part.evidence]
-        ends: dict[str, tuple[float, ...]] = {}
-        if not assumed or (moves and not self.smooth):
-            ends = {"low": tuple(low.tolist()), "high": tuple(high.tolist())}
-            if assumed:
-                few = ", ".join(assumed[:4]) + (f" and {len(assumed) - 4} more" if len(assumed) > 4 else "")
-                notes.append(
-                    f"{few}: no range is known, {-_ASSUMED:g} to {_ASSUMED:g} is assumed; `data` or `bounds` sets it"
-                )
+        bounded = not assumed or (moves and not self.smooth)
+        if bounded and assumed:
+            few = ", ".join(assumed[:4]) + (f" and {len(assumed) - 4} more" if len(assumed) > 4 else "")
+            span = f"{-_ASSUMED:g} to {_ASSUMED:g}"
+            notes.append(f"{few}: no range is known, {span} is assumed; `data` or `bounds` sets it")
         numbers = [part for part in parts.values() if part.kind != "text"]
         missing = bool(numbers) and all(part.missing for part in numbers)
         notes += [note for part in numbers[:1] for note in part.evidence if missing and "missing" in note]
         return InputContract(
-            self.name, (None, count), "vector", ("feature",), evidence=tuple(notes), missing=missing, **ends
+            self.name,
+            (None, count),
+            "vector",
+            ("feature",),
+            low=tuple(low.tolist()) if bounded else (),
+            high=tuple(high.tolist()) if bounded else (),
+            evidence=tuple(notes),
+            missing=missing,
         )
 
     def split(self, vectors: Any) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def known_texts(model: Graph, name: str) -> tuple[KnownTexts, ...]:
     shape = model.require(name).shape or ()
     size = shape[1] if len(shape) > 1 else 1
     count = size if isinstance(size, int) else 1
-    # The columns of the input that a tensor holds, in order.
+    # The columns of the input that a tensor holds, in order; -1 is a column of another input.
     held: dict[str, tuple[int, ...]] = {name: tuple(range(count))}
     found: dict[int, KnownTexts] = {}
     for node in model.nodes:
@@ -105,9 +105,10 @@ def _passed_on(
     model: Graph, node: NodeProto, held: dict[str, tuple[int, ...]]
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the outputs of a node that hold columns of the input, with these columns."""
-    columns = tuple(column for one in node.input for column in held.get(one, ()))
-    if node.op_type in _ARRANGED or node.op_type == "Concat":
-        yield node.output[0], columns
+    if node.op_type == "Concat":
+        yield node.output[0], tuple(column for one in node.input for column in held.get(one) or _foreign(model, one))
+    elif node.op_type in _ARRANGED:
+        yield node.output[0], held.get(node.input[0], ())
     elif node.op_type in ("Gather", "ArrayFeatureExtractor") and node.input[0] in held:
         places = _constant(model, node.input[1])
         own = held[node.input[0]]
@@ -120,6 +121,13 @@ def _passed_on(
             size = sizes[number] if number < len(sizes) else max(1, len(own) // len(node.output))
             yield output, own[first : first + size] or own
             first += size
+
+
+def _foreign(model: Graph, name: str) -> tuple[int, ...]:
+    """Return a place for each column of a tensor that another input fills."""
+    shape = model.tensors[name].shape if name in model.tensors else None
+    size = shape[1] if shape is not None and len(shape) > 1 else 1
+    return (-1,) * (size if isinstance(size, int) else 1)
 
 
 def _sizes(model: Graph, node: NodeProto) -> list[int]:
