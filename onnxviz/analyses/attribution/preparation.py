@@ -12,7 +12,7 @@ from onnxviz.analyses.attribution.task import BY_GRADIENT, BY_SAMPLING, METHODS,
 from onnxviz.analyses.inputs.zip_maps import unzip
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DifferentiationError, UsageError
-from onnxviz.wording import quoted, shape_text
+from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.attribution.explained_inputs import Samples
@@ -158,7 +158,7 @@ def _row_baseline(
 
 def _given_baseline(fed: Fed, one: Explained, given: str | os.PathLike[str] | np.ndarray) -> tuple[np.ndarray, str]:
     """Return the baseline that a file or an array holds."""
-    from onnxviz.analyses.inputs.one_sample import ARRAY, single_of
+    from onnxviz.analyses.inputs.one_sample import ARRAY, joined_row, single_of
     from onnxviz.formats.column_matching import Slot
     from onnxviz.formats.sample_address import SampleAddress
 
@@ -168,24 +168,9 @@ def _given_baseline(fed: Fed, one: Explained, given: str | os.PathLike[str] | np
     shape = one.sample.shape[1:]
     slot = Slot(one.name, shape, one.expected.kind, fed.columns.get(one.name, ()))
     if one.joined is not None:
-        return _given_row(one, one.joined, given), text
+        return joined_row(given, one.joined, one.expected.missing)[0], text
     array, _ = single_of(given, slot).fitted(one.expected, shape, fed.rates.get(one.name))
     return array[0], text
-
-
-def _given_row(one: Explained, joined: JoinedInputs, given: str | os.PathLike[str] | np.ndarray) -> np.ndarray:
-    """Return the baseline of a row of a table, as a vector."""
-    from onnxviz.analyses.inputs.one_sample import row_of
-    from onnxviz.formats.column_matching import Slot
-
-    kinds = ["text" if dtype == "string" else "vector" for dtype in joined.dtypes]
-    slots = [Slot(*about, (), one.expected.missing) for about in zip(joined.inputs, joined.shapes, kinds, strict=True)]
-    parts, _, _ = row_of(given, slots)
-    unknown = joined.knowing(parts).texts
-    if unknown != joined.texts:
-        new = [text for known, both in zip(joined.texts, unknown, strict=True) for text in both[len(known) :]]
-        raise UsageError(f"`baseline`: no encoder of the graph knows {', '.join(map(quoted, new))}")
-    return np.asarray(joined.join(parts)[0])
 
 
 def _objectives(listener: Listener, model: Model, fed: Fed, request: AttributionRequest) -> tuple[Objective, ...]:

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxviz.analyses.inputs.fitting import enlargement, fit_rows, fit_sample, steps
-from onnxviz.errors import DataError
+from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.column_matching import Slot
 from onnxviz.formats.data_set import DataSet
 from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.samples import Sample, read_sample
 from onnxviz.formats.table_rows import TABLES
+from onnxviz.wording import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from onnxviz.contract import InputContract
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
 
 
 ARRAY = "the array"
@@ -258,6 +260,36 @@ def row_of(
         arrays = {name: part.array if block.stacked else part.array[None] for name, part in block.parts.items()}
         return {name: np.asarray(array[:1]) for name, array in arrays.items()}, data.columns, tuple(notes)
     raise DataError(f"{text}: has no rows")
+
+
+def joined_row(sample: str | os.PathLike[str] | np.ndarray, joined: JoinedInputs, missing: bool = False) -> np.ndarray:
+    """Return a row of a table, for inputs that are its columns, as a (1, feature) float64 vector.
+
+    Parameters
+    ----------
+    sample : path or ndarray
+        The file, as ``FILE#7`` with the row to take; or an array with a column for each element.
+    joined : JoinedInputs
+        The inputs.
+    missing : bool
+        Whether the row may lack numbers.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, row or column, or no code for a text of the row.
+    DataError
+        If the file cannot be read, or does not fit the inputs.
+    """
+    kinds = ["text" if dtype == "string" else "vector" for dtype in joined.dtypes]
+    slots = [Slot(*about, (), missing) for about in zip(joined.inputs, joined.shapes, kinds, strict=True)]
+    parts, _, _ = row_of(sample, slots)
+    after = joined.knowing(parts).texts
+    new = [quoted(text) for known, both in zip(joined.texts, after, strict=True) for text in both[len(known) :]]
+    if new:
+        source = ARRAY if isinstance(sample, np.ndarray) else os.fspath(sample)
+        raise UsageError(f"{source}: no encoder of the graph knows {', '.join(new)}")
+    return joined.join(parts)
 
 
 def _whole(sample: Sample, slot: Slot) -> SingleSample:

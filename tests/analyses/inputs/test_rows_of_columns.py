@@ -178,7 +178,7 @@ def test_held_texts_are_texts_files_or_arrays(text, tmp_path) -> None:
     for value in ("b", str(tmp_path / "kind.npy"), np.array(["b"]), ["b"]):
         seen = onnxviz.activations(text, np.array([[2.0]], np.float32), ["y"], held={"kind": value})
         np.testing.assert_allclose(seen["y"], [-1 + 3, 0.5 - 1], rtol=1e-6)
-    found = onnxviz.maximize(text, "y[1]", held={"kind": "c"}, steps=8, restarts=1, bounds=(0, 1))
+    found = onnxviz.maximize(text, "y[1]", held={"kind": "c"}, steps=64, restarts=1, bounds=(0, 1))
     assert found.row()["optimizer"] == "adam"
     assert found.ort_score == pytest.approx(0.25 + 4, abs=1e-3)
     assert found.score == pytest.approx(found.ort_score, abs=1e-5)
@@ -208,3 +208,13 @@ def test_codes_and_texts_are_one_another(text) -> None:
     np.testing.assert_array_equal(vectors, [[1, 2], [2, np.nan]])
     knowing = joined.knowing(parts)
     assert knowing.split(knowing.join(parts))["kind"].tolist() == [["c"], ["new"]]
+
+
+def test_a_row_of_a_table_is_a_start_and_a_baseline(text, tmp_path) -> None:
+    table = _rows(tmp_path / "rows.csv", "kind,size\na,2\nb,-1\nd,1\n")
+    found = onnxviz.maximize(text, "y[1]", start=f"{table}#1", steps=2, restarts=1, bounds=(-1, 1))
+    assert found.ort_score >= -0.25 - 1  # that of the row itself
+    with pytest.raises(UsageError, match="no encoder of the graph knows 'd'"):
+        onnxviz.maximize(text, "y[1]", start=f"{table}#2")
+    explained = onnxviz.attribute(text, table, "y[0]", baseline=f"{table}#1", methods=["shapley"])
+    assert explained.ort_baseline_score == pytest.approx(0.5 + 3)
