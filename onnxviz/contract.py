@@ -21,7 +21,7 @@ class InputContract:
         With the batch; () where not even the number of axes is known.
     kind : str
         "image", "signal" (sampled evenly, one axis), "spectrogram" (time by frequency), "volume", "sequence" (steps of
-        features), "vector", "tokens" or "array".
+        features), "vector", "text" (words or sentences), "tokens" or "array".
     axes : tuple of str
         The axes after the batch: "channel", "height", "width", "time", "feature", ….
     color : str or None
@@ -37,6 +37,8 @@ class InputContract:
         axis for the samples in front of the tensor's own axes.
     spare : tuple of int
         The tensor's axes of size 1 that `shape` and `axes` leave out, as in a vector of the shape 1x1x1x5.
+    missing : bool
+        Whether the input takes NaN for a missing value.
     """
 
     name: str
@@ -51,11 +53,12 @@ class InputContract:
     evidence: tuple[str, ...] = ()
     whole: str = ""
     spare: tuple[int, ...] = ()
+    missing: bool = False
 
     @property
     def noun(self) -> str:
         """The kind with its article: "an image", "tokens"."""
-        if self.kind == "tokens":
+        if self.kind in ("tokens", "text"):
             return self.kind
         return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"
 
@@ -120,6 +123,12 @@ class InputContract:
         # (u - mean) / std runs from low to high while u runs from 0 to 1.
         std = tuple(1.0 / (top - bottom) for bottom, top in zip(low, high, strict=True))
         return 0.0, 1.0, tuple(-bottom * one for bottom, one in zip(low, std, strict=True)), std
+
+    def without_assumptions(self) -> InputContract:
+        """Return a copy without what was assumed of the range, where the user or real data tell it."""
+        assumed = any("assumed" in note for note in self.evidence)
+        evidence = tuple(note for note in self.evidence if "assumed" not in note)
+        return replace(self, evidence=evidence, low=(), high=()) if assumed else self
 
     def with_note(self, note: str, **changes: object) -> InputContract:
         """Return a copy with changes and one more sentence of evidence."""

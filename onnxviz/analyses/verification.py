@@ -172,7 +172,7 @@ def verify(
         raise UsageError(f"`engine` {request.engine}: write {' or '.join(ENGINES)}")
     model = opened(model)
     settled = settle(model, request.inputs, running=True)
-    for sentence in settled.notes:
+    for sentence in (*settled.notes, *settled.chosen_texts()):
         listener.note(sentence)
     limit = default_tolerance(model) if request.tolerance is None else request.tolerance
     device = choose_device(request.device)
@@ -195,17 +195,17 @@ class _Engine(Protocol):
 class _Own:
     """The converter of onnxviz."""
 
-    def __init__(self, model: Model, device: Any) -> None:
-        self.model, self.device = model, device
+    def __init__(self, model: Model, device: Any, encoded: Sequence[str] = ()) -> None:
+        self.model, self.device, self.encoded = model, device, encoded
 
     def network(self, names: Sequence[str], wrt: Sequence[str] = ()) -> Run:
-        return self.model.network(names, wrt, device=self.device)
+        return self.model.network(names, wrt or self.encoded, device=self.device)
 
     def computable(self, names: list[str]) -> tuple[list[str], tuple[Unsupported, ...]]:
         from onnxviz.model.tensors.support import reach
 
         try:
-            self.model.network(names)
+            self.model.network(names, self.encoded)
         except UnsupportedOperators as error:
             reached = reach(self.model)
             return [name for name in names if reached[name].converted], error.operators
@@ -271,14 +271,20 @@ def agreements(
         If ONNX Runtime or torch refuses the inputs.
     """
     from onnxviz.methods.verification import verify as compare
+    from onnxviz.model.tensors.encoded_texts import encoded_texts
     from onnxviz.model.tensors.randomness import random_tensors
 
-    torch_of: _Engine = _Own(model, place) if engine == ENGINES[0] else _Onnx2torch(model, place, inputs)
-    asked, unsupported = _names(model, torch_of, targets)
+    # Torch has no texts: what the graph makes of them is computed by ONNX Runtime, and torch goes on from there.
+    encoded = encoded_texts(model)
+    own = engine == ENGINES[0]
+    torch_of: _Engine = _Own(model, place, encoded) if own else _Onnx2torch(model, place, inputs)
+    asked, unsupported = _names(model, torch_of, targets, encoded)
     drawn = random_tensors(model, inputs)
     names = [name for name in asked if name not in drawn]
     random = {name: drawn[name] for name in asked if name in drawn}
     rows: list[Agreement] = []
+    if encoded:
+        inputs = {**inputs, **model.session(encoded)(inputs)}
     if names:
         # Few portions, because each portion runs the model anew, in torch and in ONNX Runtime.
         for part in _portions(model, names, inputs):
@@ -286,7 +292,7 @@ def agreements(
             if len(part) < len(names):
                 model.close_sessions()
         if not all(row.ok for row in rows):
-            rows = _explain(model, torch_of, rows, inputs, limit, whole=not targets)
+            rows = _explain(model, torch_of, rows, inputs, limit, encoded, whole=not targets)
         if not targets:
             # Compare the outputs alone once more: with no inner tensor as an output, operators are fused as in use.
             outputs = [name for name in model.outputs if name in names]
@@ -320,7 +326,14 @@ def _portions(model: Model, names: list[str], inputs: dict[str, Any]) -> list[li
 
 
 def _explain(
-    model: Model, torch_of: _Engine, rows: list[Agreement], inputs: dict[str, Any], limit: float, *, whole: bool
+    model: Model,
+    torch_of: _Engine,
+    rows: list[Agreement],
+    inputs: dict[str, Any],
+    limit: float,
+    encoded: tuple[str, ...] = (),
+    *,
+    whole: bool,
 ) -> list[Agreement]:
     """Return the rows, each failure explained as amplified rounding or as an operator that differs.
 
@@ -336,7 +349,7 @@ def _explain(
     every = rows
     if not whole:
         # An error may come from the tensors before the requested tensors, so those are compared too.
-        part = model.cut([row.name for row in rows])
+        part = model.cut([row.name for row in rows], encoded)
         drawn = random_tensors(model, inputs)
         names = [
             name
@@ -350,8 +363,13 @@ def _explain(
     return [explained.get(row.name, row) for row in rows]
 
 
-def _names(model: Model, torch_of: _Engine, targets: tuple[str, ...]) -> tuple[list[str], tuple[Unsupported, ...]]:
-    """Return the tensors to compare, in graph order, and the unsupported operators before other tensors."""
+def _names(
+    model: Model, torch_of: _Engine, targets: tuple[str, ...], encoded: tuple[str, ...] = ()
+) -> tuple[list[str], tuple[Unsupported, ...]]:
+    """Return the tensors to compare, in graph order, and the unsupported operators before other tensors.
+
+    `encoded` are tensors that ONNX Runtime computes for torch, so they are not compared.
+    """
     from onnxviz.model.staged_session import lacking_nodes
     from onnxviz.target import Target
 
@@ -369,14 +387,17 @@ def _names(model: Model, torch_of: _Engine, targets: tuple[str, ...]) -> tuple[l
                     f"{text}: ONNX Runtime does not know {alone[name].op_type}, so there is nothing to compare the plugin "
                     "with; `custom_ops` names a library that has it"
                 )
+            if name in encoded:
+                raise TargetError(f"{text}: it is computed from text, which torch has no type for; name a later tensor")
             wanted.append(name)
         chosen = list(dict.fromkeys(wanted))
         known, unsupported = torch_of.computable(chosen)
         if len(known) < len(chosen):
             raise UnsupportedOperators(unsupported)
         return chosen, ()
+    later = model if not encoded else model.cut(model.outputs, encoded)
     floats = [
-        name for name, info in model.tensors.items() if info.is_float and name in model.producers and name not in alone
+        name for name, info in later.tensors.items() if info.is_float and name in later.producers and name not in alone
     ]
     return torch_of.computable(floats)
 

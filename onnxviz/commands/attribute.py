@@ -18,6 +18,7 @@ from onnxviz.commands.options import (
     label_option,
     model_argument,
     model_of,
+    named,
     output_of,
     output_options,
     plugin_options,
@@ -57,7 +58,10 @@ if TYPE_CHECKING:
 @click.option(
     "--wrt",
     metavar="NAME",
-    help="The tensor whose parts are explained: an input, or a float tensor inside the graph. [default: the input that INPUT feeds]",
+    multiple=True,
+    callback=lambda context, parameter, names: named(names),
+    help="The tensor whose parts are explained: an input, or a float tensor inside the graph; may be given several times. "
+    "[default: the inputs that INPUT feeds]",
 )
 @click.option(
     "--baseline",

@@ -166,6 +166,11 @@ class Device(click.ParamType):
         return str(value)
 
 
+def named(names: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    """Return the names that an option was given: None without one, a single name as it is."""
+    return (names[0] if len(names) == 1 else names) if names else None
+
+
 def _size(name: str, text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"--dim {name}={text}: write a whole number above 0")
@@ -215,16 +220,19 @@ device_option = click.option(
 wrt_option = click.option(
     "--wrt",
     metavar="NAME",
-    help="The tensor to change: an input, or a float tensor inside the graph. [default: the first input that the targets depend on]",
+    multiple=True,
+    callback=lambda context, parameter, names: named(names),
+    help="The tensor to change: an input, or a float tensor inside the graph; given several times, inputs of shape (batch, width) "
+    "that change together. [default: the first input that the targets depend on]",
 )
 set_option = click.option(
     "--set",
     "held",
-    metavar="NAME=FILE|NUMBER",
+    metavar="NAME=FILE|NUMBER|TEXT",
     multiple=True,
     type=NamedText("NAME=FILE.npy or NAME=0.5"),
     callback=lambda context, parameter, pairs: dict(pairs),
-    help="Set another input to a value; may be given several times.",
+    help="Set another input to a value: a number, a text for an input of texts, or a file; may be given several times.",
 )
 dim_option = click.option(
     "--dim",

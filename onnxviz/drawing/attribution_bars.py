@@ -14,7 +14,7 @@ from onnxviz.drawing.colors import BLUE, INK, MUTED, VERMILION
 from onnxviz.drawing.figures import MARGIN, header_height, house_style, new_figure, panel, render, shorten
 from onnxviz.drawing.pictures import Picture
 from onnxviz.errors import DataError
-from onnxviz.wording import number_text
+from onnxviz.wording import number_text, quoted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +31,7 @@ def attribution_bars(
     names: Sequence[str] = (),
     title: str = "",
     subtitle: str = "",
+    texts: tuple[Sequence[str], Sequence[str]] = ((), ()),
 ) -> Picture:
     """Draw a row for each feature: its name, its value, its baseline, and a bar for each method.
 
@@ -45,6 +46,8 @@ def attribution_bars(
         One per feature. Default: the features' numbers.
     title, subtitle : str
         Two lines above.
+    texts : pair of sequence of str
+        For values and for baseline: the text that a feature's number stands for; "" for a number.
 
     Returns
     -------
@@ -74,7 +77,9 @@ def attribution_bars(
         tall = len(order) * _ROW
         height = top + tall + 0.75 + (1.75 if curved else 0.0)
         figure = new_figure(whole, height, title, subtitle)
-        _draw_numbers(figure, left, top, whole, height, order, labels, values, baseline)
+        _draw_numbers(
+            figure, left, top, whole, height, order, labels, _shown(values, texts[0]), _shown(baseline, texts[1])
+        )
         for number, shown in enumerate(panels):
             place = bars + number * (each + 0.25)
             _draw_bars(panel(figure, place, top, each, tall), shown, order, each)
@@ -112,8 +117,8 @@ def _draw_numbers(
     height: float,
     order: NDArray[np.intp],
     labels: Sequence[str],
-    values: NDArray[Any],
-    baseline: NDArray[Any],
+    values: Sequence[str],
+    baseline: Sequence[str],
 ) -> None:
     columns = (("value", values, left + 0.65, INK), ("baseline", baseline, left + 1.35, MUTED))
     for heading, _, right, _ in columns:
@@ -121,6 +126,15 @@ def _draw_numbers(
     for row, one in enumerate(order):
         middle = 1 - (top + (row + 0.5) * _ROW) / height
         figure.text((left - 0.08) / whole, middle, labels[row], fontsize=9, color=INK, ha="right", va="center")
-        for _, array, right, color in columns:
-            text = number_text(float(array[one]), 3)
+        for _, shown, right, color in columns:
+            text = shorten(shown[one], 8.5, 0.65)
             figure.text(right / whole, middle, text, fontsize=8.5, color=color, ha="right", va="center")
+
+
+def _shown(numbers: NDArray[Any], texts: Sequence[str]) -> list[str]:
+    """Return the words for a feature's values: a text, a number, or that it is missing."""
+    words = texts or [""] * len(numbers)
+    return [
+        quoted(word) if word else "missing" if np.isnan(number) else number_text(float(number), 3)
+        for number, word in zip(numbers, words, strict=True)
+    ]

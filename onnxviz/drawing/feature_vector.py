@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onnxviz.errors import DataError
+from onnxviz.wording import quoted
 
 # A chart of more features than the first number shows only as many as the second: people do not read longer charts.
 _MOST_ROWS, _SHOWN_ROWS = 40, 30
@@ -42,9 +43,11 @@ class FeatureVector:
     reference : (feature,), optional
         The values to which single features are set.
     rows : (row, feature), optional
-        Real samples to draw beside the vector, three at most.
+        Real samples to draw beside the vector, three at most; NaN for a missing value.
     row_names : sequence of str
         A few words for each of these samples.
+    texts : sequence of sequence of str
+        For each feature the texts that its numbers stand for, () for numbers. Default: all are numbers.
     """
 
     values: ArrayLike
@@ -60,6 +63,7 @@ class FeatureVector:
     reference: ArrayLike | None = None
     rows: ArrayLike | None = None
     row_names: Sequence[str] = ()
+    texts: Sequence[Sequence[str]] = ()
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values, dtype=np.float64)
@@ -131,12 +135,23 @@ class FeatureVector:
         """Return a feature's name, or its number where it has no name."""
         return str(self.names[feature]) if self.names else f"[{feature}]"
 
+    def text(self, feature: int, value: float) -> str:
+        """Return the text that a feature's value stands for, in quotes; "" for a number."""
+        known = self.texts[feature] if self.texts else ()
+        return quoted(known[min(max(0, round(value)), len(known) - 1)]) if known else ""
+
 
 def _check_part(what: str, part: NDArray[np.float64], count: int) -> None:
     fits = part.ndim == 2 and len(part) > 0 if what in ("restarts", "rows") else part.ndim < 2
     if not fits or part.shape[-1:] not in ((), (count,)):
         raise DataError(f"{what} has the shape {part.shape}, the vector ({count},)")
-    wrong = np.isnan(part) if what in ("low", "high") else np.isinf(part) if what == "drops" else ~np.isfinite(part)
+    wrong = (
+        np.isnan(part)
+        if what in ("low", "high")
+        else np.isinf(part)
+        if what in ("drops", "rows")
+        else ~np.isfinite(part)
+    )
     if wrong.any():
         raise DataError(f"{what} has values that are not finite, so the vector cannot be drawn")
     if what == "std" and (part < 0).any():

@@ -35,6 +35,8 @@ class Drawing:
         The bounds of a vector's features.
     rate : float or None
         The samples per second of a signal.
+    texts : tuple of tuple of str
+        For each feature of a vector the texts that its numbers stand for, () for numbers; empty without texts.
     """
 
     expected: InputContract
@@ -44,6 +46,7 @@ class Drawing:
     low: np.ndarray | None = None
     high: np.ndarray | None = None
     rate: float | None = None
+    texts: tuple[tuple[str, ...], ...] = ()
 
     @property
     def is_picture(self) -> bool:
@@ -146,6 +149,8 @@ class Drawing:
         from onnxviz.drawing.vector_chart import vector_chart
 
         given: dict[str, Any] = {"names": self.names if len(self.names) == values.size else ()}
+        if len(self.texts) == values.size:
+            given["texts"] = self.texts
         if self.mean is not None and self.std is not None:
             given |= {"mean": self.mean, "std": self.std}
         if self.low is not None and self.high is not None:

@@ -224,7 +224,10 @@ def _reach(vector: FeatureVector, features: NDArray[np.intp]) -> tuple[float, fl
         seen.append(vector.standardized(vector.rows)[: len(_ROW_MARKS), features].ravel())
     if vector.start is not None:
         seen.append(np.broadcast_to(vector.standardized(vector.start), np.shape(vector.values))[features])
-    least, most = min(float(part.min()) for part in seen), max(float(part.max()) for part in seen)
+    # A real sample may lack a value, and is finite elsewhere.
+    seen = [part[np.isfinite(part)] for part in seen]
+    least = min(float(part.min()) for part in seen if part.size)
+    most = max(float(part.max()) for part in seen if part.size)
     if vector.scaled:
         return min(least, 0.0) - 0.03, max(most, 1.0) + 0.03
     if most == least:  # nothing but zeros
@@ -263,8 +266,9 @@ def _draw_numbers(axes: Axes, vector: FeatureVector, features: NDArray[np.intp])
     """Write each feature's value, and its mean, start or bounds, in columns to the right of the bars."""
     if vector.scaled:
         low, high = vector.ends()
-        spans = [_span(float(low[feature]), float(high[feature])) for feature in features]
-        found = [number_text(float(np.asarray(vector.values)[feature]), 4) for feature in features]
+        spans = [_bounds_text(vector, int(feature), float(low[feature]), float(high[feature])) for feature in features]
+        values = np.asarray(vector.values, dtype=np.float64)
+        found = [_value_text(vector, int(feature), float(values[feature])) for feature in features]
         _write_column(axes, 0.75, ["value", *found], INK)
         _write_column(axes, _BOUNDED_NUMBERS - 0.05, ["bounds", *spans], MUTED)
         return
@@ -278,8 +282,18 @@ def _draw_numbers(axes: Axes, vector: FeatureVector, features: NDArray[np.intp])
             ("start", np.broadcast_to(np.asarray(vector.start, dtype=np.float64), np.shape(vector.values)), MUTED)
         )
     for number, (heading, values, color) in enumerate(columns):
-        texts = [heading, *(number_text(float(values[feature]), 4) for feature in features)]
+        texts = [heading, *(_value_text(vector, int(feature), float(values[feature])) for feature in features)]
         _write_column(axes, 0.95 + 0.9 * number, texts, color)
+
+
+def _value_text(vector: FeatureVector, feature: int, value: float) -> str:
+    text = vector.text(feature, value)
+    return shorten(text, 9.0, 0.85) if text else number_text(value, 4)
+
+
+def _bounds_text(vector: FeatureVector, feature: int, low: float, high: float) -> str:
+    known = vector.texts[feature] if vector.texts else ()
+    return f"{len(known)} text{'s' * (len(known) != 1)}" if known else _span(low, high)
 
 
 def _span(low: float, high: float) -> str:

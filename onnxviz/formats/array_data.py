@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.column_matching import Slot
 from onnxviz.formats.data_blocks import Piece, RowsReader
-from onnxviz.formats.data_set import DataSet, check_numbers, has_rows
+from onnxviz.formats.data_set import DataSet, check_type, has_rows, split_columns
+from onnxviz.formats.text_arrays import as_texts
 
 NAME = "array"
 """The first part of the identities of samples in memory, such as ``array#7``."""
@@ -24,7 +26,8 @@ class ArrayData(DataSet):
     Parameters
     ----------
     arrays : ndarray, or mapping of str to ndarray
-        The samples, along the first axis, or a single sample. For several inputs a mapping from the input's name to its array.
+        The samples, along the first axis, or a single sample. For several inputs a mapping from the input's name to its array,
+        or an array whose columns feed them in their order.
     slots : sequence of Slot
         The inputs that the arrays feed, in the model's order.
 
@@ -41,7 +44,11 @@ class ArrayData(DataSet):
         self.label = self.rows = self.member = None
         self.notes: list[str] = []
         self.columns: tuple[str, ...] = ()
-        given = {self.slots[0].name: arrays} if isinstance(arrays, np.ndarray) else dict(arrays)
+        if isinstance(arrays, np.ndarray) and len(self.slots) > 1:
+            given: dict[str, Any] = split_columns(arrays, self.slots, NAME)
+        else:
+            given = {self.slots[0].name: arrays} if isinstance(arrays, np.ndarray) else dict(arrays)
+        self._missing = any(slot.missing for slot in self.slots)
         missing = [slot.name for slot in self.slots if slot.name not in given]
         if missing:
             raise UsageError(
@@ -51,7 +58,9 @@ class ArrayData(DataSet):
         self._stacked = True
         for slot in self.slots:
             array = np.asarray(given[slot.name])
-            check_numbers(array.dtype, f"the array of {slot.name}")
+            check_type(array.dtype, slot, f"the array of {slot.name}")
+            if slot.text:
+                array = as_texts(array)
             self._stacked = has_rows(array.shape, slot)
             self._arrays[slot.name] = array if self._stacked else array[None]
         counts = {len(array) for array in self._arrays.values()}
@@ -62,7 +71,7 @@ class ArrayData(DataSet):
     def pieces(self, wanted: Collection[str] | None = None) -> Iterator[Piece]:
         """Yield the samples once, or only those that are wanted."""
         if not self._stacked:
-            yield Piece((NAME,), RowsReader(self._arrays, (0,), NAME, "", NAME, False))
+            yield Piece((NAME,), RowsReader(self._arrays, (0,), NAME, "", NAME, False, missing=self._missing))
             return
         for first in range(0, self._count, _AT_ONCE):
             places = tuple(
@@ -72,7 +81,8 @@ class ArrayData(DataSet):
             )
             if places:
                 identities = tuple(f"{NAME}#{place}" for place in places)
-                yield Piece(identities, RowsReader(self._arrays, places, NAME, "", NAME, True))
+                reader = RowsReader(self._arrays, places, NAME, "", NAME, True, missing=self._missing)
+                yield Piece(identities, reader)
 
     def count(self) -> int | None:
         """Return how many samples there are."""

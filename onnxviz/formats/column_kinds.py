@@ -39,7 +39,7 @@ class ColumnKinds:
         Parameters
         ----------
         table : (row, column)
-            The table, of finite numbers.
+            The table; NaN is a missing value, and a column's kind is that of its known values.
 
         Raises
         ------
@@ -55,9 +55,11 @@ class ColumnKinds:
         rows = np.asarray(table, dtype=np.float64)
         if rows.ndim != 2 or not len(rows):
             raise DataError(f"an array of shape {rows.shape} is no table; give (row, column) with one row or more")
-        constant = np.asarray((rows == rows[0]).all(axis=0))
+        gaps = np.isnan(rows)
+        first = rows[np.argmin(gaps, axis=0), np.arange(rows.shape[1])]
+        constant = np.asarray(((rows == first) | gaps).all(axis=0))
         groups = _groups(rows, constant)
-        whole = np.asarray((rows == np.rint(rows)).all(axis=0)) & ~constant
+        whole = np.asarray(((rows == np.rint(rows)) | gaps).all(axis=0)) & ~constant
         for group in groups:
             whole[list(group)] = False
         return cls(constant, whole, groups)

@@ -22,15 +22,23 @@ class Slot:
     shape : tuple of (int or None)
         The shape of one sample without the batch axis; None where an axis may have any size.
     kind : str
-        The kind of the input, such as "image", "signal" or "vector"; see `onnxviz.contract`.
+        The kind of the input, such as "image", "signal", "vector" or "text"; see `onnxviz.contract`.
     features : tuple of str
         The names of a vector's features, where they are known.
+    missing : bool
+        Whether the input takes NaN for a missing value.
     """
 
     name: str
     shape: tuple[int | None, ...]
     kind: str = "array"
     features: tuple[str, ...] = ()
+    missing: bool = False
+
+    @property
+    def text(self) -> bool:
+        """Whether the input takes texts."""
+        return self.kind == "text"
 
     @property
     def size(self) -> int | None:
@@ -45,7 +53,8 @@ def match_columns(
     """Return the columns of a table that feed a model's inputs.
 
     These are tried in this order: a column with the input's name that holds lists or numbers; columns with the names of the
-    input's features; columns ``name_0``, ``name_1``, … or ``name[0]``, ``name[1]``, …; and all columns of numbers in their order.
+    input's features; columns ``name_0``, ``name_1``, … or ``name[0]``, ``name[1]``, …; and all columns in their order, those
+    of text for the inputs of text, those of numbers for the others.
 
     Parameters
     ----------
@@ -79,40 +88,70 @@ def match_columns(
         spare = [name for name in rest if name != label]
         note = f"{table.path.name}: columns matched by name" + (f"; {_listed(spare)} left out" if spare else "")
         return tuple(columns or () for columns in named), note
+    worded = [slot for slot in slots if slot.text]
+    counted = [slot for slot in slots if not slot.text]
+    written = [place for place, width in enumerate(table.widths) if not width and place != left_out]
     numeric = [place for place, width in enumerate(table.widths) if width and place != left_out]
+    chosen = {
+        **_in_order(table, worded, dict.fromkeys(written, 1), "columns of text"),
+        **_in_order(table, counted, {place: table.widths[place] for place in numeric}, "columns of numbers"),
+    }
+    used = {place for part in chosen.values() for place in part}
+    skipped = [name for place, name in enumerate(table.names) if place not in used]
+    spare = [name for name in skipped if name != label]
+    note = f"{table.path.name}: columns taken in their order" + (f"; {_listed(spare)} left out" if spare else "")
+    if not worded and any(slot.size is None for slot in slots):
+        note = f"{table.path.name}: all its columns of numbers, in their order"
+    return tuple(chosen[slot.name] for slot in slots), note
+
+
+def _in_order(table: TableRows, slots: Sequence[Slot], free: dict[int, int], words: str) -> dict[str, tuple[int, ...]]:
+    """Return the columns of each input, in the order of the table.
+
+    Parameters
+    ----------
+    table : TableRows
+        The table.
+    slots : sequence of Slot
+        The inputs, all of text or all of numbers.
+    free : dict of int to int
+        The columns that may be taken, each with the number of elements of its cells.
+    words : str
+        What these columns are, for messages.
+    """
+    if not slots:
+        return {}
     wanted = [slot.size for slot in slots]
     if None in wanted:
         if len(slots) > 1:
             raise DataError(
                 f"{table.path}: its columns cannot be shared out among inputs of any size; name the columns after the inputs"
             )
-        return (tuple(numeric),), f"{table.path.name}: all its columns of numbers, in their order"
-    have = sum(table.widths[place] for place in numeric)
-    total = sum(size or 0 for size in wanted)
+        return {slots[0].name: tuple(free)}
+    have, total = sum(free.values()), sum(size or 0 for size in wanted)
     if have != total:
         takers = ", ".join(f"{slot.name} {slot.size}" for slot in slots)
         hint = "; say with `label` which column is no feature" if have == total + 1 else ""
-        raise DataError(f"{table.path}: has {have} columns of numbers, and the model takes {total} ({takers}){hint}")
-    chosen: list[tuple[int, ...]] = []
-    for size in wanted:
+        raise DataError(f"{table.path}: has {have} {words}, and the model takes {total} ({takers}){hint}")
+    left, chosen = list(free), {}
+    for slot in slots:
         taken: list[int] = []
-        while sum(table.widths[place] for place in taken) < (size or 0):
-            taken.append(numeric.pop(0))
-        chosen.append(tuple(taken))
-    if any(sum(table.widths[place] for place in part) != size for part, size in zip(chosen, wanted, strict=True)):
-        raise DataError(
-            f"{table.path}: its columns of lists do not end where the model's inputs end; name the columns after the inputs"
-        )
-    skipped = [table.names[place] for place, width in enumerate(table.widths) if not width and table.names]
-    spare = [name for name in skipped if name != label]
-    note = f"{table.path.name}: columns taken in their order" + (f"; {_listed(spare)} left out" if spare else "")
-    return tuple(chosen), note
+        while sum(free[place] for place in taken) < (slot.size or 0):
+            taken.append(left.pop(0))
+        if sum(free[place] for place in taken) != slot.size:
+            raise DataError(
+                f"{table.path}: its columns of lists do not end where the model's inputs end; name the columns after the inputs"
+            )
+        chosen[slot.name] = tuple(taken)
+    return chosen
 
 
 def _by_name(table: TableRows, slot: Slot, left_out: int | None) -> tuple[int, ...] | None:
     if slot.name in table.names:
         place = table.names.index(slot.name)
-        if place != left_out and table.widths[place] and slot.size in (None, table.widths[place]):
+        # A column of numbers is text too, such as a postal code.
+        width = 1 if slot.text else table.widths[place]
+        if place != left_out and width and slot.size in (None, width):
             return (place,)
     if slot.features and len(slot.features) == slot.size and set(slot.features) <= set(table.names):
         return tuple(table.names.index(name) for name in slot.features)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnxviz.errors import ClusterError, DataError, UsageError
 from onnxviz.formats.array_files import copy_rows
 from onnxviz.formats.samples import Sample, read_sample
+from onnxviz.formats.text_arrays import as_texts
 
 Known = Callable[[str, str], bool]
 """A function that returns whether a sample of this identity and stamp is known and need not be read again."""
@@ -170,6 +171,8 @@ class RowsReader:
     start: int = 0
     """The number that the first row of the arrays has in the data set."""
     texts: tuple[str, ...] | None = None
+    missing: bool = False
+    """Whether NaN is a missing value that the inputs take."""
 
     def __call__(self, known: Known) -> Block:
         """Read the samples that are not known."""
@@ -180,8 +183,9 @@ class RowsReader:
             part = copy_rows(array, rows[0], rows[-1] + 1) if together else np.asarray(array[rows])
             part = part.astype(part.dtype.newbyteorder("="), copy=False)
             if part.dtype.kind == "f":
-                finite &= np.isfinite(part).reshape(len(rows), -1).all(axis=1)
-            parts[key] = np.ascontiguousarray(part)
+                sound = np.isfinite(part) | (np.isnan(part) & self.missing)
+                finite &= sound.reshape(len(rows), -1).all(axis=1)
+            parts[key] = as_texts(part) if part.dtype.kind in "US" else np.ascontiguousarray(part)
         names = [f"{self.name}#{place}" if self.many else self.name for place in self.places]
         labels = [self.label if self.texts is None else self.texts[row] for row in rows]
         said = f"{self.source}: it has values that are not finite; fill them in"
@@ -205,6 +209,7 @@ class RowsReader:
             self.many,
             self.places[0],
             texts,
+            self.missing,
         )
 
 
@@ -214,7 +219,7 @@ class TableReader:
 
     identities: tuple[str, ...]
     labels: tuple[str, ...]
-    parts: dict[str, NDArray[np.float64]]
+    parts: dict[str, NDArray[Any]]
     problems: tuple[tuple[str, str], ...]
     source: str
 
@@ -297,5 +302,8 @@ def _fresh(
 def _digest(parts: Sequence[NDArray[Any]]) -> str:
     digest = blake2b(digest_size=8)
     for part in parts:
-        digest.update(part.data if part.ndim else part.tobytes())
+        if part.dtype.kind == "O":
+            digest.update("\0".join(map(str, part.reshape(-1))).encode("utf-8", "surrogatepass"))
+        else:
+            digest.update(part.data if part.ndim else part.tobytes())
     return digest.hexdigest()

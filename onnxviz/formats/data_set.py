@@ -17,6 +17,7 @@ from onnxviz.formats.column_matching import Slot, match_columns
 from onnxviz.formats.data_blocks import Block, FileReader, Piece, ProblemReader, RowsReader, TableReader
 from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.table_rows import TABLES, open_table
+from onnxviz.formats.text_arrays import as_texts
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 _ARRAYS = (".npy", ".npz")
@@ -43,7 +44,7 @@ class DataSet:
     notes : list of str
         Sentences that say how the data set is read.
     columns : tuple of str
-        The names of a table's columns that feed the first input; empty until the table is read.
+        The names of a table's columns that feed the inputs; empty until the table is read.
 
     Raises
     ------
@@ -167,34 +168,54 @@ class DataSet:
         return name.rpartition("/")[0]
 
     def _npy(self, file: Path, name: str, wanted: Collection[str] | None) -> Iterator[Piece]:
-        if len(self.slots) > 1:
-            raise DataError(f"{file}: is an array for one input; a .npz archive or a table feeds several")
         array = map_npy(file)
-        check_numbers(array.dtype, str(file))
+        if len(self.slots) > 1:
+            yield from self._columns_of(array, name, str(file), wanted)
+            return
+        check_type(array.dtype, self.slots[0], str(file))
         yield from self._rows_of(array, name, str(file), wanted)
+
+    def _columns_of(
+        self, array: NDArray[Any], name: str, source: str, wanted: Collection[str] | None
+    ) -> Iterator[Piece]:
+        """Yield the rows of an array whose columns feed several inputs, in the order of the inputs."""
+        parts = split_columns(array, self.slots, source)
+        rows = 1 if array.ndim == 1 else len(array)
+        self.notes += [] if (note := f"{Path(source).name}: columns taken in their order") in self.notes else [note]
+        for places in _chosen(rows, 4096, self.rows, name, wanted):
+            identities = tuple(f"{name}#{place}" for place in places)
+            missing = any(slot.missing for slot in self.slots)
+            reader = RowsReader(parts, places, name, self._folder(name), source, True, missing=missing)
+            yield Piece(identities, reader)
 
     def _rows_of(self, array: NDArray[Any], name: str, source: str, wanted: Collection[str] | None) -> Iterator[Piece]:
         slot = self.slots[0]
+        folder, missing = self._folder(name), slot.missing
         if not has_rows(array.shape, slot) and self.rows is None:
-            yield Piece((name,), RowsReader({slot.name: array[None]}, (0,), name, self._folder(name), source, False))
+            yield Piece(
+                (name,), RowsReader({slot.name: array[None]}, (0,), name, folder, source, False, missing=missing)
+            )
             return
         width = max(1, array[:1].nbytes)
         for places in _chosen(len(array), max(1, _CHUNK // width), self.rows, name, wanted):
             identities = tuple(f"{name}#{place}" for place in places)
-            yield Piece(identities, RowsReader({slot.name: array}, places, name, self._folder(name), source, True))
+            yield Piece(identities, RowsReader({slot.name: array}, places, name, folder, source, True, missing=missing))
 
     def _npz(self, file: Path, name: str, wanted: Collection[str] | None) -> Iterator[Piece]:
         shapes = npz_shapes(file)
         members = self._members(file, {key: shape for key, (shape, _) in shapes.items()})
-        for member in members.values():
-            check_numbers(shapes[member][1], f"{file}[{member}]")
+        for slot in self.slots:
+            member = members[slot.name]
+            check_type(shapes[member][1], slot, f"{file}[{member}]")
+        missing = any(slot.missing for slot in self.slots)
         single = all(not has_rows(shapes[members[slot.name]][0], slot) for slot in self.slots) and self.rows is None
         labels = self.label if self.label in shapes else None
         counts = {shapes[member][0][0] if shapes[member][0] else 1 for member in members.values()}
         if single:
             arrays = {key: next(stream_npz(file, member, 1 << 62)) for key, member in members.items()}
             stacked = {key: array[None] for key, array in arrays.items()}
-            yield Piece((name,), RowsReader(stacked, (0,), name, self._folder(name), str(file), False))
+            folder = self._folder(name)
+            yield Piece((name,), RowsReader(stacked, (0,), name, folder, str(file), False, missing=missing))
             return
         if len(counts) > 1:
             listed = ", ".join(f"{member} {shapes[member][0][0]}" for member in members.values())
@@ -214,7 +235,8 @@ class DataSet:
             if places:
                 identities = tuple(f"{name}#{place}" for place in places)
                 folder = self._folder(name)
-                yield Piece(identities, RowsReader(arrays, tuple(places), name, folder, str(file), True, start, texts))
+                reader = RowsReader(arrays, tuple(places), name, folder, str(file), True, start, texts, missing)
+                yield Piece(identities, reader)
             start += len(first)
 
     def _members(self, file: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
@@ -242,12 +264,15 @@ class DataSet:
         if note not in self.notes:
             self.notes.append(note)
         if table.names and not self.columns:
-            self.columns = tuple(table.names[column] for column in matched[0])
+            self.columns = tuple(table.names[column] for part in matched for column in part)
         label = None if self.label is None else table.column(self.label)
-        columns = tuple(column for part in matched for column in part)
-        width = 8 * sum(table.widths[column] for column in columns)
-        ends = np.cumsum([sum(table.widths[column] for column in part) for part in matched])[:-1]
-        for chunk in table.chunks(max(1, min(_CHUNK // max(1, width), 4096)), columns, label):
+        own = dict(zip(self.slots, matched, strict=True))
+        columns = tuple(column for slot, part in own.items() for column in part if not slot.text)
+        texts = tuple(column for slot, part in own.items() for column in part if slot.text)
+        width = 8 * sum(table.widths[column] for column in columns) + 64 * len(texts)
+        missing = any(slot.missing for slot in self.slots)
+        size = max(1, min(_CHUNK // max(1, width), 4096))
+        for chunk in table.chunks(size, columns, label, texts, missing):
             kept = [row for row, place in enumerate(chunk.places) if self._picked(place)]
             if wanted is not None:
                 kept = [row for row in kept if f"{name}#{chunk.places[row]}" in wanted]
@@ -260,9 +285,16 @@ class DataSet:
                 continue
             identities = tuple(f"{name}#{chunk.places[row]}" for row in kept)
             labels = tuple(chunk.labels[row] or self._folder(name) for row in kept)
-            parts = {
-                slot.name: part for slot, part in zip(self.slots, np.split(chunk.values[kept], ends, 1), strict=True)
-            }
+            parts: dict[str, NDArray[Any]] = {}
+            number = text = 0
+            for slot, part in own.items():
+                if slot.text:
+                    parts[slot.name] = chunk.texts[kept, text : text + len(part)]
+                    text += len(part)
+                else:
+                    count = sum(table.widths[column] for column in part)
+                    parts[slot.name] = chunk.values[kept, number : number + count]
+                    number += count
             yield Piece(identities, TableReader(identities, labels, parts, problems, str(file)))
 
     def _picked(self, place: int) -> bool:
@@ -310,6 +342,51 @@ def fits(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
 
 def _nothing_known(identity: str, stamp: str) -> bool:
     return False
+
+
+def check_type(dtype: np.dtype[Any], slot: Slot, source: str) -> None:
+    """Raise a `DataError` unless a type holds what an input takes: real numbers, or texts.
+
+    Raises
+    ------
+    DataError
+        If it holds anything else.
+    """
+    if not slot.text:
+        check_numbers(dtype, source)
+    elif dtype.kind not in "USO":
+        raise DataError(f"{source}: holds values of the type {dtype}; {slot.name} takes texts")
+
+
+def split_columns(array: NDArray[Any], slots: Sequence[Slot], source: str) -> dict[str, NDArray[Any]]:
+    """Return the part of each input of an array with a row for each sample, or of one row; in the order of the inputs.
+
+    Raises
+    ------
+    DataError
+        If an input takes texts and the array holds numbers, or the number of columns is another.
+    """
+    rows = array[None] if array.ndim == 1 else array.reshape(len(array), -1)
+    sizes = [slot.size for slot in slots]
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes) or rows.shape[1] != sum(known):
+        takers = ", ".join(f"{slot.name} {'?' if slot.size is None else slot.size}" for slot in slots)
+        raise DataError(
+            f"{source}: has {rows.shape[1]} columns, and the inputs take {takers}; a .npz archive or a table "
+            "feeds several"
+        )
+    parts, first = {}, 0
+    for slot, size in zip(slots, known, strict=True):
+        part = rows[:, first : first + size]
+        if part.dtype.kind == "O" and not slot.text:
+            try:
+                part = part.astype(np.float64)
+            except (TypeError, ValueError):
+                raise DataError(f"{source}: the column of {slot.name} holds values that are no numbers") from None
+        check_type(part.dtype, slot, f"{source}: the column of {slot.name}")
+        parts[slot.name] = as_texts(part) if slot.text else part
+        first += size
+    return parts
 
 
 def check_numbers(dtype: np.dtype[Any], source: str) -> None:

@@ -11,7 +11,7 @@ from onnxviz.errors import DataError
 
 
 def read_parquet(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str], missing: bool = False
 ) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
     """Return a Parquet file's columns of numbers and truth values, and the names of its other columns.
 
@@ -19,6 +19,8 @@ def read_parquet(
     ----------
     path : path
         The file.
+    missing : bool
+        Whether an empty cell is a missing value, NaN.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def read_parquet(
             continue
         names.append(field.name)
         values = np.array([np.nan if value is None else float(value) for value in column.to_pylist()])
-        if not np.isfinite(values).all():
+        if not (np.isfinite(values) | (np.isnan(values) & missing)).all():
             row = int(np.argmin(np.isfinite(values)))
             raise DataError(f"{path}: the column '{field.name}' is missing or not finite in row {row}; fill it in")
         columns.append(values)

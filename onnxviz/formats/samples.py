@@ -51,7 +51,7 @@ class Sample:
     note: str = ""
 
 
-def read_sample(path: str | os.PathLike[str]) -> Sample:
+def read_sample(path: str | os.PathLike[str], *, missing: bool = False) -> Sample:
     """Return the sample in a file, whose extension says how it is read.
 
     Parameters
@@ -59,11 +59,13 @@ def read_sample(path: str | os.PathLike[str]) -> Sample:
     path : path
         .png, .jpg, .bmp, .tif, .webp, .gif; .npy; .npz, as ``data.npz[member]`` where it holds several; .csv, .tsv;
         .json; .wav. Nothing is unpickled.
+    missing : bool
+        Whether NaN in a .npy or .npz file is a missing value.
 
     Returns
     -------
     Sample
-        The sample, with at least one number, all of them finite.
+        The sample, with at least one number, all of them finite, or NaN where missing values are allowed.
 
     Raises
     ------
@@ -86,6 +88,8 @@ def read_sample(path: str | os.PathLike[str]) -> Sample:
     if reader is None:
         raise DataError(f"{source}: {_advice(file.suffix.lower())}")
     _check_content(file, source)
+    if missing and reader in (_npy, _npz):
+        return reader(file, source, member, missing)
     return reader(file, source, member)
 
 
@@ -105,11 +109,11 @@ def _image(file: Path, source: str, member: str | None) -> Sample:
     return Sample(_finite(array, source), names, source, "image", note=note)
 
 
-def _npy(file: Path, source: str, member: str | None) -> Sample:
-    return Sample(_numbers(read_npy(file), source), (), source, "array")
+def _npy(file: Path, source: str, member: str | None, missing: bool = False) -> Sample:
+    return Sample(_numbers(read_npy(file), source, missing), (), source, "array")
 
 
-def _npz(file: Path, source: str, member: str | None) -> Sample:
+def _npz(file: Path, source: str, member: str | None, missing: bool = False) -> Sample:
     members = member_names(file)
     if not members:
         raise DataError(f"{source}: holds no arrays")
@@ -117,7 +121,7 @@ def _npz(file: Path, source: str, member: str | None) -> Sample:
         some = ", ".join(members[:8]) + (", …" if len(members) > 8 else "")
         raise DataError(f"{source}: holds {len(members)} arrays; name one as {source}[{members[0]}]. There are: {some}")
     member = members[0] if member is None else member
-    return Sample(_numbers(read_npz(file, (member,))[member], source), (), f"{file}[{member}]", "array")
+    return Sample(_numbers(read_npz(file, (member,))[member], source, missing), (), f"{file}[{member}]", "array")
 
 
 def _table(file: Path, source: str, member: str | None) -> Sample:
@@ -139,7 +143,7 @@ def _wav(file: Path, source: str, member: str | None) -> Sample:
     return Sample(_finite(array, source), names, source, "audio", rate=rate)
 
 
-_READERS: dict[str, Callable[[Path, str, str | None], Sample]] = {
+_READERS: dict[str, Callable[..., Sample]] = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"), _image),
     ".npy": _npy,
     ".npz": _npz,
@@ -153,21 +157,21 @@ SUFFIXES = frozenset(_READERS)
 """The extensions of the files that can be read."""
 
 
-def _numbers(array: NDArray[Any], source: str) -> NDArray[Any]:
+def _numbers(array: NDArray[Any], source: str, missing: bool = False) -> NDArray[Any]:
     if array.dtype.kind == "b":
         return _finite(array.astype(np.uint8), source)
     if array.dtype.kind not in "iuf":
         kind = {"c": "complex numbers", "S": "text", "U": "text"}.get(array.dtype.kind, str(array.dtype))
         raise DataError(f"{source}: holds {kind}; real numbers are needed, float32 for instance")
     # Extended precision is a different type on each platform, and no model takes it.
-    return _finite(array.astype(np.float64) if array.dtype.itemsize > 8 else array, source)
+    return _finite(array.astype(np.float64) if array.dtype.itemsize > 8 else array, source, missing)
 
 
-def _finite(array: NDArray[Any], source: str) -> NDArray[Any]:
+def _finite(array: NDArray[Any], source: str, missing: bool = False) -> NDArray[Any]:
     if not array.size:
         raise DataError(f"{source}: holds no values, its shape is {array.shape}")
     if array.dtype.kind == "f":
-        finite = np.isfinite(array)
+        finite = np.isfinite(array) | (np.isnan(array) & missing)
         if not finite.all():
             place = tuple(int(index) for index in np.unravel_index(int(np.argmin(finite)), array.shape))
             raise DataError(

@@ -51,7 +51,14 @@ class TableRows:
             raise UsageError(f"{name}: {self.path} has no column of that name; it has {listed or 'no names'}")
         return self.names.index(name)
 
-    def chunks(self, rows: int, columns: tuple[int, ...], label: int | None) -> Iterator[Chunk]:
+    def chunks(
+        self,
+        rows: int,
+        columns: tuple[int, ...],
+        label: int | None,
+        texts: tuple[int, ...] = (),
+        missing: bool = False,
+    ) -> Iterator[Chunk]:
         """Yield the rows of the table in chunks, from the first row.
 
         Parameters
@@ -61,7 +68,11 @@ class TableRows:
         columns : tuple of int
             The columns whose numbers are wanted.
         label : int or None
-            A column that is read as text.
+            A column that is read as text, the label of a row.
+        texts : tuple of int
+            The columns whose texts are wanted. In them an empty cell is the empty text.
+        missing : bool
+            Whether a cell of a wanted number may be empty, or NaN.
 
         Yields
         ------
@@ -74,10 +85,12 @@ class TableRows:
             If the file cannot be read. A damaged row raises nothing; its chunk holds the problem.
         """
         if self.path.suffix.lower() == ".parquet":
-            return self._parquet(rows, columns, label)
-        return self._text(rows, columns, label)
+            return self._parquet(rows, columns, label, texts, missing)
+        return self._text(rows, columns, label, texts, missing)
 
-    def _text(self, rows: int, columns: tuple[int, ...], label: int | None) -> Iterator[Chunk]:
+    def _text(
+        self, rows: int, columns: tuple[int, ...], label: int | None, texts: tuple[int, ...], missing: bool
+    ) -> Iterator[Chunk]:
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
@@ -87,49 +100,63 @@ class TableRows:
             start = 0
             try:
                 while block := list(islice(found, rows)):
-                    yield self._parsed(start, block, columns, label)
+                    yield self._parsed(start, block, columns, label, texts, missing)
                     start += len(block)
             except UnicodeDecodeError as error:
                 raise DataError(f"{self.path}: is no UTF-8 text (byte {error.start}); save it as UTF-8") from error
 
     def _parsed(
-        self, start: int, block: list[tuple[int, list[str]]], columns: tuple[int, ...], label: int | None
+        self,
+        start: int,
+        block: list[tuple[int, list[str]]],
+        columns: tuple[int, ...],
+        label: int | None,
+        texts: tuple[int, ...],
+        missing: bool,
     ) -> Chunk:
         names = tuple(self.names[column] for column in columns) if self.names else ()
-        places, values, labels, problems = [], [], [], []
+        places, values, labels, problems, words = [], [], [], [], []
         for number, (line, row) in enumerate(block, start):
             try:
                 if len(row) != len(self.widths):
                     raise DataError(f"{self.path}, line {line}: has {len(row)} columns, not {len(self.widths)}")
-                values.append(numbers([row[column] for column in columns], names, f"{self.path}, line {line}"))
+                cells = [row[column] for column in columns]
+                values.append(numbers(cells, names, f"{self.path}, line {line}", missing=missing))
             except DataError as error:
                 problems.append((number, str(error)))
                 continue
             places.append(number)
             labels.append("" if label is None else row[label].strip())
+            words.append([row[column].strip() for column in texts])
         array = np.asarray(values, np.float64).reshape(len(places), len(columns))
-        return Chunk(tuple(places), array, tuple(labels), tuple(problems))
+        return Chunk(tuple(places), array, tuple(labels), tuple(problems), _text_array(words, len(texts)))
 
-    def _parquet(self, rows: int, columns: tuple[int, ...], label: int | None) -> Iterator[Chunk]:
+    def _parquet(
+        self, rows: int, columns: tuple[int, ...], label: int | None, texts: tuple[int, ...], missing: bool
+    ) -> Iterator[Chunk]:
         wanted = [self.names[column] for column in columns]
-        read = list(dict.fromkeys([*wanted, *([self.names[label]] if label is not None else [])]))
+        worded = [self.names[column] for column in texts]
+        read = list(dict.fromkeys([*wanted, *worded, *([self.names[label]] if label is not None else [])]))
         start = 0
         with _parquet_file(self.path) as file:
             for batch in file.iter_batches(batch_size=rows, columns=read):
                 count = batch.num_rows
                 parts = [self._numbers(batch.column(name), self.widths[self.names.index(name)]) for name in wanted]
                 array = np.concatenate(parts, axis=1) if parts else np.empty((count, 0))
-                finite = np.isfinite(array).all(axis=1)
-                texts = [""] * count
+                finite = (np.isfinite(array) | (np.isnan(array) & missing)).all(axis=1)
+                classes = [""] * count
                 if label is not None:
-                    texts = [str(value) for value in batch.column(self.names[label]).to_pylist()]
+                    classes = [str(value) for value in batch.column(self.names[label]).to_pylist()]
+                cells = [["" if one is None else str(one) for one in batch.column(name).to_pylist()] for name in worded]
+                words = _text_array([list(row) for row in zip(*cells, strict=True)], len(worded))
                 problems = tuple(
                     (start + int(row), f"{self.path}, row {start + int(row)}: has a cell that is empty or not finite")
                     for row in np.flatnonzero(~finite)
                 )
                 kept = np.flatnonzero(finite)
-                labels = tuple(texts[row] for row in kept)
-                yield Chunk(tuple(int(row) + start for row in kept), array[finite], labels, problems)
+                labels = tuple(classes[row] for row in kept)
+                own = words[kept] if worded else np.empty((len(kept), 0), object)
+                yield Chunk(tuple(int(row) + start for row in kept), array[finite], labels, problems, own)
                 start += count
 
     def _numbers(self, column: Any, width: int) -> NDArray[np.float64]:
@@ -138,6 +165,14 @@ class TableRows:
             return np.asarray(values, np.float64).reshape(-1, 1)
         rows = [np.nan if row is None or len(row) != width else row for row in column.to_pylist()]
         return np.stack([np.full(width, row, np.float64) for row in rows]) if rows else np.empty((0, width))
+
+
+def _text_array(rows: list[list[str]], width: int) -> NDArray[np.object_]:
+    """Return rows of texts as a (row, width) array of object."""
+    array = np.empty((len(rows), width), object)
+    for place, row in enumerate(rows):
+        array[place] = row
+    return array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,17 +184,24 @@ class Chunk:
     places : tuple of int
         The rows' numbers in the table, from 0. Rows that cannot be read are left out.
     values : (row, number) float64
-        The numbers of the wanted columns, column after column, all finite.
+        The numbers of the wanted columns, column after column; finite, or NaN where missing values are allowed.
     labels : tuple of str
         The text of the label's column.
     problems : tuple of (int, str)
         The number of each row that cannot be read, and a sentence that says why.
+    texts : (row, column) ndarray of object
+        The texts of the wanted columns of text.
     """
 
     places: tuple[int, ...]
     values: NDArray[np.float64]
     labels: tuple[str, ...]
     problems: tuple[tuple[int, str], ...]
+    texts: NDArray[np.object_]
+
+
+_LOOKED_AT = 64
+"""So many rows are looked at to find a cell of each column that is not empty."""
 
 
 def open_table(path: str | os.PathLike[str]) -> TableRows:
@@ -182,7 +224,9 @@ def open_table(path: str | os.PathLike[str]) -> TableRows:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            rows = list(islice(lines(csv.reader(file, delimiter=separator(path, first), strict=True), path), 2))
+            rows = list(
+                islice(lines(csv.reader(file, delimiter=separator(path, first), strict=True), path), 1 + _LOOKED_AT)
+            )
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no UTF-8 text (byte {error.start}); save the table as CSV in UTF-8") from error
     except OSError as error:
@@ -195,11 +239,13 @@ def open_table(path: str | os.PathLike[str]) -> TableRows:
         names = tuple(cell.strip() or f"column {column}" for column, cell in enumerate(cells[0], 1))
         if len(cells) < 2:
             raise DataError(f"{path}: has no row below its header")
-    # An empty cell may stand for a missing number.
-    widths = tuple(int(number_of(cell) is not None or not cell.strip()) for cell in cells[-1])
-    if names and len(names) != len(widths):
-        raise DataError(f"{path}: its header has {len(names)} columns, its first row {len(widths)}")
-    return TableRows(path, names, widths)
+    first_row = cells[1] if names else cells[0]
+    if names and len(names) != len(first_row):
+        raise DataError(f"{path}: its header has {len(names)} columns, its first row {len(first_row)}")
+    rows_of_cells = [row for row in cells[bool(names) :] if len(row) == len(first_row)]
+    # An empty cell tells nothing of its column; a column with no other cell may hold missing numbers.
+    told = [next((cell for cell in column if cell.strip()), "") for column in zip(*rows_of_cells, strict=True)]
+    return TableRows(path, names, tuple(int(number_of(cell) is not None or not cell.strip()) for cell in told))
 
 
 def _parquet_file(path: Path) -> Any:

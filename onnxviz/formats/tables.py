@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from array import array
 from collections.abc import Iterator, Sequence
@@ -44,7 +45,7 @@ def read_table(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], tuple
 
 
 def read_numeric_columns(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str], missing: bool = False
 ) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
     """Return a table's columns of numbers, without its columns of text such as labels, identifiers and dates.
 
@@ -54,6 +55,8 @@ def read_numeric_columns(
     ----------
     path : path
         As in `read_table`.
+    missing : bool
+        Whether an empty cell is a missing value, NaN.
 
     Returns
     -------
@@ -69,15 +72,17 @@ def read_numeric_columns(
     DataError
         As in `read_table`, for the remaining columns; or if no column remains.
     """
-    return _read(path, lenient=True)
+    return _read(path, lenient=True, missing=missing)
 
 
-def _read(path: str | os.PathLike[str], lenient: bool) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
+def _read(
+    path: str | os.PathLike[str], lenient: bool, missing: bool = False
+) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
-            return _read_rows(csv.reader(file, delimiter=separator(path, first), strict=True), path, lenient)
+            return _read_rows(csv.reader(file, delimiter=separator(path, first), strict=True), path, lenient, missing)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no UTF-8 text (byte {error.start}); save the table as CSV in UTF-8") from error
     except OSError as error:
@@ -93,7 +98,7 @@ def separator(path: str | os.PathLike[str], first: str) -> str:
 
 
 def _read_rows(
-    reader: Iterator[list[str]], path: str | os.PathLike[str], lenient: bool
+    reader: Iterator[list[str]], path: str | os.PathLike[str], lenient: bool, missing: bool
 ) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[str, ...]]:
     values = array("d")
     names: tuple[str, ...] = ()
@@ -110,7 +115,7 @@ def _read_rows(
             raise DataError(f"{path}, line {line}: has {len(row)} columns where line {first} has {width}")
         if kept is None:
             kept = [column for column in range(width) if not (lenient and names and _is_text(row[column]))]
-        values.extend(numbers(row, names, f"{path}, line {line}", kept))
+        values.extend(numbers(row, names, f"{path}, line {line}", kept, missing))
     if not values or kept is None:
         raise DataError(f"{path}: has no row of numbers" + (" below its header" if names else ""))
     left_out = tuple(name for column, name in enumerate(names) if column not in set(kept))
@@ -147,8 +152,10 @@ def _line_number(reader: Iterator[list[str]]) -> int:
     return int(getattr(reader, "line_num", 0))
 
 
-def numbers(row: list[str], names: tuple[str, ...], place: str, kept: Sequence[int] | None = None) -> list[float]:
-    """Return the cells of a row as finite numbers.
+def numbers(
+    row: list[str], names: tuple[str, ...], place: str, kept: Sequence[int] | None = None, missing: bool = False
+) -> list[float]:
+    """Return the cells of a row as finite numbers; an empty cell as NaN where missing values are allowed.
 
     Parameters
     ----------
@@ -160,6 +167,8 @@ def numbers(row: list[str], names: tuple[str, ...], place: str, kept: Sequence[i
         The file and the line of the row, for messages.
     kept : sequence of int, optional
         The columns to read. Default: all columns.
+    missing : bool
+        Whether a cell may be empty, or NaN.
 
     Raises
     ------
@@ -168,8 +177,8 @@ def numbers(row: list[str], names: tuple[str, ...], place: str, kept: Sequence[i
     """
     found = []
     for column, cell in ((column + 1, row[column]) for column in (range(len(row)) if kept is None else kept)):
-        number = number_of(cell)
-        if number is None or number - number != 0.0:
+        number = math.nan if missing and not cell.strip() else number_of(cell)
+        if number is None or (number - number != 0.0 and not (missing and math.isnan(number))):
             name = f" ({quoted(names[column - 1])})" if names else ""
             raise DataError(f"{place}, column {column}{name}: {_complaint(cell, number, names)}")
         found.append(number)

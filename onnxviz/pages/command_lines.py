@@ -44,7 +44,8 @@ class CommandLines:
         words += [word for name in self.names.plugins for word in ("--plugin", _plugin_text(name))]
         words += [word for name in self.names.custom_ops for word in ("--custom-ops", Path(name).name)]
         if request.wrt is not None:
-            words += ["--wrt", request.wrt]
+            names = [request.wrt] if isinstance(request.wrt, str) else request.wrt
+            words += [word for name in names for word in ("--wrt", name)]
         words += [word for name, value in said.held.items() for word in ("--set", f"{name}={_held_text(value)}")]
         words += [word for name, size in said.dims.items() for word in ("--dim", f"{name}={size}")]
         for name, shape in said.shapes.items():

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
     from onnxviz.pages.folder import ReportFolder
     from onnxviz.pages.jobs import Hands
-    from onnxviz.pages.plan import Aim
+    from onnxviz.pages.plan import Aim, SearchedInput
     from onnxviz.pages.request import ReportRequest
 
 HIGHEST, LOWEST = 9, 3
@@ -247,21 +247,18 @@ class RealData:
     def _draw(self, report: ReportFolder, rows: list[dict[str, Any]], count: int) -> None:
         """Read the samples of the page again, draw each once, and write the samples of each tensor."""
         from onnxviz.analyses.inputs.feed import Tally
-        from onnxviz.drawing.input_drawing import Drawing
-        from onnxviz.model.graph.labels import feature_names, sample_rate
 
         rows = [row for row in rows if row["target"] in self._units]
         shown = {one["id"] for row in rows for name in ("highest", "lowest") for one in row[name]}
-        expected = self.feed.contracts[self.feed.main]
-        names = feature_names(self.model.original)
-        looks = Looks(Drawing(expected, names, rate=sample_rate(self.model.original)), report.write)
+        drawing = self.feed.drawing()
+        expected, names = drawing.expected, drawing.names
+        looks = Looks(drawing, report.write)
         drawn: dict[str, dict[str, Any]] = {}
         sizes: dict[str, list[int]] = {}
         again = self.feed.open(self.source)
         for batch in self.feed.batches(again, 16, Tally(), wanted=shown):
-            for number, (identity, sample) in enumerate(
-                zip(batch.identities, batch.arrays[self.feed.main], strict=True)
-            ):
+            samples = zip(batch.identities, self.feed.listed(batch.arrays), strict=True)
+            for number, (identity, sample) in enumerate(samples):
                 drawn[identity] = looks(identity, np.asarray(sample))
                 if self.feed.text is not None:
                     drawn[identity] = words_of(self.feed.text.encode(batch.texts[number]))
@@ -312,7 +309,7 @@ def _found(work: ExemplarPass, store: ScoreStore) -> tuple[list[dict[str, Any]],
     return list(rows.values()), len(store.samples()[0])
 
 
-def open_data(model: Model, request: ReportRequest, moving: str) -> RealData:
+def open_data(model: Model, request: ReportRequest, moving: SearchedInput) -> RealData:
     """Open and return the data of a report.
 
     Parameters
@@ -321,7 +318,7 @@ def open_data(model: Model, request: ReportRequest, moving: str) -> RealData:
         The model.
     request : ReportRequest
         The request of the report, with data.
-    moving : str
+    moving : SearchedInput
         The input that is searched.
 
     Raises
@@ -343,7 +340,7 @@ def open_data(model: Model, request: ReportRequest, moving: str) -> RealData:
     return RealData(model, source, feed, feed.open(source), settings, model.path or Path(model.name), threads)
 
 
-def real_feed(model: Model, request: ReportRequest, moving: str, sources: Sequence[DataSource]) -> Feed:
+def real_feed(model: Model, request: ReportRequest, moving: SearchedInput, sources: Sequence[DataSource]) -> Feed:
     """Return the feed that brings real samples to the model's inputs.
 
     Parameters
@@ -366,13 +363,17 @@ def real_feed(model: Model, request: ReportRequest, moving: str, sources: Sequen
         if isinstance(source, str | os.PathLike) and not SampleAddress.parse(source).exists:
             raise UsageError(f"{source}: no such file or folder")
     listener = Recorder()
-    chosen = DataRequest(inputs=request.said, label=request.label, input_name=request.wrt and moving)
+    # A row of a table feeds all columns, whichever of them are searched.
+    named = moving.name if request.wrt and not moving.is_table else None
+    chosen = DataRequest(inputs=request.said, label=request.label, input_name=named)
     if any(is_text(model, source, request.label, request.text_column) for source in sources):
         chosen = replace(chosen, text_column=request.text_column, vocab=request.vocab)
     try:
         feed = prepare_feed(listener, model, chosen, sources)
     except UsageError:
+        if moving.is_table:
+            raise
         # With several inputs, the data feed the searched input.
-        feed = prepare_feed(listener, model, replace(chosen, input_name=moving), sources)
+        feed = prepare_feed(listener, model, replace(chosen, input_name=moving.name), sources)
     listener.heard.clear()  # the page has these notes in the section about the inputs
     return feed

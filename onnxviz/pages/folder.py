@@ -184,7 +184,7 @@ class ReportFolder:
         values : sequence of (str, sequence of float)
             The values of the tensor's units on sample inputs, with the inputs' names.
         """
-        units, messages, is_chart = [], [], False
+        units, messages, is_chart, refused = [], [], False, 0
         real = self.document(self.data_place(aim.tensor)) or {"units": {}}
         for job in planned:
             found = self._results.get(job.key(self._digest, self._settings))
@@ -193,6 +193,7 @@ class ReportFolder:
             is_chart = is_chart or found["is_chart"]
             if found["message"] and found["message"] not in messages:
                 messages.append(found["message"])
+            refused += len(job.units) if found["message"] and not found["rows"] else 0
             units += [
                 unit_entry(
                     unit,
@@ -213,6 +214,7 @@ class ReportFolder:
             "of": aim.count,
             "chart": is_chart,
             "messages": messages,
+            "refused": refused,
             "units": units,
             **({"seen": {**seen, "looks": {key: real["looks"][key] for key in sorted(used)}}} if seen else {}),
         }
@@ -311,7 +313,7 @@ def overview(tensor: Mapping[str, Any]) -> dict[str, Any]:
     units = tensor["units"]
     count = min(THUMBNAILS, len(units))
     chosen = [units[place * len(units) // count] for place in range(count)]
-    kept = ("name", "link", "operator", "shape", "output", "wanted", "of", "chart", "messages")
+    kept = ("name", "link", "operator", "shape", "output", "wanted", "of", "chart", "messages", "refused")
     return {
         **{key: tensor[key] for key in kept},
         "done": len(units),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from onnxviz.drawing.pictures import Picture
     from onnxviz.model.model import Model
     from onnxviz.pages.folder import ReportFolder
-    from onnxviz.pages.plan import Aim
+    from onnxviz.pages.plan import Aim, SearchedInput
     from onnxviz.pages.request import ReportRequest
 
 MAPS = 24
@@ -160,14 +160,12 @@ class GivenInputs:
         from onnxviz.analyses.activations.answers import answer_of, answer_row
         from onnxviz.analyses.activations.pictures import answer_picture
         from onnxviz.analyses.inputs.forward import Forward
-        from onnxviz.drawing.input_drawing import Drawing
-        from onnxviz.model.graph.labels import feature_names
         from onnxviz.target import Target
 
-        drawing = Drawing(self.feed.contracts[self.feed.main], feature_names(self.model.original))
-        sample = one.batch.arrays[self.feed.main][0]
+        drawing = self.feed.drawing()
+        sample = self.feed.drawn(one.batch.arrays)[0]
         folder = f"inputs/{one.digest[:12]}"
-        look = Looks(drawing, report.write, folder)("input", np.asarray(sample))
+        look = Looks(drawing, report.write, folder)("input", np.asarray(self.feed.listed(one.batch.arrays)[0]))
         encoded = None
         if one.batch.texts and self.feed.text is not None:
             encoded = self.feed.text.encode(one.batch.texts[0])
@@ -320,7 +318,7 @@ def _told(
         return {"refused": str(error)}
 
 
-def open_inputs(model: Model, request: ReportRequest, moving: str, table: Path | None) -> GivenInputs:
+def open_inputs(model: Model, request: ReportRequest, moving: SearchedInput, table: Path | None) -> GivenInputs:
     """Read and return the sample inputs of a report.
 
     Parameters
@@ -329,7 +327,7 @@ def open_inputs(model: Model, request: ReportRequest, moving: str, table: Path |
         The model.
     request : ReportRequest
         The request of the report.
-    moving : str
+    moving : SearchedInput
         The input that is searched.
     table : Path or None
         The table with the means of a vector; None if there is none.
@@ -356,6 +354,7 @@ def open_inputs(model: Model, request: ReportRequest, moving: str, table: Path |
             raise DataError(tally.problems[0][1] if tally.problems else f"{source}: holds no sample")
         digest = hashlib.sha256()
         for name, array in batch.arrays.items():
-            digest.update(name.encode("utf-8", "surrogatepass") + np.ascontiguousarray(array).tobytes())
+            content = np.ascontiguousarray(array.astype(str) if array.dtype.kind == "O" else array)
+            digest.update(name.encode("utf-8", "surrogatepass") + content.tobytes())
         given.append(GivenInput(str(source), batch, digest.hexdigest(), data.columns))
     return GivenInputs(model, request, feed, given, table)

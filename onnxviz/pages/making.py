@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxviz.analyses.description import describe
 from onnxviz.analyses.inputs.classes import with_classes
+from onnxviz.analyses.inputs.moving import choose_moving
 from onnxviz.analyses.inputs.settled import settle
 from onnxviz.analyses.listener import Listener, Recorder
 from onnxviz.analyses.opening import opened_once
@@ -24,7 +25,17 @@ from onnxviz.pages import sections as look
 from onnxviz.pages.command_lines import CommandLines
 from onnxviz.pages.folder import LazyTensors, ReportFolder, overview
 from onnxviz.pages.page import Page, Section
-from onnxviz.pages.plan import Aim, Job, aims, choose_tensors, in_turn, jobs, moving_input, output_tensors
+from onnxviz.pages.plan import (
+    Aim,
+    Job,
+    SearchedInput,
+    aims,
+    choose_tensors,
+    in_turn,
+    jobs,
+    moving_input,
+    output_tensors,
+)
 from onnxviz.pages.samples import Seen, open_seen, table_of
 from onnxviz.wording import named_sizes, shape_text
 
@@ -62,8 +73,8 @@ class Book:
         The model, open.
     request : ReportRequest
         The request of the report.
-    moving : str
-        The input that is searched; "" if no input can be searched.
+    searched : SearchedInput or None
+        The input that is searched; None if no input can be searched.
     expected : InputContract or None
         The contract of this input.
     obstacle : str
@@ -80,7 +91,7 @@ class Book:
 
     model: Model
     request: ReportRequest
-    moving: str
+    searched: SearchedInput | None
     expected: InputContract | None
     obstacle: str
     names: list[str]
@@ -102,6 +113,16 @@ class Book:
         self._cost: dict[str, int] = {}
         self.report: ReportFolder
         self.jobs: list[Job] = []
+
+    @property
+    def moving(self) -> str:
+        """The name of the input that is searched; "" if no input can be searched."""
+        return self.searched.name if self.searched is not None else ""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The model's inputs that are searched."""
+        return self.searched.inputs if self.searched is not None else ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -132,7 +153,7 @@ class Book:
         request = self.request
         asked = MaximizationRequest(
             inputs=request.said,
-            wrt=self.moving,
+            wrt=self.inputs,
             data=self._table,
             steps=request.steps,
             restarts=request.restarts,
@@ -172,8 +193,10 @@ class Book:
 
         if not self.moving:
             return False
-        tokens = find_embedding(self.model, self.moving)
-        return self.fed[self.moving].size * (1 if tokens is None else tokens.rows.shape[1]) > _LARGE
+        tokens = find_embedding(self.model, self.moving) if len(self.inputs) == 1 else None
+        return (
+            sum(self.fed[name].size for name in self.inputs) * (1 if tokens is None else tokens.rows.shape[1]) > _LARGE
+        )
 
     @cached_property
     def _device(self) -> str:
@@ -206,15 +229,15 @@ class Book:
         plan = self.report.plan(dict.fromkeys(self.names, units), {"tensors": patterns, "units": units})
         self._calls = plan["calls"]
         wanted = {name: count for name, count in plan["tensors"].items() if name in self.model.tensors}
-        self._outputs = outputs = set(output_tensors(self.model, self.moving)) if self.moving else set()
+        self._outputs = outputs = set(output_tensors(self.model, self.inputs))
         order = {name: place for place, name in enumerate(self.model.tensors)}
         names = sorted(wanted, key=lambda name: (name not in outputs, order[name]))
         self._aims = aims(self.model, names, self.fed)
         size = _FEW if self._large else _MANY
         self._planned = {aim.tensor: jobs(aim, wanted[aim.tensor], size) for aim in self._aims}
         self.jobs = in_turn(list(self._planned.values()), sum(aim.tensor in outputs for aim in self._aims))
-        shape = self.fed[self.moving].shape if self.moving else ()
-        others = {name: value for name, value in self.fed.items() if name != self.moving}
+        shape = self.fed[self.inputs[0]].shape if self.inputs else ()
+        others = {name: value for name, value in self.fed.items() if name not in self.inputs[:1]}
         self._cost = elements_of_each(self.model, [aim.tensor for aim in self._aims], shape, others)
         planned = {aim: [unit for job in self._planned[aim.tensor] for unit in job.units] for aim in self._aims}
         names = [*sorted(outputs, key=order.__getitem__), *(name for name in names if name not in outputs)]
@@ -331,7 +354,7 @@ class Book:
         document, name = self.description, self.model.name
         return [
             ("facts", "File", "facts", partial(look.facts, document, name)),
-            ("inputs", "Inputs", "inputs", partial(look.inputs, document, self.expected)),
+            ("inputs", "Inputs", "inputs", partial(look.inputs, document, self.expected, self.inputs)),
         ]
 
     def _looked_at(self) -> list[_Look]:
@@ -342,9 +365,10 @@ class Book:
 
         report, model = self.report, self.model
         shown = [aim.tensor for aim in self._aims]
-        reached = reach(self.settled, (vectors_of(model, self.moving) if self.moving else None) or None)
+        reached = reach(self.settled, vectors_of(model, self.inputs) or None)
         drawn = partial(graph_drawing, self.settled, reached, shown, self.links)
-        kernels = partial(look.filters, model, self.moving or None, self.expected, report.keep_picture)
+        source = self.inputs[0] if len(self.inputs) == 1 else None
+        kernels = partial(look.filters, model, source, self.expected, report.keep_picture)
         checked = partial(look.verification, model, self.fed, self.request.device)
         given = partial(look.outputs, self.description, model.class_names, self.links)
         return [
@@ -399,24 +423,30 @@ def open_book(path: Path, request: ReportRequest, beside: ExtensionNames = NO_NA
     model = with_classes(heard, opened_once(path, beside), request.classes)
     settled = settle(model, request.said, running=True)
     fed = settled.feed(request.seed)
-    moving, notes = moving_input(model, request.wrt, settled.held)
+    searched, notes = moving_input(model, request.wrt, settled.held)
     notes += heard.heard
-    if not moving:
+    if searched is None:
         if request.data is not None or request.inputs or request.text:
             notes.append(
                 "no input is searched, so data and sample inputs are not used; examples, activations and attribute use them"
             )
         folded = _folded(model, fed, settled.held, settled.dims)
-        return Book(model, request, "", None, notes[0], [], fed, folded, notes)
-    expected = settled.about([moving]).contract(moving)
-    others = settled.resting(name for name in model.inputs if name != moving)
+        return Book(model, request, None, None, notes[0], [], fed, folded, notes)
+    moving, inputs = searched.name, searched.inputs
+    if searched.joined:
+        expected = request.said.refined(choose_moving(model, inputs).contract(model))
+    else:
+        expected = settled.about([moving]).contract(moving)
+    if searched.joined and table_of(model, request, expected) is not None:
+        expected = expected.without_assumptions()
+    others = settled.resting(name for name in model.inputs if name not in inputs)
     model.close_sessions()
     notes += settled.notes
     notes += [f"{moving}: {sentence}" for sentence in expected.evidence]
-    names = choose_tensors(model, moving, request.patterns)
-    seen = open_seen(model, request, moving, expected)
+    names = choose_tensors(model, inputs, request.patterns)
+    seen = open_seen(model, request, searched, expected)
     folded = _folded(model, fed, others, settled.dims)
-    return Book(model, request, moving, expected, "", names, fed, folded, notes, seen)
+    return Book(model, request, searched, expected, "", names, fed, folded, notes, seen)
 
 
 def _folded(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxviz.formats.json_documents import json_text
-from onnxviz.wording import number_text
+from onnxviz.wording import number_text, printable
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _STYLE, _SCRIPTS = "report.css", ("examples.js", "report.js")
@@ -202,7 +202,9 @@ def _environment() -> Any:
     return found
 
 
-def _number(value: float | None, digits: int = 4) -> str:
+def _number(value: float | str | None, digits: int = 4) -> str:
+    if isinstance(value, str):
+        return printable(value)
     return "–" if value is None else number_text(value, digits)
 
 

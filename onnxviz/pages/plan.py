@@ -171,15 +171,15 @@ def in_turn(planned: Sequence[list[Job]], outputs: int) -> list[Job]:
     return [planned[place][number] for number in range(rounds) for place in ranked if number < len(planned[place])]
 
 
-def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[str]:
+def choose_tensors(model: Model, inputs: Sequence[str], patterns: Sequence[str]) -> list[str]:
     """Return the tensors to show: the outputs and a selection of layers, or the tensors that fit the patterns.
 
     Parameters
     ----------
     model : Model
         The model.
-    moving : str
-        The input that is searched.
+    inputs : sequence of str
+        The model's inputs that are searched.
     patterns : sequence of str
         Patterns of names, as in a shell: ``conv*``.
 
@@ -195,8 +195,8 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
     """
     from onnxviz.model.tensors.support import reach
 
-    reached = reach(model, vectors_of(model, moving) or [moving])
-    outputs = set(output_tensors(model, moving))
+    reached = reach(model, vectors_of(model, inputs) or inputs)
+    outputs = set(output_tensors(model, inputs))
     aimable = [
         name
         for name, info in model.tensors.items()
@@ -224,22 +224,48 @@ def choose_tensors(model: Model, moving: str, patterns: Sequence[str]) -> list[s
     return [name for name in aimable if name in outputs or name in layers]
 
 
-def moving_input(model: Model, wrt: str | None, held: Collection[str]) -> tuple[str, list[str]]:
+@dataclass(frozen=True)
+class SearchedInput:
+    """The input that a report searches.
+
+    Attributes
+    ----------
+    name : str
+        Its name; for several columns of a table, the name of their vector.
+    inputs : tuple of str
+        The model's inputs that it stands for.
+    is_table : bool
+        Whether it is one or several of a table's columns.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    is_table: bool = False
+
+    @property
+    def joined(self) -> bool:
+        """Whether it is a vector of columns, which is no tensor of the model."""
+        return self.inputs != (self.name,)
+
+
+def moving_input(
+    model: Model, wrt: str | Sequence[str] | None, held: Collection[str]
+) -> tuple[SearchedInput | None, list[str]]:
     """Return the input to search, as `maximize` chooses it for all outputs; for the vectors of token ids, the ids.
 
     Parameters
     ----------
     model : Model
         The model.
-    wrt : str or None
-        The input that the request names.
+    wrt : str, sequence of str, or None
+        The input that the request names; several columns are searched together.
     held : collection of str
         The inputs with a fixed value.
 
     Returns
     -------
-    name : str
-        The input's name; "" if no input can be searched.
+    searched : SearchedInput or None
+        The input; None if no input can be searched.
     notes : list of str
         Notes about the choice.
 
@@ -249,29 +275,31 @@ def moving_input(model: Model, wrt: str | None, held: Collection[str]) -> tuple[
         If there is no tensor with the name `wrt`.
     """
     from onnxviz.analyses.inputs.moving import choose_moving
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
 
     try:
         moving = choose_moving(model, wrt, held=held)
     except TargetError:
         raise
     except UsageError as error:
-        return "", [str(error)]
+        return None, [str(error)]
     if moving.embedding is not None and not moving.inputs:
-        return moving.embedding.ids, []
+        return SearchedInput(moving.embedding.ids, (moving.embedding.ids,)), []
     if not moving.inputs:
-        return "", [f"`wrt` {wrt}: lies inside the graph, but a report searches inputs only; maximize searches it"]
-    name = moving.inputs[0]
-    if moving.joined is not None:
-        return name, [f"{name} is searched, the first of {len(moving.inputs)} columns; maximize searches all together"]
-    return name, [f"{name}: {moving.remark}"] if moving.remark else []
+        return None, [f"`wrt` {wrt}: lies inside the graph, but a report searches inputs only; maximize searches it"]
+    columns = JoinedInputs.columns(model, held)
+    is_table = columns is not None and set(moving.inputs) <= set(columns.inputs)
+    return SearchedInput(moving.name, moving.inputs, is_table), [f"{moving.name}: {moving.remark}"] * bool(
+        moving.remark
+    )
 
 
-def output_tensors(model: Model, moving: str) -> list[str]:
-    """Return the float outputs that depend on an input; for the maps of a ZipMap, the tensor that it reads."""
+def output_tensors(model: Model, inputs: Sequence[str]) -> list[str]:
+    """Return the float outputs that depend on some inputs; for the maps of a ZipMap, the tensor that it reads."""
     from onnxviz.model.graph.zipped import unzipped
     from onnxviz.target import Target
 
-    depends = _dependents(model, moving)
+    depends = _dependents(model, inputs)
     found = []
     for name in model.outputs:
         before = unzipped(model, Target(name, ()))
@@ -281,14 +309,14 @@ def output_tensors(model: Model, moving: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _dependents(model: Model, moving: str) -> set[str]:
+def _dependents(model: Model, inputs: Sequence[str]) -> set[str]:
     from onnxviz.model.graph.structure import read_by
 
-    reached = {moving}
+    reached = {*inputs}
     for node in model.nodes:
         if not reached.isdisjoint(read_by(node)):
             reached.update(node.output)
-    return reached - {moving}
+    return reached - {*inputs}
 
 
 def aims(model: Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[Aim]:
@@ -353,9 +381,9 @@ def _only_channel(sizes: Sequence[int]) -> list[int]:
     return [list(sizes).index(1)] if short == 1 and sides[0] >= _SIDE else []
 
 
-def vectors_of(model: Model, moving: str) -> list[str]:
+def vectors_of(model: Model, inputs: Sequence[str]) -> list[str]:
     """Return the tensor with the vectors of an input of token ids, which are searched; an empty list for other inputs."""
     from onnxviz.model.expectations.embedding import find_embedding
 
-    tokens = find_embedding(model, moving)
+    tokens = find_embedding(model, inputs[0]) if len(inputs) == 1 else None
     return [] if tokens is None else [tokens.output]

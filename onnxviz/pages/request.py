@@ -9,6 +9,7 @@ from pathlib import Path
 
 from onnxviz.analyses.inputs.classes import Classes
 from onnxviz.analyses.inputs.features import Names
+from onnxviz.analyses.inputs.moving import Named
 from onnxviz.analyses.inputs.request import InputRequest
 
 
@@ -46,8 +47,8 @@ class ReportRequest:
         The address of a Dask cluster whose workers search units and score samples.
     steps, restarts : int, optional
         As in `maximize`.
-    wrt : str, optional
-        The input to search.
+    wrt : str or sequence of str, optional
+        The input to search; several columns of a table are searched together.
     seed : int
         The seed of all random numbers. The same seed gives the same result.
     device : str
@@ -69,7 +70,7 @@ class ReportRequest:
     cluster: str | None = None
     steps: int | None = None
     restarts: int | None = None
-    wrt: str | None = None
+    wrt: Named | None = None
     seed: int = 0
     device: str = "auto"
 

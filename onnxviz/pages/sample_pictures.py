@@ -62,17 +62,20 @@ class Looks:
         Returns
         -------
         dict
-            "kind" is "picture" or "map", with a file; "wave", with an envelope; "row", with values; or "tokens", with ids.
+            "kind" is "picture" or "map", with a file; "wave", with an envelope; "row", with values (numbers, texts, None for
+            a missing value); or "tokens", with ids.
         """
         expected = self.drawing.expected
         values = np.asarray(sample)
+        if values.dtype.kind == "O":
+            return {"kind": "row", "values": [_shown(one) for one in values.reshape(-1).tolist()]}
         if expected.kind == "tokens" and values.ndim == 1:
             return {"kind": "tokens", "length": values.size, "ids": [int(one) for one in values[:_TOKENS].tolist()]}
         if self.drawing.is_picture:
             return {**self._file("picture", identity, self.drawing.draw(sample)), "framed": self._has_frames}
         flat = values.ndim <= 1 or values.size == max(values.shape)
         if flat and "time" not in expected.axes and values.size <= _FEATURES:
-            return {"kind": "row", "values": [float(f"{value:.6g}") for value in values.reshape(-1).tolist()]}
+            return {"kind": "row", "values": [_shown(one) for one in values.reshape(-1).tolist()]}
         lines = self._lines(values, flat)
         if lines is not None:
             return {"kind": "wave", "length": lines.shape[1], "lines": envelope(lines[:_LINES], _COLUMNS)}
@@ -107,6 +110,14 @@ class Looks:
 def words_of(encoded: Encoded) -> dict[str, Any]:
     """Return what the page shows of a text: its tokens, as `Looks` returns the ids of tokens."""
     return {"kind": "tokens", "length": encoded.real, "ids": [row["text"] for row in encoded.rows()[:_TOKENS]]}
+
+
+def _shown(value: Any) -> float | str | None:
+    """Return a value of a row as JSON: a text, a number of six digits, or None for a missing number."""
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    return float(f"{number:.6g}") if number == number else None
 
 
 def keep_small(write: Callable[[str, bytes], None], place: str, picture: Picture) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
     from onnxviz.pages.folder import ReportFolder
     from onnxviz.pages.jobs import Hands
-    from onnxviz.pages.plan import Aim
+    from onnxviz.pages.plan import Aim, SearchedInput
     from onnxviz.pages.request import ReportRequest
 
 Going = Callable[[], bool]
@@ -155,7 +155,7 @@ def table_of(model: Model, request: ReportRequest, expected: InputContract | Non
     return data if find_embedding(model, expected.name) is None else None
 
 
-def open_seen(model: Model, request: ReportRequest, moving: str, expected: InputContract | None) -> Seen:
+def open_seen(model: Model, request: ReportRequest, moving: SearchedInput, expected: InputContract | None) -> Seen:
     """Open the data and the sample inputs of a report.
 
     Parameters
@@ -164,7 +164,7 @@ def open_seen(model: Model, request: ReportRequest, moving: str, expected: Input
         The model.
     request : ReportRequest
         The request of the report.
-    moving : str
+    moving : SearchedInput
         The input that is searched.
     expected : InputContract or None
         The contract of this input.

@@ -61,11 +61,20 @@ def facts(document: dict[str, Any], name: str) -> dict[str, Any]:
     }
 
 
-def inputs(document: dict[str, Any], moving: InputContract | None) -> dict[str, Any]:
-    """Return the contract of each input with its evidence; for the searched input, the contract `moving`."""
-    rows = []
+def inputs(document: dict[str, Any], moving: InputContract | None, joined: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the contract of each input with its evidence; for the searched input, the contract `moving`.
+
+    The inputs `joined`, if there are several, are searched as one vector, and have one entry together.
+    """
+    rows: list[dict[str, Any]] = []
+    several = len(joined) > 1 and moving is not None
     for row in document["inputs"]:
         row = {**row, "moves": False}
+        if moving is not None and several and row["name"] in joined:
+            if any(one["moves"] for one in rows):
+                continue
+            types = dict.fromkeys(one["dtype"] for one in document["inputs"] if one["name"] in joined)
+            row |= {"name": moving.name, "dtype": ", ".join(types), "shape": list(moving.shape)}
         if moving is not None and row["name"] == moving.name:
             row |= {
                 "kind": moving.kind,
@@ -167,7 +176,10 @@ def units(overviews: Sequence[Mapping[str, Any]], moving: str) -> dict[str, Any]
         "tensors": list(overviews),
         "done": done,
         "wanted": wanted,
-        "left": [one for one in overviews if one["done"] < one["wanted"]],
+        # Units that cannot be searched are told apart from those for which there was no time.
+        "left": [one for one in overviews if one["done"] + one["refused"] < one["wanted"]],
+        "unsearched": sum(one["wanted"] - one["done"] - one["refused"] for one in overviews),
+        "refused": sum(one["refused"] for one in overviews),
         "moving": moving,
         "real": any(unit["best"] for one in overviews for unit in one["units"]),
     }

@@ -204,13 +204,11 @@ class _Maker:
     """A function that makes a `SeenSample` from the tensors of a batch."""
 
     def __init__(self, feed: Feed, targets: list[Target], top: int) -> None:
-        from onnxviz.drawing.input_drawing import Drawing
-        from onnxviz.model.graph.labels import feature_names
         from onnxviz.model.graph.zipped import class_labels
 
         self._feed, self._targets, self._top = feed, targets, top
         self._labels = {one.tensor: class_labels(feed.model, one.tensor) for one in targets}
-        self._drawing = Drawing(feed.contracts[feed.main], feature_names(feed.model.original))
+        self._drawing = feed.drawing()
 
     def __call__(self, batch: Batch, place: int, answers: dict[str, np.ndarray]) -> SeenSample:
         from onnxviz.analyses.activations.answers import answer_of
@@ -275,7 +273,7 @@ def _save(found: SeenSamples, feed: Feed, folder: OutputFolder) -> None:
         for identity, array in samples if len(shapes) > 1 else []:
             parts[f"{name} of {identity}"] = array[None]
         for key, array in parts.items():
-            arrays[key] = array
+            arrays[key] = array.astype(str) if array.dtype.kind == "O" else array
             axes[key] = " ".join(("batch", *tensor_axes(feed.model, name, array.ndim - 1)))
     drawn = [file for seen in found for group in seen.files for file in group]
     provenance = {"model": feed.model.name, "sha256": feed.model.digest}

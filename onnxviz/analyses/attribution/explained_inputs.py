@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.inputs.held_inputs import resting_text
+from onnxviz.analyses.inputs.moving import named_tensors
 from onnxviz.analyses.inputs.one_sample import single_of
 from onnxviz.analyses.inputs.settled import Settled, settle
 from onnxviz.analyses.listener import Listener
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from onnxviz.formats.tokenizers import Encoded
     from onnxviz.methods.attribution.places import Places
     from onnxviz.model.expectations.embedding import Embedding
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
     from onnxviz.model.model import Model
 
 
@@ -47,6 +49,8 @@ class Explained:
         The ids of the tokens that the tensor embeds, one for each place.
     embedding : Embedding or None
         The embedding of the tokens.
+    joined : JoinedInputs or None
+        The inputs that are explained as one vector, if the tensor stands for several columns of a table.
     """
 
     name: str
@@ -56,6 +60,18 @@ class Explained:
     places: Places
     tokens: np.ndarray | None = None
     embedding: Embedding | None = None
+    joined: JoinedInputs | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The tensors that it stands for."""
+        return (self.name,) if self.joined is None else self.joined.inputs
+
+    def texts(self, values: np.ndarray) -> tuple[str, ...]:
+        """Return the text of each element of a vector: "" for a number."""
+        if self.joined is None:
+            return ("",) * int(np.size(values))
+        return self.joined.shown(np.asarray(values).reshape(-1))
 
 
 @dataclass(frozen=True)
@@ -96,10 +112,16 @@ class Fed:
     @property
     def held(self) -> dict[str, np.ndarray]:
         """The inputs that are fed but not explained."""
-        return {name: value for name, value in self.feeds.items() if name not in {one.name for one in self.explained}}
+        explained = {name for one in self.explained for name in one.inputs}
+        return {name: value for name, value in self.feeds.items() if name not in explained}
+
+    @property
+    def joined(self) -> JoinedInputs | None:
+        """The columns of a table that are explained as one vector, if there are any."""
+        return self.explained[0].joined if self.explained else None
 
 
-Sample = str | os.PathLike[str] | np.ndarray
+Sample = str | os.PathLike[str] | np.ndarray | float
 Samples = Sample | Mapping[str, Sample] | Sequence[Sample]
 """The real input: a file or an array; or several, by the names of the inputs or in the order of the inputs."""
 
@@ -147,7 +169,11 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
         settled = replace(settled, held={**settled.held, **beside})
     told = sample_rate(model.original)
     rate = None if told is None else round(told)
-    given = _assign(model, samples, request.wrt, settled.held)
+    wanted = named_tensors(model, request.wrt)
+    row = _read_row(listener, settled, samples, request) if encoded is None else None
+    if row is not None:
+        return _fed_row(listener, settled, row, wanted)
+    given = _assign(model, samples, wanted, settled.held)
     contracts: dict[str, InputContract] = {}
     arrays: dict[str, np.ndarray] = {}
     rates: dict[str, int] = {}
@@ -158,16 +184,16 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
         expected = _contract(settled, name)
         sizes = settled.open_sizes(name)
         features = feature_names(model.original) if len(given) == 1 else ()
-        slot = Slot(name, sizes, expected.kind, tuple(features))
-        single = single_of(sample, slot, request.label)
+        slot = Slot(name, sizes, expected.kind, tuple(features), expected.missing)
+        single = single_of(sample if isinstance(sample, str | os.PathLike) else np.asarray(sample), slot, request.label)
         columns[name] = single.columns
         for note in single.notes:
             listener.note(note)
         for sentence in expected.evidence if encoded is None else ():
             listener.note(f"{name}: {sentence}")
         contracts[name] = expected
-        wanted = single.wanted(expected, sizes, expected.sample_shape(settled.shape(name))[1:])
-        arrays[name], said = single.fitted(expected, wanted, rate)
+        taken = single.wanted(expected, sizes, expected.sample_shape(settled.shape(name))[1:])
+        arrays[name], said = single.fitted(expected, taken, rate)
         # Other inputs may have axes of the same names; this sample settles their sizes too.
         settled = settled.with_samples({name: arrays[name].shape[1:]})
         shape = settled.shape(name)
@@ -187,7 +213,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
         **{name: contracts[name].fed(np.repeat(array, copies, axis=0)) for name, array in arrays.items()},
     }
     sources = {name: sample_text(sample) if encoded is None else encoded.text for name, sample in given.items()}
-    explained = _explained(listener, settled, request.wrt, arrays, contracts, feeds, copies)
+    explained = _explained(listener, settled, wanted, arrays, contracts, feeds, copies)
     return Fed(explained, feeds, copies, sources, rates, columns, encoded)
 
 
@@ -238,12 +264,101 @@ def _batched(model: Model, name: str, array: np.ndarray) -> np.ndarray:
     return np.repeat(array[None], first if isinstance(first, int) else 1, axis=0)
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A row of a table, read for all of its columns."""
+
+    joined: JoinedInputs
+    parts: dict[str, np.ndarray]
+    source: str
+    columns: tuple[str, ...]
+
+
+def _read_row(listener: Listener, settled: Settled, samples: Samples, request: AttributionRequest) -> _Row | None:
+    """Return the row that one sample holds for all columns of a table; None where the sample feeds inputs one by one."""
+    from onnxviz.analyses.inputs.one_sample import row_of
+    from onnxviz.formats.column_matching import Slot
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
+    from onnxviz.model.graph.labels import feature_names
+
+    model = settled.model
+    joined = JoinedInputs.columns(model, settled.held)
+    one: object = samples
+    if isinstance(samples, Sequence) and not isinstance(samples, str) and len(samples) == 1:
+        one = samples[0]
+    if joined is None or not isinstance(one, str | os.PathLike | np.ndarray | Mapping):
+        return None
+    if isinstance(one, Mapping):
+        if not set(joined.inputs) <= set(one) or any(isinstance(one[name], os.PathLike) for name in joined.inputs):
+            return None
+        if any(isinstance(one[name], str) and model.inputs[name].dtype != "string" for name in joined.inputs):
+            return None
+        parts = {
+            name: np.asarray(one[name]).reshape(1, *shape)
+            for name, shape in zip(joined.inputs, joined.shapes, strict=True)
+        }
+        return _Row(joined, parts, "values", ())
+    if isinstance(one, str) and one.partition("=")[0] in model.inputs and not Path(one).exists():
+        return None
+    if len(joined.inputs) == 1 and isinstance(one, str) and not SampleAddress.parse(one).exists:
+        return _Row(joined, {joined.inputs[0]: np.full((1, *joined.shapes[0]), one, object)}, one, ())
+    features = feature_names(model.original) if len(joined.inputs) == 1 else ()
+    slots = []
+    for name, shape in zip(joined.inputs, joined.shapes, strict=True):
+        expected = settled.contract(name)
+        slots.append(Slot(name, shape, expected.kind, tuple(features), expected.missing))
+    found, columns, notes = row_of(one, slots, request.label)
+    for note in notes:
+        listener.note(note)
+    parts = {name: found[name].reshape(1, *shape) for name, shape in zip(joined.inputs, joined.shapes, strict=True)}
+    return _Row(joined, parts, sample_text(one), columns)
+
+
+def _fed_row(listener: Listener, settled: Settled, row: _Row, wanted: tuple[str, ...]) -> Fed:
+    """Return the inputs of a model that a row of a table feeds; the wanted columns are explained, by default all."""
+    from onnxviz.methods.attribution.places import Places
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
+
+    model = settled.model
+    others = [name for name in model.inputs if name not in row.parts]
+    resting = settled.resting(others)
+    for name in others:
+        if name not in settled.held:
+            value = f"{resting_text(resting[name])} ({shape_text(resting[name].shape)})"
+            listener.note(f"{name}: {value}; `held` {name}=… sets it")
+    copies = max((shape[0] for name in row.parts if (shape := settled.shape(name))), default=1)
+    feeds = {**resting, **{name: np.repeat(part, copies, axis=0) for name, part in row.parts.items()}}
+    sources = dict.fromkeys(row.parts, row.source)
+    inside = [name for name in wanted if name not in row.parts]
+    if inside:
+        explained = tuple(_inside(model, name, feeds, copies) for name in wanted)
+        return Fed(explained, feeds, copies, sources)
+    joined = (JoinedInputs.of(model, wanted) if wanted else row.joined).knowing(row.parts)
+    expected = joined.contract({name: settled.contract(name) for name in joined.inputs}, moves=False)
+    for sentence in expected.evidence:
+        listener.note(f"{joined.name}: {sentence}")
+    dtype = np.float32 if all(one in ("float32", "float16") for one in joined.dtypes) else np.float64
+    sample = joined.join({name: row.parts[name] for name in joined.inputs}).astype(dtype)
+    if len(joined.inputs) == 1 and joined.smooth:
+        own = joined.inputs[0]
+        return Fed(
+            (Explained(own, False, sample, settled.contract(own), _places(settled.contract(own), sample.shape[1:])),),
+            feeds,
+            copies,
+            sources,
+        )
+    places = Places(sample.shape[1:], ("feature",))
+    return Fed((Explained(joined.name, False, sample, expected, places, joined=joined),), feeds, copies, sources)
+
+
 def sample_text(sample: Sample) -> str:
     """Return the name of a sample in messages and results: its path, or the array's shape."""
-    return f"array {shape_text(sample.shape)}" if isinstance(sample, np.ndarray) else os.fspath(sample)
+    if isinstance(sample, str | os.PathLike):
+        return os.fspath(sample)
+    return f"array {shape_text(np.shape(sample))}"
 
 
-def _assign(model: Model, samples: Samples, wrt: str | None, held: dict[str, np.ndarray]) -> dict[str, Sample]:
+def _assign(model: Model, samples: Samples, wanted: tuple[str, ...], held: dict[str, np.ndarray]) -> dict[str, Sample]:
     """Return the sample for each input, by the input's name or in the order of the inputs, float inputs first."""
     from onnxviz.model.expectations.input_roles import data_inputs
 
@@ -255,9 +370,10 @@ def _assign(model: Model, samples: Samples, wrt: str | None, held: dict[str, np.
             if name not in model.inputs:
                 raise UsageError(f"{model.name} has no input '{name}'; its inputs are {', '.join(model.inputs)}")
     else:
-        for one in [samples] if isinstance(samples, str | os.PathLike | np.ndarray) else samples:
-            name, sign, rest = ("", "", "") if isinstance(one, np.ndarray) else os.fspath(one).partition("=")
-            if sign and name in model.inputs and not (isinstance(one, np.ndarray) or Path(one).exists()):
+        for one in [samples] if isinstance(samples, str | os.PathLike | np.ndarray | float | int) else samples:
+            path = os.fspath(one) if isinstance(one, str | os.PathLike) else ""
+            name, sign, rest = path.partition("=")
+            if sign and name in model.inputs and not Path(path).exists():
                 given[name] = rest
             else:
                 unnamed.append(one)
@@ -269,7 +385,12 @@ def _assign(model: Model, samples: Samples, wrt: str | None, held: dict[str, np.
     data = data_inputs(model)
     ranked = sorted(
         free,
-        key=lambda info: (info.name != wrt, info.name not in data, len(info.shape or (0, 0)) < 2, not info.is_float),
+        key=lambda info: (
+            info.name not in wanted,
+            info.name not in data,
+            len(info.shape or (0, 0)) < 2,
+            not info.is_float,
+        ),
     )
     if len(unnamed) > len(ranked):
         names = ", ".join(model.inputs)
@@ -293,7 +414,7 @@ def _contract(settled: Settled, name: str) -> InputContract:
 def _explained(
     listener: Listener,
     settled: Settled,
-    wrt: str | None,
+    wanted: tuple[str, ...],
     arrays: dict[str, np.ndarray],
     contracts: dict[str, InputContract],
     feeds: dict[str, np.ndarray],
@@ -302,9 +423,7 @@ def _explained(
     from onnxviz.model.expectations.embedding import find_embedding
 
     model = settled.model
-    names = list(arrays) if wrt is None else [wrt]
-    if wrt is not None:
-        model.require(wrt, f"`wrt` {wrt}")
+    names = list(wanted or arrays)
     found = []
     for name in names:
         if name not in model.inputs:

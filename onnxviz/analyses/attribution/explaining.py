@@ -156,6 +156,7 @@ def _settings(task: Task) -> dict[str, Any]:
     digest = hashlib.sha256()
     for one, baseline in zip(task.fed.explained, task.baselines, strict=True):
         digest.update(one.sample.tobytes() + baseline.tobytes())
+        digest.update("\0".join((*one.texts(one.sample), *one.texts(baseline))).encode("utf-8", "surrogatepass"))
     said = {
         **{key: getattr(task.request, key) for key in _DECIDING},
         **{key: getattr(task.request.inputs, key) for key in _SAID},

@@ -96,11 +96,25 @@ class Explanation:
             "explained_score": self.explained_score,
             "explained_baseline_score": self.explained_baseline_score,
             "layer": self.layer,
+            **self._row_of_table(),
             "message": self.message,
             **({} if self.task.fed.encoded is None else {"text": self.task.fed.encoded.text}),
             "methods": [_method_row(self.task, one) for one in self.found],
             "files": list(self.files),
         }
+
+    def _row_of_table(self) -> dict[str, Any]:
+        """Return the values of the explained columns of a table, and those of the baseline, by column."""
+        one = self.task.fed.explained[0]
+        if one.joined is None:
+            return {}
+
+        def columns(vector: np.ndarray) -> dict[str, Any]:
+            numbers = np.asarray(vector, np.float64).reshape(-1).tolist()
+            shown = zip(one.joined.names if one.joined else (), one.texts(vector), numbers, strict=True)
+            return {name: text or (number if number == number else None) for name, text, number in shown}
+
+        return {"row": columns(one.sample), "baseline_row": columns(self.task.baselines[0])}
 
     def picture(self, place: int = 0) -> Picture:
         """Return all methods' attributions of one explained tensor, side by side, (height, width, 3) uint8.

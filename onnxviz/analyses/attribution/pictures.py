@@ -62,7 +62,8 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
         known = task.features.names if place == 0 else ()
         values, baseline = (one.places.total(array[0]).reshape(-1) for array in (one.sample, task.baselines[place]))
         shown = [_with_signs(panel, each, place) for panel, each in zip(panels, found, strict=True)]
-        return attribution_bars(values, baseline, shown, known, title, subtitle)
+        texts = [one.texts(each) for each in (one.sample, task.baselines[place])]
+        return attribution_bars(values, baseline, shown, known, title, subtitle, (texts[0], texts[1]))
     return _over_plane(one, panels, own, title, subtitle)
 
 

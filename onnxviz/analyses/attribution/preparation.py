@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from onnxviz.analyses.attribution.request import AttributionRequest
     from onnxviz.analyses.inputs.features import Features, Names
     from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
     from onnxviz.model.model import Model
 
 _FEW = 64
@@ -76,8 +77,13 @@ def _features(model: Model, fed: Fed, request: AttributionRequest) -> Features:
         if request.names is not None or request.data is not None:
             raise UsageError(f"`names` and `data` are for vectors; {first.name} is a {first.expected.kind}")
         return Features()
+    if first.joined is not None:
+        return read_features(
+            first.places.count, first.joined.names, None, request.names, request.data, joined=first.joined
+        )
     known = feature_names(model.original) or fed.columns.get(first.name, ())
-    return read_features(first.places.count, known, None, request.names, request.data)
+    count, missing = first.places.count, first.expected.missing
+    return read_features(count, known, None, request.names, request.data, missing=missing)
 
 
 def _vocabulary(listener: Listener, model: Model, fed: Fed, given: Names | None) -> tuple[str, ...]:
@@ -132,6 +138,8 @@ def _baseline(
     if isinstance(given, np.ndarray) or (given is not None and str(given) not in ("zero", "mean", "blur")):
         return _given_baseline(fed, one, given)
     choice = given or ("zero" if one.inside or (vector and known is None) else "mean")
+    if one.joined is not None and not one.joined.smooth:
+        return _row_baseline(one, one.joined, features, choice)
     if choice == "zero":
         return np.zeros_like(sample), "zero, in the model's own units"
     if choice == "blur":
@@ -145,9 +153,22 @@ def _baseline(
     return mean_baseline(sample, one.places), channels
 
 
+def _row_baseline(
+    one: Explained, joined: JoinedInputs, features: Features | None, choice: str | os.PathLike[str] | np.ndarray
+) -> tuple[np.ndarray, str]:
+    """Return the baseline of a row with texts: of a text the most frequent one of the data, else the first known one."""
+    if str(choice) == "blur":
+        raise UsageError("`baseline` blur is for pictures and signals; a row of a table takes zero, mean or a file")
+    texts = np.asarray([bool(known) for known in joined.texts])
+    if features is not None and features.mean is not None and str(choice) == "mean":
+        values, words = features.mean, "the mean of the data"
+        return values, f"{words}, of texts the most frequent" if texts.any() else words
+    return np.zeros(one.sample.shape[1:]), "zero; of texts the first that the graph knows" if texts.any() else "zero"
+
+
 def _given_baseline(fed: Fed, one: Explained, given: str | os.PathLike[str] | np.ndarray) -> tuple[np.ndarray, str]:
     """Return the baseline that a file or an array holds."""
-    from onnxviz.analyses.inputs.one_sample import ARRAY, single_of
+    from onnxviz.analyses.inputs.one_sample import ARRAY, joined_row, single_of
     from onnxviz.formats.column_matching import Slot
     from onnxviz.formats.sample_address import SampleAddress
 
@@ -156,6 +177,8 @@ def _given_baseline(fed: Fed, one: Explained, given: str | os.PathLike[str] | np
         raise UsageError(f"`baseline` {text}: neither zero, mean nor blur, nor a file that exists")
     shape = one.sample.shape[1:]
     slot = Slot(one.name, shape, one.expected.kind, fed.columns.get(one.name, ()))
+    if one.joined is not None:
+        return joined_row(given, one.joined, one.expected.missing)[0], text
     array, _ = single_of(given, slot).fitted(one.expected, shape, fed.rates.get(one.name))
     return array[0], text
 
@@ -185,8 +208,8 @@ def _objectives(listener: Listener, model: Model, fed: Fed, request: Attribution
 
 def _feeds(fed: Fed) -> dict[str, np.ndarray]:
     """Return values for all inputs, and for the explained tensors inside the graph."""
-    own = {one.name: np.repeat(one.sample, fed.copies, axis=0) for one in fed.explained}
-    return {**fed.feeds, **{one.name: one.expected.fed(own[one.name]) for one in fed.explained}}
+    inside = [one for one in fed.explained if one.inside]
+    return {**fed.feeds, **{one.name: one.expected.fed(np.repeat(one.sample, fed.copies, axis=0)) for one in inside}}
 
 
 def _default_target(listener: Listener, model: Model, fed: Fed) -> str:
@@ -274,10 +297,14 @@ def _methods(
     from onnxviz.model.tensors.support import reach
 
     names = [one.name for one in fed.explained]
-    reached = reach(model, names)
+    reached = reach(model, [name for one in fed.explained for name in one.inputs])
     states = [reached[name] for name in explained.tensors]
     smooth = all(state.converted for state in states) and any(state.differentiable for state in states)
     reason = next((state.reason for state in states if state.reason), "nothing connects them")
+    if fed.joined is not None and not fed.joined.smooth:
+        smooth, reason = False, "a column holds texts or whole numbers"
+    if any(np.isnan(one.sample).any() for one in fed.explained):
+        smooth, reason = False, "the input has missing values"
     if not given:
         if smooth:
             listener.note(

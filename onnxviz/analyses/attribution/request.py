@@ -10,6 +10,7 @@ import numpy as np
 
 from onnxviz.analyses.inputs.classes import Classes
 from onnxviz.analyses.inputs.features import Names, Rows
+from onnxviz.analyses.inputs.moving import Named
 from onnxviz.analyses.inputs.request import InputRequest
 
 
@@ -25,7 +26,7 @@ class AttributionRequest:
         The targets to explain. Default: the class with the highest score.
     methods : tuple of str
         Names from `METHODS`, or "all". Default: a method that suits the model.
-    wrt : str, optional
+    wrt : str or sequence of str, optional
         The tensor that is explained: an input, or any float tensor inside the graph. Default: the inputs of the samples.
     baseline : {"zero", "mean", "blur"}, path or array, optional
         The value of an absent part. Default: the mean for pictures, signals and known features, else zero.
@@ -62,7 +63,7 @@ class AttributionRequest:
     inputs: InputRequest = field(default_factory=InputRequest)
     targets: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
-    wrt: str | None = None
+    wrt: Named | None = None
     baseline: str | os.PathLike[str] | np.ndarray | None = None
     layer: str | None = None
     steps: int | None = None

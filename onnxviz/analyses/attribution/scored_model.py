@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from onnxviz.methods.attribution.result import Attribution
     from onnxviz.methods.attribution.scores import Scores
     from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
 
 _SAMPLES = {"smoothgrad": 32, "rise": 1000, "shapley": 25}
 
@@ -50,26 +51,44 @@ class ScoredModel:
         fed = self.task.fed
         session = self._laid(self.task.model.session(list(objective.tensors), fed.stops), objective.tensors)
         names = [one.name for one in fed.explained]
+        held = {name: value for name, value in fed.held.items() if name in session.inputs}
+        texts = {name: held.pop(name) for name in [*held] if held[name].dtype.kind == "O"}
         return Scores(
-            self._watched(through_arrays(session)),
+            self._watched(through_arrays(_Fed(session, fed.joined, texts))),
             objective,
             names,
             self.tensors("cpu"),
-            _held({name: value for name, value in fed.held.items() if name in session.inputs}),
+            _held(held),
             fed.copies,
             self.at_once(objective),
         )
 
     def differentiable(self, objective: Objective) -> Scores:
         """Return an objective as a function that torch computes."""
+        from onnxviz.errors import DifferentiationError
+        from onnxviz.methods.ascent.joined_network import JoinedNetwork
         from onnxviz.methods.attribution.scores import Scores
 
         fed = self.task.fed
-        network = self.network(objective, tuple(fed.stops))
-        held = _held({name: value for name, value in fed.held.items() if name in network.inputs})
+        if fed.joined is not None and not fed.joined.smooth:
+            raise DifferentiationError(f"{fed.joined.name} holds texts or whole numbers, which torch does not compute")
+        encoded = self._encoded(objective)
+        network = self.network(objective, (*fed.stops, *encoded))
+        held = _held({name: value for name, value in {**fed.held, **encoded}.items() if name in network.inputs})
         names = [one.name for one in fed.explained]
+        if fed.joined is not None:
+            network = JoinedNetwork(network, fed.joined.name, fed.joined.inputs, fed.joined.split)
         run, at_once = self._watched(network), self.at_once(objective)
         return Scores(run, objective, names, self.tensors(self.task.device), held, fed.copies, at_once)
+
+    def _encoded(self, objective: Objective) -> dict[str, np.ndarray]:
+        """Return the numbers that the graph makes of held texts, by ONNX Runtime; torch has no texts."""
+        from onnxviz.model.tensors.encoded_texts import encoded_texts
+
+        model, fed = self.task.model, self.task.fed
+        part = model.cut(objective.tensors, fed.stops)
+        names = encoded_texts(part)
+        return {name: np.asarray(value) for name, value in model.session(names)(fed.feeds).items()} if names else {}
 
     def _watched(self, run: Run) -> Run:
         def watched(inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -149,7 +168,7 @@ class ScoredModel:
 
         fed = self.task.fed
         largest = max(fed.explained, key=lambda one: one.sample.size)
-        others = {name: value for name, value in fed.feeds.items() if name != largest.name}
+        others = {name: value for name, value in fed.feeds.items() if name not in largest.inputs}
         tensors, shape = list(objective.tensors), largest.expected.fed(largest.sample).shape
         return min(64, samples_at_once(self.task.model, tensors, fed.stops, shape, others))
 
@@ -207,6 +226,24 @@ class ScoredModel:
             own = float(np.max(expected.high) - np.min(expected.low)) if expected.bounded else float(np.ptp(one.sample))
             found.append(own if own > 0 else 1.0)
         return found
+
+
+@dataclass(frozen=True)
+class _Fed:
+    """A session that is fed a vector in place of the columns that it joins, and held texts, which are no tensors."""
+
+    session: Any
+    joined: JoinedInputs | None
+    texts: dict[str, np.ndarray]
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
+        fed = dict(inputs)
+        if self.joined is not None:
+            fed |= self.joined.split(fed.pop(self.joined.name))
+        count = max((len(value) for value in fed.values() if np.ndim(value)), default=1)
+        for name, value in self.texts.items():
+            fed[name] = np.repeat(value, count, axis=0) if value.ndim and len(value) == 1 else value
+        return dict(self.session(fed))
 
 
 def _held(values: dict[str, np.ndarray]) -> dict[str, Tensor]:

@@ -23,7 +23,6 @@ class Codes:
     """The codes of samples, collected batch by batch, with small pictures of the samples."""
 
     def __init__(self, model: Model, feed: Feed, target: Target, flat: bool, pictures: bool) -> None:
-        from onnxviz.drawing.input_drawing import Drawing
 
         self.model, self.feed, self.target, self.flat = model, feed, target, flat
         self.identities: list[str] = []
@@ -31,7 +30,7 @@ class Codes:
         self.texts: list[str] = []
         self.thumbnails: list[Picture] = []
         self._codes: list[np.ndarray] = []
-        self._drawing = Drawing(feed.contracts[feed.main])
+        self._drawing = feed.drawing()
         self._pictures = pictures and self._drawing.is_picture
 
     def add(self, batch: Batch, values: np.ndarray) -> None:
@@ -48,7 +47,7 @@ class Codes:
         self.labels += batch.labels
         self.texts += batch.texts
         if self._pictures:
-            self.thumbnails += [_small(self._drawing.draw(sample)) for sample in batch.arrays[self.feed.main]]
+            self.thumbnails += [_small(self._drawing.draw(sample)) for sample in self.feed.drawn(batch.arrays)]
 
     def _code(self, values: np.ndarray) -> np.ndarray:
         from onnxviz.model.tensors.tensor_axes import tensor_axes

@@ -118,9 +118,7 @@ def rank(
     from onnxviz.analyses.examples.sheets import Sheets, synthetic_pictures
     from onnxviz.analyses.examples.texts import add_texts
     from onnxviz.analyses.inputs.feed import prepare_feed
-    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.formats.score_store import ScoreStore
-    from onnxviz.model.graph.labels import feature_names
 
     began = time.monotonic()
     source = only_source(data, request.reading.text)
@@ -149,7 +147,7 @@ def rank(
                 "k": request.k,
             }
         )
-        drawing = Drawing(feed.contracts[feed.main], feature_names(model.original))
+        drawing = feed.drawing()
         sheets = Sheets(feed, drawing, source, made, request.at == "max")
         found.extend(Ranking(row, sheets) for row in rows)
         if folder is not None:

@@ -75,7 +75,7 @@ class Sheets:
         found = {}
         data = self.feed.open(self.source)
         for batch in self.feed.batches(data, 16, Tally(), wanted=wanted):
-            for identity, sample in zip(batch.identities, batch.arrays[self.feed.main], strict=True):
+            for identity, sample in zip(batch.identities, self.feed.drawn(batch.arrays), strict=True):
                 found[identity] = np.array(sample)
         self.columns = data.columns
         return found

@@ -6,12 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxviz.errors import DataError, UsageError
 from onnxviz.wording import quoted
+
+if TYPE_CHECKING:
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
 
 Names = str | os.PathLike[str] | Sequence[str]
 """A file of names, or the names themselves."""
@@ -37,9 +40,11 @@ class Features:
     low, high, mean, scale : (feature,) ndarray or None
         Minimum, maximum, mean and standard deviation of each feature, in the model's own units.
     rows : (row, feature) ndarray or None
-        The real samples.
+        The real samples; NaN for a missing value.
     whole : (feature,) bool ndarray or None
         Which features are whole numbers in every row of the data.
+    texts : tuple of tuple of str
+        For each feature the texts that its numbers stand for, () for numbers; empty where no feature holds texts.
     groups : tuple of tuple of int
         One-hot groups, each as the numbers of its features.
     kept : mapping of int to float
@@ -55,6 +60,7 @@ class Features:
     scale: np.ndarray | None = None
     rows: np.ndarray | None = None
     whole: np.ndarray | None = None
+    texts: tuple[tuple[str, ...], ...] = ()
     groups: tuple[tuple[int, ...], ...] = ()
     kept: dict[int, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -62,6 +68,11 @@ class Features:
     def name(self, feature: int) -> str:
         """Return a feature's name, or its number in brackets."""
         return self.names[feature] if self.names else f"[{feature}]"
+
+    @property
+    def unordered(self) -> np.ndarray | None:
+        """Which features hold texts, whose codes have no order; None where none does."""
+        return np.asarray([bool(known) for known in self.texts]) if any(self.texts) else None
 
     def shown_names(self, count: int) -> tuple[str, ...]:
         """Return the names for a chart, with "(kept)" after the features that are kept."""
@@ -79,6 +90,9 @@ def read_features(
     names: Names | None,
     data: Rows | None,
     kept: Kept = (),
+    *,
+    joined: JoinedInputs | None = None,
+    missing: bool = False,
 ) -> Features:
     """Return the features as `bounds`, `names`, `data` and `kept` describe them.
 
@@ -98,6 +112,10 @@ def read_features(
         Columns are matched by name where both sides have names, else by order.
     kept : mapping or pairs
         Features' names or numbers, and the values that they keep.
+    joined : JoinedInputs, optional
+        The columns of a table that the features stand for. A column of text is a feature of codes.
+    missing : bool
+        Whether NaN, and an empty cell of a table, is a missing value. Statistics are those of the known values.
 
     Raises
     ------
@@ -107,19 +125,26 @@ def read_features(
         If a file cannot be read or has another number of features.
     """
     found = Features(known if len(known) == count else ())
+    if joined is not None and not joined.smooth:
+        found = replace(found, texts=joined.texts, whole=np.asarray(joined.whole))
     if names is not None:
         found = replace(found, names=_read_names(names, count))
     if data is not None:
-        found = _with_data(found, count, data, bounded=bounds is not None)
+        found = _with_data(found, count, data, joined, missing, bounded=bounds is not None)
     if bounds is not None:
         low, high = _read_bounds(bounds, count)
+        for place, texts in enumerate(found.texts):  # the codes of texts have bounds of their own
+            if texts:
+                low[place], high[place] = 0.0, len(texts) - 1.0
         for group in found.groups:  # a one-hot code is 0 or 1, whatever the bounds of other features
             low[list(group)], high[list(group)] = 0.0, 1.0
         found = replace(found, low=low, high=high)
     return _with_kept(found, count, kept) if kept else found
 
 
-def read_rows(path: Rows, labels: tuple[str, ...], count: int) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
+def read_rows(
+    path: Rows, labels: tuple[str, ...], count: int, missing: bool = False
+) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
     """Return the samples of a vector, a row for each.
 
     Columns are matched by name where both sides have names, else by order.
@@ -132,6 +157,8 @@ def read_rows(path: Rows, labels: tuple[str, ...], count: int) -> tuple[np.ndarr
         The features' names; empty where unknown.
     count : int
         How many features there are.
+    missing : bool
+        Whether NaN, and an empty cell of a table, is a missing value.
 
     Returns
     -------
@@ -148,7 +175,7 @@ def read_rows(path: Rows, labels: tuple[str, ...], count: int) -> tuple[np.ndarr
     DataError
         If the file cannot be read or has another number of features.
     """
-    table, columns, left_out = _read_rows(path)
+    table, columns, left_out = _read_rows(path, missing)
     source = "rows" if isinstance(path, np.ndarray) else f"{path}"
     notes = [f"`data` {source}: the columns {_listed(left_out)} hold text and are left out"] if left_out else []
     chosen, how = _match(table, columns, labels, count, source)
@@ -156,42 +183,102 @@ def read_rows(path: Rows, labels: tuple[str, ...], count: int) -> tuple[np.ndarr
     return table[:, chosen], tuple(columns[place] for place in chosen) if columns else (), tuple(notes)
 
 
-def _with_data(found: Features, count: int, path: Rows, bounded: bool) -> Features:
+def _with_data(
+    found: Features, count: int, path: Rows, joined: JoinedInputs | None, missing: bool, bounded: bool
+) -> Features:
     from onnxviz.formats.column_kinds import ColumnKinds
 
-    table, columns, said = read_rows(path, found.names, count)
+    texts = found.texts
+    if joined is not None and (any(joined.texts) or missing):
+        table, notes = _joined_rows(path, joined, missing)
+        columns = joined.names
+    else:
+        table, columns, said = read_rows(path, found.names, count, missing)
+        notes = list(said)
     if len(table) < 2:
         raise DataError("`data`: it has one row; ranges and deviations need two or more")
-    notes = list(said)
+    known = ~np.isnan(table)
+    worded = np.asarray([bool(one) for one in texts] or [False] * count)
+    empty = ~known.any(0) & ~worded
+    if empty.any():
+        listed = _listed(tuple(found.name(int(place)) for place in np.flatnonzero(empty)))
+        raise DataError(f"`data`: no row has a value of {listed}; leave the column out, or fill it in")
     kinds = ColumnKinds.of(table)
+    filled = np.where(worded & ~known.any(0), 0.0, table)
+    mean = np.where(worded, [_commonest(column) for column in filled.T], np.nanmean(filled, 0))
     found = replace(
         found,
         names=found.names or columns,
-        low=table.min(0),
-        high=table.max(0),
-        mean=table.mean(0),
-        scale=table.std(0),
+        low=np.where(worded, 0.0, np.nanmin(filled, 0)),
+        high=np.where(worded, [len(one) - 1.0 for one in texts] or 0.0, np.nanmax(filled, 0)),
+        mean=mean,
+        scale=np.where(worded, 1.0, np.nanstd(filled, 0)),
         rows=table,
-        whole=kinds.whole,
-        groups=kinds.groups,
+        whole=kinds.whole | worded,
+        texts=texts,
+        groups=tuple(group for group in kinds.groups if not worded[list(group)].any()),
     )
-    if kinds.whole.any():
-        notes.append(f"whole numbers in every row, so in the result too: {_named(found, kinds.whole.nonzero()[0])}")
+    counted = kinds.whole & ~worded
+    if counted.any():
+        notes.append(f"whole numbers in every row, so in the result too: {_named(found, counted.nonzero()[0])}")
+    gaps = int((~known)[:, ~worded].sum())
+    if gaps:
+        notes.append(f"{gaps} of {known.size} values are missing; ranges and means are those of the known values")
     if kinds.groups:
         told = "; ".join(_named(found, group) for group in kinds.groups[:4]) + ("; …" if len(kinds.groups) > 4 else "")
         notes.append(f"one-hot, so exactly one of each group is set: {told}")
-    if kinds.constant.any() and not bounded:
-        notes.append(f"the same in every row, so kept: {_named(found, kinds.constant.nonzero()[0])}")
+    constant = kinds.constant & ~worded
+    if constant.any() and not bounded:
+        notes.append(f"the same in every row, so kept: {_named(found, constant.nonzero()[0])}")
     return replace(found, notes=tuple(notes))
+
+
+def _commonest(codes: np.ndarray) -> float:
+    values, counts = np.unique(codes[~np.isnan(codes)], return_counts=True)
+    return float(values[counts.argmax()])
+
+
+def _joined_rows(path: Rows, joined: JoinedInputs, missing: bool) -> tuple[np.ndarray, list[str]]:
+    """Return the rows of a table for inputs that are its columns, and sentences about the choice of columns."""
+    from onnxviz.formats.array_data import ArrayData
+    from onnxviz.formats.column_matching import Slot
+    from onnxviz.formats.data_set import DataSet
+
+    kinds = ["text" if dtype == "string" else "vector" for dtype in joined.dtypes]
+    slots = [Slot(*about, (), missing) for about in zip(joined.inputs, joined.shapes, kinds, strict=True)]
+    data = ArrayData(path, slots) if isinstance(path, np.ndarray) else DataSet(path, slots)
+    blocks, problems = [], list[str]()
+    for piece in data.pieces():
+        block = piece.read(lambda identity, stamp: False)
+        problems += [said for _, said in block.problems]
+        if block.identities:
+            blocks.append({name: part.array for name, part in block.parts.items()})
+    source = "rows" if isinstance(path, np.ndarray) else f"{path}"
+    if problems or not blocks:
+        raise DataError(problems[0] if problems else f"`data` {source}: has no rows")
+    rows = np.concatenate([joined.join(parts) for parts in blocks])
+    notes = [f"`data` {source}: {len(rows)} rows; {note.partition(': ')[2]}" for note in data.notes[:1]]
+    worded = np.asarray([bool(texts) for texts in joined.texts])
+    strange = int(np.isnan(rows[:, worded]).sum())
+    if strange:
+        # The search never sets such a text, and a statistic leaves it out.
+        notes.append(f"`data` {source}: {strange} cells hold texts that no encoder of the graph knows")
+    return rows, notes or [f"`data` {source}: {len(rows)} rows"]
 
 
 def _with_kept(found: Features, count: int, kept: Kept) -> Features:
     values: dict[int, float] = {}
     for name, text in pairs(kept):
         place = _place(found, count, str(name))
+        texts = found.texts[place] if found.texts else ()
+        if str(text) in texts:
+            values[place] = float(texts.index(str(text)))
+            continue
         try:
             value = float(text)
         except (TypeError, ValueError):
+            if texts:
+                raise UsageError(f"`kept` {name}={text}: no such text; known are {_listed(texts)}") from None
             raise UsageError(f"`kept` {name}={text}: write a number after the =") from None
         if not np.isfinite(value):
             raise UsageError(f"`kept` {name}={text}: the value must be a finite number")
@@ -214,7 +301,10 @@ def _with_kept(found: Features, count: int, kept: Kept) -> Features:
     if found.whole is not None:
         whole = found.whole.copy()
         whole[list(values)] = False
-    told = ", ".join(f"{found.name(place)} = {value:g}" for place, value in sorted(values.items())[:8])
+    told = ", ".join(
+        f"{found.name(place)} = {found.texts[place][int(value)] if found.texts and found.texts[place] else f'{value:g}'}"
+        for place, value in sorted(values.items())[:8]
+    )
     notes = (*found.notes, f"kept: {told}" + (", …" if len(values) > 8 else ""))
     return replace(found, whole=whole, groups=tuple(groups), kept=values, notes=notes)
 
@@ -264,7 +354,7 @@ def _read_names(names: Names, count: int) -> tuple[str, ...]:
     return found
 
 
-def _read_rows(source: Rows) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
+def _read_rows(source: Rows, missing: bool = False) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
     """Return rows of numbers, the columns' names, and the names of columns without numbers."""
     from onnxviz.formats.parquet_tables import read_parquet
     from onnxviz.formats.tables import read_numeric_columns
@@ -276,14 +366,14 @@ def _read_rows(source: Rows) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ..
     if suffix in (".csv", ".tsv", ".parquet"):
         if not path.exists():
             raise UsageError(f"`data` {path}: no such file")
-        return read_parquet(path) if suffix == ".parquet" else read_numeric_columns(path)
-    return (*_read_table(path), ())
+        return read_parquet(path, missing) if suffix == ".parquet" else read_numeric_columns(path, missing)
+    return (*_read_table(path, missing), ())
 
 
-def _read_table(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+def _read_table(path: Path, missing: bool = False) -> tuple[np.ndarray, tuple[str, ...]]:
     from onnxviz.formats.samples import read_sample
 
-    sample = read_sample(path)
+    sample = read_sample(path, missing=missing)
     return _plain_rows(sample.array, str(path))[0], sample.names
 
 

@@ -22,14 +22,17 @@ from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
 from onnxviz.formats.data_set import PICTURES, fits
 from onnxviz.formats.sample_address import SampleAddress
+from onnxviz.formats.table_rows import TABLES
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
+    from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.formats.column_matching import Slot
     from onnxviz.formats.data_blocks import Block, Known, Piece
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.data_shards import Source
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
     from onnxviz.model.model import Model
 
 _SHOWN = 5
@@ -119,6 +122,8 @@ class Feed:
     rate: int | None
     label: str | None
     strict: bool
+    joined: JoinedInputs | None = None
+    """The columns of a table that the data feeds, which are drawn as one vector."""
     said: set[str] = field(default_factory=set)
     text: TextInputs | None = None
     text_column: str | None = None
@@ -132,7 +137,31 @@ class Feed:
             for name, expected in self.contracts.items():
                 if expected.kind == kind:
                     return name
-        return next(iter(self.contracts))
+        numbers = (name for name, expected in self.contracts.items() if expected.kind != "text")
+        return next(numbers, next(iter(self.contracts)))
+
+    def drawing(self) -> Drawing:
+        """Return what draws a sample: its main input, or the row of a table."""
+        from onnxviz.drawing.input_drawing import Drawing
+        from onnxviz.model.graph.labels import feature_names, sample_rate
+
+        original = self.model.original
+        if self.joined is None:
+            return Drawing(self.contracts[self.main], feature_names(original), rate=sample_rate(original))
+        names = self.joined.names if len(self.joined.inputs) > 1 else feature_names(original) or self.joined.names
+        expected = self.joined.contract(self.contracts, moves=False)
+        return Drawing(expected, names, texts=self.joined.texts if any(self.joined.texts) else ())
+
+    def drawn(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return what `drawing` draws of some samples, (sample, *shape); texts as codes, NaN without one."""
+        return arrays[self.main] if self.joined is None else self.joined.join(arrays)
+
+    def listed(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the same, where a table with texts has the texts themselves, (sample, feature) of object."""
+        if self.joined is None or not any(self.joined.texts):
+            return self.drawn(arrays)
+        parts = [np.asarray(arrays[name], object).reshape(len(arrays[name]), -1) for name in self.joined.inputs]
+        return np.concatenate(parts, axis=1)
 
     @property
     def fixed(self) -> int | None:
@@ -152,7 +181,7 @@ class Feed:
 
         features = feature_names(self.model.original)
         return [
-            Slot(name, self.shapes[name], expected.kind, features if len(self.contracts) == 1 else ())
+            Slot(name, self.shapes[name], expected.kind, features if len(self.contracts) == 1 else (), expected.missing)
             for name, expected in self.contracts.items()
         ]
 
@@ -361,6 +390,7 @@ def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources
         None if rate is None else round(rate),
         request.label,
         request.strict,
+        joined=_table(model, settled, names),
         text=text,
         text_column=request.text_column,
     )
@@ -383,6 +413,14 @@ def _text(settled: Settled, request: DataRequest, sources: Sequence[DataSource])
     return found
 
 
+def _table(model: Model, settled: Settled, names: list[str]) -> JoinedInputs | None:
+    """Return the columns of a table that the data feeds; None for other data."""
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
+
+    joined = JoinedInputs.columns(model, settled.held)
+    return joined if joined is not None and list(joined.inputs) == names else None
+
+
 def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources: Sequence[DataSource]) -> list[str]:
     if chosen is not None:
         if chosen not in model.inputs:
@@ -392,6 +430,7 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
         return [chosen]
     from onnxviz.model.expectations.contract_reading import contract
     from onnxviz.model.expectations.input_roles import data_inputs
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
 
     names = [name for name in model.inputs if name not in held]
     if not names:
@@ -399,6 +438,9 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
     holding = [name for name in data_inputs(model) if name in names] or names
     files = [source for source in sources if isinstance(source, str | os.PathLike)]
     mapped = [source for source in sources if isinstance(source, Mapping)]
+    table = JoinedInputs.columns(model, held)
+    if not mapped and table is not None and all(_feeds_a_table(source) for source in sources):
+        return list(table.inputs)
     if mapped:
         return [name for name in model.inputs if all(name in source for source in mapped)]
     suffixes = {SampleAddress.parse(source).path.suffix.lower() for source in files}
@@ -417,6 +459,16 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
         f"{model.name} has several inputs: {', '.join(names)}; name the input of the data with `input_name`, "
         "or give a .npz archive or a table with data for each input"
     )
+
+
+def _feeds_a_table(source: DataSource) -> bool:
+    """Return whether a source may hold a row of a table in each sample: a table, an array or an archive."""
+    if isinstance(source, np.ndarray):
+        return source.ndim < 3
+    if not isinstance(source, str | os.PathLike):
+        return False
+    path = SampleAddress.parse(source).path
+    return path.is_dir() or path.suffix.lower() in (".npz", ".npy", *TABLES)
 
 
 def _kind_of(sources: Sequence[str | os.PathLike[str]]) -> str:

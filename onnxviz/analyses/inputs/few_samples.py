@@ -65,6 +65,8 @@ class SampleBatches:
         self._expected, self._shape, self._rate = replace(expected, shape=shape), shape, rate
         self._path = ARRAY if isinstance(path, np.ndarray) else str(path)
         self._files: list[Path] = []
+        # Rows that are given were checked when they were read.
+        self._gaps = rows is not None or expected.missing
         self._rows: np.ndarray = np.empty(0)
         path = path if isinstance(path, np.ndarray) else Path(path)
         if isinstance(path, Path) and not SampleAddress.parse(path).exists:
@@ -111,14 +113,14 @@ class SampleBatches:
             else:
                 batch = np.asarray(self._rows[places]).reshape(len(places), *self._shape[1:])
             batch = batch.astype(np.float32)
-            if not np.isfinite(batch).all():
+            if not (np.isfinite(batch) | (np.isnan(batch) & self._gaps)).all():
                 raise DataError(f"`data` {self._path}: some values are not finite numbers; fill them in")
             yield batch, factors
 
     def _read(self, path: Path | np.ndarray) -> np.ndarray:
         own = self._shape[1:]
         if self._expected.kind == "vector" and len(own) == 1:
-            return read_rows(path, (), own[0])[0]
+            return read_rows(path, (), own[0], self._expected.missing)[0]
         if isinstance(path, np.ndarray):
             array = path
         elif path.suffix.lower() == ".npy":

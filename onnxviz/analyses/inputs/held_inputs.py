@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxviz.wording import quoted
+
 if TYPE_CHECKING:
     from onnxviz.model.graph.graph import Graph
 
@@ -82,6 +84,8 @@ def resting_text(values: np.ndarray) -> str:
     """Return held values for a message: the number that all of them are, or their least and largest."""
     if not values.size:
         return "held empty"
+    if values.dtype.kind == "O":
+        return f"held at {quoted(str(values.flat[0]))}"
     if values.dtype.kind not in "biuf":
         return "held"
     low, high = float(values.min()), float(values.max())

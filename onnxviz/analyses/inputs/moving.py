@@ -80,21 +80,11 @@ class Moving:
 
     def contract(self, model: Model) -> InputContract:
         """Return the contract of the moving tensor; several inputs form one vector, with ranges if all have one."""
-        from onnxviz.contract import InputContract
         from onnxviz.model.expectations.contract_reading import contract
 
         if self.joined is None:
             return contract(model, self.name)
-        parts = [contract(model, name) for name in self.inputs]
-        count = sum(self.joined.widths)
-        ends: dict[str, tuple[float, ...]] = {}
-        for key in ("low", "high"):
-            values = [getattr(part, key) for part in parts]
-            if all(len(one) in (1, width) for one, width in zip(values, self.joined.widths, strict=True)):
-                wide = [np.broadcast_to(one, width) for one, width in zip(values, self.joined.widths, strict=True)]
-                ends[key] = tuple(np.concatenate(wide).tolist())
-        note = f"{len(parts)} inputs move together, as one vector of {count}"
-        return InputContract(self.name, (None, count), "vector", ("feature",), evidence=(note,), **ends)  # type: ignore[arg-type]  # names of fields alone
+        return self.joined.contract({name: contract(model, name) for name in self.inputs})
 
     def shape(
         self,
@@ -141,14 +131,34 @@ class Moving:
         return values.shape, np.asarray(values.mean(), np.float32), scale
 
 
-def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = (), held: Collection[str] = ()) -> Moving:
+Named = str | Sequence[str]
+"""A tensor's name, several names separated by commas, or a sequence of names."""
+
+
+def named_tensors(model: Model, wrt: Named | None) -> tuple[str, ...]:
+    """Return the tensors that a request names to be moved or explained; none without a request.
+
+    Raises
+    ------
+    TargetError
+        If the model has no tensor of a name.
+    """
+    if wrt is None:
+        return ()
+    if not isinstance(wrt, str):
+        return tuple(dict.fromkeys(model.require(name, f"`wrt` {name}").name for name in wrt))
+    if wrt not in model.tensors and "," in wrt:
+        return named_tensors(model, [name.strip() for name in wrt.split(",")])
+    return (model.require(wrt, f"`wrt` {wrt}").name,)
+
+
+def choose_moving(model: Model, wrt: Named | None, targets: Sequence[str] = (), held: Collection[str] = ()) -> Moving:
     """Return the tensor that moves: the requested tensor, or the natural choice.
 
-    Several names, separated by commas, move together. An input of whole numbers stands for the embedding that it
-    indexes.
+    Several names move together, as one vector. An input of whole numbers stands for the embedding that it indexes.
     Without a request, the first rule that fits decides:
 
-    - all float inputs move if each is one number, as in exported models of tables;
+    - all columns move if each input is one number or text, as in exported models of tables;
     - tokens move if the model has no other input;
     - the only float input moves;
     - of several float inputs, the first moves that the targets depend on; recurrent states come last.
@@ -157,8 +167,8 @@ def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = (), he
     ----------
     model : Model
         The model.
-    wrt : str or None
-        The requested tensor, or several names separated by commas.
+    wrt : str, sequence of str, or None
+        The requested tensor, or several names; in one text they are separated by commas.
     targets : sequence of str
         The targets to maximize. Default: every output.
     held : collection of str
@@ -174,12 +184,13 @@ def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = (), he
     from onnxviz.model.expectations.input_roles import data_inputs
     from onnxviz.model.expectations.joined_inputs import JoinedInputs
 
-    if wrt is not None and wrt not in model.tensors and "," in wrt:
-        joined = JoinedInputs.of(model, [model.require(name.strip()).name for name in wrt.split(",")])
-        return Moving(joined.name, joined.inputs, joined)
+    names = named_tensors(model, wrt)
+    wrt = names[0] if names else None
+    if len(names) > 1 or (wrt in model.inputs and model.inputs[names[0]].dtype == "string"):
+        return _together(model, names)
     if wrt is None:
-        columns = JoinedInputs.columns(model)
-        if columns is not None and not set(columns.inputs) & set(held):
+        columns = JoinedInputs.columns(model, held)
+        if columns is not None:
             return Moving(columns.name, columns.inputs, columns)
         free = [name for name in model.inputs if name not in held]
         # Caches, masks and lengths hold no data; one of them moves where nothing else can.
@@ -205,6 +216,26 @@ def choose_moving(model: Model, wrt: str | None, targets: Sequence[str] = (), he
             return chosen
     info = default_input(model, wrt)
     return _moving(model, info.name)
+
+
+def _together(model: Model, names: Sequence[str]) -> Moving:
+    """Return inputs that move together.
+
+    Raises
+    ------
+    UsageError
+        If they cannot move together.
+    """
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
+
+    try:
+        joined = JoinedInputs.of(model, names)
+    except UsageError as error:
+        raise UsageError(
+            f"`wrt` {', '.join(names)}: {error}. Inputs move together if each has the shape (batch, width); "
+            "move one of them, and set the others with `held`"
+        ) from None
+    return Moving(joined.name, joined.inputs, joined)
 
 
 _STATES = ("state", "cache", "hidden", "cell", "init", "past", "memory", "mask")

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxviz.analyses.inputs.fitting import are_pixels, enlargement, fit_rows, fit_sample, steps
-from onnxviz.errors import DataError
+from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.column_matching import Slot
 from onnxviz.formats.data_set import DataSet
 from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.samples import Sample, read_sample
 from onnxviz.formats.table_rows import TABLES
+from onnxviz.wording import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from onnxviz.contract import InputContract
+    from onnxviz.model.expectations.joined_inputs import JoinedInputs
 
 
 ARRAY = "the array"
@@ -218,7 +220,7 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
     address = SampleAddress.parse(source)
     picked = address.rows is not None
     if not picked and address.path.suffix.lower() not in TABLES:
-        return _whole(read_sample(source), slot)
+        return _whole(read_sample(source, missing=slot.missing), slot)
     if address.rows is not None and address.rows.stop - address.rows.start != 1:
         first = f"{address.source}#{address.rows.start}"
         raise DataError(f"{text}: several rows, but one sample is needed; pick one row: {first}")
@@ -235,6 +237,87 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
         sample = block.parts[slot.name]
         return SingleSample(replace(sample, array=sample.array[:1]), block.stacked, tuple(notes), data.columns)
     raise DataError(f"{text}: has no rows")
+
+
+def row_of(
+    sample: str | os.PathLike[str] | np.ndarray, slots: Sequence[Slot], label: str | None = None
+) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
+    """Return one row of a table, an array or an archive for several inputs; of several rows the first.
+
+    Parameters
+    ----------
+    sample : path or ndarray
+        The file, as ``FILE#7`` with the row to take; or an array with a column for each element.
+    slots : sequence of Slot
+        The inputs, in their order.
+    label : str, optional
+        A column, or a member of an archive, that is no feature.
+
+    Returns
+    -------
+    parts : dict of str to (1, …) ndarray
+        The value of each input.
+    columns : tuple of str
+        The names of the table's columns that feed the inputs.
+    notes : tuple of str
+        Sentences about how the row was chosen.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, row or column.
+    DataError
+        If the file cannot be read, or does not fit the inputs.
+    """
+    from onnxviz.formats.array_data import ArrayData
+
+    text = ARRAY if isinstance(sample, np.ndarray) else os.fspath(sample)
+    address = None if isinstance(sample, np.ndarray) else SampleAddress.parse(sample)
+    picked = address is not None and address.rows is not None
+    data = ArrayData(sample, slots) if isinstance(sample, np.ndarray) else DataSet(sample, slots, label)
+    for piece in data.pieces():
+        block = piece.read(lambda identity, stamp: False)
+        if block.problems and (picked or not block.identities):
+            raise DataError(block.problems[0][1])
+        if not block.identities:
+            continue
+        notes = [*data.notes, *(f"{said}: skipped" for _, said in block.problems[:1])]
+        if not picked and "#" in block.identities[0] and text != ARRAY:
+            number = block.identities[0].rpartition("#")[2]
+            notes.append(f"{Path(text).name}: row {number} is used; {text}#7 picks another")
+        arrays = {name: part.array if block.stacked else part.array[None] for name, part in block.parts.items()}
+        return {name: np.asarray(array[:1]) for name, array in arrays.items()}, data.columns, tuple(notes)
+    raise DataError(f"{text}: has no rows")
+
+
+def joined_row(sample: str | os.PathLike[str] | np.ndarray, joined: JoinedInputs, missing: bool = False) -> np.ndarray:
+    """Return a row of a table, for inputs that are its columns, as a (1, feature) float64 vector.
+
+    Parameters
+    ----------
+    sample : path or ndarray
+        The file, as ``FILE#7`` with the row to take; or an array with a column for each element.
+    joined : JoinedInputs
+        The inputs.
+    missing : bool
+        Whether the row may lack numbers.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, row or column, or no code for a text of the row.
+    DataError
+        If the file cannot be read, or does not fit the inputs.
+    """
+    kinds = ["text" if dtype == "string" else "vector" for dtype in joined.dtypes]
+    slots = [Slot(*about, (), missing) for about in zip(joined.inputs, joined.shapes, kinds, strict=True)]
+    parts, _, _ = row_of(sample, slots)
+    after = joined.knowing(parts).texts
+    new = [quoted(text) for known, both in zip(joined.texts, after, strict=True) for text in both[len(known) :]]
+    if new:
+        source = ARRAY if isinstance(sample, np.ndarray) else os.fspath(sample)
+        raise UsageError(f"{source}: no encoder of the graph knows {', '.join(new)}")
+    return joined.join(parts)
 
 
 def _whole(sample: Sample, slot: Slot) -> SingleSample:

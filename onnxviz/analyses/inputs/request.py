@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 Value = float | str | os.PathLike[str] | np.ndarray | list[Any]
-"""A number that fills the input, an array, or a file that holds one."""
+"""A number or a text that fills the input, an array, or a file that holds one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,8 @@ class InputRequest:
 
     Attributes
     ----------
-    held : mapping of str to number, array or path
-        Values of inputs that are held fixed. A number fills the whole shape.
+    held : mapping of str to number, text, array or path
+        Values of inputs that are held fixed. A number fills the whole shape, and so does the text of an input of texts.
     dims : mapping of str to int
         Sizes for symbolic axes, by the axis's name.
     shapes : mapping of str to tuple of int
@@ -176,12 +176,18 @@ def read_held(model: Model, held: Mapping[str, Value]) -> dict[str, np.ndarray]:
     """
     values: dict[str, np.ndarray] = {}
     for name, value in held.items():
+        if name not in model.tensors and "=" in name and isinstance(value, str):
+            # The text itself holds a "=": the name is what stands before an earlier one.
+            name, value = _parted(model, f"{name}={value}")
         written = value if isinstance(value, str | os.PathLike | int | float) else "…"
         if name not in model.tensors:
             raise UsageError(
                 f"`held` {name}={written}: {model.name} has no such tensor; its inputs are {', '.join(model.inputs)}"
             )
-        array = _file_content(name, value) if isinstance(value, str | os.PathLike) else np.asarray(value)
+        if model.tensors[name].dtype == "string":
+            array = _texts(value)
+        else:
+            array = _file_content(name, value) if isinstance(value, str | os.PathLike) else np.asarray(value)
         values[name] = _suited(model.tensors[name], array)
     return values
 
@@ -208,6 +214,24 @@ def _suited(info: TensorInfo, array: np.ndarray) -> np.ndarray:
     sizes = info.shape or ()
     is_sample = 0 < array.ndim == len(sizes) - 1 and (sizes[0] == 1 or not isinstance(sizes[0], int))
     return array[None] if is_sample else array
+
+
+def _parted(model: Model, text: str) -> tuple[str, str]:
+    """Return the name of a tensor and the value that ``NAME=VALUE`` gives it, if the value may hold a "=" too."""
+    ends = [place for place, sign in enumerate(text) if sign == "=" and text[:place] in model.tensors]
+    name, _, value = text.rpartition("=") if not ends else (text[: ends[-1]], "=", text[ends[-1] + 1 :])
+    return name, value
+
+
+def _texts(value: Value) -> np.ndarray:
+    """Return a text, or the texts of an array or of the file that a text names, as an array of object."""
+    from onnxviz.formats.text_arrays import TEXT_FILES, as_texts, read_texts
+
+    if isinstance(value, str | os.PathLike):
+        path = Path(value)
+        # The text itself is meant, unless it names a file of texts.
+        return read_texts(path) if path.suffix.lower() in TEXT_FILES and path.is_file() else as_texts(os.fspath(value))
+    return as_texts(value)
 
 
 def _file_content(name: str, value: str | os.PathLike[str]) -> np.ndarray:

@@ -155,13 +155,30 @@ class Settled:
 
         return rest(self.model, list(names), self.held, self.dims, self.shapes)
 
+    def chosen_texts(self, names: Iterable[str] | None = None) -> tuple[str, ...]:
+        """Return a sentence about each input of texts that the request leaves to the texts known to the graph.
+
+        Parameters
+        ----------
+        names : iterable of str, optional
+            The inputs to speak of. Default: all inputs.
+        """
+        inputs = self.model.inputs
+        free = [name for name in (inputs if names is None else names) if name not in self.held]
+        return tuple(
+            f"{name}: {sentence}"
+            for name in free
+            if inputs[name].dtype == "string"
+            for sentence in self.contract(name).evidence
+        )
+
     def feed(self, seed: int = 0) -> dict[str, np.ndarray]:
         """Return values for all inputs: the held ones, and seeded values for the others.
 
         Raises
         ------
         UsageError
-            If an input holds neither numbers nor booleans and the request gives no value.
+            If an input holds neither numbers, booleans nor texts and the request gives no value.
         """
         from onnxviz.model.expectations.sample_inputs import feed
 

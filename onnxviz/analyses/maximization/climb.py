@@ -110,7 +110,7 @@ class Instruments:
             network,
             space,
             objectives,
-            {name: torch.as_tensor(value) for name, value in self.search.held.items()},
+            {name: torch.as_tensor(value) for name, value in self.search.numbers.items()},
             settings,
             device=torch.device(self.search.device),
             batch_size=self.batch_size,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxviz.analyses.inputs.moving import Moving, choose_moving
+from onnxviz.analyses.inputs.one_sample import joined_row
 from onnxviz.analyses.listener import Listener
 from onnxviz.analyses.maximization.references import read_real
 from onnxviz.analyses.maximization.request import is_folder, source_text
@@ -164,8 +165,11 @@ def with_start(
         return space
     beginning = space.beginning  # tokens have theirs already
     if beginning is None:
-        kind = "array" if subject.inside else subject.expected.kind
-        beginning = read_real(request.start, replace(subject.expected, kind=kind), subject.shape, rate)[0]
+        kind, joined = "array" if subject.inside else subject.expected.kind, subject.moving.joined
+        if joined is not None:
+            beginning = joined_row(request.start, joined)[0]
+        else:
+            beginning = read_real(request.start, replace(subject.expected, kind=kind), subject.shape, rate)[0]
     kept = ": its phases alone, at nature's magnitudes" if space.parameterization == "maco" else ""
     listener.note(f"{space.name}: starting from {source_text(request.start)}{kept}")
     return replace(space, beginning=np.asarray(beginning, np.float32))

@@ -29,6 +29,8 @@ def stops(
     from onnxviz.model.tensors.support import reach
 
     wrt, sources = moving.name, set(moving.sources)
+    joined = moving.joined
+    discrete = "" if joined is None or joined.smooth else f"{joined.discrete} holds texts or whole numbers"
     reached = reach(model, moving.sources, straight_through=straight_through)
     found = []
     for objective in objectives:
@@ -47,7 +49,7 @@ def stops(
         if not blocked and not any(state.differentiable for state in states):
             blocked = states
         told = sorted((state for state in blocked if state.reason), key=lambda state: not state.stopped)
-        found.append(told[0].reason if told else "")
+        found.append(discrete or (told[0].reason if told else ""))
     return tuple(found)
 
 

@@ -21,6 +21,7 @@ from onnxviz.analyses.maximization.targets import climbed_aim, expand_aims, pars
 from onnxviz.analyses.maximization.task import Knowledge, Presentation, Search, Task
 from onnxviz.analyses.maximization.token_space import token_space
 from onnxviz.errors import UsageError
+from onnxviz.model.tensors.encoded_texts import encoded_texts
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
@@ -166,7 +167,9 @@ def _tell(subject: Subject, ground: _Ground, aims: _Aims, request: MaximizationR
     for sentence in subject.settled.notes:
         listener.note(sentence)
     about = tokens.embedding.ids if tokens else name
-    for sentence in (*subject.expected.evidence, *ground.features.notes) if tokens is None else tokens.notes:
+    joined = subject.moving.joined is not None and (request.data is not None or request.bounds is not None)
+    expected = subject.expected.without_assumptions() if joined else subject.expected
+    for sentence in (*expected.evidence, *ground.features.notes) if tokens is None else tokens.notes:
         listener.note(f"{about}: {sentence}")
     if subject.inside and not tokens and not space.spectral:
         listener.note(f"{name}: each element moves on its own, within a ball of the size of its activations")
@@ -213,6 +216,13 @@ def _resting(subject: Subject, aims: _Aims, listener: Listener) -> dict[str, np.
             values = resting[name]
             said = f"{resting_text(values)} ({shape_text(values.shape)})"
             listener.note(f"{name}: {said}; `held` {name}=… holds it elsewhere")
+    encoded = (
+        encoded_texts(model.cut(wanted, moving.stops)) if any(one.dtype.kind == "O" for one in resting.values()) else ()
+    )
+    if encoded and not moving.stops and (moving.joined is None or moving.joined.smooth):
+        # Torch has no texts: what the graph makes of those that are held is computed once.
+        still = subject.settled.resting(name for name in model.inputs if name not in resting)
+        resting |= {name: np.asarray(value) for name, value in model.session(encoded)({**still, **resting}).items()}
     return resting
 
 
@@ -242,5 +252,5 @@ def _lattice(subject: Subject, features: Features, space: Space) -> Lattice | No
     count = subject.shape[1:]
     low = np.broadcast_to(-np.inf if space.low is None else space.low, count)
     high = np.broadcast_to(np.inf if space.high is None else space.high, count)
-    lattice = Lattice(features.whole, features.groups, low, high)
+    lattice = Lattice(features.whole, features.groups, low, high, features.unordered)
     return None if lattice.empty else lattice

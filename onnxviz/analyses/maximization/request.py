@@ -13,6 +13,7 @@ import numpy as np
 
 from onnxviz.analyses.inputs.classes import Classes
 from onnxviz.analyses.inputs.features import Kept, Names, pairs
+from onnxviz.analyses.inputs.moving import Named
 from onnxviz.analyses.inputs.request import InputRequest
 
 Sample = str | os.PathLike[str] | np.ndarray
@@ -29,8 +30,8 @@ class MaximizationRequest:
         What is maximized, such as "logits[281]", "conv1[*]" or "logits[2] - 0.5*logits[5]".
     inputs : InputRequest
         What the person says of the model's inputs.
-    wrt : str, optional
-        The tensor that moves: an input, or any float tensor inside the graph. Several names are separated by commas.
+    wrt : str or sequence of str, optional
+        The tensor that moves: an input, or any float tensor inside the graph. Several inputs move together as one vector.
     bounds : (low, high), path or (feature, 2) array, optional
         A vector's bounds: two numbers for all features, or a table with a row for each feature.
     names : path or sequence of str, optional
@@ -77,7 +78,7 @@ class MaximizationRequest:
 
     targets: tuple[str, ...] = ()
     inputs: InputRequest = field(default_factory=InputRequest)
-    wrt: str | None = None
+    wrt: Named | None = None
     bounds: str | os.PathLike[str] | Sequence[float] | np.ndarray | None = None
     names: Names | None = None
     data: Sample | None = None

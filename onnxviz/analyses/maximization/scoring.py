@@ -44,7 +44,8 @@ def measurement(search: Search, session: Any, network: Any) -> Measure:
             batch = np.repeat(sample[None], search.copies, axis=0)
             fed = {**search.held, **search.moving.fed(batch)}
             # Torch begins behind what turns ids into vectors, and where several inputs are one.
-            moved = {**fed, search.wrt: search.tokens.embedding.rows[batch] if search.tokens else batch}
+            moved = {**search.numbers, **search.moving.fed(batch)}
+            moved[search.wrt] = search.tokens.embedding.rows[batch] if search.tokens else batch
             if network is not None:
                 with torch.no_grad():
                     ours.append(network({name: torch.as_tensor(np.asarray(value)) for name, value in moved.items()}))

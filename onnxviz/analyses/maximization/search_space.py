@@ -108,7 +108,17 @@ def _features(subject: Subject, request: MaximizationRequest) -> Features:
     known = joined.names if joined else feature_names(subject.model.original)
     # The rows of the data are rows of the input: they tell nothing of the features of a tensor inside the graph.
     data = None if subject.inside else request.data
-    return read_features(subject.shape[1], known, request.bounds, request.names, data, request.kept_pairs)
+    missing = subject.expected.missing
+    return read_features(
+        subject.shape[1],
+        known,
+        request.bounds,
+        request.names,
+        data,
+        request.kept_pairs,
+        joined=joined,
+        missing=missing,
+    )
 
 
 def _drawing(
@@ -120,7 +130,8 @@ def _drawing(
     if not _is_flat(subject):
         return Drawing(subject.expected, rate=rate)
     mean, scale, low, high = numbers
-    return Drawing(subject.expected, features.shown_names(subject.shape[1]), mean, scale, low, high, rate)
+    names = features.shown_names(subject.shape[1])
+    return Drawing(subject.expected, names, mean, scale, low, high, rate, features.texts)
 
 
 def _kept(

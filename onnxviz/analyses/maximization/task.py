@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.inputs.sample_first import sample_first
+from onnxviz.errors import Unsupported, UnsupportedOperators
+from onnxviz.model.tensors.encoded_texts import encoded_texts
 
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.features import Features
@@ -78,6 +80,11 @@ class Search:
         return self.moving.name
 
     @property
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Values of all other inputs that torch can hold: texts are left out, and what the graph makes of them is in."""
+        return {name: value for name, value in self.held.items() if np.asarray(value).dtype.kind != "O"}
+
+    @property
     def copies(self) -> int:
         """The fixed batch, which copies of one sample fill; 1 where the batch is open."""
         return self.shape[0] if self.moving.inputs or self.tokens else 1
@@ -98,7 +105,14 @@ class Search:
     def network(self, tensors: list[str]) -> Any:
         """Return the differentiable network from the moving tensor to some tensors."""
         wanted, stops = self.moving.in_graph(tensors), self.moving.stops
-        made = self.model.network(wanted, stops, device=self.device, straight_through=self.straight_through)
+        if self.moving.joined is not None and not self.moving.joined.smooth:
+            joined = self.moving.joined
+            reason = f"torch has no type for the texts or whole numbers of {joined.discrete}"
+            raise UnsupportedOperators([Unsupported("", "Input", 1, len(joined.inputs), self.wrt, reason)])
+        encoded = encoded_texts(self.model.cut(wanted, stops))
+        made = self.model.network(
+            wanted, [*stops, *encoded], device=self.device, straight_through=self.straight_through
+        )
         made = sample_first(self.model, made, wanted)
         if self.moving.joined is None and self.moving.own is None:
             return made

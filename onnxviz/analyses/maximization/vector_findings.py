@@ -110,6 +110,12 @@ class VectorFindings:
             ],
             "unmeasured": self.contributions.unmeasured,
         }
+        if features.unordered is not None:
+            told["texts"] = {
+                features.name(place): texts[round(float(self.array[place]))]
+                for place, texts in enumerate(features.texts)
+                if texts
+            }
         if self.neighbors is not None:
             told["nearest"] = [
                 {"row": int(row), "distance": float(distance), "ort_score": float(score)}
@@ -159,9 +165,29 @@ def vector_findings(
     table = features.rows
     if table is None:
         return VectorFindings(array, reference, told, None, np.empty((0, array.size), np.float32), np.empty(0))
-    neighbors = nearest_rows(table, array, scale)
-    rows = table[neighbors.rows].astype(np.float32)
+    near = nearest_rows(*_apart(features, table, array, scale))
+    neighbors, rows = near, table[near.rows].astype(np.float32)
     return VectorFindings(array, reference, told, neighbors, rows, score.alone(objective, rows))
+
+
+def _apart(
+    features: Features, table: np.ndarray, point: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows, a point and scales in which two texts that differ lie one unit apart, whatever their codes."""
+    if features.unordered is None:
+        return table, point, scale
+    rows, points, scales = [], [], []
+    for place, texts in enumerate(features.texts):
+        if texts:
+            codes = np.arange(len(texts))
+            rows.append((table[:, place, None] == codes) / np.sqrt(2))
+            points.append((point[place] == codes) / np.sqrt(2))
+            scales.append(np.ones(len(texts)))
+        else:
+            rows.append(table[:, place, None])
+            points.append(point[place, None])
+            scales.append(scale[place, None])
+    return np.concatenate(rows, axis=1), np.concatenate(points), np.concatenate(scales)
 
 
 def _settled(
@@ -210,6 +236,8 @@ def _reference(search: Search, features: Features) -> np.ndarray:
         middle = np.clip(np.broadcast_to((space.low + space.high) / 2, (count,)), -3e38, 3e38)
     else:
         middle = np.broadcast_to(space.mean, (count,))
+    if features.unordered is not None and features.mean is None:
+        middle = np.where(features.unordered, 0.0, middle)  # the first text, as where nothing is set
     reference = np.array(search.settled(middle.astype(np.float32)))
     for place, value in features.kept.items():
         reference[place] = value

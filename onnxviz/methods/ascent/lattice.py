@@ -22,12 +22,15 @@ class Lattice:
         Groups of elements. In each group exactly one element is 1, and the others are 0.
     low, high : (feature,)
         The bounds; infinite where there is none.
+    unordered : (feature,) bool, optional
+        Which whole numbers are codes without an order, such as those of texts. Every other code is a neighbor.
     """
 
     whole: NDArray[np.bool_]
     groups: tuple[tuple[int, ...], ...]
     low: Floats
     high: Floats
+    unordered: NDArray[np.bool_] | None = None
 
     @property
     def empty(self) -> bool:
@@ -65,8 +68,8 @@ class Lattice:
     def neighbors(self, point: Floats) -> Floats:
         """Return the allowed points that differ in one whole number or one group.
 
-        A whole number becomes the next number up, the next number down, and each of its two bounds. In a group each of the other
-        elements becomes 1.
+        A whole number becomes the next number up, the next number down, and each of its two bounds; a code without an order becomes
+        every other code. In a group each of the other elements becomes 1.
 
         Parameters
         ----------
@@ -81,6 +84,8 @@ class Lattice:
         for feature in np.flatnonzero(self.whole):
             ends = (np.ceil(self.low[feature]), np.floor(self.high[feature]))
             values = {float(point[feature]) + step for step in (-1, 1)} | {float(end) for end in ends}
+            if self.unordered is not None and self.unordered[feature]:
+                values = {float(code) for code in np.arange(ends[0], ends[1] + 1)}
             for value in sorted(values - {float(point[feature])}):
                 if np.isfinite(value) and ends[0] <= value <= ends[1]:
                     other = point.copy()

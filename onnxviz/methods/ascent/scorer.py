@@ -64,9 +64,12 @@ class Scorer:
         copies: int = 1,
         batch_size: int = 1,
     ) -> None:
-        others = {key: torch.as_tensor(np.asarray(value)) for key, value in held.items()}
+        given = {key: np.asarray(value) for key, value in held.items()}
+        # Texts are no tensors; the runtime is fed them as they are.
+        texts = {key: given.pop(key) for key in [*given] if given[key].dtype.kind == "O"}
+        others = {key: torch.as_tensor(value) for key, value in given.items()}
         self._name = name
-        run = partial(_run, session, name, feed)
+        run = partial(_run, session, name, feed, texts)
         unlike = None if other is None else torch.as_tensor(other)[None]
         self._batched = Batched(run, name, others, torch.as_tensor(sample)[None], copies, other=unlike)
         self.rows = self._batched.rows
@@ -132,9 +135,14 @@ class Scorer:
         return scores
 
 
-def _run(session: Runtime, name: str, feed: Feed | None, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _run(
+    session: Runtime, name: str, feed: Feed | None, texts: Mapping[str, np.ndarray], inputs: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """Return the tensors of ONNX Runtime in the form that `Batched` takes, as float64, so that means add no rounding."""
-    fed = {key: value.numpy() for key, value in inputs.items()}
+    fed: dict[str, np.ndarray] = {key: value.numpy() for key, value in inputs.items()}
+    count = len(inputs[name])
+    for key, text in texts.items():
+        fed[key] = np.repeat(text, count, axis=0) if text.ndim and len(text) == 1 else text
     if feed is not None:
         fed |= feed(fed.pop(name))
     answers = session(fed)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.methods.attribution.places import Places
+from onnxviz.methods.attribution.presence import of_presence
 from onnxviz.methods.attribution.result import Attribution
 from onnxviz.methods.attribution.scores import Score
 
@@ -44,11 +45,11 @@ def occlusion(
 
     windows = [place.window(side) for place in places]
     with torch.no_grad():
-        values = Occlusion(score).attribute(
-            tuple(inputs),
+        values = Occlusion(of_presence(score, inputs, baselines)).attribute(
+            tuple(torch.ones_like(one) for one in inputs),
             sliding_window_shapes=tuple(sides for sides, _ in windows),
             strides=tuple(steps for _, steps in windows),
-            baselines=tuple(baselines),
+            baselines=tuple(torch.zeros_like(one) for one in inputs),
             perturbations_per_eval=max(1, at_once),
         )
     # All elements of a place are hidden together, so that a place has a single number.

@@ -66,7 +66,7 @@ def rise(
             masks = [_masks(place, count, generator) for place in places]
             scores = score(
                 *(
-                    base + (one - base) * _lifted(mask, place).to(one)
+                    _mixed(one, base, _lifted(mask, place).to(one))
                     for one, base, mask, place in zip(inputs, baselines, masks, places, strict=True)
                 )
             )
@@ -109,6 +109,12 @@ def _masks(places: Places, count: int, generator: torch.Generator) -> Tensor:
             for one, shift in zip(large, shifts, strict=True)
         ]
     )
+
+
+def _mixed(one: Tensor, base: Tensor, mask: Tensor) -> Tensor:
+    """Return the input where the mask is 1, the baseline where it is 0, and a mixture between them elsewhere."""
+    # A missing value, NaN, must not reach places that are hidden.
+    return torch.where(mask == 0, base, base + (one - base) * mask)
 
 
 def _lifted(mask: Tensor, places: Places) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.methods.attribution.places import Places
+from onnxviz.methods.attribution.presence import of_presence
 from onnxviz.methods.attribution.result import Attribution, Completeness
 from onnxviz.methods.attribution.scores import Score
 
@@ -50,12 +51,12 @@ def shapley_sampling(
         shares.append(1.0 / sizes[groups])
         masks.append((groups[None] + players).to(one.device))
         players += len(sizes)
-    method = ShapleyValueSampling(score)
+    method = ShapleyValueSampling(of_presence(score, inputs, baselines))
     method.permutation_generator = _Orders(seed)
     with torch.no_grad():
         values = method.attribute(
-            tuple(inputs),
-            baselines=tuple(baselines),
+            tuple(torch.ones_like(one) for one in inputs),
+            baselines=tuple(torch.zeros_like(one) for one in inputs),
             feature_mask=tuple(masks),
             n_samples=samples,
             perturbations_per_eval=max(1, at_once),

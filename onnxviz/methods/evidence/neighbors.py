@@ -38,7 +38,7 @@ def nearest_rows(
     Parameters
     ----------
     table : (row, feature)
-        The real rows.
+        The real rows; NaN for a missing value. A distance then is that of the known features, scaled up to all of them.
     point : (feature,)
         The point.
     scale : (feature,)
@@ -68,5 +68,9 @@ def _distances(
     for first in range(0, len(table), _ROWS_AT_ONCE):
         rows = np.asarray(table[first : first + _ROWS_AT_ONCE], np.float64) / unit
         for number, point in enumerate(points):
-            found[number, first : first + len(rows)] = np.linalg.norm(rows - point / unit, axis=1)
+            apart = rows - point / unit
+            known = ~np.isnan(apart)
+            part = np.sqrt(apart.shape[1] / np.maximum(known.sum(axis=1), 1))
+            distance = np.linalg.norm(np.where(known, apart, 0.0), axis=1) * part
+            found[number, first : first + len(rows)] = np.where(known.any(axis=1), distance, np.inf)
     return found

@@ -25,6 +25,8 @@ from onnxviz.model.expectations.input_range import (
     from_type,
 )
 from onnxviz.model.expectations.input_roles import input_roles
+from onnxviz.model.expectations.known_texts import known_texts
+from onnxviz.model.expectations.missing_values import takes_missing_values
 from onnxviz.model.expectations.tabular_range import from_comparisons, from_support_vectors, from_trees
 from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
 from onnxviz.model.graph.graph import Graph
@@ -32,6 +34,7 @@ from onnxviz.model.graph.labels import metadata
 from onnxviz.model.graph.tensor_info import TensorInfo
 from onnxviz.model.tensors.axes.evidence import BATCH, UNIT
 from onnxviz.model.tensors.axes.graph_axes import graph_axes
+from onnxviz.wording import quoted
 
 
 def default_input(model: Graph, wrt: str | None = None) -> TensorInfo:
@@ -104,6 +107,9 @@ def contract(model: Graph, name: str) -> InputContract:
     found = _sampled(model, info)
     if info.operator != "Input":
         return found.with_note(f"{name} is inside the graph (output of {info.operator}): its range is unknown")
+    if found.kind == "text":
+        return found
+    found = _seen(_missing_values, model, found)
     for look in _LOOKS:
         if found.bounded or (found.kind != "image" and found.mean):
             break
@@ -113,6 +119,31 @@ def contract(model: Graph, name: str) -> InputContract:
         return found.with_note(note, low=(-1.0,), high=(1.0,))
     found = found if found.bounded or found.kind != "image" else _seen(assumed, model, found)
     return _seen(from_channel_means, model, found)
+
+
+def _missing_values(model: Graph, found: InputContract) -> InputContract:
+    """Return the contract of an input that takes missing values, with the evidence; of another input unchanged."""
+    if not takes_missing_values(model, found.name):
+        return found
+    return found.with_note("trees or an Imputer take missing values: an empty cell is NaN", missing=True)
+
+
+def _text(model: Graph, info: TensorInfo) -> InputContract:
+    """Return the contract of an input of texts, with the texts that encoders of the graph know."""
+    shape = info.shape or ()
+    found = InputContract(info.name, shape, "text", ("feature",)[: max(len(shape) - 1, 0)])
+    columns = known_texts(model, info.name)
+    for place, column in enumerate(columns):
+        which = f"column {place + 1}, " if len(columns) > 1 else ""
+        few = ", ".join(quoted(text) for text in column.texts[:6]) + (", …" if len(column.texts) > 6 else "")
+        if column.texts:
+            note = (
+                f"{which}text: {column.operator} knows {len(column.texts)}: {few}; {quoted(column.texts[0])} by default"
+            )
+        else:
+            note = f"{which}text: no encoder of the graph names one, so the empty text is the default"
+        found = found.with_note(note)
+    return found
 
 
 def _seen(look: Callable[[Graph, InputContract], InputContract], model: Graph, found: InputContract) -> InputContract:
@@ -157,6 +188,8 @@ def _kind(model: Graph, info: TensorInfo) -> InputContract:
     shape = info.shape or ()
     rank = len(shape)
     name = info.name
+    if info.element_type == TensorProto.STRING:
+        return _text(model, info)
     if info.element_type in (TensorProto.INT64, TensorProto.INT32) and rank <= 2:
         return InputContract(
             name, shape, "tokens", ("time",)[: max(rank - 1, 0)], evidence=("whole numbers: read as tokens",)

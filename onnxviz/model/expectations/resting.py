@@ -8,7 +8,7 @@ import numpy as np
 
 from onnxviz.model.expectations.contract_reading import contract
 from onnxviz.model.expectations.input_roles import input_roles
-from onnxviz.model.expectations.sample_inputs import filled, settled_shape, told_values
+from onnxviz.model.expectations.sample_inputs import filled, sample_texts, settled_shape, told_values
 from onnxviz.model.graph.graph import Graph
 
 
@@ -23,7 +23,7 @@ def resting_input(
 
     Conditions are true, masks leave everything on, caches are 0, positions are 0, 1, 2, …, and lengths are those of the
     sequence that they count. A whole number that the graph compares with a constant, such as a rate or a mode, is that
-    constant.
+    constant. A text is the first that the graph knows.
 
     Parameters
     ----------
@@ -37,6 +37,8 @@ def resting_input(
         Sizes that are known for names, and for whole inputs, as in `told_values`.
     """
     info = model.require(name)
+    if info.dtype == "string":
+        return sample_texts(model, name, shape)
     told = told_values(model, name, shape, dims, shapes)
     if told is not None:
         return told

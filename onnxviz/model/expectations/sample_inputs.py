@@ -13,6 +13,7 @@ from onnxviz.errors import AllocationError, UsageError
 from onnxviz.model.expectations.compared import compared_number
 from onnxviz.model.expectations.contract_reading import contract, settle
 from onnxviz.model.expectations.input_roles import input_roles
+from onnxviz.model.expectations.known_texts import known_texts
 from onnxviz.model.expectations.lengths import counted_input
 from onnxviz.model.expectations.open_sizes import completed_shape, sequence_length
 from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
@@ -114,11 +115,13 @@ def random_input(
     Raises
     ------
     UsageError
-        If the input holds strings or another type without numbers.
+        If the input holds neither numbers nor texts.
     """
     info = model.require(name)
     generator = np.random.default_rng([seed, *name.encode()])
     kind = info.element_type
+    if kind == TensorProto.STRING:
+        return sample_texts(model, name, shape)
     if name in model.inputs and (told := told_values(model, name, shape, dims, shapes)) is not None:
         return told
     if kind == TensorProto.BOOL:
@@ -143,6 +146,28 @@ def random_input(
         if expected.mean and expected.scale and len(shape) == 2 and len(expected.mean) in (1, shape[1]):
             values = np.asarray(expected.mean) + values * np.asarray(expected.scale)
     return values.astype(_FLOATS.get(kind, np.float32))
+
+
+def sample_texts(model: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the first text that the graph knows for each column of an input; the empty text where it knows none.
+
+    Parameters
+    ----------
+    model : Graph
+        The model.
+    name : str
+        Name of the input.
+    shape : tuple of int
+        Shape with the batch.
+
+    Returns
+    -------
+    (*shape) ndarray of object
+    """
+    first = [(column.texts or ("",))[0] for column in known_texts(model, name)]
+    values = np.empty(math.prod(shape), object)
+    values[:] = [first[place % len(first)] for place in range(values.size)]
+    return values.reshape(shape)
 
 
 def settled_shape(

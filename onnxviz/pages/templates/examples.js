@@ -79,7 +79,7 @@ window.onnxvizExamples = function (make, source) {
     const columns = seen.columns.length === spread.length ? seen.columns : spread.map((_, place) => "[" + place + "]");
     const shade = (value, place) => {
       const [mean, deviation] = spread[place];
-      const steps = deviation > 0 ? Math.round((value - mean) / deviation * 2) : 0;
+      const steps = deviation > 0 && typeof value === "number" ? Math.round((value - mean) / deviation * 2) : 0;
       return "number" + (steps ? " far far-" + (steps > 0 ? "above" : "below") + "-" + Math.min(4, Math.abs(steps)) : "");
     };
     const labeled = shown.some(([, one]) => one.label);
@@ -92,7 +92,7 @@ window.onnxvizExamples = function (make, source) {
           const first = before && kind !== before;
           before = kind;
           return make("tr", { class: first ? "apart" : null }, make("td", { class: "number score" }, one.shown), labeled ? make("td", {}, one.label) : "",
-            ...seen.looks[one.id].values.map((value, place) => make("td", { class: shade(value, place) }, brief(value))), make("td", { class: "quiet" }, one.id.startsWith(seen.data + "#") ? one.id.slice(seen.data.length) : one.id));
+            ...seen.looks[one.id].values.map((value, place) => make("td", { class: shade(value, place) }, typeof value === "number" ? brief(value) : value ?? "–")), make("td", { class: "quiet" }, one.id.startsWith(seen.data + "#") ? one.id.slice(seen.data.length) : one.id));
         }))));
   }
 
@@ -106,7 +106,7 @@ window.onnxvizExamples = function (make, source) {
     const every = Object.values(looks).filter((look) => look.kind === "row");
     if (!every.length) return [];
     return every[0].values.map((_, place) => {
-      const values = every.map((look) => look.values[place]);
+      const values = every.map((look) => look.values[place]).filter((value) => typeof value === "number");
       const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
       return [mean, Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length)];
     });
