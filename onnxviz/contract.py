@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+
+_WHOLE = 64.0
+"""The least width of a range of sound in whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class InputContract:
         Where the input is centered and how widely it is spread, one number or one per channel or feature; empty where unknown.
     evidence : tuple of str
         A sentence for each thing that was found or assumed.
+    dtype : str
+        The element type, as numpy names it.
     """
 
     name: str
@@ -40,6 +46,7 @@ class InputContract:
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     evidence: tuple[str, ...] = ()
+    dtype: str = "float32"
 
     @property
     def noun(self) -> str:
@@ -67,6 +74,27 @@ class InputContract:
         # (u - mean) / std runs from low to high while u runs from 0 to 1.
         std = tuple(1.0 / (top - bottom) for bottom, top in zip(low, high, strict=True))
         return 0.0, 1.0, tuple(-bottom * one for bottom, one in zip(low, std, strict=True)), std
+
+    @property
+    def holds_integers(self) -> bool:
+        """Whether the input takes whole numbers alone."""
+        return self.dtype.startswith(("int", "uint"))
+
+    def sound_units(self) -> tuple[float, float]:
+        """Return the factor and the offset that bring sound in -1 to 1 to the input's range.
+
+        A range of whole numbers has the units of a sound file's own samples: 32768 and 0 for int16, 128 and 128 for
+        uint8. Any other range leaves sound as it is.
+
+        Examples
+        --------
+        >>> InputContract("x", (1, 8), "signal", ("time",), low=(-32768.0,), high=(32767.0,)).sound_units()
+        (32768.0, 0.0)
+        """
+        if self.kind != "signal" or len(self.low) != 1 or self.high[0] - self.low[0] < _WHOLE:
+            return 1.0, 0.0
+        half = 2.0 ** round(math.log2((self.high[0] - self.low[0]) / 2))
+        return half, float(math.ceil((self.low[0] + self.high[0]) / 2))
 
     def with_note(self, note: str, **changes: object) -> InputContract:
         """Return a copy with changes and one more sentence of evidence."""

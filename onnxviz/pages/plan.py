@@ -267,8 +267,9 @@ def moving_input(model: Model, wrt: str | None, held: Collection[str]) -> tuple[
 
 
 def output_tensors(model: Model, moving: str) -> list[str]:
-    """Return the float outputs that depend on an input; for the maps of a ZipMap, the tensor that it reads."""
+    """Return the float outputs that depend on an input; for maps, integers and labels, the float tensor before them."""
     from onnxviz.model.graph.zipped import unzipped
+    from onnxviz.model.tensors.float_source import float_source
     from onnxviz.target import Target
 
     depends = _dependents(model, moving)
@@ -276,6 +277,9 @@ def output_tensors(model: Model, moving: str) -> list[str]:
     for name in model.outputs:
         before = unzipped(model, Target(name, ()))
         tensor = name if before is None else before.tensor
+        if not model.tensors[tensor].is_float and model.tensors[tensor].container == "tensor":
+            source = float_source(model, tensor)
+            tensor = tensor if source is None else source.tensor
         if tensor in depends and model.tensors[tensor].is_float and model.tensors[tensor].shape != ():
             found.append(tensor)
     return list(dict.fromkeys(found))

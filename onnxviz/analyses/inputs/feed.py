@@ -342,6 +342,7 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
             )
         return [chosen]
     from onnxviz.model.expectations.contract_reading import contract
+    from onnxviz.model.expectations.integer_inputs import movable_inputs
 
     names = [name for name in model.inputs if name not in held]
     if not names:
@@ -354,9 +355,9 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
     several = len(files) == len(sources) and suffixes <= {".npz", ".csv", ".tsv", ".parquet"}
     if len(names) == 1 or several:
         return names
-    floats = [name for name in names if model.inputs[name].is_float]
-    suited = [name for name in floats if contract(model, name).kind == _kind_of(files)]
-    for choice in (floats, suited, _fitting(model, names, sources)):
+    movable = [info.name for info in movable_inputs(model) if info.name in names]
+    suited = [name for name in movable if contract(model, name).kind == _kind_of(files)]
+    for choice in (movable, suited, _fitting(model, names, sources)):
         if len(choice) == 1:
             return choice
     raise UsageError(

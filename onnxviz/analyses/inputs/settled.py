@@ -139,7 +139,7 @@ def settle(
     held : dict of str to ndarray, optional
         The held values, if they are read already.
     running : str or bool
-        An input whose open sizes are tried on ONNX Runtime until the model runs; True for the largest float input that
+        An input whose open sizes are tried on ONNX Runtime until the model runs; True for the largest movable input that
         is not held.
 
     Raises
@@ -163,6 +163,8 @@ def settle(
 
 
 def _largest(found: Settled) -> str:
-    """Return the largest float input that is not held; "" if there is none."""
-    free = [name for name, info in found.model.inputs.items() if info.is_float and name not in found.held]
+    """Return the largest input that can move and is not held; "" if there is none."""
+    from onnxviz.model.expectations.integer_inputs import movable_inputs
+
+    free = [info.name for info in movable_inputs(found.model) if info.name not in found.held]
     return max(free, key=lambda name: int(np.prod(found.shape(name))), default="")

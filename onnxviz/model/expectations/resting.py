@@ -8,6 +8,7 @@ import numpy as np
 
 from onnxviz.model.expectations.compared import compared_number
 from onnxviz.model.expectations.contract_reading import contract
+from onnxviz.model.expectations.integer_inputs import holds_numbers, rounded
 from onnxviz.model.expectations.sample_inputs import settled_shape
 from onnxviz.model.graph.graph import Graph
 
@@ -38,6 +39,9 @@ def resting_input(model: Graph, name: str, shape: tuple[int, ...]) -> np.ndarray
         if "position" in name.lower() and shape:
             counted: np.ndarray = np.broadcast_to(np.arange(shape[-1], dtype=np.int64), shape).copy()
             return counted
+        expected = contract(model, name) if holds_numbers(model, info) else None
+        if expected is not None and expected.bounded:
+            return rounded(np.full(shape, (min(expected.low) + max(expected.high)) / 2), info.dtype)
         return np.full(shape, 1 if "mask" in name.lower() else 0, np.int64)
     expected = contract(model, name)
     middle = np.zeros(shape, np.float32)

@@ -12,6 +12,7 @@ from onnx import TensorProto
 from onnxviz.errors import AllocationError, UsageError
 from onnxviz.model.expectations.compared import compared_number
 from onnxviz.model.expectations.contract_reading import contract, settle
+from onnxviz.model.expectations.integer_inputs import holds_numbers, rounded
 from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
 from onnxviz.model.graph.graph import Graph
 
@@ -65,6 +66,11 @@ def random_input(model: Graph, name: str, shape: tuple[int, ...], seed: int = 0)
         compared = compared_number(model, name)
         if compared is not None:
             return np.full(shape, compared, _INTEGERS[kind])
+        # The range of numbers is the contract's. Other integers index a table, or are masks.
+        numbers = contract(model, name) if holds_numbers(model, info) else None
+        if numbers is not None and numbers.bounded:
+            span = max(numbers.high) - min(numbers.low)
+            return rounded(min(numbers.low) + span * generator.random(shape), info.dtype)
         top = 256 if kind == TensorProto.UINT8 else _bound(model, name)
         return generator.integers(0, top, shape).astype(_INTEGERS[kind])
     if kind and kind not in _FLOATS and kind != TensorProto.BFLOAT16:
