@@ -52,7 +52,7 @@ def _one(sample: Sample, expected: InputContract, wanted: Sequence[int | None], 
         return _image(sample, expected, wanted)
     if sample.kind == "audio":
         return _signal(sample, expected, wanted, rate)
-    array = sample.array[0] if sample.kind == "table" else sample.array
+    array = _without_batch(sample.array[0] if sample.kind == "table" else sample.array, wanted)
     if _are_pixels(array, expected) and not _fits(array.shape, wanted):
         return _image(Sample(_channels_last(array), (), sample.source, "array"), expected, wanted)
     if _are_pixels(array, expected):
@@ -98,7 +98,7 @@ def steps(
     said = []
     if sample.note:
         said.append(f"read as {sample.note}" if sample.kind == "image" else sample.note)
-    array = sample.array[0] if stacked else sample.array
+    array = sample.array[0] if stacked else _without_batch(sample.array, wanted)
     if sample.kind == "audio":
         return (*said, *_sound_steps(sample, expected, wanted, rate))
     if sample.kind != "image" and not _are_pixels(array, expected):
@@ -168,6 +168,13 @@ def enlargement(sample: Sample, fitted: np.ndarray, expected: InputContract, rat
     sides = zip((sizes["height"], sizes["width"]), picture.shape[:2], strict=True)
     # A picture of other proportions is cropped, never squeezed: both sides have the same factor.
     return float(max(1.0, *(here / there for here, there in sides)))
+
+
+def _without_batch(array: np.ndarray, wanted: Sequence[int | None]) -> np.ndarray:
+    """Return the first of the samples along an array's first axis, if they fit; else the array."""
+    several = array.ndim == len(wanted) + 1 and _fits(array.shape[1:], wanted)
+    first: np.ndarray = array[0] if several and len(array) else array
+    return first
 
 
 def _typed(array: np.ndarray, expected: InputContract) -> np.ndarray:

@@ -102,6 +102,8 @@ def contract(model: Graph, name: str) -> InputContract:
     found = replace(_kind(model, info), dtype=info.dtype)
     if info.operator != "Input":
         return found.with_note(f"{name} is inside the graph (output of {info.operator}): its range is unknown")
+    if info.dtype in ("int32", "int64", "uint32", "uint64") and not holds_numbers(model, info):
+        return found  # tokens, masks and positions have no range
     for look in _LOOKS:
         # Center and spread are enough for a vector; the range of pictures and sound is looked for on.
         if found.bounded or (found.kind not in ("image", "signal") and found.mean):

@@ -20,6 +20,11 @@ _BOTH = frozenset(
 )
 """Operators that read data at every place. At other places than the first, others read indices, axes and sizes."""
 
+_ARITHMETIC = frozenset(
+    ("QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd", "QLinearMul", "ConvInteger", "MatMulInteger")
+)
+"""Operators of quantized networks, which need no floats."""
+
 _CODES = frozenset(
     (
         "OneHot",
@@ -36,7 +41,7 @@ _CODES = frozenset(
 
 
 def reads_as_numbers(model: Graph, name: str) -> bool:
-    """Return whether a graph turns an input of integers into floating-point numbers, and never indexes with it.
+    """Return whether a graph reckons with an input of integers, or turns it into floats, and never indexes with it.
 
     Parameters
     ----------
@@ -62,6 +67,7 @@ def reads_as_numbers(model: Graph, name: str) -> bool:
             continue
         if not _is_data(node, places):
             return False
+        found = found or node.op_type in _ARITHMETIC
         for made in filter(None, node.output):
             info = model.tensors[made]
             found = found or (info.is_float and bool(info.element_type))
@@ -108,5 +114,7 @@ def _is_data(node: NodeProto, places: list[int]) -> bool:
     """Return whether a node reads the tensors at some places as data, and not as indices, axes or sizes."""
     if node.op_type in _CODES:
         return False
-    anywhere = node.op_type in _BOTH or node.op_type.startswith(("QLinear", "MatMul")) or node.domain == "ai.onnx.ml"
+    anywhere = (
+        node.op_type in _BOTH or node.op_type.startswith(("QLinear", "QGemm", "MatMul")) or node.domain == "ai.onnx.ml"
+    )
     return anywhere or places == [0]

@@ -96,6 +96,30 @@ def test_bytes_are_explained(picture: Path, photo: Path, method: str) -> None:
     assert found.ort_baseline_score == pytest.approx(float(runtime(picture, baseline.astype(np.uint8))[0, 2]), rel=1e-6)
 
 
+def test_an_array_of_one_sample_is_read_with_and_without_its_batch(picture: Path, random) -> None:
+    pixels = random.integers(0, 256, (1, 12, 12, 3)).astype(np.uint8)
+    wanted = pytest.approx(float(runtime(picture, pixels)[0, 2]), rel=1e-6)
+    for sample in (pixels, pixels[0]):
+        assert onnxviz.attribute(picture, sample, "y[2]", methods=["gradient"]).ort_score == wanted
+
+
+def test_a_quantized_network_is_climbed_to_its_integers(written, random) -> None:
+    path = written(
+        """g (uint8[1, 3, 6, 6] x) => (uint8[1, 2, 4, 4] y)
+        { y = QLinearConv(x, xs, xz, w, ws, wz, ys, yz) }""",
+        xs=np.float32(1 / 255),
+        xz=np.uint8(0),
+        w=random.integers(-90, 91, (2, 3, 3, 3)).astype(np.int8),
+        ws=np.float32(0.01),
+        wz=np.int8(0),
+        ys=np.float32(0.02),
+        yz=np.uint8(128),
+    )
+    best = onnxviz.maximize(path, "y[1]", steps=8, restarts=1)
+    assert best.ort_score == pytest.approx(float(runtime(path, best.input)[0, 1].mean()), rel=1e-6)
+    assert best.ort_score > best.initial_ort_score
+
+
 def test_the_gradient_is_that_of_the_cast(written, random) -> None:
     path = written(
         "g (int32[1, 5] x) => (float[1, 3] y) { c = Cast <to = 1> (x)  y = MatMul(c, w) }",

@@ -35,7 +35,7 @@ def test_a_length_that_only_the_graph_knows_is_found_and_told(sound) -> None:
     values = settled.feed()
     assert values["sound"].shape[1] % 512 == 0
     assert settled.shape("sound") == values["sound"].shape
-    assert "`shapes` settles its sizes" in settled.notes[0]
+    assert "`shapes` sets its sizes" in settled.notes[0]
     sound.session(["y"])(values)  # runs
 
 
