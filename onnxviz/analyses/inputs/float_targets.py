@@ -31,8 +31,8 @@ def with_floats(listener: Listener, model: Model, objective: Objective) -> Objec
         other = None
         if isinstance(term, Activation):
             other, made = unzipped(model, term.target), "ZipMap makes no tensor but maps"
-            if other is None:
-                info = model.tensors[term.target.tensor]
+            info = model.tensors.get(term.target.tensor)  # an unknown name is told later, with names that are close
+            if other is None and info is not None:
                 other, made = unrounded(model, term.target), f"{info.operator} rounds it to {info.dtype}"
         if other is not None:
             listener.note(f"{term}: {made}; using {other}, the tensor before it")

@@ -12,7 +12,7 @@ from PIL import Image
 
 import onnxviz
 from onnxviz.analyses.listener import Recorder
-from onnxviz.errors import UsageError
+from onnxviz.errors import TargetError, UsageError
 
 PCM = {
     "integers": ("int16[1, 400] x", "c = Cast <to = 1> (x)  s = Div(c, q)", 32768.0),
@@ -156,3 +156,5 @@ def test_rounded_targets_are_climbed_before_their_rounding(written, random) -> N
     assert onnxviz.attribute(path, random.normal(size=(1, 4)).astype(np.float32), "y[3]").target == "m[3]"
     with pytest.raises(UsageError, match=r"ArgMax makes it from m: aim there, as in m\[0\]"):
         onnxviz.maximize(path, "best", steps=2)
+    with pytest.raises(TargetError, match="no tensor of that name"):
+        onnxviz.maximize(path, "none[1]", steps=2)
