@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+from onnxviz.errors import UsageError
 
 _WHOLE = 64.0
 """The least width of a range of sound in whole numbers."""
@@ -32,6 +36,11 @@ class InputContract:
         Where the input is centered and how widely it is spread, one number or one per channel or feature; empty where unknown.
     evidence : tuple of str
         A sentence for each thing that was found or assumed.
+    whole : str
+        Why the whole tensor is one sample; "" where its first axis counts the samples. `shape` and `axes` then have an
+        axis for the samples in front of the tensor's own axes.
+    spare : tuple of int
+        The tensor's axes of size 1 that `shape` and `axes` leave out, as in a vector of the shape 1x1x1x5.
     dtype : str
         The element type, as numpy names it.
     """
@@ -46,6 +55,8 @@ class InputContract:
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     evidence: tuple[str, ...] = ()
+    whole: str = ""
+    spare: tuple[int, ...] = ()
     dtype: str = "float32"
 
     @property
@@ -58,13 +69,46 @@ class InputContract:
     @property
     def layout(self) -> str:
         """The axes as people write them: NCHW, NHWC, NCT, NF, …."""
-        letters = {"channel": "C", "height": "H", "width": "W", "time": "T", "feature": "F", "depth": "D"}
-        return "N" + "".join(letters.get(axis, "?") for axis in self.axes)
+        letters = {"channel": "C", "height": "H", "width": "W", "time": "T", "feature": "F", "depth": "D", "batch": "N"}
+        return "N" * (not self.whole) + "".join(letters.get(axis, "?") for axis in self.axes)
 
     @property
     def bounded(self) -> bool:
         """Whether the range is known."""
         return bool(self.low)
+
+    def sample_shape(self, shape: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the shape of samples, (sample, *axes), for a shape of the tensor."""
+        if self.whole:
+            return (1, *shape)
+        return tuple(size for axis, size in enumerate(shape) if axis not in self.spare)
+
+    def fed(self, samples: Any) -> Any:
+        """Return the values of the tensor for samples.
+
+        Parameters
+        ----------
+        samples : (sample, *axes) ndarray or Tensor
+            Samples in the order of `axes`.
+
+        Raises
+        ------
+        UsageError
+            If the tensor is one sample, and there are several.
+        """
+        if self.whole:
+            if len(samples) != 1:
+                raise UsageError(f"{self.name} has no batch: it takes one sample at a time, not {len(samples)}")
+            return samples[0]
+        for axis in self.spare:
+            samples = samples[(slice(None),) * axis + (None,)]
+        return samples
+
+    def sampled(self, values: Any) -> Any:
+        """Return the samples in the tensor's values, (sample, *axes): the inverse of `fed`."""
+        if self.whole:
+            return values[None]
+        return values[tuple(0 if axis in self.spare else slice(None) for axis in range(values.ndim))]
 
     def pixel_units(self) -> tuple[float, float, tuple[float, ...] | float, tuple[float, ...] | float]:
         """Return (low, high, mean, std) as pictures are fitted and restored by: one range, or a mean and deviation per channel."""

@@ -24,7 +24,12 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "model.graph": ({*GROUND, "model.graph"}, {"torch", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "model.expectations": (
-        {*GROUND, "model.graph", "model.expectations", "model.operators.shapes.allocation"},
+        {*GROUND, "model.graph", "model.expectations", "model.operators.shapes.allocation", "model.tensors.axes"},
+        {"torch", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
+    ),
+    # The roles of axes come from the graph alone, so that contracts can ask for them too.
+    "model.tensors.axes": (
+        {*GROUND, "model.graph", "model.tensors.axes"},
         {"torch", "onnxruntime", "click", "rich", "PIL", "matplotlib"},
     ),
     "model.tensors": (

@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from onnxviz.analyses.inputs.classes import Classes, with_classes
+from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.opening import opened
 from onnxviz.errors import TargetError
 from onnxviz.wording import named_sizes
@@ -48,7 +50,13 @@ class Description:
         return model_html(self.model)
 
 
-def inspect(model: Model | str | os.PathLike[str] | bytes, pattern: str | None = None) -> Description:
+def inspect(
+    model: Model | str | os.PathLike[str] | bytes,
+    pattern: str | None = None,
+    *,
+    classes: Classes | None = None,
+    listener: Listener = SILENT,
+) -> Description:
     """Return the description of a model: what its file holds, and which tensors can be targets.
 
     Parameters
@@ -57,17 +65,23 @@ def inspect(model: Model | str | os.PathLike[str] | bytes, pattern: str | None =
         The model.
     pattern : str, optional
         A name or a pattern such as ``conv*``: only tensors whose names fit are listed. Default: all tensors.
+    classes : path, sequence of str or mapping, optional
+        The names of the classes, or a file of names. They replace the names in the model's file.
+    listener : Listener
+        Receives notes.
 
     Raises
     ------
     UsageError
         If there is no such file.
+    DataError
+        If the model has another number of classes.
     ModelError
         If the file is no valid ONNX model.
     TargetError
         If no tensor's name fits the pattern.
     """
-    model = opened(model)
+    model = with_classes(listener, opened(model), classes)
     return Description(model, describe(model, pattern))
 
 
@@ -94,6 +108,7 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
     from onnxviz.analyses.inputs.request import InputRequest
     from onnxviz.analyses.inputs.settled import settle
     from onnxviz.model.graph.folding import folded
+    from onnxviz.model.graph.zipped import output_classes
     from onnxviz.model.tensors.support import reach, support
 
     graph = folded(model) if settled is None else settled
@@ -101,7 +116,7 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
     for node in graph.nodes:
         key = (node.domain, node.op_type)
         if key not in operators:
-            found = support(node, graph.opsets.get(node.domain, 1))
+            found = support(node, graph.opsets.get(node.domain, 1), extensions=graph.extensions)
             differentiable = found.converted and found.gradient != "zero"
             operators[key] = {
                 "domain": key[0],
@@ -142,8 +157,7 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
     original = model.original
     return {
         "model": {
-            "path": str(model.path) if model.path else None,
-            "sha256": model.digest,
+            **model.provenance,
             "bytes": model.source.size,
             "ir_version": original.ir_version,
             "opsets": {domain or "ai.onnx": version for domain, version in model.opsets.items()},
@@ -152,7 +166,12 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
         },
         "inputs": inputs,
         "outputs": [
-            {"name": name, "dtype": info.dtype, "shape": named_sizes(info.shape)}
+            {
+                "name": name,
+                "dtype": info.dtype,
+                "shape": named_sizes(info.shape),
+                "classes": list(output_classes(model, name)),
+            }
             for name, info in graph.outputs.items()
         ],
         "operators": sorted(operators.values(), key=lambda row: (-row["count"], row["operator"])),
@@ -178,6 +197,8 @@ def _parameters(graph: Model) -> int:
 
 
 def _tensor_rows(model: Model, names: list[str], reached: dict[str, Any]) -> list[dict[str, Any]]:
+    from onnxviz.model.tensors.channel_axis import unit_count
+
     rows = []
     for name in names:
         found, info = reached[name], model.tensors[name]
@@ -186,15 +207,10 @@ def _tensor_rows(model: Model, names: list[str], reached: dict[str, Any]) -> lis
             "operator": info.operator,
             "dtype": info.dtype,
             "shape": named_sizes(info.shape),
-            "units": _units(info),
+            "units": unit_count(model, name),
         }
         rows.append({**row, "differentiable": found.differentiable, "reason": found.reason})
     return rows
-
-
-def _units(info: Any) -> int | None:
-    units = info.units
-    return units if units is None else int(units)
 
 
 def _product(shape: tuple[Any, ...] | None) -> int:

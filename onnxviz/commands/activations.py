@@ -11,8 +11,10 @@ from onnxviz.commands.options import (
     data_options,
     json_option,
     model_argument,
+    model_of,
     output_of,
     output_options,
+    plugin_options,
     request_options,
     target_option,
 )
@@ -27,7 +29,7 @@ _LISTED = 10
 
 @click.command()
 @model_argument
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("inputs", metavar="[INPUT]...", nargs=-1)
 @target_option("The tensor to show: 'conv1', 'conv1[12]', 'logits'; may be given several times. [default: the outputs]")
 @data_options
 @click.option(
@@ -45,12 +47,14 @@ _LISTED = 10
     help="The number of strongest units to list.",
 )
 @output_options
+@plugin_options
 @json_option
 @click.pass_obj
 def activations(terminal: Terminal, /, **options: Any) -> int:
     """Show how INPUT activates tensors of MODEL.
 
-    INPUT is a picture, a sound, an array or a table. FILE#7 selects a row of an array or table, and FILE#0:4 several rows.
+    INPUT is a picture, a sound, an array, a table or a file of texts; --text takes a text itself. FILE#7 selects a row
+    of an array, table or file of texts, and FILE#0:4 several rows.
     ONNX Runtime computes all values on the untouched model. -o writes a picture for each sample and target, arrays.npz and
     result.json.
 
@@ -63,7 +67,7 @@ def activations(terminal: Terminal, /, **options: Any) -> int:
     from onnxviz.analyses.activations.request import ActivationsRequest
 
     request = requested(ActivationsRequest, request_options(options, "inputs"))
-    document = look(options["model_path"], options["inputs"], request, output_of(options), terminal).document()
+    document = look(model_of(options, terminal), options["inputs"], request, output_of(options), terminal).document()
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
 
@@ -72,6 +76,9 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     for row in document["samples"]:
         label = f"  ({row['label']})" if row.get("label") else ""
         console.print(f"{visible(row['id'])}{visible(label)}", style="bold")
+        if "text" in row:
+            console.print(visible(row["text"]))
+            console.print(visible(" | ".join(one["text"] for one in row["tokens"])), style="dim")
         for one in row["targets"]:
             _show_target(console, one)
     for file in document["files"][:12]:
@@ -105,7 +112,7 @@ def _show_target(console: Console, row: dict[str, Any]) -> None:
     for one in row["strongest"]:
         cell: list[Any] = [one["index"], *([one["label"]] if labeled else [])]
         if spread:
-            at = ", ".join(map(str, one["position"]))
+            at = ", ".join(map(str, one["position"])) + (f" {one['token']}" if one.get("token") else "")
             cell += [f"{one['strength']:.4g}", f"{one['mean']:.4g}", f"{one['max']:.4g}", at]
         else:
             cell.append(f"{one['mean']:.4g}")

@@ -10,20 +10,26 @@ import click
 from onnxviz.analyses.attribution.task import METHODS
 from onnxviz.analyses.keywords import requested
 from onnxviz.commands.options import (
+    classes_option,
     contract_options,
     device_option,
     dim_option,
     json_option,
     label_option,
     model_argument,
+    model_of,
     output_of,
     output_options,
+    plugin_options,
     request_options,
     seed_option,
     set_option,
     shape_option,
     spelled,
     target_option,
+    text_column_option,
+    text_option,
+    vocab_option,
 )
 from onnxviz.commands.terminal import Terminal, grid, visible
 
@@ -33,7 +39,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @model_argument
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("inputs", metavar="[INPUT]...", nargs=-1)
 @target_option(
     "The target to explain: 'logits[281]', 'conv1[12, 5, 5]', 'logits[2] - logits[5]'; may be given several times. "
     "[default: the class of the highest score]"
@@ -91,12 +97,10 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Real samples of a vector. Their mean is the baseline.",
 )
-@click.option(
-    "--vocab",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="A file with the name of a token in each line; the first line names token 0.",
-)
+@text_option
+@text_column_option
+@vocab_option
+@classes_option
 @label_option
 @set_option
 @dim_option
@@ -105,12 +109,14 @@ if TYPE_CHECKING:
 @seed_option
 @device_option
 @output_options
+@plugin_options
 @json_option
 @click.pass_obj
 def attribute(terminal: Terminal, /, **options: Any) -> int:
     """Show which parts of INPUT matter for a target of MODEL.
 
-    INPUT is a picture, a sound, an array or a table. The first row is explained; FILE#7 selects another row. A model with
+    INPUT is a picture, a sound, an array, a table or a file of texts; --text takes a text itself. The first row is
+    explained; FILE#7 selects another row. A model with
     several inputs takes a file for each: NAME=FILE.
 
     ONNX Runtime checks each explanation on the untouched model: how far the score falls when the most important parts are
@@ -126,7 +132,9 @@ def attribute(terminal: Terminal, /, **options: Any) -> int:
     from onnxviz.analyses.attribution.request import AttributionRequest
 
     request = requested(AttributionRequest, request_options(options, "inputs"))
-    document = attribute_all(options["model_path"], options["inputs"], request, output_of(options), terminal).document()
+    document = attribute_all(
+        model_of(options, terminal), options["inputs"], request, output_of(options), terminal
+    ).document()
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
 

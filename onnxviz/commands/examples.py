@@ -12,8 +12,10 @@ from onnxviz.commands.options import (
     data_options,
     json_option,
     model_argument,
+    model_of,
     output_of,
     output_options,
+    plugin_options,
     request_options,
     target_option,
 )
@@ -23,11 +25,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LISTED = 64
+_SHORT = 40
 
 
 @click.command()
 @model_argument
-@click.argument("data", metavar="DATA")
+@click.argument("data", metavar="[DATA]", required=False)
 @target_option(
     "The target that scores the samples: 'conv1[*]' (every unit), 'logits[3]', a sum; may be given several times.",
     required=True,
@@ -63,12 +66,14 @@ _LISTED = 64
 )
 @data_options
 @output_options
+@plugin_options
 @json_option
 @click.pass_obj
 def examples(terminal: Terminal, /, **options: Any) -> int:
     """Find the samples of DATA with the highest and lowest scores for targets of MODEL.
 
-    DATA is a folder of pictures or sounds, an array, an archive or a table. It is read once for all targets. ONNX Runtime
+    DATA is a folder of pictures or sounds, an array, an archive, a table or a file of texts (.txt, a text in each
+    line). It is read once for all targets. ONNX Runtime
     computes the scores on the untouched model. -o writes a sheet for each target, tables, and all scores. --resume continues an
     interrupted pass; if the data set has grown, it reads only the new samples.
 
@@ -81,14 +86,16 @@ def examples(terminal: Terminal, /, **options: Any) -> int:
     from onnxviz.analyses.examples.request import ExamplesRequest
 
     request = requested(ExamplesRequest, request_options(options, "data"))
-    document = rank(options["model_path"], options["data"], request, output_of(options), terminal).document()
+    document = rank(model_of(options, terminal), options["data"], request, output_of(options), terminal).document()
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
 
 
 def _written(one: dict[str, Any]) -> str:
     label = f", {one['label']}" if one["label"] and not one["id"].startswith(f"{one['label']}/") else ""
-    return f"{one['id']} ({one['score']:.4g}{label})"
+    text = one.get("text", "")
+    shown = one["id"] if not text else f'"{text[:_SHORT]}{"…" if len(text) > _SHORT else ""}"'
+    return f"{shown} ({one['score']:.4g}{label})"
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:

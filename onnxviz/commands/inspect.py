@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.options import json_option, model_argument
+from onnxviz.commands.options import classes_option, json_option, model_argument, model_of, plugin_options
 from onnxviz.commands.terminal import Terminal, grid, visible
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
 _SUGGESTED = 6
@@ -21,9 +22,11 @@ _SUGGESTED = 6
 @click.command()
 @model_argument
 @click.argument("pattern", metavar="[PATTERN]", required=False)
+@plugin_options
+@classes_option
 @json_option
 @click.pass_obj
-def inspect(terminal: Terminal, model_path: Path, pattern: str | None, as_json: bool) -> None:
+def inspect(terminal: Terminal, /, pattern: str | None, classes: Path | None, as_json: bool, **options: Any) -> None:
     """List what is in MODEL, and which tensors can be targets.
 
     With a PATTERN, such as 'conv*' or '*', list the tensors whose names match it.
@@ -35,7 +38,8 @@ def inspect(terminal: Terminal, model_path: Path, pattern: str | None, as_json: 
     """
     import onnxviz
 
-    document = onnxviz.inspect(model_path, pattern).document()
+    model = model_of(options, terminal)
+    document = onnxviz.inspect(model, pattern, classes=classes, listener=terminal).document()
     terminal.emit(
         document, as_json, lambda console: _show_tensors(console, document) if pattern else _show(console, document)
     )
@@ -62,6 +66,9 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     console.print("\nOutputs", style="bold")
     for entry in document["outputs"]:
         console.print(f"  {visible(entry['name'])}  {entry['dtype']} {visible(shape_text(entry['shape']))}")
+        if entry["classes"]:
+            some = ", ".join(entry["classes"][:_SUGGESTED]) + (", …" if len(entry["classes"]) > _SUGGESTED else "")
+            console.print(f"    {len(entry['classes'])} classes: {visible(some)}", style="dim")
     console.print()
     rows = [
         (_operator(row), row["count"], "yes" if row["differentiable"] else "no", row["reason"])

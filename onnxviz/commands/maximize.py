@@ -54,12 +54,8 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
     type=shared.NamedText("NAME=VALUE"),
     help="Fix a feature of a vector, by name or number, or a position of tokens, as in 0=[CLS]; may be given several times.",
 )
-@click.option(
-    "--vocab",
-    metavar="FILE",
-    type=_FILE,
-    help="The names of tokens: a name in each line, a JSON file, or tokenizer.json.",
-)
+@shared.vocab_option
+@shared.classes_option
 @click.option(
     "--sample-rate",
     metavar="HZ",
@@ -85,9 +81,8 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
 )
 @click.option(
     "--start",
-    metavar="FILE",
-    type=_FILE,
-    help="Start from this picture, array, sound or first row of a table. Restarts begin near it.",
+    metavar="FILE|TEXT",
+    help="Start from this picture, array, sound or first row of a table, or for a model of tokens from this text. Restarts begin near it.",
 )
 @click.option(
     "--size",
@@ -136,6 +131,7 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
 @shared.seed_option
 @shared.device_option
 @shared.output_options
+@shared.plugin_options
 @shared.json_option
 @click.pass_obj
 def maximize(terminal: Terminal, /, **options: Any) -> int:
@@ -159,7 +155,7 @@ def maximize(terminal: Terminal, /, **options: Any) -> int:
     """
     request = requested(MaximizationRequest, shared.request_options(options))
     found = onnxviz.maximize(
-        options["model_path"],
+        shared.model_of(options, terminal),
         options["targets"],
         output=options["output"],
         overwrite=options["overwrite"],

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from onnxviz.analyses.listener import Listener
 from onnxviz.analyses.output import Output
 from onnxviz.errors import UsageError
 
@@ -17,8 +18,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 VERB = "onnxviz.verb"
 """The key under which a click context keeps the verb that runs."""
 
-ASKED_OF_THE_SHELL = ("model_path", "output", "overwrite", "resume", "as_json")
-"""Parameters outside a verb's request: the model and the output. All others are fields of the request with the same name."""
+ASKED_OF_THE_SHELL = ("model_path", "plugins", "custom_ops", "output", "overwrite", "resume", "as_json")
+"""Parameters outside a verb's request: the model with what belongs to it, and the output. All others are fields of the request with the
+same name."""
 
 
 def flags(verb: click.Command) -> dict[str, str]:
@@ -60,6 +62,29 @@ def output_of(options: dict[str, Any]) -> Output:
         If the options contradict each other.
     """
     return Output(options["output"], options["overwrite"], options["resume"])
+
+
+def model_of(options: dict[str, Any], listener: Listener) -> Any:
+    """Return the model that a command line names: its path; if plugins or libraries are named, the loaded model.
+
+    A note says which operators ONNX Runtime does not know.
+
+    Raises
+    ------
+    UsageError, ModelError
+        As `onnxviz.load` does.
+    """
+    path, plugins, custom_ops = (options[name] for name in ("model_path", "plugins", "custom_ops"))
+    if not plugins and not custom_ops:
+        return path
+    import onnxviz
+
+    model = onnxviz.load(path, plugins=plugins, custom_ops=custom_ops)
+    for one in model.unconfirmed:
+        name = f"{one.domain}.{one.operator}" if one.domain else one.operator
+        times = "once" if one.count == 1 else f"{one.count} times"
+        listener.note(f"not confirmed: {name} ({times}, first at {one.first_tensor}): {one.reason}")
+    return model
 
 
 def request_options(options: dict[str, Any], *data: str) -> dict[str, Any]:
@@ -156,6 +181,23 @@ def _sizes(name: str, text: str) -> tuple[int, ...]:
 
 model_argument = click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON document on stdout.")
+_EXTENSIONS = (
+    click.option(
+        "--plugin",
+        "plugins",
+        metavar="MODULE|FILE.py",
+        multiple=True,
+        help="A Python module with torch functions for custom operators; may be given several times. Its code is run.",
+    ),
+    click.option(
+        "--custom-ops",
+        "custom_ops",
+        metavar="LIBRARY",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A shared library with which ONNX Runtime computes custom operators; may be given several times. Its code is run.",
+    ),
+)
 seed_option = click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -215,9 +257,9 @@ _CONTRACT = (
     click.option("--std", type=Numbers(), help="The standard deviation of the normalization, for pictures in 0 to 1."),
     click.option(
         "--layout",
-        metavar="nchw|nhwc",
-        type=click.Choice(["nchw", "nhwc"], case_sensitive=False),
-        help="The order of the axes of a picture.",
+        metavar="nchw|nhwc|hw",
+        type=click.Choice(["nchw", "nhwc", "hw"], case_sensitive=False),
+        help="The order of the axes of a picture; hw is a gray picture without an axis for channels.",
     ),
     click.option("--channels", type=click.Choice(["rgb", "bgr", "gray"]), help="The color order of a picture."),
 )
@@ -244,11 +286,42 @@ label_option = click.option(
     help="The column of a table, or the array of an archive, with the class of each sample; it is not a feature.",
 )
 
+classes_option = click.option(
+    "--classes",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The names of the classes: a name in each line, a JSON list or object, or a table (.csv). They replace the names in MODEL.",
+)
+
+text_option = click.option(
+    "--text",
+    "text",
+    metavar="TEXT",
+    multiple=True,
+    help="A text for a model of tokens, in place of a file; may be given several times. Needs pip install 'onnxviz[text]'.",
+)
+vocab_option = click.option(
+    "--vocab",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The tokenizer of a model of tokens: tokenizer.json, vocab.txt, or a name in each line. [default: the file beside MODEL]",
+)
+text_column_option = click.option(
+    "--text-column",
+    "text_column",
+    metavar="COLUMN",
+    help="The column of a table that holds texts. [default: a column named like text, or the only column of text]",
+)
+
 _DATA = (
     click.option(
         "--input", "input_name", metavar="NAME", help="The input that takes the data, if the model has several."
     ),
     label_option,
+    classes_option,
+    text_option,
+    text_column_option,
+    vocab_option,
     click.option(
         "--strict",
         is_flag=True,
@@ -260,6 +333,13 @@ _DATA = (
 def target_option(help_text: str, required: bool = False) -> Callable[[Function], Function]:
     """Return the option -t, with this help text."""
     return click.option("-t", "--target", "targets", metavar="TARGET", multiple=True, required=required, help=help_text)
+
+
+def plugin_options(function: Function) -> Function:
+    """Add --plugin and --custom-ops."""
+    for option in reversed(_EXTENSIONS):
+        function = option(function)
+    return function
 
 
 def contract_options(function: Function) -> Function:

@@ -10,16 +10,22 @@ import click
 
 from onnxviz.analyses.keywords import requested
 from onnxviz.commands.options import (
+    classes_option,
     contract_options,
     device_option,
     dim_option,
     json_option,
     model_argument,
+    model_of,
     output_options,
+    plugin_options,
     request_options,
     seed_option,
     set_option,
     shape_option,
+    text_column_option,
+    text_option,
+    vocab_option,
     wrt_option,
 )
 from onnxviz.commands.terminal import Terminal, visible
@@ -90,6 +96,10 @@ def _scheduler(ctx: click.Context, param: click.Parameter, value: str | None) ->
     metavar="COLUMN",
     help="The column of DATA, or the array of an archive, with the class of each sample; it is not a feature.",
 )
+@classes_option
+@text_option
+@text_column_option
+@vocab_option
 @click.option(
     "--cluster",
     metavar="ADDRESS",
@@ -108,6 +118,7 @@ def _scheduler(ctx: click.Context, param: click.Parameter, value: str | None) ->
 @seed_option
 @device_option
 @output_options
+@plugin_options
 @json_option
 @click.pass_obj
 def report(terminal: Terminal, /, **options: Any) -> int:
@@ -116,8 +127,8 @@ def report(terminal: Terminal, /, **options: Any) -> int:
     The page is index.html in the folder of -o. It shows the facts of the file, the expected input, the graph, the filters of the
     first layer, units of the outputs and of layers with the best input for each unit, and a check of torch against ONNX Runtime.
 
-    DATA is a folder of pictures or sounds, an array or a table. With DATA, each unit also has its highest and lowest samples
-    and a histogram of its scores. With --input, the page shows what a sample does inside the model. The page lists the work
+    DATA is a folder of pictures or sounds, an array, a table or a file of texts. With DATA, each unit also has its highest and
+    lowest samples and a histogram of its scores. With --input, the page shows what a sample does inside the model. The page lists the work
     that did not fit into --budget. --resume continues it.
 
     \b
@@ -131,7 +142,7 @@ def report(terminal: Terminal, /, **options: Any) -> int:
 
     request = requested(ReportRequest, request_options(options))
     places = {name: options[name] for name in ("output", "overwrite", "resume")}
-    document = onnxviz.report(options["model_path"], request=request, listener=terminal, **places).document()
+    document = onnxviz.report(model_of(options, terminal), request=request, listener=terminal, **places).document()
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
 

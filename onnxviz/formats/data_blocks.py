@@ -49,6 +49,8 @@ class Block:
     stacked: bool = False
     problems: tuple[tuple[str, str], ...] = ()
     unchanged: int = 0
+    texts: tuple[str, ...] = ()
+    """The text of each sample, if the samples are texts; else empty."""
 
 
 class Reader(Protocol):
@@ -228,6 +230,30 @@ class TableReader:
         parts = {key: part[first:last] for key, part in self.parts.items()}
         problems = () if first else self.problems
         return TableReader(self.identities[first:last], self.labels[first:last], parts, problems, self.source)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextReader:
+    """Returns texts that have been turned into arrays already."""
+
+    identities: tuple[str, ...]
+    labels: tuple[str, ...]
+    texts: tuple[str, ...]
+    parts: dict[str, NDArray[Any]]
+    source: str
+
+    def __call__(self, known: Known) -> Block:
+        """Read the samples that are not known."""
+        whole = np.ones(len(self.identities), np.bool_)
+        block = _fresh(list(self.identities), list(self.labels), self.parts, whole, (), known, "array", self.source)
+        own = dict(zip(self.identities, self.texts, strict=True))
+        return replace(block, texts=tuple(own[identity] for identity in block.identities))
+
+    def part(self, first: int, last: int) -> TextReader:
+        """Return a reader of only some of the texts."""
+        parts = {key: part[first:last] for key, part in self.parts.items()}
+        identities, labels, texts = self.identities[first:last], self.labels[first:last], self.texts[first:last]
+        return TextReader(identities, labels, texts, parts, self.source)
 
 
 def _stamp(file: Path) -> str:

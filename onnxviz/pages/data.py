@@ -21,10 +21,11 @@ from onnxviz.analyses.output import as_written
 from onnxviz.errors import OnnxvizError, UsageError
 from onnxviz.formats.json_documents import json_text
 from onnxviz.formats.sample_address import SampleAddress
-from onnxviz.pages.sample_pictures import Looks, window_share
+from onnxviz.pages.sample_pictures import Looks, window_share, words_of
 
 if TYPE_CHECKING:
     from onnxviz.analyses.examples.scoring_pass import ExemplarPass
+    from onnxviz.analyses.inputs.data_source import DataSource
     from onnxviz.analyses.inputs.feed import Feed
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.score_store import ScoreStore
@@ -258,8 +259,12 @@ class RealData:
         sizes: dict[str, list[int]] = {}
         again = self.feed.open(self.source)
         for batch in self.feed.batches(again, 16, Tally(), wanted=shown):
-            for identity, sample in zip(batch.identities, batch.arrays[self.feed.main], strict=True):
+            for number, (identity, sample) in enumerate(
+                zip(batch.identities, batch.arrays[self.feed.main], strict=True)
+            ):
                 drawn[identity] = looks(identity, np.asarray(sample))
+                if self.feed.text is not None:
+                    drawn[identity] = words_of(self.feed.text.encode(batch.texts[number]))
                 axes = expected.axes if len(expected.axes) == sample.ndim else ()
                 sizes[identity] = [
                     size for axis, size in zip(axes, sample.shape, strict=False) if axis not in ("channel", "feature")
@@ -330,20 +335,23 @@ def open_data(model: Model, request: ReportRequest, moving: str) -> RealData:
 
     source = str(request.data)
     feed = real_feed(model, request, moving, (source,))
-    settings = as_written({**{key: getattr(request.said, key) for key in _SETTLED}, "label": request.label})
+    said = {**{key: getattr(request.said, key) for key in _SETTLED}, "label": request.label}
+    if feed.text is not None:
+        said |= {"text_column": request.text_column, "vocab": request.vocab}
+    settings = as_written(said)
     _, threads = shares()
     return RealData(model, source, feed, feed.open(source), settings, model.path or Path(model.name), threads)
 
 
-def real_feed(model: Model, request: ReportRequest, moving: str, sources: Sequence[str | os.PathLike[str]]) -> Feed:
+def real_feed(model: Model, request: ReportRequest, moving: str, sources: Sequence[DataSource]) -> Feed:
     """Return the feed that brings real samples to the model's inputs.
 
     Parameters
     ----------
     model, request, moving
         As in `open_data`.
-    sources : sequence of path
-        Files or folders.
+    sources : sequence of path or Texts
+        Files or folders, or texts.
 
     Raises
     ------
@@ -352,12 +360,15 @@ def real_feed(model: Model, request: ReportRequest, moving: str, sources: Sequen
     """
     from onnxviz.analyses.inputs.feed import prepare_feed
     from onnxviz.analyses.inputs.request import DataRequest
+    from onnxviz.analyses.inputs.text import is_text
 
     for source in sources:
-        if not SampleAddress.parse(source).exists:
+        if isinstance(source, str | os.PathLike) and not SampleAddress.parse(source).exists:
             raise UsageError(f"{source}: no such file or folder")
     listener = Recorder()
     chosen = DataRequest(inputs=request.said, label=request.label, input_name=request.wrt and moving)
+    if any(is_text(model, source, request.label, request.text_column) for source in sources):
+        chosen = replace(chosen, text_column=request.text_column, vocab=request.vocab)
     try:
         feed = prepare_feed(listener, model, chosen, sources)
     except UsageError:

@@ -16,10 +16,12 @@ from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.errors import DataError, OnnxvizError, UsageError
 from onnxviz.formats.json_documents import json_text
 from onnxviz.pages.data import real_feed
-from onnxviz.pages.sample_pictures import Looks, keep_chart, keep_small, map_rows
+from onnxviz.pages.sample_pictures import Looks, keep_chart, keep_small, map_rows, words_of
 
 if TYPE_CHECKING:
+    from onnxviz.analyses.attribution.explained_inputs import Samples
     from onnxviz.analyses.attribution.explanation import Explanation
+    from onnxviz.analyses.inputs.data_source import DataSource
     from onnxviz.analyses.inputs.feed import Batch, Feed
     from onnxviz.drawing.pictures import Picture
     from onnxviz.model.model import Model
@@ -61,7 +63,7 @@ class GivenInput:
     @property
     def name(self) -> str:
         """The name of the sample on the page."""
-        return self.batch.identities[0]
+        return self.batch.texts[0] if self.batch.texts else self.batch.identities[0]
 
 
 @dataclass
@@ -159,14 +161,17 @@ class GivenInputs:
         from onnxviz.analyses.activations.pictures import answer_picture
         from onnxviz.analyses.inputs.forward import Forward
         from onnxviz.drawing.input_drawing import Drawing
-        from onnxviz.model.graph.labels import class_names, feature_names
+        from onnxviz.model.graph.labels import feature_names
         from onnxviz.target import Target
 
-        labels = class_names(self.model.original)
         drawing = Drawing(self.feed.contracts[self.feed.main], feature_names(self.model.original))
         sample = one.batch.arrays[self.feed.main][0]
         folder = f"inputs/{one.digest[:12]}"
         look = Looks(drawing, report.write, folder)("input", np.asarray(sample))
+        encoded = None
+        if one.batch.texts and self.feed.text is not None:
+            encoded = self.feed.text.encode(one.batch.texts[0])
+            look = words_of(encoded)
         columns = list(drawing.names or one.columns)
         if look["kind"] == "wave":
             look = {"kind": "map", **report.keep_picture(f"{folder}/input.png", _wave(look["lines"]))}
@@ -175,11 +180,11 @@ class GivenInputs:
         answers = Forward(self.feed, [aim.tensor for aim in self._aims], loose=True)(one.batch.arrays)
         rows = []
         for aim in self._aims:
-            answer = answer_of(self.model, Target(aim.tensor), answers[aim.tensor][0], labels)
+            answer = answer_of(self.model, Target(aim.tensor), answers[aim.tensor][0], self.model.class_names)
             row = answer_row(answer, aim.tensor, _STRONGEST)
             place = f"{folder}/{report.link(aim.tensor)}"
             maps = map_rows(answer, drawing, sample, MAPS, report.write, place)
-            drawn = None if maps else answer_picture(answer, drawing, sample, one.batch.rate, one.name, MAPS)
+            drawn = None if maps else answer_picture(answer, drawing, sample, one.batch.rate, one.name, MAPS, encoded)
             rows.append(
                 {
                     **{key: row[key] for key in ("tensor", "shape", "min", "max", "zeros", "strongest")},
@@ -203,7 +208,9 @@ class GivenInputs:
         request = AttributionRequest(
             inputs=asked.said, data=self.table, label=asked.label, seed=asked.seed, device=asked.device
         )
-        samples = _samples(one)
+        samples: Samples = _samples(one)
+        if one.batch.texts:
+            samples, request = (), replace(request, text=one.batch.texts[0], vocab=asked.vocab)
         try:
             task = prepare(SILENT, self.model, samples, request)
         except UsageError:
@@ -334,9 +341,10 @@ def open_inputs(model: Model, request: ReportRequest, moving: str, table: Path |
     DataError
         If a file cannot be read, or does not fit the model's inputs.
     """
+    from onnxviz.analyses.inputs.data_source import Texts, texts_of
     from onnxviz.analyses.inputs.feed import Tally
 
-    sources = tuple(map(str, request.inputs))
+    sources: tuple[DataSource, ...] = (*map(str, request.inputs), *(Texts((text,)) for text in texts_of(request.text)))
     feed = real_feed(model, request, moving, sources)
     given = []
     for source in sources:
@@ -349,5 +357,5 @@ def open_inputs(model: Model, request: ReportRequest, moving: str, table: Path |
         digest = hashlib.sha256()
         for name, array in batch.arrays.items():
             digest.update(name.encode("utf-8", "surrogatepass") + np.ascontiguousarray(array).tobytes())
-        given.append(GivenInput(source, batch, digest.hexdigest(), data.columns))
+        given.append(GivenInput(str(source), batch, digest.hexdigest(), data.columns))
     return GivenInputs(model, request, feed, given, table)

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.description import describe
+from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.settled import settle
-from onnxviz.analyses.listener import Listener
+from onnxviz.analyses.listener import Listener, Recorder
 from onnxviz.analyses.opening import opened_once
 from onnxviz.analyses.output import as_written
 from onnxviz.analyses.provenance import versions
+from onnxviz.model.graph.extensions import NO_NAMES, ExtensionNames
 from onnxviz.pages import sections as look
 from onnxviz.pages.command_lines import CommandLines
 from onnxviz.pages.folder import LazyTensors, ReportFolder, overview
@@ -108,11 +110,13 @@ class Book:
         said = {key: getattr(request.said, key) for key in _SAID}
         return {
             "verb": "report",
-            "model": self.model.digest,
+            **self.model.identity,
             "wrt": self.moving,
             "seed": request.seed,
             "device": request.device,
             **as_written({**said, "steps": request.steps, "restarts": request.restarts}),
+            **({} if request.vocab is None else as_written({"vocab": request.vocab})),
+            **({"classes": list(self.model.classes)} if self.model.classes else {}),
             **({} if self._table is None else {"data": str(self._table)}),
         }
 
@@ -123,7 +127,7 @@ class Book:
 
         from onnxviz.analyses.maximization.request import MaximizationRequest
         from onnxviz.methods.devices import choose_device
-        from onnxviz.pages.work import UnitWork
+        from onnxviz.pages.work import Companions, UnitWork
 
         request = self.request
         asked = MaximizationRequest(
@@ -132,19 +136,35 @@ class Book:
             data=self._table,
             steps=request.steps,
             restarts=request.restarts,
+            vocab=self._token_names,
+            # The names themselves, because another machine may not have the file.
+            classes=self.model.classes or None,
             seed=request.seed,
             # Chosen here, so that a job computes the same on every machine.
             device=str(choose_device(request.device)),
         )
-        return UnitWork(self.model.path or self.model.name, asked, torch.get_num_threads())
+        return UnitWork(self.model.path or self.model.name, asked, torch.get_num_threads(), Companions.of(self.model))
 
     @cached_property
     def _lines(self) -> CommandLines:
-        return CommandLines(self.model.name, self.request, self._table)
+        return CommandLines(self.model.name, self.request, self._table, self.model.extensions.names)
 
     @cached_property
     def _table(self) -> Path | None:
         return table_of(self.model, self.request, self.expected)
+
+    @cached_property
+    def _token_names(self) -> tuple[str, ...] | None:
+        """The names of the tokens themselves, because another machine may not have the file."""
+        from onnxviz.analyses.inputs.text import vocabulary_beside
+        from onnxviz.analyses.inputs.tokens import token_names
+        from onnxviz.model.expectations.embedding import find_embedding
+
+        table = find_embedding(self.model, self.moving) if self.moving else None
+        if table is None:
+            return None
+        given = self.request.vocab or vocabulary_beside(self.model, len(table.rows))
+        return None if given is None else token_names(given)
 
     @cached_property
     def _large(self) -> bool:
@@ -262,7 +282,7 @@ class Book:
         known = [one for one in thought if one is not None]
         checked = next((one.content for one in self._sections if one.anchor == "verification" and one.content), None)
         return {
-            "model": {"path": str(self.model.path), "sha256": self.model.digest},
+            "model": self.model.provenance,
             "seed": self.request.seed,
             "wrt": self.moving or None,
             "message": self.obstacle,
@@ -316,7 +336,6 @@ class Book:
 
     def _looked_at(self) -> list[_Look]:
         """Return the sections that take time to compute."""
-        from onnxviz.model.graph.labels import class_names
         from onnxviz.model.tensors.support import reach
         from onnxviz.pages.graph_drawing import graph_drawing
         from onnxviz.pages.plan import vectors_of
@@ -327,7 +346,7 @@ class Book:
         drawn = partial(graph_drawing, self.settled, reached, shown, self.links)
         kernels = partial(look.filters, model, self.moving or None, self.expected, report.keep_picture)
         checked = partial(look.verification, model, self.fed, self.request.device)
-        given = partial(look.outputs, self.description, class_names(model.original), self.links)
+        given = partial(look.outputs, self.description, model.class_names, self.links)
         return [
             ("graph", "Graph", "graph", drawn),
             ("filters", "First layer", "filters", partial(report.once, "filters", kernels)),
@@ -359,7 +378,7 @@ class Book:
         return Page(self.model.name, sections, index, LazyTensors(look_at))
 
 
-def open_book(path: Path, request: ReportRequest) -> Book:
+def open_book(path: Path, request: ReportRequest, beside: ExtensionNames = NO_NAMES) -> Book:
     """Open the model and choose the input to search; return the book of the report.
 
     Parameters
@@ -368,18 +387,22 @@ def open_book(path: Path, request: ReportRequest) -> Book:
         The model's file.
     request : ReportRequest
         The request of the report.
+    beside : ExtensionNames
+        The plugins and libraries that the user named beside the model.
 
     Raises
     ------
     UsageError, DataError, ModelError
         If the request does not fit the model, or a file cannot be read.
     """
-    model = opened_once(path)
+    heard = Recorder()
+    model = with_classes(heard, opened_once(path, beside), request.classes)
     settled = settle(model, request.said, running=True)
     fed = settled.feed(request.seed)
     moving, notes = moving_input(model, request.wrt, settled.held)
+    notes += heard.heard
     if not moving:
-        if request.data is not None or request.inputs:
+        if request.data is not None or request.inputs or request.text:
             notes.append(
                 "no input is searched, so data and sample inputs are not used; examples, activations and attribute use them"
             )

@@ -315,20 +315,22 @@ def aims(model: Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -
     import numpy as np
 
     from onnxviz.model.tensors.channel_axis import channel_axis
+    from onnxviz.model.tensors.sample_view import sample_view
 
     found = []
     for name in names:
         shape: Iterable[Any] | None = model.tensors[name].shape
-        if shape is None or not all(isinstance(size, int) for size in list(shape)[1:]):
+        if shape is None or not all(isinstance(size, int) for size in sample_view(model, name).sizes(tuple(shape))):
             shape = np.asarray(model.session([name])(inputs)[name]).shape
             model.close_sessions()
-        sizes = [int(size) for size in list(shape)[1:]]
+        view = sample_view(model, name, len(tuple(shape)))
+        sizes = [int(size) for size in view.sizes(tuple(shape))]
         if 0 in sizes:
             continue
         if not sizes:
             found.append(Aim(name, 0, 0, 1))
             continue
-        axis = channel_axis(model, name, 1 + len(sizes))
+        axis = channel_axis(model, name, len(tuple(shape)))
         if axis is None:
             # Anchors and positions are many, and the values of each are few: the shortest axis holds the channels.
             several = _only_channel(sizes) or [place for place, size in enumerate(sizes) if size > 1] or [0]

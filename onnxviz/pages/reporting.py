@@ -14,6 +14,7 @@ from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.output import Output
 from onnxviz.errors import UsageError
+from onnxviz.model.graph.extensions import NO_NAMES, ExtensionNames
 from onnxviz.pages.request import ReportRequest
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ def report(
     request : ReportRequest, optional
         A ready-made request, instead of keywords.
     **keywords
-        Fields of `ReportRequest` and `InputRequest`: data, budget, patterns, units, single_file, inputs, label, cluster, steps,
-        restarts, wrt, seed, device, held, dims, shapes, value_range, mean, std, layout, channels.
+        Fields of `ReportRequest` and `InputRequest`: data, budget, patterns, units, single_file, inputs, label, classes, text,
+        text_column, vocab, cluster, steps, restarts, wrt, seed, device, held, dims, shapes, value_range, mean, std, layout, channels.
 
     Raises
     ------
@@ -94,7 +95,8 @@ def report(
     began = time.monotonic()
     request = requested(ReportRequest, keywords) if request is None else request
     place = Output(output, overwrite, resume)
-    book = open_book(_file_of(model), request)
+    file, beside = _file_of(model)
+    book = open_book(file, request, beside)
     if place.path is None:
         raise UsageError("a report needs a folder: give `output` DIR")
     with _hands(listener, book) as (searching, scoring), place.opened(listener, book.settings) as folder:
@@ -114,8 +116,8 @@ def report(
     return Report(Path(output), {**found, "seconds": round(time.monotonic() - began, 3), "files": files})
 
 
-def _file_of(model: Model | str | os.PathLike[str]) -> Path:
-    """Return a model's file.
+def _file_of(model: Model | str | os.PathLike[str]) -> tuple[Path, ExtensionNames]:
+    """Return a model's file, and the plugins and libraries that the user named beside it.
 
     Raises
     ------
@@ -123,10 +125,10 @@ def _file_of(model: Model | str | os.PathLike[str]) -> Path:
         If the model has no file.
     """
     if isinstance(model, str | os.PathLike):
-        return Path(model)
+        return Path(model), NO_NAMES
     if model.path is None:
         raise UsageError(f"{model.name} has no file: save the model, and give its path")
-    return model.path
+    return model.path, model.extensions.names
 
 
 @contextmanager

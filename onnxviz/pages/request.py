@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from onnxviz.analyses.inputs.classes import Classes
+from onnxviz.analyses.inputs.features import Names
 from onnxviz.analyses.inputs.request import InputRequest
 
 
@@ -31,6 +34,14 @@ class ReportRequest:
         Sample inputs. The page shows what each does inside the model, and which of its parts drive the answer.
     label : str, optional
         The column of the data, or the array of an archive, with the class of each sample; it is not a feature.
+    classes : path, sequence of str or mapping, optional
+        The names of the classes, or a file of names. They replace the names in the model's file.
+    text : str or sequence of str, optional
+        Texts as sample inputs, for a model of tokens.
+    text_column : str, optional
+        The column of the data that holds texts. Default: a column named like "text", or the only column of text.
+    vocab : path or sequence of str, optional
+        The tokenizer of a model of tokens, or the names of its tokens. Default: the file beside the model.
     cluster : str, optional
         The address of a Dask cluster whose workers search units and score samples.
     steps, restarts : int, optional
@@ -51,6 +62,10 @@ class ReportRequest:
     single_file: bool = False
     inputs: tuple[str | os.PathLike[str], ...] = ()
     label: str | None = None
+    classes: Classes | None = None
+    text: str | Sequence[str] | None = None
+    text_column: str | None = None
+    vocab: Names | None = None
     cluster: str | None = None
     steps: int | None = None
     restarts: int | None = None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from onnxviz.analyses.activations.answers import Answer
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.drawing.pictures import Picture
+    from onnxviz.formats.tokenizers import Encoded
 
 _COLUMNS = 160
 """The number of columns of a wave. Each is a bar of two pixels."""
@@ -101,6 +102,11 @@ class Looks:
     def _file(self, kind: str, identity: str, picture: Picture) -> dict[str, Any]:
         name = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         return {"kind": kind, **keep_small(self.write, f"{self.folder}/{name}", picture)}
+
+
+def words_of(encoded: Encoded) -> dict[str, Any]:
+    """Return what the page shows of a text: its tokens, as `Looks` returns the ids of tokens."""
+    return {"kind": "tokens", "length": encoded.real, "ids": [row["text"] for row in encoded.rows()[:_TOKENS]]}
 
 
 def keep_small(write: Callable[[str, bytes], None], place: str, picture: Picture) -> dict[str, Any]:

@@ -177,7 +177,11 @@ def open_seen(model: Model, request: ReportRequest, moving: str, expected: Input
         If the data or a file hold no sample for the model's inputs.
     """
     real = open_data(model, request, moving) if request.data is not None else None
-    given = open_inputs(model, request, moving, table_of(model, request, expected)) if request.inputs else None
+    given = (
+        open_inputs(model, request, moving, table_of(model, request, expected))
+        if request.inputs or request.text
+        else None
+    )
     return Seen(real, given)
 
 

@@ -86,7 +86,7 @@ def test_what_the_sizes_settle_is_not_listed_and_no_size_has_a_name_that_a_tool_
     rows = {row["name"]: row for row in document["tensors"]}
     assert not {"s", "n", "u", "c", "k"} & set(rows)
     assert rows["y"]["shape"] == [told, 24]
-    assert rows["h"]["units"] == 4
+    assert rows["h"]["units"] == 6  # the input is read as steps by features
     assert document["inputs"][0]["shape"] == [told, 4, 6]
     assert document["outputs"][0]["shape"] == [told, 24]
     assert document["parameters"] == 24

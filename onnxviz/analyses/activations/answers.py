@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from onnxviz.target import Target
 
 
+UNIT_AXES = ("unit", "channel", "feature")
+"""The axes that count units; the others count positions."""
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
     """The answer of one target to one sample.
@@ -67,7 +71,6 @@ def answer_of(model: Model, target: Target, values: np.ndarray, labels: Sequence
 
     target.check(values.shape)
     axes = list(tensor_axes(model, target.tensor, values.ndim))
-    whole = ("unit", "channel", "feature")
     names, kept = [], []
     index: list[Any] = list(target.index)
     if Ellipsis in index:
@@ -80,11 +83,11 @@ def answer_of(model: Model, target: Target, values: np.ndarray, labels: Sequence
             kept.append(entry)
     picked = values[tuple(index)]
     # A map of one position is a number: 1000 channels of 1x1 are 1000 classes.
-    spare = tuple(place for place, name in enumerate(names) if name not in whole and picked.shape[place] == 1)
+    spare = tuple(place for place, name in enumerate(names) if name not in UNIT_AXES and picked.shape[place] == 1)
     picked = np.squeeze(picked, spare)
     names, kept = ([one for place, one in enumerate(part) if place not in spare] for part in (names, kept))
     # If only a part of the units is picked, a unit's number is not its place, so units are not counted.
-    counted = [axis for axis, entry in zip(names, kept, strict=True) if axis in whole and entry == slice(None)]
+    counted = [axis for axis, entry in zip(names, kept, strict=True) if axis in UNIT_AXES and entry == slice(None)]
     units = unit_activity(picked, names.index(counted[0])) if counted and picked.size else []
     classes = picked.ndim == 1 and bool(counted) and len(picked) == len(labels)
     return Answer(str(target), picked, tuple(names), units, tuple(labels) if classes else ())

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxviz.analyses.activations.request import ActivationsRequest
+from onnxviz.analyses.inputs.classes import with_classes
+from onnxviz.analyses.inputs.data_source import Texts, source_text, with_texts
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.opening import opened
@@ -19,7 +21,8 @@ from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
     from onnxviz.analyses.activations.seen_sample import SeenSample
-    from onnxviz.analyses.inputs.feed import Batch, DataSource, Feed, Tally
+    from onnxviz.analyses.inputs.data_source import DataSource
+    from onnxviz.analyses.inputs.feed import Batch, Feed, Tally
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.model.model import Model
     from onnxviz.target import Target
@@ -50,7 +53,7 @@ class SeenSamples(list["SeenSample"]):
     def document(self) -> dict[str, Any]:
         """Return the samples as `activations --json` prints them."""
         return {
-            "model": {"path": str(self.model.path), "sha256": self.model.digest},
+            "model": self.model.provenance,
             "seconds": round(self.seconds, 3),
             "samples": [one.row() for one in self],
             "skipped": [{"id": identity, "message": said} for identity, said in self.skipped],
@@ -60,7 +63,7 @@ class SeenSamples(list["SeenSample"]):
 
 def activations(
     model: Model | str | os.PathLike[str] | bytes,
-    sample: DataSource | Sequence[str | os.PathLike[str]],
+    sample: DataSource | Sequence[str | os.PathLike[str]] = (),
     targets: str | Sequence[str] = (),
     *,
     output: str | os.PathLike[str] | None = None,
@@ -77,7 +80,8 @@ def activations(
     model : Model, path or bytes
         The model.
     sample : path, array, mapping of arrays, or a sequence of paths
-        A picture, a sound, an array or a table; ``FILE#7`` picks a row. An array is one sample or several.
+        A picture, a sound, an array, a table or a file of texts; ``FILE#7`` picks a row. An array is one sample or several. May be
+        left out if `text` is given.
     targets : str or sequence of str
         The targets, such as ``conv1`` or ``conv1[12]``. Default: the outputs.
     output, overwrite, resume
@@ -87,8 +91,8 @@ def activations(
     request : ActivationsRequest, optional
         A ready-made request, in place of keywords.
     **keywords
-        Fields of `ActivationsRequest`, `DataRequest` and `InputRequest`: limit, top, input_name, label, strict, held, dims,
-        shapes, value_range, mean, std, layout, channels.
+        Fields of `ActivationsRequest`, `DataRequest` and `InputRequest`: limit, top, input_name, label, strict, classes, text,
+        text_column, vocab, held, dims, shapes, value_range, mean, std, layout, channels.
 
     Returns
     -------
@@ -103,7 +107,8 @@ def activations(
     if request is None:
         chosen = (targets,) if isinstance(targets, str) else tuple(targets)
         request = requested(ActivationsRequest, {**keywords, "targets": chosen})
-    sources = (sample,) if isinstance(sample, str | os.PathLike | np.ndarray | dict) else tuple(sample)
+    single = isinstance(sample, str | os.PathLike | np.ndarray | Mapping | Texts)
+    sources: tuple[Any, ...] = (sample,) if single else tuple(sample)  # type: ignore[arg-type]  # a sequence of paths
     found = look(model, sources, request, Output(output, overwrite, resume), listener)
     return found[0] if len(found) == 1 else found
 
@@ -119,13 +124,14 @@ def look(
     from onnxviz.analyses.inputs.feed import Tally, prepare_feed
 
     began = time.monotonic()
-    model = opened(model)
+    sources = with_texts(sources, request.reading.text)
+    model = with_classes(listener, opened(model), request.reading.classes)
     targets = _targets(model, request.targets)
     feed = prepare_feed(listener, model, request.reading, sources)
     settings = {
         "verb": "activations",
-        "model": model.digest,
-        "inputs": [str(source) if isinstance(source, str | os.PathLike) else "array" for source in sources],
+        **model.identity,
+        "inputs": [source_text(source) for source in sources],
         "targets": [str(one) for one in targets],
     }
     found = SeenSamples(model)
@@ -166,10 +172,11 @@ def _targets(model: Model, texts: Sequence[str]) -> list[Target]:
 
 
 def _plain(model: Model, target: Target) -> Target:
-    """Return the target; if it is on the maps of a ZipMap, the target on the tensor before it."""
+    """Return the target; if it is on the maps of a ZipMap, the target on the tensor before it; with the samples first."""
     from onnxviz.model.graph.zipped import unzipped
+    from onnxviz.model.tensors.sample_view import placed
 
-    return unzipped(model, target) or target
+    return placed(model, unzipped(model, target) or target)
 
 
 def _seen(
@@ -231,6 +238,7 @@ class _Maker:
             batch.rate,
             self._top,
             classes,
+            encoded=None if not batch.texts or self._feed.text is None else self._feed.text.encode(batch.texts[place]),
         )
 
 

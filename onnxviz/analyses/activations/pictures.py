@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from onnxviz.analyses.activations.answers import UNIT_AXES
+
 if TYPE_CHECKING:
     from onnxviz.analyses.activations.answers import Answer
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.drawing.pictures import Picture
     from onnxviz.drawing.sheet import Tile
+    from onnxviz.formats.tokenizers import Encoded
     from onnxviz.methods.samples.activity import Activity
 
 OVER_INPUT = "over the input"
@@ -22,7 +25,13 @@ _TRACES = 12
 
 
 def answer_picture(
-    answer: Answer, drawing: Drawing, sample: np.ndarray, rate: int | None, name: str, most: int = _MOST_MAPS
+    answer: Answer,
+    drawing: Drawing,
+    sample: np.ndarray,
+    rate: int | None,
+    name: str,
+    most: int = _MOST_MAPS,
+    encoded: Encoded | None = None,
 ) -> Picture | None:
     """Return the picture of an answer.
 
@@ -40,6 +49,8 @@ def answer_picture(
         The sample's identity.
     most : int, optional
         The largest number of maps; the strongest are drawn.
+    encoded : Encoded, optional
+        The text of the sample and its tokens.
 
     Returns
     -------
@@ -56,6 +67,8 @@ def answer_picture(
         return None
     if answer.axes in (("unit",), ("channel",), ("feature",)):
         return _bars(answer, values, title, subtitle)
+    if encoded is not None and values.ndim <= 2 and len(encoded) in values.shape:
+        return _over_tokens(answer, values, encoded, title, subtitle)
     if values.ndim <= 2 and ("time" in answer.axes or "step" in answer.axes):
         return _traces(answer, values, drawing, sample, rate, title, subtitle)
     from onnxviz.drawing.heat_map import Plane, heat_map
@@ -187,6 +200,26 @@ def _bars(answer: Answer, values: np.ndarray, title: str, subtitle: str) -> Pict
     from onnxviz.drawing.vector_chart import vector_chart
 
     return vector_chart(FeatureVector(values, answer.labels, units="activation"), title, subtitle)
+
+
+def _over_tokens(answer: Answer, values: np.ndarray, encoded: Encoded, title: str, subtitle: str) -> Picture:
+    """Return the strongest units as rows of colors, with the tokens of the text as columns."""
+    from onnxviz.drawing.heat_map import Plane, heat_map
+
+    positions = [place for place, axis in enumerate(answer.axes) if axis not in UNIT_AXES]
+    along = (
+        positions[0] if positions and values.shape[positions[0]] == len(encoded) else values.shape.index(len(encoded))
+    )
+    rows = np.moveaxis(values, along, -1).reshape(-1, len(encoded))[:, : encoded.real]
+    names = [answer.target] if len(rows) == 1 else [str(row) for row in range(len(rows))]
+    if answer.units and len(answer.units) == len(rows):
+        chosen = answer.units[:_TRACES]
+        rows, names = rows[[one.index for one in chosen]], [answer.unit(one.index) for one in chosen]
+        if len(answer.units) > len(chosen):
+            subtitle += f" · the {len(chosen)} strongest of {len(answer.units)} units"
+    tokens = [encoded.shown(place) for place in range(encoded.real)]
+    plane = Plane(rows, "unit", "token", row_names=names, column_names=tokens, label="activation")
+    return heat_map(plane, title, subtitle)
 
 
 def _traces(

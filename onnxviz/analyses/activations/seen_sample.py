@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.analyses.activations.answers import Answer, answer_row
+from onnxviz.analyses.activations.answers import UNIT_AXES, Answer, answer_row
 from onnxviz.analyses.activations.pictures import answer_picture
 
 if TYPE_CHECKING:
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.drawing.pictures import Picture
+    from onnxviz.formats.tokenizers import Encoded
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,8 @@ class SeenSample:
         The number of strongest units that are listed.
     classes : tuple of str
         For each target the class that its value, a single whole number, names; else "".
+    encoded : Encoded or None
+        The sample's text and its tokens, if it is a text.
     files : tuple of tuple of str
         The pictures that were written, for each target.
     """
@@ -61,6 +64,7 @@ class SeenSample:
     rate: int | None
     top: int
     classes: tuple[str, ...]
+    encoded: Encoded | None = None
     files: tuple[tuple[str, ...], ...] = ()
 
     def __getitem__(self, target: str) -> np.ndarray:
@@ -70,15 +74,24 @@ class SeenSample:
                 return answer.values
         raise KeyError(target)
 
+    @property
+    def name(self) -> str:
+        """What the pictures call the sample: its text, or its identity."""
+        return self.identity if self.encoded is None else f'"{self.encoded.text}"'
+
     def row(self) -> dict[str, Any]:
         """Return the sample as `activations --json` prints it."""
         row: dict[str, Any] = {"id": self.identity, "targets": []}
         if self.label:
             row["label"] = self.label
+        if self.encoded is not None:
+            row |= {"text": self.encoded.text, "tokens": self.encoded.rows()}
         for place, answer in enumerate(self.answers):
             told = answer_row(answer, self.tensors[place], self.top)
             if not answer.values.size or self.values[self.tensors[place]].ndim == 0:
                 told["label"] = self.classes[place]
+            if self.encoded is not None:
+                _name_positions(told, answer, self.encoded)
             if self.files:
                 told["files"] = list(self.files[place])
             row["targets"].append(told)
@@ -95,7 +108,9 @@ class SeenSample:
         chosen = [one for one in self.answers if target is None or one.target == target]
         if not chosen:
             raise KeyError(target)
-        return answer_picture(chosen[0], self.drawing, self.inputs[self.main], self.rate, self.identity)
+        return answer_picture(
+            chosen[0], self.drawing, self.inputs[self.main], self.rate, self.name, encoded=self.encoded
+        )
 
     def save(self, folder: str | os.PathLike[str]) -> SeenSample:
         """Write a picture for each target into a folder, and return the sample with its files.
@@ -129,3 +144,13 @@ class SeenSample:
         content = BytesIO()
         Image.fromarray(pictures[0]).save(content, "PNG")
         return content.getvalue()
+
+
+def _name_positions(told: dict[str, Any], answer: Answer, encoded: Encoded) -> None:
+    """Add the token at each unit's position, if the positions of an answer are the tokens."""
+    places = [size for size, axis in zip(answer.values.shape, answer.axes, strict=True) if axis not in UNIT_AXES]
+    if places != [len(encoded)]:
+        return
+    for one in told["strongest"]:
+        if len(one["position"]) == 1:
+            one["token"] = encoded.shown(one["position"][0])

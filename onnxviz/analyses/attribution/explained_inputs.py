@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,12 +14,14 @@ from onnxviz.analyses.inputs.feed import open_sizes
 from onnxviz.analyses.inputs.one_sample import SingleSample, single_of
 from onnxviz.analyses.inputs.settled import Settled, settle
 from onnxviz.analyses.listener import Listener
-from onnxviz.errors import UsageError
+from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.attribution.request import AttributionRequest
     from onnxviz.contract import InputContract
+    from onnxviz.formats.tokenizers import Encoded
     from onnxviz.methods.attribution.places import Places
     from onnxviz.model.expectations.embedding import Embedding
     from onnxviz.model.model import Model
@@ -81,6 +83,8 @@ class Fed:
         From the name of an input of sound to its sample rate, in samples per second.
     columns : dict of str to tuple of str
         From the name of an input to the table columns that feed it.
+    encoded : Encoded or None
+        The text that is explained, and its tokens.
     """
 
     explained: tuple[Explained, ...]
@@ -89,6 +93,7 @@ class Fed:
     sources: dict[str, str]
     rates: dict[str, int] = field(default_factory=dict)
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    encoded: Encoded | None = None
 
     @property
     def stops(self) -> list[str]:
@@ -131,6 +136,22 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
     from onnxviz.model.graph.labels import feature_names, sample_rate
 
     settled = settle(model, request.inputs)
+    encoded: Encoded | None = None
+    filled: dict[str, np.ndarray] = {}
+    text = _text(listener, model, samples, request, settled)
+    if text is not None:
+        encoded, filled, samples = text
+        # The text settles the sizes of its inputs.
+        wholes = {name: _batched(model, name, array) for name, array in filled.items()}
+        named = {
+            size: found
+            for name, whole in wholes.items()
+            for size, found in zip((model.inputs[name].shape or ())[1:], whole.shape[1:], strict=False)
+            if isinstance(size, str)
+        }
+        settled = settled.sized(named, {name: whole.shape for name, whole in wholes.items()})
+        beside = {name: whole for name, whole in wholes.items() if name not in samples}
+        settled = replace(settled, held={**settled.held, **beside})
     held = settled.held
     told = sample_rate(model.original)
     rate = None if told is None else round(told)
@@ -144,7 +165,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
     for name, sample in given.items():
         expected = _contract(settled, name)
         declared = model.inputs[name].shape or ()
-        sizes = settled.shapes.get(name, declared)[1:]
+        sizes = expected.sample_shape(settled.shapes.get(name, declared))[1:]
         features = feature_names(model.original) if len(given) == 1 else ()
         slot = Slot(
             name, tuple(size if isinstance(size, int) else None for size in sizes), expected.kind, tuple(features)
@@ -161,7 +182,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
             whole = settled.shape(name)
             settled = settled.sized({}, {name: tuple(found.get(place, size) for place, size in enumerate(whole))})
         shape = settled.shape(name)
-        for sentence in expected.evidence:
+        for sentence in expected.evidence if encoded is None else ():
             listener.note(f"{name}: {sentence}")
         contracts[name] = expected
         arrays[name], said = single.fitted(expected, _wanted(settled, name, single), rate)
@@ -169,7 +190,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
             listener.note(f"{name}: {sentence}")
         if single.sample.kind == "audio" and (rate or single.sample.rate):
             rates[name] = rate or single.sample.rate or 0
-        copies = max(copies, shape[0] if shape and model.inputs[name].shape else 1)
+        copies = max(copies, shape[0] if shape and model.inputs[name].shape and not expected.whole else 1)
     others = [one for one in model.inputs if one not in arrays]
     resting = settled.resting(others)
     for name in others:
@@ -177,9 +198,60 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
             listener.note(
                 f"{name}: held at a neutral value ({shape_text(resting[name].shape)}); `held` {name}=… sets it"
             )
-    feeds = {**resting, **{name: np.repeat(array, copies, axis=0) for name, array in arrays.items()}}
+    feeds = {
+        **resting,
+        **{name: contracts[name].fed(np.repeat(array, copies, axis=0)) for name, array in arrays.items()},
+    }
+    sources = {name: sample_text(sample) if encoded is None else encoded.text for name, sample in given.items()}
     explained = _explained(listener, settled, request.wrt, arrays, contracts, feeds, copies)
-    return Fed(explained, feeds, copies, {name: sample_text(sample) for name, sample in given.items()}, rates, columns)
+    return Fed(explained, feeds, copies, sources, rates, columns, encoded)
+
+
+def _text(
+    listener: Listener, model: Model, samples: Samples, request: AttributionRequest, settled: Settled
+) -> tuple[Encoded, dict[str, np.ndarray], Mapping[str, np.ndarray]] | None:
+    """Return the text to explain, the values of all inputs that it fills, and the ids as the sample; None without a text.
+
+    Of a file of several texts the first is explained, unless ``FILE#7`` picks another.
+    """
+    from contextlib import closing
+
+    from onnxviz.analyses.inputs.data_source import DataSource, texts_of, with_texts
+    from onnxviz.analyses.inputs.feed import Tally, prepare_feed
+    from onnxviz.analyses.inputs.request import DataRequest
+    from onnxviz.analyses.inputs.text import is_text
+
+    several = not isinstance(samples, str | os.PathLike | np.ndarray | Mapping)
+    given: list[Any] = [*samples] if several else [samples]  # type: ignore[misc]  # a sequence if it is none of these
+    if isinstance(samples, Mapping) or not (
+        texts_of(request.text) or (len(given) == 1 and is_text(model, given[0], request.label, request.text_column))
+    ):
+        if not given:
+            raise UsageError("no sample is given: name a file, or give `text`")
+        return None
+    sources: tuple[DataSource, ...] = with_texts(given, request.text)
+    if len(sources) > 1 or len(texts_of(request.text)) > 1:
+        raise UsageError("one text is explained at a time: give one file or one `text`")
+    asked = DataRequest(
+        inputs=request.inputs, label=request.label, text_column=request.text_column, vocab=request.vocab, strict=True
+    )
+    feed = prepare_feed(listener, model, asked, sources)
+    data, tally = feed.open(sources[0]), Tally()
+    with closing(feed.batches(data, 1, tally, threads=1)) as batches:
+        batch = next(batches, None)
+    if batch is None or feed.text is None:
+        raise DataError(tally.problems[0][1] if tally.problems else f"{sources[0]}: holds no text")
+    picked = isinstance(sources[0], str | os.PathLike) and SampleAddress.parse(sources[0]).rows is None
+    if picked:
+        listener.note(f"{batch.identities[0]} is explained; {sources[0]}#7 picks another")
+    encoded = feed.text.encode(batch.texts[0])
+    return encoded, feed.text.arrays(encoded), {feed.text.inputs.ids: np.asarray(encoded.ids, np.int64)}
+
+
+def _batched(model: Model, name: str, array: np.ndarray) -> np.ndarray:
+    """Return the value of an input with the batch that the file fixes, else a batch of one."""
+    first = (model.inputs[name].shape or (None,))[0]
+    return np.repeat(array[None], first if isinstance(first, int) else 1, axis=0)
 
 
 def sample_text(sample: Sample) -> str:
@@ -234,22 +306,26 @@ def _contract(settled: Settled, name: str) -> InputContract:
 def _open_sizes(model: Model, expected: InputContract, single: SingleSample) -> dict[int, int]:
     """Return the sizes that a file settles, by axis: of an array the last axes of the input, of a sound its length."""
     shape = model.inputs[expected.name].shape or ()
-    if expected.kind == "image" or all(isinstance(size, int) for size in shape[1:]):
+    if expected.kind == "image" or all(isinstance(size, int) for size in shape[not expected.whole :]):
         return {}
     own = single.own
-    if len(own) == len(shape):
+    if expected.spare:
+        return {}
+    if len(own) == len(shape) + bool(expected.whole):
         own = own[1:]
     first = len(shape) - len(own)
     return (
         {}
-        if first < 1
+        if first < (not expected.whole)
         else {place: own[place - first] for place in range(first, len(shape)) if not isinstance(shape[place], int)}
     )
 
 
 def _wanted(settled: Settled, name: str, single: SingleSample) -> tuple[int | None, ...]:
     """Return the sizes that a sample is converted to; None, for pictures alone, keeps the picture's own size."""
-    return open_sizes(settled, name) if single.sample.kind == "image" else settled.shape(name)[1:]
+    if single.sample.kind == "image":
+        return open_sizes(settled, name)
+    return settled.contract(name).sample_shape(settled.shape(name))[1:]
 
 
 def _explained(
@@ -285,7 +361,7 @@ def _explained(
                 "name a float tensor that depends on it with `wrt`"
             )
         expected = contracts.get(name) or _contract(settled, name)
-        sample = np.asarray(feeds[name])[:1]
+        sample = np.asarray(expected.sampled(feeds[name]))[:1]
         found.append(
             Explained(name, False, _floating(model, name, sample), expected, _places(expected, sample.shape[1:]))
         )

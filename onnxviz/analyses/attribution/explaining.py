@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.model.model import Model
 
-_DECIDING = ("methods", "baseline", "layer", "literal", "samples", "steps", "window", "seed", "names", "data", "vocab")
+_DECIDING = (
+    "methods",
+    "baseline",
+    "layer",
+    "literal",
+    "samples",
+    "steps",
+    "window",
+    "seed",
+    "names",
+    "data",
+    "vocab",
+    "classes",
+)
 _SAID = ("held", "value_range", "mean", "std", "layout", "channels")
 
 
@@ -48,7 +61,7 @@ class Explanations(list["Explanation"]):
         """Return the explanations as `attribute --json` prints them."""
         task = self.task
         return {
-            "model": {"path": str(task.model.path), "sha256": task.model.digest},
+            "model": task.model.provenance,
             "input": {**task.fed.sources},
             "device": task.device,
             "seed": task.request.seed,
@@ -59,7 +72,7 @@ class Explanations(list["Explanation"]):
 
 def attribute(
     model: Model | str | os.PathLike[str] | bytes,
-    sample: Samples,
+    sample: Samples = (),
     targets: str | Sequence[str] = (),
     *,
     output: str | os.PathLike[str] | None = None,
@@ -77,7 +90,7 @@ def attribute(
         The model.
     sample : path, array, or a mapping or sequence of such
         The real input: one sample for each input that it feeds. Arrays are in the model's own units; pictures of uint8 or
-        uint16 are converted.
+        uint16 are converted. May be left out if `text` is given.
     targets : str or sequence of str
         The targets to explain, such as ``logits[281]``. Default: the class with the highest score.
     output, overwrite, resume
@@ -88,7 +101,7 @@ def attribute(
         A ready-made request, in place of keywords.
     **keywords
         Fields of `AttributionRequest` and of its `InputRequest`: methods, wrt, baseline, layer, steps, samples, window, literal,
-        names, data, vocab, label, seed, device, held, dims, shapes, value_range, mean, std, layout, channels.
+        names, data, vocab, classes, text, text_column, label, seed, device, held, dims, shapes, value_range, mean, std, layout, channels.
 
     Returns
     -------
@@ -147,7 +160,7 @@ def _settings(task: Task) -> dict[str, Any]:
     }
     return {
         "verb": "attribute",
-        "model": task.model.digest,
+        **task.model.identity,
         "wrt": [one.name for one in task.fed.explained],
         "input": digest.hexdigest(),
         **as_written(said),

@@ -19,6 +19,7 @@ from onnxviz.analyses.attribution.task import Aim, Task
 from onnxviz.errors import OnnxvizError
 
 if TYPE_CHECKING:
+    from onnxviz.analyses.attribution.explained_inputs import Explained
     from onnxviz.drawing.pictures import Picture
     from onnxviz.methods.objectives.objectives import Objective
 
@@ -96,6 +97,7 @@ class Explanation:
             "explained_baseline_score": self.explained_baseline_score,
             "layer": self.layer,
             "message": self.message,
+            **({} if self.task.fed.encoded is None else {"text": self.task.fed.encoded.text}),
             "methods": [_method_row(self.task, one) for one in self.found],
             "files": list(self.files),
         }
@@ -231,7 +233,7 @@ def _by_torch(scored: ScoredModel, objective: Objective) -> float | None:
 def _method_row(task: Task, one: Found) -> dict[str, Any]:
     attribution, curves = one.attribution, one.faithfulness
     whole = attribution.completeness
-    return {
+    told = {
         "method": attribution.method,
         "signed": attribution.signed,
         "unit": attribution.unit,
@@ -242,6 +244,41 @@ def _method_row(task: Task, one: Found) -> dict[str, Any]:
         "message": attribution.message,
         "seconds": round(one.seconds, 3),
     }
+    return told if task.fed.encoded is None else {**told, "tokens": _tokens(task, one), "words": _words(task, one)}
+
+
+def _tokens(task: Task, one: Found) -> list[dict[str, Any]]:
+    """Return every token of the text with its characters and its value; padding is left out."""
+    encoded, values = task.fed.encoded, _token_values(task, one)
+    if encoded is None or values is None:
+        return []
+    return [{**row, "value": float(values[place])} for place, row in enumerate(encoded.rows())]
+
+
+def _words(task: Task, one: Found) -> list[dict[str, Any]]:
+    """Return every word of the text with its characters and its value, the sum over its pieces."""
+    encoded, values = task.fed.encoded, _token_values(task, one)
+    if encoded is None or values is None:
+        return []
+    found: dict[int, dict[str, Any]] = {}
+    for place, word in enumerate(encoded.words):
+        start, end = encoded.spans[place]
+        if word is None or end <= start:
+            continue
+        row = found.setdefault(word, {"start": start, "end": end, "value": 0.0})
+        row |= {
+            "start": min(row["start"], start),
+            "end": max(row["end"], end),
+            "value": row["value"] + float(values[place]),
+        }
+    return [{"text": encoded.text[row["start"] : row["end"]], **row} for row in found.values()]
+
+
+def _token_values(task: Task, one: Found) -> np.ndarray | None:
+    for explained, values in zip(task.fed.explained, one.maps, strict=True):
+        if explained.tokens is not None and np.size(values) == len(explained.tokens):
+            return np.asarray(values).reshape(-1)
+    return None
 
 
 def _strongest(task: Task, one: Found) -> list[dict[str, Any]]:
@@ -257,7 +294,16 @@ def _strongest(task: Task, one: Found) -> list[dict[str, Any]]:
                     "place": index,
                     "name": place_name(task, explained.name, place),
                     "value": float(flat[place]),
+                    **_span(task, explained, place),
                 }
             )
     rows.sort(key=lambda row: -abs(row["value"]))
     return rows[:_STRONGEST]
+
+
+def _span(task: Task, explained: Explained, place: int) -> dict[str, Any]:
+    """Return the first character of a token of a text, and the character after its last."""
+    encoded = task.fed.encoded
+    if encoded is None or explained.tokens is None or len(explained.tokens) != len(encoded):
+        return {}
+    return {"start": encoded.spans[place][0], "end": encoded.spans[place][1]}

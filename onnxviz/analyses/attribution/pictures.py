@@ -47,8 +47,11 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
     if one.tokens is not None and len(one.tokens) == one.places.count:
         from onnxviz.drawing.attribution_tokens import attribution_tokens
 
-        names = [task.token_name(int(token)) for token in one.tokens]
-        return attribution_tokens(names, [_flat(panel) for panel in panels], title, subtitle)
+        names = task.token_names(one)
+        encoded = task.fed.encoded
+        # Padding is no part of the text.
+        count = encoded.real if encoded is not None and len(encoded) == len(names) else len(names)
+        return attribution_tokens(names[:count], [_cut(_flat(panel), count) for panel in panels], title, subtitle)
     if _has_pixels(one):
         return _over_pixels(one, panels, title, subtitle)
     if len(sizes) < 2 and "time" in own:
@@ -122,6 +125,12 @@ def _flat(panel: Panel) -> Panel:
     return replace(panel, values=np.asarray(panel.values).reshape(-1))
 
 
+def _cut(panel: Panel, count: int) -> Panel:
+    from dataclasses import replace
+
+    return replace(panel, values=np.asarray(panel.values)[:count])
+
+
 def _over_pixels(one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:
     from onnxviz.drawing.attribution_maps import attribution_maps
 
@@ -183,5 +192,5 @@ def place_name(task: Task, name: str, place: int) -> str:
         return task.features.names[place]
     explained = next(one for one in task.fed.explained if one.name == name)
     if explained.tokens is not None and len(explained.tokens) == explained.places.count:
-        return task.token_name(int(explained.tokens[place]))
+        return task.token_names(explained)[place]
     return ""

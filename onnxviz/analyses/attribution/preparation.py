@@ -9,7 +9,9 @@ import numpy as np
 
 from onnxviz.analyses.attribution.explained_inputs import Explained, Fed, read_inputs
 from onnxviz.analyses.attribution.task import BY_GRADIENT, BY_SAMPLING, METHODS, Aim, Task
+from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.float_targets import with_floats
+from onnxviz.analyses.inputs.sample_first import sample_first
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DifferentiationError, UsageError
 from onnxviz.wording import shape_text
@@ -46,6 +48,7 @@ def prepare(listener: Listener, model: Model, samples: Samples, request: Attribu
     """
     from onnxviz.methods.devices import choose_device
 
+    model = with_classes(listener, model, request.classes)
     fed = read_inputs(listener, model, samples, request)
     features = _features(model, fed, request)
     baselines, text = _baselines(fed, features, request.baseline)
@@ -54,7 +57,9 @@ def prepare(listener: Listener, model: Model, samples: Samples, request: Attribu
         _aim(listener, model, fed, objective, request) for objective in _objectives(listener, model, fed, request)
     )
     device = str(choose_device(request.device))
-    return Task(model, request, fed, aims, baselines, text, features, _vocabulary(fed, request.vocab), device)
+    return Task(
+        model, request, fed, aims, baselines, text, features, _vocabulary(listener, model, fed, request.vocab), device
+    )
 
 
 def _features(model: Model, fed: Fed, request: AttributionRequest) -> Features:
@@ -71,24 +76,25 @@ def _features(model: Model, fed: Fed, request: AttributionRequest) -> Features:
     return read_features(first.places.count, known, None, request.names, request.data)
 
 
-def _vocabulary(fed: Fed, given: Names | None) -> tuple[str, ...]:
+def _vocabulary(listener: Listener, model: Model, fed: Fed, given: Names | None) -> tuple[str, ...]:
     """Return the tokens' names by id; for an embedding of bytes, the characters."""
+    from onnxviz.analyses.inputs.text import vocabulary_beside
     from onnxviz.analyses.inputs.tokens import token_names
+    from onnxviz.formats.tokenizers import byte_name
 
     embeddings = [one.embedding for one in fed.explained if one.embedding is not None]
+    if given is None and embeddings:
+        beside = vocabulary_beside(model, len(embeddings[0].rows))
+        given = None if beside is None else token_names(beside)
+        if beside is not None and fed.encoded is None:
+            listener.note(f"the names of the tokens are those of {beside.name} beside the model")
     if given is None:
         # An embedding of bytes has 256 rows, and at most a few more for special tokens.
         bytewise = embeddings and 256 <= len(embeddings[0].rows) <= 260
-        return tuple(_byte_name(code) for code in range(len(embeddings[0].rows))) if bytewise and embeddings else ()
+        return tuple(byte_name(code) for code in range(len(embeddings[0].rows))) if bytewise and embeddings else ()
     if not embeddings:
         raise UsageError("`vocab` names tokens, but no input of tokens is explained")
     return token_names(given)
-
-
-def _byte_name(code: int) -> str:
-    """Return a byte's character, or a mark: for blanks, line ends and codes above 255."""
-    marks = {32: "·", 10: "¶", 13: "¶", 9: "»"}
-    return marks.get(code) or (chr(code) if 32 < code < 127 else f"{code:02x}" if code < 256 else "−")
 
 
 def _baselines(
@@ -165,7 +171,7 @@ def _objectives(listener: Listener, model: Model, fed: Fed, request: Attribution
                 raise UsageError(f"{text}: {name} holds no numbers ({info.dtype}), so it cannot be explained")
         written.append(objective)
     names = list(dict.fromkeys(name for one in written for name in one.tensors))
-    answers = model.session(names, fed.stops)(_feeds(fed))
+    answers = sample_first(model, model.session(names, fed.stops), names)(_feeds(fed))
     shapes = {name: tuple(np.asarray(answers[name]).shape[1:]) for name in names}
     for objective in written:
         for _, term in objective.terms:
@@ -176,11 +182,15 @@ def _objectives(listener: Listener, model: Model, fed: Fed, request: Attribution
 
 def _feeds(fed: Fed) -> dict[str, np.ndarray]:
     """Return values for all inputs, and for the explained tensors inside the graph."""
-    return {**fed.feeds, **{one.name: np.repeat(one.sample, fed.copies, axis=0) for one in fed.explained}}
+    own = {one.name: np.repeat(one.sample, fed.copies, axis=0) for one in fed.explained}
+    return {**fed.feeds, **{one.name: one.expected.fed(own[one.name]) for one in fed.explained}}
 
 
 def _default_target(listener: Listener, model: Model, fed: Fed) -> str:
     """Return the class with the highest score by ONNX Runtime, or the only number of an output."""
+    from onnxviz.model.tensors.channel_axis import channel_axis
+    from onnxviz.model.tensors.sample_view import sample_view
+
     names = []
     for name, info in model.outputs.items():
         node = model.producers.get(name)
@@ -188,7 +198,7 @@ def _default_target(listener: Listener, model: Model, fed: Fed) -> str:
         plain = node.input[0] if info.container != "tensor" and node is not None and node.op_type == "ZipMap" else name
         if model.tensors[plain].is_float:
             names.append(plain)
-    answers = model.session(names)(fed.feeds) if names else {}
+    answers = sample_first(model, model.session(names), names)(fed.feeds) if names else {}
     for name in names:
         values = np.asarray(answers[name])
         if values.ndim < 2 or len(values) != fed.copies:
@@ -202,6 +212,16 @@ def _default_target(listener: Listener, model: Model, fed: Fed) -> str:
                 f"no `targets`: explaining {name}[{best}], the highest of {row.size} scores ({float(row[best]):.4g})"
             )
             return f"{name}[{best}]"
+        axis = channel_axis(model, name)
+        if not sample_view(model, name).plain and axis is not None:
+            # Steps come first: a class's score is its mean over the steps.
+            row = np.moveaxis(values[0], axis, 0).reshape(values.shape[1 + axis], -1).mean(1)
+            best = int(row.argmax())
+            chosen = f"{name}[{':, ' * axis}{best}]"
+            listener.note(
+                f"no `targets`: explaining {chosen}, the highest mean of {row.size} units ({float(row[best]):.4g})"
+            )
+            return chosen
     listed = ", ".join(f"{name} ({shape_text(np.shape(answers[name]))})" for name in names) or "no numbers"
     raise UsageError(
         f"{model.name} has no output with one score for each class: {listed}; name a target with `targets`"
@@ -297,6 +317,8 @@ def _layers(model: Model, fed: Fed, explained: Objective, given: str | None) -> 
     from onnxviz.methods.attribution.grad_cam import suits
     from onnxviz.model.tensors.support import reach
 
+    if any(one.expected.whole or one.expected.spare for one in fed.explained):
+        return ()
     if len(fed.explained) > 1 or (given is None and not fed.explained[0].places.evenly_spaced):
         return ()
     (one,) = fed.explained

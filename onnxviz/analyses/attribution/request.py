@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from onnxviz.analyses.inputs.classes import Classes
 from onnxviz.analyses.inputs.features import Names, Rows
 from onnxviz.analyses.inputs.request import InputRequest
 
@@ -42,7 +44,13 @@ class AttributionRequest:
     data : path or (sample, feature) array, optional
         Real samples of a vector: their mean is the baseline.
     vocab : path or sequence of str, optional
-        The tokens' names, by id.
+        The tokenizer (``tokenizer.json``, ``vocab.txt``), or the tokens' names by id. Default: the file beside the model.
+    classes : path, sequence of str or mapping, optional
+        The names of the classes, or a file of names. They replace the names in the model's file.
+    text : str or sequence of str, optional
+        The text to explain, for a model of tokens, in place of a file.
+    text_column : str, optional
+        The column of a table that holds texts. Default: a column named like "text", or the only column of text.
     label : str, optional
         A table's column, or an archive's member, that is no feature.
     seed : int
@@ -64,6 +72,9 @@ class AttributionRequest:
     names: Names | None = None
     data: Rows | None = None
     vocab: Names | None = None
+    classes: Classes | None = None
+    text: str | Sequence[str] | None = None
+    text_column: str | None = None
     label: str | None = None
     seed: int = 0
     device: str = "auto"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxviz.analyses.attribution.task import BY_GRADIENT, Aim, Task
+from onnxviz.analyses.inputs.sample_first import sample_first
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +48,7 @@ class ScoredModel:
         from onnxviz.methods.attribution.scores import Scores, through_arrays
 
         fed = self.task.fed
-        session = self.task.model.session(list(objective.tensors), fed.stops)
+        session = self._laid(self.task.model.session(list(objective.tensors), fed.stops), objective.tensors)
         names = [one.name for one in fed.explained]
         return Scores(
             self._watched(through_arrays(session)),
@@ -85,7 +86,7 @@ class ScoredModel:
 
         fed, model = self.task.fed, self.task.model
         feeds = {**fed.feeds, **{one.name: np.repeat(one.sample, fed.copies, axis=0) for one in fed.explained}}
-        values = np.asarray(model.session([layer], fed.stops)(feeds)[layer], np.float32)
+        values = np.asarray(self._laid(model.session([layer], fed.stops), [layer])(feeds)[layer], np.float32)
         network = self.network(objective, (layer, *fed.stops))
         held = _held({name: value for name, value in feeds.items() if name in network.inputs and name != layer})
         sample = torch.as_tensor(values[:1], device=self.task.device)
@@ -99,7 +100,8 @@ class ScoredModel:
             return aim.layers[0]
         if aim.explained not in self._layers:
             fed = self.task.fed
-            network = self.task.model.network([*aim.explained.tensors, *aim.layers], fed.stops, device=self.task.device)
+            names = [*aim.explained.tensors, *aim.layers]
+            network = self._laid(self.task.model.network(names, fed.stops, device=self.task.device), names)
             moving = [value.requires_grad_() for value in self.tensors(self.task.device)]
             feeds = dict(_held({name: value for name, value in fed.held.items() if name in network.inputs}))
             for one, value in zip(fed.explained, moving, strict=True):
@@ -107,10 +109,10 @@ class ScoredModel:
             answer = network(feeds)
             score = aim.explained(answer)[:1].sum()
             # A tensor of a differentiable operator may be constant here: a mask that is drawn in training alone.
-            names = [name for name in aim.layers if answer[name].requires_grad]
-            slopes = torch.autograd.grad(score, [answer[name] for name in names], allow_unused=True) if names else ()
+            shown = [name for name in aim.layers if answer[name].requires_grad]
+            slopes = torch.autograd.grad(score, [answer[name] for name in shown], allow_unused=True) if shown else ()
             reached = [
-                name for name, slope in zip(names, slopes, strict=True) if slope is not None and bool(slope.any())
+                name for name, slope in zip(shown, slopes, strict=True) if slope is not None and bool(slope.any())
             ]
             self._layers[aim.explained] = (*reached, aim.layers[0])[0]
         return self._layers[aim.explained]
@@ -119,8 +121,15 @@ class ScoredModel:
         """Return the torch network from the inputs, or from `stops`, to an objective's tensors."""
         key = (*objective.tensors, "", *stops)
         if key not in self._networks:
-            self._networks[key] = self.task.model.network(list(objective.tensors), stops, device=self.task.device)
+            network = self.task.model.network(list(objective.tensors), stops, device=self.task.device)
+            self._networks[key] = self._laid(network, objective.tensors)
         return self._networks[key]
+
+    def _laid(self, run: Any, tensors: Iterable[str]) -> Any:
+        """Return a network or a session that takes and gives samples along the first axis."""
+        explained = self.task.fed.explained
+        contracts = {one.name: one.expected for one in explained if not one.inside}
+        return sample_first(self.task.model, run, tensors, contracts)
 
     def tensors(self, device: str) -> list[Tensor]:
         """Return the values of the explained tensors, for torch."""
@@ -141,8 +150,8 @@ class ScoredModel:
         fed = self.task.fed
         largest = max(fed.explained, key=lambda one: one.sample.size)
         others = {name: value for name, value in fed.feeds.items() if name != largest.name}
-        tensors = list(objective.tensors)
-        return min(64, samples_at_once(self.task.model, tensors, fed.stops, largest.sample.shape, others))
+        tensors, shape = list(objective.tensors), largest.expected.fed(largest.sample).shape
+        return min(64, samples_at_once(self.task.model, tensors, fed.stops, shape, others))
 
     def attribute(self, aim: Aim, method: str, difference: float) -> Attribution:
         """Return the attribution of one method.

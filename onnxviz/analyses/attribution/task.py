@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from onnxviz.analyses.attribution.explained_inputs import Fed
+    from onnxviz.analyses.attribution.explained_inputs import Explained, Fed
     from onnxviz.analyses.attribution.request import AttributionRequest
     from onnxviz.analyses.inputs.features import Features
     from onnxviz.methods.objectives.objectives import Objective
@@ -89,6 +89,11 @@ class Task:
 
     def token_name(self, token: int) -> str:
         """Return a token's name from the vocabulary, or its id if it has no name."""
-        if 0 <= token < len(self.vocabulary):
-            return self.vocabulary[token]
-        return f"{token}"
+        name = self.vocabulary[token] if 0 <= token < len(self.vocabulary) else ""
+        return name or f"{token}"
+
+    def token_names(self, one: Explained) -> list[str]:
+        """Return the name of each token of an explained tensor: its characters in the text, else its name or id."""
+        if self.fed.encoded is not None and one.tokens is not None and len(one.tokens) == len(self.fed.encoded):
+            return [self.fed.encoded.shown(place) for place in range(len(one.tokens))]
+        return [self.token_name(int(token)) for token in one.tokens] if one.tokens is not None else []

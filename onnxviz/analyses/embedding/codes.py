@@ -28,6 +28,7 @@ class Codes:
         self.model, self.feed, self.target, self.flat = model, feed, target, flat
         self.identities: list[str] = []
         self.labels: list[str] = []
+        self.texts: list[str] = []
         self.thumbnails: list[Picture] = []
         self._codes: list[np.ndarray] = []
         self._drawing = Drawing(feed.contracts[feed.main])
@@ -44,6 +45,7 @@ class Codes:
         self._codes.append(codes)
         self.identities += batch.identities
         self.labels += batch.labels
+        self.texts += batch.texts
         if self._pictures:
             self.thumbnails += [_small(self._drawing.draw(sample)) for sample in batch.arrays[self.feed.main]]
 
@@ -77,6 +79,7 @@ class Codes:
             kept = np.flatnonzero(finite)
             self.identities = [self.identities[place] for place in kept]
             self.labels = [self.labels[place] for place in kept]
+            self.texts = [self.texts[place] for place in kept] if self.texts else []
             self.thumbnails = [self.thumbnails[place] for place in kept] if self.thumbnails else []
         found: np.ndarray = codes[finite]
         return found

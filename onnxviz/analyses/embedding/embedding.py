@@ -96,9 +96,11 @@ class Embedding:
         save_picture(place / "map.png", self.picture())
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(("id", "x", "y", "label"))
+        texts = any("text" in point for point in self.told["points"])
+        table.writerow(("id", "x", "y", "label", *(("text",) if texts else ())))
         for point in self.told["points"]:
-            table.writerow((point["id"], repr(point["x"]), repr(point["y"]), point["label"]))
+            more = (point["text"],) if texts else ()
+            table.writerow((point["id"], repr(point["x"]), repr(point["y"]), point["label"], *more))
         with atomic_file(place / "map.csv") as file:
             file.write(text.getvalue().encode("utf-8"))
         arrays = {"codes": self.codes, "points": self.plane.points}

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.embedding.request import EmbeddingRequest
+from onnxviz.analyses.inputs.classes import with_classes
+from onnxviz.analyses.inputs.data_source import only_source, source_text
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.opening import opened
@@ -20,7 +22,8 @@ from onnxviz.errors import UsageError
 if TYPE_CHECKING:
     from onnxviz.analyses.embedding.codes import Codes
     from onnxviz.analyses.embedding.embedding import Embedding
-    from onnxviz.analyses.inputs.feed import DataSource, Feed, Tally
+    from onnxviz.analyses.inputs.data_source import DataSource
+    from onnxviz.analyses.inputs.feed import Feed, Tally
     from onnxviz.methods.samples.plane import Plane
     from onnxviz.model.model import Model
     from onnxviz.target import Target
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
 
 def embed(
     model: Model | str | os.PathLike[str] | bytes,
-    data: DataSource,
-    target: str,
+    data: DataSource | None = None,
+    target: str = "",
     *,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
@@ -45,7 +48,7 @@ def embed(
     model : Model, path or bytes
         The model.
     data : path, array, or mapping of arrays
-        A folder of pictures or sounds, an array, an archive or a table.
+        A folder of pictures or sounds, an array, an archive, a table or a file of texts. May be left out if `text` is given.
     target : str
         The tensor whose codes are shown, or a part of it: ``features``, ``relu3[0:16]``.
     output, overwrite, resume
@@ -70,7 +73,7 @@ def embed(
 
 def lay_out(
     model: Model | str | os.PathLike[str] | bytes,
-    data: DataSource,
+    data: DataSource | None,
     request: EmbeddingRequest,
     output: Output,
     listener: Listener,
@@ -81,21 +84,22 @@ def lay_out(
     from onnxviz.methods.samples.plane import project
 
     began = time.monotonic()
-    model = opened(model)
+    samples = only_source(data, request.reading.text)
+    model = with_classes(listener, opened(model), request.reading.classes)
     target = _target(model, request.targets)
     method = _method(listener, request.method)
-    feed = prepare_feed(listener, model, request.reading, (data,))
-    source = os.fspath(data) if isinstance(data, str | os.PathLike) else "array"
-    settings = {"verb": "embed", "model": model.digest, "data": source, "target": str(target), "method": method}
+    feed = prepare_feed(listener, model, request.reading, (samples,))
+    source = source_text(samples)
+    settings = {"verb": "embed", **model.identity, "data": source, "target": str(target), "method": method}
     with output.opened(listener, settings) as folder:
         tally = Tally()
         pictures = not request.no_thumbnails and (folder is not None or output.path is None)
-        work, total = _computed(listener, feed, data, target, request, tally, pictures)
+        work, total = _computed(listener, feed, samples, target, request, tally, pictures)
         codes = work.matrix(listener)
         listener.note(f"{method} of {len(codes)} codes of {codes.shape[1]} numbers")
         plane = project(codes, method, request.seed)
         told = {
-            "model": {"path": str(model.path), "sha256": model.digest},
+            "model": model.provenance,
             "data": source,
             "target": str(target),
             "samples": len(codes),
@@ -155,20 +159,23 @@ def _figures(work: Codes, codes: np.ndarray, plane: Plane, seed: int) -> dict[st
         "classes": classes,
         "neighbor_agreement": agreement(codes, labels) if len(classes) > 1 else None,
         "points": [
-            {"id": identity, "x": float(x), "y": float(y), "label": label}
-            for identity, (x, y), label in zip(work.identities, plane.points, work.labels, strict=True)
+            {"id": identity, "x": float(x), "y": float(y), "label": label, **({"text": text} if text else {})}
+            for identity, (x, y), label, text in zip(
+                work.identities, plane.points, work.labels, work.texts or [""] * len(work.identities), strict=True
+            )
         ],
     }
 
 
 def _target(model: Model, texts: Sequence[str]) -> Target:
     from onnxviz.model.graph.zipped import unzipped
+    from onnxviz.model.tensors.sample_view import placed
     from onnxviz.target import EACH, Target
 
     if len(texts) > 1:
         raise UsageError("embed shows one tensor: give only one target")
     target = Target.parse(texts[0], model.tensors)
-    target = unzipped(model, target) or target
+    target = placed(model, unzipped(model, target) or target)
     info = model.require(target.tensor, texts[0])
     if info.container != "tensor":
         raise UsageError(f"{texts[0]}: {target.tensor} is a {info.container}, not a tensor")

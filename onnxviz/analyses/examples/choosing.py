@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.analyses.examples.request import ExamplesRequest
+from onnxviz.analyses.inputs.classes import with_classes
+from onnxviz.analyses.inputs.data_source import only_source, source_text
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.opening import opened
@@ -18,7 +20,7 @@ from onnxviz.analyses.output import Output, as_written
 
 if TYPE_CHECKING:
     from onnxviz.analyses.examples.ranking import Ranking
-    from onnxviz.analyses.inputs.feed import DataSource
+    from onnxviz.analyses.inputs.data_source import DataSource
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.model.model import Model
 
@@ -53,8 +55,8 @@ class Rankings(list["Ranking"]):
 
 def examples(
     model: Model | str | os.PathLike[str] | bytes,
-    data: DataSource,
-    targets: str | Sequence[str],
+    data: DataSource | None = None,
+    targets: str | Sequence[str] = (),
     *,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
@@ -72,7 +74,8 @@ def examples(
     model : Model, path or bytes
         The model.
     data : path, array, or mapping of arrays
-        A folder of pictures or sounds, an array, an archive or a table. It is read once, for any number of targets.
+        A folder of pictures or sounds, an array, an archive, a table or a file of texts. It is read once, for any number of targets. May
+        be left out if `text` is given.
     targets : str or sequence of str
         The targets that score the samples: ``conv1[*]`` (every unit), ``logits[3]``, a sum.
     output, overwrite, resume
@@ -82,8 +85,8 @@ def examples(
     request : ExamplesRequest, optional
         A ready-made request, instead of keywords.
     **keywords
-        Fields of `ExamplesRequest`, `DataRequest` and `InputRequest`: k, at, synthetic, sheets, input_name, label, strict, held,
-        dims, shapes, value_range, mean, std, layout, channels.
+        Fields of `ExamplesRequest`, `DataRequest` and `InputRequest`: k, at, synthetic, sheets, input_name, label, strict, classes,
+        text, text_column, vocab, held, dims, shapes, value_range, mean, std, layout, channels.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def examples(
 
 def rank(
     model: Model | str | os.PathLike[str] | bytes,
-    data: DataSource,
+    data: DataSource | None,
     request: ExamplesRequest,
     output: Output,
     listener: Listener,
@@ -113,27 +116,31 @@ def rank(
     from onnxviz.analyses.examples.ranking import Ranking
     from onnxviz.analyses.examples.scoring_pass import ExemplarPass
     from onnxviz.analyses.examples.sheets import Sheets, synthetic_pictures
+    from onnxviz.analyses.examples.texts import add_texts
     from onnxviz.analyses.inputs.feed import prepare_feed
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.formats.score_store import ScoreStore
     from onnxviz.model.graph.labels import feature_names
 
     began = time.monotonic()
-    model = opened(model)
+    source = only_source(data, request.reading.text)
+    model = with_classes(listener, opened(model), request.reading.classes)
     made = synthetic_pictures(Path(request.synthetic)) if request.synthetic is not None else {}
     work = ExemplarPass(listener, model, request.targets, request.at == "max")
-    feed = prepare_feed(listener, model, request.reading, (data,))
-    samples = feed.open(data)
+    feed = prepare_feed(listener, model, request.reading, (source,))
+    samples = feed.open(source)
     with output.opened(listener, _settings(model, request)) as folder:
         # The store is closed before the folder gets its name. After an interruption it keeps the finished scores.
         with _store_place(folder) as place, closing(ScoreStore(place)) as store:
             tally, read = work.run(feed, samples, store)
             feed.close(tally, read)
             rows = work.rows(store, request.k)
+        if feed.text is not None:
+            add_texts(rows, feed, source)
         found = Rankings(
             {
-                "model": {"path": str(model.path), "sha256": model.digest},
-                "data": os.fspath(data) if isinstance(data, str | os.PathLike) else "array",
+                "model": model.provenance,
+                "data": source_text(source),
                 "samples": read + tally.unchanged,
                 "read": read,
                 "known": tally.unchanged,
@@ -143,7 +150,7 @@ def rank(
             }
         )
         drawing = Drawing(feed.contracts[feed.main], feature_names(model.original))
-        sheets = Sheets(feed, drawing, data, made, request.at == "max")
+        sheets = Sheets(feed, drawing, source, made, request.at == "max")
         found.extend(Ranking(row, sheets) for row in rows)
         if folder is not None:
             _write(listener, folder, found, request.sheets)
@@ -157,9 +164,12 @@ def _settings(model: Model, request: ExamplesRequest) -> dict[str, Any]:
     said = {key: getattr(reading.inputs, key) for key in _SAID}
     return {
         "verb": "examples",
-        "model": model.digest,
+        **model.identity,
         "targets": list(request.targets),
         **as_written({**said, "input_name": reading.input_name, "label": reading.label, "at": request.at}),
+        **as_written(
+            {key: getattr(reading, key) for key in ("text_column", "vocab") if getattr(reading, key) is not None}
+        ),
     }
 
 

@@ -84,6 +84,7 @@ class ExemplarPass:
 
     def __init__(self, listener: Listener, model: Model, texts: Sequence[str], highest: bool) -> None:
         from onnxviz.model.graph.zipped import unzipped
+        from onnxviz.model.tensors.sample_view import placed, sample_view
         from onnxviz.target import Target
 
         self.listener, self.model, self.highest = listener, model, highest
@@ -93,11 +94,12 @@ class ExemplarPass:
         for text in self.texts:
             one: Target | Objective = Target.parse(text, model.tensors) if text.strip() else Target.parse(text)
             if isinstance(one, Target) and one.tensor not in model.tensors:
+                from onnxviz.analyses.inputs.float_targets import with_floats
                 from onnxviz.methods.objectives.objectives import Objective
 
-                one = Objective.parse(text, model.tensors)
+                one = with_floats(listener, model, Objective.parse(text, model.tensors))
             elif isinstance(one, Target):
-                one = unzipped(model, one) or one
+                one = placed(model, unzipped(model, one) or one)
             for name in _tensors(one):
                 info = model.require(name, text)
                 if info.container != "tensor" or info.dtype in ("string", "complex64", "complex128"):
@@ -105,6 +107,7 @@ class ExemplarPass:
             self._written.append(one)
         self.tensors = tuple(dict.fromkeys(name for one in self._written for name in _tensors(one)))
         self._columns: list[_Columns] = []
+        self._turned = {name for name in self.tensors if not sample_view(model, name).plain}
         self._fields: dict[str, ReceptiveField | None] = {}
         self._windows: dict[tuple[str, tuple[int, ...]], list[list[int]]] = {}
 
@@ -252,7 +255,8 @@ class ExemplarPass:
         if columns.scores is None or not columns.scores.free:
             return {"position": None, "window": None}
         index = columns.scores.position(unit, packed)
-        field = self._field(columns.scores.pattern.tensor)
+        tensor = columns.scores.pattern.tensor
+        field = None if tensor in self._turned else self._field(tensor)
         if field is None or not field.spatial:
             return {"position": list(index), "window": None}
         spot = (field.tensor, tuple(index[axis - 1] for axis in field.spatial))

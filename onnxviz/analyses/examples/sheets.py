@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from onnxviz.analyses.inputs.feed import DataSource, Feed
+    from onnxviz.analyses.inputs.data_source import DataSource
+    from onnxviz.analyses.inputs.feed import Feed
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.drawing.pictures import Picture
     from onnxviz.drawing.sheet import Tile
@@ -90,7 +91,7 @@ class Sheets:
         subtitle = (
             f"{known['count']} samples of {_source_name(self.source)}: {_figures(known)}{ranked}; by ONNX Runtime"
         )
-        if self.drawing.expected.kind not in ("image", "signal"):
+        if self.feed.text is None and self.drawing.expected.kind not in ("image", "signal"):
             return self._table(sections, samples, title, subtitle)
         return self._contact(row, sections, samples, title, subtitle)
 
@@ -136,7 +137,10 @@ class Sheets:
             if name == "highest" and self.drawing.is_picture:
                 tiles += [patch for one in present if (patch := self._patch(one, samples[one["id"]])) is not None]
         framed = self._has_frames and any(one["window"] for one in row["highest"])
-        note = "Marked: the receptive field of the unit's maximum." if framed else ""
+        if any("token" in one for one in row["highest"]):
+            note = "Marked: the token at the unit's maximum."
+        else:
+            note = "Marked: the receptive field of the unit's maximum." if framed else ""
         return Sheet(tiles, title, subtitle, note).draw()
 
     def _tile(self, one: dict[str, Any], sample: np.ndarray, section: str, loudest: float) -> Tile:
@@ -145,7 +149,12 @@ class Sheets:
 
         # A score of exactly 0 is a map of zeros after a ReLU: its maximum has no position.
         window = [slice(*edges) for edges in one["window"]] if one["window"] and one["score"] else None
-        if not self.drawing.is_picture:
+        if "text" in one:
+            from onnxviz.drawing.text_tile import text_tile
+
+            token = one.get("token")
+            picture = text_tile(one["text"], None if token is None else (token["start"], token["end"]))
+        elif not self.drawing.is_picture:
             lines = np.atleast_2d(sample.reshape(-1, sample.shape[-1]))
             picture = wave(lines, loudest, window[0] if window else None)
         else:
@@ -260,4 +269,6 @@ def synthetic_pictures(folder: Path) -> dict[str, tuple[Path, str]]:
 
 
 def _source_name(source: DataSource) -> str:
-    return Path(source).name if isinstance(source, str | os.PathLike) else "the array"
+    if isinstance(source, str | os.PathLike):
+        return Path(source).name
+    return "the text" if str(source) == "text" else "the array"

@@ -26,14 +26,28 @@ def write_tables(folder: OutputFolder, runs: list[dict[str, Any]]) -> tuple[str,
 def _samples(runs: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(("target", "list", "rank", "id", "label", "score", "position", "window"))
+    texts = any("text" in one for row in runs for name in LISTS for one in row[name])
+    table.writerow(
+        ("target", "list", "rank", "id", "label", "score", "position", "window", *(("text",) if texts else ()))
+    )
     for row in runs:
         for name in LISTS:
             for rank, one in enumerate(row[name], 1):
                 window = " ".join(f"{first}:{last}" for first, last in one["window"] or ())
                 position = " ".join(map(str, one["position"] or ()))
+                more = (one["text"],) if texts else ()
                 table.writerow(
-                    (row["target"], name, rank, one["id"], one["label"], repr(one["score"]), position, window)
+                    (
+                        row["target"],
+                        name,
+                        rank,
+                        one["id"],
+                        one["label"],
+                        repr(one["score"]),
+                        position,
+                        window,
+                        *more,
+                    )
                 )
     return text.getvalue()
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxviz.analyses.inputs.data_source import DataSource, Texts
 from onnxviz.analyses.inputs.fitting import fit_rows, fit_sample, steps
 from onnxviz.analyses.inputs.request import DataRequest
 from onnxviz.analyses.inputs.settled import Settled, settle
+from onnxviz.analyses.inputs.text import TextInputs, is_text, text_inputs
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
     from onnxviz.formats.data_set import DataSet
     from onnxviz.formats.data_shards import Source
     from onnxviz.model.model import Model
-
-DataSource = str | os.PathLike[str] | np.ndarray | Mapping[str, np.ndarray]
-"""A file, a folder, or samples in memory: an array, or an array for each input."""
 
 _SHOWN = 5
 _LOOKED_AT = 64
@@ -51,6 +50,8 @@ class Batch:
         The samples of each input.
     rate : int or None
         The sample rate of sound, in samples per second.
+    texts : tuple of str
+        The text of each sample, if the samples are texts; else empty.
     """
 
     identities: tuple[str, ...]
@@ -58,14 +59,21 @@ class Batch:
     labels: tuple[str, ...]
     arrays: dict[str, np.ndarray]
     rate: int | None = None
+    texts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.identities)
 
     def part(self, start: int, stop: int) -> Batch:
         """Return the samples from `start` up to `stop`."""
-        arrays = {name: array[start:stop] for name, array in self.arrays.items()}
-        return Batch(self.identities[start:stop], self.stamps[start:stop], self.labels[start:stop], arrays, self.rate)
+        return Batch(
+            self.identities[start:stop],
+            self.stamps[start:stop],
+            self.labels[start:stop],
+            {name: array[start:stop] for name, array in self.arrays.items()},
+            self.rate,
+            self.texts[start:stop],
+        )
 
 
 @dataclass
@@ -98,6 +106,8 @@ class Feed:
         The shape of one sample for each of these inputs; None for an open size.
     held : dict of str to ndarray
         The values of all other inputs, batch included.
+    text : TextInputs or None
+        How texts become these inputs, if the samples are texts.
     """
 
     listener: Listener
@@ -109,10 +119,14 @@ class Feed:
     label: str | None
     strict: bool
     said: set[str] = field(default_factory=set)
+    text: TextInputs | None = None
+    text_column: str | None = None
 
     @property
     def main(self) -> str:
         """The input that is drawn for a sample: the first picture, else the first signal, else the first input."""
+        if self.text is not None:
+            return self.text.inputs.ids
         for kind in ("image", "signal"):
             for name, expected in self.contracts.items():
                 if expected.kind == kind:
@@ -122,7 +136,9 @@ class Feed:
     @property
     def fixed(self) -> int | None:
         """The batch size that the file fixes; None if it is open."""
-        for name in self.contracts:
+        for name, expected in self.contracts.items():
+            if expected.whole:
+                return 1
             shape = self.model.tensors[name].shape
             if shape and isinstance(shape[0], int):
                 return shape[0]
@@ -144,6 +160,13 @@ class Feed:
         from onnxviz.formats.array_data import ArrayData
         from onnxviz.formats.data_set import DataSet
 
+        if self.text is not None and isinstance(source, str | os.PathLike | Texts):
+            from onnxviz.formats.text_data import TextData
+
+            texts = source.texts if isinstance(source, Texts) else source
+            return TextData(texts, self.slots(), self.text, self.label, self.text_column)
+        if isinstance(source, Texts):
+            raise TypeError("texts need a feed of texts")
         if isinstance(source, str | os.PathLike):
             return DataSet(source, self.slots(), self.label)
         return ArrayData(source, self.slots())
@@ -251,7 +274,7 @@ class _Reader:
             return None, (), (*block.problems, *problems), block.unchanged
         first = next(iter(block.parts.values()))
         rate = self.feed.rate or first.rate if first.kind == "audio" else None
-        batch = Batch(block.identities, block.stamps, block.labels, arrays, rate)
+        batch = Batch(block.identities, block.stamps, block.labels, arrays, rate, block.texts)
         return batch, notes, block.problems, block.unchanged
 
     def _fitted(self, block: Block) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
@@ -284,6 +307,7 @@ def _joined(batches: list[Batch]) -> Batch:
         tuple(one for batch in batches for one in batch.labels),
         {name: np.concatenate([batch.arrays[name] for batch in batches]) for name in batches[0].arrays},
         batches[0].rate,
+        tuple(one for batch in batches for one in batch.texts),
     )
 
 
@@ -309,13 +333,16 @@ def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources
     from onnxviz.model.graph.labels import sample_rate
 
     settled = settle(model, request.inputs)
-    names = _fed(model, request.input_name, settled.held, sources)
+    text = _text(settled, request, sources)
+    names = list(text.inputs.names) if text is not None else _fed(model, request.input_name, settled.held, sources)
     # If the data feeds several inputs, the settings of a picture hold for those inputs that are pictures.
     settled = settled.about(name for name in names if len(names) == 1 or settled.contract(name).kind == "image")
     outside = settled.resting(name for name in model.inputs if name not in names)
     contracts = {name: settled.contract(name) for name in names}
     wanted = {name: open_sizes(settled, name) for name in names}
-    for name, expected in contracts.items():
+    for sentence in text.notes if text is not None else ():
+        listener.note(sentence)
+    for name, expected in contracts.items() if text is None else ():
         for sentence in expected.evidence:
             listener.note(f"{name}: {sentence}")
     needed = [name for name in outside if name not in settled.held]
@@ -331,7 +358,26 @@ def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources
         None if rate is None else round(rate),
         request.label,
         request.strict,
+        text=text,
+        text_column=request.text_column,
     )
+
+
+def _text(settled: Settled, request: DataRequest, sources: Sequence[DataSource]) -> TextInputs | None:
+    """Return how texts become the inputs; None if the sources hold no texts."""
+    model = settled.model
+    textual = [is_text(model, one, request.label, request.text_column) for one in sources]
+    if not any(textual):
+        if request.vocab is not None:
+            raise UsageError("`vocab` is for texts, and the samples are none")
+        return None
+    if not all(textual):
+        raise UsageError("texts and samples of another kind cannot be read in one call")
+    found = text_inputs(model, request.vocab, settled.held, None)
+    if found.inputs.ids in settled.held:
+        raise UsageError(f"`held` {found.inputs.ids}: a text fills this input")
+    found.length = open_sizes(settled, found.inputs.ids)[-1]
+    return found
 
 
 def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources: Sequence[DataSource]) -> list[str]:
@@ -395,12 +441,13 @@ def _fitting(model: Model, names: list[str], sources: Sequence[DataSource]) -> l
 
 
 def open_sizes(settled: Settled, name: str) -> tuple[int | None, ...]:
-    """Return an input's sizes after the batch; None if neither file nor request sets it: each sample has its own."""
+    """Return the sizes of a sample of an input; None if neither file nor request sets it: each sample has its own."""
     shape, sizes = settled.model.tensors[name].shape, settled.shape(name)
     if shape is None:
         return sizes[1:]
     request = settled.request
-    return tuple(
+    told = [
         size if name in request.shapes or isinstance(own, int) or own in request.dims else None
-        for own, size in zip(shape[1:], sizes[1:], strict=True)
-    )
+        for own, size in zip(shape, sizes, strict=True)
+    ]
+    return settled.contract(name).sample_shape(told)[1:]

@@ -1,4 +1,4 @@
-"""Targets that hold no floating-point numbers, replaced by the float tensor before them: maps of a ZipMap, rounded outputs."""
+"""Targets as a person writes them, replaced by targets on samples: before a ZipMap or a rounding, and with the samples first."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 def with_floats(listener: Listener, model: Model, objective: Objective) -> Objective:
     """Return the objective; a term on maps or on rounded numbers becomes a term on the float tensor before them.
 
+    An index of a tensor with steps first becomes an index into the axes after the samples, as `placed` tells.
+
     Parameters
     ----------
     listener : Listener
@@ -25,6 +27,7 @@ def with_floats(listener: Listener, model: Model, objective: Objective) -> Objec
     from onnxviz.methods.objectives.objectives import Activation
     from onnxviz.model.graph.zipped import unzipped
     from onnxviz.model.tensors.float_source import unrounded
+    from onnxviz.model.tensors.sample_view import placed
 
     terms = []
     for weight, term in objective.terms:
@@ -36,5 +39,7 @@ def with_floats(listener: Listener, model: Model, objective: Objective) -> Objec
                 other, made = unrounded(model, term.target), f"{info.operator} rounds it to {info.dtype}"
         if other is not None:
             listener.note(f"{term}: {made}; using {other}, the tensor before it")
-        terms.append((weight, term if other is None else Activation(other)))
+        own = term if other is None else Activation(other)
+        targets = [placed(model, target) for target in own.targets]
+        terms.append((weight, own.aimed(targets) if targets != list(own.targets) else own))
     return type(objective)(tuple(terms))

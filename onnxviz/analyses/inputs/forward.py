@@ -58,18 +58,21 @@ class Forward:
     ) -> None:
         from onnxviz.formats.prefetch import cores
         from onnxviz.model.probing.measured_sizes import samples_at_once
+        from onnxviz.model.tensors.sample_view import sample_view
 
         self.feed = feed
         self.tensors = tuple(dict.fromkeys(tensors))
         share = max(1, cores() // runs) if runs > 1 else None
         self.session: Session = feed.model.session(self.tensors, threads=threads or share)
         self._fixed = feed.fixed
+        self._views = {name: sample_view(feed.model, name) for name in self.tensors}
         self._loose = loose
         self._checked = self._fixed is not None or at_once is not None
         if at_once is not None:
             self.at_once = at_once
             return
-        shape = (1, *(size or 256 for size in feed.shapes[feed.main]))
+        sample = (1, *(size or 256 for size in feed.shapes[feed.main]))
+        shape = feed.contracts[feed.main].fed(np.broadcast_to(np.float32(0), sample)).shape
         room = samples_at_once(feed.model, list(self.tensors), [], shape, feed.held)
         self.at_once = self._fixed or max(1, min(_MOST_AT_ONCE, room // runs, _ROOM // self._bytes(math.prod(shape))))
 
@@ -109,11 +112,12 @@ class Forward:
         fed: dict[str, np.ndarray] = {name: self._held(array, name, size) for name, array in self.feed.held.items()}
         for name, array in arrays.items():
             # A batch that the file fixes is filled up with the last sample.
-            fed[name] = array if len(array) == size else np.concatenate([array, np.repeat(array[-1:], size - count, 0)])
+            whole = array if len(array) == size else np.concatenate([array, np.repeat(array[-1:], size - count, 0)])
+            fed[name] = self.feed.contracts[name].fed(whole)
         answers = self.session(fed)
         found = {}
         for name in self.tensors:
-            value = _array(answers[name], name)
+            value = self._views[name](_array(answers[name], name))
             if size == 1 and (value.ndim == 0 or (self._loose and len(value) != 1)):
                 value = value[None]
             if value.ndim == 0 or len(value) != size:

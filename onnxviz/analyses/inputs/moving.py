@@ -35,8 +35,8 @@ class Moving:
         The embedding, if the tensor holds the vectors of token ids.
     remark : str
         Why this tensor was chosen, if others could move.
-    whole : str
-        Why the first axis is no batch, so that the whole tensor is one sample; "" if it is the batch.
+    own : InputContract or None
+        The contract of an input whose samples are not laid out as the tensor is: it has no batch, or axes of size 1.
     """
 
     name: str
@@ -44,7 +44,12 @@ class Moving:
     joined: JoinedInputs | None = None
     embedding: Embedding | None = None
     remark: str = ""
-    whole: str = ""
+    own: InputContract | None = None
+
+    @property
+    def whole(self) -> str:
+        """Why the first axis is no batch, so that the whole tensor is one sample; "" if it is the batch."""
+        return "" if self.own is None else self.own.whole
 
     @property
     def stops(self) -> list[str]:
@@ -65,10 +70,8 @@ class Moving:
         """Return the inputs of ONNX Runtime for (batch, *shape) samples; samples of tokens are ids, (batch, time)."""
         if self.embedding is not None:
             return {self.embedding.ids: samples}
-        if self.whole:
-            if len(samples) != 1:
-                raise UsageError(f"{self.name} has no batch: it takes one sample at a time, not {len(samples)}")
-            return {self.name: samples[0]}
+        if self.own is not None:
+            return {self.name: self.own.fed(samples)}
         return self.joined.split(samples) if self.joined is not None else {self.name: samples}
 
     def in_graph(self, tensors: Iterable[str]) -> list[str]:
@@ -80,8 +83,6 @@ class Moving:
         from onnxviz.contract import InputContract
         from onnxviz.model.expectations.contract_reading import contract
 
-        if self.whole:
-            return self._whole_contract(contract(model, self.name))
         if self.joined is None:
             return contract(model, self.name)
         parts = [contract(model, name) for name in self.inputs]
@@ -94,12 +95,6 @@ class Moving:
                 ends[key] = tuple(np.concatenate(wide).tolist())
         note = f"{len(parts)} inputs move together, as one vector of {count}"
         return InputContract(self.name, (None, count), "vector", ("feature",), evidence=(note,), **ends)  # type: ignore[arg-type]  # names of fields alone
-
-    def _whole_contract(self, found: InputContract) -> InputContract:
-        """Return a contract whose first axis belongs to the sample, since the input has no batch."""
-        axes = ("time", "batch", *found.axes[1:]) if len(found.shape) > 1 else ("feature",)
-        note = f"{self.whole}: the whole input is one sample; the score is the target's mean along its first axis"
-        return replace(found, shape=(None, *found.shape), axes=axes, evidence=(*found.evidence, note))
 
     def shape(
         self,
@@ -123,8 +118,8 @@ class Moving:
             return (1, sum(self.joined.widths)), None, None
         if self.inputs:
             shape = settled_shape(model, name, dims, shapes)
-            if self.whole:
-                return (1, *shape), None, None
+            if self.own is not None:
+                shape = self.own.sample_shape(shape)
             if len(shape) < 2:
                 raise UsageError(f"{name} has the shape {shape_text(shape)}; it must have a batch and one more axis")
             if 0 in shape:
@@ -233,6 +228,9 @@ def _main_input(model: Model, movable: list[str], targets: Sequence[str]) -> Mov
 
 def _moving(model: Model, name: str) -> Moving:
     """Return a `Moving` of one tensor: an input, with its batch or as a whole, or a tensor inside the graph."""
-    from onnxviz.model.expectations.first_axis import lacks_batch
+    from onnxviz.model.expectations.contract_reading import contract
 
-    return Moving(name, (name,), whole=lacks_batch(model, name)) if name in model.inputs else Moving(name, ())
+    if name not in model.inputs:
+        return Moving(name, ())
+    found = contract(model, name)
+    return Moving(name, (name,), own=found if found.whole or found.spare else None)

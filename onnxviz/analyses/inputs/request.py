@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.analyses.inputs.classes import Classes
+from onnxviz.analyses.inputs.features import Names
 from onnxviz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ class InputRequest:
         The input's range, in the model's own units.
     mean, std : tuple of float, optional
         The mean and deviation by which pictures in 0 to 1 (or 0 to 255, if a mean is above 1.5) were normalized.
-    layout : {"nchw", "nhwc"}, optional
-        The order of a picture's axes.
+    layout : {"nchw", "nhwc", "hw"}, optional
+        The order of a picture's axes; "hw" is a gray picture without an axis for channels.
     channels : {"rgb", "bgr", "gray"}, optional
         The colors of a picture's channels.
     """
@@ -89,10 +91,22 @@ class InputRequest:
         return found.with_note(f"mean and deviation given, of pictures in 0 to {top:g}", low=low, high=high)
 
 
+_LAYOUTS = {
+    "nchw": ("channel", "height", "width"),
+    "nhwc": ("height", "width", "channel"),
+    "hw": ("height", "width"),
+}
+
+
 def _laid_out(found: InputContract, layout: str) -> InputContract:
-    axes = ("channel", "height", "width") if layout.lower() == "nchw" else ("height", "width", "channel")
-    if len(found.shape) not in (0, 4):
-        raise UsageError(f"`layout` {layout}: {found.name} has {len(found.shape)} axes, not 4")
+    axes = _LAYOUTS[layout.lower()]
+    if len(found.shape) not in (0, 1 + len(axes)):
+        raise UsageError(
+            f"`layout` {layout}: {found.name} has {len(found.shape)} axes, not {1 + len(axes)}; "
+            "nchw and nhwc are for 4 axes, hw for 3"
+        )
+    if "channel" not in axes:
+        return found.with_note("layout given: hw, a gray picture", kind="image", axes=axes, color="gray")
     size = found.shape[1 + axes.index("channel")] if found.shape else None
     if isinstance(size, int) and len(found.low) not in (0, 1, size):
         raise UsageError(
@@ -210,9 +224,22 @@ class DataRequest:
         A table's column, or an archive's member, that names the samples' classes and is no feature.
     strict : bool
         Whether the first sample that cannot be read ends the work; else such samples are skipped.
+    classes : path, sequence of str or mapping, optional
+        The names of the classes, or a file of names. They replace the names in the model's file.
+    text : str or sequence of str, optional
+        Texts for a model of tokens, in place of files or beside them.
+    text_column : str, optional
+        The column of a table that holds texts. Default: a column named like "text", or the only column of text.
+    vocab : path or sequence of str, optional
+        The tokenizer of a model of tokens (``tokenizer.json``, ``vocab.txt``), or the names of its tokens. Default: the file beside
+        the model.
     """
 
     inputs: InputRequest = field(default_factory=InputRequest)
     input_name: str | None = None
     label: str | None = None
     strict: bool = False
+    classes: Classes | None = None
+    text: str | Sequence[str] | None = None
+    text_column: str | None = None
+    vocab: Names | None = None

@@ -99,7 +99,7 @@ class Settled:
             return expected
         # A range is a property of the model: it is measured at the sizes that suit the model, not at a sample's.
         shape, others = self._measured_at(name)
-        return probe_range(self.model, expected, shape, others)
+        return probe_range(self.model, expected, expected.sample_shape(shape), others)
 
     def _measured_at(self, name: str) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
         """Return the shape at which an input's range is measured, and values for all other inputs."""

@@ -14,6 +14,7 @@ from onnxviz.errors import DataError, UsageError
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
+    from onnxviz.formats.tokenizers import Encoded
     from onnxviz.model.expectations.embedding import Embedding
 
 
@@ -31,12 +32,15 @@ class Tokens:
         From a position to the id of the token that it keeps.
     notes : tuple of str
         Sentences for the user.
+    start : Encoded or None
+        The text from which a search starts.
     """
 
     embedding: Embedding
     names: tuple[str, ...] = ()
     kept: dict[int, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    start: Encoded | None = None
 
     def name(self, token: int) -> str:
         """Return a token's name, or its id if it has no name."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.maximization.effort import Cost, settings
 from onnxviz.analyses.maximization.inner_samples import inner_space, with_spectrum, with_start
 from onnxviz.analyses.maximization.optimizer_choice import OptimizerName, choose_optimizer, stops
@@ -78,9 +79,8 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
         As the parts do.
     """
     from onnxviz.methods.devices import choose_device
-    from onnxviz.model.graph.labels import class_names
 
-    subject = choose_subject(model, request)
+    subject = choose_subject(with_classes(listener, model, request.classes), request)
     aims = _aims(subject, _written(subject, request, listener), request, listener)
     subject, ground = _ground(subject, request, listener)
     cost = Cost.of(subject, aims.climbed)
@@ -106,8 +106,7 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
         subject.tokens,
         _lattice(subject, ground.features, space),
     )
-    labels = class_names(subject.model.original)
-    knowledge = Knowledge(subject.expected, ground.features, labels, aims.stopped, ground.samples)
+    knowledge = Knowledge(subject.expected, ground.features, aims.stopped, ground.samples)
     start = "random" if request.start is None else source_text(request.start)
     return Task(search, knowledge, Presentation(ground.drawing, subject.tokens, ground.rate, start, remark))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxviz.analyses.inputs.sample_first import sample_first
 from onnxviz.analyses.maximization.request import Sample, source_text
 from onnxviz.analyses.maximization.token_space import read_ids
 from onnxviz.errors import DataError, UsageError
@@ -117,7 +118,9 @@ def surroundings(
         names = list(dict.fromkeys(name for term in terms if term.needs_example for name in term.tensors))
         session = model.session(moving.in_graph(names), moving.front)
         batch = 1 if moving.front else subject.shape[0]
-        answers = session({**resting, **moving.fed(np.repeat(example, batch, axis=0))})
+        answers = sample_first(model, session, moving.in_graph(names))(
+            {**resting, **moving.fed(np.repeat(example, batch, axis=0))}
+        )
         references = {name: np.asarray(answers.get(name, example))[0] for name in names}
     return Surroundings(
         sizes,

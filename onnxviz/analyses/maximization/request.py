@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxviz.analyses.inputs.classes import Classes
 from onnxviz.analyses.inputs.features import Kept, Names, pairs
 from onnxviz.analyses.inputs.request import InputRequest
 
@@ -40,6 +41,8 @@ class MaximizationRequest:
         Features that keep a value, by name or number; of tokens, positions that keep a token.
     vocab : path or sequence of str, optional
         The names of tokens, or a file of names.
+    classes : path, sequence of str or mapping, optional
+        The names of the classes, or a file of names. They replace the names in the model's file.
     sample_rate : float, optional
         A signal's samples per second.
     norm : float, optional
@@ -48,8 +51,8 @@ class MaximizationRequest:
         The real input that the terms like(TENSOR) and inversion(TENSOR) follow.
     parameterization : {"fourier", "pixel", "maco"}, optional
         What the optimizer changes: a spectrum, each element, or the phases of a natural spectrum.
-    start : path or array, optional
-        The input from which the search starts.
+    start : path, array or str, optional
+        The input from which the search starts; for tokens also a text.
     size : int or tuple of int, optional
         The size at which a picture or signal is rendered: one number for all spatial axes, or one for each.
     steps, restarts : int, optional
@@ -80,6 +83,7 @@ class MaximizationRequest:
     data: Sample | None = None
     kept: Kept = ()
     vocab: Names | None = None
+    classes: Classes | None = None
     sample_rate: float | None = None
     norm: float | None = None
     like: Sample | None = None
@@ -125,7 +129,7 @@ class MaximizationRequest:
 
 
 _SEARCHED = (
-    *("names", "data", "vocab", "sample_rate", "norm", "literal", "like", "straight_through"),
+    *("names", "data", "vocab", "classes", "sample_rate", "norm", "literal", "like", "straight_through"),
     *("parameterization", "start"),
 )
 _SEARCHED_INPUTS = ("held", "value_range", "mean", "std", "layout", "channels")

@@ -17,7 +17,7 @@ from onnxviz.analyses.maximization.wording import caption
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.findings import Findings
-    from onnxviz.analyses.maximization.task import Search, Task
+    from onnxviz.analyses.maximization.task import Task
     from onnxviz.analyses.maximization.trust import Trust
     from onnxviz.drawing.pictures import Picture
     from onnxviz.methods.ascent.maximization import Ascent
@@ -255,6 +255,8 @@ def measured(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> Ma
 
 def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[str, Any]:
     """Return what `maximize --json` tells of a target."""
+    from onnxviz.model.graph.zipped import class_name
+
     search, objective, found, findings = task.search, climbed.objective, climbed.found, climbed.findings
     ascent, chosen, window = found.outcome, climbed.chosen, climbed.window
     ours, theirs = measure(objective, chosen)
@@ -268,7 +270,7 @@ def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[s
     return {
         "target": str(objective),
         "climbed": str(found.objective),
-        "label": _label(search, task.knowledge.labels, objective),
+        "label": class_name(search.model, objective.target),
         "wrt": search.wrt,
         "shape": list(search.shape[1:]),
         "units": found.text,
@@ -296,19 +298,23 @@ def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[s
 def _arrays(task: Task, climbed: Climbed) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return the arrays that are saved, and the names of their axes."""
     search, found, findings = task.search, climbed.found, climbed.findings
-    dtype, whole = own_type(search), search.moving.whole
+    dtype, layout = own_type(search), search.moving.own
     arrays = {
-        "input": (climbed.chosen[0] if whole else climbed.chosen).astype(dtype),
+        "input": (climbed.chosen if layout is None else layout.fed(climbed.chosen)).astype(dtype),
         "restarts": findings.every.astype(dtype),
         "scores": np.asarray([one.score for one in found.ascents], np.float64),
         "history": np.stack([_padded(one.history, search.settings.steps) for one in found.ascents]),
     }
     own = ["time"] if search.tokens else [axis.replace(" ", "_") for axis in search.space.axes]
     axes = {
-        "input": " ".join(own if whole else ("batch", *own)),
+        "input": " ".join(own if layout is not None and layout.whole else ("batch", *own)),
         "restarts": " ".join(("restart", *own)),
         "history": "restart step",
     }
+    if layout is not None and layout.spare:
+        kept = iter(own)
+        rest = range(1, arrays["input"].ndim)
+        axes["input"] = " ".join(("batch", *(f"axis{axis}" if axis in layout.spare else next(kept) for axis in rest)))
     for key, (array, words) in findings.arrays().items():
         arrays[key], axes[key] = array, words
     if found.transparency is not None:
@@ -359,22 +365,6 @@ def _padded(history: np.ndarray, steps: int) -> np.ndarray:
 def _own(objective: Objective, every: np.ndarray, measure: Measure) -> list[float]:
     """Return what each member of a set scores by the terms that it has to itself, by ONNX Runtime."""
     return measure(objective.alone, every)[1].tolist() if objective.alone is not None else []
-
-
-def _label(search: Search, labels: tuple[str, ...], objective: Objective) -> str:
-    """Return the name of the class that a target picks, where the file names as many as there are."""
-    from onnxviz.model.graph.zipped import zipped_labels
-
-    target = objective.target
-    if target is None or not target.index or not isinstance(target.index[0], int):
-        return ""
-    zipped = zipped_labels(search.model, target.tensor)
-    if -len(zipped) <= target.index[0] < len(zipped):
-        return zipped[target.index[0]]
-    shape = search.model.tensors[target.tensor].shape
-    if not labels or shape is None or len(shape) < 2 or shape[1] != len(labels):
-        return ""
-    return labels[target.index[0]]
 
 
 def _number(value: float | None) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.analyses.inputs.sample_first import sample_first
 from onnxviz.errors import UnsupportedOperators
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def search_scorer(search: Search, tensors: list[str], at_once: int) -> Scorer:
     from onnxviz.methods.ascent.scorer import Scorer
 
     if search.tokens is not None:
-        session = search.model.session(tensors, search.moving.stops)
+        session = sample_first(search.model, search.model.session(tensors, search.moving.stops), tensors)
         return Scorer(session, search.wrt, search.held, _start(search), copies=search.copies, batch_size=at_once)
     return Scorer(
         search.session(tensors),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,12 @@ from onnxviz.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
+    from onnxviz.analyses.inputs.features import Names
+    from onnxviz.analyses.inputs.request import InputRequest
+    from onnxviz.analyses.inputs.text import TextInputs
     from onnxviz.analyses.maximization.request import MaximizationRequest
     from onnxviz.contract import InputContract
+    from onnxviz.formats.tokenizers import Encoded
     from onnxviz.model.model import Model
 
 
@@ -78,10 +83,11 @@ def choose_subject(model: Model, request: MaximizationRequest) -> Subject:
     """
     original, moving = model, choose_moving(model, request.wrt, request.targets, tuple(request.inputs.held))
     single = bool(moving.inputs) and moving.joined is None
-    settled = settle(model, request.inputs, running=moving.name if single else False).about([moving.name])
+    started = _started(model, moving, request)
+    inputs = request.inputs if started is None else _sized(model, request, started)
+    settled = settle(model, inputs, running=moving.name if single else False).about([moving.name])
     _check_free(moving, settled)
-    plain = single and not moving.whole
-    expected = settled.contract(moving.name) if plain else request.inputs.refined(moving.contract(model))
+    expected = settled.contract(moving.name) if single else request.inputs.refined(moving.contract(model))
     if request.size is not None:
         sizes = (request.size,) if isinstance(request.size, int) else tuple(request.size)
         model, shapes = resized_model(
@@ -93,11 +99,83 @@ def choose_subject(model: Model, request: MaximizationRequest) -> Subject:
     tokens = None
     if moving.embedding is not None:
         held = hold_ids(model, moving.embedding, settled.held, settled.dims, settled.shapes)
+        if started is not None:
+            beside = {name: value[None] for name, value in started.arrays().items() if name not in settled.held}
+            held = {**held, **beside, moving.embedding.ids: held[moving.embedding.ids]}
         settled = replace(settled, held=held)
-        tokens = read_tokens(moving.embedding, shape[1], request.vocab, request.kept_pairs)
+        tokens = read_tokens(moving.embedding, shape[1], _vocabulary(model, moving, request), _kept(request, started))
+        if started is not None:
+            tokens = replace(tokens, start=started.encoded, notes=(*started.notes, *tokens.notes))
     elif request.vocab is not None:
         raise UsageError(f"`vocab` names tokens; {moving.name} is {expected.noun}")
     return Subject(model, original, moving, settled, expected, shape, center, spread, tokens)
+
+
+@dataclass(frozen=True, eq=False)
+class _Started:
+    """The text from which a search of tokens starts."""
+
+    inputs: TextInputs
+    encoded: Encoded
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user, without the name of the input of ids, which others put before them."""
+        first, *others = self.inputs.notes
+        return (first.partition(": ")[2], *(note.replace(": ", " holds ", 1) for note in others))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the values of all inputs that the text fills."""
+        return self.inputs.arrays(self.encoded)
+
+
+def _started(model: Model, moving: Moving, request: MaximizationRequest) -> _Started | None:
+    """Return the text of `start`; None if the search starts elsewhere. A value that names an existing file is that file."""
+    from onnxviz.analyses.inputs.feed import open_sizes
+    from onnxviz.analyses.inputs.text import text_inputs
+    from onnxviz.formats.sample_address import SampleAddress
+    from onnxviz.formats.samples import SUFFIXES
+
+    start = request.start
+    if moving.embedding is None or not isinstance(start, str | os.PathLike) or SampleAddress.parse(start).exists:
+        return None
+    if SampleAddress.parse(start).path.suffix.lower() in SUFFIXES:
+        return None  # a file that does not exist
+    settled = settle(model, request.inputs)
+    inputs = text_inputs(model, request.vocab, settled.held, None)
+    if inputs.inputs.ids != moving.embedding.ids:
+        raise UsageError(f"`start`: {moving.embedding.ids} is not the input of the text; give its ids as a file")
+    inputs.length = open_sizes(settled, inputs.inputs.ids)[-1]
+    return _Started(inputs, inputs.encode(os.fspath(start)))
+
+
+def _sized(model: Model, request: MaximizationRequest, started: _Started) -> InputRequest:
+    """Return the settings of the inputs with the length of the text, where the length is open."""
+    if started.inputs.length is not None:
+        return request.inputs
+    name, length = started.inputs.inputs.ids, len(started.encoded)
+    size = (model.inputs[name].shape or (None, None))[-1]
+    if isinstance(size, str):
+        return replace(request.inputs, dims={size: length, **request.inputs.dims})
+    return replace(request.inputs, shapes={name: (1, length), **request.inputs.shapes})
+
+
+def _vocabulary(model: Model, moving: Moving, request: MaximizationRequest) -> Names | None:
+    """Return the names of tokens: those of the request, else those of the file beside the model."""
+    from onnxviz.analyses.inputs.text import vocabulary_beside
+
+    if request.vocab is not None or moving.embedding is None:
+        return request.vocab
+    return vocabulary_beside(model, len(moving.embedding.rows))
+
+
+def _kept(request: MaximizationRequest, started: _Started | None) -> tuple[tuple[str, str], ...]:
+    """Return the positions that keep a token; the padding after a text is kept too."""
+    if started is None or not started.encoded.padding:
+        return request.kept_pairs
+    found = started.encoded
+    padding = tuple((str(place), str(found.ids[place])) for place in range(found.real, len(found)))
+    return (*padding, *request.kept_pairs)
 
 
 def _check_free(moving: Moving, settled: Settled) -> None:

@@ -62,11 +62,12 @@ def expand_aims(
 
     Sizes that the graph does not tell are measured by ONNX Runtime. They are those after the batch, 1 where nobody asked for them.
     """
+    from onnxviz.model.tensors.sample_view import sample_view
     from onnxviz.target import EACH
 
     model, moving, shape, wrt = subject.model, subject.moving, subject.shape, subject.name
-    sizes: dict[str, tuple[Any, ...]] = {wrt: shape[1:]} if moving.joined or moving.whole else {}
-    own = shape[1:] if moving.whole else shape
+    sizes: dict[str, tuple[Any, ...]] = {wrt: shape[1:]} if moving.joined or moving.own else {}
+    own = shape if moving.own is None else moving.own.fed(np.broadcast_to(0, shape)).shape
     for objective in written:
         for target in objective.targets:
             name = target.tensor
@@ -77,7 +78,8 @@ def expand_aims(
             if known is None or (needed and not all(isinstance(size, int) for size in known[1:])):
                 fed = subject.settled.sized({}, {wrt: own} if wrt in model.inputs else {}).feed(seed)
                 known = tuple(np.asarray(model.session([name])(fed)[name]).shape)
-            sizes[name] = tuple(size if isinstance(size, int) else None for size in known[1:])
+            after = sample_view(model, name, len(known)).sizes(known)
+            sizes[name] = tuple(size if isinstance(size, int) else None for size in after)
     for objective in written:
         for target in objective.targets:
             target.check(sizes[target.tensor])

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.analyses.inputs.sample_first import sample_first
+
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.features import Features
     from onnxviz.analyses.inputs.few_samples import SampleBatches
@@ -97,7 +99,8 @@ class Search:
         """Return the differentiable network from the moving tensor to some tensors."""
         wanted, stops = self.moving.in_graph(tensors), self.moving.stops
         made = self.model.network(wanted, stops, device=self.device, straight_through=self.straight_through)
-        if self.moving.joined is None and not self.moving.whole:
+        made = sample_first(self.model, made, wanted)
+        if self.moving.joined is None and self.moving.own is None:
             return made
         from onnxviz.methods.ascent.joined_network import JoinedNetwork
 
@@ -105,7 +108,8 @@ class Search:
 
     def session(self, tensors: list[str]) -> Any:
         """Return the part of the model that ONNX Runtime scores; for tokens this part begins at their ids."""
-        return self.model.session(self.moving.in_graph(tensors), self.moving.front)
+        wanted = self.moving.in_graph(tensors)
+        return sample_first(self.model, self.model.session(wanted, self.moving.front), wanted)
 
     def spaces(
         self, todo: list[tuple[Objective, Objective]]
@@ -126,8 +130,6 @@ class Knowledge:
         What the moving tensor expects.
     features : Features
         A vector's features.
-    labels : tuple of str
-        The names of classes.
     stopped : tuple of str
         For each objective what keeps the gradient from the moving tensor; "" where nothing does.
     samples : SampleBatches, InnerBatches or None
@@ -136,7 +138,6 @@ class Knowledge:
 
     expected: InputContract
     features: Features
-    labels: tuple[str, ...]
     stopped: tuple[str, ...]
     samples: SampleBatches | InnerBatches | None = None
 

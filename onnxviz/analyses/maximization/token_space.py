@@ -90,6 +90,8 @@ def read_ids(tokens: Tokens, sample: Sample, length: int) -> np.ndarray:
     UsageError, DataError
         If the file is missing, cannot be read, or does not hold as many ids of the table.
     """
+    if tokens.start is not None and not isinstance(sample, np.ndarray):
+        return np.asarray(tokens.start.ids, np.int64)
     if not isinstance(sample, np.ndarray):
         return tokens.read(Path(sample), length)
     count = len(tokens.embedding.rows)

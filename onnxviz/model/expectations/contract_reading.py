@@ -31,6 +31,8 @@ from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
 from onnxviz.model.graph.graph import Graph
 from onnxviz.model.graph.labels import metadata
 from onnxviz.model.graph.tensor_info import TensorInfo
+from onnxviz.model.tensors.axes.evidence import BATCH, UNIT
+from onnxviz.model.tensors.axes.graph_axes import graph_axes
 
 
 def default_input(model: Graph, wrt: str | None = None) -> TensorInfo:
@@ -99,7 +101,7 @@ def contract(model: Graph, name: str) -> InputContract:
         If there is no such tensor.
     """
     info = model.require(name)
-    found = replace(_kind(model, info), dtype=info.dtype)
+    found = replace(_sampled(model, info), dtype=info.dtype)
     if info.operator != "Input":
         return found.with_note(f"{name} is inside the graph (output of {info.operator}): its range is unknown")
     if info.dtype in ("int32", "int64", "uint32", "uint64") and not holds_numbers(model, info):
@@ -122,6 +124,36 @@ def _seen(look: Callable[[Graph, InputContract], InputContract], model: Graph, f
         return look(model, found)
     except (ValueError, TypeError, LookupError, ArithmeticError):
         return found
+
+
+def _sampled(model: Graph, info: TensorInfo) -> InputContract:
+    """Return the kind of one sample: of a tensor without a batch all of it, of a vector no axes of size 1."""
+    axes = graph_axes(model)
+    whole, shape = axes.unbatched.get(info.name, ""), info.shape or ()
+    if whole:
+        found = _kind(model, info if BATCH in axes.roles(info.name) else replace(info, shape=(None, *shape)))
+        if BATCH in axes.roles(info.name):
+            names = {"unit": "feature", "": "axis"}
+            words = [names.get(role, role) for role in axes.roles(info.name)]
+            told = tuple(word if word != "axis" else f"axis {place}" for place, word in enumerate(words))
+            kind = "sequence" if words[0] == "time" else "array"
+            found = InputContract(info.name, shape, kind, told, evidence=(axes.sentence(info.name, 0),))
+        if found.kind == "vector":
+            found = replace(found, evidence=())  # its axes are told below
+        mean = " along its first axis" if len(shape) > 1 else ""
+        score = f"; the score is the target's mean{mean}" if mean else ""
+        return found.with_note(f"{whole}: the whole input is one sample{score}", shape=(None, *shape), whole=whole)
+    long = [axis for axis, size in enumerate(shape) if axis and size != 1]
+    if len(shape) > 2 and len(long) == 1 and isinstance(shape[long[0]], int) and info.operator == "Input":
+        role = axes.role(info.name, long[0])
+        if (role is not None and role.role == UNIT) or (
+            role is None and _first_operator(model, info.name) not in _SLIDING
+        ):
+            spare = tuple(axis for axis in range(1, len(shape)) if axis != long[0])
+            note = f"{len(shape)} axes, but only one is longer than 1: a vector for each sample"
+            vector = (shape[0], shape[long[0]])
+            return InputContract(info.name, vector, "vector", ("feature",), evidence=(note,), spare=spare)
+    return _kind(model, info)
 
 
 def _kind(model: Graph, info: TensorInfo) -> InputContract:
@@ -175,6 +207,16 @@ def _kind(model: Graph, info: TensorInfo) -> InputContract:
                 name, shape, "image", ("height", "width", "channel"), evidence=("the metadata names a pixel format",)
             )
         sizes3 = shape[1:]
+        roles = graph_axes(model).roles(name)[1:]
+        if roles == ("", "") and _is_square(sizes3) and _flattened_first(model, name):
+            note = "two sides of about the same length, flattened first: a gray picture without an axis for channels"
+            return InputContract(name, shape, "image", ("height", "width"), "gray", evidence=(note,))
+        if roles == ("unit", "time") and first == "Conv":
+            note = "three axes before a convolution along the last one: channels by time"
+            return InputContract(name, shape, "signal", ("channel", "time"), evidence=(note,))
+        if roles == ("time", "unit") and first == "Conv":
+            note = "three axes before a convolution along the steps: steps by features"
+            return InputContract(name, shape, "sequence", ("time", "feature"), evidence=(note,))
         wide = all(isinstance(size, int) and size >= 16 for size in sizes3)
         if wide and first == "Conv" and _slides_both_ways(model, name):
             note = (
@@ -218,6 +260,9 @@ def _kind(model: Graph, info: TensorInfo) -> InputContract:
         evidence=({0: "a single number", 1: "one axis"}.get(rank, f"{rank} axes"),),
     )
 
+
+_SLIDING = ("Conv", "STFT")
+"""First layers that slide along an axis, so that its elements have neighbors and are no vector."""
 
 _STEPPERS = ("LSTM", "GRU", "RNN", "Attention", "MultiHeadAttention", "GroupQueryAttention")
 """Operators that go along steps: an input that they read first is not a picture."""
@@ -288,6 +333,29 @@ def _slides_both_ways(model: Graph, name: str) -> bool:
     except OnnxvizError:  # not in the file
         return False
     return len([size for size in kernels.shape[2:] if size > 1]) == 2
+
+
+def _is_square(sizes: Sequence[int | str | None]) -> bool:
+    """Return whether two sizes look like the sides of a picture: at least 8, and at most 4 to 3."""
+    sides = [size for size in sizes if isinstance(size, int)]
+    return len(sides) == 2 and min(sides) >= 8 and 3 * max(sides) <= 4 * min(sides)
+
+
+def _flattened_first(model: Graph, name: str) -> bool:
+    """Return whether the operators after an input keep its axes until one lays each sample out as a row."""
+    rank = len(model.inputs[name].shape or ()) if name in model.inputs else 0
+    reached = {name}
+    for node in model.nodes:
+        if reached.isdisjoint(node.input) or node.op_type in ("Shape", "Size"):
+            continue
+        shapes = [model.tensors[one].shape for one in node.output if one in model.tensors]
+        if node.op_type in ("Flatten", "Reshape"):
+            flat = node.op_type == "Flatten" or any(shape is not None and len(shape) == 2 for shape in shapes)
+            return flat and rank > 2
+        if not all(shape is not None and len(shape) == rank for shape in shapes):
+            return False
+        reached.update(node.output)
+    return False
 
 
 def _flips_channels(model: Graph, name: str) -> bool:

@@ -72,10 +72,19 @@ def find_embedding(model: Graph, ids: str) -> Embedding | None:
 
 
 def embedded_input(model: Graph) -> Embedding | None:
-    """Return the embedding of a model's tokens: of all inputs the one with the longest table."""
+    """Return the embedding of a model's tokens: of all inputs the one with the longest table.
+
+    An input of positions or of types, told by its name, is taken only if there is no other: a table of positions may be longer than a
+    small vocabulary.
+    """
     inputs = [info.name for info in model.inputs.values() if not info.is_float or holds_whole_numbers(model, info.name)]
     found = [one for one in (find_embedding(model, name) for name in inputs) if one is not None]
-    return max(found, key=lambda one: len(one.rows), default=None)
+    return max(found, key=lambda one: (not is_beside(one.ids), len(one.rows)), default=None)
+
+
+def is_beside(name: str) -> bool:
+    """Return whether an input's name says that it holds the positions or the types of tokens, and no tokens."""
+    return any(word in name.lower() for word in ("position", "pos_", "type", "segment", "mask"))
 
 
 def _constant(model: Graph, name: str) -> np.ndarray | None:

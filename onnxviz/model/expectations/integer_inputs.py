@@ -88,12 +88,13 @@ def movable_inputs(model: Graph) -> list[TensorInfo]:
 
 def holds_numbers(model: Graph, info: TensorInfo) -> bool:
     """Return whether an input of integers holds a picture, a sound or features, and no tokens, masks or positions."""
-    if not info.shape or not reads_as_numbers(model, info.name):
+    if info.name not in model.inputs or not info.shape or not reads_as_numbers(model, info.name):
         return False
     if info.dtype in _NARROW:
         return True
     named = any(word in info.name.lower() for word in _NO_NUMBERS)
-    alike = (other.name for other in model.inputs.values() if other.shape == info.shape and other is not info)
+    own = model.inputs[info.name].shape
+    alike = (other.name for other in model.inputs.values() if other.shape == own and other.name != info.name)
     return not named and all(find_embedding(model, other) is None for other in alike)
 
 

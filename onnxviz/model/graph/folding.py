@@ -446,7 +446,16 @@ class _Folding:
             if self.types.get(value.name, TypeProto()).WhichOneof("value"):
                 copy.type.CopyFrom(self.types[value.name])
         settled = {name: weight for name, weight in stored.items() if name in self.settled or name not in constants}
-        made = type(model)(model.source, graph, model.opsets, constants, model.original, whole=False, settled=settled)
+        made = type(model)(
+            model.source,
+            graph,
+            model.opsets,
+            constants,
+            model.original,
+            whole=False,
+            settled=settled,
+            classes=model.classes,
+        )
         made.types = self.types
         return made
 

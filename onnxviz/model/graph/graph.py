@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TypeProto, ValueInfoProto
@@ -14,7 +15,9 @@ from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TypeProto
 from onnxviz.errors import EvaluationError, ModelError, OnnxvizError, TargetError
 from onnxviz.model.graph import external_data, preparation, reading, structure
 from onnxviz.model.graph.constants import Weight, declare, read_array, to_proto
+from onnxviz.model.graph.extensions import Extensions
 from onnxviz.model.graph.fake_quantization import fake_quantized
+from onnxviz.model.graph.labels import class_names
 from onnxviz.model.graph.tensor_info import TensorInfo, from_type
 from onnxviz.model.graph.type_inference import infer_graph, infer_untrusted
 
@@ -43,6 +46,8 @@ class Graph:
     settled : dict of str to (ndarray, TensorProto or SparseTensorProto)
         Tensors that folding found to be constant, by name. Those that no node reads any more are not in `constants` and
         `tensors`.
+    classes : tuple of str
+        The names that the user gives to the classes; empty if the user gives none.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Graph:
         *,
         whole: bool = True,
         settled: Mapping[str, Weight | np.ndarray] | None = None,
+        classes: tuple[str, ...] = (),
     ) -> None:
         self.source = source
         self.graph = graph
@@ -63,6 +69,18 @@ class Graph:
         self.original = original
         self.whole = whole
         self.settled = dict(settled or {})
+        self.classes = classes
+
+    def named(self: AnyGraph, classes: Sequence[str]) -> AnyGraph:
+        """Return this graph with other names of classes; both share everything else."""
+        found = copy(self)
+        found.classes = tuple(classes)
+        return found
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, by index: those of the user, else those of the file; empty if nobody names them."""
+        return self.classes or class_names(self.original)
 
     @property
     def name(self) -> str:
@@ -78,6 +96,16 @@ class Graph:
     def digest(self) -> str:
         """SHA-256 of the file, in hexadecimal."""
         return self.source.digest
+
+    @property
+    def extensions(self) -> Extensions:
+        """The custom operators that the user named beside the model."""
+        return self.source.extensions
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What identifies the model among the settings of a result: its digest, and the digests of plugins and libraries."""
+        return {"model": self.digest, **self.extensions.settings}
 
     @cached_property
     def beside(self) -> dict[str, Path]:
@@ -267,7 +295,16 @@ class Graph:
                 self._value_info(name) for name in node.output if name in self.types and name not in names
             )
         graph.output.extend(self._value_info(name) for name in names)
-        return type(self)(self.source, graph, self.opsets, constants, self.original, whole=False, settled=self.settled)
+        return type(self)(
+            self.source,
+            graph,
+            self.opsets,
+            constants,
+            self.original,
+            whole=False,
+            settled=self.settled,
+            classes=self.classes,
+        )
 
     def _value_info(self, name: str) -> ValueInfoProto:
         """Return a tensor's declaration. If its type is unknown, the type is left out: ONNX Runtime infers it."""

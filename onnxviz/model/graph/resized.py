@@ -44,5 +44,12 @@ def resized(model: AnyGraph, name: str, shape: Sequence[int]) -> AnyGraph:
         for value in graph.output:
             value.type.tensor_type.ClearField("shape")
     return type(model)(
-        model.source, graph, model.opsets, model.constants, model.original, whole=False, settled=model.settled
+        model.source,
+        graph,
+        model.opsets,
+        model.constants,
+        model.original,
+        whole=False,
+        settled=model.settled,
+        classes=model.classes,
     )

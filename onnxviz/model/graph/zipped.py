@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from onnxviz.model.graph.graph import Graph
-from onnxviz.model.graph.labels import class_names
 from onnxviz.target import Target
 
 
@@ -36,16 +35,16 @@ def zipped_labels(model: Graph, tensor: str) -> tuple[str, ...]:
 
 
 def class_name(model: Graph, target: Target | None) -> str:
-    """Return the name of the class that a target selects; "" if the file does not have one name for each unit.
+    """Return the name of the class that a target selects; "" if there is not one name for each unit.
 
     Parameters
     ----------
     model : Graph
         The model.
     target : Target or None
-        A tensor with one index, as in ``logits[281]``.
+        A tensor whose index begins with a unit, as in ``logits[281]``.
     """
-    if target is None or len(target.index) != 1 or not isinstance(target.index[0], int):
+    if target is None or not target.index or not isinstance(target.index[0], int):
         return ""
     labels = class_labels(model, target.tensor)
     known = bool(labels) and model.tensors[target.tensor].units == len(labels)
@@ -53,6 +52,14 @@ def class_name(model: Graph, target: Target | None) -> str:
 
 
 def class_labels(model: Graph, tensor: str) -> tuple[str, ...]:
-    """Return a tensor's class names, from a ZipMap or the model's metadata; empty if they are only 0, 1, 2, …."""
-    labels = zipped_labels(model, tensor) or class_names(model.original)
+    """Return a tensor's class names: the user's, a ZipMap's or the metadata's; empty if they are only 0, 1, 2, …."""
+    labels = model.classes or zipped_labels(model, tensor) or model.class_names
     return () if labels == tuple(map(str, range(len(labels)))) else labels
+
+
+def output_classes(model: Graph, name: str) -> tuple[str, ...]:
+    """Return the class names of an output's scores or maps; empty if it does not have one score for each name."""
+    target = unzipped(model, Target(name)) or Target(name)
+    labels = class_labels(model, target.tensor)
+    info = model.tensors[target.tensor]
+    return labels if info.is_float and info.units == len(labels) else ()

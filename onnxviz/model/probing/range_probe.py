@@ -66,7 +66,7 @@ def _measured(
     known = _MEASURED.setdefault(model, {})
     if key not in known:
         pictures = _natural(shape, expected.axes)
-        unit, wide = (_tells_apart(model, expected.name, pictures * top, shape[0], others) for top in (1.0, 255.0))
+        unit, wide = (_tells_apart(model, expected, pictures * top, shape[0], others) for top in (1.0, 255.0))
         known[key] = unit, wide
     return known[key]
 
@@ -74,20 +74,25 @@ def _measured(
 def _natural(shape: tuple[int, ...], axes: tuple[str, ...]) -> np.ndarray:
     """Return seeded pictures in 0 to 1 in the input's layout, (look, *shape)."""
     sizes = dict(zip(axes, shape[1:], strict=True))
-    pictures = natural_pictures(_LOOKS, sizes["channel"], sizes["height"], sizes["width"])
+    pictures = natural_pictures(_LOOKS, sizes.get("channel", 1), sizes["height"], sizes["width"])
+    if "channel" not in axes:
+        return pictures[:, 0]
     order = {"channel": 1, "height": 2, "width": 3}
     arranged: np.ndarray = pictures.transpose(0, *(order[axis] for axis in axes))
     return arranged
 
 
 def _tells_apart(
-    model: Model, name: str, pictures: np.ndarray, batch: int, others: Mapping[str, np.ndarray]
+    model: Model, expected: InputContract, pictures: np.ndarray, batch: int, others: Mapping[str, np.ndarray]
 ) -> float | None:
     """Return the outputs' spread over pictures, relative to their spread over units; None where they cannot be compared."""
     floats = [output for output, info in model.outputs.items() if info.is_float]
     try:
         session = model.session(floats)
-        answers = [session({**others, name: np.repeat(picture[None], batch, axis=0)}) for picture in pictures]
+        answers = [
+            session({**others, expected.name: expected.fed(np.repeat(picture[None], batch, axis=0))})
+            for picture in pictures
+        ]
         rows = np.stack([np.concatenate([np.ravel(answer[output]) for output in floats]) for answer in answers]).astype(
             np.float64
         )

@@ -55,7 +55,10 @@ def runnable_sizes(
     declared = model.tensors[name].shape
     if not declared or name in shapes:
         return usual, ""
-    kind, axes = contract(model, name).kind, contract(model, name).axes
+    expected = contract(model, name)
+    if expected.whole or expected.spare:
+        return usual, ""
+    kind, axes = expected.kind, expected.axes
     firsts = {
         info.shape[0]
         for info in model.outputs.values()

@@ -59,7 +59,7 @@ def column(*values: float) -> np.ndarray:
         ([1, 5, 3], "sequence", "NTF", None),
         ([1, 13], "vector", "NF", None),
         ([1, None], "signal", "NT", None),
-        ([7], "vector", "N", None),
+        ([7], "vector", "F", None),
     ],
 )
 def test_the_shape_tells_the_kind(shape: list[int | str | None], kind: str, layout: str, color: str | None) -> None:

@@ -16,6 +16,7 @@ PICTURE = """agraph (float[N, 6, 5, 3] x) => (float[N, 6, 5, 4] y) {
     y = Transpose <perm = [0, 2, 3, 1]> (sum)
     turned = Transpose <perm = [0, 1, 3, 2]> (y)
     flat = Reshape (sum, s)
+    mixed = Reshape (sum, m)
 }"""
 
 
@@ -26,12 +27,17 @@ def axes(path, *names: str) -> list[int | None]:
 
 def test_a_convolution_decides_and_transposes_are_followed(written) -> None:
     path = written(
-        PICTURE, w=np.ones((4, 3, 1, 1), np.float32), b=np.ones((4, 1, 1), np.float32), s=np.array([0, 4, 30])
+        PICTURE,
+        w=np.ones((4, 3, 1, 1), np.float32),
+        b=np.ones((4, 1, 1), np.float32),
+        s=np.array([0, 4, 30]),
+        m=np.array([0, 6, 20]),
     )
     assert axes(path, "conv", "relu", "sum", "y", "turned") == [0, 0, 0, 2, 1]
     # The input's own layout, before any convolution.
     assert axes(path, "x", "first") == [2, 0]
-    assert axes(path, "flat") == [None]
+    # A Reshape that keeps an axis keeps its meaning; one that does not tells nothing.
+    assert axes(path, "flat", "mixed") == [0, None]
 
 
 def test_a_linear_layer_over_steps_has_its_channels_last(written) -> None:
@@ -48,7 +54,8 @@ def test_a_number_for_each_place_of_the_last_axis_tells_channels(written) -> Non
         s=np.array([0, -1, 8]),
         g=np.ones(8, np.float32),
     )
-    assert axes(path, "y", "e") == [1, None]
+    # Where no operator before a tensor tells, those after it do.
+    assert axes(path, "y", "e") == [1, 1]
 
 
 def test_of_a_tensor_without_a_shape_the_measured_rank_is_enough(written) -> None:
@@ -69,7 +76,11 @@ def test_sample_models(samples, name: str, tensor: str) -> None:
 
 def test_the_nearest_tensor_with_enough_channels_is_found_on_the_way(written) -> None:
     path = written(
-        PICTURE, w=np.ones((4, 3, 1, 1), np.float32), b=np.ones((4, 1, 1), np.float32), s=np.array([0, 4, 30])
+        PICTURE,
+        w=np.ones((4, 3, 1, 1), np.float32),
+        b=np.ones((4, 1, 1), np.float32),
+        s=np.array([0, 4, 30]),
+        m=np.array([0, 6, 20]),
     )
     model = onnxviz.load(path)
     assert channels_before(model, ["flat"], 4) == ("sum", 0)
