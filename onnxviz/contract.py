@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from onnxviz.errors import UsageError
+
+_WHOLE = 64.0
+"""The least width of a range of sound in whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class InputContract:
         The tensor's axes of size 1 that `shape` and `axes` leave out, as in a vector of the shape 1x1x1x5.
     missing : bool
         Whether the input takes NaN for a missing value.
+    dtype : str
+        The element type, as numpy names it.
     """
 
     name: str
@@ -54,6 +60,7 @@ class InputContract:
     whole: str = ""
     spare: tuple[int, ...] = ()
     missing: bool = False
+    dtype: str = "float32"
 
     @property
     def noun(self) -> str:
@@ -129,6 +136,27 @@ class InputContract:
         assumed = any("assumed" in note for note in self.evidence)
         evidence = tuple(note for note in self.evidence if "assumed" not in note)
         return replace(self, evidence=evidence, low=(), high=()) if assumed else self
+
+    @property
+    def holds_integers(self) -> bool:
+        """Whether the input takes whole numbers alone."""
+        return self.dtype.startswith(("int", "uint"))
+
+    def sound_units(self) -> tuple[float, float]:
+        """Return the factor and the offset that bring sound in -1 to 1 to the input's range.
+
+        A range of whole numbers has the units of a sound file's own samples: 32768 and 0 for int16, 128 and 128 for
+        uint8. Any other range leaves sound as it is.
+
+        Examples
+        --------
+        >>> InputContract("x", (1, 8), "signal", ("time",), low=(-32768.0,), high=(32767.0,)).sound_units()
+        (32768.0, 0.0)
+        """
+        if self.kind != "signal" or len(self.low) != 1 or self.high[0] - self.low[0] < _WHOLE:
+            return 1.0, 0.0
+        half = 2.0 ** round(math.log2((self.high[0] - self.low[0]) / 2))
+        return half, float(math.ceil((self.low[0] + self.high[0]) / 2))
 
     def with_note(self, note: str, **changes: object) -> InputContract:
         """Return a copy with changes and one more sentence of evidence."""

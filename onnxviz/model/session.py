@@ -13,6 +13,7 @@ from onnx import ModelProto, TensorProto
 from onnx.helper import make_node, make_tensor_value_info, tensor_dtype_to_np_dtype
 
 from onnxviz.errors import EvaluationError, UsageError
+from onnxviz.model.expectations.integer_inputs import rounded
 from onnxviz.model.graph.constants import from_proto
 from onnxviz.model.graph.operator_sets import LEAST, too_old
 
@@ -157,7 +158,8 @@ class Session:
         Parameters
         ----------
         inputs : mapping of str to ndarray
-            Values of at least all `inputs`, cast to the model's types. TensorProto and SequenceProto are accepted.
+            Values of at least all `inputs`, cast to the model's types; floats for an input of integers are rounded and
+            clipped. TensorProto and SequenceProto are accepted.
 
         Returns
         -------
@@ -206,7 +208,7 @@ class Session:
         try:
             if dtype in _STORED:
                 return np.asarray(value).astype(tensor_dtype_to_np_dtype(_STORED[dtype])).astype(np.float32)
-            return np.asarray(value, dtype) if dtype in _NUMPY.values() else value
+            return rounded(value, dtype) if dtype in _NUMPY.values() else value
         except (ValueError, TypeError) as error:
             raise EvaluationError(f"{name} takes {dtype}; the value given does not convert to it: {error}") from None
 

@@ -295,8 +295,9 @@ def moving_input(
 
 
 def output_tensors(model: Model, inputs: Sequence[str]) -> list[str]:
-    """Return the float outputs that depend on some inputs; for the maps of a ZipMap, the tensor that it reads."""
+    """Return the float outputs that depend on some inputs; for maps, integers and labels, the float tensor before them."""
     from onnxviz.model.graph.zipped import unzipped
+    from onnxviz.model.tensors.float_source import float_source
     from onnxviz.target import Target
 
     depends = _dependents(model, inputs)
@@ -304,6 +305,9 @@ def output_tensors(model: Model, inputs: Sequence[str]) -> list[str]:
     for name in model.outputs:
         before = unzipped(model, Target(name, ()))
         tensor = name if before is None else before.tensor
+        if not model.tensors[tensor].is_float and model.tensors[tensor].container == "tensor":
+            source = float_source(model, tensor)
+            tensor = tensor if source is None else source.tensor
         if tensor in depends and model.tensors[tensor].is_float and model.tensors[tensor].shape != ():
             found.append(tensor)
     return list(dict.fromkeys(found))

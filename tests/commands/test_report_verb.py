@@ -228,8 +228,8 @@ def test_a_model_without_float_inputs_has_a_report_too(cli, written, tmp_path) -
     outcome = cli("report", path, "-o", tmp_path / "out", "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.document["tensors"] == []
-    assert "no floating-point input" in outcome.document["message"]
-    assert "no floating-point input" in (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "no input of numbers" in outcome.document["message"]
+    assert "no input of numbers" in (tmp_path / "out" / "index.html").read_text("utf-8")
 
 
 def test_token_ids_are_searched_through_their_embedding_and_shown_as_ids(cli, written, tmp_path) -> None:

@@ -40,7 +40,7 @@ class Explained:
     inside : bool
         Whether the tensor lies inside the graph.
     sample : (1, *shape) ndarray
-        The tensor's value, float32 or float64.
+        The tensor's value, float32 or float64; for an input of integers too.
     expected : InputContract
         The tensor's contract.
     places : Places
@@ -72,6 +72,13 @@ class Explained:
         if self.joined is None:
             return ("",) * int(np.size(values))
         return self.joined.shown(np.asarray(values).reshape(-1))
+
+    def held(self, array: np.ndarray) -> np.ndarray:
+        """Return an array of the tensor as the model takes it: rounded, in the input's own type, if it holds integers."""
+        from onnxviz.model.expectations.integer_inputs import rounded
+
+        integers = self.expected.holds_integers and not self.inside
+        return rounded(array, self.expected.dtype) if integers else array
 
 
 @dataclass(frozen=True)
@@ -359,8 +366,9 @@ def sample_text(sample: Sample) -> str:
 
 
 def _assign(model: Model, samples: Samples, wanted: tuple[str, ...], held: dict[str, np.ndarray]) -> dict[str, Sample]:
-    """Return the sample for each input, by the input's name or in the order of the inputs, float inputs first."""
+    """Return the sample for each input, by the input's name or in the order of the inputs, those that can move first."""
     from onnxviz.model.expectations.input_roles import data_inputs
+    from onnxviz.model.expectations.integer_inputs import movable_inputs
 
     given: dict[str, Sample] = {}
     unnamed: list[Sample] = []
@@ -381,6 +389,7 @@ def _assign(model: Model, samples: Samples, wanted: tuple[str, ...], held: dict[
         if name in held:
             raise UsageError(f"{name} has a sample and a value in `held`; give only one of them")
     free = [info for name, info in model.inputs.items() if name not in given and name not in held]
+    movable = {info.name for info in movable_inputs(model)}
     # An input without an axis besides the batch is a switch or a state, not a sample.
     data = data_inputs(model)
     ranked = sorted(
@@ -389,7 +398,7 @@ def _assign(model: Model, samples: Samples, wanted: tuple[str, ...], held: dict[
             info.name not in wanted,
             info.name not in data,
             len(info.shape or (0, 0)) < 2,
-            not info.is_float,
+            info.name not in movable,
         ),
     )
     if len(unnamed) > len(ranked):
@@ -421,6 +430,7 @@ def _explained(
     copies: int,
 ) -> tuple[Explained, ...]:
     from onnxviz.model.expectations.embedding import find_embedding
+    from onnxviz.model.expectations.integer_inputs import reads_as_numbers
 
     model = settled.model
     names = list(wanted or arrays)
@@ -435,9 +445,9 @@ def _explained(
             tokens = np.asarray(feeds[name])[:1]
             found.append(_inside(model, embedding.output, feeds, copies, tokens.reshape(-1), embedding))
             continue
-        if not model.inputs[name].is_float:
+        if not model.inputs[name].is_float and not reads_as_numbers(model, name):
             raise UsageError(
-                f"{name} holds {model.inputs[name].dtype}, and no embedding reads it; "
+                f"{name} holds {model.inputs[name].dtype}, and the graph reads it neither as numbers nor as tokens; "
                 "name a float tensor that depends on it with `wrt`"
             )
         expected = contracts.get(name) or _contract(settled, name)

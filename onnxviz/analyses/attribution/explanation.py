@@ -167,7 +167,8 @@ class Explanation:
         for place, one in enumerate(self.task.fed.explained):
             end = f"/{one.name}" if several else ""
             own = " ".join(axis.replace(" ", "_") for axis in one.places.axes)
-            arrays[f"input{end}"], arrays[f"baseline{end}"] = one.sample, self.task.baselines[place]
+            arrays[f"input{end}"] = one.held(one.sample)
+            arrays[f"baseline{end}"] = one.held(self.task.baselines[place])
             axes[f"input{end}"] = axes[f"baseline{end}"] = f"batch {own}"
             for each in self.found:
                 arrays[f"{each.attribution.method}{end}"] = np.asarray(each.attribution.values[place], np.float32)

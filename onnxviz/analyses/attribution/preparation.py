@@ -10,8 +10,8 @@ import numpy as np
 from onnxviz.analyses.attribution.explained_inputs import Explained, Fed, read_inputs
 from onnxviz.analyses.attribution.task import BY_GRADIENT, BY_SAMPLING, METHODS, Aim, Task
 from onnxviz.analyses.inputs.classes import with_classes
+from onnxviz.analyses.inputs.float_targets import with_floats
 from onnxviz.analyses.inputs.sample_first import sample_first
-from onnxviz.analyses.inputs.zip_maps import unzip
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DifferentiationError, UsageError
 from onnxviz.wording import shape_text
@@ -114,7 +114,8 @@ def _baselines(
     arrays, words = [], []
     for place, one in enumerate(fed.explained):
         array, text = _baseline(fed, one, features if place == 0 else None, given)
-        arrays.append(np.asarray(array, one.sample.dtype).reshape(one.sample.shape))
+        # The baseline is an input as well: integers are whole numbers in it.
+        arrays.append(np.asarray(one.held(array), one.sample.dtype).reshape(one.sample.shape))
         words.append(text)
     if len(set(words)) > 1:
         words = [f"{one.name}: {text}" for one, text in zip(fed.explained, words, strict=True)]
@@ -190,7 +191,7 @@ def _objectives(listener: Listener, model: Model, fed: Fed, request: Attribution
     texts = request.targets or (_default_target(listener, model, fed),)
     written = []
     for text in texts:
-        objective = unzip(listener, model, Objective.parse(text, model.tensors))
+        objective = with_floats(listener, model, Objective.parse(text, model.tensors))
         for name in objective.tensors:
             info = model.require(name, text)
             if info.container != "tensor" or info.dtype == "string":

@@ -94,10 +94,10 @@ class ExemplarPass:
         for text in self.texts:
             one: Target | Objective = Target.parse(text, model.tensors) if text.strip() else Target.parse(text)
             if isinstance(one, Target) and one.tensor not in model.tensors:
-                from onnxviz.analyses.inputs.zip_maps import unzip
+                from onnxviz.analyses.inputs.float_targets import with_floats
                 from onnxviz.methods.objectives.objectives import Objective
 
-                one = unzip(listener, model, Objective.parse(text, model.tensors))
+                one = with_floats(listener, model, Objective.parse(text, model.tensors))
             elif isinstance(one, Target):
                 one = placed(model, unzipped(model, one) or one)
             for name in _tensors(one):

@@ -430,6 +430,7 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
         return [chosen]
     from onnxviz.model.expectations.contract_reading import contract
     from onnxviz.model.expectations.input_roles import data_inputs
+    from onnxviz.model.expectations.integer_inputs import movable_inputs
     from onnxviz.model.expectations.joined_inputs import JoinedInputs
 
     names = [name for name in model.inputs if name not in held]
@@ -450,9 +451,9 @@ def _fed(model: Model, chosen: str | None, held: dict[str, np.ndarray], sources:
     if several:
         tables = suffixes != {".npz"}
         return holding if tables and len(holding) == 1 else names
-    floats = [name for name in holding if model.inputs[name].is_float]
-    suited = [name for name in floats if contract(model, name).kind == _kind_of(files)]
-    for choice in (holding, floats, suited, _fitting(model, names, sources)):
+    movable = [info.name for info in movable_inputs(model, held)]
+    suited = [name for name in movable if contract(model, name).kind == _kind_of(files)]
+    for choice in (holding, movable, suited, _fitting(model, names, sources)):
         if len(choice) == 1:
             return choice
     raise UsageError(

@@ -44,11 +44,15 @@ def fit_sample(
     DataError
         If the sample does not fit the input.
     """
+    return _typed(_one(sample, expected, wanted, rate), expected)
+
+
+def _one(sample: Sample, expected: InputContract, wanted: Sequence[int | None], rate: int | None) -> np.ndarray:
     if sample.kind == "image":
         return _image(sample, expected, wanted)
     if sample.kind == "audio":
-        return _signal(sample, wanted, rate)
-    array = sample.array[0] if sample.kind == "table" else sample.array
+        return _signal(sample, expected, wanted, rate)
+    array = _without_batch(sample.array[0] if sample.kind == "table" else sample.array, wanted)
     if are_pixels(array, expected) and not _fits(array.shape, wanted):
         return _image(Sample(_channels_last(array), (), sample.source, "array"), expected, wanted)
     if are_pixels(array, expected):
@@ -68,6 +72,10 @@ def fit_rows(sample: Sample, expected: InputContract, wanted: Sequence[int | Non
     DataError
         If the samples do not fit the input.
     """
+    return _typed(_rows(sample, expected, wanted), expected)
+
+
+def _rows(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
     rows = sample.array
     if _fits(rows.shape[1:], wanted):
         return _scaled(rows, expected) if are_pixels(rows[0], expected) else rows
@@ -90,9 +98,9 @@ def steps(
     said = []
     if sample.note:
         said.append(f"read as {sample.note}" if sample.kind == "image" else sample.note)
-    array = sample.array[0] if stacked else sample.array
+    array = sample.array[0] if stacked else _without_batch(sample.array, wanted)
     if sample.kind == "audio":
-        return (*said, *_sound_steps(sample, wanted, rate))
+        return (*said, *_sound_steps(sample, expected, wanted, rate))
     if sample.kind != "image" and not are_pixels(array, expected):
         return tuple(said)
     picture = array if sample.kind == "image" or _fits(array.shape, wanted) else _channels_last(array)
@@ -118,8 +126,10 @@ def steps(
     return tuple(said)
 
 
-def _sound_steps(sample: Sample, wanted: Sequence[int | None], rate: int | None) -> list[str]:
+def _sound_steps(sample: Sample, expected: InputContract, wanted: Sequence[int | None], rate: int | None) -> list[str]:
     said = []
+    if expected.sound_units() != (1.0, 0.0):
+        said.append(f"sound scaled to {expected.low[0]:g} to {expected.high[0]:g}")
     length = sample.array.shape[1]
     if rate is not None and sample.rate not in (None, rate):
         said.append(f"sound resampled to {rate} Hz")
@@ -158,6 +168,20 @@ def enlargement(sample: Sample, fitted: np.ndarray, expected: InputContract, rat
     sides = zip((sizes["height"], sizes["width"]), picture.shape[:2], strict=True)
     # A picture of other proportions is cropped, never squeezed: both sides have the same factor.
     return float(max(1.0, *(here / there for here, there in sides)))
+
+
+def _without_batch(array: np.ndarray, wanted: Sequence[int | None]) -> np.ndarray:
+    """Return the first of the samples along an array's first axis, if they fit; else the array."""
+    several = array.ndim == len(wanted) + 1 and _fits(array.shape[1:], wanted)
+    first: np.ndarray = array[0] if several and len(array) else array
+    return first
+
+
+def _typed(array: np.ndarray, expected: InputContract) -> np.ndarray:
+    """Return fitted samples; for an input of integers they are rounded and have its type."""
+    from onnxviz.model.expectations.integer_inputs import rounded
+
+    return rounded(array, expected.dtype) if expected.holds_integers and array.dtype.kind == "f" else array
 
 
 def are_pixels(array: np.ndarray, expected: InputContract) -> bool:
@@ -206,8 +230,8 @@ def _image(sample: Sample, expected: InputContract, wanted: Sequence[int | None]
     return fit_image(sample, (1, *sizes), expected.layout.lower(), expected.color, low, high, mean, std)  # type: ignore[arg-type]  # as in drawing
 
 
-def _signal(sample: Sample, wanted: Sequence[int | None], rate: int | None) -> np.ndarray:
-    """Return a sound cut to the length of the input, or extended with silence."""
+def _signal(sample: Sample, expected: InputContract, wanted: Sequence[int | None], rate: int | None) -> np.ndarray:
+    """Return a sound in the input's units, cut to the length of the input or extended with silence."""
     array = sample.array
     if rate is not None and sample.rate not in (None, rate):
         from onnxviz.formats.sound_rate import resample
@@ -227,7 +251,9 @@ def _signal(sample: Sample, wanted: Sequence[int | None], rate: int | None) -> n
     fitted = np.zeros((channels, length), np.float32)
     used = min(length, array.shape[1])
     fitted[:, :used] = array[:, :used]
-    return fitted.reshape(1, *fitted.shape[2 - len(wanted) :])
+    factor, silence = expected.sound_units()
+    fitted = fitted.reshape(1, *fitted.shape[2 - len(wanted) :])
+    return np.asarray(fitted * np.float32(factor) + np.float32(silence))
 
 
 def _array(array: np.ndarray, wanted: Sequence[int | None], source: str) -> np.ndarray:

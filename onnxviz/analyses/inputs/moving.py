@@ -160,8 +160,8 @@ def choose_moving(model: Model, wrt: Named | None, targets: Sequence[str] = (), 
 
     - all columns move if each input is one number or text, as in exported models of tables;
     - tokens move if the model has no other input;
-    - the only float input moves;
-    - of several float inputs, the first moves that the targets depend on; recurrent states come last.
+    - the only input of floats moves, or of integers that the graph reads as numbers;
+    - of several such inputs, the first moves that the targets depend on; recurrent states come last.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def choose_moving(model: Model, wrt: Named | None, targets: Sequence[str] = (), 
     """
     from onnxviz.model.expectations.contract_reading import default_input
     from onnxviz.model.expectations.embedding import embedded_input, find_embedding
-    from onnxviz.model.expectations.input_roles import data_inputs
+    from onnxviz.model.expectations.integer_inputs import movable_inputs, reads_as_numbers
     from onnxviz.model.expectations.joined_inputs import JoinedInputs
 
     names = named_tensors(model, wrt)
@@ -192,26 +192,23 @@ def choose_moving(model: Model, wrt: Named | None, targets: Sequence[str] = (), 
         columns = JoinedInputs.columns(model, held)
         if columns is not None:
             return Moving(columns.name, columns.inputs, columns)
-        free = [name for name in model.inputs if name not in held]
-        # Caches, masks and lengths hold no data; one of them moves where nothing else can.
-        free = [name for name in data_inputs(model) if name in free] or free
-        floats = [name for name in free if model.inputs[name].is_float]
+        movable = [info.name for info in movable_inputs(model, held)]
         embedding = embedded_input(model)
-        if embedding is not None and embedding.ids not in held and floats in ([], [embedding.ids]):
+        if embedding is not None and embedding.ids not in held and movable in ([], [embedding.ids]):
             return Moving(embedding.output, (), embedding=embedding)
-        if len(floats) == 1:
-            return _moving(model, floats[0])
+        if len(movable) == 1:
+            return _moving(model, movable[0])
     elif wrt in model.inputs:
         embedding = find_embedding(model, wrt)
         if embedding is not None:
             return Moving(embedding.output, (), embedding=embedding)
-        if not model.inputs[wrt].is_float:
+        if not model.inputs[wrt].is_float and not reads_as_numbers(model, wrt):
             raise UsageError(
                 f"`wrt` {wrt}: it holds {model.inputs[wrt].dtype} and indexes no embedding (a Gather from a constant table "
                 "of floats, or a OneHot); name a float tensor that depends on it"
             )
-    if wrt is None and len(floats) > 1:
-        chosen = _main_input(model, floats, targets)
+    if wrt is None and len(movable) > 1:
+        chosen = _main_input(model, movable, targets)
         if chosen is not None:
             return chosen
     info = default_input(model, wrt)
@@ -242,14 +239,14 @@ _STATES = ("state", "cache", "hidden", "cell", "init", "past", "memory", "mask")
 """Words in the names of inputs that hold no data: recurrent states, caches and masks."""
 
 
-def _main_input(model: Model, floats: list[str], targets: Sequence[str]) -> Moving | None:
-    """Return the first of several float inputs that the targets depend on, states last; None if there is none."""
+def _main_input(model: Model, movable: list[str], targets: Sequence[str]) -> Moving | None:
+    """Return the first of several inputs that can move and that the targets depend on, states last; None if there is none."""
     from onnxviz.methods.objectives.objectives import Objective
 
-    read = [(name, text) for text in targets for name in Objective.parse(text, model.tensors, floats[0]).tensors]
+    read = [(name, text) for text in targets for name in Objective.parse(text, model.tensors, movable[0]).tensors]
     driven = [model.require(name, text).name for name, text in read] or list(model.outputs)
     counting = model.cut(driven).inputs
-    reaching = [name for name in floats if name in counting and len(model.inputs[name].shape or (0, 0)) > 1]
+    reaching = [name for name in movable if name in counting and len(model.inputs[name].shape or (0, 0)) > 1]
     if not reaching:
         return None
     chosen = min(reaching, key=lambda name: any(word in name.lower() for word in _STATES))

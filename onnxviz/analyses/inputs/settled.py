@@ -200,7 +200,7 @@ def settle(
         The held values, if they are read already, as in `Settled.given`.
     running : str or bool
         An input whose open sizes are tried on ONNX Runtime until the model runs; True for the largest input of data that
-        is not held, floats first.
+        is not held, those that can move first.
 
     Raises
     ------
@@ -224,12 +224,14 @@ def settle(
 
 
 def _largest(found: Settled) -> str:
-    """Return the largest input of data that is not held, floats first; "" if there is none."""
+    """Return the largest input of data that is not held, those that can move first; "" if there is none."""
     from onnxviz.model.expectations.input_roles import data_inputs
+    from onnxviz.model.expectations.integer_inputs import movable_inputs
 
     inputs = found.model.inputs
     free = [name for name in data_inputs(found.model) if name not in found.held and inputs[name].dtype != "string"]
-    return max(free, key=lambda name: (inputs[name].is_float, int(np.prod(found.shape(name)))), default="")
+    movable = {info.name for info in movable_inputs(found.model, found.held)}
+    return max(free, key=lambda name: (name in movable, int(np.prod(found.shape(name)))), default="")
 
 
 def _sizes_of_held(model: Model, held: dict[str, np.ndarray]) -> dict[str, int]:

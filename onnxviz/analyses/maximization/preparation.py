@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 
+_NARROW = 16
+"""Bits of the widest integers whose lowest and highest numbers data reach."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Aims:
     """The targets: what is scored, what is climbed in its place, and by which optimizer."""
@@ -171,6 +175,8 @@ def _tell(subject: Subject, ground: _Ground, aims: _Aims, request: MaximizationR
     expected = subject.expected.without_assumptions() if joined else subject.expected
     for sentence in (*expected.evidence, *ground.features.notes) if tokens is None else tokens.notes:
         listener.note(f"{about}: {sentence}")
+    if subject.expected.holds_integers and not subject.inside:
+        listener.note(f"{name}: moves as floating-point numbers; the result is rounded to {subject.expected.dtype}")
     if subject.inside and not tokens and not space.spectral:
         listener.note(f"{name}: each element moves on its own, within a ball of the size of its activations")
     if not subject.is_resized:
@@ -244,13 +250,26 @@ def _complete(
 
 
 def _lattice(subject: Subject, features: Features, space: Space) -> Lattice | None:
-    """Return which features of a vector cannot take any value; None where all can, or it is no vector."""
+    """Return which elements cannot take any value; None where all can. An input of integers takes whole numbers alone."""
     from onnxviz.methods.ascent.lattice import Lattice
 
-    if features.whole is None:
+    own = subject.shape[1:]
+    integers = subject.expected.holds_integers and not subject.inside
+    if features.whole is None and not integers:
         return None
-    count = subject.shape[1:]
-    low = np.broadcast_to(-np.inf if space.low is None else space.low, count)
-    high = np.broadcast_to(np.inf if space.high is None else space.high, count)
-    lattice = Lattice(features.whole, features.groups, low, high, features.unordered)
+    low = np.broadcast_to(-np.inf if space.low is None else space.low, own)
+    high = np.broadcast_to(np.inf if space.high is None else space.high, own)
+    whole = features.whole
+    if whole is None or integers:
+        whole = np.ones(own, np.bool_)
+        low, high = _held_by(subject.expected.dtype, low, high)
+    lattice = Lattice(whole, features.groups, low, high, features.unordered)
     return None if lattice.empty else lattice
+
+
+def _held_by(dtype: str, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return bounds within those of a type of integers. The ends of wide types are no values that data take."""
+    limits = np.iinfo(dtype)
+    if limits.min == 0 or limits.bits <= _NARROW:
+        low = np.maximum(low, limits.min)
+    return low, np.minimum(high, limits.max) if limits.bits <= _NARROW else high

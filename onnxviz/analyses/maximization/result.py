@@ -248,7 +248,8 @@ def measured(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> Ma
     model, rate, array = task.search.model, task.presentation.rate, climbed.findings.array
     provenance = {"model": model.name, "sha256": model.digest, "seed": task.search.settings.seed}
     message = climbed.found.outcome.message
-    sound = None if rate is None or not writes_sound(array) else (array, rate)
+    factor, silence = task.knowledge.expected.sound_units()
+    sound = None if rate is None or not writes_sound(array) else ((array - silence) / factor, rate)
     return Maximum.of(row, Measured(arrays, axes, _portrait(task, climbed, row), provenance, message, sound))
 
 

@@ -24,8 +24,10 @@ def own_type(search: Search) -> str:
     """Return the input's element type, so that saved arrays can be fed as they are; float32 where numpy lacks the type."""
     if search.tokens:
         return "int64"
-    dtype = "float32" if search.moving.joined else search.model.tensors[search.wrt].dtype
-    return dtype if dtype in ("float16", "float32", "float64") else "float32"
+    if search.moving.joined:
+        return "float32"
+    info = search.model.tensors[search.wrt]
+    return info.dtype if info.is_integer or info.dtype in ("float16", "float64") else "float32"
 
 
 def measurement(search: Search, session: Any, network: Any) -> Measure:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.analyses.inputs.zip_maps import unzip
+from onnxviz.analyses.inputs.float_targets import with_floats
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import UsageError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from onnxviz.analyses.inputs.moving import Moving
     from onnxviz.analyses.maximization.subject import Subject
     from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.model.graph.tensor_info import TensorInfo
     from onnxviz.model.model import Model
 
 
@@ -28,16 +29,30 @@ def parse_aims(listener: Listener, model: Model, texts: tuple[str, ...], moving:
         If a tensor holds no floating-point numbers.
     """
     from onnxviz.methods.objectives.objectives import Objective
+    from onnxviz.model.tensors.support import reach
 
     parsed = []
     for text in texts:
-        objective = unzip(listener, model, Objective.parse(text, model.tensors, moving.name))
+        objective = with_floats(listener, model, Objective.parse(text, model.tensors, moving.name))
         for name in moving.in_graph(objective.tensors):
             info = model.require(name, text)
-            if not info.is_float:
-                raise UsageError(f"{text}: {name} holds {info.dtype}; only floating-point tensors can be maximized")
+            # The integers of a quantized network carry a gradient.
+            if not info.is_float and not (info.is_integer and reach(model, moving.sources)[name].differentiable):
+                raise UsageError(f"{text}: {_no_floats(model, info)}")
         parsed.append(objective)
     return tuple(parsed)
+
+
+def _no_floats(model: Model, info: TensorInfo) -> str:
+    """Return what a tensor without floats holds, and the float tensor to aim at in its place."""
+    from onnxviz.model.tensors.float_source import float_source
+
+    source = float_source(model, info.name)
+    said = f"{info.name} holds {info.dtype}; only floating-point tensors can be maximized"
+    if source is None:
+        return said
+    unit = "[0]" if model.tensors[source.tensor].units else ""
+    return f"{said}. {source.operator} makes it from {source.tensor}: aim there, as in {source.tensor}{unit}"
 
 
 def expand_aims(

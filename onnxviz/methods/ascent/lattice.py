@@ -1,4 +1,4 @@
-"""The lattice of vectors with whole numbers and one-hot groups: the nearest vector, and the neighbors of a vector."""
+"""The lattice of inputs with whole numbers and one-hot groups: the nearest input, and the neighbors of a vector."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lattice:
-    """The elements of a vector that cannot take all values between their bounds.
+    """The elements of an input that cannot take all values between their bounds.
 
     Attributes
     ----------
-    whole : (feature,) bool
+    whole : (*shape) bool
         Whether an element must be a whole number.
     groups : tuple of tuple of int
         Groups of elements. In each group exactly one element is 1, and the others are 0.
-    low, high : (feature,)
+    low, high : (*shape)
         The bounds; infinite where there is none.
     unordered : (feature,) bool, optional
         Which whole numbers are codes without an order, such as those of texts. Every other code is a neighbor.
@@ -50,14 +50,14 @@ class Lattice:
 
         Parameters
         ----------
-        points : (…, feature)
+        points : (…, *shape)
             Any points.
 
         Returns
         -------
-        (…, feature), of the same type
+        (…, *shape), of the same type
         """
-        settled = np.array(points)
+        settled: Floats = np.array(points)
         rounded = np.clip(np.rint(settled), np.ceil(self.low), np.floor(self.high))
         settled[..., self.whole] = rounded[..., self.whole]
         for group in self.groups:

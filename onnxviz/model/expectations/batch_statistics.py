@@ -26,6 +26,9 @@ differ more."""
 _STRIDE = 4
 """Step between the places where the kernels are applied."""
 
+_NARROW = 8.0
+"""Width of a range that holds too few whole numbers for a picture."""
+
 _CLEAR = 1.2
 """Least number of times that the second-best range must fit worse."""
 
@@ -50,15 +53,18 @@ def from_batch_statistics(model: Graph, found: InputContract) -> InputContract:
     # (place, filter, channel): the outputs are linear, so that a range scales and shifts each channel's part of them.
     parts = np.einsum("nchwij,fcij->nhwfc", patches, kernels, optimize=True).reshape(-1, *kernels.shape[:2])
     sums = kernels.sum((2, 3))
+    ranges = _ranges(channels)
+    if found.holds_integers:  # whole numbers have wide ranges alone
+        ranges = {name: ends for name, ends in ranges.items() if float((ends[1] - ends[0]).max()) > _NARROW}
     fits = {}
-    for name, (low, high) in _ranges(channels).items():
+    for name, (low, high) in ranges.items():
         span = np.broadcast_to(high - low, (channels,))
         answers = parts @ span + sums @ np.broadcast_to(low, (channels,)) + bias
         fits[name] = _misfit(answers.mean(0), answers.var(0), mean, variance)
     ordered = sorted(fits, key=lambda name: fits[name])
     if not fits[ordered[1]] > _CLEAR * fits[ordered[0]]:
         return found
-    low, high = _ranges(channels)[ordered[0]]
+    low, high = ranges[ordered[0]]
     note = (
         f"the running statistics of the first batch normalization fit photographs {ordered[0]} "
         f"({fits[ordered[1]] / fits[ordered[0]]:.2g} times better than {ordered[1]})"

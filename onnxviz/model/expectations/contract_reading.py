@@ -19,12 +19,14 @@ from onnxviz.model.expectations.channel_order import from_channel_means
 from onnxviz.model.expectations.first_layer import first_layer
 from onnxviz.model.expectations.input_range import (
     assumed,
+    from_bytes,
+    from_integers,
     from_metadata,
     from_normalization,
     from_quantization,
-    from_type,
 )
 from onnxviz.model.expectations.input_roles import input_roles
+from onnxviz.model.expectations.integer_inputs import holds_numbers, movable_inputs, reads_as_numbers
 from onnxviz.model.expectations.known_texts import known_texts
 from onnxviz.model.expectations.missing_values import takes_missing_values
 from onnxviz.model.expectations.tabular_range import from_comparisons, from_support_vectors, from_trees
@@ -38,48 +40,51 @@ from onnxviz.wording import quoted
 
 
 def default_input(model: Graph, wrt: str | None = None) -> TensorInfo:
-    """Return the tensor to optimize or explain: the named tensor, or the only float input.
+    """Return the tensor to optimize or explain: the named tensor, or the only input that can move.
+
+    Inputs of floats can move, and inputs of integers that the graph reads as numbers.
 
     Raises
     ------
     TargetError
         If the named tensor does not exist.
     UsageError
-        If it is not a float tensor, or the model has no float input or several.
+        If the named tensor cannot move, or no input or several can.
     """
     if wrt is not None:
         info = model.require(wrt)
-        if not info.is_float:
+        if not info.is_float and not (wrt in model.inputs and reads_as_numbers(model, wrt)):
             raise UsageError(
                 f"`wrt` {wrt}: it holds {info.dtype}, and only floating-point tensors can move; "
                 "try a tensor computed from it, such as an embedding"
             )
         return info
-    floats = [info for info in model.inputs.values() if info.is_float]
-    if len(floats) == 1:
-        return floats[0]
-    if not floats:
+    found = movable_inputs(model)
+    if len(found) == 1:
+        return found[0]
+    if not found:
         listed = ", ".join(f"{info.name} ({info.dtype})" for info in model.inputs.values()) or "none"
         raise UsageError(
-            f"{model.name} has no floating-point input (inputs: {listed}); name a tensor inside the graph with `wrt`"
+            f"{model.name} has no input of numbers (inputs: {listed}); name a float tensor inside the graph with `wrt`"
         )
     listed = ", ".join(
-        f"{info.name} ({'x'.join('?' if s is None else str(s) for s in info.shape or ())})" for info in floats
+        f"{info.name} ({'x'.join('?' if s is None else str(s) for s in info.shape or ())})" for info in found
     )
     raise UsageError(
-        f"{model.name} has several floating-point inputs: {listed}; choose one with `wrt`; the others are held fixed (see `held`)"
+        f"{model.name} has several inputs of numbers: {listed}; choose one with `wrt`; the others are held fixed (see `held`)"
     )
 
 
 _LOOKS = (
     from_metadata,
-    from_type,
+    from_bytes,
     from_quantization,
     from_normalization,
     from_batch_statistics,
     from_trees,
     from_support_vectors,
     from_comparisons,
+    from_integers,
 )
 """Functions that look for a range, the surest evidence first."""
 
@@ -103,15 +108,18 @@ def contract(model: Graph, name: str) -> InputContract:
     role = input_roles(model).get(name)
     if role is not None and role.name == "cache" and info.shape is not None:
         axes = tuple("time" if axis == role.axis else f"axis {axis}" for axis in range(1, len(info.shape)))
-        return InputContract(name, info.shape, "array", axes, evidence=(role.why,))
-    found = _sampled(model, info)
+        return InputContract(name, info.shape, "array", axes, evidence=(role.why,), dtype=info.dtype)
+    found = replace(_sampled(model, info), dtype=info.dtype)
     if info.operator != "Input":
         return found.with_note(f"{name} is inside the graph (output of {info.operator}): its range is unknown")
     if found.kind == "text":
         return found
+    if info.dtype in ("int32", "int64", "uint32", "uint64") and not holds_numbers(model, info):
+        return found  # tokens, masks and positions have no range
     found = _seen(_missing_values, model, found)
     for look in _LOOKS:
-        if found.bounded or (found.kind != "image" and found.mean):
+        # Center and spread are enough for a vector; the range of pictures and sound is looked for on.
+        if found.bounded or (found.kind not in ("image", "signal") and found.mean):
             break
         found = _seen(look, model, found)
     if found.kind == "signal" and not found.bounded:
@@ -190,7 +198,8 @@ def _kind(model: Graph, info: TensorInfo) -> InputContract:
     name = info.name
     if info.element_type == TensorProto.STRING:
         return _text(model, info)
-    if info.element_type in (TensorProto.INT64, TensorProto.INT32) and rank <= 2:
+    integers = info.element_type in (TensorProto.INT64, TensorProto.INT32)
+    if integers and rank <= 2 and not holds_numbers(model, info):
         return InputContract(
             name, shape, "tokens", ("time",)[: max(rank - 1, 0)], evidence=("whole numbers: read as tokens",)
         )

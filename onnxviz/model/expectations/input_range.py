@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from onnx import NodeProto, TensorProto
+from onnx import NodeProto
 
 from onnxviz.contract import InputContract
 from onnxviz.errors import OnnxvizError
@@ -48,12 +48,30 @@ def _pair(text: str) -> tuple[float, float] | None:
     return (low, high) if low < high else None
 
 
-def from_type(model: Graph, found: InputContract) -> InputContract:
-    """Return the contract with the range of an element type that is used only for pixels."""
-    kind = model.tensors[found.name].element_type
-    if kind == TensorProto.UINT8:
-        return found.with_note("uint8: 0 to 255", low=(0.0,), high=(255.0,))
-    return found
+def from_bytes(model: Graph, found: InputContract) -> InputContract:
+    """Return the contract with the range of an element type of 8 bits, which data fill."""
+    return _of_type(found) if found.dtype in ("uint8", "int8") else found
+
+
+def from_integers(model: Graph, found: InputContract) -> InputContract:
+    """Return the contract of integers of 16 bits or more, whose range nothing else tells.
+
+    Types of 16 bits hold pictures and sound as their devices give them. Wider types say nothing of the range: pictures
+    of bytes and sound of 16 bits are assumed.
+    """
+    if found.dtype in ("uint16", "int16"):
+        return _of_type(found)
+    if not found.holds_integers or found.kind not in ("image", "signal"):
+        return found
+    low, high = (0.0, 255.0) if found.kind == "image" else (-32768.0, 32767.0)
+    note = f"the file does not tell the range: {low:g} to {high:g} is assumed, as in {found.kind} files"
+    return found.with_note(note, low=(low,), high=(high,))
+
+
+def _of_type(found: InputContract) -> InputContract:
+    limits = np.iinfo(found.dtype)
+    note = f"{found.dtype}: {limits.min} to {limits.max}"
+    return found.with_note(note, low=(float(limits.min),), high=(float(limits.max),))
 
 
 def _readers(model: Graph, name: str) -> list[NodeProto]:
@@ -92,6 +110,10 @@ def from_normalization(model: Graph, found: InputContract) -> InputContract:
     steps = ", ".join(chain)
     safe = np.where(factor == 0, 1.0, factor)
     mean, scale = -offset / safe, np.abs(1.0 / safe)
+    if found.kind == "signal":
+        ranged = _of_sound(found, float(factor.mean()), float(offset.mean()), steps)
+        if ranged is not found:
+            return ranged
     if found.kind != "image":
         # A scaler inside the graph: its center and spread are the training data's own.
         if len(mean) == 1 and np.allclose(mean, 0) and np.allclose(scale, 1):
@@ -101,7 +123,7 @@ def from_normalization(model: Graph, found: InputContract) -> InputContract:
             mean=_numbers(mean),
             scale=_numbers(scale),
         )
-    for low, high in ((0.0, 1.0), (0.0, 255.0), (-1.0, 1.0)):
+    for low, high in _INTEGER_SPANS if found.holds_integers else _PIXEL_SPANS:
         spread = np.abs(factor) * (high - low)
         middle = np.abs(factor * (low + high) / 2 + offset)
         if np.all((spread > 0.4) & (spread < 8)) and np.all(middle < 2.5):
@@ -111,6 +133,35 @@ def from_normalization(model: Graph, found: InputContract) -> InputContract:
     edges = np.sort(np.stack([-offset / safe, (1 - offset) / safe]), axis=0)
     note = f"the graph begins with {steps}, which scales {edges[0].min():.4g} to {edges[1].max():.4g} to a unit range"
     return found.with_note(note, low=_numbers(edges[0]), high=_numbers(edges[1]))
+
+
+_PIXEL_SPANS = ((0.0, 1.0), (0.0, 255.0), (-1.0, 1.0), (0.0, 65535.0))
+_INTEGER_SPANS = ((0.0, 255.0), (-128.0, 127.0), (0.0, 65535.0), (-32768.0, 32767.0))
+_SOUND_SPANS = (
+    (-1.0, 1.0),
+    (0.0, 255.0),
+    (-128.0, 127.0),
+    (-32768.0, 32767.0),
+    (0.0, 65535.0),
+    (-8388608.0, 8388607.0),
+    (-2147483648.0, 2147483647.0),
+)
+"""The ranges of sound in use: floats, and the samples of files of 8, 16, 24 and 32 bits."""
+
+
+def _of_sound(found: InputContract, factor: float, offset: float, steps: str) -> InputContract:
+    """Return the range of a sound that the graph scales to about -1 to 1, or that it scales from -1 to 1 to whole numbers."""
+    for low, high in _SOUND_SPANS:
+        width, middle = abs(factor) * (high - low), factor * (low + high) / 2 + offset
+        if 0.9 < width < 4.1 and abs(middle) < 0.75:
+            if high == 1.0:
+                return found  # the usual range, which is assumed
+            note = f"the graph begins with {steps}, which scales {low:g} to {high:g} to a unit range"
+            return found.with_note(note, low=(low,), high=(high,))
+    if not found.holds_integers and any(abs(abs(factor) / unit - 1) < 0.01 for unit in (2.0**15, 2.0**23, 2.0**31)):
+        note = f"the graph begins with {steps}, which scales -1 to 1 to {-abs(factor):g} to {abs(factor):g}"
+        return found.with_note(note, low=(-1.0,), high=(1.0,))
+    return found
 
 
 def leading_affine(model: Graph, found: InputContract) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -157,7 +208,12 @@ def leading_affine(model: Graph, found: InputContract) -> tuple[np.ndarray, np.n
             # Its running statistics are the center and spread of the data; its own gain and shift come after them.
             gain = 1.0 / np.sqrt(statistics[1])
             shift = -statistics[0] * gain
-        elif node.op_type in ("Cast", "Identity", "Transpose", "Dropout"):
+        elif node.op_type == "DequantizeLinear":
+            parameters = _dequantization(model, node)
+            if parameters is None:
+                break
+            gain, shift = parameters
+        elif node.op_type in _UNCHANGED:
             name = node.output[0]
             continue
         else:
@@ -168,6 +224,24 @@ def leading_affine(model: Graph, found: InputContract) -> tuple[np.ndarray, np.n
             break
         name = node.output[0]
     return factor, offset, chain
+
+
+_UNCHANGED = frozenset(
+    ("Cast", "CastLike", "Identity", "Transpose", "Dropout", "Unsqueeze", "Squeeze", "Reshape", "Flatten")
+)
+"""Operators that keep every number, in another type or at another place."""
+
+
+def _dequantization(model: Graph, node: NodeProto) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return factor and offset of a DequantizeLinear with one scale for the whole tensor."""
+    try:
+        numbers = [np.asarray(model.weight(name)).astype(np.float64).reshape(-1) for name in node.input[1:] if name]
+    except OnnxvizError:  # computed from the input
+        return None
+    if not numbers or any(one.size != 1 for one in numbers):
+        return None
+    scale = numbers[0]
+    return scale, -scale * (numbers[1] if len(numbers) > 1 else np.zeros(1))
 
 
 def _running_statistics(model: Graph, node: NodeProto) -> tuple[np.ndarray, np.ndarray] | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from onnxviz.model.expectations.contract_reading import contract
 from onnxviz.model.expectations.input_roles import input_roles
+from onnxviz.model.expectations.integer_inputs import holds_numbers, rounded
 from onnxviz.model.expectations.sample_inputs import filled, sample_texts, settled_shape, told_values
 from onnxviz.model.graph.graph import Graph
 
@@ -47,6 +48,9 @@ def resting_input(
         if role is not None and role.name == "position":
             counted: np.ndarray = np.broadcast_to(np.arange(shape[-1], dtype=np.int64), shape).copy()
             return counted
+        expected = contract(model, name) if holds_numbers(model, info) else None
+        if expected is not None and expected.bounded:
+            return rounded(np.full(shape, (min(expected.low) + max(expected.high)) / 2), info.dtype)
         return np.zeros(shape, np.int64)
     if role is not None and role.name == "cache":
         return np.zeros(shape, np.float32)

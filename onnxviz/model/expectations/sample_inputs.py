@@ -13,6 +13,7 @@ from onnxviz.errors import AllocationError, UsageError
 from onnxviz.model.expectations.compared import compared_number
 from onnxviz.model.expectations.contract_reading import contract, settle
 from onnxviz.model.expectations.input_roles import input_roles
+from onnxviz.model.expectations.integer_inputs import holds_numbers, rounded
 from onnxviz.model.expectations.known_texts import known_texts
 from onnxviz.model.expectations.lengths import counted_input
 from onnxviz.model.expectations.open_sizes import completed_shape, sequence_length
@@ -127,6 +128,11 @@ def random_input(
     if kind == TensorProto.BOOL:
         return np.ones(shape, np.bool_)
     if kind in _INTEGERS:
+        # The range of numbers is the contract's. Other integers index a table, or are masks.
+        numbers = contract(model, name) if holds_numbers(model, info) else None
+        if numbers is not None and numbers.bounded:
+            span = max(numbers.high) - min(numbers.low)
+            return rounded(min(numbers.low) + span * generator.random(shape), info.dtype)
         top = 256 if kind == TensorProto.UINT8 else _bound(model, name)
         return generator.integers(0, top, shape).astype(_INTEGERS[kind])
     if kind and kind not in _FLOATS and kind != TensorProto.BFLOAT16:

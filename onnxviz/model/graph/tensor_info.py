@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from onnx import TensorProto, TypeProto
 
 _FLOATS: dict[int, str] = {TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64"}
+_INTEGERS = frozenset(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"))
 _NAMES: dict[int, str] = {number: name.lower() for name, number in TensorProto.DataType.items()}
 
 
@@ -50,6 +51,11 @@ class TensorInfo:
     def is_float(self) -> bool:
         """Whether the tensor holds floating-point numbers; true if that is unknown, since only a run would tell."""
         return self.container == "tensor" and (self.dtype.startswith(("float", "bfloat")) or not self.element_type)
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the tensor holds integers that numpy has a type for."""
+        return self.container == "tensor" and self.dtype in _INTEGERS
 
     @property
     def units(self) -> int | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from onnx import NodeProto
 
+from onnxviz.model.expectations.integer_inputs import movable_inputs
 from onnxviz.model.graph.expansion import has_body, schema_of
 from onnxviz.model.graph.extensions import NO_EXTENSIONS, Extensions
 from onnxviz.model.graph.fake_quantization import ROUNDING
@@ -114,12 +115,12 @@ def reach(model: Graph, sources: Iterable[str] | None = None, *, straight_throug
     model : Graph
         The model.
     sources : iterable of str, optional
-        Tensors that move: inputs, or tensors inside the graph that are fed. Default: the floating-point inputs.
+        Tensors that move: inputs, or tensors inside the graph that are fed. Default: the inputs that can move.
     straight_through : bool
         As in `Network`: whether gradients pass through rounding outside quantization too.
     """
-    moving = set(sources) if sources is not None else {name for name, info in model.inputs.items() if info.is_float}
-    apart = "it is no floating-point input" if sources is None else f"it does not depend on {', '.join(moving)}"
+    moving = set(sources) if sources is not None else {info.name for info in movable_inputs(model)}
+    apart = "it is no input of numbers" if sources is None else f"it does not depend on {', '.join(moving)}"
     table = {name: Reach(True, name in moving, "" if name in moving else apart) for name in model.inputs}
     table.update({name: Reach(True, False, _CONSTANT) for name in model.constants})
     known: dict[tuple[str, str], Support] = {}

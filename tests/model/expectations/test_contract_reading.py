@@ -81,7 +81,10 @@ def test_a_convolution_tells_a_volume() -> None:
 
 
 def test_whole_numbers_are_tokens() -> None:
-    assert contract(model(["N", 12], node("Cast", "x", to=1), kind=TensorProto.INT64), "x").kind == "tokens"
+    table = np.zeros((9, 4), np.float32)
+    assert contract(model(["N", 12], node("Gather", "w x"), kind=TensorProto.INT64, w=table), "x").kind == "tokens"
+    # Whole numbers that become floats are numbers.
+    assert contract(model(["N", 12], node("Cast", "x", to=1), kind=TensorProto.INT64), "x").kind == "vector"
 
 
 @pytest.mark.parametrize(
@@ -200,11 +203,12 @@ def test_the_default_input_is_the_only_float_one() -> None:
     with pytest.raises(UsageError, match="only floating-point tensors can move"):
         default_input(onnxviz.load(proto), "i")
     proto.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, "M"]))
-    with pytest.raises(UsageError, match=r"several floating-point inputs: x \(1x3\), z \(1xM\)"):
+    with pytest.raises(UsageError, match=r"several inputs of numbers: x \(1x3\), z \(1xM\)"):
         default_input(onnxviz.load(proto))
     assert default_input(onnxviz.load(proto), "z").name == "z"
-    with pytest.raises(UsageError, match="no floating-point input"):
-        default_input(model([1], node("Cast", "x", to=1), kind=TensorProto.INT64))
+    with pytest.raises(UsageError, match="no input of numbers"):
+        default_input(model([1], node("Equal", "x x", "e"), node("Cast", "e", to=1), kind=TensorProto.INT64))
+    assert default_input(model([1, 4], node("Cast", "x", to=1), kind=TensorProto.INT64)).name == "x"
 
 
 def test_open_sizes_are_settled() -> None:

@@ -66,7 +66,7 @@ def test_what_is_told_is_what_torch_does() -> None:
         ("size", "Shape at size passes no gradient"),
         ("up", "Ceil at up passes no gradient; `straight_through`"),
         ("c", "it is constant"),
-        ("ranks", "it is no floating-point input"),
+        ("ranks", "it is no input of numbers"),
     ],
 )
 def test_what_stands_in_the_way_is_named(name: str, words: str) -> None:
