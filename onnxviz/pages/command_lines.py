@@ -74,6 +74,17 @@ class CommandLines:
         return found
 
 
+def flagged(text: str) -> str:
+    """Return a message of the library with flags in place of the parameters of a search's effort.
+
+    Examples
+    --------
+    >>> flagged("x: large model: 32 steps (change with `steps`)")
+    'x: large model: 32 steps (change with --steps)'
+    """
+    return text.replace("`steps`", "--steps").replace("`restarts`", "--restarts")
+
+
 def _held_text(value: Any) -> str:
     """Return the text of a held value; an ellipsis for an array, which cannot be typed."""
     return str(value) if isinstance(value, str | os.PathLike | int | float) else "…"

@@ -239,14 +239,15 @@
       head.addEventListener("click", earlier);
       unwatch();
       shown = { tensor, order, grid, head, end, units: [...tensor.units].sort(ORDERS[order]), from: 0, to: 0 };
-      const left = tensor.wanted - tensor.units.length;
+      const left = tensor.wanted - tensor.units.length - tensor.refused;
       view.replaceChildren(crumbs(), make("h1", {}, make("code", {}, tensor.name)),
         make("div", { class: "about" },
           make("p", { class: "quiet" }, tensor.operator + ", " + tensor.dtype + " " + tensor.shape + "; " + tensor.units.length + " of " + tensor.of + (tensor.of === 1 ? " unit" : " units") +
             (tensor.axis ? "; " + tensor.axis : "")),
           tensor.units.length > 1 ? make("label", { class: "sort" }, "Sort by ", select) : ""),
+        ...tensor.effort.map((text) => make("p", { class: "quiet" }, text)),
         ...tensor.messages.map((text) => make("p", { class: "note" }, text)),
-        left > 0 && !tensor.messages.length ? make("p", { class: "note" }, "The time ran out: " + left + (left === 1 ? " unit is" : " units are") + " not searched yet. To continue, repeat the command with ", make("code", {}, "--resume"), ".") : "",
+        left > 0 ? make("p", { class: "note" }, "The time ran out: " + left + (left === 1 ? " unit is" : " units are") + " not searched yet. To continue, repeat the command with ", make("code", {}, "--resume"), ".") : "",
         make("p", { class: "note absent", hidden: true, role: "status" }),
         make("div", { class: "units-view" + (tensor.chart ? " charts" : "") }, make("div", {}, head, grid, end), make("aside", { class: "detail", hidden: true, "aria-label": "The unit", tabindex: "-1" })));
       if (unit === null) { reach(0); scrollTo({ top: 0, behavior: "instant" }); }
