@@ -28,6 +28,8 @@ class InputContract:
         Where the input is centered and how widely it is spread, one number or one per channel or feature; empty where unknown.
     evidence : tuple of str
         A sentence for each thing that was found or assumed.
+    color_told : bool
+        Whether the request, the file or a measurement tells the order of the colors. If not, "rgb" is assumed.
     """
 
     name: str
@@ -40,6 +42,7 @@ class InputContract:
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     evidence: tuple[str, ...] = ()
+    color_told: bool = False
 
     @property
     def noun(self) -> str:

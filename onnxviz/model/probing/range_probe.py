@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -47,16 +48,7 @@ def probe_range(
     if wide > _CLEAR * unit and expected.high != (255.0,):
         kept = tuple(note for note in expected.evidence if "assumed" not in note)
         note = f"assumed 0 to 255: there the outputs tell pictures apart {wide / unit:.2g} times as well as in 0 to 1"
-        return InputContract(
-            expected.name,
-            expected.shape,
-            expected.kind,
-            expected.axes,
-            expected.color,
-            (0.0,),
-            (255.0,),
-            evidence=(*kept, note),
-        )
+        return replace(expected, low=(0.0,), high=(255.0,), mean=(), scale=(), evidence=(*kept, note))
     return expected
 
 
