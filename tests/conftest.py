@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,28 @@ import onnx
 import onnx.parser
 import onnxruntime
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 from onnxviz.cli import run
+from onnxviz.model.session import session_threads
 
 # The first call of a test loads a font or a library, and machines differ: a slow example is no defect of the product.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).parents[1]
+
+# Tests run side by side, one on each core. More threads would wait for each other, and waiting threads take a core too.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for processes that tests start
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Give ONNX Runtime's sessions one thread each."""
+    with session_threads(1):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import doctest
 import re
+import runpy
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import onnxviz
@@ -109,6 +112,35 @@ def test_the_python_of_a_document_runs(monkeypatch, document: str) -> None:
     said: list[str] = []
     doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=said.append)
     assert not said, "".join(said)
+
+
+def test_the_custom_operator_of_the_document_works_from_end_to_end(cli, monkeypatch, tmp_path) -> None:
+    """Its files are written where its commands and its Python then run."""
+    document = REPOSITORY / "docs" / "extending.md"
+    monkeypatch.chdir(tmp_path)
+    for name, text in re.findall(
+        r"^```python\n# (\w+\.py)\n(.*?)^```", read("docs/extending.md"), re.DOTALL | re.MULTILINE
+    ):
+        Path(name).write_text(text)
+    runpy.run_path("make_model.py")
+    commands = shown(document)
+    assert {command.split()[1] for command, _ in commands} == {"maximize", "verify"}
+    for command, output in commands:
+        outcome = cli(*shlex.split(command)[1:], *(["--steps", 2] if "maximize" in command else []))
+        assert outcome.code == 0, outcome.err
+        wanted, said = settled(output, command), outcome.err + outcome.out
+        assert matches(wanted, settled(said, command)), said
+    test = doctest.DocTestParser().get_doctest(read("docs/extending.md"), {}, "extending", None, 0)
+    found: list[str] = []
+    doctest.DocTestRunner().run(test, out=found.append)
+    assert not found, "".join(found)
+    if find_spec("onnx2torch") is not None:
+        values = {"x": np.linspace(-2, 2, 12, dtype=np.float32).reshape(2, 6)}
+        ours, theirs = (
+            onnxviz.load("snakes.onnx", plugins=[name]).network()(values)["scores"]
+            for name in ("snake_ops.py", "snake_converter.py")
+        )
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
 def examples() -> list[str]:

@@ -101,7 +101,7 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
     for node in graph.nodes:
         key = (node.domain, node.op_type)
         if key not in operators:
-            found = support(node, graph.opsets.get(node.domain, 1))
+            found = support(node, graph.opsets.get(node.domain, 1), extensions=graph.extensions)
             differentiable = found.converted and found.gradient != "zero"
             operators[key] = {
                 "domain": key[0],
@@ -142,8 +142,7 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
     original = model.original
     return {
         "model": {
-            "path": str(model.path) if model.path else None,
-            "sha256": model.digest,
+            **model.provenance,
             "bytes": model.source.size,
             "ir_version": original.ir_version,
             "opsets": {domain or "ai.onnx": version for domain, version in model.opsets.items()},

@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onnxviz.model.graph.extensions import NO_NAMES, ExtensionNames
+
 if TYPE_CHECKING:
     from onnx import ModelProto
 
@@ -28,8 +30,15 @@ def opened(model: Model | str | os.PathLike[str] | bytes | ModelProto) -> Model:
     return model if isinstance(model, Model) else load(model)
 
 
-def opened_once(path: Path) -> Model:
-    """Return the model of a file. A process loads the same file again only if it has changed.
+def opened_once(path: Path, names: ExtensionNames = NO_NAMES) -> Model:
+    """Return the model of a file. A process loads the same file again only if it, a plugin or a library has changed.
+
+    Parameters
+    ----------
+    path : Path
+        The model's file.
+    names : ExtensionNames
+        The plugins and libraries that the user named beside it.
 
     Raises
     ------
@@ -37,14 +46,14 @@ def opened_once(path: Path) -> Model:
         As `load` does.
     """
     try:
-        state = path.stat()
+        states = [file.stat() for file in (path, *map(Path, names.files))]
     except OSError:
-        return _loaded(path)
-    return _loaded(path, state.st_mtime_ns, state.st_size, state.st_ino)
+        return _loaded(path, names)
+    return _loaded(path, names, *(part for one in states for part in (one.st_mtime_ns, one.st_size, one.st_ino)))
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: Path, *state: int) -> Model:
+def _loaded(path: Path, names: ExtensionNames, *state: int) -> Model:
     from onnxviz.model.model import load
 
-    return load(path)
+    return load(path, plugins=names.plugins, custom_ops=names.custom_ops)

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from onnxviz.analyses.inputs.request import InputRequest
 from onnxviz.analyses.inputs.settled import settle
@@ -17,7 +17,7 @@ from onnxviz.errors import TargetError, UnsupportedOperators, UsageError
 
 if TYPE_CHECKING:
     from onnxviz.errors import Unsupported
-    from onnxviz.methods.verification import Agreement
+    from onnxviz.methods.verification import Agreement, Run
     from onnxviz.model.model import Model
 
 
@@ -42,6 +42,8 @@ class VerificationRequest:
         Same seed, same inputs.
     device : str
         "auto", "cpu", "cuda" or "cuda:1".
+    engine : {"onnxviz", "onnx2torch"}
+        The converter whose torch module is compared.
     """
 
     inputs: InputRequest = field(default_factory=InputRequest)
@@ -49,6 +51,7 @@ class VerificationRequest:
     tolerance: float | None = None
     seed: int = 0
     device: str = "auto"
+    engine: str = "onnxviz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,17 +68,25 @@ class Verification:
         The unsupported operators; tensors behind them are not compared.
     tolerance : float
         The largest accepted error, relative to each tensor's own range.
+    engine : str
+        The converter whose torch module was compared: "onnxviz" or "onnx2torch".
     """
 
     model: Model
     rows: tuple[Agreement, ...]
     unsupported: tuple[Unsupported, ...]
     tolerance: float
+    engine: str = "onnxviz"
 
     @property
     def ok(self) -> bool:
         """Whether every float tensor agrees, and every operator could be converted."""
         return self.first_divergence is None and not self.unsupported
+
+    @property
+    def unconfirmed(self) -> tuple[Unsupported, ...]:
+        """The custom operators that a plugin alone computes: ONNX Runtime does not know them, so nothing was compared."""
+        return self.model.unconfirmed
 
     @property
     def first_divergence(self) -> str | None:
@@ -85,11 +96,13 @@ class Verification:
     def document(self) -> dict[str, Any]:
         """Return the comparison as `verify --json` prints it."""
         return {
-            "model": {"path": str(self.model.path), "sha256": self.model.digest},
+            "model": self.model.provenance,
+            "engine": self.engine,
             "ok": self.ok,
             "tolerance": self.tolerance,
             "tensors": [self._row(row) for row in self.rows],
             "unsupported": [asdict(one) for one in self.unsupported],
+            "unconfirmed": [asdict(one) for one in self.unconfirmed],
             "first_divergence": self.first_divergence,
         }
 
@@ -130,12 +143,12 @@ def verify(
     request : VerificationRequest, optional
         A ready-made request, in place of keywords.
     **keywords
-        Fields of `VerificationRequest` and `InputRequest`: tolerance, seed, device, held, dims, shapes.
+        Fields of `VerificationRequest` and `InputRequest`: tolerance, seed, device, engine, held, dims, shapes.
 
     Raises
     ------
     UsageError
-        If the tolerance is not a number, or a target is no float tensor of the model.
+        If the tolerance is not a number, a target is no float tensor of the model, or the engine is unknown or not installed.
     EvaluationError
         If ONNX Runtime or torch refuses the inputs.
     """
@@ -146,19 +159,73 @@ def verify(
         request = requested(VerificationRequest, {**keywords, "targets": chosen})
     if request.tolerance is not None and math.isnan(request.tolerance):
         raise UsageError("`tolerance` nan: write a number of 0 or more, such as 0.001")
+    if request.engine not in ENGINES:
+        raise UsageError(f"`engine` {request.engine}: write {' or '.join(ENGINES)}")
     model = opened(model)
     settled = settle(model, request.inputs, running=True)
     for sentence in settled.notes:
         listener.note(sentence)
     limit = default_tolerance(model) if request.tolerance is None else request.tolerance
     device = choose_device(request.device)
-    rows, unsupported = agreements(model, settled.feed(request.seed), request.targets, limit, device)
-    return Verification(model, tuple(rows), unsupported, limit)
+    rows, unsupported = agreements(model, settled.feed(request.seed), request.targets, limit, device, request.engine)
+    return Verification(model, tuple(rows), unsupported, limit, request.engine)
+
+
+class _Engine(Protocol):
+    """A converter: what it can compute of a model, and the torch function that computes it."""
+
+    def network(self, names: Sequence[str], wrt: Sequence[str] = ()) -> Run:
+        """Return the function from `wrt` and the model's inputs to some tensors."""
+
+    def computable(self, names: list[str]) -> tuple[list[str], tuple[Unsupported, ...]]:
+        """Return those of some tensors that it computes, and the unsupported operators before the others."""
+
+
+class _Own:
+    """The converter of onnxviz."""
+
+    def __init__(self, model: Model, device: Any) -> None:
+        self.model, self.device = model, device
+
+    def network(self, names: Sequence[str], wrt: Sequence[str] = ()) -> Run:
+        return self.model.network(names, wrt, device=self.device)
+
+    def computable(self, names: list[str]) -> tuple[list[str], tuple[Unsupported, ...]]:
+        from onnxviz.model.tensors.support import reach
+
+        try:
+            self.model.network(names)
+        except UnsupportedOperators as error:
+            reached = reach(self.model)
+            return [name for name in names if reached[name].converted], error.operators
+        return names, ()
+
+
+class _Onnx2torch:
+    """The converter onnx2torch."""
+
+    def __init__(self, model: Model, device: Any, inputs: dict[str, Any]) -> None:
+        from onnxviz.model.onnx2torch.network import Onnx2torchModule
+
+        self.module = Onnx2torchModule(model, device)
+        self.module.try_out(inputs)
+
+    def network(self, names: Sequence[str], wrt: Sequence[str] = ()) -> Run:
+        return self.module.network(names, wrt)
+
+    def computable(self, names: list[str]) -> tuple[list[str], tuple[Unsupported, ...]]:
+        from onnxviz.model.onnx2torch.network import merged
+
+        return self.module.known(names), merged(self.module.unsupported.values())
+
+
+ENGINES = ("onnxviz", "onnx2torch")
+"""The converters whose torch modules can be compared with ONNX Runtime."""
 
 
 def agreements(
-    model: Model, inputs: dict[str, Any], targets: tuple[str, ...], limit: float, place: Any
-) -> tuple[list[Agreement], tuple[Any, ...]]:
+    model: Model, inputs: dict[str, Any], targets: tuple[str, ...], limit: float, place: Any, engine: str = ENGINES[0]
+) -> tuple[list[Agreement], tuple[Unsupported, ...]]:
     """Compare float tensors, and tell amplified rounding from operators that differ.
 
     Parameters
@@ -173,6 +240,8 @@ def agreements(
         The largest accepted error, relative to each tensor's own range.
     place : device
         The device of torch.
+    engine : {"onnxviz", "onnx2torch"}
+        The converter whose torch module is compared.
 
     Returns
     -------
@@ -190,23 +259,22 @@ def agreements(
     """
     from onnxviz.methods.verification import verify as compare
 
-    names, unsupported = _names(model, targets)
+    torch_of: _Engine = _Own(model, place) if engine == ENGINES[0] else _Onnx2torch(model, place, inputs)
+    names, unsupported = _names(model, torch_of, targets)
     rows: list[Agreement] = []
     if names:
         # Few portions, because each portion runs the model anew, in torch and in ONNX Runtime.
         for part in _portions(model, names, inputs):
-            rows += compare(model.network(part, device=place), model.session(part), inputs, part, limit)
+            rows += compare(torch_of.network(part), model.session(part), inputs, part, limit)
             if len(part) < len(names):
                 model.close_sessions()
         if not all(row.ok for row in rows):
-            rows = _explain(model, rows, inputs, limit, place, whole=not targets)
+            rows = _explain(model, torch_of, rows, inputs, limit, whole=not targets)
         if not targets:
             # Compare the outputs alone once more: with no inner tensor as an output, operators are fused as in use.
             outputs = [name for name in model.outputs if name in names]
             whole_rows = (
-                compare(model.network(outputs, device=place), model.session(outputs), inputs, outputs, limit)
-                if outputs
-                else []
+                compare(torch_of.network(outputs), model.session(outputs), inputs, outputs, limit) if outputs else []
             )
             fine = {row.name for row in rows if row.ok}
             rows += [
@@ -235,7 +303,7 @@ def _portions(model: Model, names: list[str], inputs: dict[str, Any]) -> list[li
 
 
 def _explain(
-    model: Model, rows: list[Agreement], inputs: dict[str, Any], limit: float, device: Any, *, whole: bool
+    model: Model, torch_of: _Engine, rows: list[Agreement], inputs: dict[str, Any], limit: float, *, whole: bool
 ) -> list[Agreement]:
     """Return the rows, each failure explained as amplified rounding or as an operator that differs.
 
@@ -252,18 +320,20 @@ def _explain(
         # An error may come from the tensors before the requested tensors, so those are compared too.
         part = model.cut([row.name for row in rows])
         names = [name for name, info in part.tensors.items() if info.is_float and name in part.producers]
-        every = compare(model.network(names, device=device), model.session(names), inputs, names, limit)
+        every = compare(torch_of.network(names), model.session(names), inputs, names, limit)
     reads = partial(sources, model)
-    alone = Isolation(model, suspects(every, reads, limit), inputs, device)
+    alone = Isolation(model, suspects(every, reads, limit), inputs, torch_of.network)
     explained = {row.name: row for row in explain(every, alone, reads, limit) if not row.ok}
     return [explained.get(row.name, row) for row in rows]
 
 
-def _names(model: Model, targets: tuple[str, ...]) -> tuple[list[str], tuple[Any, ...]]:
+def _names(model: Model, torch_of: _Engine, targets: tuple[str, ...]) -> tuple[list[str], tuple[Unsupported, ...]]:
     """Return the tensors to compare, in graph order, and the unsupported operators before other tensors."""
-    from onnxviz.model.tensors.support import reach
+    from onnxviz.model.staged_session import lacking_nodes
     from onnxviz.target import Target
 
+    # What a plugin alone computes would be compared with itself.
+    alone = {name: node for node in lacking_nodes(model) for name in node.output}
     if targets:
         wanted = []
         for text in targets:
@@ -271,15 +341,21 @@ def _names(model: Model, targets: tuple[str, ...]) -> tuple[list[str], tuple[Any
             info = model.require(name, text)
             if not info.is_float:
                 raise TargetError(f"{text}: it holds {info.dtype}; verify compares only floating-point tensors")
+            if name in alone:
+                raise TargetError(
+                    f"{text}: ONNX Runtime does not know {alone[name].op_type}, so there is nothing to compare the plugin "
+                    "with; `custom_ops` names a library that has it"
+                )
             wanted.append(name)
-        return list(dict.fromkeys(wanted)), ()
-    floats = [name for name, info in model.tensors.items() if info.is_float and name in model.producers]
-    try:
-        model.network(floats)
-    except UnsupportedOperators as error:
-        reached = reach(model)
-        return [name for name in floats if reached[name].converted], error.operators
-    return floats, ()
+        chosen = list(dict.fromkeys(wanted))
+        known, unsupported = torch_of.computable(chosen)
+        if len(known) < len(chosen):
+            raise UnsupportedOperators(unsupported)
+        return chosen, ()
+    floats = [
+        name for name, info in model.tensors.items() if info.is_float and name in model.producers and name not in alone
+    ]
+    return torch_of.computable(floats)
 
 
 def default_tolerance(model: Model) -> float:

@@ -11,8 +11,10 @@ from onnxviz.commands.options import (
     data_options,
     json_option,
     model_argument,
+    model_of,
     output_of,
     output_options,
+    plugin_options,
     request_options,
     target_option,
 )
@@ -45,6 +47,7 @@ _LISTED = 10
     help="The number of strongest units to list.",
 )
 @output_options
+@plugin_options
 @json_option
 @click.pass_obj
 def activations(terminal: Terminal, /, **options: Any) -> int:
@@ -63,7 +66,7 @@ def activations(terminal: Terminal, /, **options: Any) -> int:
     from onnxviz.analyses.activations.request import ActivationsRequest
 
     request = requested(ActivationsRequest, request_options(options, "inputs"))
-    document = look(options["model_path"], options["inputs"], request, output_of(options), terminal).document()
+    document = look(model_of(options, terminal), options["inputs"], request, output_of(options), terminal).document()
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
 

@@ -16,8 +16,10 @@ from onnxviz.commands.options import (
     json_option,
     label_option,
     model_argument,
+    model_of,
     output_of,
     output_options,
+    plugin_options,
     request_options,
     seed_option,
     set_option,
@@ -105,6 +107,7 @@ if TYPE_CHECKING:
 @seed_option
 @device_option
 @output_options
+@plugin_options
 @json_option
 @click.pass_obj
 def attribute(terminal: Terminal, /, **options: Any) -> int:
@@ -126,7 +129,9 @@ def attribute(terminal: Terminal, /, **options: Any) -> int:
     from onnxviz.analyses.attribution.request import AttributionRequest
 
     request = requested(AttributionRequest, request_options(options, "inputs"))
-    document = attribute_all(options["model_path"], options["inputs"], request, output_of(options), terminal).document()
+    document = attribute_all(
+        model_of(options, terminal), options["inputs"], request, output_of(options), terminal
+    ).document()
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
 

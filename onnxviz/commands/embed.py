@@ -11,8 +11,10 @@ from onnxviz.commands.options import (
     data_options,
     json_option,
     model_argument,
+    model_of,
     output_of,
     output_options,
+    plugin_options,
     request_options,
     seed_option,
     target_option,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 @data_options
 @seed_option
 @output_options
+@plugin_options
 @json_option
 @click.pass_obj
 def embed(terminal: Terminal, /, **options: Any) -> int:
@@ -67,7 +70,7 @@ def embed(terminal: Terminal, /, **options: Any) -> int:
     from onnxviz.analyses.embedding.request import EmbeddingRequest
 
     request = requested(EmbeddingRequest, request_options(options, "data"))
-    document = lay_out(options["model_path"], options["data"], request, output_of(options), terminal).document()
+    document = lay_out(model_of(options, terminal), options["data"], request, output_of(options), terminal).document()
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
 

@@ -12,8 +12,10 @@ from onnxviz.commands.options import (
     data_options,
     json_option,
     model_argument,
+    model_of,
     output_of,
     output_options,
+    plugin_options,
     request_options,
     target_option,
 )
@@ -63,6 +65,7 @@ _LISTED = 64
 )
 @data_options
 @output_options
+@plugin_options
 @json_option
 @click.pass_obj
 def examples(terminal: Terminal, /, **options: Any) -> int:
@@ -81,7 +84,7 @@ def examples(terminal: Terminal, /, **options: Any) -> int:
     from onnxviz.analyses.examples.request import ExamplesRequest
 
     request = requested(ExamplesRequest, request_options(options, "data"))
-    document = rank(options["model_path"], options["data"], request, output_of(options), terminal).document()
+    document = rank(model_of(options, terminal), options["data"], request, output_of(options), terminal).document()
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
 

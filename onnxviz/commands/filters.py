@@ -14,7 +14,9 @@ from onnxviz.commands.options import (
     dim_option,
     json_option,
     model_argument,
+    model_of,
     output_options,
+    plugin_options,
     request_options,
     seed_option,
     set_option,
@@ -54,6 +56,7 @@ _LISTED = 64
 @shape_option
 @seed_option
 @output_options
+@plugin_options
 @json_option
 @click.pass_obj
 def filters(terminal: Terminal, /, **options: Any) -> None:
@@ -72,7 +75,7 @@ def filters(terminal: Terminal, /, **options: Any) -> None:
 
     request = requested(FiltersRequest, request_options(options))
     places = {name: options[name] for name in ("output", "overwrite", "resume")}
-    found = described(options["model_path"], request=request, listener=terminal, **places)
+    found = described(model_of(options, terminal), request=request, listener=terminal, **places)
     document = found.document()
     ranked = [one.index for one in found.ranked]
     terminal.emit(document, options["as_json"], lambda console: _show(console, document, ranked))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.options import json_option, model_argument
+from onnxviz.commands.options import json_option, model_argument, model_of, plugin_options
 from onnxviz.commands.terminal import Terminal, grid, visible
 from onnxviz.wording import shape_text
 
@@ -21,9 +20,10 @@ _SUGGESTED = 6
 @click.command()
 @model_argument
 @click.argument("pattern", metavar="[PATTERN]", required=False)
+@plugin_options
 @json_option
 @click.pass_obj
-def inspect(terminal: Terminal, model_path: Path, pattern: str | None, as_json: bool) -> None:
+def inspect(terminal: Terminal, /, pattern: str | None, as_json: bool, **options: Any) -> None:
     """List what is in MODEL, and which tensors can be targets.
 
     With a PATTERN, such as 'conv*' or '*', list the tensors whose names match it.
@@ -35,7 +35,7 @@ def inspect(terminal: Terminal, model_path: Path, pattern: str | None, as_json: 
     """
     import onnxviz
 
-    document = onnxviz.inspect(model_path, pattern).document()
+    document = onnxviz.inspect(model_of(options, terminal), pattern).document()
     terminal.emit(
         document, as_json, lambda console: _show_tensors(console, document) if pattern else _show(console, document)
     )

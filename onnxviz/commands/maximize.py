@@ -136,6 +136,7 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
 @shared.seed_option
 @shared.device_option
 @shared.output_options
+@shared.plugin_options
 @shared.json_option
 @click.pass_obj
 def maximize(terminal: Terminal, /, **options: Any) -> int:
@@ -159,7 +160,7 @@ def maximize(terminal: Terminal, /, **options: Any) -> int:
     """
     request = requested(MaximizationRequest, shared.request_options(options))
     found = onnxviz.maximize(
-        options["model_path"],
+        shared.model_of(options, terminal),
         options["targets"],
         output=options["output"],
         overwrite=options["overwrite"],

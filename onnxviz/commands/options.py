@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from onnxviz.analyses.listener import Listener
 from onnxviz.analyses.output import Output
 from onnxviz.errors import UsageError
 
@@ -17,8 +18,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 VERB = "onnxviz.verb"
 """The key under which a click context keeps the verb that runs."""
 
-ASKED_OF_THE_SHELL = ("model_path", "output", "overwrite", "resume", "as_json")
-"""Parameters outside a verb's request: the model and the output. All others are fields of the request with the same name."""
+ASKED_OF_THE_SHELL = ("model_path", "plugins", "custom_ops", "output", "overwrite", "resume", "as_json")
+"""Parameters outside a verb's request: the model with what belongs to it, and the output. All others are fields of the request with the
+same name."""
 
 
 def flags(verb: click.Command) -> dict[str, str]:
@@ -60,6 +62,29 @@ def output_of(options: dict[str, Any]) -> Output:
         If the options contradict each other.
     """
     return Output(options["output"], options["overwrite"], options["resume"])
+
+
+def model_of(options: dict[str, Any], listener: Listener) -> Any:
+    """Return the model that a command line names: its path; if plugins or libraries are named, the loaded model.
+
+    A note says which operators ONNX Runtime does not know.
+
+    Raises
+    ------
+    UsageError, ModelError
+        As `onnxviz.load` does.
+    """
+    path, plugins, custom_ops = (options[name] for name in ("model_path", "plugins", "custom_ops"))
+    if not plugins and not custom_ops:
+        return path
+    import onnxviz
+
+    model = onnxviz.load(path, plugins=plugins, custom_ops=custom_ops)
+    for one in model.unconfirmed:
+        name = f"{one.domain}.{one.operator}" if one.domain else one.operator
+        times = "once" if one.count == 1 else f"{one.count} times"
+        listener.note(f"not confirmed: {name} ({times}, first at {one.first_tensor}): {one.reason}")
+    return model
 
 
 def request_options(options: dict[str, Any], *data: str) -> dict[str, Any]:
@@ -156,6 +181,23 @@ def _sizes(name: str, text: str) -> tuple[int, ...]:
 
 model_argument = click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON document on stdout.")
+_EXTENSIONS = (
+    click.option(
+        "--plugin",
+        "plugins",
+        metavar="MODULE|FILE.py",
+        multiple=True,
+        help="A Python module with torch functions for custom operators; may be given several times. Its code is run.",
+    ),
+    click.option(
+        "--custom-ops",
+        "custom_ops",
+        metavar="LIBRARY",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A shared library with which ONNX Runtime computes custom operators; may be given several times. Its code is run.",
+    ),
+)
 seed_option = click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -260,6 +302,13 @@ _DATA = (
 def target_option(help_text: str, required: bool = False) -> Callable[[Function], Function]:
     """Return the option -t, with this help text."""
     return click.option("-t", "--target", "targets", metavar="TARGET", multiple=True, required=required, help=help_text)
+
+
+def plugin_options(function: Function) -> Function:
+    """Add --plugin and --custom-ops."""
+    for option in reversed(_EXTENSIONS):
+        function = option(function)
+    return function
 
 
 def contract_options(function: Function) -> Function:

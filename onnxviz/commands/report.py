@@ -15,7 +15,9 @@ from onnxviz.commands.options import (
     dim_option,
     json_option,
     model_argument,
+    model_of,
     output_options,
+    plugin_options,
     request_options,
     seed_option,
     set_option,
@@ -108,6 +110,7 @@ def _scheduler(ctx: click.Context, param: click.Parameter, value: str | None) ->
 @seed_option
 @device_option
 @output_options
+@plugin_options
 @json_option
 @click.pass_obj
 def report(terminal: Terminal, /, **options: Any) -> int:
@@ -131,7 +134,7 @@ def report(terminal: Terminal, /, **options: Any) -> int:
 
     request = requested(ReportRequest, request_options(options))
     places = {name: options[name] for name in ("output", "overwrite", "resume")}
-    document = onnxviz.report(options["model_path"], request=request, listener=terminal, **places).document()
+    document = onnxviz.report(model_of(options, terminal), request=request, listener=terminal, **places).document()
     terminal.emit(document, options["as_json"], lambda console: _show(console, document))
     return 0
 

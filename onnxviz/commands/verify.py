@@ -12,10 +12,13 @@ from onnxviz.commands.options import (
     dim_option,
     json_option,
     model_argument,
+    model_of,
+    plugin_options,
     request_options,
     seed_option,
     set_option,
     shape_option,
+    spelled,
     target_option,
 )
 from onnxviz.commands.terminal import Terminal, grid, visible
@@ -35,12 +38,21 @@ CHECK_FAILED = 3
     type=click.FloatRange(min=0),
     help="The largest allowed error, as a share of each tensor's range. [default: 0.001; 0.02 for float16 and quantized models]",
 )
+@click.option(
+    "--engine",
+    metavar="onnxviz|onnx2torch",
+    type=click.Choice(["onnxviz", "onnx2torch"]),
+    default="onnxviz",
+    show_default=True,
+    help="The converter to compare; onnx2torch needs pip install 'onnxviz[onnx2torch]'.",
+)
 @set_option
 @dim_option
 @shape_option
 @seed_option
 @device_option
 @click.option("--all", "show_all", is_flag=True, help="List every tensor. Without it, only the worst are listed.")
+@plugin_options
 @json_option
 @click.pass_obj
 def verify(terminal: Terminal, /, **options: Any) -> int:
@@ -50,6 +62,8 @@ def verify(terminal: Terminal, /, **options: Any) -> int:
     run again on ONNX Runtime's own values. If every operator then agrees, the layers have only amplified rounding errors. Such
     a tensor is listed with its error, even if it is an output, but it is not a divergence.
 
+    --engine onnx2torch compares the module that onnx2torch makes of MODEL in the same way.
+
     \b
     Example:
       onnxviz verify sample_models/digits.onnx
@@ -58,7 +72,7 @@ def verify(terminal: Terminal, /, **options: Any) -> int:
     from onnxviz.analyses.verification import VerificationRequest
 
     request = requested(VerificationRequest, request_options(options, "show_all"))
-    found = onnxviz.verify(options["model_path"], request=request, listener=terminal)
+    found = onnxviz.verify(model_of(options, terminal), request=request, listener=terminal)
     document = found.document()
     terminal.emit(document, options["as_json"], lambda console: _show(console, document, options["show_all"]))
     return 0 if found.ok else CHECK_FAILED
@@ -90,6 +104,12 @@ def _show(console: Console, document: dict[str, Any], show_all: bool) -> None:
         name = f"{one['domain']}.{one['operator']}" if one["domain"] else one["operator"]
         where = f"opset {one['version']}, {one['count']} times, first at {visible(one['first_tensor'])}"
         console.print(f"not converted: {visible(name)} ({where}): {visible(one['reason'])}")
+    for one in document["unconfirmed"]:
+        name = f"{one['domain']}.{one['operator']}" if one["domain"] else one["operator"]
+        where = f"{one['count']} times, first at {visible(one['first_tensor'])}"
+        console.print(f"not compared: {visible(name)} ({where}): {visible(spelled(one['reason']))}")
+    if document["engine"] != "onnxviz":
+        console.print(f"\nCompared with ONNX Runtime: the torch module of {document['engine']}.")
     limit = f"{document['tolerance']:g} of their range"
     if document["first_divergence"]:
         console.print(f"\nThe first divergence: {visible(document['first_divergence'])}.")

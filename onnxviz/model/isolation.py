@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from onnxviz.model.graph.structure import read_by
-from onnxviz.model.session import Session
+from onnxviz.model.staged_session import session_of
 
 if TYPE_CHECKING:
     from onnxviz.model.model import Model
+
+Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class Isolation:
@@ -25,8 +27,8 @@ class Isolation:
         Tensors to compute in isolation. Each is the output of a node.
     inputs : mapping of str to ndarray
         Values of the model's inputs.
-    device : str or torch.device
-        Device on which torch computes.
+    network : callable, optional
+        Returns a torch function for some tensors, fed with other tensors: ``network(tensors, wrt)``. Default: the model's own.
 
     Raises
     ------
@@ -43,15 +45,15 @@ class Isolation:
         model: Model,
         tensors: Sequence[str],
         inputs: Mapping[str, Any],
-        device: str | torch.device = "cpu",
+        network: Callable[[Sequence[str], Sequence[str]], Run] | None = None,
     ) -> None:
         self.model = model
-        self.device = device
+        self._network = model.network if network is None else network
         needed = dict.fromkeys(tensors)
         for name in tensors:
             needed.update(dict.fromkeys(self.sources(name)))
         # Not `model.session`, which keeps its sessions: this session is used only once.
-        self._values: dict[str, Any] = Session(model, list(needed))(inputs)
+        self._values: dict[str, Any] = session_of(model, list(needed))(inputs)
 
     def sources(self, name: str) -> tuple[str, ...]:
         """Return the tensors, without weights, that the node that makes a tensor reads."""
@@ -66,7 +68,7 @@ class Isolation:
             If torch cannot compute the tensor.
         """
         before = self.sources(name)
-        network = self.model.network([name], before, device=self.device)
+        network = self._network([name], before)
         with torch.no_grad():
             ours = network({one: self._values[one] for one in before})[name]
         return ours, self._values[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ from onnx import ModelProto
 from onnxviz.errors import ModelError
 from onnxviz.model.graph import external_data, preparation, reading
 from onnxviz.model.graph.graph import Graph
+from onnxviz.model.plugins import Name, extensions, named
 
 if TYPE_CHECKING:
+    from onnxviz.errors import Unsupported
     from onnxviz.model.engine.network import Network
     from onnxviz.model.session import Session
 
@@ -27,9 +30,9 @@ class Model(Graph):
         return {}
 
     def _computed_weight(self, name: str) -> np.ndarray:
-        from onnxviz.model.session import Session
+        from onnxviz.model.staged_session import session_of
 
-        values: np.ndarray = Session(self, [name])({})[name]
+        values: np.ndarray = session_of(self, [name])({})[name]
         return values
 
     def session(
@@ -55,12 +58,12 @@ class Model(Graph):
         EvaluationError
             If ONNX Runtime refuses the model.
         """
-        from onnxviz.model.session import Session
+        from onnxviz.model.staged_session import session_of
 
         names = tuple(self.outputs if tensors is None else tensors)
         key = (names, tuple(wrt), threads)
         if key not in self._sessions:
-            self._sessions[key] = Session(self, names, wrt, threads)
+            self._sessions[key] = session_of(self, names, wrt, threads)
         return self._sessions[key]
 
     def close_sessions(self) -> None:
@@ -90,6 +93,26 @@ class Model(Graph):
 
         return Network(self, tuple(self.outputs if tensors is None else tensors), wrt, **options)
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """The model as a JSON document names it: its path and SHA-256, and what the user named beside it.
+
+        ``unconfirmed`` lists the custom operators that a plugin alone computes, since ONNX Runtime does not know them.
+        """
+        told: dict[str, Any] = {"path": None if self.path is None else str(self.path), "sha256": self.digest}
+        if self.extensions.names:
+            names = self.extensions.names
+            told |= {"plugins": list(names.plugins), "custom_ops": list(names.custom_ops)}
+            told["unconfirmed"] = [f"{one.domain}.{one.operator}".lstrip(".") for one in self.unconfirmed]
+        return told
+
+    @cached_property
+    def unconfirmed(self) -> tuple[Unsupported, ...]:
+        """The custom operators that a plugin alone computes: ONNX Runtime does not know them, so nothing confirms their values."""
+        from onnxviz.model.staged_session import unconfirmed
+
+        return unconfirmed(self)
+
     def _repr_html_(self) -> str:
         """Return the model as HTML for a notebook."""
         from onnxviz.model.notebook import model_html
@@ -97,13 +120,23 @@ class Model(Graph):
         return model_html(self)
 
 
-def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Model:
-    """Return a model. The file is read; nothing is run.
+def load(
+    source: str | os.PathLike[str] | bytes | ModelProto,
+    *,
+    plugins: Name | Sequence[Name] = (),
+    custom_ops: Name | Sequence[Name] = (),
+) -> Model:
+    """Return a model. The file is read; nothing of it is run.
 
     Parameters
     ----------
     source : path, bytes or ModelProto
         The model. External data is read only from inside the model's folder.
+    plugins : str, path, or sequence of them
+        Modules with custom operators, as dotted names or .py files. They are imported. Their operators serve this model alone,
+        where onnxviz has no operator of its own.
+    custom_ops : path or sequence of paths
+        Shared libraries with which ONNX Runtime computes custom operators. They are loaded.
 
     Returns
     -------
@@ -112,11 +145,12 @@ def load(source: str | os.PathLike[str] | bytes | ModelProto) -> Model:
     Raises
     ------
     UsageError
-        If the file does not exist.
+        If the file does not exist, or a plugin or a library cannot be loaded.
     ModelError
         If the file is not a valid ONNX model: truncated, cyclic, two tensors of one name, a missing weight, ….
     """
     original, where = reading.read(source)
+    where = replace(where, extensions=extensions(named(plugins, custom_ops)))
     try:
         graph, constants, opsets = preparation.prepare(original)
         for part in preparation.every_tensor(original, constants):

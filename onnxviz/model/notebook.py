@@ -40,7 +40,7 @@ def model_html(model: Graph) -> str:
     first = {(node.domain, node.op_type): node for node in reversed(model.nodes)}
     operators = []
     for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        found = support(first[key], model.opsets.get(key[0], 1))
+        found = support(first[key], model.opsets.get(key[0], 1), extensions=model.extensions)
         gradient = "yes" if found.converted and found.gradient != "zero" else f"no: {found.reason}"
         operators.append((".".join(filter(None, key)), count, gradient))
     inputs = [

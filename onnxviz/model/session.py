@@ -41,6 +41,9 @@ _STORED = {
 """Types that numpy lacks -> ONNX's element types. ONNX Runtime gets such values as bytes and returns float32."""
 
 
+_STRANGE = "is not a registered function/op"
+_CUSTOM = "; for a custom operator, give a torch function with `plugins`, and ONNX Runtime's library with `custom_ops`"
+
 _THREADS: ContextVar[int] = ContextVar("threads", default=0)
 """Threads of a new session; with 0, ONNX Runtime chooses."""
 
@@ -69,6 +72,8 @@ class Session:
         Tensors inside the graph that are fed instead of computed.
     threads : int, optional
         Threads of a run. Default: as many as ONNX Runtime finds cores.
+    kinds : mapping of str to int
+        Element types of tensors in `wrt` whose types the graph does not tell.
 
     Attributes
     ----------
@@ -84,7 +89,12 @@ class Session:
     """
 
     def __init__(
-        self, model: Graph, tensors: Sequence[str], wrt: Sequence[str] = (), threads: int | None = None
+        self,
+        model: Graph,
+        tensors: Sequence[str],
+        wrt: Sequence[str] = (),
+        threads: int | None = None,
+        kinds: Mapping[str, int] | None = None,
     ) -> None:
         import onnxruntime
 
@@ -117,12 +127,16 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = threads or _THREADS.get()
+        register(options, model.extensions.names.custom_ops)
         content: str | bytes
         if self.untouched and model.path is not None:
             content = str(model.path)
         else:
             proto = model.original if self.untouched else model.cut(self._computed, wrt).to_proto()
             _widen(proto, self._cast)
+            for value in proto.graph.input:
+                if not value.type.tensor_type.elem_type and value.name in (kinds or {}):
+                    value.type.tensor_type.elem_type = (kinds or {})[value.name]
             content = _serialize(proto, model)
             if model.source.folder is not None:
                 options.add_session_config_entry(
@@ -131,7 +145,8 @@ class Session:
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises a type of its own for each status
-            raise EvaluationError(f"ONNX Runtime does not run {model.name}: {_sentence(error)}") from None
+            hint = _CUSTOM if _STRANGE in str(error) and not model.extensions.names.custom_ops else ""
+            raise EvaluationError(f"ONNX Runtime does not run {model.name}: {_sentence(error)}{hint}") from None
         self._fed = [value.name for value in self._session.get_inputs()]
         for value in self._session.get_inputs():
             self.inputs[value.name] = (_NUMPY.get(value.type, value.type), tuple(value.shape))
@@ -194,6 +209,21 @@ class Session:
             return np.asarray(value, dtype) if dtype in _NUMPY.values() else value
         except (ValueError, TypeError) as error:
             raise EvaluationError(f"{name} takes {dtype}; the value given does not convert to it: {error}") from None
+
+
+def register(options: Any, libraries: Sequence[str]) -> None:
+    """Add libraries of custom operators to the options of a session.
+
+    Raises
+    ------
+    EvaluationError
+        If ONNX Runtime cannot load a library.
+    """
+    for library in libraries:
+        try:
+            options.register_custom_ops_library(library)
+        except Exception as error:  # ONNX Runtime raises a type of its own for each status
+            raise EvaluationError(f"ONNX Runtime cannot load {library}: {_sentence(error)}") from None
 
 
 def _held(value: Any, dtype: str) -> Any:

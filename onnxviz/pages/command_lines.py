@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onnxviz.model.graph.extensions import NO_NAMES, ExtensionNames
+
 if TYPE_CHECKING:
     from onnxviz.pages.request import ReportRequest
 
@@ -25,16 +27,21 @@ class CommandLines:
         The request of the report.
     table : Path or None
         The table with the ranges of a vector; None if there is none.
+    names : ExtensionNames
+        The plugins and libraries beside the model.
     """
 
     name: str
     request: ReportRequest
     table: Path | None
+    names: ExtensionNames = NO_NAMES
 
     def words(self, verb: str) -> list[str]:
         """Return the words that all command lines of a verb share."""
         request, said = self.request, self.request.said
         words = ["onnxviz", verb, self.name]
+        words += [word for name in self.names.plugins for word in ("--plugin", _plugin_text(name))]
+        words += [word for name in self.names.custom_ops for word in ("--custom-ops", Path(name).name)]
         if request.wrt is not None:
             words += ["--wrt", request.wrt]
         words += [word for name, value in said.held.items() for word in ("--set", f"{name}={_held_text(value)}")]
@@ -83,6 +90,11 @@ def flagged(text: str) -> str:
     'x: large model: 32 steps (change with --steps)'
     """
     return text.replace("`steps`", "--steps").replace("`restarts`", "--restarts")
+
+
+def _plugin_text(name: str) -> str:
+    """Return a plugin as a command line names it; a file, like all files of these lines, without its folder."""
+    return Path(name).name if name.endswith(".py") else name
 
 
 def _held_text(value: Any) -> str:

@@ -13,6 +13,7 @@ from onnxviz.errors import OnnxvizError
 from onnxviz.formats.data_shards import shards
 from onnxviz.pages.data_shards import Division, ShardJob, ShardWork, divide, score_shard, scoring_of
 from onnxviz.pages.jobs import Hands, gather
+from onnxviz.pages.work import Companions
 
 if TYPE_CHECKING:
     from onnxviz.analyses.examples.scoring_pass import ExemplarPass
@@ -98,7 +99,8 @@ class DataPass:
         """
         total = self._data.count()
         division = self._division(feed, total)
-        work = ShardWork(self._model_path, scoring_of(self._work, feed, division, self._threads))
+        scoring = scoring_of(self._work, feed, division, self._threads)
+        work = ShardWork(self._model_path, scoring, Companions.of(feed.model))
         stream = shards(self._data.pieces(), division.shard)
         with listener.progress("samples", total or 1) as told:
             while not self._ended:

@@ -20,7 +20,7 @@ from onnxviz.analyses.examples.scoring_pass import ExemplarPass
 from onnxviz.analyses.inputs.feed import Feed, Tally
 from onnxviz.analyses.inputs.forward import Forward
 from onnxviz.analyses.listener import SILENT
-from onnxviz.analyses.opening import opened_once
+from onnxviz.pages.work import NO_COMPANIONS, Companions
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
@@ -245,10 +245,13 @@ class ShardWork:
         The model's file.
     scoring : Scoring
         The settings of the scoring.
+    companions : Companions
+        The plugins and libraries that serve the model.
     """
 
     model_path: str | os.PathLike[str]
     scoring: Scoring
+    companions: Companions = NO_COMPANIONS
 
     def relocated(self, place: Place) -> ShardWork:
         """Return a copy in which the path of the model is replaced."""
@@ -276,7 +279,7 @@ def score_shard(job: ShardJob, work: ShardWork) -> ScoredShard:
     """
     scoring = work.scoring
     with _preparing:
-        model = opened_once(Path(work.model_path))
+        model = work.companions.opened(Path(work.model_path))
         feed, targets = _prepared(model, scoring)
         forward = Forward(feed, targets.tensors, threads=scoring.threads, at_once=scoring.division.batch)
     unchanged: list[str] = []

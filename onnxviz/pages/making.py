@@ -18,6 +18,7 @@ from onnxviz.analyses.listener import Listener
 from onnxviz.analyses.opening import opened_once
 from onnxviz.analyses.output import as_written
 from onnxviz.analyses.provenance import versions
+from onnxviz.model.graph.extensions import NO_NAMES, ExtensionNames
 from onnxviz.pages import sections as look
 from onnxviz.pages.command_lines import CommandLines
 from onnxviz.pages.folder import LazyTensors, ReportFolder, overview
@@ -113,7 +114,7 @@ class Book:
         said = {key: getattr(request.said, key) for key in _SAID}
         return {
             "verb": "report",
-            "model": self.model.digest,
+            **self.model.identity,
             "wrt": self.moving,
             "seed": request.seed,
             "device": request.device,
@@ -128,7 +129,7 @@ class Book:
 
         from onnxviz.analyses.maximization.request import MaximizationRequest
         from onnxviz.methods.devices import choose_device
-        from onnxviz.pages.work import UnitWork
+        from onnxviz.pages.work import Companions, UnitWork
 
         request = self.request
         asked = MaximizationRequest(
@@ -141,11 +142,11 @@ class Book:
             # Chosen here, so that a job computes the same on every machine.
             device=str(choose_device(request.device)),
         )
-        return UnitWork(self.model.path or self.model.name, asked, torch.get_num_threads())
+        return UnitWork(self.model.path or self.model.name, asked, torch.get_num_threads(), Companions.of(self.model))
 
     @cached_property
     def _lines(self) -> CommandLines:
-        return CommandLines(self.model.name, self.request, self._table)
+        return CommandLines(self.model.name, self.request, self._table, self.model.extensions.names)
 
     @cached_property
     def _table(self) -> Path | None:
@@ -275,8 +276,7 @@ class Book:
 
     @property
     def _check_to_come(self) -> Section:
-        words = "Not done yet. To continue, repeat the command with --resume --budget 10m."
-        return Section("verification", "Check against ONNX Runtime", "verification", message=words)
+        return Section("verification", "Check against ONNX Runtime", "verification", {"pending": True})
 
     def check(self, budget: Budget) -> None:
         """Compare torch with ONNX Runtime, if the time holds or the result is kept, and show the result on the page."""
@@ -340,9 +340,11 @@ class Book:
         left = [job for job in self.jobs if not self.report.done(job)]
         thought = [self.seconds_of(job) for job in left]
         known = [one for one in thought if one is not None]
-        checked = next((one.content for one in self._sections if one.anchor == "verification" and one.content), None)
+        checked = next(
+            (one.content for one in self._sections if one.anchor == "verification" and "ok" in one.content), None
+        )
         return {
-            "model": {"path": str(self.model.path), "sha256": self.model.digest},
+            "model": self.model.provenance,
             "seed": self.request.seed,
             "wrt": self.moving or None,
             "message": self.obstacle,
@@ -437,7 +439,7 @@ class Book:
         return Page(self.model.name, sections, index, LazyTensors(look_at))
 
 
-def open_book(path: Path, request: ReportRequest) -> Book:
+def open_book(path: Path, request: ReportRequest, beside: ExtensionNames = NO_NAMES) -> Book:
     """Open the model and choose the input to search; return the book of the report.
 
     Parameters
@@ -446,13 +448,15 @@ def open_book(path: Path, request: ReportRequest) -> Book:
         The model's file.
     request : ReportRequest
         The request of the report.
+    beside : ExtensionNames
+        The plugins and libraries that the user named beside the model.
 
     Raises
     ------
     UsageError, DataError, ModelError
         If the request does not fit the model, or a file cannot be read.
     """
-    model = opened_once(path)
+    model = opened_once(path, beside)
     settled = settle(model, request.said, running=True)
     fed = settled.feed(request.seed)
     moving, notes = moving_input(model, request.wrt, settled.held)

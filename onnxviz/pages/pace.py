@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.analyses.listener import SILENT
-from onnxviz.analyses.opening import opened_once
 from onnxviz.errors import OnnxvizError
 from onnxviz.pages.plan import Job
 
@@ -99,7 +98,7 @@ def measure_pace(job: Job, work: UnitWork) -> Pace | None:
         if len(seen) > 2:
             raise _Timed
 
-    model = opened_once(Path(work.model_path))
+    model = work.companions.opened(Path(work.model_path))
     with computing(work):
         try:
             task = prepare(model, replace(work.request, targets=job.targets), SILENT)

@@ -14,6 +14,7 @@ from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.output import Output
 from onnxviz.errors import UsageError
+from onnxviz.model.graph.extensions import NO_NAMES, ExtensionNames
 from onnxviz.pages.budget import Budget
 from onnxviz.pages.request import ReportRequest
 
@@ -96,7 +97,8 @@ def report(
     request = requested(ReportRequest, keywords) if request is None else request
     budget = Budget(began, request.budget)
     place = Output(output, overwrite, resume)
-    book = open_book(_file_of(model), request)
+    file, beside = _file_of(model)
+    book = open_book(file, request, beside)
     if place.path is None:
         raise UsageError("a report needs a folder: give `output` DIR")
     with _hands(listener, book) as (searching, scoring), place.opened(listener, book.settings) as folder:
@@ -119,8 +121,8 @@ def report(
     return Report(Path(output), {**found, "seconds": round(time.monotonic() - began, 3), "files": files})
 
 
-def _file_of(model: Model | str | os.PathLike[str]) -> Path:
-    """Return a model's file.
+def _file_of(model: Model | str | os.PathLike[str]) -> tuple[Path, ExtensionNames]:
+    """Return a model's file, and the plugins and libraries that the user named beside it.
 
     Raises
     ------
@@ -128,10 +130,10 @@ def _file_of(model: Model | str | os.PathLike[str]) -> Path:
         If the model has no file.
     """
     if isinstance(model, str | os.PathLike):
-        return Path(model)
+        return Path(model), NO_NAMES
     if model.path is None:
         raise UsageError(f"{model.name} has no file: save the model, and give its path")
-    return model.path
+    return model.path, model.extensions.names
 
 
 @contextmanager

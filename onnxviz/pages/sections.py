@@ -147,6 +147,7 @@ def verification(model: Model, fed: dict[str, np.ndarray], device: str) -> dict[
         "amplified": sum(row["amplified"] for row in failed),
         "first_divergence": document["first_divergence"],
         "unsupported": document["unsupported"],
+        "unconfirmed": document["unconfirmed"],
         "rows": list({row["name"]: row for row in [*failed, *worst]}.values())[:WORST],
     }
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.analyses.listener import SILENT, Silent
-from onnxviz.analyses.opening import opened_once
 from onnxviz.errors import OnnxvizError
 from onnxviz.pages.plan import Job
 
@@ -114,7 +113,7 @@ def _searched(job: Job, work: UnitWork) -> Searched:
 
     began = time.monotonic()
     listener = _Deadline(began + job.seconds)
-    model = opened_once(Path(work.model_path))
+    model = work.companions.opened(Path(work.model_path))
     try:
         task = prepare(model, replace(work.request, targets=job.targets), SILENT)
         is_picture = task.presentation.drawing.is_picture

@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from onnxviz.analyses.opening import opened_once
+from onnxviz.errors import ClusterError
+from onnxviz.model.graph.extensions import NO_NAMES, ExtensionNames
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.request import MaximizationRequest
+    from onnxviz.model.model import Model
 
 Place = Callable[[Any], Any]
 """Returns the new path for a path, and every other value unchanged."""
@@ -24,6 +30,49 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True)
+class Companions:
+    """The plugins and libraries beside a model, by name. A job loads them from the disk of its own machine; no code is sent.
+
+    Attributes
+    ----------
+    names : ExtensionNames
+        The names.
+    digests : tuple of (str, str)
+        The digest of each file on the machine that makes the report, by name.
+    """
+
+    names: ExtensionNames = NO_NAMES
+    digests: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, model: Model) -> Companions:
+        """Return the companions of a model."""
+        return cls(model.extensions.names, tuple(model.extensions.digests.items()))
+
+    def opened(self, path: Path) -> Model:
+        """Return the model of a file with its companions.
+
+        Raises
+        ------
+        ClusterError
+            If a plugin or a library on this machine has another content.
+        UsageError, ModelError
+            As `onnxviz.load` does.
+        """
+        model = opened_once(path, self.names)
+        found = model.extensions.digests
+        other = next((name for name, digest in self.digests if found.get(name) != digest), None)
+        if other is not None:
+            raise ClusterError(
+                f"{other} is another file on this machine: put the same plugins and libraries everywhere"
+            )
+        return model
+
+
+NO_COMPANIONS = Companions()
+
+
+@dataclass(frozen=True)
 class UnitWork:
     """Settings that all searches of units share.
 
@@ -35,11 +84,14 @@ class UnitWork:
         The request of a search. Each job adds its targets.
     threads : int
         The number of threads that compute. Another number rounds sums differently, so it is the same on every machine.
+    companions : Companions
+        The plugins and libraries that serve the model.
     """
 
     model_path: str | os.PathLike[str]
     request: MaximizationRequest
     threads: int
+    companions: Companions = NO_COMPANIONS
 
     def relocated(self, place: Place) -> UnitWork:
         """Return a copy in which the paths of the model, the data and the held files are replaced."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
+from copied_process import CopiedProcess
 
 from onnxviz.formats import score_store
 from onnxviz.pages import data_shards
@@ -38,16 +38,21 @@ sys.exit(run(sys.argv[1:]))
 """
 """The command line with shards of 64 samples, each on the disk at once: a pass that takes long enough to be killed in."""
 
+Started = subprocess.Popen | CopiedProcess
+
 
 @pytest.fixture(scope="session")
-def start() -> Callable[..., subprocess.Popen]:
-    """Start the command line in a process of its own, in one thread; with small shards a program may be run before it."""
+def start(tmp_path_factory) -> Callable[..., Started]:
+    """Start the command line in a process of its own, in one thread.
 
-    def begin(*words: object, small_shards: bool = False, before: str = "") -> subprocess.Popen:
-        program = ["-c", before + SMALL_SHARDS] if small_shards else ["-m", "onnxviz"]
-        command = [sys.executable, *program, *map(str, words)]
-        settled = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(command, env=settled, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    With small shards the process is a copy, and a program may run in it before the command line; else it is the program itself.
+    """
+
+    def begin(*words: object, small_shards: bool = False, before: str = "") -> Started:
+        if small_shards:
+            return CopiedProcess(before + SMALL_SHARDS, [*map(str, words)], tmp_path_factory.mktemp("process"))
+        command = [sys.executable, "-m", "onnxviz", *map(str, words)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     return begin
 
@@ -92,15 +97,10 @@ def whole_report(cli, samples, many_digits, tmp_path_factory) -> tuple[tuple[obj
     short = ("--steps", 12, "--units", 24, "--budget", "none", "--tensors", "relu?")
     words = ("report", samples / "digits.onnx", many_digits, *short)
     folder = tmp_path_factory.mktemp("whole") / "report"
-    threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(data_shards, "_MOST", 64)
         patched.setattr(score_store, "_PATIENCE", 0.0)
-        torch.set_num_threads(1)
-        try:
-            outcome = cli(*words, "-o", folder)
-        finally:
-            torch.set_num_threads(threads)
+        outcome = cli(*words, "-o", folder)
     assert outcome.code == 0, outcome.err
     return words, folder
 

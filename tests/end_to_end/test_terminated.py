@@ -11,7 +11,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -21,19 +20,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from copied_process import CopiedProcess
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing sends SIGTERM there")
 
 PROGRAM = """
-import importlib, json, signal, sys, time
+import importlib, json, sys, time
 from pathlib import Path
 from onnxviz.cli import run
 from onnxviz.pages import data_shards
 from onnxviz.formats import score_store
 
 data_shards._MOST, score_store._PATIENCE = 64, 0.0
-# Where a shell has put the tests into the background, it had SIGINT ignored.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def hold(module, path, number, mark):
     owner = importlib.import_module(module)
@@ -63,7 +61,7 @@ sys.exit(run(sys.argv[2:]))
 class Held:
     """The command line as a process that stops at calls of its functions."""
 
-    process: subprocess.Popen
+    process: CopiedProcess
     marks: list[Path]
 
     def reach(self, number: int = 0) -> None:
@@ -95,10 +93,7 @@ def held(tmp_path):
         place.mkdir()
         marks = [place / str(number) for number in range(len(calls))]
         holds = [(*call, str(mark)) for call, mark in zip(calls, marks, strict=True)]
-        command = [sys.executable, "-c", PROGRAM, json.dumps(holds), *map(str, words)]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
+        process = CopiedProcess(PROGRAM, [json.dumps(holds), *map(str, words)], place)
         started.append(process)
         return Held(process, marks)
 

@@ -50,7 +50,7 @@ class SeenSamples(list["SeenSample"]):
     def document(self) -> dict[str, Any]:
         """Return the samples as `activations --json` prints them."""
         return {
-            "model": {"path": str(self.model.path), "sha256": self.model.digest},
+            "model": self.model.provenance,
             "seconds": round(self.seconds, 3),
             "samples": [one.row() for one in self],
             "skipped": [{"id": identity, "message": said} for identity, said in self.skipped],
@@ -124,7 +124,7 @@ def look(
     feed = prepare_feed(listener, model, request.reading, sources)
     settings = {
         "verb": "activations",
-        "model": model.digest,
+        **model.identity,
         "inputs": [str(source) if isinstance(source, str | os.PathLike) else "array" for source in sources],
         "targets": [str(one) for one in targets],
     }

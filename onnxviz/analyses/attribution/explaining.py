@@ -48,7 +48,7 @@ class Explanations(list["Explanation"]):
         """Return the explanations as `attribute --json` prints them."""
         task = self.task
         return {
-            "model": {"path": str(task.model.path), "sha256": task.model.digest},
+            "model": task.model.provenance,
             "input": {**task.fed.sources},
             "device": task.device,
             "seed": task.request.seed,
@@ -147,7 +147,7 @@ def _settings(task: Task) -> dict[str, Any]:
     }
     return {
         "verb": "attribute",
-        "model": task.model.digest,
+        **task.model.identity,
         "wrt": [one.name for one in task.fed.explained],
         "input": digest.hexdigest(),
         **as_written(said),

@@ -86,7 +86,7 @@ def lay_out(
     method = _method(listener, request.method)
     feed = prepare_feed(listener, model, request.reading, (data,))
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else "array"
-    settings = {"verb": "embed", "model": model.digest, "data": source, "target": str(target), "method": method}
+    settings = {"verb": "embed", **model.identity, "data": source, "target": str(target), "method": method}
     with output.opened(listener, settings) as folder:
         tally = Tally()
         pictures = not request.no_thumbnails and (folder is not None or output.path is None)
@@ -95,7 +95,7 @@ def lay_out(
         listener.note(f"{method} of {len(codes)} codes of {codes.shape[1]} numbers")
         plane = project(codes, method, request.seed)
         told = {
-            "model": {"path": str(model.path), "sha256": model.digest},
+            "model": model.provenance,
             "data": source,
             "target": str(target),
             "samples": len(codes),

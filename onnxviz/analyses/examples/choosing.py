@@ -132,7 +132,7 @@ def rank(
             rows = work.rows(store, request.k)
         found = Rankings(
             {
-                "model": {"path": str(model.path), "sha256": model.digest},
+                "model": model.provenance,
                 "data": os.fspath(data) if isinstance(data, str | os.PathLike) else "array",
                 "samples": read + tally.unchanged,
                 "read": read,
@@ -157,7 +157,7 @@ def _settings(model: Model, request: ExamplesRequest) -> dict[str, Any]:
     said = {key: getattr(reading.inputs, key) for key in _SAID}
     return {
         "verb": "examples",
-        "model": model.digest,
+        **model.identity,
         "targets": list(request.targets),
         **as_written({**said, "input_name": reading.input_name, "label": reading.label, "at": request.at}),
     }

@@ -71,7 +71,7 @@ class Filters:
     def document(self) -> dict[str, Any]:
         """Return the filters as `filters --json` prints them."""
         return {
-            "model": {"path": str(self.model.path), "sha256": self.model.digest},
+            "model": self.model.provenance,
             "layer": self.layer.layer,
             "operator": self.layer.operator,
             "weight": self.layer.weight,
@@ -180,7 +180,7 @@ def filters(
     descriptions = describe(layer.kernels, color=kernel_colors(layer, expected))
     answers = None if request.apply is None else _apply(settled, layer, expected, request.apply, request.seed)
     found = Filters(model, layer, tuple(descriptions), expected, answers)
-    settings = {"verb": "filters", "model": model.digest, "weight": layer.weight, "applied": answers is not None}
+    settings = {"verb": "filters", **model.identity, "weight": layer.weight, "applied": answers is not None}
     with place.opened(listener, settings) as folder:
         if folder is not None:
             found = found.placed(output or "")

@@ -46,7 +46,7 @@ class Maxima(list[Maximum]):
         """Return what `maximize --json` prints."""
         model = self._search.model
         return {
-            "model": {"path": None if model.path is None else str(model.path), "sha256": model.digest},
+            "model": model.provenance,
             "device": self._search.device,
             "seed": self._search.settings.seed,
             "seconds": round(self.seconds, 3),

@@ -135,7 +135,7 @@ def _searched(task: Task, asked: MaximizationRequest, place: Output, listener: L
     began, search = time.monotonic(), task.search
     settings = {
         "verb": "maximize",
-        "model": search.model.digest,
+        **search.model.identity,
         "wrt": search.wrt,
         "shape": list(search.shape),
         **asdict(search.settings),

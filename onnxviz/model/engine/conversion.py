@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto
 
 from onnxviz.errors import EvaluationError, ModelError, Unsupported
@@ -17,6 +18,7 @@ from onnxviz.model.engine.plan import Body, Plan, Slot, Step
 from onnxviz.model.graph import structure
 from onnxviz.model.graph.constants import Weight, read_array
 from onnxviz.model.graph.expansion import expand, schema_of
+from onnxviz.model.graph.extensions import NO_EXTENSIONS, Extensions
 from onnxviz.model.graph.fake_quantization import ROUNDING
 from onnxviz.model.graph.type_inference import infer_node
 from onnxviz.model.operators.declaration import Declaration, Node, find
@@ -45,6 +47,8 @@ class Conversion:
         Rounded tensors through which gradients pass in any case.
     unsupported : dict
         Nodes that cannot be converted, by domain, operator and version.
+    extensions : Extensions
+        The custom operators that the user named. They serve what is not known otherwise.
     """
 
     opsets: Mapping[str, int]
@@ -53,6 +57,7 @@ class Conversion:
     passing: frozenset[str] = frozenset()
     unsupported: dict[tuple[str, str, int], Unsupported] = field(default_factory=dict)
     bodies: int = 0
+    extensions: Extensions = NO_EXTENSIONS
 
     def fresh(self) -> str:
         """Return a new prefix for the names inside an expanded function body."""
@@ -182,10 +187,18 @@ class _Builder:
             if depth < _DEEPEST:
                 types = [self.types.get(name) for name in node.input]
                 expanded = expand(node, opsets, types, self.conversion.fresh)
-            if expanded is None:
-                self.conversion.refuse(node, version, tensor, _why_unknown(node, version))
-                self._assign_slots(node)
-            return expanded
+            if expanded is not None:
+                return expanded
+        try:
+            declaration = declaration or self._custom(node, version)
+        except EvaluationError as error:
+            self.conversion.refuse(node, version, tensor, str(error))
+            self._assign_slots(node)
+            return None
+        if declaration is None:
+            self.conversion.refuse(node, version, tensor, _why_unknown(node, version))
+            self._assign_slots(node)
+            return None
         if (
             node.op_type in ROUNDING
             and not node.domain
@@ -201,6 +214,17 @@ class _Builder:
         step.outputs = self._assign_slots(node)
         self.steps.append(step)
         return None
+
+    def _custom(self, node: NodeProto, version: int) -> Declaration | None:
+        """Return the declaration by which a plugin serves a node, or None."""
+        found = self.conversion.extensions.find(node.domain, node.op_type, version)
+        if found is None:
+            return None
+        values = {name: self._value(name) for name in node.input if name}
+        constants = {name: value for name, value in values.items() if isinstance(value, torch.Tensor)}
+        types = {name: self.types[name] for name in values if name in self.types}
+        declaration: Declaration = found.bound(node, constants, types)
+        return declaration
 
     def _infer(self, node: NodeProto, version: int) -> None:
         types = self.types

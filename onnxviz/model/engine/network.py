@@ -102,7 +102,7 @@ class Network:
             return values[name]
 
         folder, passing = self.model.source.folder, self.model.fake_quantized
-        conversion = Conversion(part.opsets, folder, self.straight_through, passing)
+        conversion = Conversion(part.opsets, folder, self.straight_through, passing, extensions=self.model.extensions)
         outputs = list(dict.fromkeys(self.tensors))
         plan = conversion.plan(part.nodes, self.inputs, outputs, constant, dict(part.types))
         if conversion.unsupported:

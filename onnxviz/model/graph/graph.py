@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TypeProto, ValueInfoProto
@@ -14,6 +14,7 @@ from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TypeProto
 from onnxviz.errors import EvaluationError, ModelError, OnnxvizError, TargetError
 from onnxviz.model.graph import external_data, preparation, reading, structure
 from onnxviz.model.graph.constants import Weight, declare, read_array, to_proto
+from onnxviz.model.graph.extensions import Extensions
 from onnxviz.model.graph.fake_quantization import fake_quantized
 from onnxviz.model.graph.tensor_info import TensorInfo, from_type
 from onnxviz.model.graph.type_inference import infer_graph, infer_untrusted
@@ -78,6 +79,16 @@ class Graph:
     def digest(self) -> str:
         """SHA-256 of the file, in hexadecimal."""
         return self.source.digest
+
+    @property
+    def extensions(self) -> Extensions:
+        """The custom operators that the user named beside the model."""
+        return self.source.extensions
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What identifies the model among the settings of a result: its digest, and the digests of plugins and libraries."""
+        return {"model": self.digest, **self.extensions.settings}
 
     @cached_property
     def beside(self) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from onnxviz.errors import ModelError, UsageError
+from onnxviz.model.graph.extensions import NO_EXTENSIONS, Extensions
 
 _LARGEST = (1 << 31) - 1
 """Protocol buffers hold at most 2 GiB."""
@@ -32,7 +33,7 @@ _STRANGERS: tuple[tuple[int, bytes, str], ...] = (
 
 @dataclass(frozen=True)
 class Source:
-    """The origin of a model.
+    """The origin of a model, and what the user named beside it.
 
     Attributes
     ----------
@@ -44,12 +45,15 @@ class Source:
         SHA-256 of the bytes, in hexadecimal.
     size : int
         Size in bytes, without external data.
+    extensions : Extensions
+        The custom operators that the user named; never taken from the file.
     """
 
     name: str
     path: Path | None
     digest: str
     size: int
+    extensions: Extensions = NO_EXTENSIONS
 
     @property
     def folder(self) -> Path | None:

@@ -15,6 +15,7 @@
 - A graph attribute arrives as a `Subgraph`. A call with the body's inputs returns the tuple of the body's outputs.
 - The function returns a tensor, or a tuple if the operator has several outputs. The tuple may leave out outputs that ``node.outputs`` does
   not name.
+- A declaration in a module outside of onnxviz serves the models that are loaded with this module as a plugin.
 
 Values at run time:
 
@@ -186,8 +187,17 @@ class Declaration:
         """Return whether the function implements the operator at an opset version."""
         return self.since <= version and (self.until is None or version <= self.until)
 
+    def bound(self, node: Any, constants: Mapping[str, Any], types: Mapping[str, Any]) -> Declaration:
+        """Return the declaration that computes one node: this one, whatever the node."""
+        return self
+
 
 _registry: dict[tuple[str, str], list[Declaration]] = {}
+
+_foreign: list[Declaration] = []
+"""Declarations of other packages, in the order in which they came. They serve only models that name their module as a plugin."""
+
+_PACKAGE = __name__.partition(".")[0]
 
 Function = typing.TypeVar("Function", bound=Callable[..., Any])
 
@@ -225,22 +235,40 @@ def operator(
     Raises
     ------
     ValueError
-        If another function is declared for the same operator at the same opset version.
+        If another function is declared for the same operator at the same opset version, by onnxviz or by the same module.
     """
 
     def declare(function: Function) -> Function:
         declaration = _describe(function, name, since, until, domain, gradient, deterministic, ignored, host_numbers)
-        others = _registry.setdefault((domain, name), [])
+        own = function.__module__.partition(".")[0] == _PACKAGE
+        if not own:
+            _load_families()
+            # A cell of a notebook that runs again declares the same function anew.
+            again = [one for one in _foreign if _place_of(one) == _place_of(declaration)]
+            for one in again:
+                _foreign.remove(one)
+        beside = () if own else (one for one in _foreign if one.function.__module__ == function.__module__)
+        others = [*_registry.get((domain, name), ()), *beside]
         for other in others:
-            if (other.until is None or since <= other.until) and (until is None or other.since <= until):
+            same = (other.domain, other.operator) == (domain, name)
+            if same and (other.until is None or since <= other.until) and (until is None or other.since <= until):
                 raise ValueError(
                     f"{domain or 'ai.onnx'}.{name} is declared twice for opset {max(since, other.since)}; "
                     "the ranges of since and until must not overlap"
                 )
-        others.append(declaration)
+        if own:
+            _registry.setdefault((domain, name), []).append(declaration)
+        else:
+            _foreign.append(declaration)
         return function
 
     return declare
+
+
+def _place_of(declaration: Declaration) -> tuple[str, str, str, str, int]:
+    function = declaration.function
+    name = getattr(function, "__qualname__", "")
+    return function.__module__, name, declaration.domain, declaration.operator, declaration.since
 
 
 def _describe(
@@ -318,6 +346,11 @@ def find(domain: str, name: str, version: int) -> Declaration | None:
         if declaration.covers(version):
             return declaration
     return None
+
+
+def foreign_declarations() -> tuple[Declaration, ...]:
+    """Return the declarations of other packages, in the order in which they came."""
+    return tuple(_foreign)
 
 
 def declarations() -> tuple[Declaration, ...]:

@@ -19,7 +19,7 @@ from onnxviz.model.graph import structure
 from onnxviz.model.graph.folding import folded
 from onnxviz.model.graph.tensor_info import TensorInfo
 from onnxviz.model.model import Model
-from onnxviz.model.session import Session
+from onnxviz.model.staged_session import session_of
 
 _WORKING_SET = 1 << 30
 """Bytes that one batch's activations may take, forward and backward."""
@@ -318,5 +318,5 @@ def _run(model: Model, graph: Model, fed: _Fed) -> dict[str, tuple[int, ...]]:
         shown.output.append(make_tensor_value_info(f"{name}\0{place}", 7, None))
     told = [value.name for value in shown.output]
     every = Model(graph.source, shown, graph.opsets, graph.constants, graph.original, whole=False)
-    found = Session(every, told)({**fed.held, **values})
+    found = session_of(every, told)({**fed.held, **values})
     return {name: tuple(found[one].tolist()) for name, one in zip(names, told, strict=True)}

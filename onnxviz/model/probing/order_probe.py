@@ -137,7 +137,8 @@ def photographs(height: int, width: int) -> np.ndarray:
     top, left = (side - tall) // 2, (side - wide) // 2
     cut = stored[:, top : top + tall, left : left + wide].astype(np.float64) / 255
     resized = _along(_along(cut, 1, height), 2, width)
-    return np.clip(resized.transpose(0, 3, 1, 2), 0.0, 1.0)
+    bounded: np.ndarray = np.clip(resized.transpose(0, 3, 1, 2), 0.0, 1.0)
+    return bounded
 
 
 @cache
@@ -154,7 +155,8 @@ def _along(pictures: np.ndarray, axis: int, size: int) -> np.ndarray:
         # The sum up to each place, interpolated: its differences are exact means.
         total = np.insert(np.cumsum(pictures, axis), 0, 0, axis)
         ends = _interpolated(total, axis, np.linspace(0, old, size + 1))
-        return np.diff(ends, axis=axis) * (size / old)
+        means: np.ndarray = np.diff(ends, axis=axis) * (size / old)
+        return means
     return _interpolated(pictures, axis, (np.arange(size) + 0.5) * old / size - 0.5)
 
 

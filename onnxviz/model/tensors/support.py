@@ -11,6 +11,7 @@ from pathlib import Path
 from onnx import NodeProto
 
 from onnxviz.model.graph.expansion import has_body, schema_of
+from onnxviz.model.graph.extensions import NO_EXTENSIONS, Extensions
 from onnxviz.model.graph.fake_quantization import ROUNDING
 from onnxviz.model.graph.graph import Graph
 from onnxviz.model.graph.structure import read_by, subgraphs
@@ -49,7 +50,9 @@ def _catalog() -> dict[tuple[str, str], list[tuple[int, int | None, str]]]:
     return table
 
 
-def support(node: NodeProto, version: int, opsets: Mapping[str, int] | None = None) -> Support:
+def support(
+    node: NodeProto, version: int, opsets: Mapping[str, int] | None = None, extensions: Extensions = NO_EXTENSIONS
+) -> Support:
     """Return the facts about a node's operator at an opset version.
 
     Parameters
@@ -60,10 +63,12 @@ def support(node: NodeProto, version: int, opsets: Mapping[str, int] | None = No
         The opset version of the node's domain.
     opsets : mapping of str to int, optional
         The versions of other domains that the bodies may use. Default: `version` for all.
+    extensions : Extensions
+        The custom operators that the user named. They serve what is not known otherwise.
     """
     for graph in subgraphs(node):
         for inner in graph.node:
-            found = support(inner, (opsets or {}).get(inner.domain, version), opsets)
+            found = support(inner, (opsets or {}).get(inner.domain, version), opsets, extensions)
             if not found.converted:
                 return Support(False, ZERO, f"its body holds {inner.op_type}: {found.reason}")
     for since, until, gradient in _catalog().get((node.domain, node.op_type), ()):
@@ -72,6 +77,10 @@ def support(node: NodeProto, version: int, opsets: Mapping[str, int] | None = No
     schema = schema_of(node, version)
     if schema is not None and has_body(schema):
         return Support(True, "smooth")
+    custom = extensions.find(node.domain, node.op_type, version)
+    if custom is not None:
+        gradient = str(getattr(custom.gradient, "value", custom.gradient))
+        return Support(True, gradient, f"{node.op_type} passes no gradient" if gradient == ZERO else "")
     return Support(False, ZERO, f"{node.op_type} is not implemented")
 
 
@@ -117,7 +126,7 @@ def reach(model: Graph, sources: Iterable[str] | None = None, *, straight_throug
     for node in model.nodes:
         key = (node.domain, node.op_type)
         if key not in known or any(subgraphs(node)):
-            known[key] = support(node, model.opsets.get(node.domain, 1), model.opsets)
+            known[key] = support(node, model.opsets.get(node.domain, 1), model.opsets, model.extensions)
         found = known[key]
         before = [table[name] for name in read_by(node)]
         blocked = next((entry for entry in before if not entry.converted), None)
@@ -180,7 +189,7 @@ def _stop_inside(model: Graph, node: NodeProto, name: str, moving: set[str], str
             reason = next((stops[one] for one in before if one in stops), _CONSTANT)
             passes = any(one in open_names for one in before)
             if passes:
-                found = support(inner, model.opsets.get(inner.domain, 1), model.opsets)
+                found = support(inner, model.opsets.get(inner.domain, 1), model.opsets, model.extensions)
                 rounding = inner.op_type in ROUNDING and not inner.domain
                 for made in inner.output:
                     if found.gradient == ZERO and not (rounding and (straight_through or made in model.fake_quantized)):

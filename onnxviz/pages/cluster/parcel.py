@@ -83,7 +83,8 @@ def pack(model: Model, work: UnitWork) -> Parcel:
         if path is not None and path.is_file():
             places[str(path)] = f"held/{number}/{path.name}"
             inside[places[str(path)]] = path
-    shared: tuple[str, ...] = ()
+    # Each machine loads plugins and libraries from its own disk: code is never sent.
+    shared: tuple[str, ...] = work.companions.names.files
     data = work.request.data
     if isinstance(data, str | Path):
         data = Path(data)
@@ -92,8 +93,8 @@ def pack(model: Model, work: UnitWork) -> Parcel:
             inside[places[str(data)]] = data
         else:
             # Another process has another working directory.
-            shared = (str(data.absolute()),)
-            places[str(data)] = shared[0]
+            shared = (*shared, str(data.absolute()))
+            places[str(data)] = shared[-1]
     try:
         return Parcel({place: file.read_bytes() for place, file in inside.items()}, places, shared)
     except OSError as error:

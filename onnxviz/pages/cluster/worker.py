@@ -78,7 +78,7 @@ def on_worker(name: str, wanted: dict[str, str], payload: bytes) -> Any:
     for path in shared:
         if not Path(path).exists():
             raise ClusterError(
-                f"the worker {worker.address} does not find {path}: folders and large files of data are not sent; "
+                f"the worker {worker.address} does not find {path}: folders, large files of data, plugins and libraries are not sent; "
                 "put them on a disk that all machines have at the same path"
             )
     with _ONE_AT_A_TIME:

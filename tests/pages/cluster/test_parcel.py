@@ -21,6 +21,7 @@ from onnxviz.analyses.listener import SILENT
 from onnxviz.errors import ClusterError
 from onnxviz.formats.data_shards import shards
 from onnxviz.methods.devices import choose_device
+from onnxviz.model.graph.extensions import ExtensionNames
 from onnxviz.model.session import Session
 from onnxviz.pages import jobs as report_jobs
 from onnxviz.pages import unit_search as report_search
@@ -124,6 +125,23 @@ def test_rows_and_members_of_a_held_file_go_with_it(written_apart, tmp_path) -> 
     assert "held/0/shifts.npz" in parcel.files
     there = relocated(book.search, parcel.places, tmp_path / "elsewhere")
     assert there.request.inputs.held == {"shift": f"{tmp_path / 'elsewhere/held/0/shifts.npz'}[one]#1:2"}
+
+
+def test_plugins_are_named_not_sent(written_apart, tmp_path) -> None:
+    plugin = tmp_path / "own_ops.py"
+    plugin.write_text(
+        "from onnxviz.model.operators.declaration import operator\n\n\n"
+        "@operator('Own', domain='test.parcel')\ndef own(x):\n    return x\n"
+    )
+    book = open_book(written_apart / "model.onnx", replace(REQUEST, wrt="x"), ExtensionNames((str(plugin),)))
+    parcel = pack(book.model, book.search)
+    assert parcel.shared == (str(plugin),)
+    assert not any(b"test.parcel" in content for content in parcel.files.values())
+    there = relocated(book.search, parcel.places, tmp_path / "elsewhere")
+    assert there.companions == book.search.companions  # the path of the plugin stays
+    sent = pickle.dumps(there)
+    assert b"own_ops.py" in sent
+    assert b"test.parcel" not in sent
 
 
 def test_what_is_no_path_stays(written_apart) -> None:
