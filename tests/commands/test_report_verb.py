@@ -305,9 +305,9 @@ def test_a_model_is_loaded_once_and_again_when_its_file_is_another(cli, samples,
     loaded = []
     real = onnxviz.load
 
-    def counting(path):
+    def counting(path, **named):
         loaded.append(path)
-        return real(path)
+        return real(path, **named)
 
     monkeypatch.setattr("onnxviz.model.model.load", counting)
     path = tmp_path / "model.onnx"
