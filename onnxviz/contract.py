@@ -45,6 +45,8 @@ class InputContract:
         Whether the input takes NaN for a missing value.
     dtype : str
         The element type, as numpy names it.
+    color_told : bool
+        Whether the request, the file or a measurement tells the order of the colors. If not, "rgb" is assumed.
     """
 
     name: str
@@ -61,6 +63,7 @@ class InputContract:
     spare: tuple[int, ...] = ()
     missing: bool = False
     dtype: str = "float32"
+    color_told: bool = False
 
     @property
     def noun(self) -> str:

@@ -64,7 +64,7 @@ def _scheduler(ctx: click.Context, param: click.Parameter, value: str | None) ->
     callback=_seconds,
     default="2m",
     show_default=True,
-    help="The time for the data, the inputs and the search: 90s, 2m, 1h, or none for no limit.",
+    help="The time for the whole report: 90s, 2m, 1h, or none for no limit. A slow model gets fewer steps.",
 )
 @click.option(
     "--tensors",
@@ -151,6 +151,8 @@ def _show(console: Console, document: dict[str, Any]) -> None:
     console.print(f"{visible(document['files'][0])}", style="bold")
     for row in document["tensors"]:
         console.print(f"  {visible(row['name'])}: {row['done']} of {row['units']} units")
+        if row["message"]:
+            console.print(f"    {visible(row['message'])}")
     checked = document["verification"]
     if checked is not None:
         console.print(
@@ -166,6 +168,8 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         more = f": no time for {' and '.join(row['left'])}; continue with --resume --budget 10m" if row["left"] else ""
         console.print(f"  {visible(row['name'])}{more}")
     left = document["left_out"]
+    if left["sections"]:
+        console.print("no time for the check against ONNX Runtime; continue with --resume --budget 10m")
     if left["units"]:
         more = "" if left["seconds"] is None else f", about {left['seconds']:.0f} s of work"
         console.print(f"no time for {left['units']} units; continue with --resume --budget 10m{more}")

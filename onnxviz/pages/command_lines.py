@@ -92,6 +92,17 @@ class CommandLines:
         return found
 
 
+def flagged(text: str) -> str:
+    """Return a message of the library with flags in place of the parameters of a search's effort.
+
+    Examples
+    --------
+    >>> flagged("x: large model: 32 steps (change with `steps`)")
+    'x: large model: 32 steps (change with --steps)'
+    """
+    return text.replace("`steps`", "--steps").replace("`restarts`", "--restarts")
+
+
 def _plugin_text(name: str) -> str:
     """Return a plugin as a command line names it; a file, like all files of these lines, without its folder."""
     return Path(name).name if name.endswith(".py") else name

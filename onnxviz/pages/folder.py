@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from onnxviz.formats.atomic_file import atomic_file
 from onnxviz.formats.json_documents import json_text, read_json
 from onnxviz.formats.result_store import ResultStore
+from onnxviz.pages.command_lines import flagged
+from onnxviz.pages.pace import Pace
 from onnxviz.pages.page import Page, assets, script_data
 from onnxviz.pages.plan import Aim, Job
 from onnxviz.pages.unit_page import best_of, examples_of, unit_entry
@@ -61,6 +63,8 @@ class ReportFolder:
         self._folder = folder
         self._digest = digest
         self._settings = settings
+        self._searched = settings
+        self._cut = False
         self._links = links
         self._command = command
         self._results = ResultStore(folder.partial / "results")
@@ -75,17 +79,60 @@ class ReportFolder:
         """Add tensors and a call to the plan, and return the plan.
 
         The plan has the number of units of each tensor ("tensors"), and the calls that added them ("calls"). Tensors of earlier
-        calls stay, with their units.
+        calls stay, with their units. A plan that was cut to the time says how ("cut"), so that later calls do the same.
         """
         document: dict[str, Any] = {"tensors": {}, "calls": []}
         if self._folder.done("plan.json"):
             document = read_json(self._folder.partial / "plan.json")
         for name, units in tensors.items():
             document["tensors"][name] = max(units, document["tensors"].get(name, 0))
+        if document.get("cut") is not None:
+            self._cut = True
+            self._searched = _with_steps(self._settings, document["cut"]["steps"])
         if call not in document["calls"]:
             document["calls"].append(call)
         self.write("plan.json", (json_text(document) + "\n").encode("ascii"))
         return document
+
+    @property
+    def begun(self) -> bool:
+        """Whether the search was cut to the time already, or has a result."""
+        return self._cut or self.searched
+
+    @property
+    def searched(self) -> bool:
+        """Whether some units were searched already."""
+        return bool(self.seconds["jobs"])
+
+    @property
+    def pace(self) -> Pace | None:
+        """The measured pace of the search; None if no step was timed yet."""
+        kept = self.seconds.get("pace")
+        return None if kept is None else Pace(**kept)
+
+    def keep_pace(self, pace: Pace | None) -> None:
+        """Keep the measured pace of the search with the durations."""
+        if pace is not None:
+            self.seconds["pace"] = pace.row()
+
+    def cut(self, steps: int | None, alone: bool) -> None:
+        """Note in the plan that the search is cut to the time. It is cut once, before the first result.
+
+        Parameters
+        ----------
+        steps : int or None
+            The number of steps; None for the number in the settings.
+        alone : bool
+            Whether the first unit of each tensor has a job of its own.
+        """
+        document = {**read_json(self._folder.partial / "plan.json"), "cut": {"steps": steps, "alone": alone}}
+        self.write("plan.json", (json_text(document) + "\n").encode("ascii"))
+        self._cut = True
+        self._searched = _with_steps(self._settings, steps)
+
+    def repeated_by(self, command: Sequence[str]) -> None:
+        """Set the command that repeats the search of one unit, without the target."""
+        self._command = command
 
     def keep_picture(self, place: str, picture: Picture) -> dict[str, Any]:
         """Write a picture as PNG; return its place and size."""
@@ -140,7 +187,7 @@ class ReportFolder:
 
     def done(self, job: Job) -> bool:
         """Return whether a job has a result."""
-        return self._results.has(job.key(self._digest, self._settings))
+        return self._results.has(job.key(self._digest, self._searched))
 
     def keep(self, job: Job, searched: Searched) -> None:
         """Keep the result of a job: first its pictures, then the result that names them."""
@@ -150,7 +197,7 @@ class ReportFolder:
             place = f"units/{folder}/{unit}.png"
             self.write(place, content)
             pictures.append({"file": place, "width": width, "height": height})
-        key = job.key(self._digest, self._settings)
+        key = job.key(self._digest, self._searched)
         self._results.put(
             key,
             {
@@ -160,9 +207,15 @@ class ReportFolder:
                 "pictures": pictures,
                 "is_chart": searched.is_chart,
                 "message": searched.message,
+                "effort": searched.effort,
             },
         )
-        self.seconds["jobs"][key] = {"tensor": job.aim.tensor, "units": len(job.units), "seconds": searched.seconds}
+        if searched.rows:  # a refusal is quick, and says nothing of the time of a search
+            self.seconds["jobs"][key] = {
+                "tensor": job.aim.tensor,
+                "units": len(job.units),
+                "seconds": searched.seconds,
+            }
 
     def tensor(
         self,
@@ -184,16 +237,18 @@ class ReportFolder:
         values : sequence of (str, sequence of float)
             The values of the tensor's units on sample inputs, with the inputs' names.
         """
-        units, messages, is_chart, refused = [], [], False, 0
+        units, messages, refused, is_chart = [], [], 0, False
+        effort: dict[str, None] = {}
         real = self.document(self.data_place(aim.tensor)) or {"units": {}}
         for job in planned:
-            found = self._results.get(job.key(self._digest, self._settings))
+            found = self._results.get(job.key(self._digest, self._searched))
             if found is None:
                 continue
             is_chart = is_chart or found["is_chart"]
             if found["message"] and found["message"] not in messages:
                 messages.append(found["message"])
-            refused += len(job.units) if found["message"] and not found["rows"] else 0
+            refused += 0 if found["rows"] else len(job.units)
+            effort |= dict.fromkeys(found.get("effort", ()))
             units += [
                 unit_entry(
                     unit,
@@ -213,8 +268,9 @@ class ReportFolder:
             "wanted": sum(len(job.units) for job in planned),
             "of": aim.count,
             "chart": is_chart,
-            "messages": messages,
             "refused": refused,
+            "effort": [flagged(sentence) for sentence in effort],
+            "messages": messages,
             "units": units,
             **({"seen": {**seen, "looks": {key: real["looks"][key] for key in sorted(used)}}} if seen else {}),
         }
@@ -286,6 +342,11 @@ class ReportFolder:
             file.write(content)
 
 
+def _with_steps(settings: Mapping[str, Any], steps: int | None) -> Mapping[str, Any]:
+    """Return the settings of a search that is cut to some steps: those of a report that was asked for so many."""
+    return settings if steps is None else {**settings, "steps": steps}
+
+
 class LazyTensors(Mapping[str, dict[str, Any]]):
     """The content of the pages of all tensors, each read from the folder when it is needed.
 
@@ -313,7 +374,7 @@ def overview(tensor: Mapping[str, Any]) -> dict[str, Any]:
     units = tensor["units"]
     count = min(THUMBNAILS, len(units))
     chosen = [units[place * len(units) // count] for place in range(count)]
-    kept = ("name", "link", "operator", "shape", "output", "wanted", "of", "chart", "messages", "refused")
+    kept = ("name", "link", "operator", "shape", "output", "wanted", "of", "chart", "refused", "effort", "messages")
     return {
         **{key: tensor[key] for key in kept},
         "done": len(units),

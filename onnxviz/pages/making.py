@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from onnxviz.contract import InputContract
     from onnxviz.formats.output_folder import OutputFolder
     from onnxviz.model.model import Model
+    from onnxviz.pages.budget import Budget
     from onnxviz.pages.jobs import Hands
+    from onnxviz.pages.pace import Pace
     from onnxviz.pages.request import ReportRequest
     from onnxviz.pages.unit_search import Searched
     from onnxviz.pages.work import UnitWork
@@ -111,6 +113,9 @@ class Book:
         self._calls: list[dict[str, Any]] = []
         self._outputs: set[str] = set()
         self._cost: dict[str, int] = {}
+        self._size = _MANY
+        self._cut_to: int | None = None
+        self._checked = False
         self.report: ReportFolder
         self.jobs: list[Job] = []
 
@@ -228,14 +233,14 @@ class Book:
         units, patterns = self.request.units, list(self.request.patterns)
         plan = self.report.plan(dict.fromkeys(self.names, units), {"tensors": patterns, "units": units})
         self._calls = plan["calls"]
+        cut = plan.get("cut") or {"steps": None, "alone": False}
         wanted = {name: count for name, count in plan["tensors"].items() if name in self.model.tensors}
         self._outputs = outputs = set(output_tensors(self.model, self.inputs))
         order = {name: place for place, name in enumerate(self.model.tensors)}
         names = sorted(wanted, key=lambda name: (name not in outputs, order[name]))
         self._aims = aims(self.model, names, self.fed)
-        size = _FEW if self._large else _MANY
-        self._planned = {aim.tensor: jobs(aim, wanted[aim.tensor], size) for aim in self._aims}
-        self.jobs = in_turn(list(self._planned.values()), sum(aim.tensor in outputs for aim in self._aims))
+        self._wanted, self._size = wanted, _FEW if self._large else _MANY
+        self._divide(cut["steps"], cut["alone"])
         shape = self.fed[self.inputs[0]].shape if self.inputs else ()
         others = {name: value for name, value in self.fed.items() if name not in self.inputs[:1]}
         self._cost = elements_of_each(self.model, [aim.tensor for aim in self._aims], shape, others)
@@ -248,6 +253,84 @@ class Book:
             self._sections.append(look.guarded(*one))
             if self.report.due():
                 self.write()
+        self._sections.append(self._check_to_come)
+        self.write()
+
+    def _divide(self, steps: int | None, alone: bool) -> None:
+        """Divide the units into jobs of so many steps; None: as many as the request says."""
+        self._planned = {aim.tensor: jobs(aim, self._wanted[aim.tensor], self._size, alone) for aim in self._aims}
+        self.jobs = in_turn(list(self._planned.values()), sum(aim.tensor in self._outputs for aim in self._aims))
+        self._cut_to = steps
+        if steps is not None:
+            # From here on, this is a report that was asked for so many steps. `settings` says what was asked for.
+            self.request = replace(self.request, steps=steps)
+            self._lines = CommandLines(self.model.name, self.request, self._table)
+            self.report.repeated_by(self._lines.words("maximize"))
+
+    def fit(self, listener: Listener, hands: Hands, budget: Budget) -> None:
+        """Time a step, and cut the steps of the search to the budget.
+
+        The search is cut before its first result, and once: the plan says how, so that a later call does the same.
+
+        Parameters
+        ----------
+        listener : Listener
+            Receives a note about the steps.
+        hands : Hands
+            The executor that times a step.
+        budget : Budget
+            The time of the report.
+        """
+        if not math.isinf(budget.seconds) and self.jobs:
+            pace = self._paced(hands, budget)
+            if not self.report.begun:
+                self._cut(pace, budget)
+        if self._cut_to is not None:
+            listener.note(f"Large model for the time: {self._cut_to} steps (change with `steps`)")
+
+    def _paced(self, hands: Hands, budget: Budget) -> Pace | None:
+        """Return the pace of the first job; None if there is no time to measure it, or the job cannot be searched."""
+        from onnxviz.pages.jobs import gather
+        from onnxviz.pages.pace import measure_pace
+
+        report, first = self.report, self.jobs[0]
+        if report.pace is None and budget.left > 0 and not (report.begun and report.kept("verification") is not None):
+            # Small inputs share a batch. Of large inputs each takes as long as the next.
+            timed = replace(first, units=first.units[:1]) if self._large else first
+            ((_, found),) = gather(hands, iter([timed]), measure_pace, self.search)
+            report.keep_pace(found and replace(found, step=found.step * len(first.units) / len(timed.units)))
+        return report.pace
+
+    def _cut(self, pace: Pace | None, budget: Budget) -> None:
+        """Cut the steps, and if need be the first job of each tensor, to the time that is left."""
+        from onnxviz.pages.pace import FEWEST, UNITS
+
+        size = len(self.jobs[0].units)
+        count = -(-min(UNITS, sum(len(job.units) for job in self.jobs)) // size)
+        if pace is None and budget.left > 0:
+            return  # the first job cannot be searched, and will say why
+        steps = self.request.steps or (FEWEST if pace is None else pace.steps_within(budget.left / count))
+        alone = pace is None or pace.seconds(steps) > budget.left
+        fewer = None if self.request.steps or (pace is not None and steps == pace.steps) else steps
+        if fewer is not None or alone:
+            self.report.cut(fewer, alone)
+            self._divide(fewer, alone)
+
+    @property
+    def _check_to_come(self) -> Section:
+        return Section("verification", "Check against ONNX Runtime", "verification", {"pending": True})
+
+    def check(self, budget: Budget) -> None:
+        """Compare torch with ONNX Runtime, if the time holds or the result is kept, and show the result on the page."""
+        pace, report = self.report.pace, self.report
+        # Without a pace, no unit can be searched, or the time was over before a step could be timed.
+        holds = budget.left > 0 if pace is None else budget.holds(pace.check)
+        if self._checked or not (holds or not self.moving or report.kept("verification") is not None):
+            return
+        checked = partial(look.verification, self.model, self.fed, self.request.device)
+        found = partial(report.once, "verification", checked)
+        self._sections[-1] = look.guarded("verification", "Check against ONNX Runtime", "verification", found)
+        self._checked = True
         self.write()
 
     def keep(self, job: Job, searched: Searched) -> None:
@@ -257,7 +340,7 @@ class Book:
         if self.report.due():
             self.write()
 
-    def look(self, listener: Listener, hands: Hands, began: float, budget: float, before: bool) -> None:
+    def look(self, listener: Listener, hands: Hands, budget: Budget, before: bool) -> None:
         """Score the data and examine the sample inputs, and show the results on the page.
 
         Parameters
@@ -266,16 +349,12 @@ class Book:
             Shows the progress.
         hands : Hands
             The executor that scores shards of the data.
-        began, budget : float
-            The start of the report on the monotonic clock, and the budget, both in seconds.
+        budget : Budget
+            The time of the report.
         before : bool
             Whether the search comes after this call.
         """
-
-        def until(share: float) -> Callable[[], bool]:
-            return lambda: time.monotonic() - began < share * budget
-
-        if self.seen.look(listener, self.report, hands, until, before):
+        if self.seen.look(listener, self.report, hands, budget.until, before):
             for aim in self._aims:
                 self._show(aim)
             self.write()
@@ -303,7 +382,9 @@ class Book:
         left = [job for job in self.jobs if not self.report.done(job)]
         thought = [self.seconds_of(job) for job in left]
         known = [one for one in thought if one is not None]
-        checked = next((one.content for one in self._sections if one.anchor == "verification" and one.content), None)
+        checked = next(
+            (one.content for one in self._sections if one.anchor == "verification" and "ok" in one.content), None
+        )
         return {
             "model": self.model.provenance,
             "seed": self.request.seed,
@@ -316,15 +397,18 @@ class Book:
                     "units": one["of"],
                     "wanted": one["wanted"],
                     "done": one["done"],
+                    "message": "; ".join(one["messages"]),
                     "link": one["link"],
                 }
                 for one in self._overviews.values()
             ],
             "verification": checked and {key: checked[key] for key in ("ok", "agree", "compared", "first_divergence")},
+            "steps": self.request.steps,
             "left_out": {
                 "units": sum(len(job.units) for job in left),
                 "tensors": sorted({job.aim.tensor for job in left}),
                 "seconds": round(sum(known), 1) if len(known) == len(thought) and known else None,
+                "sections": [] if self._checked else ["verification"],
             },
         }
 
@@ -369,23 +453,18 @@ class Book:
         drawn = partial(graph_drawing, self.settled, reached, shown, self.links)
         source = self.inputs[0] if len(self.inputs) == 1 else None
         kernels = partial(look.filters, model, source, self.expected, report.keep_picture)
-        checked = partial(look.verification, model, self.fed, self.request.device)
         given = partial(look.outputs, self.description, model.class_names, self.links)
         return [
             ("graph", "Graph", "graph", drawn),
             ("filters", "First layer", "filters", partial(report.once, "filters", kernels)),
             ("outputs", "Outputs", "outputs", given),
-            (
-                "verification",
-                "Check against ONNX Runtime",
-                "verification",
-                partial(report.once, "verification", checked),
-            ),
         ]
 
     def _page(self) -> Page:
         shown = list(self._overviews.values())
-        units = Section("units", "What units respond to", "units", look.units(shown, self.moving), self.obstacle)
+        units = Section(
+            "units", "What units respond to", "units", look.units(shown, self.moving, self._cut_to), self.obstacle
+        )
         unit = " ".join(self._lines.words("maximize"))
         made = look.made(self._lines.calls(self._calls), self.request.seed, self._device, unit)
         before = [one for one in self._sections if one.anchor in ("facts", "inputs", "graph", "filters")]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import hashlib
+import itertools
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.errors import TargetError, UsageError
@@ -97,11 +99,14 @@ class Job:
         The number of this job among the jobs of the tensor.
     units : tuple of int
         The units, in the order of their search.
+    seconds : float
+        The time after which the job is stopped without a result. It is no part of the job's address.
     """
 
     aim: Aim
     number: int
     units: tuple[int, ...]
+    seconds: float = field(default=math.inf, compare=False)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -116,7 +121,7 @@ class Job:
         return hashlib.sha256(identity.encode("ascii")).hexdigest()
 
 
-def jobs(aim: Aim, wanted: int, size: int) -> list[Job]:
+def jobs(aim: Aim, wanted: int, size: int, alone: bool = False) -> list[Job]:
     """Return the jobs of a tensor's units.
 
     The tensor alone decides which units share a job. So a later call with more units finds the results of an earlier call.
@@ -129,12 +134,18 @@ def jobs(aim: Aim, wanted: int, size: int) -> list[Job]:
         The least number of units. All units, if the tensor has fewer.
     size : int
         The number of units of a job.
+    alone : bool
+        Whether the first unit has a job of its own, because a whole job takes longer than the report may take.
+
+    Examples
+    --------
+    >>> [job.units for job in jobs(Aim("t", 0, 1, 8), 6, 4)], [job.units for job in jobs(Aim("t", 0, 1, 8), 6, 4, alone=True)]
+    ([(0, 4, 2, 6), (1, 5, 3, 7)], [(0,), (4, 2, 6), (1, 5, 3, 7)])
     """
-    order = spread_order(aim.count)
-    return [
-        Job(aim, number, tuple(order[first : first + size]))
-        for number, first in enumerate(range(0, min(wanted, aim.count), size))
-    ]
+    order, last = spread_order(aim.count), min(wanted, aim.count)
+    bounds = sorted({0, *([1] if alone else []), *range(size, last + size, size)})
+    parts = [(first, end) for first, end in itertools.pairwise(bounds) if first < last]
+    return [Job(aim, number, tuple(order[first:end])) for number, (first, end) in enumerate(parts)]
 
 
 def spread_order(count: int) -> list[int]:

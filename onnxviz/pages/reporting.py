@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.output import Output
 from onnxviz.errors import UsageError
 from onnxviz.model.graph.extensions import NO_NAMES, ExtensionNames
+from onnxviz.pages.budget import Budget
 from onnxviz.pages.request import ReportRequest
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def report(
 
     began = time.monotonic()
     request = requested(ReportRequest, keywords) if request is None else request
+    budget = Budget(began, request.budget)
     place = Output(output, overwrite, resume)
     file, beside = _file_of(model)
     book = open_book(file, request, beside)
@@ -105,9 +107,12 @@ def report(
         for sentence in book.notes:
             listener.note(sentence)
         try:
-            book.look(listener, scoring, began, request.budget, before=True)
-            _search(listener, book, searching, began, request.budget)
-            book.look(listener, scoring, began, request.budget, before=False)
+            book.look(listener, scoring, budget, before=True)
+            book.fit(listener, searching, budget)
+            book.check(budget)
+            _search(listener, book, searching, budget)
+            book.look(listener, scoring, budget, before=False)
+            book.check(budget)
         finally:
             book.write(single=request.single_file)
         found = book.document()
@@ -152,7 +157,7 @@ def _hands(listener: Listener, book: Book) -> Iterator[tuple[Hands, Hands]]:
         yield hands, hands
 
 
-def _search(listener: Listener, book: Book, hands: Hands, began: float, budget: float) -> None:
+def _search(listener: Listener, book: Book, hands: Hands, budget: Budget) -> None:
     """Run the unfinished jobs in their order, as long as the budget lasts."""
     from onnxviz.pages.jobs import gather
     from onnxviz.pages.unit_search import run_job
@@ -162,20 +167,31 @@ def _search(listener: Listener, book: Book, hands: Hands, began: float, budget: 
         return
     total = sum(len(job.units) for job in todo)
     done = 0
+    heard: set[str] = set()
     with listener.progress(f"{total} units", total) as told:
-        affordable = _affordable(book, todo, began, budget, hands.ahead)
+        affordable = _affordable(book, todo, budget, hands.ahead)
         for job, searched in gather(hands, affordable, run_job, book.search):
+            if searched.late:
+                continue
+            for sentence in searched.effort:
+                if sentence not in heard:
+                    heard.add(sentence)
+                    listener.note(sentence)
             book.keep(job, searched)
             done += len(job.units)
             told(done, job.aim.tensor)
 
 
-def _affordable(book: Book, todo: Sequence[Job], began: float, budget: float, ahead: int) -> Iterator[Job]:
-    """Yield the jobs that should end within the budget, and the first job in any case: its duration gives the estimates."""
-    started = False
+def _affordable(book: Book, todo: Sequence[Job], budget: Budget, ahead: int) -> Iterator[Job]:
+    """Yield the jobs that should end within the budget. A report without any result gets its first job in any case.
+
+    An estimate may be wrong, so a job is also stopped where the budget ends.
+    """
+    started = book.report.searched
     for job in todo:
         thought = book.seconds_of(job)
-        if started and time.monotonic() - began + (thought or 0.0) * ahead > budget:
-            continue
-        started = True
-        yield job
+        if not started:
+            started = True
+            yield job
+        elif budget.holds((thought or 0.0) * ahead):
+            yield replace(job, seconds=budget.left)

@@ -24,7 +24,7 @@ class ReportRequest:
     said : InputRequest
         The settings of the model's inputs.
     budget : float
-        Seconds for the data, the sample inputs and the search; infinity for no limit.
+        Seconds for the whole report; infinity for no limit. A slow model gets fewer steps.
     patterns : tuple of str
         The tensors to show, such as ``conv*``. Default: the outputs and a selection of layers.
     units : int

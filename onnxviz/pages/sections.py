@@ -169,17 +169,29 @@ def outputs(document: dict[str, Any], labels: Sequence[str], links: dict[str, st
     return {"rows": rows, "labels": list(labels[:24]), "more": max(0, len(labels) - 24)}
 
 
-def units(overviews: Sequence[Mapping[str, Any]], moving: str) -> dict[str, Any]:
-    """Return the units of all tensors and their numbers, from the `overview` of each tensor."""
-    done, wanted = (sum(one[key] for one in overviews) for key in ("done", "wanted"))
+def units(overviews: Sequence[Mapping[str, Any]], moving: str, steps: int | None = None) -> dict[str, Any]:
+    """Return the units of all tensors and their numbers, from the `overview` of each tensor.
+
+    Parameters
+    ----------
+    overviews : sequence of mapping
+        The `overview` of each tensor.
+    moving : str
+        The input that is searched.
+    steps : int, optional
+        The number of steps to which the search was cut, because the time was short.
+    """
+    done, wanted, refused = (sum(one[key] for one in overviews) for key in ("done", "wanted", "refused"))
+    # A tensor that cannot be searched has a message. More time would not help it.
+    left = [{**one, "left": one["wanted"] - one["done"] - one["refused"]} for one in overviews]
     return {
         "tensors": list(overviews),
         "done": done,
         "wanted": wanted,
-        # Units that cannot be searched are told apart from those for which there was no time.
-        "left": [one for one in overviews if one["done"] + one["refused"] < one["wanted"]],
-        "unsearched": sum(one["wanted"] - one["done"] - one["refused"] for one in overviews),
-        "refused": sum(one["refused"] for one in overviews),
+        "count": wanted - done - refused,
+        "left": [one for one in left if one["left"] > 0],
+        "refused": refused,
+        "steps": steps,
         "moving": moving,
         "real": any(unit["best"] for one in overviews for unit in one["units"]),
     }

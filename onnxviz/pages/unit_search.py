@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnxviz.analyses.listener import SILENT
+from onnxviz.analyses.listener import SILENT, Silent
 from onnxviz.errors import OnnxvizError
 from onnxviz.pages.plan import Job
 
@@ -31,6 +33,10 @@ class Searched:
         The reason why the tensor cannot be searched; "" after a successful search.
     seconds : float
         The duration of the job.
+    effort : tuple of str
+        A sentence for each reason why the search takes fewer steps or starts than usual.
+    late : bool
+        Whether the job was stopped at the end of its time. It has no result then.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -38,10 +44,50 @@ class Searched:
     is_chart: bool = False
     message: str = ""
     seconds: float = 0.0
+    effort: tuple[str, ...] = ()
+    late: bool = False
+
+
+class _Late(Exception):
+    """The time of the job is over."""
+
+
+class _Deadline(Silent):
+    """Raises `_Late` at the first progress after an instant of the monotonic clock."""
+
+    def __init__(self, instant: float) -> None:
+        self._instant = instant
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Callable[[int, str], None]]:
+        """Check the time at each step."""
+        yield self._check
+
+    def _check(self, done: int, words: str) -> None:
+        if time.monotonic() > self._instant:
+            raise _Late
+
+
+@contextmanager
+def computing(work: UnitWork) -> Iterator[None]:
+    """Let torch and ONNX Runtime compute with the number of threads of some work."""
+    import torch
+
+    from onnxviz.model.session import session_threads
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(work.threads)
+    try:
+        with session_threads(work.threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def run_job(job: Job, work: UnitWork) -> Searched:
-    """Search the units of a job. The result depends on the arguments alone, so that any process may call the function.
+    """Search the units of a job. A result depends on the model, the targets and the settings alone, so that any process may call this.
+
+    A job that takes longer than `job.seconds` is stopped, and has no result.
 
     Parameters
     ----------
@@ -55,17 +101,8 @@ def run_job(job: Job, work: UnitWork) -> Searched:
     KeyboardInterrupt
         If the search was interrupted. An unfinished job leaves no result.
     """
-    import torch
-
-    from onnxviz.model.session import session_threads
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(work.threads)
-    try:
-        with session_threads(work.threads):
-            return _searched(job, work)
-    finally:
-        torch.set_num_threads(before)
+    with computing(work):
+        return _searched(job, work)
 
 
 def _searched(job: Job, work: UnitWork) -> Searched:
@@ -75,12 +112,13 @@ def _searched(job: Job, work: UnitWork) -> Searched:
     from onnxviz.pages.page_pictures import page_chart
 
     began = time.monotonic()
+    listener = _Deadline(began + job.seconds)
     model = work.companions.opened(Path(work.model_path))
     try:
         task = prepare(model, replace(work.request, targets=job.targets), SILENT)
         is_picture = task.presentation.drawing.is_picture
         rows, pictures = [], []
-        for one in each_maximum(task, task.search.todo, SILENT):
+        for one in each_maximum(task, task.search.todo, listener):
             if one.status == "interrupted":
                 raise KeyboardInterrupt
             rows.append(one.row())
@@ -90,8 +128,10 @@ def _searched(job: Job, work: UnitWork) -> Searched:
             else:
                 chart = page_chart(trim(drawn))  # the page itself shows the text of a chart's head
                 pictures.append((chart.content, (chart.width, chart.height)))
+    except _Late:
+        return Searched(seconds=time.monotonic() - began, late=True)
     except OnnxvizError as error:
         return Searched(message=str(error), seconds=time.monotonic() - began)
     finally:
         model.close_sessions()
-    return Searched(rows, pictures, not is_picture, "", time.monotonic() - began)
+    return Searched(rows, pictures, not is_picture, "", time.monotonic() - began, task.effort)

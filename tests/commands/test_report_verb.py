@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_listed(cli, samples, tmp_path) -> None:
     assert f"{wanted - done} units" in page
     assert "--resume" in page
     finished = cli(*words, "--budget", "none", "--resume").document
-    assert finished["left_out"] == {"units": 0, "tensors": [], "seconds": None}
+    assert finished["left_out"] == {"units": 0, "tensors": [], "seconds": None, "sections": []}
     assert "left-out" not in (tmp_path / "out" / "index.html").read_text("utf-8")
 
 
@@ -263,7 +263,12 @@ def test_a_tensor_that_cannot_be_searched_says_why(cli, samples, tmp_path, monke
     outcome = cli("report", samples / "wine.onnx", "--tensors", "logits", "-o", tmp_path / "out")
     assert outcome.code == 0, outcome.err
     assert data(tmp_path / "out", "logits")["messages"] == ["ONNX Runtime refuses <this>"]
-    assert "ONNX Runtime refuses &lt;this&gt;" in (tmp_path / "out" / "index.html").read_text("utf-8")
+    page = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "ONNX Runtime refuses &lt;this&gt;" in page
+    # More time would not help: a refusal is no want of time, on the page or in the terminal.
+    assert "left-out" not in page
+    assert "ONNX Runtime refuses <this>" in outcome.out
+    assert "no time" not in outcome.out
 
 
 @pytest.mark.parametrize(
@@ -300,9 +305,9 @@ def test_a_model_is_loaded_once_and_again_when_its_file_is_another(cli, samples,
     loaded = []
     real = onnxviz.load
 
-    def counting(path):
+    def counting(path, **named):
         loaded.append(path)
-        return real(path)
+        return real(path, **named)
 
     monkeypatch.setattr("onnxviz.model.model.load", counting)
     path = tmp_path / "model.onnx"

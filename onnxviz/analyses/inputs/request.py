@@ -123,7 +123,7 @@ def _colored(found: InputContract, channels: str) -> InputContract:
     wanted = 1 if channels == "gray" else 3
     if isinstance(size, int) and size != wanted:
         raise UsageError(f"`channels` {channels}: {found.name} has {size} channels, not {wanted}")
-    return found.with_note(f"channels given: {channels}", color=channels)
+    return found.with_note(f"channels given: {channels}", color=channels, color_told=True)
 
 
 def checked_dims(model: Model, dims: Mapping[str, int]) -> dict[str, int]:

@@ -77,8 +77,11 @@ def settings(
     optimizer: OptimizerName,
     request: MaximizationRequest,
     listener: Listener,
-) -> Settings:
-    """Return the settings of the search; what the request leaves open follows from the kind of input and the cost of a step."""
+) -> tuple[Settings, tuple[str, ...]]:
+    """Return the settings of the search, and a sentence for each reason why it takes fewer steps or starts than usual.
+
+    What the request leaves open follows from the kind of input and the cost of a step.
+    """
     from onnxviz.methods.ascent.settings import Settings
 
     blind = optimizer == "cma"
@@ -97,16 +100,19 @@ def settings(
         request.restarts,
         request.save_every,
     )
+    reasons = []
     if costly and None in (request.steps, request.restarts):
         why = f"long model ({cost.operators} operators up to the target)"
         if cost.elements > LARGE:
             why = f"large input ({cost.elements} numbers)"
         how = f"{found.restarts} start{'s' * (found.restarts > 1)} and {found.steps} steps"
-        listener.note(f"{subject.name}: {why}: {how} (change with `restarts` and `steps`)")
+        reasons.append(f"{subject.name}: {why}: {how} (change with `restarts` and `steps`)")
     if vast and request.steps is None:
         why = f"large model ({cost.activations / 1e6:.0f} million numbers up to the target)"
-        listener.note(f"{subject.name}: {why}: {found.steps} steps (change with `steps`)")
-    return found
+        reasons.append(f"{subject.name}: {why}: {found.steps} steps (change with `steps`)")
+    for sentence in reasons:
+        listener.note(sentence)
+    return found, tuple(reasons)
 
 
 def _steps(space: Space, maco: bool, plane: bool, costly: bool, vast: bool) -> int:

@@ -87,7 +87,7 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
     aims = _aims(subject, _written(subject, request, listener), request, listener)
     subject, ground = _ground(subject, request, listener)
     cost = Cost.of(subject, aims.climbed)
-    how = settings(subject, cost, ground.space, aims.optimizer, request, listener)
+    how, effort = settings(subject, cost, ground.space, aims.optimizer, request, listener)
     remark = _tell(subject, ground, aims, request, listener)
     space = _refined(subject, ground, request, listener)
     windows = _windows(subject, aims, listener)
@@ -115,7 +115,7 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
     )
     knowledge = Knowledge(subject.expected, ground.features, aims.stopped, ground.samples)
     start = "random" if request.start is None else source_text(request.start)
-    return Task(search, knowledge, Presentation(ground.drawing, subject.tokens, ground.rate, start, remark))
+    return Task(search, knowledge, Presentation(ground.drawing, subject.tokens, ground.rate, start, remark), effort)
 
 
 def _written(subject: Subject, request: MaximizationRequest, listener: Listener) -> tuple[Objective, ...]:

@@ -193,8 +193,11 @@ class Task:
         What findings and trust rest on.
     presentation : Presentation
         How results are shown.
+    effort : tuple of str
+        A sentence for each reason why the search takes fewer steps or starts than usual.
     """
 
     search: Search
     knowledge: Knowledge
     presentation: Presentation
+    effort: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The channel order, red first or blue first, from the mean of each channel that a file stores.
+"""The channel order, red first or blue first, from the mean of each channel that a file stores, or from its producer.
 
 Photographs have more red than green, and more green than blue. The means of ImageNet are .485, .456 and .406 of the
 range, those of CIFAR .491, .482 and .447. Collections of faces or streets have the same order.
@@ -49,8 +49,17 @@ def from_channel_means(model: Graph, found: InputContract) -> InputContract:
         order, words = ("rgb", "red") if falls[0] > 0 else ("bgr", "blue")
         listed = ", ".join(f"{mean:.3g}" for mean in means)
         note = f"{source} {listed} for the three channels: {words} first, as photographs have more red than blue"
-        return found.with_note(note, color=order)
+        return found.with_note(note, color=order, color_told=True)
     return found
+
+
+def from_producer(model: Graph, found: InputContract) -> InputContract:
+    """Return the contract with blue first, if the producer is Caffe or Caffe2, whose collections were trained so."""
+    producer = model.original.producer_name
+    if found.color != "rgb" or found.color_told or "caffe" not in producer.lower():
+        return found
+    note = f"blue first, as networks of Caffe were trained (producer {producer})"
+    return found.with_note(note, color="bgr", color_told=True)
 
 
 _Means = tuple[np.ndarray, np.ndarray, str]

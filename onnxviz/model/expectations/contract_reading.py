@@ -15,7 +15,7 @@ from onnx import TensorProto
 from onnxviz.contract import InputContract as InputContract
 from onnxviz.errors import OnnxvizError, UsageError
 from onnxviz.model.expectations.batch_statistics import from_batch_statistics
-from onnxviz.model.expectations.channel_order import from_channel_means
+from onnxviz.model.expectations.channel_order import from_channel_means, from_producer
 from onnxviz.model.expectations.first_layer import first_layer
 from onnxviz.model.expectations.input_range import (
     assumed,
@@ -126,7 +126,7 @@ def contract(model: Graph, name: str) -> InputContract:
         note = "the file does not tell the range: -1 to 1 is assumed, as for sound"
         return found.with_note(note, low=(-1.0,), high=(1.0,))
     found = found if found.bounded or found.kind != "image" else _seen(assumed, model, found)
-    return _seen(from_channel_means, model, found)
+    return _seen(from_producer, model, _seen(from_channel_means, model, found))
 
 
 def _missing_values(model: Graph, found: InputContract) -> InputContract:

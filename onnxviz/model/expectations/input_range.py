@@ -28,7 +28,7 @@ def from_metadata(model: Graph, found: InputContract) -> InputContract:
     pixel = properties.get("Image.BitmapPixelFormat", "")
     if pixel and found.kind == "image":
         color = "bgr" if pixel.lower().startswith("bgr") else "gray" if pixel.lower().startswith("gray") else "rgb"
-        found = found.with_note(f"metadata Image.BitmapPixelFormat = {pixel}", color=color)
+        found = found.with_note(f"metadata Image.BitmapPixelFormat = {pixel}", color=color, color_told=True)
     nominal = properties.get("Image.NominalPixelRange", "")
     span = _pair(properties.get("input_range", ""))
     if span is not None and found.kind in ("image", "signal"):

@@ -48,7 +48,7 @@ def probe_range(
     if wide > _CLEAR * unit and expected.high != (255.0,):
         kept = tuple(note for note in expected.evidence if "assumed" not in note)
         note = f"assumed 0 to 255: there the outputs tell pictures apart {wide / unit:.2g} times as well as in 0 to 1"
-        return replace(expected, low=(0.0,), high=(255.0,), evidence=(*kept, note))
+        return replace(expected, low=(0.0,), high=(255.0,), mean=(), scale=(), evidence=(*kept, note))
     return expected
 
 

@@ -245,6 +245,7 @@
           make("p", { class: "quiet" }, tensor.operator + ", " + tensor.dtype + " " + tensor.shape + "; " + tensor.units.length + " of " + tensor.of + (tensor.of === 1 ? " unit" : " units") +
             (tensor.axis ? "; " + tensor.axis : "")),
           tensor.units.length > 1 ? make("label", { class: "sort" }, "Sort by ", select) : ""),
+        ...tensor.effort.map((text) => make("p", { class: "quiet" }, text)),
         ...tensor.messages.map((text) => make("p", { class: "note" }, text)),
         left > 0 ? make("p", { class: "note" }, "The time ran out: " + left + (left === 1 ? " unit is" : " units are") + " not searched yet. To continue, repeat the command with ", make("code", {}, "--resume"), ".") : "",
         make("p", { class: "note absent", hidden: true, role: "status" }),
