@@ -284,7 +284,16 @@ def many(tmp_path_factory) -> Path:
         about = {"unit": number, "target": f"fc[{number}]", "label": "", "score": -number, "shown": f"{-number}"}
         units.append({**about, "verdict": "ok", "told": [["score", "1"]], "command": "onnxviz", "panels": [panel]})
     about = {"name": "fc", "link": "fc", "operator": "Gemm", "shape": "Nx5000"}
-    tensor = {**about, "dtype": "float32", "axis": "", "wanted": MANY, "of": MANY, "chart": False, "messages": []}
+    tensor = {
+        **about,
+        "dtype": "float32",
+        "axis": "",
+        "wanted": MANY,
+        "of": MANY,
+        "chart": False,
+        "messages": [],
+        "effort": [],
+    }
     index = {"title": "many", "command": "onnxviz", "tensors": [{**about, "reason": "", "done": MANY, "shown": True}]}
     seconds = {"units": MANY, "searching": 1, "sections": {}, "versions": {}}
     for name, content in assets().items():

@@ -105,12 +105,21 @@ def test_a_picture_that_the_overview_shows_is_held_once() -> None:
     about = {"unit": 0, "target": "a[0]", "label": "", "shown": "1", "verdict": "ok", "best": []}
     panel = {"file": "units/a/0.png", "width": 8, "height": 8, "alt": "a[0]"}
     row = {"name": "a", "link": "a", "operator": "Conv", "shape": "Nx2", "output": False, "of": 2, "chart": False}
-    row |= {"done": 1, "wanted": 2, "messages": [], "effort": [], "left": 1, "units": [{**about, "panel": panel}]}
+    row |= {
+        "done": 1,
+        "wanted": 2,
+        "messages": [],
+        "effort": [],
+        "refused": 0,
+        "left": 1,
+        "units": [{**about, "panel": panel}],
+    }
     shown = {
         "tensors": [row],
         "done": 1,
         "wanted": 2,
         "count": 1,
+        "refused": 0,
         "left": [row],
         "steps": None,
         "moving": "x",

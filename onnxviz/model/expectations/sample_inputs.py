@@ -213,7 +213,9 @@ def filled(
         As `settled_shape` does.
     """
     return {
-        name: value if np.ndim(value) else np.full(settled_shape(model, name, dims, shapes), np.asarray(value)[()])
+        name: value
+        if np.ndim(value)
+        else np.full(settled_shape(model, name, dims, shapes), np.asarray(value)[()], np.asarray(value).dtype)
         for name, value in held.items()
     }
 

@@ -21,6 +21,7 @@ from onnxviz.model.probing.measured_sizes import (
     tensor_elements,
 )
 from onnxviz.model.session import Session
+from onnxviz.model.staged_session import session_of
 
 
 def opened(text: str, opset: int = 17) -> Model:
@@ -38,12 +39,15 @@ def runs(monkeypatch) -> list[int]:
     """Count the runs of ONNX Runtime."""
     made: list[int] = []
 
-    class Counted(Session):
-        def __call__(self, inputs):
-            made.append(len(self.tensors))
-            return super().__call__(inputs)
+    def counted(model: Model, tensors: list[str]):
+        def run(inputs):
+            made.append(len(tensors))
+            return session(inputs)
 
-    monkeypatch.setattr(measured_sizes, "Session", Counted)
+        session = session_of(model, tensors)
+        return run
+
+    monkeypatch.setattr(measured_sizes, "session_of", counted)
     return made
 
 
