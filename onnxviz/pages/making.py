@@ -307,10 +307,8 @@ class Book:
 
         size = len(self.jobs[0].units)
         count = -(-min(UNITS, sum(len(job.units) for job in self.jobs)) // size)
-        # Without a pace, the first job cannot be searched, and will say why, or the time is over; a search whose steps the
-        # request sets is then not cut, so that a later call ends as an undisturbed call.
-        if pace is None and (budget.left > 0 or self.request.steps):
-            return
+        if pace is None and budget.left > 0:
+            return  # the first job cannot be searched, and will say why
         steps = self.request.steps or (FEWEST if pace is None else pace.steps_within(budget.left / count))
         alone = pace is None or pace.seconds(steps) > budget.left
         fewer = None if self.request.steps or (pace is not None and steps == pace.steps) else steps
