@@ -70,6 +70,9 @@ def _chosen(evidence: Evidence, node: NodeProto) -> list[int] | None:
 def squeeze(evidence: Evidence, node: NodeProto) -> None:
     """Link the axes that a Squeeze keeps."""
     rank, axes = evidence.rank(node.input[0]), _chosen(evidence, node)
+    left = evidence.rank(node.output[0])
+    if rank is None and axes is not None and left is not None:
+        rank = left + len(axes)  # inference knows no operator of an old revision; the file may tell its output
     if rank is None:
         return
     if axes is None:

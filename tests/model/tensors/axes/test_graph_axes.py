@@ -73,6 +73,19 @@ def test_a_recurrent_layer_tells_all_of_its_axes() -> None:
     assert swapped.roles("y") == ("batch", "time", "", "unit")
 
 
+def test_an_old_recurrent_layer_tells_its_axes_through_a_squeeze() -> None:
+    """Inference knows no LSTM of revision 1, so the shape of its output is unknown."""
+    text = """<ir_version: 3, opset_import: ["" : 6]> old (float[6, 1, 3] x) => (float[6, 1, 4] y)
+        <float[1, 16, 3] w = {WS}, float[1, 16, 4] r = {RS}>
+        { every = LSTM<hidden_size = 4>(x, w, r) y = Squeeze<axes = [1]>(every) }"""
+    numbers = {"WS": 48, "RS": 64}
+    for word, count in numbers.items():
+        text = text.replace(word, ", ".join(["0"] * count))
+    model = onnxviz.load(onnx.parser.parse_model(text))
+    assert model.tensors["every"].shape is None
+    assert graph_axes(model).roles("y") == ("time", "batch", "unit")
+
+
 def test_roles_are_followed_through_a_recurrent_layers_surroundings() -> None:
     nodes = """e = Gather(table, ids) t = Transpose<perm = [1, 0, 2]>(e) y, h, c = LSTM<hidden_size = 2>(t, w, r)
     one = Constant<value_ints = [1]>() s = Squeeze(y, one) b = Transpose<perm = [1, 0, 2]>(s) last = Relu(b)"""
