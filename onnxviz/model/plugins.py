@@ -12,8 +12,9 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from onnxviz.errors import UsageError
@@ -157,13 +158,21 @@ def _belongs(function: Any, module: ModuleType) -> bool:
     return own == module.__name__ or own.startswith(module.__name__ + ".")
 
 
+class _FreshLoader(SourceFileLoader):
+    """Compiles a file anew: a cached compilation may be that of an earlier state, changed within the same second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        code: CodeType = self.source_to_code(self.get_data(self.path), self.path)
+        return code
+
+
 def _run(name: str, digest: str) -> ModuleType:
     """Import a module, or run a file as a module of its own name."""
     try:
         if not digest:
             return importlib.import_module(name)
         own = f"onnxviz_plugin_{Path(name).stem}_{digest[:12]}"
-        spec = importlib.util.spec_from_file_location(own, name)
+        spec = importlib.util.spec_from_file_location(own, name, loader=_FreshLoader(own, name))
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
