@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from onnxviz.drawing.captions import font
+from onnxviz.drawing.captions import Font, font
 from onnxviz.drawing.colors import INK, MUTED
 from onnxviz.drawing.pictures import Picture
 
@@ -48,12 +48,12 @@ def text_tile(text: str, mark: tuple[int, int] | None = None) -> Picture:
     return np.asarray(canvas)
 
 
-def _lines(text: str, width: float, letters: object) -> list[tuple[int, int]]:
+def _lines(text: str, width: float, letters: Font) -> list[tuple[int, int]]:
     """Return the first and last character of each line: lines break at spaces, and inside words that are too long."""
     found, start = [], 0
     while start < len(text):
         end = start + 1
-        while end < len(text) and letters.getlength(text[start : end + 1]) <= width:  # type: ignore[attr-defined]  # a font
+        while end < len(text) and letters.getlength(text[start : end + 1]) <= width:
             end += 1
         space = text.rfind(" ", start, end + 1)
         if end < len(text) and space > start:

@@ -113,11 +113,11 @@ class Tokenizer(Protocol):
     """
 
     @property
-    def vocabulary(self) -> tuple[str, ...]: ...  # noqa: D102
+    def vocabulary(self) -> tuple[str, ...]: ...  # noqa: D102  # the class tells
     @property
-    def padding(self) -> int: ...  # noqa: D102
+    def padding(self) -> int: ...  # noqa: D102  # the class tells
     @property
-    def note(self) -> str: ...  # noqa: D102
+    def note(self) -> str: ...  # noqa: D102  # the class tells
 
     def encode(self, text: str, most: int | None = None) -> Encoded:
         """Return a text as tokens; of a longer text the first tokens, the special ones included."""
