@@ -83,8 +83,12 @@ def diverging(array: NDArray[Any], limit: float | None = None) -> Picture:
         limit = float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
     if not 0 <= limit < np.inf:
         raise DataError(f"a color scale cannot reach from {-limit} to {limit}; give a finite limit above zero")
-    # Where the limit is zero, all values are zero or none is a number, and the picture is white.
-    signed = np.clip(array / limit, -1.0, 1.0) if limit > 0 else np.where(np.isnan(array), np.nan, 0.0)
+    # Where the limit is zero, all values are zero or none is a number, and the picture is white. The inverse of a limit below the
+    # least normal number is infinite, and some builds of numpy divide by it, so that both sides are made larger first.
+    larger = 2.0**100 if limit < np.finfo(np.float64).tiny else 1.0
+    with np.errstate(over="ignore"):
+        ratios = array * larger / (limit * larger) if limit > 0 else np.where(np.isnan(array), np.nan, 0.0)
+    signed = np.clip(ratios, -1.0, 1.0)
     return _drawn(signed * _STEPS + _STEPS, diverging_colors())
 
 

@@ -7,7 +7,6 @@ import random
 
 import numpy as np
 import onnx.helper as oh
-import onnxruntime
 import pytest
 from onnx import ModelProto, TensorProto
 from runtime_oracle import Compare
@@ -24,11 +23,6 @@ def vectorizer(shape: tuple[int, ...], kind: int = TensorProto.INT64, **attribut
     return oh.make_model(oh.make_graph([node], "g", *ends), opset_imports=[oh.make_opsetid("", 9)], ir_version=8)
 
 
-ABORTS = tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 24)
-"""ONNX Runtime 1.23, the last for Python 3.10, ends the process at some of these vectorizers."""
-
-
-@pytest.mark.skipif(ABORTS, reason="this ONNX Runtime ends the process in TfIdfVectorizer")
 @pytest.mark.parametrize("mode", ["TF", "IDF", "TFIDF"])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("skips", [0, 1, 3])
