@@ -93,7 +93,7 @@ def settings(
         request.steps or _steps(space, maco, plane, costly, vast),
         request.restarts or (1 if plane or costly else 5),
         request.seed,
-        request.rate or (1.0 if maco else 0.4 if space.spectral else 0.1),
+        request.rate or _rate(space),
         optimizer,
         robust,
         MACO_LOOKS if maco and robust else 1,
@@ -113,6 +113,15 @@ def settings(
     for sentence in reasons:
         listener.note(sentence)
     return found, tuple(reasons)
+
+
+def _rate(space: Space) -> float:
+    """Return the rate that suits what moves: phases, a spectrum with and without a norm, or elements."""
+    if space.parameterization == "maco":
+        return 1.0
+    if not space.spectral:
+        return 0.1
+    return 0.2 if space.contrast else 0.4
 
 
 def _steps(space: Space, maco: bool, plane: bool, costly: bool, vast: bool) -> int:

@@ -11,11 +11,12 @@ from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.held_inputs import resting_text
 from onnxviz.analyses.maximization.effort import Cost, settings
 from onnxviz.analyses.maximization.inner_samples import inner_space, with_spectrum, with_start
+from onnxviz.analyses.maximization.manner import manners
 from onnxviz.analyses.maximization.optimizer_choice import OptimizerName, choose_optimizer, stops
 from onnxviz.analyses.maximization.references import check_like, read_example, surroundings
 from onnxviz.analyses.maximization.request import source_text
 from onnxviz.analyses.maximization.search_space import search_space, signal_rate
-from onnxviz.analyses.maximization.size_and_window import check_sized, seen_windows, size_remark
+from onnxviz.analyses.maximization.size_and_window import check_sized, size_remark
 from onnxviz.analyses.maximization.subject import Subject, choose_subject
 from onnxviz.analyses.maximization.targets import climbed_aim, expand_aims, parse_aims
 from onnxviz.analyses.maximization.task import Knowledge, Presentation, Search, Task
@@ -90,7 +91,8 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
     how, effort = settings(subject, cost, ground.space, aims.optimizer, request, listener)
     remark = _tell(subject, ground, aims, request, listener)
     space = _refined(subject, ground, request, listener)
-    windows = _windows(subject, aims, listener)
+    ways = manners(listener, subject, aims.objectives, space)
+    _tell_squashed(aims, listener)
     resting = _resting(subject, aims, listener)
     scored = [name for objective in aims.objectives for name in objective.tensors]
     note = random_note(subject.model, scored, resting)
@@ -104,7 +106,7 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
         resting,
         objectives,
         climbed,
-        windows,
+        ways,
         space,
         how,
         # ONNX Runtime searches on the CPU, whatever else there is.
@@ -196,15 +198,11 @@ def _refined(subject: Subject, ground: _Ground, request: MaximizationRequest, li
     return with_start(space, subject, ground.rate, request, listener)
 
 
-def _windows(subject: Subject, aims: _Aims, listener: Listener) -> tuple[tuple[slice, ...] | None, ...]:
-    """Return what each objective sees of the input, and tell of an objective that is climbed before its squashing."""
-    windows: tuple[tuple[slice, ...] | None, ...] = (None,) * len(aims.objectives)
-    if not subject.moving.whole:
-        windows = seen_windows(listener, subject.model, aims.objectives, subject.name, subject.shape, subject.expected)
+def _tell_squashed(aims: _Aims, listener: Listener) -> None:
+    """Tell of an objective that is climbed before its squashing."""
     squashed = [pair for pair in zip(aims.objectives, aims.climbed, strict=True) if pair[0] != pair[1]]
     for objective, other in squashed[:1]:
         listener.note(f"climbing {other}, the tensor before the squashing; the score is that of {objective}")
-    return windows
 
 
 def _resting(subject: Subject, aims: _Aims, listener: Listener) -> dict[str, np.ndarray]:

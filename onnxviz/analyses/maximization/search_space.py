@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 
+CONTRAST = 1.5
+"""The norm of a picture before the sigmoid: as much contrast as networks and people need, and little that is cut off at the ends."""
+
+
 def signal_rate(model: Model, given: float | None, kind: str) -> float | None:
     """Return a signal's samples per second, as given or as the file's metadata says.
 
@@ -76,7 +80,8 @@ def search_space(subject: Subject, rate: float | None, request: MaximizationRequ
     kind = expected.kind if len(expected.axes) == len(own) and not subject.inside else "array"
     chosen, groups = request.parameterization or "", features.groups
     name, norm = subject.name, request.norm
-    space = Space(name, own, axes, kind, colors, low, high, mean, scale, norm, groups, parameterization=chosen)
+    contrast = CONTRAST if kind == "image" else None
+    space = Space(name, own, axes, kind, colors, low, high, mean, scale, norm, groups, False, chosen, contrast=contrast)
     return space, drawing, features
 
 

@@ -324,7 +324,7 @@ def _check_set(objective: Objective, settings: Settings, batch_size: int) -> Non
 def _transform(space: Space, start: Parameterization, batch: int) -> Transform | None:
     """Return the random moves that suit an input; where a window moves, they move the window alone."""
     shape = space.shape if space.window is None else space.windowed().shape
-    moves: Transform | None = standard_transform((batch, *shape), start.spatial)
+    moves: Transform | None = space.views or standard_transform((batch, *shape), start.spatial)
     if (
         space.parameterization == "maco"
         and len(start.spatial) == 2

@@ -14,6 +14,7 @@ from onnxviz.methods.ascent.fourier import Fourier
 from onnxviz.methods.ascent.maco import Maco
 from onnxviz.methods.ascent.parameterizations import Direct, Parameterization
 from onnxviz.methods.ascent.runs import Run, normal
+from onnxviz.methods.ascent.transforms import Views
 from onnxviz.methods.ascent.windows import Window, Windowed
 
 
@@ -52,6 +53,12 @@ class Space:
         An input to start from. Restarts scatter about it.
     window : tuple of slice, or None
         The part of the input that moves, with a slice for each axis of the shape. Default: the whole input.
+    contrast : float or None
+        The norm of a picture's spectrum, as `Fourier.start` takes it; None leaves it free.
+    cutoff : float or None
+        The frequency above which a picture has little detail, in cycles per element; None: there is no such limit.
+    views : Views or None
+        The random views in which a picture is shown; None: the moves that suit the size of the input.
     """
 
     name: str
@@ -70,6 +77,9 @@ class Space:
     slope: float | None = None
     beginning: np.ndarray | None = None
     window: Window | None = None
+    contrast: float | None = None
+    cutoff: float | None = None
+    views: Views | None = None
 
     @property
     def spectral(self) -> bool:
@@ -99,6 +109,8 @@ class Space:
         if self.spectral and self.parameterization != "pixel":
             kind = Maco if self.parameterization == "maco" else Fourier
             slope: dict[str, Any] = {} if self.slope is None else {"slope": self.slope}
+            if kind is Fourier:
+                slope |= {"cutoff": self.cutoff, "contrast": self.contrast}
             return kind.start(
                 runs,
                 self.shape,
