@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.errors import OnnxvizError
+from onnxviz.threads import wait_without_spinning
 from onnxviz.version import __version__
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ _FACE = {
     "verify": "onnxviz.analyses.verification",
 }
 """The public names, each with the module that defines it."""
+
+
+wait_without_spinning()
 
 
 def __getattr__(name: str) -> Any:
