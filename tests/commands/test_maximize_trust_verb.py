@@ -82,7 +82,9 @@ def test_a_unit_that_is_dead_at_every_start_is_climbed_from_where_it_lives(cli, 
     # The edge of a shifted picture may activate the unit a little, and lead to a lower score than noise does.
     assert "climbed from" in row["message"]
     assert "random input" in row["message"]
-    assert row["verdict"]["word"] == "ok", row["verdict"]
+    # What it answers to are columns one pixel wide, which a turn or a scale breaks.
+    assert row["verdict"]["word"] == "fragile", row["verdict"]
+    assert row["robustness"]["kept"] < 0.5
     # Every other column at 1 gives 1.2 at half of the places; no input gives more on average.
     assert 0.2 < row["ort_score"] <= 0.6 + 1e-6
 
@@ -111,7 +113,7 @@ VERDICTS = {
     # One unit of each dead kind, beside an active unit.
     "dead": ("b = Add (a, c)\ny = Relu (b)", [0, -100]),
     "saturated": ("b = Add (a, c)\ny = Sigmoid (b)", [-3, 100]),
-    "flat": ("b = Mul (a, c)\ny = Add (b, d)", [1, 0]),
+    "constant": ("b = Mul (a, c)\ny = Add (b, d)", [1, 0]),
 }
 
 
@@ -122,7 +124,7 @@ def test_a_unit_that_shows_nothing_is_called_what_it_is(cli, written, word: str)
         f"agraph (float[N, 3] x) => (float[N, 2] y) {{ a = MatMul(x, w)\n{body} }}",
         w=WEIGHTS,
         c=np.array(constant, np.float32),
-        **({"d": np.array([1, 7], np.float32)} if word == "flat" else {}),
+        **({"d": np.array([1, 7], np.float32)} if word == "constant" else {}),
     )
     alive, other = aim(cli, path, "-t", "y[*]", "--bounds", "0,1", "--literal", steps=60)
     assert alive["verdict"]["word"] == "ok"

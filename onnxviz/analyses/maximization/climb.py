@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -120,7 +120,7 @@ class Instruments:
 
 
 def climb(
-    tools: Instruments, todo: Sequence[tuple[Objective, Objective]], told: Told
+    tools: Instruments, todo: Sequence[tuple[Objective, Objective]], told: Told, constant: Mapping[str, float]
 ) -> Iterator[tuple[Objective, Found, Space]]:
     """Yield each target with what its climb found and the space that was searched.
 
@@ -132,21 +132,36 @@ def climb(
         What is scored, and what is climbed for it.
     told : callable
         Hears of the progress.
+    constant : mapping of str to float
+        The targets that no input changes, each with the score of what would be climbed. They are not climbed.
 
     Yields
     ------
     objective, found, space
         In order. After a `KeyboardInterrupt` those of the running group say "interrupted", and are the last.
     """
-    search, done, stopped = tools.search, 0, False
+    import torch
+
+    from onnxviz.methods.ascent.stillness import at_rest
+
+    search, done = tools.search, 0
     for space, part in search.spaces(list(todo)):
-        aims = [climbed for _, climbed in part]
-        progress = partial(_told, told, search.settings.steps, done, len(part))
-        for group in tools.groups(tools.network, space, aims, search.settings, progress):
-            for found in group:
-                done += 1
-                stopped = stopped or found.ascent.status == Status.INTERRUPTED
-                yield todo[done - 1][0], found, space
+        aims = [climbed for objective, climbed in part if str(objective) not in constant]
+        progress = partial(_told, told, search.settings.steps, done, len(aims))
+        groups = tools.groups(tools.network, space, aims, search.settings, progress) if aims else iter(())
+        results = (found for group in groups for found in group)
+        stopped = False
+        for objective, climbed in part:
+            score = constant.get(str(objective))
+            if score is not None:
+                yield objective, at_rest(space, climbed, search.settings.seed, score, torch.device(search.device)), space
+                continue
+            found = next(results, None)
+            if found is None:
+                return
+            done += 1
+            stopped = stopped or found.ascent.status == Status.INTERRUPTED
+            yield objective, found, space
         if stopped:
             return
 

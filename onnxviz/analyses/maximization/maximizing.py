@@ -9,9 +9,11 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
+from onnxviz.analyses.computing import computing, threads_for
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.maximization.climb import Instruments, climb
+from onnxviz.analyses.maximization.constant_targets import constant_targets
 from onnxviz.analyses.maximization.maxima import Maxima
 from onnxviz.analyses.maximization.preparation import prepare
 from onnxviz.analyses.maximization.request import MaximizationRequest
@@ -124,13 +126,15 @@ def maximize(
     asked = replace(asked, targets=(targets,) if isinstance(targets, str) else tuple(targets))
     if not asked.targets:
         raise UsageError("`targets`: name a tensor, as in 'logits[281]'")
-    task = prepare(opened(model), asked, listener)
-    found, search = _searched(task, asked, place, listener), task.search
+    threads = threads_for(place)
+    with computing(threads):
+        task = prepare(opened(model), asked, listener)
+        found, search = _searched(task, asked, place, threads, listener), task.search
     single = isinstance(targets, str) and not is_starred(search.model, targets, search.wrt)
     return found[0] if single else found
 
 
-def _searched(task: Task, asked: MaximizationRequest, place: Output, listener: Listener) -> Maxima:
+def _searched(task: Task, asked: MaximizationRequest, place: Output, threads: int, listener: Listener) -> Maxima:
     """Return all maxima, each written as soon as it is found."""
     began, search = time.monotonic(), task.search
     settings = {
@@ -140,8 +144,9 @@ def _searched(task: Task, asked: MaximizationRequest, place: Output, listener: L
         "shape": list(search.shape),
         **asdict(search.settings),
         **asked.searched,
+        "threads": threads,
     }
-    found = Maxima(search)
+    found = Maxima(search, threads)
     try:
         with place.opened(listener, settings) as folder:
             found.extend(_each(task, folder, listener))
@@ -204,7 +209,8 @@ def each_maximum(task: Task, todo: Sequence[tuple[Objective, Objective]], listen
         tools = Instruments.of(task.search, todo)
         trust = Trust.measured(tools, [objective for objective, _ in todo], task.knowledge.samples)
         inquiry = Inquiry(task.knowledge, tools)
-        for objective, found, space in climb(tools, todo, told):
+        constant = constant_targets(tools, todo, trust)
+        for objective, found, space in climb(tools, todo, told, constant):
             probe = partial(trust.probe, objective)
             result, findings = inquiry(objective, found, space, trust.best_probe(objective), probe)
             if findings.remark:

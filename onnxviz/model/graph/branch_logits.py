@@ -13,11 +13,16 @@ from onnxviz.model.graph.graph import AnyGraph
 LOGITS = "/logits"
 """The end of the name of an added output; it begins with the name of the squashed output."""
 
+_CARRYING = frozenset(
+    {"Identity", "Cast", "Dropout", "Squeeze", "Unsqueeze", "Reshape", "Flatten", "Transpose", "ReduceMean"}
+)
+"""Operators that may follow a squashing function inside a branch: they move values or average them."""
+
 _DEPTH = 8
-"""So many operators that hand values on may follow a squashing function."""
+"""So many of them may follow."""
 
 
-def with_branch_logits(model: AnyGraph, squashing: Collection[str], transparent: Collection[str]) -> AnyGraph:
+def with_branch_logits(model: AnyGraph, squashing: Collection[str]) -> AnyGraph:
     """Return a graph in which every If that squashes an output has an output for the values before, too.
 
     A branch that does not squash gives its own value there. Everything else is the same: the added outputs belong to the
@@ -29,8 +34,6 @@ def with_branch_logits(model: AnyGraph, squashing: Collection[str], transparent:
         The graph; not changed.
     squashing : collection of str
         Operators that squash their first input, such as Softmax.
-    transparent : collection of str
-        Operators behind them that hand values on.
 
     Returns
     -------
@@ -39,7 +42,7 @@ def with_branch_logits(model: AnyGraph, squashing: Collection[str], transparent:
     """
     producers = dict(model.producers)
     taken = set(model.tensors)
-    nodes = [_extended(node, producers, taken, squashing, transparent) for node in model.nodes]
+    nodes = [_extended(node, producers, taken, squashing) for node in model.nodes]
     if all(one is other for one, other in zip(nodes, model.nodes, strict=True)):
         return model
     graph = GraphProto()
@@ -63,7 +66,6 @@ def _extended(
     around: Mapping[str, NodeProto],
     taken: set[str],
     squashing: Collection[str],
-    transparent: Collection[str],
 ) -> NodeProto:
     """Return an If with the added outputs; any other node, and an If that squashes nothing, as it is."""
     if node.op_type != "If" or node.domain or len(list(structure.subgraphs(node))) != 2:
@@ -76,53 +78,61 @@ def _extended(
         scope = dict(around)
         inner = []
         for one in branch.node:
-            one = _extended(one, scope, taken, squashing, transparent)
+            one = _extended(one, scope, taken, squashing)
             inner.append(one)
             scope.update((name, one) for name in one.output if name)
         del branch.node[:]
         branch.node.extend(inner)
         scopes.append(scope)
     changed = False
-    for place, output in enumerate(node.output):
-        before = [
-            _before(branch.output[place].name, scope, squashing, transparent)
-            for branch, scope in zip(branches, scopes, strict=True)
-        ]
+    outputs = [list(branch.output) for branch in branches]
+    for output, *values in zip(node.output, *outputs, strict=True):
         name = f"{output}{LOGITS}"
-        if not output or name in taken or not any(before):
+        chains = [_chain(value.name, scope, squashing) for value, scope in zip(values, scopes, strict=True)]
+        if not output or name in taken or not any(chains):
             continue
         taken.add(name)
-        for branch, logits in zip(branches, before, strict=True):
-            _give(branch, logits or branch.output[place].name, name, taken)
+        for branch, value, chain in zip(branches, values, chains, strict=True):
+            start, tail = chain or (value.name, [])
+            _give(branch, start, tail, name, taken)
         found.output.append(name)
         changed = True
     return found if changed else node
 
 
-def _before(
-    name: str, scope: Mapping[str, NodeProto], squashing: Collection[str], transparent: Collection[str]
-) -> str:
-    """Return the tensor that is squashed into a tensor; "" if none is."""
+def _chain(
+    name: str, scope: Mapping[str, NodeProto], squashing: Collection[str]
+) -> tuple[str, list[NodeProto]] | None:
+    """Return what is squashed into a tensor, and the nodes between the squashing and the tensor; None if nothing is."""
+    tail: list[NodeProto] = []
     for _ in range(_DEPTH):
         node = scope.get(name)
         if node is None or node.domain:
-            return ""
+            return None
         if node.op_type in squashing:
-            return node.input[0]
+            return node.input[0], tail[::-1]
         if node.op_type == "If" and f"{name}{LOGITS}" in node.output:
-            return f"{name}{LOGITS}"
-        if node.op_type not in transparent:
-            return ""
+            return f"{name}{LOGITS}", tail[::-1]
+        if node.op_type not in _CARRYING:
+            return None
+        tail.append(node)
         name = node.input[0]
-    return ""
+    return None
 
 
-def _give(branch: GraphProto, value: str, name: str, taken: set[str]) -> None:
-    """Add an output to a branch. Its type is left to inference: a Cast may lie between the logits and the first output."""
-    inside = f"{name}/{branch.name or 'branch'}"
-    while inside in taken:
-        inside += "'"
-    taken.add(inside)
-    # By an Identity: a branch may not return a tensor of the graph around it, nor one tensor twice.
-    branch.node.append(make_node("Identity", [value], [inside]))
-    branch.output.append(ValueInfoProto(name=inside))
+def _give(branch: GraphProto, value: str, tail: list[NodeProto], name: str, taken: set[str]) -> None:
+    """Add an output to a branch: a value after the nodes that followed its squashing, so that it has the squashed layout."""
+    # At least by an Identity: a branch may not return a tensor of the graph around it, nor one tensor twice.
+    for node in tail or [make_node("Identity", [value], [""])]:
+        copy = NodeProto()
+        copy.CopyFrom(node)
+        copy.input[0], copy.name = value, ""
+        value = name
+        while value in taken:
+            value += "'"
+        taken.add(value)
+        del copy.output[:]
+        copy.output.append(value)
+        branch.node.append(copy)
+    # Its type is left to inference.
+    branch.output.append(ValueInfoProto(name=value))

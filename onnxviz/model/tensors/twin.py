@@ -14,7 +14,7 @@ _TRANSPARENT = {"Identity", "Cast", "Dropout"}
 
 def with_twins(model: AnyGraph) -> AnyGraph:
     """Return a graph in which `unsquashed` also finds the logits of a Softmax or Sigmoid inside the branches of an If."""
-    return with_branch_logits(model, _SQUASHING, _TRANSPARENT)
+    return with_branch_logits(model, _SQUASHING)
 
 
 def unsquashed(model: Graph, target: Target) -> Target | None:

@@ -30,8 +30,8 @@ CASES = {
     ),
     "a sigmoid at 1 for everything": ({"found": 1.0, "start": 1.0, "probes": np.ones(64), **SIGMOID}, "saturated"),
     "a sigmoid at 0 for everything": ({"found": 0.0, "start": 0.0, "probes": np.zeros(64), **SIGMOID}, "saturated"),
-    "a sigmoid between": ({"found": 0.4, "start": 0.4, "probes": np.full(64, 0.4), **SIGMOID}, "flat"),
-    "a constant": ({"found": 3.0, "start": 3.0, "probes": np.full(64, 3.0)}, "flat"),
+    "a sigmoid between": ({"found": 0.4, "start": 0.4, "probes": np.full(64, 0.4), **SIGMOID}, "constant"),
+    "a constant": ({"found": 3.0, "start": 3.0, "probes": np.full(64, 3.0)}, "constant"),
     "at the bound from the start": (
         {"found": 0.99999, "start": 0.9995, "torch": 0.99999, "probes": PROBES / 10 + 0.5, **SIGMOID},
         "saturated",
@@ -69,7 +69,7 @@ def test_what_blocks_the_gradient_from_every_start_is_told() -> None:
 def test_rounding_is_no_difference() -> None:
     rng = np.random.default_rng(0)
     constant = replace(ALIVE, found=3.0, start=3.0, torch=3.0, probes=3 * (1 + 1e-6 * rng.standard_normal(64)))
-    assert judge(constant).word == "flat"
+    assert judge(constant).word == "constant"
 
 
 def test_the_spread_of_a_random_target_is_told() -> None:
