@@ -87,9 +87,9 @@ def measure_pace(job: Job, work: UnitWork) -> Pace | None:
     work : UnitWork
         The settings that all searches share.
     """
+    from onnxviz.analyses.computing import computing
     from onnxviz.analyses.maximization.climb import Instruments
     from onnxviz.analyses.maximization.preparation import prepare
-    from onnxviz.analyses.computing import computing
 
     seen: list[tuple[int, int, float]] = []
 

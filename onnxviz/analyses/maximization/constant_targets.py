@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,17 +15,19 @@ if TYPE_CHECKING:
     from onnxviz.analyses.maximization.trust import Trust
     from onnxviz.methods.objectives.objectives import Objective
 
+_END = 1e-6
+"""The last share of a function's range, where float32 has no gradient left."""
+
 _ASKED = 8
 """At so many random inputs the gradient of a target is computed, beside its starts."""
 
 
-def constant_targets(
-    tools: Instruments, todo: Sequence[tuple[Objective, Objective]], trust: Trust
-) -> dict[str, float]:
+def constant_targets(tools: Instruments, todo: Sequence[tuple[Objective, Objective]], trust: Trust) -> dict[str, float]:
     """Return the targets that no input changes, by their text, each with the score of what is climbed for it.
 
     Random inputs and the data all have the same score, by ONNX Runtime. And the gradient is exactly zero at the starts and at random
-    inputs, even where dead rectifiers let it pass: a search would stay at its start.
+    inputs, even where dead rectifiers let it pass: a search would stay at its start. Of a probability that is neither 0 nor 1 its
+    own gradient counts: where all logits are equal they rise together, and the probability stays.
 
     Parameters
     ----------
@@ -48,11 +51,29 @@ def constant_targets(
     device = torch.device(search.device)
     for space, part in search.spaces(alike):
         for objective, climbed in part:
-            runs = [Run(str(climbed), restart, search.settings.seed) for restart in range(search.settings.starts(climbed))]
+            runs = [
+                Run(str(climbed), restart, search.settings.seed) for restart in range(search.settings.starts(climbed))
+            ]
             with torch.no_grad():
                 starts = space.start(runs, device).realize().cpu().numpy()
             inputs = np.concatenate([starts, trust.random_inputs(_ASKED)]).astype(np.float32)
-            sizes = {"batch_size": tools.batch_size, "copies": search.copies}
-            if stands_still(tools.network, space, climbed, held, inputs, device, **sizes):
+            still = partial(
+                stands_still,
+                space=space,
+                held=held,
+                inputs=inputs,
+                device=device,
+                batch_size=tools.batch_size,
+                copies=search.copies,
+            )
+            squashed = objective != climbed and tools.check is not None and _inside(trust, objective)
+            if still(tools.network, objective=climbed) or (squashed and still(tools.check, objective=objective)):
                 found[str(objective)] = float(tools.score_climbed.alone(climbed, search.settled(starts[:1]))[0])
     return found
+
+
+def _inside(trust: Trust, objective: Objective) -> bool:
+    """Return whether the score of all inputs lies between the ends of its function's range, where a gradient of zero is no rounding."""
+    low, high, _ = trust.range_of(objective)
+    score = float(trust.tried(objective)[0])
+    return low + _END * (high - low) < score < high - _END * (high - low)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
@@ -169,16 +169,14 @@ def _each(task: Task, folder: OutputFolder | None, listener: Listener) -> Iterat
         yield from each_maximum(task, task.search.todo, listener)
         return
     names = safe_names(str(one) for one in task.search.objectives)
-    todo = []
-    for objective, climbed in task.search.todo:
-        name = names[str(objective)]
+    kept = set()
+    for target, name in names.items():
         if folder.done(name):
-            kept = Maximum.stored(folder.partial / name, folder.path / name)
-            if kept.status != "interrupted":
-                yield kept
-                continue
-        todo.append((objective, climbed))
-    for one in each_maximum(task, todo, listener):
+            there = Maximum.stored(folder.partial / name, folder.path / name)
+            if there.status != "interrupted":
+                yield there
+                kept.add(target)
+    for one in each_maximum(task, task.search.todo, listener, kept):
         name = names[one.target]
         with folder.item(name) as item:
             row = one.save(item, folder.path / name).row()
@@ -186,7 +184,9 @@ def _each(task: Task, folder: OutputFolder | None, listener: Listener) -> Iterat
         yield Maximum.of(row, Stored(folder.partial / name, folder.path / name))
 
 
-def each_maximum(task: Task, todo: Sequence[tuple[Objective, Objective]], listener: Listener) -> Iterator[Maximum]:
+def each_maximum(
+    task: Task, todo: Sequence[tuple[Objective, Objective]], listener: Listener, kept: Collection[str] = ()
+) -> Iterator[Maximum]:
     """Yield the maximum of each target as soon as it is found.
 
     Parameters
@@ -197,20 +197,23 @@ def each_maximum(task: Task, todo: Sequence[tuple[Objective, Objective]], listen
         What is scored, and what is climbed for it.
     listener : Listener
         Told of the progress, and of what was remarkable.
+    kept : collection of str
+        The targets whose maxima are there already. They are left out, but the others are searched and scored beside them, so
+        that these have the same bytes as if all were searched.
 
     Yields
     ------
     Maximum
         In order. After a `KeyboardInterrupt` those of the running group say "interrupted", and are the last.
     """
-    if not todo:
+    if all(str(objective) in kept for objective, _ in todo):
         return
     with listener.progress(f"{len(todo)} targets", task.search.settings.steps * len(todo)) as told:
         tools = Instruments.of(task.search, todo)
         trust = Trust.measured(tools, [objective for objective, _ in todo], task.knowledge.samples)
         inquiry = Inquiry(task.knowledge, tools)
         constant = constant_targets(tools, todo, trust)
-        for objective, found, space in climb(tools, todo, told, constant):
+        for objective, found, space in climb(tools, todo, told, constant, kept):
             probe = partial(trust.probe, objective)
             result, findings = inquiry(objective, found, space, trust.best_probe(objective), probe)
             if findings.remark:

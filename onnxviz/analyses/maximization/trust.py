@@ -19,8 +19,8 @@ from onnxviz.wording import shape_text
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.few_samples import SampleBatches
     from onnxviz.analyses.maximization.climb import Instruments
-    from onnxviz.analyses.maximization.inner_samples import InnerBatches
     from onnxviz.analyses.maximization.findings import Findings
+    from onnxviz.analyses.maximization.inner_samples import InnerBatches
     from onnxviz.analyses.maximization.task import Search
     from onnxviz.methods.ascent.scorer import Scorer
     from onnxviz.methods.ascent.search import Found
@@ -120,6 +120,22 @@ class Trust:
 
         return self.search.settled(probes(self.search.space, count, self.search.settings.seed))
 
+    def range_of(self, objective: Objective) -> tuple[float, float, str]:
+        """Return the lowest and highest possible value of an objective, and the operator that bounds it."""
+        from onnxviz.methods.objectives.objectives import Activation
+        from onnxviz.model.tensors.output_range import output_range
+
+        low = high = 0.0
+        operators = []
+        for weight, term in objective.terms:
+            if not isinstance(term, Activation) or weight == 0:
+                return -np.inf, np.inf, ""
+            ends = output_range(self.search.model, term.target.tensor)
+            low += min(weight * ends[0], weight * ends[1])
+            high += max(weight * ends[0], weight * ends[1])
+            operators.append(ends[2])
+        return low, high, " and ".join(dict.fromkeys(operators)) if all(operators) else ""
+
     def best_probe(self, objective: Objective) -> float:
         """Return the highest finite score of the random inputs; minus infinity where there is none."""
         scores = self.probes.get(str(objective), _NONE)
@@ -138,9 +154,7 @@ class Trust:
         found: np.ndarray = probes(self.search.space, len(scores), self.search.settings.seed)[place]
         return found
 
-    def agreement(
-        self, objective: Objective, found: Found, every: np.ndarray, starts: np.ndarray
-    ) -> dict[str, Any]:
+    def agreement(self, objective: Objective, found: Found, every: np.ndarray, starts: np.ndarray) -> dict[str, Any]:
         """Return how far the restarts of one target agree: in their inputs, in their scores, and in the network's answers.
 
         Parameters
@@ -326,7 +340,7 @@ class Trust:
             moved = robustness(
                 self.score, objective, space, array, search.settings.seed, score, start, settle=search.settled
             )
-        low, high, operator = _range(search, objective)
+        low, high, operator = self.range_of(objective)
         verdict = judge(
             Evidence(
                 found=score,
@@ -380,20 +394,3 @@ def _zeros(search: Search, objective: Objective) -> tuple[str, ...]:
         return ()
     needed = search.model.cut(search.moving.in_graph(objective.tensors), search.moving.stops).inputs
     return tuple(name for name in zeros if name in needed)
-
-
-def _range(search: Search, objective: Objective) -> tuple[float, float, str]:
-    """Return the lowest and highest possible value of an objective, and the operator that bounds it."""
-    from onnxviz.methods.objectives.objectives import Activation
-    from onnxviz.model.tensors.output_range import output_range
-
-    low = high = 0.0
-    operators = []
-    for weight, term in objective.terms:
-        if not isinstance(term, Activation) or weight == 0:
-            return -np.inf, np.inf, ""
-        ends = output_range(search.model, term.target.tensor)
-        low += min(weight * ends[0], weight * ends[1])
-        high += max(weight * ends[0], weight * ends[1])
-        operators.append(ends[2])
-    return low, high, " and ".join(dict.fromkeys(operators)) if all(operators) else ""

@@ -48,7 +48,10 @@ class Word(ExplainedWord):
     DEAD = "dead", "the unit is a rectifier that gives its least value for every input"
     SATURATED = "saturated", "the score is at the end of its function's range already at the start, or for every input"
     CONSTANT = "constant", "no input changes the score"
-    WEAK = "weak", "a random input or the start scores as high, or the class that was maximized is not likely at the input"
+    WEAK = (
+        "weak",
+        "a random input or the start scores as high, or the class that was maximized is not likely at the input",
+    )
     UNRELIABLE = "unreliable", "several starts gave different inputs with different scores"
     FRAGILE = "fragile", "less than half of the score's rise is left when the picture is moved a little"
     SEVERAL = "several", "several starts gave different inputs with about the same score"
@@ -200,7 +203,7 @@ def _doubts(seen: Evidence) -> list[Verdict]:
     if agreed is not None and agreed.inputs > 1:
         spread = None if agreed.spread is None else plus_minus(agreed.spread)
         scores = "" if spread is None else ", equal scores" if spread == "equal" else f", scores {spread}"
-        best = f"; {agreed.agreeing} of them gave the best one" if agreed.agreeing > 1 else ""
+        best = f"; {_count(agreed.agreeing)} of them gave the best one" if agreed.agreeing > 1 else ""
         said = f"{_count(agreed.starts)} starts gave {_count(agreed.inputs)} inputs{scores}{best}"
         if agreed.spread is not None and agreed.spread <= _CLOSE:
             several = Verdict(Word.SEVERAL, said)

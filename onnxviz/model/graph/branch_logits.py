@@ -100,9 +100,7 @@ def _extended(
     return found if changed else node
 
 
-def _chain(
-    name: str, scope: Mapping[str, NodeProto], squashing: Collection[str]
-) -> tuple[str, list[NodeProto]] | None:
+def _chain(name: str, scope: Mapping[str, NodeProto], squashing: Collection[str]) -> tuple[str, list[NodeProto]] | None:
     """Return what is squashed into a tensor, and the nodes between the squashing and the tensor; None if nothing is."""
     tail: list[NodeProto] = []
     for _ in range(_DEPTH):
