@@ -60,7 +60,8 @@ def class_probability(
         named = f"class {best}" + (f" ({labels[best]})" if len(labels) == len(row) else "")
         wins = row[own] >= row[best]
         return ClassProbability(float(row[own]), "" if wins else named, 0.0 if wins else float(row[best]))
-    if is_sigmoid(search.model, name):
+    # Each number of a flat output is a class of its own; a map of numbers may be a picture.
+    if found.ndim == 1 and is_sigmoid(search.model, name):
         return ClassProbability(float(found[index].reshape(())))
     return None
 
