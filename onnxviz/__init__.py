@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from onnxviz import threads
 from onnxviz.errors import OnnxvizError
-from onnxviz.threads import wait_without_spinning
 from onnxviz.version import __version__
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ _FACE = {
 """The public names, each with the module that defines it."""
 
 
-wait_without_spinning()
+threads.wait_without_spinning()  # before torch is loaded
 
 
 def __getattr__(name: str) -> Any:

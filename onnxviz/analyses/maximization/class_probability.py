@@ -77,7 +77,9 @@ def _distribution(values: np.ndarray, index: tuple[int, ...], axis: int) -> np.n
     """Return the probabilities along one of the indexed axes, of logarithms their exponentials; None where they are none."""
     if values.ndim <= axis or values.shape[axis] < 2:
         return None
-    row = values[(*index[:axis], slice(None), *index[axis + 1 :])].reshape(-1)
+    along: list[int | slice] = [*index]
+    along[axis] = slice(None)
+    row = values[tuple(along)].reshape(-1)
     for one in (row, np.exp(np.minimum(row, 0.0)) if (row <= _SUM).all() else row):
         if len(one) == values.shape[axis] and (one >= -_SUM).all() and abs(float(one.sum()) - 1) <= _SUM:
             return np.asarray(one)

@@ -181,7 +181,8 @@ class Trust:
         words = [] if kin is None else [f"starts: {kin.statement}"]
         words.append(plain.statement if kin is None else f"place by place {plain.agreeing} agree")
         if spread is not None:
-            words.append(f"scores {plus_minus(spread)} of the rise")
+            apart = plus_minus(spread)
+            words.append("equal scores" if apart == "equal" else f"scores {apart} of the rise")
         told = None if kin is None else {"tensors": kin.tensors, "channels": kin.channels, **asdict(kin.agreed)}
         return {**asdict(plain), "score_spread": spread, "resemblance": told, "statement": "; ".join(words)}
 

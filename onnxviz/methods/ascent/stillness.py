@@ -60,7 +60,7 @@ def stands_still(
     if hasattr(network, "replacing"):
         # A rectifier may be dead at all of these inputs and alive elsewhere: an ascent would find the way there.
         batched = batched.running(network.replacing(REDIRECTED))
-    for part in samples.split(batch_size if batched.batchable else 1):
+    for part in torch.split(samples, batch_size if batched.batchable else 1):
         moved = part.clone().requires_grad_()
         answers = {**batched({space.name: moved}), space.name: moved}
         scores = objective({name: answers[name] for name in objective.tensors}, len(part))
