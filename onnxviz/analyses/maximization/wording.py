@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxviz.methods.evidence.verdict import plus_minus
+from onnxviz.methods.evidence.verdict import NOT_MAXIMIZED, plus_minus
 
 
 def in_short(row: dict[str, Any]) -> dict[str, str]:
@@ -54,8 +54,10 @@ def agreeing(agreed: dict[str, Any], what: str = "") -> str:
 
 def caption(row: dict[str, Any]) -> str:
     """Return what a chart says of how far its score is to be trusted."""
-    words = [verdict_text(row)] if verdict_text(row) else []
-    if row["restarts"] > 1 and not row["set"] and row["consistency"]["restarts"]:
+    # One line holds the gravest finding; the others stand in the table and in the report.
+    first, *others = verdict_text(row).split("; ")
+    words = [first, *(one for one in others if one == NOT_MAXIMIZED)] if first else []
+    if row["restarts"] > 1 and not row["set"] and row["consistency"]["restarts"] and "starts gave" not in first:
         words.append(agreeing(row["consistency"], "starts ").partition(",")[0])
     if row["data"] is not None:
         words.append(row["data"]["statement"].partition(",")[0])

@@ -32,6 +32,9 @@ _STABLE = 0.5
 _NAMED = 3
 """So many held inputs are named."""
 
+NOT_MAXIMIZED = "not maximized"
+"""What is said of a target that is known to be constant before the search."""
+
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -288,7 +291,7 @@ def _constant(seen: Evidence, tried: int) -> Verdict:
     inputs = f"all of {tried} inputs" if seen.maximized else "every input tried"
     everything = f"{seen.found:.4g} to {inputs}" + (", the data among them" if len(seen.samples) else "")
     blocked = f", and its gradient is zero from all {seen.starts} starts" if seen.blocked == seen.starts else ""
-    end = blocked if seen.maximized else "; not maximized"
+    end = blocked if seen.maximized else f"; {NOT_MAXIMIZED}"
     width = seen.high - seen.low
     near = _END * width if math.isfinite(width) else 1e-6 * max(1.0, abs(seen.found))
     rectifier = seen.operator in ("Relu", "ThresholdedRelu", "Clip")
