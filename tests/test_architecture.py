@@ -13,7 +13,7 @@ import onnxviz.cli
 
 PACKAGE = Path(__file__).parents[1] / "onnxviz"
 
-GROUND = {"errors", "target", "contract", "wording", "version", "supervision"}
+GROUND = {"errors", "target", "contract", "wording", "version", "supervision", "threads"}
 WINGS = {"model", "methods", "drawing", "formats"}
 # For each part of onnxviz: the parts that it may import, and the other packages that it must not. A module belongs to its longest prefix.
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
@@ -63,7 +63,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "": ({*GROUND, "model.model", "analyses", "pages"}, {"torch", "onnx", "onnxruntime", "click", "rich"}),
 }
 # The folders of analyses do not import each other. Shared code lies in inputs, or in the files beside the folders.
-ANALYSES_SHARED = {"inputs", "listener", "output", "opening", "keywords", "provenance"}
+ANALYSES_SHARED = {"inputs", "listener", "output", "opening", "keywords", "provenance", "computing"}
 # The verbs that do not need torch, and so do not wait for its import.
 WITHOUT_TORCH = (
     "onnxviz",

@@ -36,7 +36,8 @@ def test_a_volume_moves_as_a_spectrum_and_is_drawn_slice_by_slice(cli, tmp_path)
     assert outcome.code == 0, outcome.err
     (row,) = outcome.document["runs"]
     assert "spectrum" in row["units"]
-    assert row["verdict"]["word"] == "ok"
+    # Two channels are too few to tell whether two textures are alike to the network, and place by place they differ.
+    assert row["verdict"]["word"] == "several"
     with Image.open(tmp_path / "o" / "y[0]" / "picture.png") as picture:
         assert min(picture.size) > 400  # nine slices with captions
 

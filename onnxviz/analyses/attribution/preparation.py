@@ -14,6 +14,7 @@ from onnxviz.analyses.inputs.float_targets import with_floats
 from onnxviz.analyses.inputs.sample_first import sample_first
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DifferentiationError, UsageError
+from onnxviz.model.tensors.twin import with_twins
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def prepare(listener: Listener, model: Model, samples: Samples, request: Attribu
     from onnxviz.methods.devices import choose_device
     from onnxviz.model.tensors.randomness import random_note
 
-    model = with_classes(listener, model, request.classes)
+    model = with_twins(with_classes(listener, model, request.classes))
     fed = read_inputs(listener, model, samples, request)
     features = _features(model, fed, request)
     baselines, text = _baselines(fed, features, request.baseline)

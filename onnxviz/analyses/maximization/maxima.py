@@ -25,6 +25,8 @@ class Maxima(list[Maximum]):
     ----------
     search : Search
         What was climbed.
+    threads : int
+        The number of threads that computed.
 
     Attributes
     ----------
@@ -32,9 +34,9 @@ class Maxima(list[Maximum]):
         How long the search took.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, threads: int) -> None:
         super().__init__()
-        self._search = search
+        self._search, self._threads = search, threads
         self.seconds = 0.0
 
     @property
@@ -49,6 +51,7 @@ class Maxima(list[Maximum]):
             "model": model.provenance,
             "device": self._search.device,
             "seed": self._search.settings.seed,
+            "threads": self._threads,
             "seconds": round(self.seconds, 3),
             "runs": [one.row() for one in self],
         }
@@ -85,7 +88,7 @@ class Maxima(list[Maximum]):
         from onnxviz.formats.file_names import safe_names
 
         names = safe_names(one.target for one in self)
-        saved = Maxima(self._search)
+        saved = Maxima(self._search, self._threads)
         saved.seconds = self.seconds
         saved.extend(one.save(Path(folder) / names[one.target]) for one in self)
         saved.save_together(Path(folder))

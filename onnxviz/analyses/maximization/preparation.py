@@ -23,6 +23,7 @@ from onnxviz.analyses.maximization.task import Knowledge, Presentation, Search, 
 from onnxviz.analyses.maximization.token_space import token_space
 from onnxviz.errors import UsageError
 from onnxviz.model.tensors.encoded_texts import encoded_texts
+from onnxviz.model.tensors.twin import with_twins
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
     from onnxviz.methods.devices import choose_device
     from onnxviz.model.tensors.randomness import random_note
 
-    subject = choose_subject(with_classes(listener, model, request.classes), request)
+    subject = choose_subject(with_twins(with_classes(listener, model, request.classes)), request)
     aims = _aims(subject, _written(subject, request, listener), request, listener)
     subject, ground = _ground(subject, request, listener)
     cost = Cost.of(subject, aims.climbed)

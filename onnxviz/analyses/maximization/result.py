@@ -263,6 +263,7 @@ def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[s
     score = None if ours is None else float(ours.mean())
     ort_score = float(theirs.mean())
     begun = float(measure(objective, climbed.begun)[1].mean())
+    agreed = trust.agreement(objective, found, findings.every, findings.starts)
     remarks = (ascent.message, findings.remark, task.presentation.remark)
     members = None
     if climbed.together:
@@ -286,8 +287,8 @@ def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[s
         "message": "; ".join(text for text in remarks if text),
         "start": task.presentation.start,
         "window": None if window is None else [[part.start, part.stop] for part in window],
-        "consistency": trust.agreement(objective, found, findings.every),
-        **trust.row(objective, found, findings.array, score, ort_score, begun),
+        "consistency": agreed,
+        **trust.row(objective, found, findings, window, agreed, score, ort_score, begun),
         "optimizer": search.settings.optimizer,
         "differentiable": not task.knowledge.stopped[search.objectives.index(objective)],
         "files": [],

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onnxviz.model.graph.graph import Graph
+from onnxviz.model.graph.branch_logits import LOGITS, with_branch_logits
+from onnxviz.model.graph.graph import AnyGraph, Graph
 from onnxviz.target import EACH, Target
 
 _SQUASHING = {"Softmax", "LogSoftmax", "Sigmoid", "HardSigmoid", "Hardmax"}
 _TRANSPARENT = {"Identity", "Cast", "Dropout"}
+
+
+def with_twins(model: AnyGraph) -> AnyGraph:
+    """Return a graph in which `unsquashed` also finds the logits of a Softmax or Sigmoid inside the branches of an If."""
+    return with_branch_logits(model, _SQUASHING)
 
 
 def unsquashed(model: Graph, target: Target) -> Target | None:
@@ -19,7 +25,7 @@ def unsquashed(model: Graph, target: Target) -> Target | None:
     Parameters
     ----------
     model : Graph
-        The model.
+        The model; from `with_twins`, where twins inside an If count.
     target : Target
         The target. Its index must select one class, or it would not rise with the twin.
     """
@@ -33,6 +39,8 @@ def unsquashed(model: Graph, target: Target) -> Target | None:
         if node.op_type in _SQUASHING:
             twin = node.input[0]
             return Target(twin, target.index) if model.tensors[twin].is_float else None
+        if node.op_type == "If" and f"{name}{LOGITS}" in node.output:
+            return Target(f"{name}{LOGITS}", target.index)
         if node.op_type not in _TRANSPARENT:
             return None
         name = node.input[0]
