@@ -146,7 +146,9 @@ def attribute(terminal: Terminal, /, **options: Any) -> int:
 def _show(console: Console, document: dict[str, Any]) -> None:
     for row in document["runs"]:
         label = f" ({visible(row['label'])})" if row["label"] else ""
-        console.print(f"{visible(row['target'])}{label}: {row['ort_score']:.4g} by ONNX Runtime", style="bold")
+        console.print(
+            f"{visible(row['target'])}{label}: {row['question']} {row['ort_score']:.4g} by ONNX Runtime", style="bold"
+        )
         console.print(f"{row['ort_baseline_score']:.4g} for the baseline: {visible(row['baseline'])}")
         if row["explained"] != row["target"]:
             before, after = row["explained_baseline_score"], row["explained_score"]

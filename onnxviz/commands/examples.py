@@ -45,10 +45,9 @@ _SHORT = 40
 )
 @click.option(
     "--at",
-    type=click.Choice(["mean", "max"]),
-    default="mean",
-    show_default=True,
-    help="The score of a unit with many positions: the mean over the positions (the target's own value), or the maximum.",
+    type=click.Choice(["mean", "max", "center"]),
+    help="The score of a unit with many positions, as mean(TARGET), max(TARGET) or center(TARGET) say it: their mean, the "
+    "highest, or the one at the center. [default: the question that fits the target]",
 )
 @click.option(
     "--with",
@@ -112,8 +111,8 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         figures = ["", "", ""]
         if known["count"]:
             figures = [f"{known[key]:.4g}" for key in ("min", "mean", "max")]
-        cells.append((row["target"], row["label"], *figures, said))
-    columns: tuple[str, ...] = ("target", "label", "lowest", "mean", "highest", "highest samples")
+        cells.append((row["target"], row["label"], row["question"], *figures, said))
+    columns: tuple[str, ...] = ("target", "label", "question", "lowest", "mean", "highest", "highest samples")
     if not any(cell[1] for cell in cells):
         columns, cells = (columns[0], *columns[2:]), [(cell[0], *cell[2:]) for cell in cells]
     console.print(grid(columns, cells, numeric=tuple(range(len(columns) - 4, len(columns) - 1))))

@@ -170,11 +170,17 @@ def maximize(terminal: Terminal, /, **options: Any) -> int:
     return 0
 
 
+def _places(places: dict[str, list[int]]) -> str:
+    """Return the highest places as text."""
+    return "".join(f" at {', '.join(map(str, place))}" for place in places.values())
+
+
 def _show(console: Console, document: dict[str, Any]) -> None:
     rows = [
         {
             "target": row["target"],
             "label": row["label"],
+            "question": row["question"] + _places(row["places"]),
             "start": f"{row['initial_ort_score']:.4g}",
             "ONNX Runtime": f"{row['ort_score']:.4g}",
             "torch": "-" if row["score"] is None else f"{row['score']:.4g}",

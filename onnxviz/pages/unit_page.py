@@ -44,6 +44,7 @@ def unit_entry(
     short = in_short(row)
     stands = standing_of(real, row["ort_score"]) if real is not None else ""
     told = [
+        ("question", row.get("question", "")),
         ("score", f"{score} by ONNX Runtime, from {_number(row['initial_ort_score'])} at the start"),
         ("score by torch", _number(row["score"])),
         ("verdict", ": ".join(filter(None, (verdict["word"], verdict["message"])))),

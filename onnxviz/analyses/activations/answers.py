@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.question import Question
+
 if TYPE_CHECKING:
     from onnxviz.methods.samples.activity import Activity
     from onnxviz.model.model import Model
@@ -34,6 +36,8 @@ class Answer:
         The units, the strongest first; empty if no axis counts units.
     labels : tuple of str
         The classes' names, if the units are classes.
+    question : Question
+        What the score of each unit answers; without units, that of the whole answer.
     """
 
     target: str
@@ -41,6 +45,14 @@ class Answer:
     axes: tuple[str, ...]
     units: list[Activity]
     labels: tuple[str, ...] = ()
+    question: Question = Question.MEAN
+
+    @property
+    def value(self) -> float:
+        """The answer to the question where no axis counts units; else the mean of all values."""
+        values = np.asarray(self.values, np.float64)
+        counted = any(axis in UNIT_AXES for axis in self.axes)
+        return float(values.mean() if counted else self.question(values, 0))
 
     def unit(self, index: int) -> str:
         """Return the name of a unit."""
@@ -88,9 +100,9 @@ def answer_of(model: Model, target: Target, values: np.ndarray, labels: Sequence
     names, kept = ([one for place, one in enumerate(part) if place not in spare] for part in (names, kept))
     # If only a part of the units is picked, a unit's number is not its place, so units are not counted.
     counted = [axis for axis, entry in zip(names, kept, strict=True) if axis in UNIT_AXES and entry == slice(None)]
-    units = unit_activity(picked, names.index(counted[0])) if counted and picked.size else []
+    units = unit_activity(picked, names.index(counted[0]), target.question) if counted and picked.size else []
     classes = picked.ndim == 1 and bool(counted) and len(picked) == len(labels)
-    return Answer(str(target), picked, tuple(names), units, tuple(labels) if classes else ())
+    return Answer(str(target), picked, tuple(names), units, tuple(labels) if classes else (), target.question)
 
 
 def answer_row(answer: Answer, tensor: str, top: int) -> dict[str, Any]:
@@ -113,7 +125,8 @@ def answer_row(answer: Answer, tensor: str, top: int) -> dict[str, Any]:
         "tensor": tensor,
         "shape": list(picked.shape),
         "axes": list(answer.axes),
-        "value": float(picked.mean()) if size else None,
+        "question": answer.question.sentence,
+        "value": answer.value if size else None,
         "min": float(finite.min()) if finite.size else None,
         "max": float(finite.max()) if finite.size else None,
         "std": float(picked.std()) if size else None,
@@ -123,7 +136,9 @@ def answer_row(answer: Answer, tensor: str, top: int) -> dict[str, Any]:
             {
                 "index": one.index,
                 "label": answer.labels[one.index] if answer.labels else "",
+                "score": one.score,
                 "mean": one.mean,
+                "spread": one.spread,
                 "strength": one.strength,
                 "min": one.low,
                 "max": one.high,

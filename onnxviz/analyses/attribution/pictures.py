@@ -37,7 +37,7 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
     if len(task.fed.explained) > 1:
         title += f", by {one.name}"
     score, start = row["ort_score"], row["ort_baseline_score"]
-    subtitle = f"{task.model.name}: {score:.4g} by ONNX Runtime, {start:.4g} for the baseline ({task.baseline_text})"
+    subtitle = f"{task.model.name}: {row['question']} {score:.4g} by ONNX Runtime, {start:.4g} for the baseline ({task.baseline_text})"
     if row["explained"] != row["target"]:
         score, start = row["explained_score"], row["explained_baseline_score"]
         subtitle += f"; explained at {row['explained']}, {score:.4g} and {start:.4g}"

@@ -67,7 +67,8 @@ class Maxima(list[Maximum]):
             sharp = False if max(picture.shape[:2]) > SMALL else None
             tiles.append(Tile(picture, caption, detail(one.row()), sharp=sharp))
         title = f"{tensor} of {model.name}" if tensor else model.name
-        return Sheet(tiles, title, f"{len(self)} targets, each as high as it will go; by ONNX Runtime").draw()
+        asked = "; ".join(dict.fromkeys(one.question for one in self))
+        return Sheet(tiles, title, f"{len(self)} targets, each as high as it will go: {asked}; by ONNX Runtime").draw()
 
     def save(self, folder: str | os.PathLike[str]) -> Maxima:
         """Write a folder for each target, the contact sheet and the whole document.

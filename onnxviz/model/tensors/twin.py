@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from onnxviz.model.graph.graph import Graph
+from onnxviz.question import Question
 from onnxviz.target import EACH, Target
 
 _SQUASHING = {"Softmax", "LogSoftmax", "Sigmoid", "HardSigmoid", "Hardmax"}
@@ -21,9 +23,12 @@ def unsquashed(model: Graph, target: Target) -> Target | None:
     model : Graph
         The model.
     target : Target
-        The target. Its index must select one class, or it would not rise with the twin.
+        The target. It must be one number of the tensor, or it would not rise with the twin: its index selects one class, and
+        its question one place where places are left. A mean of squashed numbers is no squashed mean.
     """
-    if not target.index or not all(isinstance(entry, int) or entry is EACH for entry in target.index):
+    single = target.question in (Question.HIGHEST, Question.CENTER)
+    picked = [isinstance(entry, int) or entry is EACH for entry in target.index]
+    if not (any(picked) if single else picked and all(picked)):
         return None
     name = target.tensor
     for _ in range(8):
@@ -32,7 +37,7 @@ def unsquashed(model: Graph, target: Target) -> Target | None:
             return None
         if node.op_type in _SQUASHING:
             twin = node.input[0]
-            return Target(twin, target.index) if model.tensors[twin].is_float else None
+            return replace(target, tensor=twin) if model.tensors[twin].is_float else None
         if node.op_type not in _TRANSPARENT:
             return None
         name = node.input[0]
@@ -62,4 +67,4 @@ def rival(model: Graph, twin: Target, shape: Sequence[int]) -> Target | None:
     picked = twin.index[-1]
     if axis % len(shape) != len(shape) - 1 or not isinstance(picked, int):
         return None
-    return Target(twin.tensor, (*twin.index[:-1], 1 - picked % 2))
+    return replace(twin, index=(*twin.index[:-1], 1 - picked % 2))
