@@ -19,7 +19,7 @@ from onnxviz.commands.options import (
     target_option,
 )
 from onnxviz.commands.terminal import Terminal, grid, visible
-from onnxviz.wording import shape_text
+from onnxviz.wording import question_text, shape_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,7 +99,7 @@ def _show_target(console: Console, row: dict[str, Any]) -> None:
         said = "no finite value" if row["not_finite"] else "empty at this input"
         console.print(f"{visible(row['target'])}: {shape_text(row['shape'])}, {said}")
         return
-    asked = row["question"] if not {"unit", "channel", "feature"} & {*row["axes"]} else "mean"
+    asked = question_text(row["question"]) or "mean"
     said = f"{row['min']:.4g} to {row['max']:.4g}, {asked} {row['value']:.4g}, {row['zeros']:.0%} zeros"
     if row["not_finite"]:
         said += f", {row['not_finite']} not finite"

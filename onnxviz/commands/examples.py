@@ -20,6 +20,7 @@ from onnxviz.commands.options import (
     target_option,
 )
 from onnxviz.commands.terminal import Terminal, grid, visible
+from onnxviz.wording import question_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,10 +112,10 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         figures = ["", "", ""]
         if known["count"]:
             figures = [f"{known[key]:.4g}" for key in ("min", "mean", "max")]
-        cells.append((row["target"], row["label"], row["question"], *figures, said))
+        cells.append((row["target"], row["label"], question_text(row["question"]), *figures, said))
     columns: tuple[str, ...] = ("target", "label", "question", "lowest", "mean", "highest", "highest samples")
-    if not any(cell[1] for cell in cells):
-        columns, cells = (columns[0], *columns[2:]), [(cell[0], *cell[2:]) for cell in cells]
+    shown = [place for place in range(len(columns)) if place not in (1, 2) or any(cell[place] for cell in cells)]
+    columns, cells = tuple(columns[place] for place in shown), [tuple(cell[place] for place in shown) for cell in cells]
     console.print(grid(columns, cells, numeric=tuple(range(len(columns) - 4, len(columns) - 1))))
     if len(document["runs"]) > _LISTED:
         console.print(f"(the first {_LISTED} of {len(document['runs'])}; --json lists every one)", style="dim")

@@ -37,7 +37,9 @@ class Answer:
     labels : tuple of str
         The classes' names, if the units are classes.
     question : Question
-        What the score of each unit answers; without units, that of the whole answer.
+        What the value and the score of each unit answer.
+    value : float or None
+        The target's own value; None where the tensor is empty.
     """
 
     target: str
@@ -46,13 +48,7 @@ class Answer:
     units: list[Activity]
     labels: tuple[str, ...] = ()
     question: Question = Question.MEAN
-
-    @property
-    def value(self) -> float:
-        """The answer to the question where no axis counts units; else the mean of all values."""
-        values = np.asarray(self.values, np.float64)
-        counted = any(axis in UNIT_AXES for axis in self.axes)
-        return float(values.mean() if counted else self.question(values, 0))
+    value: float | None = None
 
     def unit(self, index: int) -> str:
         """Return the name of a unit."""
@@ -101,8 +97,9 @@ def answer_of(model: Model, target: Target, values: np.ndarray, labels: Sequence
     # If only a part of the units is picked, a unit's number is not its place, so units are not counted.
     counted = [axis for axis, entry in zip(names, kept, strict=True) if axis in UNIT_AXES and entry == slice(None)]
     units = unit_activity(picked, names.index(counted[0]), target.question) if counted and picked.size else []
+    value = float(target.select(np.asarray(values, np.float64)[None])[0]) if picked.size else None
     classes = picked.ndim == 1 and bool(counted) and len(picked) == len(labels)
-    return Answer(str(target), picked, tuple(names), units, tuple(labels) if classes else (), target.question)
+    return Answer(str(target), picked, tuple(names), units, tuple(labels) if classes else (), target.question, value)
 
 
 def answer_row(answer: Answer, tensor: str, top: int) -> dict[str, Any]:
@@ -126,7 +123,7 @@ def answer_row(answer: Answer, tensor: str, top: int) -> dict[str, Any]:
         "shape": list(picked.shape),
         "axes": list(answer.axes),
         "question": answer.question.sentence,
-        "value": answer.value if size else None,
+        "value": answer.value,
         "min": float(finite.min()) if finite.size else None,
         "max": float(finite.max()) if finite.size else None,
         "std": float(picked.std()) if size else None,

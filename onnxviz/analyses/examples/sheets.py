@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.wording import question_text
+
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.data_source import DataSource
     from onnxviz.analyses.inputs.feed import Feed
@@ -84,10 +86,8 @@ class Sheets:
             return None
         title = row["target"] + (f"  ({row['label']})" if row["label"] else "")
         known = row["statistics"]
-        subtitle = (
-            f"{known['count']} samples of {_source_name(self.source)}: {_figures(known)}; {row['question']}, "
-            "by ONNX Runtime"
-        )
+        figures = "; ".join(filter(None, (_figures(known), question_text(row["question"]), "by ONNX Runtime")))
+        subtitle = f"{known['count']} samples of {_source_name(self.source)}: {figures}"
         if self.feed.text is None and self.drawing.expected.kind not in ("image", "signal"):
             return self._table(sections, samples, title, subtitle)
         return self._contact(row, sections, samples, title, subtitle)

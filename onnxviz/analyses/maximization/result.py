@@ -15,6 +15,7 @@ from onnxviz.analyses.maximization.result_files import Content, Measured, Stored
 from onnxviz.analyses.maximization.scoring import Measure, own_type
 from onnxviz.analyses.maximization.wording import caption
 from onnxviz.question import Question
+from onnxviz.wording import question_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.findings import Findings
@@ -338,7 +339,8 @@ def _portrait(task: Task, climbed: Climbed, row: dict[str, Any]) -> Portrait:
     """Return what is drawn of a target."""
     search, found, findings = task.search, climbed.found, climbed.findings
     trusted = caption(row)
-    scores = f"{row['question']} {row['ort_score']:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
+    asked = f"{question_text(row['question'])} ".lstrip()
+    scores = f"{asked}{row['ort_score']:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
     inside = climbed.window or (slice(None),) * findings.array.ndim
     shown = findings.array
     if found.transparency is not None:

@@ -47,6 +47,8 @@ def unsquashed(model: Graph, target: Target) -> Target | None:
 def rival(model: Graph, twin: Target, shape: Sequence[int]) -> Target | None:
     """Return the other class of a Softmax over two; None if there are more, or if the classes are not the last axis.
 
+    None too if the target is the highest of several places, since the other class has its own highest place.
+
     With two classes the probability depends only on the difference of the logits: a logit may fall while its class
     wins.
 
@@ -60,6 +62,8 @@ def rival(model: Graph, twin: Target, shape: Sequence[int]) -> Target | None:
         That tensor's shape, with the batch.
     """
     readers = [node for node in model.nodes if twin.tensor in node.input and node.op_type in ("Softmax", "LogSoftmax")]
+    if twin.question is Question.HIGHEST:
+        return None
     if len(readers) != 1 or len(twin.index) != len(shape) - 1 or shape[-1] != 2:
         return None
     default = -1 if model.opsets.get("", 1) >= 13 else 1
