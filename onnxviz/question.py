@@ -5,9 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-_ORDER = 4
-"""The order of the mean over loud places: high enough that quiet places hardly count, and low enough that all loud ones do."""
-
 
 class Question(Enum):
     """How the values that an index leaves of a sample become one number.
@@ -94,9 +91,15 @@ def _highest(flat: Any) -> Any:
 
 
 def _power_mean(flat: Any) -> Any:
-    """Return the power mean of values of 0 and above. They are divided by the highest first, so that no power overflows."""
+    """Return the power mean of order 4 of values of 0 and above.
+
+    At this order quiet places hardly count, and all loud ones still do. The values are divided by the highest first, so that no
+    power overflows.
+    """
     top = _highest(flat)
     safe = top + (top == 0)
-    mean = ((flat / safe[..., None]) ** _ORDER).mean(-1)
+    ratio = flat / safe[..., None]
+    square = ratio * ratio  # numpy's power of a whole number takes ten times as long
+    mean = (square * square).mean(-1)
     # The root has no finite slope at 0, so zeros go around it.
-    return safe * (mean + (mean == 0)) ** (1 / _ORDER) * (mean != 0)
+    return safe * (mean + (mean == 0)) ** 0.25 * (mean != 0)

@@ -310,7 +310,7 @@ def _term(call: Call, names: Collection[str], moving: str) -> Term:
         return _asked(call, names, moving)
     kind = FUNCTIONS.get(call.function)
     if kind is None:
-        listed = ", ".join([*(f"{name}(TARGET)" for name in ASKED), *(one.signature for one in FUNCTIONS.values())])
+        listed = ", ".join([*(one.signature for one in FUNCTIONS.values()), *(f"{name}(TARGET)" for name in ASKED)])
         raise TargetError(
             f"{call.text}: no tensor of that name, and no function '{call.function}'; the functions are {listed}"
         )
