@@ -13,7 +13,7 @@ import onnxviz.cli
 
 PACKAGE = Path(__file__).parents[1] / "onnxviz"
 
-GROUND = {"errors", "target", "contract", "wording", "version", "supervision", "threads"}
+GROUND = {"errors", "question", "target", "contract", "wording", "version", "supervision", "threads"}
 WINGS = {"model", "methods", "drawing", "formats"}
 # For each part of onnxviz: the parts that it may import, and the other packages that it must not. A module belongs to its longest prefix.
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
@@ -21,6 +21,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         name: ({"errors"}, {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"})
         for name in GROUND
     },
+    "target": ({"errors", "question"}, {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "errors": (set(), {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "model.graph": ({*GROUND, "model.graph"}, {"torch", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "model.expectations": (

@@ -239,7 +239,7 @@ def _traces(
     if answer.units:
         chosen = answer.units[:_TRACES]
         rows = rows[[one.index for one in chosen]]
-        names = [f"{answer.unit(one.index)}   rms {one.strength:.3g}" for one in chosen]
+        names = [f"{answer.unit(one.index)}   std {one.spread:.3g}" for one in chosen]
         if len(answer.units) > len(chosen):
             subtitle += f" · the {len(chosen)} strongest of {len(answer.units)} units, each in its own scale"
     signal = None

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.wording import question_text
+
 if TYPE_CHECKING:
     from onnxviz.analyses.attribution.explained_inputs import Explained
     from onnxviz.analyses.attribution.found import Found
@@ -37,7 +39,10 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
     if len(task.fed.explained) > 1:
         title += f", by {one.name}"
     score, start = row["ort_score"], row["ort_baseline_score"]
-    subtitle = f"{task.model.name}: {score:.4g} by ONNX Runtime, {start:.4g} for the baseline ({task.baseline_text})"
+    asked = f"{question_text(row['question'])} ".lstrip()
+    subtitle = (
+        f"{task.model.name}: {asked}{score:.4g} by ONNX Runtime, {start:.4g} for the baseline ({task.baseline_text})"
+    )
     if row["explained"] != row["target"]:
         score, start = row["explained_score"], row["explained_baseline_score"]
         subtitle += f"; explained at {row['explained']}, {score:.4g} and {start:.4g}"

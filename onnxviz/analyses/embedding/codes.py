@@ -62,7 +62,8 @@ class Codes:
         axes = tensor_axes(self.model, self.target.tensor, values.ndim - 1)
         counted = [1 + place for place, axis in enumerate(axes) if axis in ("channel", "feature")]
         if values.ndim > 2 and not self.flat and counted:
-            values = values.mean(axis=tuple(axis for axis in range(1, values.ndim) if axis not in counted))
+            moved = np.moveaxis(values, counted, range(1, 1 + len(counted)))
+            values = np.asarray(self.target.question(moved, 1 + len(counted)))
         codes: np.ndarray = values.reshape(len(values), -1)
         if codes.shape[1] > _LARGEST_CODE:
             raise DataError(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.wording import question_text
+
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.data_source import DataSource
     from onnxviz.analyses.inputs.feed import Feed
@@ -39,8 +41,6 @@ class Sheets:
         The data set.
     synthetic : dict of str to (Path, str)
         The picture of each target by `maximize`, and its score.
-    highest : bool
-        Whether the score of a unit is its maximum instead of its mean.
     columns : tuple of str
         The names of a table's columns, used if the model names no features.
     """
@@ -49,7 +49,6 @@ class Sheets:
     drawing: Drawing
     source: DataSource
     synthetic: dict[str, tuple[Path, str]] = field(default_factory=dict)
-    highest: bool = False
     columns: tuple[str, ...] = ()
 
     def groups(self, rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -87,10 +86,8 @@ class Sheets:
             return None
         title = row["target"] + (f"  ({row['label']})" if row["label"] else "")
         known = row["statistics"]
-        ranked = "; ranked by maximum" if self.highest and row["highest"] and row["highest"][0]["position"] else ""
-        subtitle = (
-            f"{known['count']} samples of {_source_name(self.source)}: {_figures(known)}{ranked}; by ONNX Runtime"
-        )
+        figures = "; ".join(filter(None, (_figures(known), question_text(row["question"]), "by ONNX Runtime")))
+        subtitle = f"{known['count']} samples of {_source_name(self.source)}: {figures}"
         if self.feed.text is None and self.drawing.expected.kind not in ("image", "signal"):
             return self._table(sections, samples, title, subtitle)
         return self._contact(row, sections, samples, title, subtitle)

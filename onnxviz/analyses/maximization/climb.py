@@ -103,6 +103,7 @@ class Instruments:
         """
         import torch
 
+        objectives = [one.climbed for one in objectives]
         if self.score_moving is not None:
             from onnxviz.methods.ascent.evolution import evolve  # the library takes a second to load
 

@@ -11,6 +11,7 @@ from onnxviz.analyses.maximization.pictures import SMALL
 from onnxviz.analyses.maximization.result import Maximum
 from onnxviz.analyses.maximization.result_files import write_together
 from onnxviz.analyses.maximization.wording import detail
+from onnxviz.wording import question_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.task import Search
@@ -70,7 +71,9 @@ class Maxima(list[Maximum]):
             sharp = False if max(picture.shape[:2]) > SMALL else None
             tiles.append(Tile(picture, caption, detail(one.row()), sharp=sharp))
         title = f"{tensor} of {model.name}" if tensor else model.name
-        return Sheet(tiles, title, f"{len(self)} targets, each as high as it will go; by ONNX Runtime").draw()
+        asked = dict.fromkeys(question_text(one.question) for one in self)
+        words = "; ".join(filter(None, ("each as high as it will go", *asked, "by ONNX Runtime")))
+        return Sheet(tiles, title, f"{len(self)} targets, {words}").draw()
 
     def save(self, folder: str | os.PathLike[str]) -> Maxima:
         """Write a folder for each target, the contact sheet and the whole document.

@@ -14,10 +14,12 @@ from onnxviz.analyses.maximization.pictures import Portrait
 from onnxviz.analyses.maximization.result_files import Content, Measured, Stored
 from onnxviz.analyses.maximization.scoring import Measure, own_type
 from onnxviz.analyses.maximization.wording import caption
+from onnxviz.question import Question
+from onnxviz.wording import question_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.findings import Findings
-    from onnxviz.analyses.maximization.task import Task
+    from onnxviz.analyses.maximization.task import Search, Task
     from onnxviz.analyses.maximization.trust import Trust
     from onnxviz.drawing.pictures import Picture
     from onnxviz.methods.ascent.maximization import Ascent
@@ -37,6 +39,10 @@ class Maximum:
         The target.
     label : str
         The name of its class; "" where the file names none.
+    question : str
+        The question that the scores answer, such as "mean over places".
+    places : mapping of str to list of int
+        The highest place of each target that is asked for it, as an index in the target's tensor without the batch.
     wrt : str
         The tensor that moved.
     ort_score : float
@@ -61,6 +67,8 @@ class Maximum:
 
     target: str
     label: str
+    question: str
+    places: Mapping[str, list[int]]
     wrt: str
     ort_score: float
     score: float | None
@@ -83,6 +91,8 @@ class Maximum:
         return cls(
             target=row["target"],
             label=row["label"],
+            question=row.get("question", ""),
+            places=row.get("places", {}),
             wrt=row["wrt"],
             ort_score=_number(row["ort_score"]),
             score=row["score"],
@@ -272,6 +282,8 @@ def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[s
         "target": str(objective),
         "climbed": str(found.objective),
         "label": class_name(search.model, objective.target),
+        "question": objective.question,
+        "places": _places(search, objective, chosen[0]),
         "wrt": search.wrt,
         "shape": list(search.shape[1:]),
         "units": found.text,
@@ -328,7 +340,8 @@ def _portrait(task: Task, climbed: Climbed, row: dict[str, Any]) -> Portrait:
     """Return what is drawn of a target."""
     search, found, findings = task.search, climbed.found, climbed.findings
     trusted = caption(row)
-    scores = f"{row['ort_score']:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
+    asked = f"{question_text(row['question'])} ".lstrip()
+    scores = f"{asked}{row['ort_score']:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
     inside = climbed.window or (slice(None),) * findings.array.ndim
     shown = findings.array
     if found.transparency is not None:
@@ -355,6 +368,40 @@ def _portrait(task: Task, climbed: Climbed, row: dict[str, Any]) -> Portrait:
         row["set"]["own_ort_scores"] if row["set"] else (),
         frames,
     )
+
+
+def _places(search: Search, objective: Objective, array: np.ndarray) -> dict[str, list[int]]:
+    """Return where the targets that are asked for their highest place have it, by ONNX Runtime.
+
+    Returns
+    -------
+    dict of str to list of int
+        For each such target the index in its tensor without the batch; where the first axis lists rows in place of samples, with
+        the row in front.
+    """
+    targets = [
+        target
+        for _, term in objective.terms
+        if term.is_value
+        for target in term.targets
+        if target.question is Question.HIGHEST
+    ]
+    if not targets:
+        return {}
+    fed = {**search.held, **search.moving.fed(np.repeat(array[None].astype(own_type(search)), search.copies, axis=0))}
+    answers = search.session([target.tensor for target in targets])(fed)
+    found = {}
+    for target in targets:
+        values = np.asarray(answers[target.tensor], np.float64)
+        if values.ndim < 2 or not values.size:
+            continue
+        own = len(values) // search.copies
+        if own < 2:
+            found[str(target)] = list(target.highest(values[:1]))
+        else:
+            row = int(target.pick(values[:own]).reshape(own, -1).max(1).argmax())
+            found[str(target)] = [row, *target.highest(values[row : row + 1])]
+    return found
 
 
 def _padded(history: np.ndarray, steps: int) -> np.ndarray:

@@ -118,7 +118,8 @@ class Inquiry:
         rows = self.tools.score.rows
         counted = {name: rows[name] for name in objective.tensors if name in rows}
         return "; ".join(
-            f"one input gives {count} rows of {name}; the score is their mean" for name, count in counted.items()
+            f"one input gives {count} rows of {name}; the question about them: {objective.question}"
+            for name, count in counted.items()
         )
 
     def _findings(self, objective: Objective, found: Found) -> Findings:

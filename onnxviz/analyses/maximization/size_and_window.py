@@ -8,6 +8,7 @@ import numpy as np
 
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import EvaluationError, OnnxvizError, UsageError
+from onnxviz.question import Question
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
@@ -123,11 +124,18 @@ def seen_window(
         if not isinstance(term, Activation):
             return None
         field = receptive_field(model, term.target.tensor, name, shape=shape)
-        rank = len(model.tensors[term.target.tensor].shape or ()) - 1
+        sizes = (model.tensors[term.target.tensor].shape or ())[1:]
+        rank = len(sizes)
         # A damaged file declares fewer axes than its operators make.
         if field is None or not field.spatial or rank < max(field.spatial):
             return None
-        entries = [term.target.entries(rank)[axis - 1] for axis in field.spatial]
+        picked = term.target.entries(rank)
+        if term.target.question is Question.CENTER:
+            picked = tuple(
+                size // 2 if entry == slice(None) and isinstance(size, int) else entry
+                for entry, size in zip(picked, sizes, strict=True)
+            )
+        entries = [picked[axis - 1] for axis in field.spatial]
         position = [entry for entry in entries if isinstance(entry, (int, slice))]
         if len(position) < len(entries) or all(entry == slice(None) for entry in position):
             return None
