@@ -72,7 +72,7 @@ class Drawing:
         restarts : (restart, *shape) ndarray, optional
             The result of each restart, which the charts of vectors and of series show.
         vector : mapping, optional
-            Further fields of `FeatureVector`, where the sample is a vector.
+            Further fields of `FeatureVector`, where the sample is a vector; "drops" of letters, the contributions of positions.
 
         Returns
         -------
@@ -89,6 +89,8 @@ class Drawing:
             from onnxviz.drawing.volume_sheet import volume_sheet
 
             return volume_sheet(array, title, subtitle, _UNITS)
+        if expected.kind == "letters" and array.ndim == 2 and expected.letters:
+            return self._letters(array, title, subtitle, vector)
         if expected.axes == ("time", "batch", "feature") and array.ndim == 3 and array.shape[1] == 1:
             array, restarts = array[:, 0], None if restarts is None else restarts[:, :, 0]
             return self._steps(array, title, subtitle, restarts)
@@ -106,6 +108,19 @@ class Drawing:
         rows = " × ".join(axes[:-1])
         plane = Plane(array.reshape(-1, array.shape[-1]), rows=rows, columns=axes[-1], label=_UNITS)
         return heat_map(plane, title, subtitle)
+
+    def _letters(self, array: np.ndarray, title: str, subtitle: str, found: Mapping[str, Any] | None) -> Picture:
+        """Draw one-hot letters: as tall as their contributions, where these are known."""
+        from onnxviz.drawing.sequence_logo import Logo, sequence_logo
+        from onnxviz.formats.letters import text_of
+
+        rows = array.T if self.expected.axes == ("letter", "position") else array
+        text, drops = text_of(array, self.expected.axes, self.expected.letters), (found or {}).get("drops")
+        label = ""
+        if drops is not None and np.isfinite(drops).any():
+            rows = rows * np.nan_to_num(np.asarray(drops))[:, None]
+            label = "height: score lost when another letter takes the place"
+        return sequence_logo([Logo(rows, self.expected.letters, text, label=label)], title, subtitle)
 
     def _steps(self, array: np.ndarray, title: str, subtitle: str, restarts: np.ndarray | None) -> Picture:
         """Draw (time, feature): lines for a few features over many steps, bars for a single step, else colors."""

@@ -16,10 +16,11 @@ from onnxviz.formats.array_files import member_names, read_npy, read_npz
 from onnxviz.formats.audio_files import read_wav
 from onnxviz.formats.image_files import read_image
 from onnxviz.formats.json_documents import read_numbers
+from onnxviz.formats.letters import FASTA, read_sequences
 from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.tables import read_table
 
-Kind = Literal["image", "array", "table", "audio"]
+Kind = Literal["image", "clip", "points", "letters", "array", "table", "audio"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,13 +30,14 @@ class Sample:
     Attributes
     ----------
     array : ndarray
-        Finite numbers. An image is (height, width, channel) uint8, uint16 or floating; a table (row, column) float64;
+        Finite numbers. An image is (height, width, channel) uint8, uint16 or floating; a clip (frame, height, width, channel);
+        points (point, coordinate) float64; letters (position,) uint8, the ASCII codes of a sequence; a table (row, column) float64;
         audio (channel, sample) float32 within -1 to 1; an array has any shape and type.
     names : tuple of str
         The names of an image's channels, a table's columns or a sound's channels; empty where the file has no names.
     source : str
         The file, and the array of an archive, as a person types them.
-    kind : {"image", "array", "table", "audio"}
+    kind : {"image", "clip", "points", "letters", "array", "table", "audio"}
         The kind of the sample, which says what its axes mean.
     rate : int or None
         The samples per second of a sound.
@@ -58,7 +60,7 @@ def read_sample(path: str | os.PathLike[str], *, missing: bool = False) -> Sampl
     ----------
     path : path
         .png, .jpg, .bmp, .tif, .webp, .gif; .npy; .npz, as ``data.npz[member]`` where it holds several; .csv, .tsv;
-        .json; .wav. Nothing is unpickled.
+        .json; .wav; .fasta. Nothing is unpickled.
     missing : bool
         Whether NaN in a .npy or .npz file is a missing value.
 
@@ -136,6 +138,27 @@ def _json(file: Path, source: str, member: str | None) -> Sample:
     return Sample(_numbers(array, source), names, source, "table" if names else "array")
 
 
+def _letters(file: Path, source: str, member: str | None) -> Sample:
+    found = [text for _, text in read_sequences(file)]
+    if not found or not found[0]:
+        raise DataError(f"{source}: holds no sequence")
+    note = f"the first of {len(found)} sequences in the file" if len(found) > 1 else ""
+    return letters_sample(found[0], source, note)
+
+
+def letters_sample(text: str, source: str, note: str = "") -> Sample:
+    """Return a sequence as a sample.
+
+    Raises
+    ------
+    DataError
+        If the text holds other signs than those of ASCII.
+    """
+    if not text.isascii():
+        raise DataError(f"{source}: holds signs that are no letters of DNA, RNA or proteins")
+    return Sample(np.frombuffer(text.encode("ascii"), np.uint8), (), source, "letters", note=note)
+
+
 def _wav(file: Path, source: str, member: str | None) -> Sample:
     array, rate = read_wav(file)
     few = {1: ("mono",), 2: ("left", "right")}
@@ -151,6 +174,7 @@ _READERS: dict[str, Callable[..., Sample]] = {
     ".tsv": _table,
     ".json": _json,
     ".wav": _wav,
+    **dict.fromkeys(FASTA, _letters),
 }
 
 SUFFIXES = frozenset(_READERS)

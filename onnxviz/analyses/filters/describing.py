@@ -13,6 +13,7 @@ import numpy as np
 from onnxviz.analyses.filters.kernel_pictures import kernel_colors, seen_by
 from onnxviz.analyses.filters.request import FiltersRequest
 from onnxviz.analyses.filters.sheets import answer_sheet, kernel_sheet
+from onnxviz.analyses.inputs.kinds import with_kind
 from onnxviz.analyses.inputs.settled import settle
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
@@ -160,7 +161,7 @@ def filters(
         A ready-made request, in place of keywords.
     **keywords
         Fields of `FiltersRequest` and `InputRequest`: weight, input_name, apply, seed, held, dims, shapes, value_range, mean, std,
-        layout, channels.
+        layout, channels, kind, letters.
 
     Raises
     ------
@@ -172,7 +173,7 @@ def filters(
 
     request = requested(FiltersRequest, keywords) if request is None else request
     place = Output(output, overwrite, resume)
-    model = opened(model)
+    model = with_kind(opened(model), request.inputs)
     layer = first_layer(model, request.input_name, request.weight)
     source = request.input_name or seen_by(model, layer)
     settled = settle(model, request.inputs).about([] if source is None else [source])

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxviz.analyses.inputs.features import Rows, read_rows
+from onnxviz.analyses.inputs.fitting import fit_sample
 from onnxviz.analyses.inputs.one_sample import ARRAY, read_enlarged, read_input, single_of
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
 from onnxviz.formats.column_matching import Slot
 from onnxviz.formats.data_set import PICTURES
+from onnxviz.formats.letters import read_sequences
 from onnxviz.formats.sample_address import SampleAddress
-from onnxviz.formats.samples import SUFFIXES, read_sample
+from onnxviz.formats.samples import SUFFIXES, letters_sample, read_sample
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
@@ -127,6 +129,8 @@ class SampleBatches:
             array = map_npy(path)
         else:
             sample = read_sample(path)
+            if sample.kind == "letters":
+                return self._sequences(path)
             if sample.kind in ("image", "audio"):
                 return read_input(path, self._expected, self._shape, self._rate)
             array = sample.array
@@ -140,6 +144,12 @@ class SampleBatches:
         raise DataError(
             f"`data` {self._path}: its shape is {'x'.join(map(str, array.shape))}; needed: rows of {wanted}"
         )
+
+    def _sequences(self, path: Path) -> np.ndarray:
+        """Return the one-hot codes of all sequences in a file, (sample, *shape)."""
+        wanted = self._shape[1:]
+        found = [letters_sample(text, f"`data` {path}") for _, text in read_sequences(path)]
+        return np.concatenate([fit_sample(one, self._expected, wanted) for one in found])
 
 
 def first_sizes(

@@ -52,6 +52,8 @@ def _one(sample: Sample, expected: InputContract, wanted: Sequence[int | None], 
         return _image(sample, expected, wanted)
     if sample.kind == "audio":
         return _signal(sample, expected, wanted, rate)
+    if sample.kind == "letters":
+        return _letters(sample, expected, wanted)
     array = _without_batch(sample.array[0] if sample.kind == "table" else sample.array, wanted)
     if are_pixels(array, expected) and not _fits(array.shape, wanted):
         return _image(Sample(_channels_last(array), (), sample.source, "array"), expected, wanted)
@@ -101,6 +103,12 @@ def steps(
     array = sample.array[0] if stacked else _without_batch(sample.array, wanted)
     if sample.kind == "audio":
         return (*said, *_sound_steps(sample, expected, wanted, rate))
+    if sample.kind == "letters":
+        length = wanted[expected.axes.index("position")] if expected.kind == "letters" else None
+        own = sample.array.size
+        said += ["longer sequences cut"] if length is not None and own > length else []
+        said += ["shorter sequences filled with 0"] if length is not None and own < length else []
+        return tuple(said)
     if sample.kind != "image" and not are_pixels(array, expected):
         return tuple(said)
     picture = array if sample.kind == "image" or _fits(array.shape, wanted) else _channels_last(array)
@@ -254,6 +262,24 @@ def _signal(sample: Sample, expected: InputContract, wanted: Sequence[int | None
     factor, silence = expected.sound_units()
     fitted = fitted.reshape(1, *fitted.shape[2 - len(wanted) :])
     return np.asarray(fitted * np.float32(factor) + np.float32(silence))
+
+
+def _letters(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
+    """Return a sequence as one-hot codes, cut to the length of the input or filled with 0."""
+    from onnxviz.formats.letters import encoded_letters, one_hot
+
+    if expected.kind != "letters":
+        raise DataError(
+            f"{sample.source}: letters do not fit {expected.name}, which takes {expected.noun}; "
+            "if it takes one-hot letters, say so with `kind` letters"
+        )
+    length = wanted[expected.axes.index("position")]
+    try:
+        found = encoded_letters(sample.array.tobytes().decode("ascii"), expected.letters, length)
+    except DataError as error:
+        raise DataError(f"{sample.source}: {error}") from None
+    found = found if length is None else found.padded(length, len(expected.letters), "")
+    return one_hot(found.ids, expected.axes, len(expected.letters))[None]
 
 
 def _array(array: np.ndarray, wanted: Sequence[int | None], source: str) -> np.ndarray:

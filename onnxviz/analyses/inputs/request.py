@@ -43,6 +43,10 @@ class InputRequest:
         The order of a picture's axes; "hw" is a gray picture without an axis for channels.
     channels : {"rgb", "bgr", "gray"}, optional
         The colors of a picture's channels.
+    kind : str, optional
+        What the input is: image, clip, volume, signal, sequence, points, letters or array.
+    letters : str, optional
+        The letters of one-hot codes in the order of their axis, such as ACGT.
     """
 
     held: Mapping[str, Value] = field(default_factory=dict)
@@ -53,6 +57,8 @@ class InputRequest:
     std: tuple[float, ...] | None = None
     layout: str | None = None
     channels: str | None = None
+    kind: str | None = None
+    letters: str | None = None
 
     def refined(self, found: InputContract) -> InputContract:
         """Return a contract in which the settings of the request replace those of the file.

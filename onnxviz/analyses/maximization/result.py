@@ -349,7 +349,7 @@ def _portrait(task: Task, climbed: Climbed, row: dict[str, Any]) -> Portrait:
         f"{climbed.objective}" + (f" ({row['label']})" if row["label"] else ""),
         f"{search.model.name}: {scores}" + (f"; {trusted}" if trusted else ""),
         findings.vector,
-        findings.tokens.drops if findings.tokens is not None else None,
+        findings.drops,
         climbed.objective if climbed.together else None,
         row["set"]["own_ort_scores"] if row["set"] else (),
         frames,

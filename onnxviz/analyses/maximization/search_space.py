@@ -74,10 +74,20 @@ def search_space(subject: Subject, rate: float | None, request: MaximizationRequ
         low, high, mean, scale = _kept(features.kept, own, low, high, mean, scale)
     colors = expected.color if expected.color in ("rgb", "bgr") and expected.kind == "image" else None
     kind = expected.kind if len(expected.axes) == len(own) and not subject.inside else "array"
-    chosen, groups = request.parameterization or "", features.groups
+    chosen, groups = request.parameterization or "", features.groups or letter_groups(subject)
     name, norm = subject.name, request.norm
     space = Space(name, own, axes, kind, colors, low, high, mean, scale, norm, groups, parameterization=chosen)
     return space, drawing, features
+
+
+def letter_groups(subject: Subject) -> tuple[tuple[int, ...], ...]:
+    """Return the places of each position's letters in a flattened sample; empty for an input of another kind."""
+    expected, own = subject.expected, subject.shape[1:]
+    if expected.kind != "letters" or subject.inside or len(own) != 2:
+        return ()
+    places = np.arange(own[0] * own[1]).reshape(own)
+    rows = places.T if expected.axes == ("letter", "position") else places
+    return tuple(tuple(map(int, row)) for row in rows)
 
 
 def _is_flat(subject: Subject) -> bool:

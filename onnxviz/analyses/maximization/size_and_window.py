@@ -116,7 +116,11 @@ def seen_window(
     from onnxviz.methods.objectives.objectives import Activation
     from onnxviz.model.tensors.receptive_field import receptive_field
 
-    if expected.kind in ("vector", "tokens") or len(expected.axes) != len(shape) - 1 or name not in model.inputs:
+    if (
+        expected.kind in ("vector", "tokens", "letters", "points")
+        or len(expected.axes) != len(shape) - 1
+        or name not in model.inputs
+    ):
         return None
     low, high = list(shape[1:]), [0] * len(shape[1:])
     for _, term in objective.terms:
