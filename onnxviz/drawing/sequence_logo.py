@@ -77,7 +77,7 @@ class Logo:
         return low, high if high > low else low + 1.0
 
 
-def sequence_logo(logos: Sequence[Logo], title: str = "", subtitle: str = "") -> Picture:
+def sequence_logo(logos: Sequence[Logo], title: str = "", subtitle: str = "", note: str = "") -> Picture:
     """Draw logos line by line, one logo below the other.
 
     Parameters
@@ -86,6 +86,8 @@ def sequence_logo(logos: Sequence[Logo], title: str = "", subtitle: str = "") ->
         At least one, each with as many positions.
     title, subtitle : str
         Two lines above.
+    note : str
+        A line below.
 
     Returns
     -------
@@ -101,7 +103,11 @@ def sequence_logo(logos: Sequence[Logo], title: str = "", subtitle: str = "") ->
         if len(shape) != 2 or not shape[0] or shape[1] != len(one.letters) or (one.text and len(one.text) != shape[0]):
             raise DataError(f"values of shape {shape} do not fit {len(one.letters)} letters and {len(one.text)} signs")
     with house_style():
-        return render(_figure(logos, title, subtitle))
+        figure = _figure(logos, title, subtitle)
+        if note:
+            text = shorten(note, 7.5, _WIDTH - 2 * MARGIN)
+            figure.text(MARGIN / _WIDTH, 0.2 / figure.get_figheight(), text, fontsize=7.5, color=MUTED)
+        return render(figure)
 
 
 def logo_tile(values: NDArray[Any], letters: str) -> Picture:

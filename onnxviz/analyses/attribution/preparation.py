@@ -150,7 +150,14 @@ def _baseline(
         return np.broadcast_to(known[0], sample.shape), known[1]
     if vector:
         raise UsageError(f"`baseline` mean: the mean of {one.name} is unknown; give `data` FILE, or `baseline` zero")
-    kept = next((axis for axis in ("channel", "feature") if axis in one.places.axes and len(one.places.axes) > 1), "")
+    kept = next(
+        (
+            axis
+            for axis in ("channel", "feature", "letter", "coordinate")
+            if axis in one.places.axes and len(one.places.axes) > 1
+        ),
+        "",
+    )
     channels = f"each {kept}'s own mean over the input" if kept else "the input's own mean"
     return mean_baseline(sample, one.places), channels
 

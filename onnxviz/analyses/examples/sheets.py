@@ -138,7 +138,8 @@ class Sheets:
                 tiles += [patch for one in present if (patch := self._patch(one, samples[one["id"]])) is not None]
         framed = self._has_frames and any(one["window"] for one in row["highest"])
         if any("token" in one for one in row["highest"]):
-            note = "Marked: the token at the unit's maximum."
+            letters = self.drawing.expected.kind == "letters"
+            note = f"Marked: the {'letters that' if letters else 'token at'} the unit's maximum{' sees' if letters else ''}."
         else:
             note = "Marked: the receptive field of the unit's maximum." if framed else ""
         return Sheet(tiles, title, subtitle, note).draw()

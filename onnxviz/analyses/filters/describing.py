@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.analyses.filters.kernel_pictures import kernel_colors, seen_by
+from onnxviz.analyses.filters.kernel_pictures import consensus, kernel_colors, lettered, seen_by
 from onnxviz.analyses.filters.request import FiltersRequest
 from onnxviz.analyses.filters.sheets import answer_sheet, kernel_sheet
 from onnxviz.analyses.inputs.kinds import with_kind
@@ -86,12 +86,23 @@ class Filters:
     row = document
 
     def _row(self, one: FilterDescription) -> dict[str, Any]:
-        return asdict(one) if self.answers is None else {**asdict(one), "answer": _answer(self.answers, one.index)}
+        told = asdict(one)
+        if self.letters:
+            told["letters"] = consensus(lettered(self.layer.kernels[one.index], len(self.letters)), self.letters)
+        return told if self.answers is None else {**told, "answer": _answer(self.answers, one.index)}
+
+    @property
+    def letters(self) -> str:
+        """The letters that the kernels read, in the order of their axis; "" if they read no one-hot letters."""
+        known = "" if self.expected is None else self.expected.letters
+        sizes = sorted(size for size in self.layer.kernels.shape[1:] if size > 1)
+        fits = len(known) in sizes and len(sizes) <= 2 and self.layer.groups == 1
+        return known if fits else ""
 
     def picture(self) -> Picture:
         """Return the sheet of kernels, (height, width, 3) uint8."""
         colors = kernel_colors(self.layer, self.expected)
-        return kernel_sheet(self.model, self.layer, list(self.ranked), colors)
+        return kernel_sheet(self.model, self.layer, list(self.ranked), colors, self.letters)
 
     def placed(self, folder: str | os.PathLike[str]) -> Filters:
         """Return the same, whose files lie in a folder."""
@@ -122,7 +133,7 @@ class Filters:
             "layer": self.layer.layer,
             "weight": self.layer.weight,
             "path": list(self.layer.path),
-            "filters": [asdict(one) for one in self.ranked],
+            "filters": [self._row(one) for one in self.ranked],
         }
         provenance = {"model": self.model.name, "sha256": self.model.digest}
         Result(arrays, axes, summary, provenance=provenance).save(place)

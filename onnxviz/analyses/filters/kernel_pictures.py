@@ -57,3 +57,44 @@ def matrix_picture(model: Any, found: FirstLayer, title: str = "", subtitle: str
     if len(names) == features and features <= 40 < 10 * units:
         plane = replace(plane, values=found.kernels.T, rows="feature", columns="unit", row_names=names)
     return heat_map(plane, title, subtitle)
+
+
+_WEAK = 0.25
+"""A position of a motif counts if its weights differ by at least this share of the largest difference in the kernel."""
+
+
+def lettered(kernel: np.ndarray, count: int) -> np.ndarray:
+    """Return a kernel over one-hot letters as (position, letter).
+
+    Parameters
+    ----------
+    kernel : (channel, *spatial) ndarray
+        The kernel. One of its axes has an entry for each letter, one for each position; all others have size 1.
+    count : int
+        The number of letters.
+    """
+    axis = next(place for place, size in enumerate(kernel.shape) if size == count)
+    return np.moveaxis(kernel, axis, -1).reshape(-1, count)
+
+
+def consensus(weights: np.ndarray, letters: str) -> str:
+    """Return the letter of the largest weight at each position, "." at positions where all letters weigh about the same.
+
+    Parameters
+    ----------
+    weights : (position, letter) ndarray
+        The weights.
+    letters : str
+        The letters, in the order of their axis.
+
+    Examples
+    --------
+    >>> consensus(np.array([[1.0, 0, 0, 0], [0, 0, 0, 0.1], [0, 0, 2, 0]]), "ACGT")
+    'A.G'
+    """
+    spread = weights.max(axis=1) - weights.min(axis=1)
+    least = _WEAK * float(spread.max(initial=0.0))
+    return "".join(
+        letters[int(row.argmax())] if own > 0 and own >= least else "."
+        for row, own in zip(weights, spread, strict=True)
+    )
