@@ -188,3 +188,11 @@ class InputContract:
     def with_note(self, note: str, **changes: object) -> InputContract:
         """Return a copy with changes and one more sentence of evidence."""
         return replace(self, evidence=(*self.evidence, note), **changes)  # type: ignore[arg-type]  # names of fields alone
+
+
+def frame_contract(clip: InputContract) -> InputContract:
+    """Return the contract of one frame of a clip: a picture with the clip's colors and range."""
+    time = clip.axes.index("time")
+    shape = tuple(size for axis, size in enumerate(clip.shape) if axis != time + 1)
+    axes = tuple(axis for axis in clip.axes if axis != "time")
+    return replace(clip, shape=shape, kind="image", axes=axes, evidence=())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from onnxviz.contract import frame_contract
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
@@ -49,6 +51,24 @@ class Drawing:
     texts: tuple[tuple[str, ...], ...] = ()
 
     @property
+    def has_thumbnail(self) -> bool:
+        """Whether `thumbnail` shows a sample as a small picture: pictures, clips and point clouds."""
+        return self.expected.kind in ("image", "clip", "points")
+
+    def thumbnail(self, array: np.ndarray) -> Picture:
+        """Return a picture of a sample without text, for a tile: the picture itself, some frames of a clip, or a cloud."""
+        if self.expected.kind == "clip":
+            from onnxviz.drawing.film_strip import strip
+
+            return strip(self.frames(array), 6)
+        return self.draw(array)
+
+    def frames(self, array: np.ndarray) -> list[Picture]:
+        """Return the frames of a clip, each (height, width, 3) uint8."""
+        one = replace(self, expected=frame_contract(self.expected))
+        return [one.draw(frame) for frame in np.moveaxis(array, self.expected.axes.index("time"), 0)]
+
+    @property
     def is_picture(self) -> bool:
         """Whether an array is drawn pixel by pixel, with no axes."""
         return self.expected.kind == "image"
@@ -85,6 +105,10 @@ class Drawing:
             from onnxviz.drawing.signal_chart import Signal, signal_chart
 
             return signal_chart(Signal(array, self.rate), title, subtitle)
+        if expected.kind == "clip" and array.ndim == 4:
+            from onnxviz.drawing.film_strip import film_strip
+
+            return film_strip(self.frames(array), title, subtitle)
         if expected.kind == "volume" and array.ndim == 4:
             from onnxviz.drawing.volume_sheet import volume_sheet
 

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy, npz_shapes, stream_npz
+from onnxviz.formats.clips import clip_places
 from onnxviz.formats.column_matching import Slot, match_columns
 from onnxviz.formats.data_blocks import Block, FileReader, Piece, ProblemReader, RowsReader, TableReader
 from onnxviz.formats.sample_address import SampleAddress
+from onnxviz.formats.samples import PICTURES as PICTURES
 from onnxviz.formats.table_rows import TABLES, open_table
 from onnxviz.formats.text_arrays import as_texts
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 _ARRAYS = (".npy", ".npz")
 _CHUNK = 2 << 20
 """The most bytes that rows which are read together may take."""
@@ -31,7 +32,7 @@ class DataSet:
     Parameters
     ----------
     source : path
-        A picture or a sound; an array, archive or table with a sample in each row, of which ``FILE#7`` or ``FILE#0:100``
+        A picture, a clip or a sound; an array, archive or table with a sample in each row, of which ``FILE#7`` or ``FILE#0:100``
         picks some; or a folder of such files, searched to its depth, in natural order.
     slots : sequence of Slot
         The inputs to be fed.
@@ -90,7 +91,8 @@ class DataSet:
         """
         found = False
         for file in self._files:
-            name = file.relative_to(self.path).as_posix() if self.path.is_dir() else file.name
+            inner = self.path.is_dir() and file != self.path
+            name = file.relative_to(self.path).as_posix() if inner else file.name
             if wanted is not None and not self._may_hold(name, wanted):
                 continue
             try:
@@ -123,6 +125,13 @@ class DataSet:
     def _listed(self) -> list[Path]:
         """Return the files of a folder in natural order; links to folders are not followed."""
         kinds = {slot.kind for slot in self.slots}
+        if kinds == {"clip"}:
+            clips = clip_places(self.path)
+            if not clips:
+                raise DataError(
+                    f"{self.path}: holds no animated pictures (.gif .png .webp), no folders of frames and no arrays"
+                )
+            return clips
         taken = {*_ARRAYS}
         if "image" in kinds:
             taken |= {*PICTURES}
@@ -162,7 +171,8 @@ class DataSet:
         elif len(self.slots) > 1:
             raise DataError(f"{file}: is one sample of one input; a .npz archive or a table feeds several")
         else:
-            yield Piece((name,), FileReader(file, name, self._folder(name), self.slots[0].name))
+            frames = self.slots[0].kind == "clip"
+            yield Piece((name,), FileReader(file, name, self._folder(name), self.slots[0].name, frames=frames))
 
     def _folder(self, name: str) -> str:
         return name.rpartition("/")[0]

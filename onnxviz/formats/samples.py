@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import member_names, read_npy, read_npz
 from onnxviz.formats.audio_files import read_wav
+from onnxviz.formats.clips import VIDEOS, read_clip
 from onnxviz.formats.image_files import read_image
 from onnxviz.formats.json_documents import read_numbers
 from onnxviz.formats.letters import FASTA, read_sequences
@@ -53,7 +54,7 @@ class Sample:
     note: str = ""
 
 
-def read_sample(path: str | os.PathLike[str], *, missing: bool = False) -> Sample:
+def read_sample(path: str | os.PathLike[str], *, missing: bool = False, frames: bool = False) -> Sample:
     """Return the sample in a file, whose extension says how it is read.
 
     Parameters
@@ -63,6 +64,8 @@ def read_sample(path: str | os.PathLike[str], *, missing: bool = False) -> Sampl
         .json; .wav; .fasta. Nothing is unpickled.
     missing : bool
         Whether NaN in a .npy or .npz file is a missing value.
+    frames : bool
+        Whether a picture is read with all of its frames, and a folder of pictures as a clip.
 
     Returns
     -------
@@ -84,6 +87,11 @@ def read_sample(path: str | os.PathLike[str], *, missing: bool = False) -> Sampl
     file, member = address.path, address.member
     if not file.exists():
         raise UsageError(f"{source}: no such file")
+    if frames and (file.is_dir() or file.suffix.lower() in PICTURES):
+        if not file.is_dir():
+            _check_content(file, source)
+        array, note = read_clip(file)
+        return Sample(array, (), source, "clip", note=note)
     if file.is_dir():
         raise DataError(f"{source}: is a folder; give one file")
     reader = _READERS.get(file.suffix.lower())
@@ -98,6 +106,8 @@ def read_sample(path: str | os.PathLike[str], *, missing: bool = False) -> Sampl
 def _advice(suffix: str) -> str:
     if suffix in (".pkl", ".pickle", ".pt", ".pth", ".joblib"):
         return "pickles are never opened, since they can run code; save the numbers as .npy"
+    if suffix in VIDEOS:
+        return "videos are not decoded; write its frames into a folder, as in: ffmpeg -i VIDEO frames/%05d.png"
     known = " ".join(sorted(_READERS))
     return (
         f"no reader for {suffix!r}; known are {known}"
@@ -166,8 +176,11 @@ def _wav(file: Path, source: str, member: str | None) -> Sample:
     return Sample(_finite(array, source), names, source, "audio", rate=rate)
 
 
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+"""The extensions of pictures."""
+
 _READERS: dict[str, Callable[..., Sample]] = {
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"), _image),
+    **dict.fromkeys(PICTURES, _image),
     ".npy": _npy,
     ".npz": _npz,
     ".csv": _table,

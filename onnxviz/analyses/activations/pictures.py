@@ -157,9 +157,9 @@ def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subt
         said = "The map is stretched evenly over the input: red above zero, blue below."
         return Sheet([Tile(_large(drawing.draw(sample)), "input"), *tiles], title, subtitle, said, bar).draw()
     said = "Each map has its own scale; its lowest and highest value are below it."
-    if drawing.is_picture:
-        tiles = [Tile(_large(drawing.draw(sample)), "input", section=OVER_INPUT), *tiles]
-        said += " Over the input: red above zero, blue below."
+    if drawing.has_thumbnail:
+        tiles = [Tile(_large(drawing.thumbnail(sample)), "input", section=OVER_INPUT), *tiles]
+        said += " Over the input: red above zero, blue below." if drawing.is_picture else ""
     return Sheet(tiles, title, subtitle, said, ColorBar(scale, 0.0, 1.0, "activation / the map's largest")).draw()
 
 

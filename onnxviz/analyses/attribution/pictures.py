@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from onnxviz.drawing.pictures import Picture
 
 
+_FRAMES = 12
+"""At most so many frames of a clip are drawn for each method."""
+
+
 def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, Any]) -> Picture:
     """Return the picture of all methods' attributions of one explained tensor, side by side.
 
@@ -54,6 +58,8 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
         return attribution_tokens(names[:count], [_cut(_flat(panel), count) for panel in panels], title, subtitle)
     if one.expected.kind == "letters" and not one.inside:
         return _over_letters(task, one, panels, title, subtitle)
+    if one.expected.kind == "clip" and not one.inside:
+        return _over_frames(one, panels, title, subtitle)
     if _has_pixels(one):
         return _over_pixels(one, panels, title, subtitle)
     if len(sizes) < 2 and "time" in own:
@@ -147,6 +153,31 @@ def _pixels(one: Explained) -> Picture:
     color = one.expected.color is not None and one.expected.bounded
     # An input whose channels are no colors is shown as their mean.
     return Drawing(one.expected).draw(one.sample[0]) if color else plane_picture(_mean(one))
+
+
+def _over_frames(one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:
+    """Return the frames of a clip, and below each method its values over the same frames."""
+    from dataclasses import replace
+
+    from onnxviz.drawing.attribution_maps import attribution_maps
+    from onnxviz.drawing.film_strip import joined, shown_frames
+    from onnxviz.drawing.input_drawing import Drawing
+
+    sample = one.sample[0]
+    time = one.expected.axes.index("time")
+    places = shown_frames(sample.shape[time], _FRAMES)
+    frames = Drawing(one.expected).frames(sample)
+    own = [axis for axis in one.places.axes if axis != "channel"]
+
+    def laid(values: np.ndarray) -> np.ndarray:
+        planes = np.moveaxis(np.asarray(values, np.float64).reshape(one.places.sizes), own.index("time"), 0)
+        return joined([planes[place] for place in places], 0.0)
+
+    background = joined([frames[place] for place in places], 255)
+    shown = [replace(panel, values=laid(panel.values)) for panel in panels]
+    count = sample.shape[time]
+    caption = f"the input, {count} frames" if count == len(places) else f"the input, {len(places)} of {count} frames"
+    return attribution_maps(background, shown, title, subtitle, caption=caption)
 
 
 def _over_letters(task: Task, one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:

@@ -131,10 +131,10 @@ class Feed:
 
     @property
     def main(self) -> str:
-        """The input that is drawn for a sample: the first picture, else the first signal, else the first input."""
+        """The input that is drawn for a sample: the first picture, else the first clip, signal, point cloud or letters, else the first."""
         if self.text is not None:
             return self.text.inputs.ids
-        for kind in ("image", "signal"):
+        for kind in ("image", "clip", "signal", "points", "letters"):
             for name, expected in self.contracts.items():
                 if expected.kind == kind:
                     return name
@@ -369,7 +369,7 @@ def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources
     text = _text(settled, request, sources)
     names = list(text.inputs.names) if text is not None else _fed(model, request.input_name, settled.held, sources)
     # If the data feeds several inputs, the settings of a picture hold for those inputs that are pictures.
-    settled = settled.about(name for name in names if len(names) == 1 or settled.contract(name).kind == "image")
+    settled = settled.about(name for name in names if len(names) == 1 or settled.contract(name).has_pixels)
     outside = settled.beside(name for name in model.inputs if name not in names)
     contracts = {name: settled.contract(name) for name in names}
     wanted = {name: settled.open_sizes(name) for name in names}

@@ -14,6 +14,7 @@ from onnxviz.analyses.inputs.fitting import fit_sample
 from onnxviz.analyses.inputs.one_sample import ARRAY, read_enlarged, read_input, single_of
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
+from onnxviz.formats.clips import clip_places
 from onnxviz.formats.column_matching import Slot
 from onnxviz.formats.data_set import PICTURES
 from onnxviz.formats.letters import read_sequences
@@ -74,7 +75,10 @@ class SampleBatches:
         if isinstance(path, Path) and not SampleAddress.parse(path).exists:
             raise UsageError(f"`data` {path}: no such file or folder")
         if isinstance(path, Path) and path.is_dir():
-            self._files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            if expected.kind == "clip":
+                self._files = clip_places(path)
+            else:
+                self._files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
             if not self._files:
                 raise DataError(f"`data` {path}: the folder holds no pictures, arrays or sounds")
             total = len(self._files)
@@ -128,10 +132,10 @@ class SampleBatches:
         elif path.suffix.lower() == ".npy":
             array = map_npy(path)
         else:
-            sample = read_sample(path)
+            sample = read_sample(path, frames=self._expected.kind == "clip")
             if sample.kind == "letters":
                 return self._sequences(path)
-            if sample.kind in ("image", "audio"):
+            if sample.kind in ("image", "audio", "clip", "points"):
                 return read_input(path, self._expected, self._shape, self._rate)
             array = sample.array
         flat = array.ndim == 2 and array.shape[1] == int(np.prod(own))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxviz.contract import frame_contract
 from onnxviz.errors import DataError
 from onnxviz.formats.samples import Sample
 
@@ -48,13 +50,17 @@ def fit_sample(
 
 
 def _one(sample: Sample, expected: InputContract, wanted: Sequence[int | None], rate: int | None) -> np.ndarray:
-    if sample.kind == "image":
+    if sample.kind in ("image", "clip") and expected.kind == "clip":
+        return _clip(sample, expected, wanted)
+    if sample.kind in ("image", "clip"):
         return _image(sample, expected, wanted)
     if sample.kind == "audio":
         return _signal(sample, expected, wanted, rate)
     if sample.kind == "letters":
         return _letters(sample, expected, wanted)
     array = _without_batch(sample.array[0] if sample.kind == "table" else sample.array, wanted)
+    if are_pixels(array, expected) and not _fits(array.shape, wanted) and expected.kind == "clip":
+        return _clip(replace(sample, array=_frames_last(array)), expected, wanted)
     if are_pixels(array, expected) and not _fits(array.shape, wanted):
         return _image(Sample(_channels_last(array), (), sample.source, "array"), expected, wanted)
     if are_pixels(array, expected):
@@ -81,6 +87,8 @@ def _rows(sample: Sample, expected: InputContract, wanted: Sequence[int | None])
     rows = sample.array
     if _fits(rows.shape[1:], wanted):
         return _scaled(rows, expected) if are_pixels(rows[0], expected) else rows
+    if are_pixels(rows[0], expected) and expected.kind == "clip":
+        return np.concatenate([_clip(replace(sample, array=_frames_last(row)), expected, wanted) for row in rows])
     if are_pixels(rows[0], expected) or (expected.kind == "image" and rows.ndim > 2):
         pictures = (Sample(_channels_last(row), (), sample.source, "array") for row in rows)
         return np.concatenate([_image(picture, expected, wanted) for picture in pictures])
@@ -109,6 +117,8 @@ def steps(
         said += ["longer sequences cut"] if length is not None and own > length else []
         said += ["shorter sequences filled with 0"] if length is not None and own < length else []
         return tuple(said)
+    if expected.kind == "clip":
+        return (*said, *_clip_steps(sample, array, expected, wanted))
     if sample.kind != "image" and not are_pixels(array, expected):
         return tuple(said)
     picture = array if sample.kind == "image" or _fits(array.shape, wanted) else _channels_last(array)
@@ -169,6 +179,11 @@ def enlargement(sample: Sample, fitted: np.ndarray, expected: InputContract, rat
     if sample.kind == "audio" and rate is not None:
         return max(1.0, rate / (sample.rate or rate))
     array = sample.array
+    if expected.kind == "clip":
+        if sample.kind not in ("image", "clip"):
+            return 1.0
+        sizes, own = dict(zip(expected.axes, fitted.shape[1:], strict=True)), array.shape[-3:-1]
+        return float(max(1.0, sizes["height"] / own[0], sizes["width"] / own[1]))
     if sample.kind != "image" and (not are_pixels(array, expected) or _fits(array.shape, fitted.shape[1:])):
         return 1.0
     picture = array if sample.kind == "image" else _channels_last(array)
@@ -195,10 +210,7 @@ def _typed(array: np.ndarray, expected: InputContract) -> np.ndarray:
 def are_pixels(array: np.ndarray, expected: InputContract) -> bool:
     """Whether an array holds pixels of whole numbers, to be scaled to the input's range; others are not scaled."""
     return (
-        array.dtype in (np.uint8, np.uint16)
-        and expected.kind == "image"
-        and expected.color is not None
-        and expected.bounded
+        array.dtype in (np.uint8, np.uint16) and expected.has_pixels and expected.color is not None and expected.bounded
     )
 
 
@@ -236,6 +248,49 @@ def _image(sample: Sample, expected: InputContract, wanted: Sequence[int | None]
     own["channel"] = 1 if expected.color == "gray" else 3
     sizes = [own[axis] if size is None else size for axis, size in zip(expected.axes, wanted, strict=True)]
     return fit_image(sample, (1, *sizes), expected.layout.lower(), expected.color, low, high, mean, std)  # type: ignore[arg-type]  # as in drawing
+
+
+def _clip(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
+    """Return frames, each fitted as a picture, as many as the input takes: evenly spaced, or repeated."""
+    from onnxviz.formats.clips import chosen_frames
+
+    frames = sample.array if sample.array.ndim == 4 else sample.array[None]
+    sizes = dict(zip(expected.axes, wanted, strict=True))
+    count = len(frames) if sizes["time"] is None else sizes["time"]
+    one = frame_contract(expected)
+    inner = [sizes[axis] for axis in one.axes]
+    chosen = chosen_frames(len(frames), count)
+    fitted = {
+        place: _image(Sample(frames[place], (), sample.source, "image"), one, inner)[0]
+        for place in dict.fromkeys(chosen.tolist())
+    }
+    return np.stack([fitted[place] for place in chosen.tolist()], axis=expected.axes.index("time"))[None]
+
+
+def _frames_last(array: np.ndarray) -> np.ndarray:
+    """Return frames as (frame, height, width, channel), whatever axis has 1, 3 or 4 channels."""
+    if array.ndim != 4 or array.shape[3] in (1, 3, 4):
+        return array
+    if array.shape[1] in (1, 3, 4):
+        return np.moveaxis(array, 1, 3)
+    return np.moveaxis(array, 0, 3) if array.shape[0] in (1, 3, 4) else array
+
+
+def _clip_steps(
+    sample: Sample, array: np.ndarray, expected: InputContract, wanted: Sequence[int | None]
+) -> tuple[str, ...]:
+    sizes = dict(zip(expected.axes, wanted, strict=True))
+    if sample.kind not in ("image", "clip") and (not are_pixels(array, expected) or _fits(array.shape, wanted)):
+        return ()
+    frames = (array if array.ndim == 4 else array[None]) if sample.kind in ("image", "clip") else _frames_last(array)
+    count = sizes["time"]
+    said = []
+    if count is not None and len(frames) != count:
+        how = "a still picture shown in all frames" if len(frames) == 1 else f"{count} frames taken, evenly spaced"
+        said.append(how if len(frames) == 1 or len(frames) > count else f"frames repeated, up to {count}")
+    inner = frame_contract(expected)
+    one = Sample(frames[0], (), sample.source, "image")
+    return (*said, *steps(one, inner, [sizes[axis] for axis in inner.axes], None, False))
 
 
 def _signal(sample: Sample, expected: InputContract, wanted: Sequence[int | None], rate: int | None) -> np.ndarray:

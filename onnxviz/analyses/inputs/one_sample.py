@@ -11,6 +11,7 @@ import numpy as np
 
 from onnxviz.analyses.inputs.fitting import are_pixels, enlargement, fit_rows, fit_sample, steps
 from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.clips import clip_places
 from onnxviz.formats.column_matching import Slot
 from onnxviz.formats.data_set import DataSet
 from onnxviz.formats.letters import FASTA, read_sequences
@@ -86,7 +87,7 @@ class SingleSample:
         if self.sample.kind == "letters" and expected.kind == "letters":
             axes = zip(expected.axes, sizes, strict=True)
             return tuple(self.own[0] if axis == "position" and size is None else size for axis, size in axes)
-        if None not in sizes or self.sample.kind == "image" or are_pixels(self.row.array, expected):
+        if None not in sizes or self.sample.kind in ("image", "clip") or are_pixels(self.row.array, expected):
             return tuple(sizes)
         if self.sample.kind == "audio":
             return (*usual[:-1], sizes[-1])
@@ -227,7 +228,9 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
     address = SampleAddress.parse(source)
     picked = address.rows is not None
     if not picked and address.path.suffix.lower() not in TABLES:
-        return _whole(read_sample(source, missing=slot.missing), slot)
+        if slot.kind == "clip" and address.path.is_dir():
+            return _clip_of(address.path, slot)
+        return _whole(read_sample(source, missing=slot.missing, frames=slot.kind == "clip"), slot)
     if address.path.suffix.lower() in FASTA and address.exists:
         return _sequence(address, text)
     if address.rows is not None and address.rows.stop - address.rows.start != 1:
@@ -246,6 +249,18 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
         sample = block.parts[slot.name]
         return SingleSample(replace(sample, array=sample.array[:1]), block.stacked, tuple(notes), data.columns)
     raise DataError(f"{text}: has no rows")
+
+
+def _clip_of(folder: Path, slot: Slot) -> SingleSample:
+    """Return the clip of a folder of frames; of a folder of clips the first."""
+    clips = clip_places(folder)
+    if len(clips) < 2:
+        return SingleSample(read_sample(clips[0] if clips else folder, frames=True))
+    note = f"{folder.name}: the first of {len(clips)} clips is used, {clips[0].relative_to(folder).as_posix()}"
+    return replace(
+        read_single(clips[0], slot) if clips[0] != folder else SingleSample(read_sample(folder, frames=True)),
+        notes=(note,),
+    )
 
 
 def _sequence(address: SampleAddress, text: str) -> SingleSample:

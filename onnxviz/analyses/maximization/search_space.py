@@ -72,7 +72,7 @@ def search_space(subject: Subject, rate: float | None, request: MaximizationRequ
     scale = np.ones(()) if scale is None else np.asarray(scale)
     if features.kept:
         low, high, mean, scale = _kept(features.kept, own, low, high, mean, scale)
-    colors = expected.color if expected.color in ("rgb", "bgr") and expected.kind == "image" else None
+    colors = expected.color if expected.color in ("rgb", "bgr") and expected.has_pixels else None
     kind = expected.kind if len(expected.axes) == len(own) and not subject.inside else "array"
     chosen, groups = request.parameterization or "", features.groups or letter_groups(subject)
     name, norm = subject.name, request.norm

@@ -35,8 +35,8 @@ def sized_shape(asked: tuple[int, ...], expected: InputContract, shape: tuple[in
     """
     written = "x".join(map(str, asked))
     places = [place for place, axis in enumerate(expected.axes, 1) if axis != "channel"]
-    if expected.kind not in ("image", "signal", "spectrogram") or len(expected.axes) != len(shape) - 1:
-        raise UsageError(f"`size` {written}: it is for pictures and signals; {expected.name} is {expected.noun}")
+    if expected.kind not in ("image", "clip", "signal", "spectrogram") or len(expected.axes) != len(shape) - 1:
+        raise UsageError(f"`size` {written}: it is for pictures, clips and signals; {expected.name} is {expected.noun}")
     if not all(size > 0 for size in asked) or len(asked) not in (1, len(places)):
         wanted = "x".join(expected.axes[place - 1].upper() for place in places)
         raise UsageError(f"`size` {written}: give one number, or {wanted}")

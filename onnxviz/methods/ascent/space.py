@@ -30,8 +30,8 @@ class Space:
     axes : tuple of str
         The names of the axes.
     kind : str
-        The kind of the input. "image", "signal", "spectrogram" and "volume" are parameterized by their spectrum, all others element
-        by element.
+        The kind of the input. "image", "clip", "signal", "spectrogram" and "volume" are parameterized by their spectrum, all others
+        element by element.
     colors : str, ndarray or None
         "rgb" or "bgr" where three channels are colors; or a root of the channels' covariance.
     low, high : ndarray or None
@@ -74,7 +74,7 @@ class Space:
     @property
     def spectral(self) -> bool:
         """Whether neighbors belong together, so that random transforms suit the input."""
-        return self.kind in ("image", "signal", "spectrogram", "volume") or self.parameterization in ("fourier", "maco")
+        return self.kind in _SMOOTH or self.parameterization in ("fourier", "maco")
 
     @property
     def spatial(self) -> tuple[int, ...]:
@@ -159,6 +159,9 @@ class Space:
         middle = self.mean if self.low is None or self.high is None else (np.asarray(self.low) + self.high) / 2
         return np.broadcast_to(middle, self.shape).astype(np.float32)
 
+
+_SMOOTH = ("image", "clip", "signal", "spectrogram", "volume")
+"""Kinds whose neighbors belong together."""
 
 SCATTER = 0.02
 """How far restarts scatter about an input to start from, in lengths of its range."""
