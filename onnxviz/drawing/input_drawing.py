@@ -61,7 +61,15 @@ class Drawing:
             from onnxviz.drawing.film_strip import strip
 
             return strip(self.frames(array), 6)
+        if self.expected.kind == "points":
+            from onnxviz.drawing.point_cloud import cloud_tile
+
+            return cloud_tile(self.points(array))
         return self.draw(array)
+
+    def points(self, array: np.ndarray) -> np.ndarray:
+        """Return a point cloud as (point, number), whatever the order of its axes."""
+        return array.T if self.expected.axes == ("coordinate", "point") else array
 
     def frames(self, array: np.ndarray) -> list[Picture]:
         """Return the frames of a clip, each (height, width, 3) uint8."""
@@ -113,6 +121,10 @@ class Drawing:
             from onnxviz.drawing.volume_sheet import volume_sheet
 
             return volume_sheet(array, title, subtitle, _UNITS)
+        if expected.kind == "points" and array.ndim == 2:
+            from onnxviz.drawing.point_cloud import Cloud, point_cloud
+
+            return point_cloud([Cloud(self.points(array))], title, subtitle)
         if expected.kind == "letters" and array.ndim == 2 and expected.letters:
             return self._letters(array, title, subtitle, vector)
         if expected.axes == ("time", "batch", "feature") and array.ndim == 3 and array.shape[1] == 1:

@@ -16,12 +16,16 @@ from onnxviz.formats.array_files import map_npy, npz_shapes, stream_npz
 from onnxviz.formats.clips import clip_places
 from onnxviz.formats.column_matching import Slot, match_columns
 from onnxviz.formats.data_blocks import Block, FileReader, Piece, ProblemReader, RowsReader, TableReader
+from onnxviz.formats.point_clouds import CLOUDS
 from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.samples import PICTURES as PICTURES
 from onnxviz.formats.table_rows import TABLES, open_table
 from onnxviz.formats.text_arrays import as_texts
 
 _ARRAYS = (".npy", ".npz")
+_COORDINATES = 16
+"""A table of points has at most so many columns; one with more columns has a whole cloud in each row."""
+
 _CHUNK = 2 << 20
 """The most bytes that rows which are read together may take."""
 
@@ -135,6 +139,8 @@ class DataSet:
         taken = {*_ARRAYS}
         if "image" in kinds:
             taken |= {*PICTURES}
+        if "points" in kinds:
+            taken |= {*CLOUDS, *TABLES}
         if kinds & {"signal", "spectrogram", "volume", "sequence", "array"}:
             taken |= {".wav"}
         if "image" not in kinds:
@@ -164,7 +170,7 @@ class DataSet:
             yield from self._npy(file, name, wanted)
         elif suffix == ".npz":
             yield from self._npz(file, name, wanted)
-        elif suffix in TABLES:
+        elif suffix in TABLES and not self._is_cloud(file):
             yield from self._table(file, name, wanted)
         elif self.rows is not None:
             raise UsageError(f"{file}: has no rows to pick from")
@@ -173,6 +179,12 @@ class DataSet:
         else:
             frames = self.slots[0].kind == "clip"
             yield Piece((name,), FileReader(file, name, self._folder(name), self.slots[0].name, frames=frames))
+
+    def _is_cloud(self, file: Path) -> bool:
+        """Return whether a table is one point cloud, with a point in each row."""
+        if [slot.kind for slot in self.slots] != ["points"] or file.suffix.lower() == ".parquet":
+            return False
+        return len(open_table(file).widths) <= _COORDINATES
 
     def _folder(self, name: str) -> str:
         return name.rpartition("/")[0]

@@ -18,6 +18,7 @@ from onnxviz.formats.clips import VIDEOS, read_clip
 from onnxviz.formats.image_files import read_image
 from onnxviz.formats.json_documents import read_numbers
 from onnxviz.formats.letters import FASTA, read_sequences
+from onnxviz.formats.point_clouds import CLOUDS, read_points
 from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.tables import read_table
 
@@ -61,7 +62,7 @@ def read_sample(path: str | os.PathLike[str], *, missing: bool = False, frames: 
     ----------
     path : path
         .png, .jpg, .bmp, .tif, .webp, .gif; .npy; .npz, as ``data.npz[member]`` where it holds several; .csv, .tsv;
-        .json; .wav; .fasta. Nothing is unpickled.
+        .json; .wav; .fasta; .ply, .xyz, .pts. Nothing is unpickled.
     missing : bool
         Whether NaN in a .npy or .npz file is a missing value.
     frames : bool
@@ -148,6 +149,11 @@ def _json(file: Path, source: str, member: str | None) -> Sample:
     return Sample(_numbers(array, source), names, source, "table" if names else "array")
 
 
+def _points(file: Path, source: str, member: str | None) -> Sample:
+    array, names = read_points(file)
+    return Sample(_finite(array, source), names, source, "points")
+
+
 def _letters(file: Path, source: str, member: str | None) -> Sample:
     found = [text for _, text in read_sequences(file)]
     if not found or not found[0]:
@@ -188,6 +194,7 @@ _READERS: dict[str, Callable[..., Sample]] = {
     ".json": _json,
     ".wav": _wav,
     **dict.fromkeys(FASTA, _letters),
+    **dict.fromkeys(CLOUDS, _points),
 }
 
 SUFFIXES = frozenset(_READERS)

@@ -69,6 +69,10 @@ def answer_picture(
         return _bars(answer, values, title, subtitle)
     if encoded is not None and values.ndim <= 2 and len(encoded) in values.shape:
         return _over_tokens(answer, values, encoded, title, subtitle)
+    if drawing.expected.kind == "points" and values.ndim <= 2:
+        found = _over_points(answer, values, drawing.points(sample), title, subtitle)
+        if found is not None:
+            return found
     if values.ndim <= 2 and ("time" in answer.axes or "step" in answer.axes):
         return _traces(answer, values, drawing, sample, rate, title, subtitle)
     from onnxviz.drawing.heat_map import Plane, heat_map
@@ -158,7 +162,8 @@ def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subt
         return Sheet([Tile(_large(drawing.draw(sample)), "input"), *tiles], title, subtitle, said, bar).draw()
     said = "Each map has its own scale; its lowest and highest value are below it."
     if drawing.has_thumbnail:
-        tiles = [Tile(_large(drawing.thumbnail(sample)), "input", section=OVER_INPUT), *tiles]
+        section = OVER_INPUT if drawing.is_picture else "the input"
+        tiles = [Tile(_large(drawing.thumbnail(sample)), "input", section=section), *tiles]
         said += " Over the input: red above zero, blue below." if drawing.is_picture else ""
     return Sheet(tiles, title, subtitle, said, ColorBar(scale, 0.0, 1.0, "activation / the map's largest")).draw()
 
@@ -220,6 +225,32 @@ def _over_tokens(answer: Answer, values: np.ndarray, encoded: Encoded, title: st
     tokens = [encoded.shown(place) for place in range(encoded.real)]
     plane = Plane(rows, "unit", "token", row_names=names, column_names=tokens, label="activation")
     return heat_map(plane, title, subtitle)
+
+
+def _over_points(answer: Answer, values: np.ndarray, points: np.ndarray, title: str, subtitle: str) -> Picture | None:
+    """Return the cloud for each of the strongest units, its points colored by their activation; None if no axis counts the points."""
+    from onnxviz.drawing.pictures import diverging, sequential
+    from onnxviz.drawing.point_cloud import cloud_tile
+    from onnxviz.drawing.sheet import ColorBar, Sheet, Tile
+
+    places = [place for place, axis in enumerate(answer.axes) if axis not in UNIT_AXES]
+    if len(places) != 1 or values.shape[places[0]] != len(points):
+        return None
+    rows = np.moveaxis(values, places[0], -1).reshape(-1, len(points))
+    chosen = [(one.index, answer.unit(one.index), _extremes(one)) for one in answer.units[:_TRACES]]
+    if len(chosen) == 0 or len(answer.units) != len(rows):
+        chosen = [(0, answer.target, "")]
+    if len(rows) > len(chosen):
+        subtitle += f" · the {len(chosen)} strongest of {len(rows)} units"
+    signed = bool(rows.min() < 0)
+    tiles = []
+    for index, name, detail in chosen:
+        row, largest = rows[index][None], float(np.abs(rows[index]).max()) or 1.0
+        colors = diverging(row, largest)[0] if signed else sequential(row, 0.0, largest)[0]
+        tiles.append(Tile(cloud_tile(points, colors), name, detail, sharp=False))
+    scale: Literal["diverging", "sequential"] = "diverging" if signed else "sequential"
+    note = "Each cloud has its own scale; its lowest and highest value are below it."
+    return Sheet(tiles, title, subtitle, note, ColorBar(scale, 0.0, 1.0, "activation / the unit's largest")).draw()
 
 
 def _traces(

@@ -58,6 +58,12 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
         return attribution_tokens(names[:count], [_cut(_flat(panel), count) for panel in panels], title, subtitle)
     if one.expected.kind == "letters" and not one.inside:
         return _over_letters(task, one, panels, title, subtitle)
+    if one.expected.kind == "points" and not one.inside:
+        from onnxviz.drawing.input_drawing import Drawing
+        from onnxviz.drawing.point_cloud import Cloud, point_cloud
+
+        places = Drawing(one.expected).points(one.sample[0])
+        return point_cloud([Cloud(places, _flat(panel)) for panel in panels], title, subtitle)
     if one.expected.kind == "clip" and not one.inside:
         return _over_frames(one, panels, title, subtitle)
     if _has_pixels(one):

@@ -58,7 +58,11 @@ def _one(sample: Sample, expected: InputContract, wanted: Sequence[int | None], 
         return _signal(sample, expected, wanted, rate)
     if sample.kind == "letters":
         return _letters(sample, expected, wanted)
+    if expected.kind == "points" and sample.kind in ("points", "table"):
+        return _cloud(sample, expected, wanted)
     array = _without_batch(sample.array[0] if sample.kind == "table" else sample.array, wanted)
+    if expected.kind == "points" and array.ndim == 2 and not _fits(array.shape, wanted):
+        return _cloud(replace(sample, array=array), expected, wanted)
     if are_pixels(array, expected) and not _fits(array.shape, wanted) and expected.kind == "clip":
         return _clip(replace(sample, array=_frames_last(array)), expected, wanted)
     if are_pixels(array, expected) and not _fits(array.shape, wanted):
@@ -85,6 +89,8 @@ def fit_rows(sample: Sample, expected: InputContract, wanted: Sequence[int | Non
 
 def _rows(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
     rows = sample.array
+    if expected.kind == "points" and rows.ndim == 3 and not _fits(rows.shape[1:], wanted):
+        return np.concatenate([_cloud(replace(sample, array=row, kind="array"), expected, wanted) for row in rows])
     if _fits(rows.shape[1:], wanted):
         return _scaled(rows, expected) if are_pixels(rows[0], expected) else rows
     if are_pixels(rows[0], expected) and expected.kind == "clip":
@@ -109,6 +115,8 @@ def steps(
     if sample.note:
         said.append(f"read as {sample.note}" if sample.kind == "image" else sample.note)
     array = sample.array[0] if stacked else _without_batch(sample.array, wanted)
+    if expected.kind == "points" and array.ndim == 2:
+        return (*said, *_cloud_steps(sample, array, expected, wanted))
     if sample.kind == "audio":
         return (*said, *_sound_steps(sample, expected, wanted, rate))
     if sample.kind == "letters":
@@ -317,6 +325,64 @@ def _signal(sample: Sample, expected: InputContract, wanted: Sequence[int | None
     factor, silence = expected.sound_units()
     fitted = fitted.reshape(1, *fitted.shape[2 - len(wanted) :])
     return np.asarray(fitted * np.float32(factor) + np.float32(silence))
+
+
+_FAR = 1.5
+"""Points of a file that reach farther from the origin are in units of their own."""
+
+
+def _cloud(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
+    """Return a cloud of as many points as the input takes, in the unit ball where a file has units of its own."""
+    rows, sizes = point_rows(sample.array, expected, wanted), dict(zip(expected.axes, wanted, strict=True))
+    numbers, count = sizes["coordinate"], sizes["point"]
+    if rows is None or (numbers is not None and rows.shape[1] < numbers):
+        raise DataError(
+            f"{sample.source}: its shape {_sizes(sample.array.shape)} does not fit {expected.name}, which takes points of "
+            f"{numbers or '?'} numbers"
+        )
+    rows = rows[:, :numbers].astype(np.float32)
+    if count is not None and len(rows) != count:
+        # The order of the points tells nothing: evenly spaced points stand for all, and points may be repeated.
+        chosen = np.arange(count) % len(rows) if count > len(rows) else np.linspace(0, len(rows) - 1, count).round()
+        rows = rows[chosen.astype(np.int64)]
+    if _has_own_units(sample, rows, expected):
+        rows[:, :3] -= rows[:, :3].mean(axis=0)
+        rows[:, :3] /= np.linalg.norm(rows[:, :3], axis=1).max() or 1.0
+    return np.ascontiguousarray(rows.T if expected.axes[0] == "coordinate" else rows)[None]
+
+
+def _has_own_units(sample: Sample, rows: np.ndarray, expected: InputContract) -> bool:
+    """Return whether the points of a file, and not of an array in the model's units, must be scaled to the unit ball."""
+    raw = sample.kind in ("points", "table") and not expected.bounded
+    return raw and float(np.linalg.norm(rows[:, :3], axis=1).max()) > _FAR
+
+
+def point_rows(array: np.ndarray, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray | None:
+    """Return a cloud as (point, number); None if neither axis has the numbers of a point."""
+    numbers = wanted[expected.axes.index("coordinate")]
+    first = expected.axes[0] == "coordinate"
+    if array.ndim != 2:
+        return None
+    if first and array.shape[0] == numbers and array.shape[1] != numbers:
+        return np.asarray(array.T)
+    if numbers is None or array.shape[1] >= numbers:
+        return array
+    return np.asarray(array.T) if array.shape[0] == numbers else None
+
+
+def _cloud_steps(sample: Sample, array: np.ndarray, expected: InputContract, wanted: Sequence[int | None]) -> list[str]:
+    rows = point_rows(array, expected, wanted)
+    if rows is None or (sample.kind not in ("points", "table") and _fits(array.shape, wanted)):
+        return []
+    sizes, said = dict(zip(expected.axes, wanted, strict=True)), []
+    numbers, count = sizes["coordinate"], sizes["point"]
+    if numbers is not None and rows.shape[1] > numbers:
+        said.append(f"the first {numbers} numbers of each point taken")
+    if count is not None and len(rows) != count:
+        said.append(f"{count} points taken, evenly spaced" if len(rows) > count else f"points repeated, up to {count}")
+    if _has_own_units(sample, rows, expected):
+        said.append("points moved to their middle and scaled to the unit ball")
+    return said
 
 
 def _letters(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:

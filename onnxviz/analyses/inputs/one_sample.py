@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxviz.analyses.inputs.fitting import are_pixels, enlargement, fit_rows, fit_sample, steps
+from onnxviz.analyses.inputs.fitting import are_pixels, enlargement, fit_rows, fit_sample, point_rows, steps
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.clips import clip_places
 from onnxviz.formats.column_matching import Slot
@@ -87,6 +87,12 @@ class SingleSample:
         if self.sample.kind == "letters" and expected.kind == "letters":
             axes = zip(expected.axes, sizes, strict=True)
             return tuple(self.own[0] if axis == "position" and size is None else size for axis, size in axes)
+        if expected.kind == "points" and self.row.array.ndim == 2:
+            rows = point_rows(self.row.array, expected, sizes)
+            axes = zip(expected.axes, sizes, strict=True)
+            return tuple(
+                len(rows) if axis == "point" and size is None and rows is not None else size for axis, size in axes
+            )
         if None not in sizes or self.sample.kind in ("image", "clip") or are_pixels(self.row.array, expected):
             return tuple(sizes)
         if self.sample.kind == "audio":
@@ -227,7 +233,8 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
     text = str(source)
     address = SampleAddress.parse(source)
     picked = address.rows is not None
-    if not picked and address.path.suffix.lower() not in TABLES:
+    table = address.path.suffix.lower() in TABLES and slot.kind != "points"
+    if not picked and not table:
         if slot.kind == "clip" and address.path.is_dir():
             return _clip_of(address.path, slot)
         return _whole(read_sample(source, missing=slot.missing, frames=slot.kind == "clip"), slot)

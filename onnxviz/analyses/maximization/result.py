@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.maximization.pictures import Portrait
-from onnxviz.analyses.maximization.result_files import CLIP, SEQUENCE, SOUND, Content, Measured, Stored
+from onnxviz.analyses.maximization.result_files import CLIP, CLOUD, SEQUENCE, SOUND, Content, Measured, Stored
 from onnxviz.analyses.maximization.scoring import Measure, own_type
 from onnxviz.analyses.maximization.wording import caption
 
@@ -151,8 +151,9 @@ class Maximum:
         return self._content.picture(headed)
 
     def save(self, folder: str | os.PathLike[str], place: Path | None = None) -> Maximum:
-        """Write picture.png, arrays.npz and result.json into a folder; of signals sound.wav, of clips clip.png. Steps go
-        into the folder frames.
+        """Write picture.png, arrays.npz and result.json into a folder, and the steps into the folder frames.
+
+        Beside them are sound.wav of a signal, clip.png of a clip, sequence.fasta of letters and points.ply of a point cloud.
 
         Parameters
         ----------
@@ -256,6 +257,7 @@ def _beside(task: Task, climbed: Climbed) -> dict[str, Callable[[Path], None]]:
     from onnxviz.drawing.film_strip import save_animation
     from onnxviz.formats.audio_files import write_wav, writes_sound
     from onnxviz.formats.letters import write_fasta
+    from onnxviz.formats.point_clouds import write_ply
 
     expected, array, rate = task.knowledge.expected, climbed.findings.array, task.presentation.rate
     if rate is not None and writes_sound(array):
@@ -265,6 +267,8 @@ def _beside(task: Task, climbed: Climbed) -> dict[str, Callable[[Path], None]]:
         return {}
     if expected.kind == "clip":
         return {CLIP: lambda path: save_animation(path, task.presentation.drawing.frames(array))}
+    if expected.kind == "points":
+        return {CLOUD: lambda path: write_ply(path, task.presentation.drawing.points(array))}
     letters = climbed.findings.letters
     if letters is not None:
         return {SEQUENCE: lambda path: write_fasta(path, f"{climbed.objective} {task.search.model.name}", letters.text)}

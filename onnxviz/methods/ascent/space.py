@@ -39,7 +39,8 @@ class Space:
     mean, scale : ndarray
         Mean and standard deviation of each element, broadcastable to the shape.
     norm : float or None
-        The radius of the ball, in standardized units, where there are no bounds.
+        The radius of the ball, in standardized units, where there are no bounds; of a point cloud that of each point's ball, 1 by
+        default.
     groups : tuple of tuple of int
         Groups of elements that sum to 1: relaxed one-hot codes.
     tokens : bool
@@ -112,6 +113,9 @@ class Space:
                 **slope,
             )
         spatial = self.spatial
+        if self.kind == "points" and self.low is None:
+            axis = 1 + self.axes.index("coordinate")
+            return Direct.cloud(runs, self.shape, axis, radius=1.0 if self.norm is None else self.norm, device=device)
         if self.low is not None and self.high is not None:
             # Without data the starts scatter about the middle of the bounds, in proportion to their distance.
             mean = self.mean if self.mean.size > 1 or bool(self.mean.any()) else None
