@@ -153,9 +153,11 @@ class Drawing:
         rows = array.T if self.expected.axes == ("letter", "position") else array
         text, drops = text_of(array, self.expected.axes, self.expected.letters), (found or {}).get("drops")
         label = ""
-        if drops is not None and np.isfinite(drops).any():
+        if drops is not None and np.nan_to_num(drops).any():
             rows = rows * np.nan_to_num(np.asarray(drops))[:, None]
             label = "height: score lost when another letter takes the place"
+        elif drops is not None and np.isfinite(drops).any():
+            label = "no single letter counts: the score stays when another letter takes its place"
         return sequence_logo([Logo(rows, self.expected.letters, text, label=label)], title, subtitle)
 
     def _steps(self, array: np.ndarray, title: str, subtitle: str, restarts: np.ndarray | None) -> Picture:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.analyses.filters.kernel_pictures import consensus, kernel_colors, lettered, seen_by
+from onnxviz.analyses.filters.kernel_pictures import consensus, kernel_colors, kernel_letters, lettered, seen_by
 from onnxviz.analyses.filters.request import FiltersRequest
 from onnxviz.analyses.filters.sheets import answer_sheet, kernel_sheet
 from onnxviz.analyses.inputs.kinds import with_kind
@@ -94,10 +94,7 @@ class Filters:
     @property
     def letters(self) -> str:
         """The letters that the kernels read, in the order of their axis; "" if they read no one-hot letters."""
-        known = "" if self.expected is None else self.expected.letters
-        sizes = sorted(size for size in self.layer.kernels.shape[1:] if size > 1)
-        fits = len(known) in sizes and len(sizes) <= 2 and self.layer.groups == 1
-        return known if fits else ""
+        return kernel_letters(self.layer, self.expected)
 
     def picture(self) -> Picture:
         """Return the sheet of kernels, (height, width, 3) uint8."""

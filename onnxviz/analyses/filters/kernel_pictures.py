@@ -59,6 +59,30 @@ def matrix_picture(model: Any, found: FirstLayer, title: str = "", subtitle: str
     return heat_map(plane, title, subtitle)
 
 
+def kernel_letters(found: FirstLayer, expected: InputContract | None) -> str:
+    """Return the letters that kernels read, in the order of their axis; "" if they read no one-hot letters."""
+    known = "" if expected is None else expected.letters
+    sizes = [size for size in found.kernels.shape[1:] if size > 1]
+    return known if len(known) in sizes and len(sizes) <= 2 and found.groups == 1 else ""
+
+
+def motif_picture(weights: np.ndarray, letters: str) -> Picture:
+    """Draw a kernel over one-hot letters as a logo.
+
+    Only differences between letters tell: one of them is always there, so the mean of a position acts as a bias.
+
+    Parameters
+    ----------
+    weights : (position, letter) ndarray
+        The weights.
+    letters : str
+        The letters, in the order of their axis.
+    """
+    from onnxviz.drawing.sequence_logo import logo_tile
+
+    return logo_tile(weights - weights.mean(axis=1, keepdims=True), letters)
+
+
 _WEAK = 0.25
 """A position of a motif counts if its weights differ by at least this share of the largest difference in the kernel."""
 

@@ -76,15 +76,13 @@ def kernel_sheet(
 
 def _logo_sheet(found: FirstLayer, ranked: list[FilterDescription], letters: str, subtitle: str) -> Picture:
     """Return the kernels over one-hot letters as logos: what each letter at each position adds to the answer."""
-    from onnxviz.analyses.filters.kernel_pictures import consensus, lettered
-    from onnxviz.drawing.sequence_logo import logo_tile
+    from onnxviz.analyses.filters.kernel_pictures import consensus, lettered, motif_picture
     from onnxviz.drawing.sheet import Sheet, Tile
 
     tiles = []
     for one in sorted(ranked, key=lambda one: one.index):
         weights = lettered(found.kernels[one.index], len(letters))
-        # Only differences between letters tell: one of them is always there, so the mean of a position acts as a bias.
-        picture = logo_tile(weights - weights.mean(axis=1, keepdims=True), letters)
+        picture = motif_picture(weights, letters)
         twin = f" = {one.duplicate_of}" if one.duplicate_of is not None else ""
         tiles.append(Tile(picture, f"{one.index}{twin}", consensus(weights, letters), sharp=False))
     note = "Height: weight of the letter minus the mean of its position; each kernel in its own scale."

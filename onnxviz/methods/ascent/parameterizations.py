@@ -126,6 +126,7 @@ class Direct:
         spread: float = 1.0,
         groups: Sequence[Sequence[int]] = (),
         spatial: tuple[int, ...] = (),
+        alike: bool = False,
         device: torch.device | str = "cpu",
     ) -> Direct:
         """Return a parameterization of inputs between bounds; an optimum at a bound is found exactly at the bound.
@@ -154,6 +155,8 @@ class Direct:
             1.
         spatial : tuple of int
             The axes along which neighbors belong together, where the batch is axis 0.
+        alike : bool
+            Whether the first start scatters as far as the others: points at one place would never part.
         device : torch.device or str
             The device of the variables.
 
@@ -177,7 +180,7 @@ class Direct:
         divisor = torch.where(unit > 0, unit, 1)
         box = Box(*(torch.where(unit > 0, (end - center) / divisor, 0) for end in (lower, upper)))
         constraint = Shares.of(box, groups) if groups else box
-        noise = _scatter(runs, shape, spread, device) * torch.where(unit > 0, scales / divisor, 0)
+        noise = _scatter(runs, shape, spread, device, alike=alike) * torch.where(unit > 0, scales / divisor, 0)
         text = f"{size(shape)} values, each within its bounds, {_extent(lower, upper)}"
         variable = constraint.project(noise).requires_grad_()
         return cls((variable,), center, unit, constraint, lower, upper, text, spatial)

@@ -132,6 +132,7 @@ class Space:
                 spread=spread,
                 groups=self.groups,
                 spatial=spatial,
+                alike=self.kind == "points",
                 device=device,
             )
         return Direct.ball(
