@@ -184,12 +184,12 @@ def _one(figure: Figure, logo: Logo, top: float, wide: float, columns: int, line
         below.set_xlim(first, last)
         below.set_ylim(1, 0)
         below.set_axis_off()
-        for place in range(first, last):
+        for spot in range(first, last):
             if logo.text:
-                color = _color(logo.text[place], logo.letters)
-                below.text(place + 0.5, 0.3, logo.text[place], fontsize=9, color=color, ha="center", va="center")
-            if place % 10 == 0 or place == first:
-                below.text(place + 0.5, 0.85, str(place), fontsize=7, color=MUTED, ha="center", va="center")
+                color = _color(logo.text[spot], logo.letters)
+                below.text(spot + 0.5, 0.3, logo.text[spot], fontsize=9, color=color, ha="center", va="center")
+            if spot % 10 == 0 or spot == first:
+                below.text(spot + 0.5, 0.85, str(spot), fontsize=7, color=MUTED, ha="center", va="center")
 
 
 def _draw(axes: Axes, logo: Logo, first: int, last: int, limits: tuple[float, float]) -> None:

@@ -38,7 +38,8 @@ def read_sequences(path: Path) -> Iterator[tuple[str, str]]:
             if path.suffix.lower() not in FASTA:
                 yield from (("", line) for line in lines if line)
                 return
-            name, parts = None, []
+            name: str | None = None
+            parts: list[str] = []
             for line in lines:
                 if line.startswith(">"):
                     if name is not None:

@@ -112,13 +112,13 @@ def _ply(content: bytes, path: str) -> tuple[NDArray[np.float64], tuple[str, ...
         raise DataError(f"{path}: its points have {', '.join(names) or 'no properties'}, but no x, y and z")
     kept = [*_FIRST, *(name for name in _AFTER if name in names)]
     if layout == "ascii":
-        rows = content[start:].split(b"\n")[:count] if count else []
+        rows = [row.split() for row in content[start:].split(b"\n") if row.strip()][:count]
+        if len(rows) < count or any(len(row) < len(names) for row in rows):
+            raise DataError(f"{path}: has {len(rows)} of {count} points, or too few numbers in a line; it is cut off")
         try:
-            table = np.asarray([[float(one) for one in row.split()[: len(names)]] for row in rows], np.float64)
+            table = np.asarray([[float(one) for one in row[: len(names)]] for row in rows], np.float64)
         except ValueError:
             raise DataError(f"{path}: a line of its points is no row of numbers") from None
-        if table.shape != (count, len(names)):
-            raise DataError(f"{path}: has {len(rows)} of {count} points, or too few numbers in a line; it is cut off")
         return table[:, [names.index(name) for name in kept]], tuple(kept)
     order = _ORDERS.get(layout)
     if order is None:
@@ -126,8 +126,8 @@ def _ply(content: bytes, path: str) -> tuple[NDArray[np.float64], tuple[str, ...
     record = np.dtype([(name, order + kind) for name, kind in properties])
     if len(content) - start < count * record.itemsize:
         raise DataError(f"{path}: is cut off: {(len(content) - start) // record.itemsize} of {count} points")
-    table = np.frombuffer(content, record, count, start)
-    return np.stack([table[name].astype(np.float64) for name in kept], axis=1), tuple(kept)
+    records = np.frombuffer(content, record, count, start)
+    return np.stack([records[name].astype(np.float64) for name in kept], axis=1), tuple(kept)
 
 
 def _header(lines: Sequence[str], path: str) -> tuple[str, int, list[tuple[str, str]]]:

@@ -121,9 +121,9 @@ def steps(
         return (*said, *_sound_steps(sample, expected, wanted, rate))
     if sample.kind == "letters":
         length = wanted[expected.axes.index("position")] if expected.kind == "letters" else None
-        own = sample.array.size
-        said += ["longer sequences cut"] if length is not None and own > length else []
-        said += ["shorter sequences filled with 0"] if length is not None and own < length else []
+        count = sample.array.size
+        said += ["longer sequences cut"] if length is not None and count > length else []
+        said += ["shorter sequences filled with 0"] if length is not None and count < length else []
         return tuple(said)
     if expected.kind == "clip":
         return (*said, *_clip_steps(sample, array, expected, wanted))
@@ -327,6 +327,9 @@ def _signal(sample: Sample, expected: InputContract, wanted: Sequence[int | None
     return np.asarray(fitted * np.float32(factor) + np.float32(silence))
 
 
+_MOST_NUMBERS = 16
+"""A point has at most so many numbers: its place, normal, color and more."""
+
 _FAR = 1.5
 """Points of a file that reach farther from the origin are in units of their own."""
 
@@ -359,15 +362,15 @@ def _has_own_units(sample: Sample, rows: np.ndarray, expected: InputContract) ->
 
 def point_rows(array: np.ndarray, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray | None:
     """Return a cloud as (point, number); None if neither axis has the numbers of a point."""
-    numbers = wanted[expected.axes.index("coordinate")]
-    first = expected.axes[0] == "coordinate"
+    numbers = wanted[expected.axes.index("coordinate")] or 3
     if array.ndim != 2:
         return None
-    if first and array.shape[0] == numbers and array.shape[1] != numbers:
-        return np.asarray(array.T)
-    if numbers is None or array.shape[1] >= numbers:
-        return array
-    return np.asarray(array.T) if array.shape[0] == numbers else None
+    # A row for each point is usual; the other way around only the number of coordinates tells.
+    for most in (numbers, _MOST_NUMBERS):
+        for rows in (array, array.T):
+            if numbers <= rows.shape[1] <= most:
+                return np.asarray(rows)
+    return None
 
 
 def _cloud_steps(sample: Sample, array: np.ndarray, expected: InputContract, wanted: Sequence[int | None]) -> list[str]:

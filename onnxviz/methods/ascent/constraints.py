@@ -107,7 +107,7 @@ class Ball:
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """The constraint that every point of a cloud lies in a ball, and that its further numbers lie in a box.
+    """The constraint that every point of a cloud lies in a ball, and that its further numbers have bounds.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class Cloud:
     axis : int
         The axis of the coordinates, where the batch is axis 0. Its first three elements are the place of a point.
     box : Box
-        The bounds of all elements.
+        The bounds of the numbers after the third.
     """
 
     radius: float
@@ -125,24 +125,25 @@ class Cloud:
 
     def project(self, points: Tensor) -> Tensor:
         """Return the points, with those outside of the ball moved to its surface."""
-        allowed = self.box.project(points)
-        places = allowed.narrow(self.axis, 0, min(3, allowed.shape[self.axis]))
+        count = min(3, points.shape[self.axis])
+        places = points.narrow(self.axis, 0, count)
         norms = torch.linalg.vector_norm(places, dim=self.axis, keepdim=True, dtype=torch.float64).to(points.dtype)
         inside = torch.where(norms > self.radius, places * (self.radius / norms), places)
-        rest = allowed.narrow(self.axis, places.shape[self.axis], allowed.shape[self.axis] - places.shape[self.axis])
-        return torch.cat([inside, rest], self.axis)
+        rest = points.narrow(self.axis, count, points.shape[self.axis] - count)
+        return torch.cat([inside, self.box.project(rest)], self.axis)
 
     def tangent(self, points: Tensor, directions: Tensor) -> Tensor:
         """Return the directions without the part that leads a point off the surface of its ball, or a number out of its box."""
-        followed = self.box.tangent(points, directions)
         count = min(3, points.shape[self.axis])
-        places, moves = (one.narrow(self.axis, 0, count) for one in (points, followed))
+        places, moves = (one.narrow(self.axis, 0, count) for one in (points, directions))
         norms = torch.linalg.vector_norm(places, dim=self.axis, keepdim=True, dtype=torch.float64).to(points.dtype)
         normals = places / norms.clamp_min(torch.finfo(points.dtype).tiny)
         radial = (normals * moves).sum(self.axis, keepdim=True)
         leaves = (norms >= self.radius * (1 - 1e-5)) & (radial > 0)
-        rest = followed.narrow(self.axis, count, followed.shape[self.axis] - count)
-        return torch.cat([torch.where(leaves, moves - radial * normals, moves), rest], self.axis)
+        rest, turns = (one.narrow(self.axis, count, one.shape[self.axis] - count) for one in (points, directions))
+        return torch.cat(
+            [torch.where(leaves, moves - radial * normals, moves), self.box.tangent(rest, turns)], self.axis
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,7 +275,7 @@ class Direct:
         ends[:3] = radius
         high = ends.reshape(sizes).expand(tuple(shape))
         unit = high / 4
-        constraint = Cloud(4.0, axis, Box(-high / unit, high / unit))
+        constraint = Cloud(4.0, axis, Box(torch.tensor(-4.0, device=device), torch.tensor(4.0, device=device)))
         # Starts fill the ball; the first one is a cloud as well, since points at one place would never part.
         noise = 2 * _scatter(runs, shape, 1.0, device, alike=True)
         variable = constraint.project(noise).requires_grad_()

@@ -168,9 +168,9 @@ def _seen(look: Callable[[Graph, InputContract], InputContract], model: Graph, f
 
 def _sampled(model: Graph, info: TensorInfo) -> InputContract:
     """Return the kind of one sample: of a tensor without a batch all of it, of a vector no axes of size 1."""
-    told = told_kind(model, info)
-    if told is not None:
-        return told
+    given = told_kind(model, info)
+    if given is not None:
+        return given
     axes = graph_axes(model)
     whole, shape = axes.unbatched.get(info.name, ""), info.shape or ()
     if whole:

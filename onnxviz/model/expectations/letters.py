@@ -18,7 +18,7 @@ _KEYS = ("letters", "alphabet")
 """Metadata properties that tell the letters in the order of their axis."""
 
 _BIOLOGY = re.compile(
-    r"(?<![a-z])(dna|[mt]?rna|nucleotides?|genom\w*|proteins?|peptides?|amino\w*|promoters?|enhancers?|motifs?|one_?hot)(?![a-z])",
+    r"(?<![a-z])(dna|[mt]?rna|nucleotides?|genom\w*|proteins?|peptides?|amino\w*|promoters?|enhancers?|motifs?|one[ _-]?hot)(?![a-z])",
     re.IGNORECASE,
 )
 _SEQUENCE = re.compile(r"(?<![a-z])(seqs?|sequences?)(?![a-z])", re.IGNORECASE)

@@ -54,11 +54,10 @@ def laid_out(pictures: np.ndarray, axes: Sequence[str], sizes: Sequence[int]) ->
     -------
     (sample, *sizes) ndarray
     """
-    if "channel" not in axes:
-        pictures = pictures[:, :1]
-    order = {"channel": 1, "height": 2, "width": 3, "time": 4}
-    still = pictures[..., None].transpose(0, *(order[axis] for axis in axes), *([1] if "channel" not in axes else []))
-    still = still.reshape(
-        len(pictures), *(1 if axis == "time" else size for axis, size in zip(axes, sizes, strict=True))
+    order = {"channel": 1, "height": 2, "width": 3}
+    own = [order[axis] for axis in axes if axis != "time"]
+    still = (
+        pictures.transpose(0, *own) if "channel" in axes else pictures[:, 0].transpose(0, *(axis - 1 for axis in own))
     )
-    return np.broadcast_to(still, (len(pictures), *sizes))
+    once = [1 if axis == "time" else size for axis, size in zip(axes, sizes, strict=True)]
+    return np.broadcast_to(still.reshape(len(pictures), *once), (len(pictures), *sizes))
