@@ -166,8 +166,8 @@ class InputContract:
 
     @property
     def holds_integers(self) -> bool:
-        """Whether the input takes whole numbers alone."""
-        return self.dtype.startswith(("int", "uint"))
+        """Whether the input takes whole numbers alone; booleans are 0 and 1."""
+        return self.dtype.startswith(("int", "uint", "bool"))
 
     def sound_units(self) -> tuple[float, float]:
         """Return the factor and the offset that bring sound in -1 to 1 to the input's range.

@@ -273,3 +273,42 @@ def test_a_kind_told_by_hand_counts_in_every_verb(cli, motifs, tmp_path) -> None
     assert wrong.code == 2
     assert "--kind clip: dna is Nx4x30" in wrong.err
     assert json.loads(cli("inspect", motifs, "--json").out)["inputs"][0]["kind"] == "letters"
+
+
+def test_booleans_move_and_are_rounded(cli, tmp_path) -> None:
+    weights = np.array([[1, -2], [-1, 3], [2, 0.5], [-0.5, -1]], np.float32)
+    nodes = [
+        helper.make_node("Cast", ["x"], ["c"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["c", "w"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.BOOL, ["N", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 2])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "b.onnx")
+    found = cli("maximize", tmp_path / "b.onnx", "-t", "y[*]", "-o", tmp_path / "o", "--json")
+    assert found.code == 0, found.err
+    for unit, run in enumerate(found.document["runs"]):
+        saved_input = np.load(Path(run["files"][0]).parent / "arrays.npz")["input"]
+        assert saved_input.dtype == np.bool_
+        assert np.array_equal(saved_input[0], weights[:, unit] > 0)
+        assert run["ort_score"] == pytest.approx(weights[weights[:, unit] > 0, unit].sum())
+
+
+@pytest.mark.parametrize("reader", ["Not", "And"])
+def test_booleans_that_switch_do_not_move(cli, tmp_path, reader) -> None:
+    inputs = ["x", "x"] if reader == "And" else ["x"]
+    nodes = [helper.make_node(reader, inputs, ["c"]), helper.make_node("Cast", ["c"], ["y"], to=TensorProto.FLOAT)]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.BOOL, ["N", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 4])],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "b.onnx")
+    found = cli("maximize", tmp_path / "b.onnx", "-t", "y[0]")
+    assert found.code == 2
+    assert "has no input of numbers" in found.err

@@ -271,6 +271,8 @@ def _lattice(subject: Subject, features: Features, space: Space) -> Lattice | No
 
 def _held_by(dtype: str, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return bounds within those of a type of integers. The ends of wide types are no values that data take."""
+    if dtype == "bool":
+        return np.maximum(low, 0), np.minimum(high, 1)
     limits = np.iinfo(dtype)
     if limits.min == 0 or limits.bits <= _NARROW:
         low = np.maximum(low, limits.min)

@@ -102,6 +102,10 @@ def _check_parameterization(subject: Subject, request: MaximizationRequest) -> N
         raise UsageError(f"`parameterization` {chosen}: nothing is known of the axes of {subject.name}")
     if chosen in ("fourier", "maco") and _is_flat(subject):
         raise UsageError(f"`parameterization` {chosen}: {subject.name} is a vector, whose elements have no neighbors")
+    if chosen in ("fourier", "maco") and subject.expected.kind in ("points", "letters") and not subject.inside:
+        raise UsageError(
+            f"`parameterization` {chosen}: {subject.name} is {subject.expected.noun}, which has no spectrum"
+        )
 
 
 def _features(subject: Subject, request: MaximizationRequest) -> Features:

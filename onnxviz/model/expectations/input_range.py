@@ -49,7 +49,9 @@ def _pair(text: str) -> tuple[float, float] | None:
 
 
 def from_bytes(model: Graph, found: InputContract) -> InputContract:
-    """Return the contract with the range of an element type of 8 bits, which data fill."""
+    """Return the contract with the range of booleans, or of an element type of 8 bits, which data fill."""
+    if found.dtype == "bool":
+        return found.with_note("booleans: 0 and 1", low=(0.0,), high=(1.0,))
     return _of_type(found) if found.dtype in ("uint8", "int8") else found
 
 

@@ -48,7 +48,8 @@ def resting_input(
         if role is not None and role.name == "position":
             counted: np.ndarray = np.broadcast_to(np.arange(shape[-1], dtype=np.int64), shape).copy()
             return counted
-        expected = contract(model, name) if holds_numbers(model, info) else None
+        # A boolean may be a switch, which rests at false.
+        expected = contract(model, name) if info.dtype != "bool" and holds_numbers(model, info) else None
         if expected is not None and expected.bounded:
             return rounded(np.full(shape, (min(expected.low) + max(expected.high)) / 2), info.dtype)
         return np.zeros(shape, np.int64)
