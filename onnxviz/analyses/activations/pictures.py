@@ -86,8 +86,20 @@ def _plane(values: np.ndarray) -> np.ndarray:
     """Return the slice of a volume with the largest magnitude; a plane is returned as it is."""
     if values.ndim < 3:
         return values
+    return np.asarray(values.reshape(-1, *values.shape[-2:])[_strongest(values)])
+
+
+def _strongest(values: np.ndarray) -> int:
+    """Return the number of the slice with the largest magnitude."""
     stack = values.reshape(-1, *values.shape[-2:])
-    return np.asarray(stack[np.nan_to_num(np.abs(stack)).max(axis=(1, 2)).argmax()])
+    return int(np.nan_to_num(np.abs(stack)).max(axis=(1, 2)).argmax())
+
+
+def _slice_name(values: np.ndarray, drawing: Drawing) -> str:
+    """Return which slice of a volume or frame of a clip is shown; "" for a plane."""
+    if values.ndim != 3 or len(values) < 2:
+        return ""
+    return f"{'frame' if drawing.expected.kind == 'clip' else 'depth'} {_strongest(values)}: "
 
 
 def answer_tiles(
@@ -134,7 +146,8 @@ def answer_tiles(
         largest = max(abs(one.low), abs(one.high))
         picture = diverging(plane, largest) if signed else sequential(plane, 0.0, largest or 1.0)
         section = _section(len(answer.units), most)
-        tiles.append((one.index, Tile(picture, answer.unit(one.index), _extremes(one), section, _sharp(plane))))
+        detail = _slice_name(maps[one.index], drawing) + _extremes(one)
+        tiles.append((one.index, Tile(picture, answer.unit(one.index), detail, section, _sharp(plane))))
     return tiles
 
 

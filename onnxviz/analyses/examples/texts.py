@@ -34,15 +34,17 @@ def add_texts(rows: list[dict[str, Any]], feed: Feed, source: DataSource) -> Non
     texts: dict[str, str] = {}
     for batch in feed.batches(feed.open(source), 64, Tally(), wanted=wanted):
         texts |= zip(batch.identities, batch.texts, strict=True)
-    letters = feed.contracts[feed.main].kind == "letters"
+    axes = feed.contracts[feed.main].axes
+    along = axes.index("position") if "position" in axes else None
     for row in rows:
         for one in (each for name in LISTS for each in row[name]):
             one["text"] = texts.get(one["id"], "")
             place = _place(row["target"], one["position"], feed)
             if place is None or not one["text"]:
                 continue
-            if letters and one["window"] and len(one["window"]) == 1:
-                start, end = one["window"][0]
+            if along is not None and one["window"]:
+                # A receptive field may have an axis for the letters, all of which it sees.
+                start, end = one["window"][along if len(one["window"]) > 1 else 0]
                 start, end = max(0, start), min(end, len(one["text"]))
                 if start < end:
                     one["token"] = {"text": one["text"][start:end], "start": start, "end": end}

@@ -39,7 +39,8 @@ def seen_by(model: Any, found: FirstLayer) -> str | None:
 
 def kernel_colors(found: FirstLayer, expected: InputContract | None) -> Colors | None:
     """Return what the channels of kernels are as colors: "rgb", "bgr", "gray", or None where they are none."""
-    if expected is None or found.kernels.ndim != 4 or found.groups > 1:
+    planes = 5 if expected is not None and expected.kind == "clip" and found.kernels.ndim == 5 else 4
+    if expected is None or found.kernels.ndim != planes or found.groups > 1:
         return None
     if found.kernels.shape[1] == 3 and expected.color in ("rgb", "bgr"):
         return "rgb" if expected.color == "rgb" else "bgr"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxviz.analyses.inputs.features import Rows, read_rows
-from onnxviz.analyses.inputs.fitting import fit_sample
+from onnxviz.analyses.inputs.fitting import fit_rows, fit_sample
 from onnxviz.analyses.inputs.one_sample import ARRAY, read_enlarged, read_input, single_of
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
@@ -19,7 +19,7 @@ from onnxviz.formats.column_matching import Slot
 from onnxviz.formats.data_set import PICTURES
 from onnxviz.formats.letters import read_sequences
 from onnxviz.formats.sample_address import SampleAddress
-from onnxviz.formats.samples import SUFFIXES, letters_sample, read_sample
+from onnxviz.formats.samples import SUFFIXES, Sample, letters_sample, read_sample
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
@@ -138,6 +138,8 @@ class SampleBatches:
             if sample.kind in ("image", "audio", "clip", "points"):
                 return read_input(path, self._expected, self._shape, self._rate)
             array = sample.array
+        if self._expected.kind == "points" and array.ndim == 3:
+            return fit_rows(Sample(np.asarray(array), (), self._path, "array"), self._expected, own)
         flat = array.ndim == 2 and array.shape[1] == int(np.prod(own))
         # Axes of one element may be left out; others are never reordered.
         if flat or (array.ndim > 1 and _longer(array.shape[1:]) == _longer(own)):

@@ -59,6 +59,8 @@ def resting_input(
     middle = np.zeros(shape, np.float32)
     if expected.bounded:
         values = (np.asarray(expected.low) + np.asarray(expected.high)) / 2
+        if expected.letters:
+            values = np.asarray(1 / len(expected.letters))  # each letter has the same share
         if values.size > 1 and "channel" in expected.axes:
             values = values.reshape([-1 if axis == "channel" else 1 for axis in expected.axes])
         middle = (middle + values).astype(np.float32)
