@@ -257,7 +257,9 @@ def _lattice(subject: Subject, features: Features, space: Space) -> Lattice | No
 
     own = subject.shape[1:]
     integers = subject.expected.holds_integers and not subject.inside
-    if features.whole is None and not integers and not space.groups:
+    # Tokens that move as one-hot codes are settled as ids.
+    groups = () if subject.tokens is not None else space.groups
+    if features.whole is None and not integers and not groups:
         return None
     low = np.broadcast_to(-np.inf if space.low is None else space.low, own)
     high = np.broadcast_to(np.inf if space.high is None else space.high, own)
@@ -265,7 +267,7 @@ def _lattice(subject: Subject, features: Features, space: Space) -> Lattice | No
     if integers:
         whole = np.ones(own, np.bool_)
         low, high = _held_by(subject.expected.dtype, low, high)
-    lattice = Lattice(np.zeros(own, np.bool_) if whole is None else whole, space.groups, low, high, features.unordered)
+    lattice = Lattice(np.zeros(own, np.bool_) if whole is None else whole, groups, low, high, features.unordered)
     return None if lattice.empty else lattice
 
 
