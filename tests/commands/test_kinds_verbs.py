@@ -312,3 +312,36 @@ def test_booleans_that_switch_do_not_move(cli, tmp_path, reader) -> None:
     found = cli("maximize", tmp_path / "b.onnx", "-t", "y[0]")
     assert found.code == 2
     assert "has no input of numbers" in found.err
+
+
+def test_letters_are_held_at_a_sequence(cli, tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    kernels, matrix = rng.standard_normal((2, 4, 6)).astype(np.float32), rng.standard_normal((3, 2)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["dna", "w"], ["c"]),
+        helper.make_node("ReduceMax", ["c"], ["m"], axes=[2], keepdims=0),
+        helper.make_node("MatMul", ["age", "v"], ["a"]),
+        helper.make_node("Add", ["m", "a"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [
+            helper.make_tensor_value_info(*one)
+            for one in (("age", TensorProto.FLOAT, ["N", 3]), ("dna", TensorProto.FLOAT, ["N", 4, 30]))
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 2])],
+        [numpy_helper.from_array(kernels, "w"), numpy_helper.from_array(matrix, "v")],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "two.onnx"
+    )
+    text, row = "ACGTTGACTCAGGGTTTACGTACGTACGTA", rng.standard_normal((1, 3)).astype(np.float32)
+    (tmp_path / "a.fasta").write_text(f">a\n{text}\n")
+    np.save(tmp_path / "row.npy", row)
+    wanted = asked(tmp_path / "two.onnx", age=row, dna=codes(text)[None])
+    for value in (text, tmp_path / "a.fasta"):
+        options = ("--input", "age", "--set", f"dna={value}", "-t", "y", "-o", tmp_path / "o", "--overwrite")
+        found = cli("activations", tmp_path / "two.onnx", tmp_path / "row.npy", *options)
+        assert found.code == 0, found.err
+        assert np.allclose(np.load(tmp_path / "o" / "arrays.npz")["y"], wanted)
