@@ -49,7 +49,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "model": ({*GROUND, "kinks", "model"}, {"click", "rich", "PIL", "matplotlib"}),
     "methods": ({*GROUND, "kinks", "methods"}, {"onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "drawing": (
-        {*GROUND, "drawing", "formats.atomic_file", "formats.image_inputs"},
+        {*GROUND, "drawing", "formats.atomic_file", "formats.image_inputs", "formats.letters"},
         {"torch", "onnx", "onnxruntime", "click", "rich"},
     ),
     "formats": ({*GROUND, "formats"}, {"torch", "onnx", "onnxruntime", "click", "rich", "matplotlib"}),

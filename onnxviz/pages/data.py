@@ -47,7 +47,7 @@ _MENTIONED = 20
 DATA = "data.json"
 """The place of the plan and the summary of the data."""
 
-_SETTLED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
+_SETTLED = ("value_range", "mean", "std", "layout", "channels", "kind", "letters", "held", "dims", "shapes")
 
 
 @dataclass

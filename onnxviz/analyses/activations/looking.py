@@ -92,7 +92,7 @@ def activations(
         A ready-made request, in place of keywords.
     **keywords
         Fields of `ActivationsRequest`, `DataRequest` and `InputRequest`: limit, top, input_name, label, strict, classes, text,
-        text_column, vocab, held, dims, shapes, value_range, mean, std, layout, channels.
+        text_column, vocab, held, dims, shapes, value_range, mean, std, layout, channels, kind, letters.
 
     Returns
     -------

@@ -60,7 +60,7 @@ def embed(
         A ready-made request, in place of keywords.
     **keywords
         Fields of `EmbeddingRequest`, `DataRequest` and `InputRequest`: method, flat, most, no_thumbnails, seed, input_name, label,
-        strict, held, dims, shapes, value_range, mean, std, layout, channels.
+        strict, held, dims, shapes, value_range, mean, std, layout, channels, kind, letters.
 
     Raises
     ------

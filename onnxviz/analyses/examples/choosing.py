@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 _STORE = "scores.sqlite"
-_SAID = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
+_SAID = ("value_range", "mean", "std", "layout", "channels", "kind", "letters", "held", "dims", "shapes")
 
 
 class Rankings(list["Ranking"]):
@@ -86,7 +86,7 @@ def examples(
         A ready-made request, instead of keywords.
     **keywords
         Fields of `ExamplesRequest`, `DataRequest` and `InputRequest`: k, at, synthetic, sheets, input_name, label, strict, classes,
-        text, text_column, vocab, held, dims, shapes, value_range, mean, std, layout, channels.
+        text, text_column, vocab, held, dims, shapes, value_range, mean, std, layout, channels, kind, letters.
 
     Returns
     -------

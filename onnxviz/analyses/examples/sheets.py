@@ -88,7 +88,7 @@ class Sheets:
         known = row["statistics"]
         figures = "; ".join(filter(None, (_figures(known), question_text(row["question"]), "by ONNX Runtime")))
         subtitle = f"{known['count']} samples of {_source_name(self.source)}: {figures}"
-        if self.feed.text is None and self.drawing.expected.kind not in ("image", "signal"):
+        if self.feed.text is None and not (self.drawing.has_thumbnail or self.drawing.expected.kind == "signal"):
             return self._table(sections, samples, title, subtitle)
         return self._contact(row, sections, samples, title, subtitle)
 
@@ -135,7 +135,8 @@ class Sheets:
                 tiles += [patch for one in present if (patch := self._patch(one, samples[one["id"]])) is not None]
         framed = self._has_frames and any(one["window"] for one in row["highest"])
         if any("token" in one for one in row["highest"]):
-            note = "Marked: the token at the unit's maximum."
+            letters = self.drawing.expected.kind == "letters"
+            note = f"Marked: the {'letters that' if letters else 'token at'} the unit's maximum{' sees' if letters else ''}."
         else:
             note = "Marked: the receptive field of the unit's maximum." if framed else ""
         return Sheet(tiles, title, subtitle, note).draw()
@@ -151,11 +152,11 @@ class Sheets:
 
             token = one.get("token")
             picture = text_tile(one["text"], None if token is None else (token["start"], token["end"]))
-        elif not self.drawing.is_picture:
+        elif not self.drawing.has_thumbnail:
             lines = np.atleast_2d(sample.reshape(-1, sample.shape[-1]))
             picture = wave(lines, loudest, window[0] if window else None)
         else:
-            picture = self.drawing.draw(sample)
+            picture = self.drawing.thumbnail(sample)
             known = self._has_frames and window is not None and len(window) == 2 and _share(window, picture) < 1
             picture = framed(picture, *(window if known and window else ()))
         detail = f"{one['score']:.4g}" + (f"  {one['label']}" if one["label"] else "")

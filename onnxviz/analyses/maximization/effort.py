@@ -87,7 +87,7 @@ def settings(
     blind = optimizer == "cma"
     costly, vast = not blind and cost.is_high(space), not blind and cost.is_vast(space)
     robust = not request.no_transforms and optimizer != "lbfgs"
-    plane = space.spectral and subject.expected.kind in ("image", "spectrogram", "volume")
+    plane = space.spectral and subject.expected.kind in ("image", "clip", "spectrogram", "volume")
     maco = space.parameterization == "maco"
     found = Settings(
         request.steps or _steps(space, maco, plane, costly, vast),

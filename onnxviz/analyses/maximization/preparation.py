@@ -9,6 +9,7 @@ import numpy as np
 
 from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.held_inputs import resting_text
+from onnxviz.analyses.inputs.kinds import with_kind
 from onnxviz.analyses.maximization.effort import Cost, settings
 from onnxviz.analyses.maximization.inner_samples import inner_space, with_spectrum, with_start
 from onnxviz.analyses.maximization.manner import manners
@@ -85,7 +86,8 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
     from onnxviz.methods.devices import choose_device
     from onnxviz.model.tensors.randomness import random_note
 
-    subject = choose_subject(with_twins(with_classes(listener, model, request.classes)), request)
+    model = with_kind(with_classes(listener, model, request.classes), request.inputs)
+    subject = choose_subject(with_twins(model), request)
     aims = _aims(subject, _written(subject, request, listener), request, listener)
     subject, ground = _ground(subject, request, listener)
     cost = Cost.of(subject, aims.climbed)
@@ -254,20 +256,24 @@ def _lattice(subject: Subject, features: Features, space: Space) -> Lattice | No
 
     own = subject.shape[1:]
     integers = subject.expected.holds_integers and not subject.inside
-    if features.whole is None and not integers:
+    # Tokens that move as one-hot codes are settled as ids.
+    groups = () if subject.tokens is not None else space.groups
+    if features.whole is None and not integers and not groups:
         return None
     low = np.broadcast_to(-np.inf if space.low is None else space.low, own)
     high = np.broadcast_to(np.inf if space.high is None else space.high, own)
     whole = features.whole
-    if whole is None or integers:
+    if integers:
         whole = np.ones(own, np.bool_)
         low, high = _held_by(subject.expected.dtype, low, high)
-    lattice = Lattice(whole, features.groups, low, high, features.unordered)
+    lattice = Lattice(np.zeros(own, np.bool_) if whole is None else whole, groups, low, high, features.unordered)
     return None if lattice.empty else lattice
 
 
 def _held_by(dtype: str, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return bounds within those of a type of integers. The ends of wide types are no values that data take."""
+    if dtype == "bool":
+        return np.maximum(low, 0), np.minimum(high, 1)
     limits = np.iinfo(dtype)
     if limits.min == 0 or limits.bits <= _NARROW:
         low = np.maximum(low, limits.min)

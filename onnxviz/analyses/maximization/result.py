@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.maximization.pictures import Portrait
-from onnxviz.analyses.maximization.result_files import Content, Measured, Stored
+from onnxviz.analyses.maximization.result_files import CLIP, CLOUD, SEQUENCE, SOUND, Content, Measured, Stored
 from onnxviz.analyses.maximization.scoring import Measure, own_type
 from onnxviz.analyses.maximization.wording import caption
 from onnxviz.question import Question
@@ -161,7 +161,9 @@ class Maximum:
         return self._content.picture(headed)
 
     def save(self, folder: str | os.PathLike[str], place: Path | None = None) -> Maximum:
-        """Write picture.png, arrays.npz and result.json into a folder; of signals sound.wav; steps into the folder frames.
+        """Write picture.png, arrays.npz and result.json into a folder, and the steps into the folder frames.
+
+        Beside them are sound.wav of a signal, clip.png of a clip, sequence.fasta of letters and points.ply of a point cloud.
 
         Parameters
         ----------
@@ -251,16 +253,36 @@ def measured(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> Ma
     climbed : Climbed
         What was found.
     """
-    from onnxviz.formats.audio_files import writes_sound
-
     row = _row(task, measure, trust, climbed)
     arrays, axes = _arrays(task, climbed)
-    model, rate, array = task.search.model, task.presentation.rate, climbed.findings.array
+    model = task.search.model
     provenance = {"model": model.name, "sha256": model.digest, "seed": task.search.settings.seed}
     message = climbed.found.outcome.message
-    factor, silence = task.knowledge.expected.sound_units()
-    sound = None if rate is None or not writes_sound(array) else ((array - silence) / factor, rate)
-    return Maximum.of(row, Measured(arrays, axes, _portrait(task, climbed, row), provenance, message, sound))
+    portrait, beside = _portrait(task, climbed, row), _beside(task, climbed)
+    return Maximum.of(row, Measured(arrays, axes, portrait, provenance, message, beside))
+
+
+def _beside(task: Task, climbed: Climbed) -> dict[str, Callable[[Path], None]]:
+    """Return the files beside the picture, each with what writes it: a sound, an animation, a sequence or a point cloud."""
+    from onnxviz.drawing.film_strip import save_animation
+    from onnxviz.formats.audio_files import write_wav, writes_sound
+    from onnxviz.formats.letters import write_fasta
+    from onnxviz.formats.point_clouds import write_ply
+
+    expected, array, rate = task.knowledge.expected, climbed.findings.array, task.presentation.rate
+    if rate is not None and writes_sound(array):
+        factor, silence = expected.sound_units()
+        return {SOUND: lambda path: write_wav(path, (array - silence) / factor, rate)}
+    if not task.search.moving.inputs:
+        return {}
+    if expected.kind == "clip":
+        return {CLIP: lambda path: save_animation(path, task.presentation.drawing.frames(array))}
+    if expected.kind == "points":
+        return {CLOUD: lambda path: write_ply(path, task.presentation.drawing.points(array))}
+    letters = climbed.findings.letters
+    if letters is not None:
+        return {SEQUENCE: lambda path: write_fasta(path, f"{climbed.objective} {task.search.model.name}", letters.text)}
+    return {}
 
 
 def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[str, Any]:
@@ -363,7 +385,7 @@ def _portrait(task: Task, climbed: Climbed, row: dict[str, Any]) -> Portrait:
         f"{climbed.objective}" + (f" ({row['label']})" if row["label"] else ""),
         f"{search.model.name}: {scores}" + (f"; {trusted}" if trusted else ""),
         findings.vector,
-        findings.tokens.drops if findings.tokens is not None else None,
+        findings.drops,
         climbed.objective if climbed.together else None,
         row["set"]["own_ort_scores"] if row["set"] else (),
         frames,

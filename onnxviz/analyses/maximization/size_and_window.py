@@ -36,8 +36,8 @@ def sized_shape(asked: tuple[int, ...], expected: InputContract, shape: tuple[in
     """
     written = "x".join(map(str, asked))
     places = [place for place, axis in enumerate(expected.axes, 1) if axis != "channel"]
-    if expected.kind not in ("image", "signal", "spectrogram") or len(expected.axes) != len(shape) - 1:
-        raise UsageError(f"`size` {written}: it is for pictures and signals; {expected.name} is {expected.noun}")
+    if expected.kind not in ("image", "clip", "signal", "spectrogram") or len(expected.axes) != len(shape) - 1:
+        raise UsageError(f"`size` {written}: it is for pictures, clips and signals; {expected.name} is {expected.noun}")
     if not all(size > 0 for size in asked) or len(asked) not in (1, len(places)):
         wanted = "x".join(expected.axes[place - 1].upper() for place in places)
         raise UsageError(f"`size` {written}: give one number, or {wanted}")
@@ -117,7 +117,11 @@ def seen_window(
     from onnxviz.methods.objectives.objectives import Activation
     from onnxviz.model.tensors.receptive_field import receptive_field
 
-    if expected.kind in ("vector", "tokens") or len(expected.axes) != len(shape) - 1 or name not in model.inputs:
+    if (
+        expected.kind in ("vector", "tokens", "letters", "points")
+        or len(expected.axes) != len(shape) - 1
+        or name not in model.inputs
+    ):
         return None
     low, high = list(shape[1:]), [0] * len(shape[1:])
     for _, term in objective.terms:

@@ -31,8 +31,8 @@ class Space:
     axes : tuple of str
         The names of the axes.
     kind : str
-        The kind of the input. "image", "signal", "spectrogram" and "volume" are parameterized by their spectrum, all others element
-        by element.
+        The kind of the input. "image", "clip", "signal", "spectrogram" and "volume" are parameterized by their spectrum, all others
+        element by element.
     colors : str, ndarray or None
         "rgb" or "bgr" where three channels are colors; or a root of the channels' covariance.
     low, high : ndarray or None
@@ -40,7 +40,8 @@ class Space:
     mean, scale : ndarray
         Mean and standard deviation of each element, broadcastable to the shape.
     norm : float or None
-        The radius of the ball, in standardized units, where there are no bounds.
+        The radius of the ball, in standardized units, where there are no bounds; of a point cloud that of each point's ball, 1 by
+        default.
     groups : tuple of tuple of int
         Groups of elements that sum to 1: relaxed one-hot codes.
     tokens : bool
@@ -84,7 +85,7 @@ class Space:
     @property
     def spectral(self) -> bool:
         """Whether neighbors belong together, so that random transforms suit the input."""
-        return self.kind in ("image", "signal", "spectrogram", "volume") or self.parameterization in ("fourier", "maco")
+        return self.kind in _SMOOTH or self.parameterization in ("fourier", "maco")
 
     @property
     def spatial(self) -> tuple[int, ...]:
@@ -124,6 +125,9 @@ class Space:
                 **slope,
             )
         spatial = self.spatial
+        if self.kind == "points" and self.low is None:
+            axis = 1 + self.axes.index("coordinate")
+            return Direct.cloud(runs, self.shape, axis, radius=1.0 if self.norm is None else self.norm, device=device)
         if self.low is not None and self.high is not None:
             # Without data the starts scatter about the middle of the bounds, in proportion to their distance.
             mean = self.mean if self.mean.size > 1 or bool(self.mean.any()) else None
@@ -140,6 +144,7 @@ class Space:
                 spread=spread,
                 groups=self.groups,
                 spatial=spatial,
+                alike=self.kind == "points",
                 device=device,
             )
         return Direct.ball(
@@ -171,6 +176,9 @@ class Space:
         middle = self.mean if self.low is None or self.high is None else (np.asarray(self.low) + self.high) / 2
         return np.broadcast_to(middle, self.shape).astype(np.float32)
 
+
+_SMOOTH = ("image", "clip", "signal", "spectrogram", "volume")
+"""Kinds whose neighbors belong together."""
 
 SCATTER = 0.02
 """How far restarts scatter about an input to start from, in lengths of its range."""
