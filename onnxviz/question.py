@@ -57,8 +57,7 @@ class Question(Enum):
         (batch, *kept) ndarray or Tensor
             The mean (MEAN, and VALUE, where one value is left), the highest value, the value at the middle of every axis (of
             two middle ones the later); the mean of the rectified values, where those below 0 count as 0 (RECTIFIED); or the
-            power mean of order 4 of these, the fourth root of the mean of their fourth powers, which lies between their mean
-            and the highest (LOUD).
+            root mean square of these, which lies between their mean and the highest (LOUD).
         """
         if values.ndim == kept:
             return values.clip(min=0) if self.rectifies else values
@@ -70,7 +69,7 @@ class Question(Enum):
             return _highest(flat)
         if self.rectifies:
             flat = flat.clip(min=0)
-        return _power_mean(flat) if self is Question.LOUD else flat.mean(-1)
+        return _root_mean_square(flat) if self is Question.LOUD else flat.mean(-1)
 
 
 ASKED = {one.value: one for one in (Question.MEAN, Question.HIGHEST, Question.CENTER)}
@@ -90,16 +89,16 @@ def _highest(flat: Any) -> Any:
     return flat.amax(-1) if hasattr(flat, "amax") else flat.max(-1)  # torch's `max` returns places too
 
 
-def _power_mean(flat: Any) -> Any:
-    """Return the power mean of order 4 of values of 0 and above.
+def _root_mean_square(flat: Any) -> Any:
+    """Return the root mean square of values of 0 and above.
 
-    At this order quiet places hardly count, and all loud ones still do. The values are divided by the highest first, so that no
-    power overflows.
+    Quiet places hardly count, and all loud ones do. Of pictures of one norm the kernel repeated wherever it fits has the highest
+    value, where the plain mean is highest for an even color. The values are divided by the highest first, so that no square
+    overflows.
     """
     top = _highest(flat)
     safe = top + (top == 0)
     ratio = flat / safe[..., None]
-    square = ratio * ratio  # numpy's power of a whole number takes ten times as long
-    mean = (square * square).mean(-1)
+    mean = (ratio * ratio).mean(-1)
     # The root has no finite slope at 0, so zeros go around it.
-    return safe * (mean + (mean == 0)) ** 0.25 * (mean != 0)
+    return safe * (mean + (mean == 0)) ** 0.5 * (mean != 0)

@@ -23,6 +23,11 @@ DEEP, SHALLOW = 0.5, 0.1
 share answers to edges and colors of one size and direction, which are only shifted."""
 
 
+FAINT = 0.1
+"""The norm of a picture of a shallow unit. Such a unit is nearly linear, so that a stronger picture would be one of black and white
+dots: what is left of the kernel when every element is driven to an end of the range."""
+
+
 @dataclass(frozen=True)
 class Manner:
     """The manner in which the input of one target is searched.
@@ -35,15 +40,23 @@ class Manner:
         The random views of a picture; None where small shifts suit the input.
     cutoff : float or None
         The frequency above which a picture has little detail, in cycles per pixel.
+    contrast : float or None
+        The norm of a picture, where it is not that of the space.
+    slope : float or None
+        The slope of a picture's spectrum, where it is not that of the space.
     """
 
     window: tuple[slice, ...] | None = None
     views: Views | None = None
     cutoff: float | None = None
+    contrast: float | None = None
+    slope: float | None = None
 
     def of(self, space: Space) -> Space:
         """Return a space that is searched in this manner."""
-        return replace(space, window=self.window, views=self.views, cutoff=self.cutoff)
+        contrast = space.contrast if self.contrast is None else self.contrast
+        slope = space.slope if self.slope is None else self.slope
+        return replace(space, window=self.window, views=self.views, cutoff=self.cutoff, contrast=contrast, slope=slope)
 
 
 def manners(
@@ -86,8 +99,8 @@ def _whole_picture(subject: Subject, objective: Objective, space: Space) -> Mann
     if share >= DEEP:
         return Manner(None, Views(plane), CUTOFF)
     if share >= SHALLOW:
-        return Manner(None, Views(plane, 0.8, 1.25, 0.3, 10.0, 0.05))
-    return Manner(None, Views(plane, 1.0, 1.0, 0.3, 0.0, 0.0))
+        return Manner(None, Views(plane, 0.8, 1.25, 0.3, 10.0))
+    return Manner(contrast=FAINT, slope=0.0)
 
 
 def _seen_share(subject: Subject, objective: Objective, sides: list[int]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +125,12 @@ class Search:
         """Return the part of the model that ONNX Runtime scores; for tokens this part begins at their ids."""
         wanted = self.moving.in_graph(tensors)
         return sample_first(self.model, self.model.session(wanted, self.moving.front), wanted)
+
+    def space_of(self, objective: Objective) -> Space:
+        """Return the whole space of a target, with the norm that its pictures have."""
+        manners = dict(zip(map(str, self.objectives), self.manners, strict=True))
+        contrast = manners[str(objective)].contrast
+        return self.space if contrast is None else replace(self.space, contrast=contrast)
 
     def spaces(
         self, todo: list[tuple[Objective, Objective]]

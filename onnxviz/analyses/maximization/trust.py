@@ -93,10 +93,14 @@ class Trust:
         if not objectives:
             return cls(search, score, tools.score_climbed, {}, {})
         names = [str(objective) for objective in objectives]
-        inputs = probes(
-            search.space, _FEW_PROBES if np.prod(search.shape[1:]) > _LARGE else _PROBES, search.settings.seed
-        )
-        probed = score(objectives, search.settled(inputs))
+        count = _FEW_PROBES if np.prod(search.shape[1:]) > _LARGE else _PROBES
+        alike: dict[float | None, list[Objective]] = {}
+        for objective in objectives:
+            alike.setdefault(search.space_of(objective).contrast, []).append(objective)
+        probed: dict[str, np.ndarray] = {}
+        for some in alike.values():
+            inputs = probes(search.space_of(some[0]), count, search.settings.seed)
+            probed |= dict(zip(map(str, some), score(some, search.settled(inputs)), strict=True))
         scores = np.zeros((len(objectives), 0), np.float32)
         if data is not None:
             most = max(1, _SCORES // len(objectives))
@@ -106,8 +110,7 @@ class Trust:
                 if sum(part.shape[1] for part in parts) >= most:
                     break
             scores = np.concatenate(parts, 1)
-        by_name = (dict(zip(names, values, strict=True)) for values in (probed, scores))
-        return cls(search, score, tools.score_climbed, *by_name)
+        return cls(search, score, tools.score_climbed, probed, dict(zip(names, scores, strict=True)))
 
     def tried(self, objective: Objective) -> np.ndarray:
         """Return the scores of the random inputs and of the data, (input,); none where a target was not scored there."""
@@ -151,7 +154,7 @@ class Trust:
         place = int(scores.argmax())
         if self.search.space.spectral and smooth.max() > scores.min():
             place = 2 * int(smooth.argmax())
-        found: np.ndarray = probes(self.search.space, len(scores), self.search.settings.seed)[place]
+        found: np.ndarray = probes(self.search.space_of(objective), len(scores), self.search.settings.seed)[place]
         return found
 
     def agreement(self, objective: Objective, found: Found, every: np.ndarray, starts: np.ndarray) -> dict[str, Any]:

@@ -230,6 +230,14 @@ class Fourier:
         """Return (input - middle) / span: -.5 to .5 over a range."""
         return (inputs - self.middle) / self.span
 
+    def held(self, inputs: Tensor) -> Tensor:
+        """Return inputs, (batch, *shape), with the norm that is held for the first sample; the same inputs where none is held."""
+        if self.contrast is None:
+            return inputs
+        waves = torch.logit((self.standardize(inputs) + 0.5).clamp(INSIDE, 1 - INSIDE))
+        waves = waves * (self.contrast[0] / root_mean_square(waves)).reshape(-1, *[1] * (waves.ndim - 1))
+        return self.middle + self.span * (torch.sigmoid(waves) - 0.5)
+
     def spectrum_of(self, inputs: Tensor) -> Tensor:
         """Return the spectrum that `paint` turns into these inputs, or into the nearest inputs that it can make.
 

@@ -210,7 +210,7 @@ class Views:
     nearest: float = 2.5
     shift: float = 0.3
     rotation: float = 15.0
-    noise: float = 0.05
+    noise: float = 0.0
 
     @property
     def lasts(self) -> bool:
