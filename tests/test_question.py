@@ -28,7 +28,7 @@ def test_the_answers_are_those_of_their_names() -> None:
     assert Question.HIGHEST(values)[0] == 5
     assert Question.CENTER(values)[0] == 5
     assert Question.RECTIFIED(values)[0] == pytest.approx(12 / 6)
-    assert Question.LOUD(values)[0] == pytest.approx(((1 + 16 + 256 + 625) / 6) ** 0.25)
+    assert Question.LOUD(values)[0] == pytest.approx(((1 + 4 + 16 + 25) / 6) ** 0.5)
 
 
 @given(st.lists(st.floats(-(2.0**99), 2.0**99, width=32), min_size=1, max_size=9), st.floats(0.5, 64))

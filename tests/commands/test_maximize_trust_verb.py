@@ -56,7 +56,7 @@ def test_each_row_says_how_far_it_is_to_be_trusted(cli, samples, onnx_runtime) -
 
 
 def test_restarts_of_a_picture_agree_by_what_its_layer_answers(cli, samples) -> None:
-    words = ("maximize", samples / "photo_patches.onnx", "-t", "relu2[33]", "--restarts", 3, "--steps", 24)
+    words = ("maximize", samples / "photo_patches.onnx", "-t", "relu2[33]", "--restarts", 3, "--steps", 60)
     (row,) = cli(*words, "--json").document["runs"]
     agreed = row["consistency"]
     assert 0 < agreed["score_spread"] < 0.2
@@ -72,21 +72,19 @@ def test_restarts_of_a_picture_agree_by_what_its_layer_answers(cli, samples) -> 
 
 
 def test_a_unit_that_is_dead_at_every_start_is_climbed_from_where_it_lives(cli, tmp_path) -> None:
-    # In 0 to 1 the unit is dead for every constant picture. It needs a picture that varies from pixel to pixel.
+    # In 0 to 1 the unit is dead for every smooth picture. It needs a picture that varies much from pixel to pixel.
     text = """<ir_version: 8, opset_import: ["" : 17]> g (float[N, 1, 40, 40] x) => (float[N, 1, 40, 38] y)
-    <float[1, 1, 1, 3] w = {-1, 1.2, -1}> { c = Conv(x, w) y = Relu(c) }"""
+    <float[1, 1, 1, 3] w = {-1, 1.2, -1}, float[1] b = {-0.5}> { c = Conv(x, w, b) y = Relu(c) }"""
     onnx.save(onnx.parser.parse_model(text), tmp_path / "asleep.onnx")
-    outcome = cli("maximize", tmp_path / "asleep.onnx", "-t", "y[0]", "--json")
+    outcome = cli("maximize", tmp_path / "asleep.onnx", "-t", "y[0]", "--range", "0,1", "--json")
     assert outcome.code == 0, outcome.err
     (row,) = outcome.document["runs"]
-    # The edge of a shifted picture may activate the unit a little, and lead to a lower score than noise does.
     assert "climbed from" in row["message"]
     assert "random input" in row["message"]
-    # What it answers to are columns one pixel wide, which a turn or a scale breaks.
-    assert row["verdict"]["word"] == "fragile", row["verdict"]
-    assert row["robustness"]["kept"] < 0.5
-    # Every other column at 1 gives 1.2 at half of the places; no input gives more on average.
-    assert 0.2 < row["ort_score"] <= 0.6 + 1e-6
+    # What it answers to are columns one pixel wide, which few starts hold.
+    assert row["verdict"]["word"] in ("weak", "fragile"), row["verdict"]
+    # Every other column at 1 gives .7 at half of the places; no input gives more on average.
+    assert 0 < row["ort_score"] <= 0.35 + 1e-6
 
 
 def test_what_cannot_tell_restarts_apart_hands_them_to_the_layer_before(cli, tmp_path) -> None:

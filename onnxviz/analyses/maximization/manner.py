@@ -24,8 +24,8 @@ share answers to edges and colors of one size and direction, which are only shif
 
 
 FAINT = 0.1
-"""The norm of a picture of a shallow unit. Such a unit is nearly linear, so that a stronger picture would be one of black and white
-dots: what is left of the kernel when every element is driven to an end of the range."""
+"""The norm of a picture of a linear unit of the first layer. A stronger picture would be one of black and white dots: what is left of
+the kernel when every element is driven to an end of the range."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,15 @@ def _whole_picture(subject: Subject, objective: Objective, space: Space) -> Mann
         return Manner(None, Views(plane), CUTOFF)
     if share >= SHALLOW:
         return Manner(None, Views(plane, 0.8, 1.25, 0.3, 10.0))
-    return Manner(contrast=FAINT, slope=0.0)
+    return Manner(contrast=FAINT, slope=0.0) if _is_linear(objective) else Manner()
+
+
+def _is_linear(objective: Objective) -> bool:
+    """Return whether all terms of an objective ask how loud a linear layer of the input answers."""
+    from onnxviz.methods.objectives.objectives import Activation
+    from onnxviz.question import Question
+
+    return all(isinstance(term, Activation) and term.target.question is Question.LOUD for _, term in objective.terms)
 
 
 def _seen_share(subject: Subject, objective: Objective, sides: list[int]) -> float:
