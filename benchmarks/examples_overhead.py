@@ -144,7 +144,7 @@ def main() -> None:
                     bare.run(None, {name: batch.arrays[name]})
                     spent += np.subtract(clock(), began)
             began = clock()
-            work = ExemplarPass(SILENT, model, texts, False)
+            work = ExemplarPass(SILENT, model, texts)
             with closing(ScoreStore(folder / f"{number}.sqlite")) as store:
                 work.run(feed, feed.open(data), store)
                 passed = np.subtract(clock(), began)

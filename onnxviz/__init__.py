@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from onnxviz import threads
 from onnxviz.errors import OnnxvizError
 from onnxviz.version import __version__
 
@@ -50,6 +51,9 @@ _FACE = {
     "verify": "onnxviz.analyses.verification",
 }
 """The public names, each with the module that defines it."""
+
+
+threads.wait_without_spinning()  # before torch is loaded
 
 
 def __getattr__(name: str) -> Any:

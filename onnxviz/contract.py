@@ -24,7 +24,8 @@ class InputContract:
     shape : tuple of (int, str or None)
         With the batch; () where not even the number of axes is known.
     kind : str
-        "image", "signal" (sampled evenly, one axis), "spectrogram" (time by frequency), "volume", "sequence" (steps of
+        "image", "clip" (frames over time), "signal" (sampled evenly, one axis), "spectrogram" (time by frequency), "volume",
+        "points" (a cloud, whose points have no order), "letters" (one-hot codes of DNA, RNA or proteins), "sequence" (steps of
         features), "vector", "text" (words or sentences), "tokens" or "array".
     axes : tuple of str
         The axes after the batch: "channel", "height", "width", "time", "feature", ….
@@ -47,6 +48,8 @@ class InputContract:
         The element type, as numpy names it.
     color_told : bool
         Whether the request, the file or a measurement tells the order of the colors. If not, "rgb" is assumed.
+    letters : str
+        The letters of one-hot codes, in the order of their axis; "" for other kinds.
     """
 
     name: str
@@ -64,19 +67,40 @@ class InputContract:
     missing: bool = False
     dtype: str = "float32"
     color_told: bool = False
+    letters: str = ""
 
     @property
     def noun(self) -> str:
         """The kind with its article: "an image", "tokens"."""
-        if self.kind in ("tokens", "text"):
+        if self.kind in ("tokens", "text", "letters"):
             return self.kind
+        if self.kind == "points":
+            return "a point cloud"
         return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"
 
     @property
     def layout(self) -> str:
-        """The axes as people write them: NCHW, NHWC, NCT, NF, …."""
-        letters = {"channel": "C", "height": "H", "width": "W", "time": "T", "feature": "F", "depth": "D", "batch": "N"}
+        """The axes as people write them: NCHW, NHWC, NCT, NF, NPX (points by coordinates), NLT (letters by positions), …."""
+        letters = {
+            "channel": "C",
+            "height": "H",
+            "width": "W",
+            "time": "T",
+            "feature": "F",
+            "depth": "D",
+            "batch": "N",
+        } | {
+            "point": "P",
+            "coordinate": "X",
+            "letter": "L",
+            "position": "T",
+        }
         return "N" * (not self.whole) + "".join(letters.get(axis, "?") for axis in self.axes)
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether the input holds pixels: a picture, or the frames of a clip."""
+        return self.kind in ("image", "clip")
 
     @property
     def bounded(self) -> bool:
@@ -142,8 +166,8 @@ class InputContract:
 
     @property
     def holds_integers(self) -> bool:
-        """Whether the input takes whole numbers alone."""
-        return self.dtype.startswith(("int", "uint"))
+        """Whether the input takes whole numbers alone; booleans are 0 and 1."""
+        return self.dtype.startswith(("int", "uint", "bool"))
 
     def sound_units(self) -> tuple[float, float]:
         """Return the factor and the offset that bring sound in -1 to 1 to the input's range.
@@ -164,3 +188,11 @@ class InputContract:
     def with_note(self, note: str, **changes: object) -> InputContract:
         """Return a copy with changes and one more sentence of evidence."""
         return replace(self, evidence=(*self.evidence, note), **changes)  # type: ignore[arg-type]  # names of fields alone
+
+
+def frame_contract(clip: InputContract) -> InputContract:
+    """Return the contract of one frame of a clip: a picture with the clip's colors and range."""
+    time = clip.axes.index("time")
+    shape = tuple(size for axis, size in enumerate(clip.shape) if axis != time + 1)
+    axes = tuple(axis for axis in clip.axes if axis != "time")
+    return replace(clip, shape=shape, kind="image", axes=axes, evidence=())

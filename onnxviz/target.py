@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import product
 from types import EllipsisType
 from typing import Any
 
 from onnxviz.errors import EmptyTargetError, TargetError
+from onnxviz.question import ASKED, Question
 
 
 class Each(Enum):
@@ -25,20 +26,27 @@ class Each(Enum):
 EACH = Each.EACH
 Index = int | slice | EllipsisType | Each
 
+_QUESTION = re.compile(rf"({'|'.join(ASKED)})\s*\((.*)\)", re.DOTALL)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _SLICE = re.compile(r"([+-]?[0-9]{1,18})?\s*:\s*([+-]?[0-9]{1,18})?\s*(?::\s*([+-]?[0-9]{1,18})?)?")
 
 
 @dataclass(frozen=True)
 class Target:
-    """A tensor, by its name in the ONNX graph, and an index into the axes after the batch.
+    """A tensor, by its name in the ONNX graph, an index into the axes after the batch, and a question about what is left.
 
     Attributes
     ----------
     tensor : str
         The tensor's name, as the file has it.
     index : tuple of int, slice, Ellipsis or EACH
-        Picks as numpy does, from the axes after the batch; what is left is averaged.
+        Picks as numpy does, from the axes after the batch.
+    asked : Question or None
+        The question that a person wrote, as in ``max(conv1[12])``; None if none was written.
+    fitting : Question or None
+        The question that fits the tensor, as `question_of` finds it in the model; None if nobody looked.
+    units : int or None
+        The axis after the batch that holds the tensor's units, where that was looked up. At the center of a map all units count.
 
     Examples
     --------
@@ -48,10 +56,28 @@ class Target:
     'relu[..., 3]'
     >>> [str(target) for target in Target.parse("logits[*]").expand((3,))]
     ['logits[0]', 'logits[1]', 'logits[2]']
+    >>> Target.parse("max(scores[..., 1])").question.sentence
+    'highest place'
     """
 
     tensor: str
     index: tuple[Index, ...] = ()
+    asked: Question | None = None
+    fitting: Question | None = None
+    units: int | None = None
+
+    def __repr__(self) -> str:
+        said = "".join(
+            f", {name}={value}"
+            for name, value in (("asked", self.asked), ("fitting", self.fitting), ("units", self.units))
+            if value is not None
+        )
+        return f"Target(tensor={self.tensor!r}, index={self.index!r}{said})"
+
+    @property
+    def question(self) -> Question:
+        """The question about what the index leaves: the one that was asked for, else the one that fits, else the mean."""
+        return self.asked or self.fitting or Question.MEAN
 
     @classmethod
     def parse(cls, text: str, tensors: Container[str] = ()) -> Target:
@@ -60,9 +86,9 @@ class Target:
         Parameters
         ----------
         text : str
-            ``name`` or ``name[index]``.
+            ``name`` or ``name[index]``, or one of these inside ``mean(...)``, ``max(...)`` or ``center(...)``.
         tensors : container of str
-            The model's tensor names: a name that itself ends in brackets is taken whole if it is one of them.
+            The model's tensor names: a name that itself ends in brackets or parentheses is taken whole if it is one of them.
 
         Raises
         ------
@@ -76,6 +102,9 @@ class Target:
             return cls(text)
         if not written:
             raise TargetError("the target is empty; write a tensor's name, as in 'logits[281]'")
+        inside = _inside(written)
+        if inside is not None:
+            return cls.parse(inside[1], tensors).asking(inside[0], text)
         if not written.endswith("]"):
             return cls(written)
         start = written.rfind("[")
@@ -92,9 +121,26 @@ class Target:
         return hash((self.tensor, str(self)))  # Python before 3.12 cannot hash a slice
 
     def __str__(self) -> str:
+        return self.place_text if self.asked is None else f"{self.asked.value}({self.place_text})"
+
+    @property
+    def place_text(self) -> str:
+        """The tensor and the index as text, without a question."""
         if not self.index:
             return self.tensor
         return f"{self.tensor}[{', '.join(map(_format_index, self.index))}]"
+
+    def asking(self, name: str, text: str = "") -> Target:
+        """Return the same target with another question, by the name of the question's function.
+
+        Raises
+        ------
+        TargetError
+            If the target has a question already.
+        """
+        if self.asked is not None:
+            raise TargetError(f"{text or self}: one target has one question; write {name}({self.place_text})")
+        return replace(self, asked=ASKED[name])
 
     def expand(self, shape: Sequence[int]) -> tuple[Target, ...]:
         """Replace every ``*`` by the places of its axis.
@@ -115,7 +161,7 @@ class Target:
         choices = [
             range(shape[axis]) if entry is EACH else (entry,) for entry, axis in zip(self.index, axes, strict=True)
         ]
-        return tuple(Target(self.tensor, tuple(choice)) for choice in product(*choices))
+        return tuple(replace(self, index=tuple(choice)) for choice in product(*choices))
 
     def entries(self, rank: int) -> tuple[Index, ...]:
         """Return what is picked along each axis after the batch; a whole slice where the index says nothing.
@@ -165,7 +211,7 @@ class Target:
                 raise TargetError(f"{self}: the slice picks nothing; after the batch {self.tensor} is {sizes}")
 
     def select(self, array: Any) -> Any:
-        """Pick from every sample and average what is left.
+        """Pick from every sample, and reduce what is left by the target's question.
 
         Parameters
         ----------
@@ -184,16 +230,51 @@ class Target:
         EmptyTargetError
             If the tensor is empty, as the boxes are where nothing is detected.
         """
+        return self.question(self.left(array))
+
+    def left(self, array: Any) -> Any:
+        """Return what the index leaves of every sample, in the form that the target's question takes.
+
+        Parameters, Returns and Raises are those of `select`, but for the axes: (batch, *places).
+        """
         if 0 in array.shape:
             sizes = "x".join(map(str, array.shape))
             written = "" if str(self) == self.tensor else f"{self}: "
             raise EmptyTargetError(f"{written}{self.tensor} is empty at this input ({sizes}); other inputs may fill it")
         picked = self.pick(array)
-        if picked.ndim == 1:
-            return picked
-        if "float" not in str(picked.dtype):
+        if picked.ndim > 1 and "float" not in str(picked.dtype):
             picked = picked * 1.0  # torch has no mean of whole numbers
-        return picked.reshape(picked.shape[0], -1).mean(-1)
+        if self.question is Question.CENTER and self.units is not None and self.units + 1 < picked.ndim:
+            picked = picked.mean(self.units + 1)
+        return picked
+
+    def highest(self, array: Any) -> tuple[int, ...]:
+        """Return the index, without the batch, of the highest value that the target picks from one sample.
+
+        Parameters
+        ----------
+        array : (1, *shape) ndarray
+            The tensor's values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Target("scores", (slice(None), 1)).highest(np.array([[[5, 0], [0, 2], [0, 1]]]))
+        (1, 1)
+        """
+        shape = array.shape[1:]
+        places = [
+            [entry % size]
+            if isinstance(entry, int)
+            else range(size)[entry if isinstance(entry, slice) else slice(None)]
+            for entry, size in zip(self.entries(len(shape)), shape, strict=True)
+        ]
+        picked = self.pick(array)[0]
+        number, found = int(picked.argmax()), []
+        for axis in reversed(range(len(shape))):
+            number, place = divmod(number, picked.shape[axis])
+            found.append(sorted(places[axis])[place])
+        return tuple(found[::-1])
 
     def pick(self, array: Any) -> Any:
         """Pick from every sample, axes kept: an index that is a number leaves an axis of size 1.
@@ -248,6 +329,19 @@ class Target:
                 axes.append(axis)
                 axis += 1
         return axes
+
+
+def _inside(text: str) -> tuple[str, str] | None:
+    """Return the name of a question and the text in its parentheses; None if the text is no such function."""
+    match = _QUESTION.fullmatch(text)
+    if match is None:
+        return None
+    depth = 0
+    for sign in match.group(2):
+        depth += (sign == "(") - (sign == ")")
+        if depth < 0:  # the first parenthesis closes before the end, as in a sum
+            return None
+    return (match.group(1), match.group(2)) if depth == 0 else None
 
 
 def _parse_index(part: str, text: str) -> Index:

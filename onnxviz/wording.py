@@ -132,3 +132,14 @@ def shape_text(shape: Sequence[Any] | None) -> str:
     if sizes is None:
         return "unknown"
     return "x".join("?" if size is None else str(size) for size in sizes) or "scalar"
+
+
+def question_text(question: str) -> str:
+    """Return the question of a target for tables and captions; "" where a single value leaves nothing to ask.
+
+    Examples
+    --------
+    >>> question_text("highest place"), question_text("single value")
+    ('highest place', '')
+    """
+    return "" if question == "single value" else question

@@ -13,7 +13,7 @@ import onnxviz.cli
 
 PACKAGE = Path(__file__).parents[1] / "onnxviz"
 
-GROUND = {"errors", "target", "contract", "wording", "version", "supervision"}
+GROUND = {"errors", "question", "target", "contract", "wording", "version", "supervision", "threads"}
 WINGS = {"model", "methods", "drawing", "formats"}
 # For each part of onnxviz: the parts that it may import, and the other packages that it must not. A module belongs to its longest prefix.
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
@@ -21,6 +21,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         name: ({"errors"}, {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"})
         for name in GROUND
     },
+    "target": ({"errors", "question"}, {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "errors": (set(), {"numpy", "torch", "onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "model.graph": ({*GROUND, "model.graph"}, {"torch", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "model.expectations": (
@@ -48,7 +49,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "model": ({*GROUND, "kinks", "model"}, {"click", "rich", "PIL", "matplotlib"}),
     "methods": ({*GROUND, "kinks", "methods"}, {"onnx", "onnxruntime", "click", "rich", "PIL", "matplotlib"}),
     "drawing": (
-        {*GROUND, "drawing", "formats.atomic_file", "formats.image_inputs"},
+        {*GROUND, "drawing", "formats.atomic_file", "formats.image_inputs", "formats.letters"},
         {"torch", "onnx", "onnxruntime", "click", "rich"},
     ),
     "formats": ({*GROUND, "formats"}, {"torch", "onnx", "onnxruntime", "click", "rich", "matplotlib"}),
@@ -63,7 +64,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "": ({*GROUND, "model.model", "analyses", "pages"}, {"torch", "onnx", "onnxruntime", "click", "rich"}),
 }
 # The folders of analyses do not import each other. Shared code lies in inputs, or in the files beside the folders.
-ANALYSES_SHARED = {"inputs", "listener", "output", "opening", "keywords", "provenance"}
+ANALYSES_SHARED = {"inputs", "listener", "output", "opening", "keywords", "provenance", "computing"}
 # The verbs that do not need torch, and so do not wait for its import.
 WITHOUT_TORCH = (
     "onnxviz",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from onnxviz.methods.objectives.objectives import FUNCTIONS
+from onnxviz.question import ASKED, Question
 
 REPOSITORY = Path(__file__).parents[1]
 TEXT = (REPOSITORY / "docs" / "objectives.md").read_text(encoding="utf-8")
@@ -17,21 +18,25 @@ COMMANDS = re.findall(r"`(onnxviz maximize sample_models/[^`]+)`", TEXT)
 
 def rows() -> list[str]:
     """The first cell of every row that explains a term."""
-    return re.findall(r"^\| `([^`]+)` \|", TEXT, re.MULTILINE)
+    return re.findall(r"^\| `([^`]+)` \|", TEXT.partition("## Terms")[2], re.MULTILINE)
 
 
 def test_every_function_is_explained_as_it_is_written() -> None:
     written = {re.sub(r"TENSOR|TARGET", "T", term.signature) for term in FUNCTIONS.values()}
-    assert set(rows()) == {"T", *written}
+    assert set(rows()) == {"T", *(f"{name}(T)" for name in ASKED), *written}
+
+
+def test_every_question_is_explained() -> None:
+    assert [one.sentence for one in Question if f"| `{one.sentence}` |" not in TEXT] == []
 
 
 def test_every_function_has_an_example() -> None:
-    assert [name for name in FUNCTIONS if not any(f"{name}(" in command for command in COMMANDS)] == []
+    assert [name for name in (*FUNCTIONS, *ASKED) if not any(f"{name}(" in command for command in COMMANDS)] == []
 
 
 def test_the_help_names_every_function(cli) -> None:
     said = cli("maximize", "--help").out
-    assert [name for name in FUNCTIONS if f"{name}(" not in said] == []
+    assert [name for name in (*FUNCTIONS, *ASKED) if f"{name}(" not in said] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -47,7 +47,7 @@ def test_every_option_is_one_field_of_the_request(verb: str) -> None:
     fields = set(fields_of(request))
     assert set(options) <= fields
     # The contract of an input does not matter for random inputs: only the nested request has these fields.
-    meaning = {"value_range", "mean", "std", "layout", "channels"}
+    meaning = {"value_range", "mean", "std", "layout", "channels", "kind", "letters"}
     assert fields - set(options) <= (meaning if verb == "verify" else set())
     assert len(set(fields_of(request))) == len(fields_of(request))
 

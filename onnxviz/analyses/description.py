@@ -137,6 +137,7 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
             "shape": named_sizes(info.shape),
             "kind": expected.kind,
             "range": span,
+            **({"letters": expected.letters} if expected.letters else {}),
         }
         inputs.append(
             {**entry, "layout": expected.layout, "channels": expected.color, "evidence": list(expected.evidence)}

@@ -58,6 +58,15 @@ class Output:
         if self.path is None and (self.overwrite or self.resume):
             raise UsageError(f"`{'overwrite' if self.overwrite else 'resume'}` needs a folder: `output` DIR")
 
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The settings that the results to be resumed were begun with; empty where nothing is resumed."""
+        if self.path is None or not self.resume:
+            return {}
+        from onnxviz.formats.output_folder import OutputFolder
+
+        return OutputFolder(self.path, resume=True).recorded
+
     @contextmanager
     def opened(self, listener: Listener, settings: Mapping[str, Any]) -> Iterator[OutputFolder | None]:
         """Open the folder while the work runs.

@@ -19,7 +19,7 @@ from onnxviz.commands.options import (
     target_option,
 )
 from onnxviz.commands.terminal import Terminal, grid, visible
-from onnxviz.wording import shape_text
+from onnxviz.wording import question_text, shape_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,7 +99,8 @@ def _show_target(console: Console, row: dict[str, Any]) -> None:
         said = "no finite value" if row["not_finite"] else "empty at this input"
         console.print(f"{visible(row['target'])}: {shape_text(row['shape'])}, {said}")
         return
-    said = f"{row['min']:.4g} to {row['max']:.4g}, mean {row['value']:.4g}, {row['zeros']:.0%} zeros"
+    asked = question_text(row["question"]) or "mean"
+    said = f"{row['min']:.4g} to {row['max']:.4g}, {asked} {row['value']:.4g}, {row['zeros']:.0%} zeros"
     if row["not_finite"]:
         said += f", {row['not_finite']} not finite"
     console.print(f"{visible(row['target'])}: {visible(sizes)}; {said}")
@@ -108,13 +109,17 @@ def _show_target(console: Console, row: dict[str, Any]) -> None:
         return
     labeled = any(one["label"] for one in row["strongest"])
     spread = any(one["position"] for one in row["strongest"])
-    columns = ["unit", *(["label"] if labeled else []), *(["rms", "mean", "max", "at"] if spread else ["value"])]
+    columns = [
+        "unit",
+        *(["label"] if labeled else []),
+        *(["std", row["question"], "max", "at"] if spread else ["value"]),
+    ]
     cells = []
     for one in row["strongest"]:
         cell: list[Any] = [one["index"], *([one["label"]] if labeled else [])]
         if spread:
             at = ", ".join(map(str, one["position"])) + (f" {one['token']}" if one.get("token") else "")
-            cell += [f"{one['strength']:.4g}", f"{one['mean']:.4g}", f"{one['max']:.4g}", at]
+            cell += [f"{one['spread']:.4g}", f"{one['score']:.4g}", f"{one['max']:.4g}", at]
         else:
             cell.append(f"{one['mean']:.4g}")
         cells.append(cell)

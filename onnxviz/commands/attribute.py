@@ -33,6 +33,7 @@ from onnxviz.commands.options import (
     vocab_option,
 )
 from onnxviz.commands.terminal import Terminal, grid, visible
+from onnxviz.wording import question_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -146,7 +147,8 @@ def attribute(terminal: Terminal, /, **options: Any) -> int:
 def _show(console: Console, document: dict[str, Any]) -> None:
     for row in document["runs"]:
         label = f" ({visible(row['label'])})" if row["label"] else ""
-        console.print(f"{visible(row['target'])}{label}: {row['ort_score']:.4g} by ONNX Runtime", style="bold")
+        asked = f"{visible(question_text(row['question']))} ".lstrip()
+        console.print(f"{visible(row['target'])}{label}: {asked}{row['ort_score']:.4g} by ONNX Runtime", style="bold")
         console.print(f"{row['ort_baseline_score']:.4g} for the baseline: {visible(row['baseline'])}")
         if row["explained"] != row["target"]:
             before, after = row["explained_baseline_score"], row["explained_score"]

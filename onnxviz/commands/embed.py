@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--flat",
     is_flag=True,
-    help="Keep every position of a spatial tensor. Without it, positions are averaged.",
+    help="Keep every position of a spatial tensor. Without it, positions are reduced by the target's question, most often their mean.",
 )
 @click.option(
     "--samples",

@@ -20,6 +20,7 @@ from onnxviz.commands.options import (
     target_option,
 )
 from onnxviz.commands.terminal import Terminal, grid, visible
+from onnxviz.wording import question_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,10 +46,9 @@ _SHORT = 40
 )
 @click.option(
     "--at",
-    type=click.Choice(["mean", "max"]),
-    default="mean",
-    show_default=True,
-    help="The score of a unit with many positions: the mean over the positions (the target's own value), or the maximum.",
+    type=click.Choice(["mean", "max", "center"]),
+    help="The score of a unit with many positions, as mean(TARGET), max(TARGET) or center(TARGET) say it: their mean, the "
+    "highest, or the one at the center. [default: the question that fits the target]",
 )
 @click.option(
     "--with",
@@ -112,10 +112,10 @@ def _show(console: Console, document: dict[str, Any]) -> None:
         figures = ["", "", ""]
         if known["count"]:
             figures = [f"{known[key]:.4g}" for key in ("min", "mean", "max")]
-        cells.append((row["target"], row["label"], *figures, said))
-    columns: tuple[str, ...] = ("target", "label", "lowest", "mean", "highest", "highest samples")
-    if not any(cell[1] for cell in cells):
-        columns, cells = (columns[0], *columns[2:]), [(cell[0], *cell[2:]) for cell in cells]
+        cells.append((row["target"], row["label"], question_text(row["question"]), *figures, said))
+    columns: tuple[str, ...] = ("target", "label", "question", "lowest", "mean", "highest", "highest samples")
+    shown = [place for place in range(len(columns)) if place not in (1, 2) or any(cell[place] for cell in cells)]
+    columns, cells = tuple(columns[place] for place in shown), [tuple(cell[place] for place in shown) for cell in cells]
     console.print(grid(columns, cells, numeric=tuple(range(len(columns) - 4, len(columns) - 1))))
     if len(document["runs"]) > _LISTED:
         console.print(f"(the first {_LISTED} of {len(document['runs'])}; --json lists every one)", style="dim")

@@ -87,23 +87,24 @@ def _show(console: Console, document: dict[str, Any], ranked: list[int]) -> None
     maker = f"{visible(document['operator'])} computes {visible(document['layer'])} with it"
     console.print(f"{visible(document['weight'])}: {size}; {maker}", style="bold")
     console.print(f"path in the file: {visible(' → '.join(document['path']))}")
-    counts = Counter(row["kind"] for row in rows.values())
-    console.print(", ".join(f"{count} {kind}" for kind, count in counts.most_common()))
+    counts = Counter(row["kind"] for row in rows.values() if "letters" not in row)
+    if counts:
+        console.print(", ".join(f"{count} {kind}" for kind, count in counts.most_common()))
     console.print()
     cells: list[tuple[Any, ...]] = []
     for index in ranked[:_LISTED]:
         row = rows[index]
         angle = "" if row["orientation"] is None else f"{row['orientation']:.0f}°"
-        frequency = "" if row["frequency"] is None else f"{row['frequency']:.3f}"
+        frequency = "" if row["frequency"] is None or "letters" in row else f"{row['frequency']:.3f}"
         answer = row.get("answer")
         cells.append(
             (
                 index,
-                row["kind"],
+                "motif" if "letters" in row else row["kind"],
                 angle,
                 frequency,
                 f"{row['norm']:.3g}",
-                row["text"],
+                row.get("letters") or row["text"],
                 "" if not answer else f"{answer['min']:.3g} to {answer['max']:.3g}",
             )
         )

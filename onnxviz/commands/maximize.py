@@ -13,6 +13,7 @@ from onnxviz.analyses.maximization.request import MaximizationRequest
 from onnxviz.analyses.maximization.wording import in_short
 from onnxviz.commands import options as shared
 from onnxviz.commands.terminal import Terminal, grid, visible
+from onnxviz.wording import question_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -141,7 +142,8 @@ def maximize(terminal: Terminal, /, **options: Any) -> int:
     CMA-ES searches with scores alone. -o writes a picture or chart for each target, a contact sheet, arrays.npz and
     result.json.
 
-    A TARGET is a tensor with an index, a function, or a weighted sum of these. Functions of a tensor T: energy(T),
+    A TARGET is a tensor with an index, a function, or a weighted sum of these. Questions about the places that an index
+    leaves: mean(T), max(T), center(T); without one, the question that fits is asked and named. Functions of a tensor T: energy(T),
     direction(T, FILE.npy), like(T), inversion(T). Penalties of the input, to subtract: total_variation(input), l1(input),
     l2(input), blur(input). Functions of a set of restarts: diversity(T), alignment(T), interpolate(T[3], T[8]).
     docs/objectives.md explains each function.
@@ -170,11 +172,17 @@ def maximize(terminal: Terminal, /, **options: Any) -> int:
     return 0
 
 
+def _places(places: dict[str, list[int]]) -> str:
+    """Return the highest places as text."""
+    return "".join(f" at {', '.join(map(str, place))}" for place in places.values())
+
+
 def _show(console: Console, document: dict[str, Any]) -> None:
     rows = [
         {
             "target": row["target"],
             "label": row["label"],
+            "question": question_text(row["question"]) + _places(row["places"]),
             "start": f"{row['initial_ort_score']:.4g}",
             "ONNX Runtime": f"{row['ort_score']:.4g}",
             "torch": "-" if row["score"] is None else f"{row['score']:.4g}",

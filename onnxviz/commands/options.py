@@ -270,6 +270,18 @@ _CONTRACT = (
         help="The order of the axes of a picture; hw is a gray picture without an axis for channels.",
     ),
     click.option("--channels", type=click.Choice(["rgb", "bgr", "gray"]), help="The color order of a picture."),
+    click.option(
+        "--kind",
+        metavar="KIND",
+        type=click.Choice(["image", "clip", "volume", "signal", "sequence", "points", "letters", "array"]),
+        help="What the input is: image, clip (frames over time), volume, signal, sequence, points (a point cloud), letters (one-hot "
+        "codes of DNA, RNA or proteins) or array. [default: read from MODEL]",
+    ),
+    click.option(
+        "--letters",
+        metavar="ACGT",
+        help="The letters of one-hot codes, in the order of their axis. [default: ACGT for 4, the amino acids for 20]",
+    ),
 )
 
 _OUTPUT = (

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from onnxviz.contract import frame_contract
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
@@ -49,6 +51,32 @@ class Drawing:
     texts: tuple[tuple[str, ...], ...] = ()
 
     @property
+    def has_thumbnail(self) -> bool:
+        """Whether `thumbnail` shows a sample as a small picture: pictures, clips and point clouds."""
+        return self.expected.kind in ("image", "clip", "points")
+
+    def thumbnail(self, array: np.ndarray) -> Picture:
+        """Return a picture of a sample without text, for a tile: the picture itself, some frames of a clip, or a cloud."""
+        if self.expected.kind == "clip":
+            from onnxviz.drawing.film_strip import strip
+
+            return strip(self.frames(array), 6)
+        if self.expected.kind == "points":
+            from onnxviz.drawing.point_cloud import cloud_tile
+
+            return cloud_tile(self.points(array))
+        return self.draw(array)
+
+    def points(self, array: np.ndarray) -> np.ndarray:
+        """Return a point cloud as (point, number), whatever the order of its axes."""
+        return array.T if self.expected.axes == ("coordinate", "point") else array
+
+    def frames(self, array: np.ndarray) -> list[Picture]:
+        """Return the frames of a clip, each (height, width, 3) uint8."""
+        one = replace(self, expected=frame_contract(self.expected))
+        return [one.draw(frame) for frame in np.moveaxis(array, self.expected.axes.index("time"), 0)]
+
+    @property
     def is_picture(self) -> bool:
         """Whether an array is drawn pixel by pixel, with no axes."""
         return self.expected.kind == "image"
@@ -72,7 +100,7 @@ class Drawing:
         restarts : (restart, *shape) ndarray, optional
             The result of each restart, which the charts of vectors and of series show.
         vector : mapping, optional
-            Further fields of `FeatureVector`, where the sample is a vector.
+            Further fields of `FeatureVector`, where the sample is a vector; "drops" of letters, the contributions of positions.
 
         Returns
         -------
@@ -85,10 +113,20 @@ class Drawing:
             from onnxviz.drawing.signal_chart import Signal, signal_chart
 
             return signal_chart(Signal(array, self.rate), title, subtitle)
+        if expected.kind == "clip" and array.ndim == 4:
+            from onnxviz.drawing.film_strip import film_strip
+
+            return film_strip(self.frames(array), title, subtitle)
         if expected.kind == "volume" and array.ndim == 4:
             from onnxviz.drawing.volume_sheet import volume_sheet
 
             return volume_sheet(array, title, subtitle, _UNITS)
+        if expected.kind == "points" and array.ndim == 2:
+            from onnxviz.drawing.point_cloud import Cloud, point_cloud
+
+            return point_cloud([Cloud(self.points(array))], title, subtitle)
+        if expected.kind == "letters" and array.ndim == 2 and expected.letters:
+            return self._letters(array, title, subtitle, vector)
         if expected.axes == ("time", "batch", "feature") and array.ndim == 3 and array.shape[1] == 1:
             array, restarts = array[:, 0], None if restarts is None else restarts[:, :, 0]
             return self._steps(array, title, subtitle, restarts)
@@ -106,6 +144,21 @@ class Drawing:
         rows = " × ".join(axes[:-1])
         plane = Plane(array.reshape(-1, array.shape[-1]), rows=rows, columns=axes[-1], label=_UNITS)
         return heat_map(plane, title, subtitle)
+
+    def _letters(self, array: np.ndarray, title: str, subtitle: str, found: Mapping[str, Any] | None) -> Picture:
+        """Draw one-hot letters: as tall as their contributions, where these are known."""
+        from onnxviz.drawing.sequence_logo import Logo, sequence_logo
+        from onnxviz.formats.letters import text_of
+
+        rows = array.T if self.expected.axes == ("letter", "position") else array
+        text, drops = text_of(array, self.expected.axes, self.expected.letters), (found or {}).get("drops")
+        label = ""
+        if drops is not None and np.nan_to_num(drops).any():
+            rows = rows * np.nan_to_num(np.asarray(drops))[:, None]
+            label = "height: score lost when another letter takes the place"
+        elif drops is not None and np.isfinite(drops).any():
+            label = "no single letter counts: the score stays when another letter takes its place"
+        return sequence_logo([Logo(rows, self.expected.letters, text, label=label)], title, subtitle)
 
     def _steps(self, array: np.ndarray, title: str, subtitle: str, restarts: np.ndarray | None) -> Picture:
         """Draw (time, feature): lines for a few features over many steps, bars for a single step, else colors."""

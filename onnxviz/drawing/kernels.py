@@ -35,9 +35,9 @@ def kernel_picture(kernel: NDArray[Any], limit: float, colors: Literal["rgb", "b
     Returns
     -------
     (height, width, 3) uint8
-        A color picture where `colors` is given. Else negative values are blue and positive ones red: one plane for each
-        channel, nearly in a square; for a volume one row of slices for each channel. A one-dimensional kernel of up to 4
-        channels is drawn as curves, of more channels as a map of channel by length.
+        A color picture where `colors` is given, of a kernel over clips one for each frame. Else negative values are blue and
+        positive ones red: one plane for each channel, nearly in a square; for a volume one row of slices for each channel. A
+        one-dimensional kernel of up to 4 channels is drawn as curves, of more channels as a map of channel by length.
 
     Raises
     ------
@@ -54,9 +54,11 @@ def kernel_picture(kernel: NDArray[Any], limit: float, colors: Literal["rgb", "b
             f"a kernel cannot be drawn up to {limit}; give the largest magnitude of all kernels, or 1 if all are zero"
         )
     if colors is not None:
-        if kernel.ndim != 3 or kernel.shape[0] != 3 or colors not in ("rgb", "bgr"):
+        if kernel.ndim not in (3, 4) or kernel.shape[0] != 3 or colors not in ("rgb", "bgr"):
             raise DataError(f"a kernel of shape {kernel.shape} has no {colors} colors; (3, height, width) has")
         order = kernel if colors == "rgb" else kernel[::-1]
+        if kernel.ndim == 4:
+            return _frames([to_rgb(np.moveaxis(frame, 0, 2), -limit, limit) for frame in np.moveaxis(order, 1, 0)])
         return to_rgb(np.moveaxis(order, 0, 2), -limit, limit)
     if kernel.ndim == 2:
         return curve(kernel, limit) if kernel.shape[0] <= _MOST_LINES else diverging(kernel, limit)
@@ -67,6 +69,14 @@ def kernel_picture(kernel: NDArray[Any], limit: float, colors: Literal["rgb", "b
     if kernel.ndim == 4:
         return planes(kernel.reshape(-1, *kernel.shape[2:]), limit, kernel.shape[1])
     raise DataError(f"a kernel of shape {kernel.shape} cannot be drawn; (channel, …) with one to three axes can")
+
+
+def _frames(pictures: list[Picture]) -> Picture:
+    """Return the frames of a kernel side by side, with thin lines between them; every value is a square of 4 by 4 pixels."""
+    blocks = [enlarge(picture, _PIXEL) for picture in pictures]
+    line = np.empty((len(blocks[0]), _LINE, 3), np.uint8)
+    line[:] = ImageColor.getrgb(HAIRLINE)
+    return np.concatenate([part for block in blocks for part in (line, block)][1:], axis=1)
 
 
 def planes(array: NDArray[Any], limit: float, columns: int) -> Picture:

@@ -110,7 +110,7 @@ class ProblemReader:
 
 @dataclass(frozen=True, slots=True)
 class FileReader:
-    """Reads a picture or a sound."""
+    """Reads a picture, a sound, or a clip: a file of several frames, or a folder of frames."""
 
     file: Path
     name: str
@@ -120,6 +120,8 @@ class FileReader:
     """The absolute path of the file where this reader was pickled; None in the process that found the file."""
     sent: str = ""
     """The file's stamp when this reader was pickled; "" where there was no file."""
+    frames: bool = False
+    """Whether all frames of a picture, or of a folder, are read as a clip."""
 
     def __call__(self, known: Known) -> Block:
         """Read the samples that are not known.
@@ -140,7 +142,7 @@ class FileReader:
         if here and known(self.name, here):
             return Block(unchanged=1)
         try:
-            sample = replace(read_sample(path), source=str(self.file))
+            sample = replace(read_sample(path, frames=self.frames), source=str(self.file))
         except OSError as error:
             return Block(problems=((self.name, f"{self.file}: cannot be read: {error.strerror or error}"),))
         except (DataError, UsageError) as error:
@@ -155,7 +157,7 @@ class FileReader:
         place, sent = self.place, self.sent
         if place is None:
             place, sent = self.file.absolute(), _stamp(self.file)
-        return FileReader, (self.file, self.name, self.label, self.slot, place, sent)
+        return FileReader, (self.file, self.name, self.label, self.slot, place, sent, self.frames)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -265,8 +267,12 @@ def _stamp(file: Path) -> str:
     """Return a text that changes when the file changes; "" where there is no file."""
     try:
         state = file.stat()
+        inside = sorted((one.name, one.stat()) for one in file.iterdir()) if file.is_dir() else []
     except OSError:
         return ""
+    if inside:
+        told = [f"{name}-{one.st_size}-{one.st_mtime_ns}" for name, one in inside]
+        return blake2b("/".join(told).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     return f"{state.st_size}-{state.st_mtime_ns}"
 
 

@@ -13,14 +13,19 @@ from numpy.typing import NDArray
 
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy, npz_shapes, stream_npz
+from onnxviz.formats.clips import clip_places
 from onnxviz.formats.column_matching import Slot, match_columns
 from onnxviz.formats.data_blocks import Block, FileReader, Piece, ProblemReader, RowsReader, TableReader
+from onnxviz.formats.point_clouds import CLOUDS
 from onnxviz.formats.sample_address import SampleAddress
+from onnxviz.formats.samples import PICTURES as PICTURES
 from onnxviz.formats.table_rows import TABLES, open_table
 from onnxviz.formats.text_arrays import as_texts
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 _ARRAYS = (".npy", ".npz")
+_COORDINATES = 16
+"""A table of points has at most so many columns; one with more columns has a whole cloud in each row."""
+
 _CHUNK = 2 << 20
 """The most bytes that rows which are read together may take."""
 
@@ -31,7 +36,7 @@ class DataSet:
     Parameters
     ----------
     source : path
-        A picture or a sound; an array, archive or table with a sample in each row, of which ``FILE#7`` or ``FILE#0:100``
+        A picture, a clip or a sound; an array, archive or table with a sample in each row, of which ``FILE#7`` or ``FILE#0:100``
         picks some; or a folder of such files, searched to its depth, in natural order.
     slots : sequence of Slot
         The inputs to be fed.
@@ -90,7 +95,8 @@ class DataSet:
         """
         found = False
         for file in self._files:
-            name = file.relative_to(self.path).as_posix() if self.path.is_dir() else file.name
+            inner = self.path.is_dir() and file != self.path
+            name = file.relative_to(self.path).as_posix() if inner else file.name
             if wanted is not None and not self._may_hold(name, wanted):
                 continue
             try:
@@ -123,9 +129,18 @@ class DataSet:
     def _listed(self) -> list[Path]:
         """Return the files of a folder in natural order; links to folders are not followed."""
         kinds = {slot.kind for slot in self.slots}
+        if kinds == {"clip"}:
+            clips = clip_places(self.path)
+            if not clips:
+                raise DataError(
+                    f"{self.path}: holds no animated pictures (.gif .png .webp), no folders of frames and no arrays"
+                )
+            return clips
         taken = {*_ARRAYS}
         if "image" in kinds:
             taken |= {*PICTURES}
+        if "points" in kinds:
+            taken |= {*CLOUDS, *TABLES}
         if kinds & {"signal", "spectrogram", "volume", "sequence", "array"}:
             taken |= {".wav"}
         if "image" not in kinds:
@@ -155,14 +170,21 @@ class DataSet:
             yield from self._npy(file, name, wanted)
         elif suffix == ".npz":
             yield from self._npz(file, name, wanted)
-        elif suffix in TABLES:
+        elif suffix in TABLES and not self._is_cloud(file):
             yield from self._table(file, name, wanted)
         elif self.rows is not None:
             raise UsageError(f"{file}: has no rows to pick from")
         elif len(self.slots) > 1:
             raise DataError(f"{file}: is one sample of one input; a .npz archive or a table feeds several")
         else:
-            yield Piece((name,), FileReader(file, name, self._folder(name), self.slots[0].name))
+            frames = self.slots[0].kind == "clip"
+            yield Piece((name,), FileReader(file, name, self._folder(name), self.slots[0].name, frames=frames))
+
+    def _is_cloud(self, file: Path) -> bool:
+        """Return whether a table is one point cloud, with a point in each row."""
+        if [slot.kind for slot in self.slots] != ["points"] or file.suffix.lower() == ".parquet":
+            return False
+        return len(open_table(file).widths) <= _COORDINATES
 
     def _folder(self, name: str) -> str:
         return name.rpartition("/")[0]

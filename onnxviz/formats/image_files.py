@@ -6,7 +6,8 @@ import os
 import re
 import sys
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,13 +48,42 @@ def read_image(path: str | os.PathLike[str]) -> tuple[NDArray[Any], tuple[str, .
     DataError
         If the file is no picture, is cut off, or has more pixels than Pillow allows.
     """
+    return _guarded(path, _read)
+
+
+def read_frames(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Return all frames of an animated GIF, PNG or WebP, (frame, height, width, channel) uint8; of a still picture one frame.
+
+    Frames of 16 bits a value keep the upper 8 bits. Of more than 1024 frames, so many are read, evenly spaced.
+
+    Raises
+    ------
+    DataError
+        As `read_image` does.
+    """
+    return _guarded(path, _every)
+
+
+def frame_count(path: str | os.PathLike[str]) -> int:
+    """Return the number of frames of a picture; 1 if it cannot be read."""
+    try:
+        return _guarded(path, _count)
+    except DataError:
+        return 1
+
+
+Read = TypeVar("Read")
+
+
+def _guarded(path: str | os.PathLike[str], read: Callable[[str | os.PathLike[str]], Read]) -> Read:
+    """Return what a function reads of a picture; Pillow's errors become those of `read_image`."""
     try:
         with warnings.catch_warnings():
             # Pillow's warnings about unusual EXIF blocks do not matter, since the picture is complete. Its warnings about
             # decompression bombs do.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _read(path)
+            return read(path)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(
             f"{path}: has more than {Image.MAX_IMAGE_PIXELS:,} pixels, which may be an attack that fills the memory; "
@@ -76,6 +106,37 @@ def _read(path: str | os.PathLike[str]) -> tuple[NDArray[Any], tuple[str, ...], 
         orientation = file.getexif().get(0x0112, 1)
     array = _turned(array if array.ndim == 3 else array[:, :, None], orientation)
     return np.ascontiguousarray(array), _NAMES[array.shape[2]], note
+
+
+_MOST_FRAMES = 1024
+
+
+def _count(path: str | os.PathLike[str]) -> int:
+    with _open(path) as file:
+        return int(getattr(file, "n_frames", 1))
+
+
+def _every(path: str | os.PathLike[str]) -> NDArray[Any]:
+    with _open(path) as file:
+        count = int(getattr(file, "n_frames", 1))
+        if file.width * file.height * min(count, _MOST_FRAMES) > 4 * (Image.MAX_IMAGE_PIXELS or 1 << 27):
+            raise DataError(
+                f"{path}: {count} frames of {file.width}x{file.height} do not fit into memory; shrink them first"
+            )
+        frames = []
+        for number in np.unique(np.linspace(0, count - 1, min(count, _MOST_FRAMES)).round().astype(int)):
+            file.seek(int(number))
+            # Frames of one file may have modes of their own; in color without transparency they are alike.
+            frames.append(
+                np.asarray(file.convert("RGBA" if "transparency" in file.info or file.mode == "RGBA" else "RGB"))
+            )
+    if len({frame.shape[2] for frame in frames}) > 1:
+        frames = [
+            frame if frame.shape[2] == 4 else np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)])
+            for frame in frames
+        ]
+    whole = np.stack(frames)
+    return whole[..., :3] if whole.shape[3] == 4 and bool((whole[..., 3] == 255).all()) else whole
 
 
 def _open(path: str | os.PathLike[str]) -> ImageFile.ImageFile:

@@ -120,6 +120,16 @@ class OutputFolder:
                 f"{self.path}: cannot be put in place: {problem.strerror or problem}; all is in {self.partial}"
             ) from problem
 
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The settings of the folder that would be resumed; empty where there is none."""
+        return self._there()[1]
+
+    def _there(self) -> tuple[Path | None, dict[str, Any]]:
+        """Return the folder that is resumed and its settings."""
+        found = ((place, _recorded(place)) for place in (self.partial, self.path))
+        return next(((place, settings) for place, settings in found if settings is not None), (None, {}))
+
     def file(self, name: str) -> Path:
         """Return the path for a file, which the functions of this room then write in one step.
 
@@ -221,8 +231,7 @@ class OutputFolder:
             file.write((json_text({_MARK: 1, "settings": self._settings}) + "\n").encode("ascii"))
 
     def _take_up(self) -> None:
-        found = ((place, _recorded(place)) for place in (self.partial, self.path))
-        there, recorded = next(((place, settings) for place, settings in found if settings is not None), (None, {}))
+        there, recorded = self._there()
         if there is None:
             self._start()
             return

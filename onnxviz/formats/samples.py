@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import member_names, read_npy, read_npz
 from onnxviz.formats.audio_files import read_wav
+from onnxviz.formats.clips import VIDEOS, read_clip
 from onnxviz.formats.image_files import read_image
 from onnxviz.formats.json_documents import read_numbers
+from onnxviz.formats.letters import FASTA, read_sequences
+from onnxviz.formats.point_clouds import CLOUDS, read_points
 from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.tables import read_table
 
-Kind = Literal["image", "array", "table", "audio"]
+Kind = Literal["image", "clip", "points", "letters", "array", "table", "audio"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,13 +32,14 @@ class Sample:
     Attributes
     ----------
     array : ndarray
-        Finite numbers. An image is (height, width, channel) uint8, uint16 or floating; a table (row, column) float64;
+        Finite numbers. An image is (height, width, channel) uint8, uint16 or floating; a clip (frame, height, width, channel);
+        points (point, coordinate) float64; letters (position,) uint8, the ASCII codes of a sequence; a table (row, column) float64;
         audio (channel, sample) float32 within -1 to 1; an array has any shape and type.
     names : tuple of str
         The names of an image's channels, a table's columns or a sound's channels; empty where the file has no names.
     source : str
         The file, and the array of an archive, as a person types them.
-    kind : {"image", "array", "table", "audio"}
+    kind : {"image", "clip", "points", "letters", "array", "table", "audio"}
         The kind of the sample, which says what its axes mean.
     rate : int or None
         The samples per second of a sound.
@@ -51,16 +55,18 @@ class Sample:
     note: str = ""
 
 
-def read_sample(path: str | os.PathLike[str], *, missing: bool = False) -> Sample:
+def read_sample(path: str | os.PathLike[str], *, missing: bool = False, frames: bool = False) -> Sample:
     """Return the sample in a file, whose extension says how it is read.
 
     Parameters
     ----------
     path : path
         .png, .jpg, .bmp, .tif, .webp, .gif; .npy; .npz, as ``data.npz[member]`` where it holds several; .csv, .tsv;
-        .json; .wav. Nothing is unpickled.
+        .json; .wav; .fasta; .ply, .xyz, .pts. Nothing is unpickled.
     missing : bool
         Whether NaN in a .npy or .npz file is a missing value.
+    frames : bool
+        Whether a picture is read with all of its frames, and a folder of pictures as a clip.
 
     Returns
     -------
@@ -82,6 +88,11 @@ def read_sample(path: str | os.PathLike[str], *, missing: bool = False) -> Sampl
     file, member = address.path, address.member
     if not file.exists():
         raise UsageError(f"{source}: no such file")
+    if frames and (file.is_dir() or file.suffix.lower() in PICTURES):
+        if not file.is_dir():
+            _check_content(file, source)
+        array, note = read_clip(file)
+        return Sample(array, (), source, "clip", note=note)
     if file.is_dir():
         raise DataError(f"{source}: is a folder; give one file")
     reader = _READERS.get(file.suffix.lower())
@@ -96,6 +107,8 @@ def read_sample(path: str | os.PathLike[str], *, missing: bool = False) -> Sampl
 def _advice(suffix: str) -> str:
     if suffix in (".pkl", ".pickle", ".pt", ".pth", ".joblib"):
         return "pickles are never opened, since they can run code; save the numbers as .npy"
+    if suffix in VIDEOS:
+        return "videos are not decoded; write its frames into a folder, as in: ffmpeg -i VIDEO frames/%05d.png"
     known = " ".join(sorted(_READERS))
     return (
         f"no reader for {suffix!r}; known are {known}"
@@ -136,6 +149,32 @@ def _json(file: Path, source: str, member: str | None) -> Sample:
     return Sample(_numbers(array, source), names, source, "table" if names else "array")
 
 
+def _points(file: Path, source: str, member: str | None) -> Sample:
+    array, names = read_points(file)
+    return Sample(_finite(array, source), names, source, "points")
+
+
+def _letters(file: Path, source: str, member: str | None) -> Sample:
+    found = [text for _, text in read_sequences(file)]
+    if not found or not found[0]:
+        raise DataError(f"{source}: holds no sequence")
+    note = f"the first of {len(found)} sequences in the file" if len(found) > 1 else ""
+    return letters_sample(found[0], source, note)
+
+
+def letters_sample(text: str, source: str, note: str = "") -> Sample:
+    """Return a sequence as a sample.
+
+    Raises
+    ------
+    DataError
+        If the text holds other signs than those of ASCII.
+    """
+    if not text.isascii():
+        raise DataError(f"{source}: holds signs that are no letters of DNA, RNA or proteins")
+    return Sample(np.frombuffer(text.encode("ascii"), np.uint8), (), source, "letters", note=note)
+
+
 def _wav(file: Path, source: str, member: str | None) -> Sample:
     array, rate = read_wav(file)
     few = {1: ("mono",), 2: ("left", "right")}
@@ -143,14 +182,19 @@ def _wav(file: Path, source: str, member: str | None) -> Sample:
     return Sample(_finite(array, source), names, source, "audio", rate=rate)
 
 
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+"""The extensions of pictures."""
+
 _READERS: dict[str, Callable[..., Sample]] = {
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif"), _image),
+    **dict.fromkeys(PICTURES, _image),
     ".npy": _npy,
     ".npz": _npz,
     ".csv": _table,
     ".tsv": _table,
     ".json": _json,
     ".wav": _wav,
+    **dict.fromkeys(FASTA, _letters),
+    **dict.fromkeys(CLOUDS, _points),
 }
 
 SUFFIXES = frozenset(_READERS)

@@ -14,6 +14,7 @@ from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.column_matching import Slot
 from onnxviz.formats.data_blocks import Piece, ProblemReader, TextReader
 from onnxviz.formats.data_set import DataSet, natural_key
+from onnxviz.formats.letters import FASTA, read_sequences
 from onnxviz.formats.sample_address import SampleAddress
 from onnxviz.formats.table_rows import TABLES, TableRows, open_table
 
@@ -33,6 +34,8 @@ _COLUMNS = (
     "message",
     "body",
     "title",
+    "sequence",
+    "seq",
 )
 """Names of a column of text, the surest first."""
 
@@ -46,7 +49,8 @@ class TextData(DataSet):
     Parameters
     ----------
     source : path or sequence of str
-        A .txt file with a text in each line, a table with a column of text, a folder of .txt files; or the texts themselves.
+        A .txt file with a text in each line, a FASTA file of sequences, a table with a column of text, a folder of .txt or FASTA
+        files; or the texts themselves.
     slots : sequence of Slot
         The inputs that a text feeds.
     encode : callable
@@ -91,7 +95,7 @@ class TextData(DataSet):
                 raise UsageError(f"{source}: rows are picked from one file, not from a folder")
             self._files = text_files(self.path)
             if not self._files:
-                raise DataError(f"{self.path}: holds no .txt file")
+                raise DataError(f"{self.path}: holds no .txt or FASTA file")
 
     def pieces(self, wanted: Collection[str] | None = None) -> Iterator[Piece]:
         """Yield the texts, or only those that are wanted, as pieces of equal length.
@@ -134,18 +138,8 @@ class TextData(DataSet):
             yield from self._cells(file)
             return
         folder = name.rpartition("/")[0]
-        place = 0
-        try:
-            with file.open(encoding="utf-8-sig") as opened:
-                for line in opened:
-                    text = line.strip()
-                    if text:
-                        yield place, text, folder
-                        place += 1
-        except UnicodeDecodeError as error:
-            raise DataError(f"{file}: is no UTF-8 text (byte {error.start})") from error
-        except OSError as error:
-            raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
+        for place, (_, text) in enumerate(read_sequences(file)):
+            yield place, text, folder
 
     def _cells(self, file: Path) -> Iterator[tuple[int, str, str]]:
         table = open_table(file)
@@ -197,8 +191,8 @@ def _piece(
 
 
 def text_files(folder: Path) -> list[Path]:
-    """Return the .txt files of a folder and its subfolders, in natural order."""
-    found = [file for file in folder.rglob("*.txt") if file.is_file()]
+    """Return the .txt and FASTA files of a folder and its subfolders, in natural order."""
+    found = [file for file in folder.rglob("*.*") if file.suffix.lower() in (".txt", *FASTA) and file.is_file()]
     return sorted(found, key=lambda file: natural_key(file.relative_to(folder).as_posix()))
 
 

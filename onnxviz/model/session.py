@@ -129,6 +129,8 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = threads or _THREADS.get()
+        # A thread that spins while it waits takes a core from the thread that it waits for, where other processes want the cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         register(options, model.extensions.names.custom_ops)
         content: str | bytes
         if self.untouched and model.path is not None:

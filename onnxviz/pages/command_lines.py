@@ -56,6 +56,8 @@ class CommandLines:
         for option, value in (
             ("--layout", said.layout),
             ("--channels", said.channels),
+            ("--kind", said.kind),
+            ("--letters", said.letters),
             ("--steps", request.steps),
             ("--restarts", request.restarts),
         ):

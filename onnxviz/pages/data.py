@@ -47,7 +47,7 @@ _MENTIONED = 20
 DATA = "data.json"
 """The place of the plan and the summary of the data."""
 
-_SETTLED = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
+_SETTLED = ("value_range", "mean", "std", "layout", "channels", "kind", "letters", "held", "dims", "shapes")
 
 
 @dataclass
@@ -157,7 +157,7 @@ class RealData:
         total, rows, counts = 0, [], []
         for number, group in enumerate(self._groups):
             with closing(self._store(report, group)) as store:
-                work = ExemplarPass(listener, self.model, group, highest=False)
+                work = ExemplarPass(listener, self.model, group)
                 work.take_up(self.feed, store)
                 if number not in self._done and (going() or not total):
                     made = DataPass(work, self.data, store, self.model_path, self.threads)

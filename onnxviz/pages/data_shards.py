@@ -320,6 +320,6 @@ def score_shard(job: ShardJob, work: ShardWork) -> ScoredShard:
 def _prepared(model: Model, scoring: Scoring) -> tuple[Feed, ExemplarPass]:
     """Return the feed and the targets that score samples, shared by all shards of a process."""
     feed = Feed(SILENT, model, scoring.contracts, scoring.shapes, scoring.held, scoring.rate, None, False)
-    work = ExemplarPass(SILENT, model, scoring.targets, highest=False)
+    work = ExemplarPass(SILENT, model, scoring.targets)
     work.settle(scoring.division.shapes)
     return feed, work

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from onnxviz.pages.folder import ReportFolder
     from onnxviz.pages.plan import Aim, SearchedInput
     from onnxviz.pages.request import ReportRequest
+    from onnxviz.question import Question
 
 MAPS = 24
 """The largest number of feature maps that are shown of a tensor, the strongest."""
@@ -160,6 +161,7 @@ class GivenInputs:
         from onnxviz.analyses.activations.answers import answer_of, answer_row
         from onnxviz.analyses.activations.pictures import answer_picture
         from onnxviz.analyses.inputs.forward import Forward
+        from onnxviz.model.tensors.questions import questioned
         from onnxviz.target import Target
 
         drawing = self.feed.drawing()
@@ -178,7 +180,12 @@ class GivenInputs:
         answers = Forward(self.feed, [aim.tensor for aim in self._aims], loose=True)(one.batch.arrays)
         rows = []
         for aim in self._aims:
-            answer = answer_of(self.model, Target(aim.tensor), answers[aim.tensor][0], self.model.class_names)
+            answer = answer_of(
+                self.model,
+                questioned(self.model, Target(aim.tensor), each=True),
+                answers[aim.tensor][0],
+                self.model.class_names,
+            )
             row = answer_row(answer, aim.tensor, _STRONGEST)
             place = f"{folder}/{report.link(aim.tensor)}"
             maps = map_rows(answer, drawing, sample, MAPS, report.write, place)
@@ -188,7 +195,7 @@ class GivenInputs:
                     **{key: row[key] for key in ("tensor", "shape", "min", "max", "zeros", "strongest")},
                     "link": report.link(aim.tensor),
                     "counted": answer.values.ndim == 1,
-                    "means": _means(answers[aim.tensor][0], aim),
+                    "means": _scores(answers[aim.tensor][0], aim, self._question(aim)),
                     "maps": maps,
                     "picture": None if drawn is None else keep_chart(report.write, place, drawn),
                 }
@@ -240,8 +247,15 @@ class GivenInputs:
 
         aim = self._aims[0]
         values = np.asarray(Forward(self.feed, [aim.tensor], loose=True)(one.batch.arrays)[aim.tensor][0], np.float64)
-        others = tuple(axis for axis in range(values.ndim) if axis != aim.axis)
-        return aim.target(int(np.nan_to_num(values.mean(axis=others)).argmax()) if values.ndim else 0)
+        scores = _scores(values, aim, self._question(aim)) if values.ndim else []
+        return aim.target(int(np.nan_to_num(scores).argmax()) if scores else 0)
+
+    def _question(self, aim: Aim) -> Question:
+        """Return the question that a tensor's units are asked."""
+        from onnxviz.model.tensors.questions import questioned
+        from onnxviz.target import Target
+
+        return questioned(self.model, Target.parse(aim.target(0), self.model.tensors)).question
 
 
 def _samples(one: GivenInput) -> dict[str, str | np.ndarray]:
@@ -251,12 +265,12 @@ def _samples(one: GivenInput) -> dict[str, str | np.ndarray]:
     return {name: array[0] for name, array in one.batch.arrays.items()}
 
 
-def _means(values: np.ndarray, aim: Aim) -> list[float]:
-    """Return each unit's value: its mean over the positions; an empty list if the tensor has another shape than planned."""
+def _scores(values: np.ndarray, aim: Aim, question: Question) -> list[float]:
+    """Return each unit's value, the answer to a question; an empty list if the tensor has another shape than planned."""
     if values.ndim != aim.rank or (aim.rank and values.shape[aim.axis] != aim.count):
         return []
-    others = tuple(axis for axis in range(values.ndim) if axis != aim.axis)
-    return [float(f"{value:.7g}") for value in np.atleast_1d(values.mean(axis=others, dtype=np.float64)).tolist()]
+    moved = np.moveaxis(np.asarray(values, np.float64), aim.axis, 0) if aim.rank else np.atleast_1d(values)
+    return [float(f"{value:.7g}") for value in np.asarray(question(moved, 1)).tolist()]
 
 
 def _explanation(explanation: Explanation, place: int, report: ReportFolder, named: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxviz.analyses.description import describe
 from onnxviz.analyses.inputs.classes import with_classes
+from onnxviz.analyses.inputs.kinds import with_kind
 from onnxviz.analyses.inputs.moving import choose_moving
 from onnxviz.analyses.inputs.settled import settle
 from onnxviz.analyses.listener import Listener, Recorder
@@ -55,7 +56,7 @@ _LARGE = 4096
 
 _FEW, _MANY = 2, 16
 
-_SAID = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
+_SAID = ("value_range", "mean", "std", "layout", "channels", "kind", "letters", "held", "dims", "shapes")
 """The settings of the inputs that a result depends on. `Book.settings` adds the model, the input, the seed and the table."""
 
 _SWITCH = 64
@@ -499,7 +500,7 @@ def open_book(path: Path, request: ReportRequest, beside: ExtensionNames = NO_NA
         If the request does not fit the model, or a file cannot be read.
     """
     heard = Recorder()
-    model = with_classes(heard, opened_once(path, beside), request.classes)
+    model = with_kind(with_classes(heard, opened_once(path, beside), request.classes), request.said)
     settled = settle(model, request.said, running=True)
     fed = settled.feed(request.seed)
     searched, notes = moving_input(model, request.wrt, settled.held)

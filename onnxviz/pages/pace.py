@@ -87,9 +87,9 @@ def measure_pace(job: Job, work: UnitWork) -> Pace | None:
     work : UnitWork
         The settings that all searches share.
     """
+    from onnxviz.analyses.computing import computing
     from onnxviz.analyses.maximization.climb import Instruments
     from onnxviz.analyses.maximization.preparation import prepare
-    from onnxviz.pages.unit_search import computing
 
     seen: list[tuple[int, int, float]] = []
 
@@ -99,7 +99,7 @@ def measure_pace(job: Job, work: UnitWork) -> Pace | None:
             raise _Timed
 
     model = work.companions.opened(Path(work.model_path))
-    with computing(work):
+    with computing(work.threads):
         try:
             task = prepare(model, replace(work.request, targets=job.targets), SILENT)
             search, steps = task.search, task.search.settings.steps

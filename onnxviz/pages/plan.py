@@ -307,11 +307,12 @@ def moving_input(
 
 def output_tensors(model: Model, inputs: Sequence[str]) -> list[str]:
     """Return the float outputs that depend on some inputs; for maps, integers and labels, the float tensor before them."""
+    from onnxviz.model.graph.structure import dependents
     from onnxviz.model.graph.zipped import unzipped
     from onnxviz.model.tensors.float_source import float_source
     from onnxviz.target import Target
 
-    depends = _dependents(model, inputs)
+    depends = dependents(model.nodes, inputs) - {*inputs}
     found = []
     for name in model.outputs:
         before = unzipped(model, Target(name, ()))
@@ -322,16 +323,6 @@ def output_tensors(model: Model, inputs: Sequence[str]) -> list[str]:
         if tensor in depends and model.tensors[tensor].is_float and model.tensors[tensor].shape != ():
             found.append(tensor)
     return list(dict.fromkeys(found))
-
-
-def _dependents(model: Model, inputs: Sequence[str]) -> set[str]:
-    from onnxviz.model.graph.structure import read_by
-
-    reached = {*inputs}
-    for node in model.nodes:
-        if not reached.isdisjoint(read_by(node)):
-            reached.update(node.output)
-    return reached - {*inputs}
 
 
 def aims(model: Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[Aim]:

@@ -84,7 +84,8 @@ def report(
         A ready-made request, instead of keywords.
     **keywords
         Fields of `ReportRequest` and `InputRequest`: data, budget, patterns, units, single_file, inputs, label, classes, text,
-        text_column, vocab, cluster, steps, restarts, wrt, seed, device, held, dims, shapes, value_range, mean, std, layout, channels.
+        text_column, vocab, cluster, steps, restarts, wrt, seed, device, held, dims, shapes, value_range, mean, std, layout,
+        channels, kind, letters.
 
     Raises
     ------

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.formats.letters import text_of
 from onnxviz.pages.page_pictures import PagePicture, envelope, page_chart, page_picture
 
 if TYPE_CHECKING:
@@ -71,6 +72,11 @@ class Looks:
             return {"kind": "row", "values": [_shown(one) for one in values.reshape(-1).tolist()]}
         if expected.kind == "tokens" and values.ndim == 1:
             return {"kind": "tokens", "length": values.size, "ids": [int(one) for one in values[:_TOKENS].tolist()]}
+        if expected.kind == "letters":
+            text = text_of(values, expected.axes, expected.letters)
+            return {"kind": "tokens", "length": len(text), "ids": list(text[:_TOKENS])}
+        if self.drawing.has_thumbnail and not self.drawing.is_picture:
+            return self._file("map", identity, self.drawing.thumbnail(values))
         if self.drawing.is_picture:
             return {**self._file("picture", identity, self.drawing.draw(sample)), "framed": self._has_frames}
         flat = values.ndim <= 1 or values.size == max(values.shape)

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.analyses.filters.kernel_pictures import kernel_colors, kernel_scale, matrix_picture, seen_by
+from onnxviz.analyses.filters.kernel_pictures import (
+    consensus,
+    kernel_colors,
+    kernel_letters,
+    kernel_scale,
+    lettered,
+    matrix_picture,
+    motif_picture,
+    seen_by,
+)
 from onnxviz.errors import OnnxvizError
 from onnxviz.pages.page import Section
 from onnxviz.wording import shape_text
@@ -119,6 +128,18 @@ def filters(model: Model, source: str | None, expected: InputContract | None, ke
     }
     if found.kernels.ndim == 2:
         return {**content, "sheet": keep("filters/weights.png", trim(matrix_picture(model, found)))}
+    letters = kernel_letters(
+        found, expected if expected is not None and seen_by(model, found) == expected.name else None
+    )
+    if letters:
+        content["rows"].sort(key=lambda row: row["index"])
+        for row in content["rows"]:
+            weights = lettered(found.kernels[row["index"]], len(letters))
+            motif = consensus(weights, letters)
+            row |= {"kind": motif, "text": f"motif {motif}", "orientation": None, "frequency": None}
+            row["picture"] = keep(f"filters/{row['index']}.png", motif_picture(weights, letters))
+            row["largest"] = float(np.abs(weights).max(initial=0.0))
+        return content
     largest = float(np.abs(found.kernels).max(initial=0.0)) or 1.0
     for row in content["rows"]:
         kernel = found.kernels[row["index"]]

@@ -8,7 +8,7 @@ from typing import Any
 
 from onnxviz.analyses.maximization.wording import in_short
 from onnxviz.methods.evidence.standing import standing_of
-from onnxviz.wording import number_text
+from onnxviz.wording import number_text, question_text
 
 
 def unit_entry(
@@ -44,6 +44,7 @@ def unit_entry(
     short = in_short(row)
     stands = standing_of(real, row["ort_score"]) if real is not None else ""
     told = [
+        ("question", question_text(row.get("question", ""))),
         ("score", f"{score} by ONNX Runtime, from {_number(row['initial_ort_score'])} at the start"),
         ("score by torch", _number(row["score"])),
         ("verdict", ": ".join(filter(None, (verdict["word"], verdict["message"])))),

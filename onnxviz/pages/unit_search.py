@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onnxviz.analyses.computing import computing
 from onnxviz.analyses.listener import SILENT, Silent
 from onnxviz.errors import OnnxvizError
 from onnxviz.pages.plan import Job
@@ -68,22 +69,6 @@ class _Deadline(Silent):
             raise _Late
 
 
-@contextmanager
-def computing(work: UnitWork) -> Iterator[None]:
-    """Let torch and ONNX Runtime compute with the number of threads of some work."""
-    import torch
-
-    from onnxviz.model.session import session_threads
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(work.threads)
-    try:
-        with session_threads(work.threads):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def run_job(job: Job, work: UnitWork) -> Searched:
     """Search the units of a job. A result depends on the model, the targets and the settings alone, so that any process may call this.
 
@@ -101,7 +86,7 @@ def run_job(job: Job, work: UnitWork) -> Searched:
     KeyboardInterrupt
         If the search was interrupted. An unfinished job leaves no result.
     """
-    with computing(work):
+    with computing(work.threads):
         return _searched(job, work)
 
 

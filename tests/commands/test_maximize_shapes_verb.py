@@ -36,7 +36,8 @@ def test_a_volume_moves_as_a_spectrum_and_is_drawn_slice_by_slice(cli, tmp_path)
     assert outcome.code == 0, outcome.err
     (row,) = outcome.document["runs"]
     assert "spectrum" in row["units"]
-    assert row["verdict"]["word"] == "ok"
+    # Two channels are too few to tell whether two textures are alike to the network, and place by place they differ.
+    assert row["verdict"]["word"] == "several"
     with Image.open(tmp_path / "o" / "y[0]" / "picture.png") as picture:
         assert min(picture.size) > 400  # nine slices with captions
 
@@ -52,11 +53,11 @@ def test_an_output_without_a_batch_can_be_driven(cli, tmp_path) -> None:
 
 def test_what_holds_very_many_numbers_is_searched_in_fewer_steps(cli, samples, monkeypatch) -> None:
     words = ("maximize", samples / "digits.onnx", "-t", "conv1[3]", "--json")
-    assert cli(*words).document["runs"][0]["steps"] > 32
+    assert cli(*words).document["runs"][0]["steps"] > 64
     monkeypatch.setattr("onnxviz.analyses.maximization.effort.VAST", 1000)
     fewer = cli(*words)
-    assert fewer.document["runs"][0]["steps"] <= 32
-    assert "numbers up to the target): 32 steps (change with --steps)" in fewer.err
+    assert fewer.document["runs"][0]["steps"] <= 64
+    assert "numbers up to the target): 64 steps (change with --steps)" in fewer.err
     asked = cli(*words, "--steps", 3)
     assert asked.document["runs"][0]["steps"] == 3
     assert "numbers up to the target" not in asked.err

@@ -56,7 +56,7 @@ def test_each_row_says_how_far_it_is_to_be_trusted(cli, samples, onnx_runtime) -
 
 
 def test_restarts_of_a_picture_agree_by_what_its_layer_answers(cli, samples) -> None:
-    words = ("maximize", samples / "photo_patches.onnx", "-t", "relu2[33]", "--restarts", 3, "--steps", 24)
+    words = ("maximize", samples / "photo_patches.onnx", "-t", "relu2[33]", "--restarts", 3, "--steps", 60)
     (row,) = cli(*words, "--json").document["runs"]
     agreed = row["consistency"]
     assert 0 < agreed["score_spread"] < 0.2
@@ -72,19 +72,19 @@ def test_restarts_of_a_picture_agree_by_what_its_layer_answers(cli, samples) -> 
 
 
 def test_a_unit_that_is_dead_at_every_start_is_climbed_from_where_it_lives(cli, tmp_path) -> None:
-    # In 0 to 1 the unit is dead for every constant picture. It needs a picture that varies from pixel to pixel.
+    # In 0 to 1 the unit is dead for every smooth picture. It needs a picture that varies much from pixel to pixel.
     text = """<ir_version: 8, opset_import: ["" : 17]> g (float[N, 1, 40, 40] x) => (float[N, 1, 40, 38] y)
-    <float[1, 1, 1, 3] w = {-1, 1.2, -1}> { c = Conv(x, w) y = Relu(c) }"""
+    <float[1, 1, 1, 3] w = {-1, 1.2, -1}, float[1] b = {-0.5}> { c = Conv(x, w, b) y = Relu(c) }"""
     onnx.save(onnx.parser.parse_model(text), tmp_path / "asleep.onnx")
-    outcome = cli("maximize", tmp_path / "asleep.onnx", "-t", "y[0]", "--json")
+    outcome = cli("maximize", tmp_path / "asleep.onnx", "-t", "y[0]", "--range", "0,1", "--json")
     assert outcome.code == 0, outcome.err
     (row,) = outcome.document["runs"]
-    # The edge of a shifted picture may activate the unit a little, and lead to a lower score than noise does.
     assert "climbed from" in row["message"]
     assert "random input" in row["message"]
-    assert row["verdict"]["word"] == "ok", row["verdict"]
-    # Every other column at 1 gives 1.2 at half of the places; no input gives more on average.
-    assert 0.2 < row["ort_score"] <= 0.6 + 1e-6
+    # What it answers to are columns one pixel wide, which few starts hold.
+    assert row["verdict"]["word"] in ("weak", "fragile"), row["verdict"]
+    # Every other column at 1 gives .7 at half of the places; no input gives more on average.
+    assert 0 < row["ort_score"] <= 0.35 + 1e-6
 
 
 def test_what_cannot_tell_restarts_apart_hands_them_to_the_layer_before(cli, tmp_path) -> None:
@@ -111,7 +111,7 @@ VERDICTS = {
     # One unit of each dead kind, beside an active unit.
     "dead": ("b = Add (a, c)\ny = Relu (b)", [0, -100]),
     "saturated": ("b = Add (a, c)\ny = Sigmoid (b)", [-3, 100]),
-    "flat": ("b = Mul (a, c)\ny = Add (b, d)", [1, 0]),
+    "constant": ("b = Mul (a, c)\ny = Add (b, d)", [1, 0]),
 }
 
 
@@ -122,7 +122,7 @@ def test_a_unit_that_shows_nothing_is_called_what_it_is(cli, written, word: str)
         f"agraph (float[N, 3] x) => (float[N, 2] y) {{ a = MatMul(x, w)\n{body} }}",
         w=WEIGHTS,
         c=np.array(constant, np.float32),
-        **({"d": np.array([1, 7], np.float32)} if word == "flat" else {}),
+        **({"d": np.array([1, 7], np.float32)} if word == "constant" else {}),
     )
     alive, other = aim(cli, path, "-t", "y[*]", "--bounds", "0,1", "--literal", steps=60)
     assert alive["verdict"]["word"] == "ok"
@@ -157,3 +157,75 @@ def test_a_picture_is_placed_among_those_of_a_folder(cli, samples, tmp_path) -> 
     assert same["ort_score"] == row["ort_score"]
     assert cli(*words).document["runs"][0]["data"] is None
     assert cli(*words, "--data", tmp_path / "absent").code == 2
+
+
+def test_a_class_that_no_input_makes_likely_is_weak_with_its_probability(cli, written) -> None:
+    graph = "agraph (float[N, 3] x) => (float[N, 3] p) { y = MatMul(x, w)\np = Softmax(y) }"
+    weights = np.array([[0.3, -0.2, 0.1], [0.1, 0.2, -0.3], [-0.2, 0.3, 3.0]], np.float32)
+    path = written(graph, w=weights)
+    corners = np.stack(np.meshgrid(*[[0.0, 1.0]] * 3), -1).reshape(-1, 3)
+    likely = np.exp(corners @ weights)
+    likely /= likely.sum(1, keepdims=True)
+    # The logit is judged by the probability that it leads to, at the input that was found for it.
+    for target in ("p[0]", "y[0]"):
+        (row,) = aim(cli, path, "-t", target, "--bounds", "0,1", steps=200)
+        assert row["verdict"]["word"] == "weak"
+        assert "the class has a probability of 0." in row["verdict"]["message"]
+    (row,) = aim(cli, path, "-t", "p[0]", "--bounds", "0,1", steps=200)
+    assert row["ort_score"] == pytest.approx(likely[:, 0].max(), rel=0.02)
+    assert f"{row['ort_score']:.2g}" in row["verdict"]["message"]
+    (sure,) = aim(cli, path, "-t", "p[2]", "--bounds", "0,1", steps=200)
+    assert "weak" not in (sure["verdict"]["word"], sure["verdict"]["message"])
+    printed = cli("maximize", path, "-t", "p[0]", "--bounds", "0,1", "--steps", 200).out
+    assert "weak: the class has a probability of" in printed
+
+
+def test_a_softmax_inside_a_network_gives_no_classes(cli, written) -> None:
+    graph = "agraph (float[N, 3] x) => (float[N, 2] y) { a = Softmax(x)\ny = MatMul(a, w) }"
+    (row,) = aim(cli, written(graph, w=WEIGHTS), "-t", "a[0]", "--bounds", "0,0.1", steps=60)
+    assert row["ort_score"] < 0.5
+    assert row["verdict"]["word"] == "ok", row["verdict"]
+
+
+def test_a_constant_unit_is_named_and_not_maximized(cli, written, tmp_path) -> None:
+    graph = "agraph (float[N, 3] x) => (float[N, 2] y) { a = MatMul(x, w)\nb = Add(a, c)\ny = Relu(b) }"
+    zero = np.array([[1, 0], [2, 0], [3, 0]], np.float32)
+    path = written(graph, w=zero, c=np.array([0.1, 0.37], np.float32))
+    words = ("-t", "y[*]", "--bounds", "0,1", "-o", tmp_path / "out")
+    alive, still = aim(cli, path, *words)
+    assert alive["steps"] > 0
+    assert alive["verdict"]["word"] == "ok"
+    assert (still["steps"], still["status"]) == (0, "no_progress")
+    assert still["verdict"] == {"word": "constant", "message": "answers 0.37 to every input tried; not maximized"}
+    assert still["ort_score"] == still["initial_ort_score"] == pytest.approx(0.37)
+    with np.load(tmp_path / "out" / "y[1]" / "arrays.npz") as arrays:
+        assert arrays["input"].shape == (1, 3)
+        assert np.isnan(arrays["history"]).all()
+    printed = cli("maximize", path, "-t", "y[1]", "--bounds", "0,1").out
+    assert "constant: answers 0.37 to every input tried; not maximized" in printed
+
+
+def test_classes_that_are_all_equal_are_constant_though_their_logits_are_not(cli, written) -> None:
+    graph = "agraph (float[N, 3] x) => (float[N, 4] p) { y = MatMul(x, w)\np = Softmax(y) }"
+    (row,) = aim(cli, written(graph, w=np.ones((3, 4), np.float32)), "-t", "p[1]", "--bounds", "0,1")
+    assert (row["steps"], row["verdict"]["word"]) == (0, "constant")
+    assert row["ort_score"] == pytest.approx(0.25)
+
+
+def test_starts_that_end_in_different_maxima_are_unreliable(cli, written) -> None:
+    graph = """agraph (float[N, 3] x) => (float[N, 1] y) { a = Mul(x, k)
+    b = Sin(a)
+    c = MatMul(b, v)
+    d = MatMul(x, u)
+    y = Add(c, d) }"""
+    path = written(
+        graph,
+        k=np.array(25, np.float32),
+        v=np.ones((3, 1), np.float32),
+        u=np.full((3, 1), 3, np.float32),
+    )
+    (row,) = aim(cli, path, "-t", "y[0]", "--bounds", "0,1", steps=60)
+    assert row["consistency"]["agreeing"] < 5
+    assert row["verdict"]["word"] in ("unreliable", "weak")
+    assert "five starts gave " in row["verdict"]["message"]
+    assert row["consistency"]["score_spread"] > 0.1

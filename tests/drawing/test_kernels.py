@@ -88,3 +88,11 @@ def test_a_single_tap_is_a_dot():
 def test_what_cannot_be_drawn_is_told(draw, message):
     with pytest.raises(DataError, match=message):
         draw()
+
+
+def test_a_kernel_over_clips_is_a_row_of_colored_frames():
+    kernel = np.random.default_rng(0).uniform(-1, 1, (3, 2, 4, 5))
+    whole = kernel_picture(kernel, 1.0, "rgb")
+    frames = [kernel_picture(kernel[:, place], 1.0, "rgb") for place in range(2)]
+    assert np.array_equal(whole[::4, :20:4], frames[0])
+    assert np.array_equal(whole[::4, 22::4], frames[1])

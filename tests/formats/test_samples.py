@@ -142,7 +142,7 @@ def content(kind):
         ("a.png", "wav", r"is named \.png but is WAVE sound; rename it to \.wav"),
         ("a.pkl", "pickle", r"pickles are never opened, since they can run code; save the numbers as \.npy"),
         ("a.pth", "zip", "pickles are never opened"),
-        ("a.xyz", "text", r"no reader for '\.xyz'; known are \.bmp \.csv"),
+        ("a.abc", "text", r"no reader for '\.abc'; known are \.bmp \.csv"),
         ("a", "text", r"has no extension to tell what it is; known are \.bmp \.csv"),
     ],
 )

@@ -142,7 +142,7 @@ def passed(samples, tmp_path) -> Callable[..., tuple[DataPass, list[dict]]]:
     def run(source: Path, name: str = "scores", threads: int = 1, going=lambda: True) -> tuple[DataPass, list[dict]]:
         model = onnxviz.load(samples / "digits.onnx")
         feed = prepare_feed(SILENT, model, DataRequest(), (str(source),))
-        work = ExemplarPass(SILENT, model, ["relu1[*]", "logits[3]"], False)
+        work = ExemplarPass(SILENT, model, ["relu1[*]", "logits[3]"])
         count, each = report_shards.shares(threads)
         with closing(ScoreStore(tmp_path / f"{name}.sqlite")) as store, report_jobs.side_by_side(count) as hands:
             work.take_up(feed, store)
@@ -332,7 +332,7 @@ def test_the_failure_that_is_told_is_that_of_the_first_job_that_failed() -> None
 def test_a_shard_is_whole_batches_and_costs_what_it_may(samples, monkeypatch, name, source, tensors) -> None:
     model = onnxviz.load(samples / f"{name}.onnx")
     feed = prepare_feed(SILENT, model, DataRequest(), (str(samples / source),))
-    work = ExemplarPass(SILENT, model, [f"{one}[*]" for one in tensors], False)
+    work = ExemplarPass(SILENT, model, [f"{one}[*]" for one in tensors])
     for limit, least in (("_MOST", 7), ("_BYTES", 4000), ("_WORK", 5000), ("_WORK", 1)):
         with monkeypatch.context() as patched:
             patched.setattr(report_shards, limit, least)

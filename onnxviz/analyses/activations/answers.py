@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.question import Question
+
 if TYPE_CHECKING:
     from onnxviz.methods.samples.activity import Activity
     from onnxviz.model.model import Model
@@ -34,6 +36,10 @@ class Answer:
         The units, the strongest first; empty if no axis counts units.
     labels : tuple of str
         The classes' names, if the units are classes.
+    question : Question
+        What the value and the score of each unit answer.
+    value : float or None
+        The target's own value; None where the tensor is empty.
     """
 
     target: str
@@ -41,6 +47,8 @@ class Answer:
     axes: tuple[str, ...]
     units: list[Activity]
     labels: tuple[str, ...] = ()
+    question: Question = Question.MEAN
+    value: float | None = None
 
     def unit(self, index: int) -> str:
         """Return the name of a unit."""
@@ -88,9 +96,10 @@ def answer_of(model: Model, target: Target, values: np.ndarray, labels: Sequence
     names, kept = ([one for place, one in enumerate(part) if place not in spare] for part in (names, kept))
     # If only a part of the units is picked, a unit's number is not its place, so units are not counted.
     counted = [axis for axis, entry in zip(names, kept, strict=True) if axis in UNIT_AXES and entry == slice(None)]
-    units = unit_activity(picked, names.index(counted[0])) if counted and picked.size else []
+    units = unit_activity(picked, names.index(counted[0]), target.question) if counted and picked.size else []
+    value = float(target.select(np.asarray(values, np.float64)[None])[0]) if picked.size else None
     classes = picked.ndim == 1 and bool(counted) and len(picked) == len(labels)
-    return Answer(str(target), picked, tuple(names), units, tuple(labels) if classes else ())
+    return Answer(str(target), picked, tuple(names), units, tuple(labels) if classes else (), target.question, value)
 
 
 def answer_row(answer: Answer, tensor: str, top: int) -> dict[str, Any]:
@@ -113,7 +122,8 @@ def answer_row(answer: Answer, tensor: str, top: int) -> dict[str, Any]:
         "tensor": tensor,
         "shape": list(picked.shape),
         "axes": list(answer.axes),
-        "value": float(picked.mean()) if size else None,
+        "question": answer.question.sentence,
+        "value": answer.value,
         "min": float(finite.min()) if finite.size else None,
         "max": float(finite.max()) if finite.size else None,
         "std": float(picked.std()) if size else None,
@@ -123,7 +133,9 @@ def answer_row(answer: Answer, tensor: str, top: int) -> dict[str, Any]:
             {
                 "index": one.index,
                 "label": answer.labels[one.index] if answer.labels else "",
+                "score": one.score,
                 "mean": one.mean,
+                "spread": one.spread,
                 "strength": one.strength,
                 "min": one.low,
                 "max": one.high,

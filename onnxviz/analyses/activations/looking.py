@@ -92,7 +92,7 @@ def activations(
         A ready-made request, in place of keywords.
     **keywords
         Fields of `ActivationsRequest`, `DataRequest` and `InputRequest`: limit, top, input_name, label, strict, classes, text,
-        text_column, vocab, held, dims, shapes, value_range, mean, std, layout, channels.
+        text_column, vocab, held, dims, shapes, value_range, mean, std, layout, channels, kind, letters.
 
     Returns
     -------
@@ -166,17 +166,17 @@ def _targets(model: Model, texts: Sequence[str]) -> list[Target]:
         if info.container != "tensor":
             raise UsageError(f"{text}: {target.tensor} is a {info.container}, not a tensor")
         if target.index and all(entry is EACH for entry in target.index):
-            target = Target(target.tensor)  # every unit: the whole tensor
-        targets.append(Target(target.tensor, tuple(slice(None) if one is EACH else one for one in target.index)))
+            target = replace(target, index=())  # every unit: the whole tensor
+        targets.append(replace(target, index=tuple(slice(None) if one is EACH else one for one in target.index)))
     return list(dict.fromkeys(targets))
 
 
 def _plain(model: Model, target: Target) -> Target:
-    """Return the target; if it is on the maps of a ZipMap, the target on the tensor before it; with the samples first."""
+    """Return the target with the question about each of its units; if it is on the maps of a ZipMap, the target on the tensor before it."""
     from onnxviz.model.graph.zipped import unzipped
-    from onnxviz.model.tensors.sample_view import placed
+    from onnxviz.model.tensors.questions import questioned
 
-    return placed(model, unzipped(model, target) or target)
+    return questioned(model, unzipped(model, target) or target, each=True)
 
 
 def _seen(

@@ -69,6 +69,10 @@ def answer_picture(
         return _bars(answer, values, title, subtitle)
     if encoded is not None and values.ndim <= 2 and len(encoded) in values.shape:
         return _over_tokens(answer, values, encoded, title, subtitle)
+    if drawing.expected.kind == "points" and values.ndim <= 2:
+        found = _over_points(answer, values, drawing.points(sample), title, subtitle)
+        if found is not None:
+            return found
     if values.ndim <= 2 and ("time" in answer.axes or "step" in answer.axes):
         return _traces(answer, values, drawing, sample, rate, title, subtitle)
     from onnxviz.drawing.heat_map import Plane, heat_map
@@ -82,8 +86,20 @@ def _plane(values: np.ndarray) -> np.ndarray:
     """Return the slice of a volume with the largest magnitude; a plane is returned as it is."""
     if values.ndim < 3:
         return values
+    return np.asarray(values.reshape(-1, *values.shape[-2:])[_strongest(values)])
+
+
+def _strongest(values: np.ndarray) -> int:
+    """Return the number of the slice with the largest magnitude."""
     stack = values.reshape(-1, *values.shape[-2:])
-    return np.asarray(stack[np.nan_to_num(np.abs(stack)).max(axis=(1, 2)).argmax()])
+    return int(np.nan_to_num(np.abs(stack)).max(axis=(1, 2)).argmax())
+
+
+def _slice_name(values: np.ndarray, drawing: Drawing) -> str:
+    """Return which slice of a volume or frame of a clip is shown; "" for a plane."""
+    if values.ndim != 3 or len(values) < 2:
+        return ""
+    return f"{'frame' if drawing.expected.kind == 'clip' else 'depth'} {_strongest(values)}: "
 
 
 def answer_tiles(
@@ -130,7 +146,8 @@ def answer_tiles(
         largest = max(abs(one.low), abs(one.high))
         picture = diverging(plane, largest) if signed else sequential(plane, 0.0, largest or 1.0)
         section = _section(len(answer.units), most)
-        tiles.append((one.index, Tile(picture, answer.unit(one.index), _extremes(one), section, _sharp(plane))))
+        detail = _slice_name(maps[one.index], drawing) + _extremes(one)
+        tiles.append((one.index, Tile(picture, answer.unit(one.index), detail, section, _sharp(plane))))
     return tiles
 
 
@@ -157,9 +174,10 @@ def _maps(answer: Answer, drawing: Drawing, sample: np.ndarray, title: str, subt
         said = "The map is stretched evenly over the input: red above zero, blue below."
         return Sheet([Tile(_large(drawing.draw(sample)), "input"), *tiles], title, subtitle, said, bar).draw()
     said = "Each map has its own scale; its lowest and highest value are below it."
-    if drawing.is_picture:
-        tiles = [Tile(_large(drawing.draw(sample)), "input", section=OVER_INPUT), *tiles]
-        said += " Over the input: red above zero, blue below."
+    if drawing.has_thumbnail:
+        section = OVER_INPUT if drawing.is_picture else "the input"
+        tiles = [Tile(_large(drawing.thumbnail(sample)), "input", section=section), *tiles]
+        said += " Over the input: red above zero, blue below." if drawing.is_picture else ""
     return Sheet(tiles, title, subtitle, said, ColorBar(scale, 0.0, 1.0, "activation / the map's largest")).draw()
 
 
@@ -222,6 +240,32 @@ def _over_tokens(answer: Answer, values: np.ndarray, encoded: Encoded, title: st
     return heat_map(plane, title, subtitle)
 
 
+def _over_points(answer: Answer, values: np.ndarray, points: np.ndarray, title: str, subtitle: str) -> Picture | None:
+    """Return the cloud for each of the strongest units, its points colored by their activation; None if no axis counts the points."""
+    from onnxviz.drawing.pictures import diverging, sequential
+    from onnxviz.drawing.point_cloud import cloud_tile
+    from onnxviz.drawing.sheet import ColorBar, Sheet, Tile
+
+    places = [place for place, axis in enumerate(answer.axes) if axis not in UNIT_AXES]
+    if len(places) != 1 or values.shape[places[0]] != len(points):
+        return None
+    rows = np.moveaxis(values, places[0], -1).reshape(-1, len(points))
+    chosen = [(one.index, answer.unit(one.index), _extremes(one)) for one in answer.units[:_TRACES]]
+    if len(chosen) == 0 or len(answer.units) != len(rows):
+        chosen = [(0, answer.target, "")]
+    if len(rows) > len(chosen):
+        subtitle += f" · the {len(chosen)} strongest of {len(rows)} units"
+    signed = bool(rows.min() < 0)
+    tiles = []
+    for index, name, detail in chosen:
+        row, largest = rows[index][None], float(np.abs(rows[index]).max()) or 1.0
+        colors = diverging(row, largest)[0] if signed else sequential(row, 0.0, largest)[0]
+        tiles.append(Tile(cloud_tile(points, colors), name, detail, sharp=False))
+    scale: Literal["diverging", "sequential"] = "diverging" if signed else "sequential"
+    note = "Each cloud has its own scale; its lowest and highest value are below it."
+    return Sheet(tiles, title, subtitle, note, ColorBar(scale, 0.0, 1.0, "activation / the unit's largest")).draw()
+
+
 def _traces(
     answer: Answer,
     values: np.ndarray,
@@ -239,7 +283,7 @@ def _traces(
     if answer.units:
         chosen = answer.units[:_TRACES]
         rows = rows[[one.index for one in chosen]]
-        names = [f"{answer.unit(one.index)}   rms {one.strength:.3g}" for one in chosen]
+        names = [f"{answer.unit(one.index)}   std {one.spread:.3g}" for one in chosen]
         if len(answer.units) > len(chosen):
             subtitle += f" · the {len(chosen)} strongest of {len(answer.units)} units, each in its own scale"
     signal = None

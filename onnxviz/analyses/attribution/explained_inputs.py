@@ -164,7 +164,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
     if text is not None:
         encoded, filled, samples = text
         # The text settles the sizes of its inputs.
-        wholes = {name: _batched(model, name, array) for name, array in filled.items()}
+        wholes = {name: _batched(settled, name, array) for name, array in filled.items()}
         named = {
             size: found
             for name, whole in wholes.items()
@@ -262,13 +262,15 @@ def _text(
     if picked:
         listener.note(f"{batch.identities[0]} is explained; {sources[0]}#7 picks another")
     encoded = feed.text.encode(batch.texts[0])
-    return encoded, feed.text.arrays(encoded), {feed.text.inputs.ids: np.asarray(encoded.ids, np.int64)}
+    arrays = feed.text.arrays(encoded)
+    return encoded, arrays, {feed.text.inputs.ids: arrays[feed.text.inputs.ids]}
 
 
-def _batched(model: Model, name: str, array: np.ndarray) -> np.ndarray:
+def _batched(settled: Settled, name: str, array: np.ndarray) -> np.ndarray:
     """Return the value of an input with the batch that the file fixes, else a batch of one."""
-    first = (model.inputs[name].shape or (None,))[0]
-    return np.repeat(array[None], first if isinstance(first, int) else 1, axis=0)
+    first = (settled.model.inputs[name].shape or (None,))[0]
+    expected, many = settled.contract(name), np.repeat(array[None], first if isinstance(first, int) else 1, axis=0)
+    return np.asarray(expected.fed(many)) if expected.spare else many
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ _DECIDING = (
     "vocab",
     "classes",
 )
-_SAID = ("held", "value_range", "mean", "std", "layout", "channels")
+_SAID = ("held", "value_range", "mean", "std", "layout", "channels", "kind", "letters")
 
 
 class Explanations(list["Explanation"]):
@@ -103,7 +103,8 @@ def attribute(
         A ready-made request, in place of keywords.
     **keywords
         Fields of `AttributionRequest` and of its `InputRequest`: methods, wrt, baseline, layer, steps, samples, window, literal,
-        names, data, vocab, classes, text, text_column, label, seed, device, held, dims, shapes, value_range, mean, std, layout, channels.
+        names, data, vocab, classes, text, text_column, label, seed, device, held, dims, shapes, value_range, mean, std, layout,
+        channels, kind, letters.
 
     Returns
     -------

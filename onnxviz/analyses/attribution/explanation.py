@@ -88,6 +88,7 @@ class Explanation:
             "target": self.target,
             "explained": str(self.aim.explained),
             "label": self.aim.label,
+            "question": self.aim.objective.question,
             "wrt": [one.name for one in self.task.fed.explained],
             "score": self.score,
             "ort_score": self.ort_score,

@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.wording import question_text
+
 if TYPE_CHECKING:
     from onnxviz.analyses.attribution.explained_inputs import Explained
     from onnxviz.analyses.attribution.found import Found
     from onnxviz.analyses.attribution.task import Aim, Task
     from onnxviz.drawing.attribution_panels import Panel
     from onnxviz.drawing.pictures import Picture
+
+
+_FRAMES = 12
+"""At most so many frames of a clip are drawn for each method."""
 
 
 def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, Any]) -> Picture:
@@ -37,7 +43,10 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
     if len(task.fed.explained) > 1:
         title += f", by {one.name}"
     score, start = row["ort_score"], row["ort_baseline_score"]
-    subtitle = f"{task.model.name}: {score:.4g} by ONNX Runtime, {start:.4g} for the baseline ({task.baseline_text})"
+    asked = f"{question_text(row['question'])} ".lstrip()
+    subtitle = (
+        f"{task.model.name}: {asked}{score:.4g} by ONNX Runtime, {start:.4g} for the baseline ({task.baseline_text})"
+    )
     if row["explained"] != row["target"]:
         score, start = row["explained_score"], row["explained_baseline_score"]
         subtitle += f"; explained at {row['explained']}, {score:.4g} and {start:.4g}"
@@ -52,6 +61,16 @@ def draw(task: Task, aim: Aim, place: int, found: list[Found], row: dict[str, An
         # Padding is no part of the text.
         count = encoded.real if encoded is not None and len(encoded) == len(names) else len(names)
         return attribution_tokens(names[:count], [_cut(_flat(panel), count) for panel in panels], title, subtitle)
+    if one.expected.kind == "letters" and not one.inside:
+        return _over_letters(task, one, panels, title, subtitle)
+    if one.expected.kind == "points" and not one.inside:
+        from onnxviz.drawing.input_drawing import Drawing
+        from onnxviz.drawing.point_cloud import Cloud, point_cloud
+
+        places = Drawing(one.expected).points(one.sample[0])
+        return point_cloud([Cloud(places, _flat(panel)) for panel in panels], title, subtitle)
+    if one.expected.kind == "clip" and not one.inside:
+        return _over_frames(one, panels, title, subtitle)
     if _has_pixels(one):
         return _over_pixels(one, panels, title, subtitle)
     if len(sizes) < 2 and "time" in own:
@@ -147,6 +166,56 @@ def _pixels(one: Explained) -> Picture:
     return Drawing(one.expected).draw(one.sample[0]) if color else plane_picture(_mean(one))
 
 
+def _over_frames(one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:
+    """Return the frames of a clip, and below each method its values over the same frames."""
+    from dataclasses import replace
+
+    from onnxviz.drawing.attribution_maps import attribution_maps
+    from onnxviz.drawing.film_strip import joined, shown_frames
+    from onnxviz.drawing.input_drawing import Drawing
+
+    sample = one.sample[0]
+    time = one.expected.axes.index("time")
+    places = shown_frames(sample.shape[time], _FRAMES)
+    frames = Drawing(one.expected).frames(sample)
+    own = [axis for axis in one.places.axes if axis != "channel"]
+
+    def laid(values: np.ndarray) -> np.ndarray:
+        planes = np.moveaxis(np.asarray(values, np.float64).reshape(one.places.sizes), own.index("time"), 0)
+        return joined([planes[place] for place in places], 0.0)
+
+    background = joined([frames[place] for place in places], 255)
+    shown = [replace(panel, values=laid(panel.values)) for panel in panels]
+    count = sample.shape[time]
+    caption = f"the input, {count} frames" if count == len(places) else f"the input, {len(places)} of {count} frames"
+    return attribution_maps(background, shown, title, subtitle, caption=caption)
+
+
+def _over_letters(task: Task, one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:
+    """Return a logo for each method: the sequence's letters, as tall as their values."""
+    from onnxviz.drawing.attribution_panels import CURVES_NOTE
+    from onnxviz.drawing.sequence_logo import Logo, sequence_logo
+    from onnxviz.formats.letters import text_of
+
+    rows = np.moveaxis(one.sample[0], one.places.axes.index("letter"), -1)
+    text, encoded = text_of(one.sample[0], one.places.axes, one.expected.letters), task.fed.encoded
+    # Positions behind the end of the sequence are no part of it.
+    count = encoded.real if encoded is not None else len(text)
+    shown = [
+        Logo(
+            (rows * np.asarray(panel.values, np.float64).reshape(-1, 1))[:count],
+            one.expected.letters,
+            text[:count],
+            panel.title,
+            panel.unit,
+            panel.curves,
+        )
+        for panel in panels
+    ]
+    note = CURVES_NOTE.partition(". ")[2] if any(panel.curves for panel in panels) else ""
+    return sequence_logo(shown, title, subtitle, note)
+
+
 def _over_time(task: Task, one: Explained, panels: list[Panel], title: str, subtitle: str) -> Picture:
     from onnxviz.drawing.attribution_waves import attribution_waves
 
@@ -192,6 +261,11 @@ def place_name(task: Task, name: str, place: int) -> str:
     if name == first.name and task.features.names:
         return task.features.names[place]
     explained = next(one for one in task.fed.explained if one.name == name)
+    if explained.expected.kind == "letters" and not explained.inside:
+        from onnxviz.formats.letters import text_of
+
+        text = text_of(explained.sample[0], explained.places.axes, explained.expected.letters)
+        return f"{text[place]} at {place}"
     if explained.tokens is not None and len(explained.tokens) == explained.places.count:
         return task.token_names(explained)[place]
     return ""

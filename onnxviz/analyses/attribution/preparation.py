@@ -11,9 +11,11 @@ from onnxviz.analyses.attribution.explained_inputs import Explained, Fed, read_i
 from onnxviz.analyses.attribution.task import BY_GRADIENT, BY_SAMPLING, METHODS, Aim, Task
 from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.float_targets import with_floats
+from onnxviz.analyses.inputs.kinds import with_kind
 from onnxviz.analyses.inputs.sample_first import sample_first
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DifferentiationError, UsageError
+from onnxviz.model.tensors.twin import with_twins
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def prepare(listener: Listener, model: Model, samples: Samples, request: Attribu
     from onnxviz.methods.devices import choose_device
     from onnxviz.model.tensors.randomness import random_note
 
-    model = with_classes(listener, model, request.classes)
+    model = with_twins(with_kind(with_classes(listener, model, request.classes), request.inputs))
     fed = read_inputs(listener, model, samples, request)
     features = _features(model, fed, request)
     baselines, text = _baselines(fed, features, request.baseline)
@@ -149,7 +151,14 @@ def _baseline(
         return np.broadcast_to(known[0], sample.shape), known[1]
     if vector:
         raise UsageError(f"`baseline` mean: the mean of {one.name} is unknown; give `data` FILE, or `baseline` zero")
-    kept = next((axis for axis in ("channel", "feature") if axis in one.places.axes and len(one.places.axes) > 1), "")
+    kept = next(
+        (
+            axis
+            for axis in ("channel", "feature", "letter", "coordinate")
+            if axis in one.places.axes and len(one.places.axes) > 1
+        ),
+        "",
+    )
     channels = f"each {kept}'s own mean over the input" if kept else "the input's own mean"
     return mean_baseline(sample, one.places), channels
 

@@ -31,7 +31,7 @@ class Codes:
         self.thumbnails: list[Picture] = []
         self._codes: list[np.ndarray] = []
         self._drawing = feed.drawing()
-        self._pictures = pictures and self._drawing.is_picture
+        self._pictures = pictures and self._drawing.has_thumbnail
 
     def add(self, batch: Batch, values: np.ndarray) -> None:
         """Add the codes of a batch."""
@@ -47,7 +47,7 @@ class Codes:
         self.labels += batch.labels
         self.texts += batch.texts
         if self._pictures:
-            self.thumbnails += [_small(self._drawing.draw(sample)) for sample in self.feed.drawn(batch.arrays)]
+            self.thumbnails += [_small(self._drawing.thumbnail(sample)) for sample in self.feed.drawn(batch.arrays)]
 
     def _code(self, values: np.ndarray) -> np.ndarray:
         from onnxviz.model.tensors.tensor_axes import tensor_axes
@@ -62,7 +62,8 @@ class Codes:
         axes = tensor_axes(self.model, self.target.tensor, values.ndim - 1)
         counted = [1 + place for place, axis in enumerate(axes) if axis in ("channel", "feature")]
         if values.ndim > 2 and not self.flat and counted:
-            values = values.mean(axis=tuple(axis for axis in range(1, values.ndim) if axis not in counted))
+            moved = np.moveaxis(values, counted, range(1, 1 + len(counted)))
+            values = np.asarray(self.target.question(moved, 1 + len(counted)))
         codes: np.ndarray = values.reshape(len(values), -1)
         if codes.shape[1] > _LARGEST_CODE:
             raise DataError(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.wording import question_text
+
 if TYPE_CHECKING:
     from onnxviz.drawing.pictures import Picture
     from onnxviz.methods.samples.plane import Plane
@@ -66,6 +68,8 @@ class Embedding:
 
         told, plane = self.told, self.plane
         subtitle = f"{told['samples']} samples of {Path(told['data']).name} in {self.model.name}, {told['features']} numbers each; "
+        asked = question_text(told["question"])
+        subtitle += f"{asked}; " if asked else ""
         subtitle += {"pca": "principal components", "tsne": "t-SNE", "umap": "UMAP"}[plane.method]
         if plane.explained:
             subtitle += f" ({sum(plane.explained):.0%} of the variance)"

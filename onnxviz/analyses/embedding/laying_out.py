@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def embed(
         A ready-made request, in place of keywords.
     **keywords
         Fields of `EmbeddingRequest`, `DataRequest` and `InputRequest`: method, flat, most, no_thumbnails, seed, input_name, label,
-        strict, held, dims, shapes, value_range, mean, std, layout, channels.
+        strict, held, dims, shapes, value_range, mean, std, layout, channels, kind, letters.
 
     Raises
     ------
@@ -102,6 +103,7 @@ def lay_out(
             "model": model.provenance,
             "data": source,
             "target": str(target),
+            "question": target.question.sentence,
             "samples": len(codes),
             "of": total,
             "skipped": [{"id": identity, "message": said} for identity, said in tally.problems],
@@ -169,17 +171,17 @@ def _figures(work: Codes, codes: np.ndarray, plane: Plane, seed: int) -> dict[st
 
 def _target(model: Model, texts: Sequence[str]) -> Target:
     from onnxviz.model.graph.zipped import unzipped
-    from onnxviz.model.tensors.sample_view import placed
+    from onnxviz.model.tensors.questions import questioned
     from onnxviz.target import EACH, Target
 
     if len(texts) > 1:
         raise UsageError("embed shows one tensor: give only one target")
     target = Target.parse(texts[0], model.tensors)
-    target = placed(model, unzipped(model, target) or target)
+    target = questioned(model, unzipped(model, target) or target, each=True)
     info = model.require(target.tensor, texts[0])
     if info.container != "tensor":
         raise UsageError(f"{texts[0]}: {target.tensor} is a {info.container}, not a tensor")
-    return Target(target.tensor, tuple(slice(None) if entry is EACH else entry for entry in target.index))
+    return replace(target, index=tuple(slice(None) if entry is EACH else entry for entry in target.index))
 
 
 def _method(listener: Listener, chosen: str | None) -> Any:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 _STORE = "scores.sqlite"
-_SAID = ("value_range", "mean", "std", "layout", "channels", "held", "dims", "shapes")
+_SAID = ("value_range", "mean", "std", "layout", "channels", "kind", "letters", "held", "dims", "shapes")
 
 
 class Rankings(list["Ranking"]):
@@ -34,7 +34,7 @@ class Rankings(list["Ranking"]):
     Attributes
     ----------
     about : dict
-        The facts of the whole pass: model, data, samples, read, known, skipped, at, k.
+        The facts of the whole pass: model, data, samples, read, known, skipped, at (None where nothing was asked for), k.
     seconds : float
         The duration of the call.
     files : list of str
@@ -86,7 +86,7 @@ def examples(
         A ready-made request, instead of keywords.
     **keywords
         Fields of `ExamplesRequest`, `DataRequest` and `InputRequest`: k, at, synthetic, sheets, input_name, label, strict, classes,
-        text, text_column, vocab, held, dims, shapes, value_range, mean, std, layout, channels.
+        text, text_column, vocab, held, dims, shapes, value_range, mean, std, layout, channels, kind, letters.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def rank(
     source = only_source(data, request.reading.text)
     model = with_classes(listener, opened(model), request.reading.classes)
     made = synthetic_pictures(Path(request.synthetic)) if request.synthetic is not None else {}
-    work = ExemplarPass(listener, model, request.targets, request.at == "max")
+    work = ExemplarPass(listener, model, request.targets, request.at)
     feed = prepare_feed(listener, model, request.reading, (source,))
     samples = feed.open(source)
     with output.opened(listener, _settings(model, request)) as folder:
@@ -148,7 +148,7 @@ def rank(
             }
         )
         drawing = feed.drawing()
-        sheets = Sheets(feed, drawing, source, made, request.at == "max")
+        sheets = Sheets(feed, drawing, source, made)
         found.extend(Ranking(row, sheets) for row in rows)
         if folder is not None:
             _write(listener, folder, found, request.sheets)

@@ -20,7 +20,7 @@ class Ranking:
     Attributes
     ----------
     told : dict
-        The ranking as JSON: target, label, statistics, highest, spread, lowest, status, message.
+        The ranking as JSON: target, label, question, statistics, highest, spread, lowest, status, message.
     sheets : Sheets
         Draws the ranking. It reads the samples again.
     files : tuple of str
@@ -40,6 +40,11 @@ class Ranking:
     def label(self) -> str:
         """The name of the class that the target picks; "" if it has none."""
         return str(self.told["label"])
+
+    @property
+    def question(self) -> str:
+        """The question that the score answers, such as "highest place"."""
+        return str(self.told["question"])
 
     @property
     def highest(self) -> list[dict[str, Any]]:

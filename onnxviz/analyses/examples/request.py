@@ -20,8 +20,9 @@ class ExamplesRequest:
         The targets that score the samples: ``conv1[*]`` (every unit), ``logits[3]``, a sum.
     k : int
         The number of highest, of spread and of lowest samples.
-    at : {"mean", "max"}
-        The score of a unit with many positions: the mean over the positions (the target's own value), or the maximum.
+    at : {"mean", "max", "center"}, optional
+        The question that every target is asked: the mean over its positions, the highest place, or the center, as in
+        ``max(conv1[3])``. A target that asks a question itself keeps it. Default: the question that fits each target.
     synthetic : path, optional
         A result folder of `maximize`. Its pictures are shown beside the samples of the same target.
     sheets : int
@@ -31,6 +32,6 @@ class ExamplesRequest:
     reading: DataRequest = field(default_factory=DataRequest)
     targets: tuple[str, ...] = ()
     k: int = 9
-    at: str = "mean"
+    at: str | None = None
     synthetic: str | os.PathLike[str] | None = None
     sheets: int = 100

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxviz.errors import OnnxvizError, UsageError
+from onnxviz.question import ASKED
 
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.feed import Batch, Feed, Tally
@@ -43,6 +44,11 @@ class _Columns:
     scores: UnitScores | None = None
     sums: tuple[Objective, ...] = ()
 
+    @property
+    def question(self) -> str:
+        """The question that the targets are asked, in a few words."""
+        return self.sums[0].question if self.scores is None else self.scores.pattern.question.sentence
+
     def __call__(self, answers: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
         if self.scores is not None:
             return self.scores(answers[self.scores.pattern.tensor])
@@ -62,8 +68,8 @@ class ExemplarPass:
         The model.
     texts : sequence of str
         The targets, as text.
-    highest : bool
-        Whether the score of a unit is its maximum over the positions instead of its mean.
+    at : {"mean", "max", "center"}, optional
+        The question that every target is asked which asks none itself. Default: the question that fits each target.
 
     Attributes
     ----------
@@ -82,12 +88,13 @@ class ExemplarPass:
         If a tensor holds no real numbers.
     """
 
-    def __init__(self, listener: Listener, model: Model, texts: Sequence[str], highest: bool) -> None:
+    def __init__(self, listener: Listener, model: Model, texts: Sequence[str], at: str | None = None) -> None:
         from onnxviz.model.graph.zipped import unzipped
-        from onnxviz.model.tensors.sample_view import placed, sample_view
+        from onnxviz.model.tensors.questions import questioned
+        from onnxviz.model.tensors.sample_view import sample_view
         from onnxviz.target import Target
 
-        self.listener, self.model, self.highest = listener, model, highest
+        self.listener, self.model = listener, model
         self.feed: Feed | None = None
         self.texts = tuple(dict.fromkeys(texts))
         self._written: list[Target | Objective] = []
@@ -98,8 +105,10 @@ class ExemplarPass:
                 from onnxviz.methods.objectives.objectives import Objective
 
                 one = with_floats(listener, model, Objective.parse(text, model.tensors))
+                one = one if at is None else one.at(ASKED[at])
             elif isinstance(one, Target):
-                one = placed(model, unzipped(model, one) or one)
+                one = questioned(model, unzipped(model, one) or one)
+                one = one if at is None else replace(one, fitting=ASKED[at])
             for name in _tensors(one):
                 info = model.require(name, text)
                 if info.container != "tensor" or info.dtype in ("string", "complex64", "complex128"):
@@ -192,7 +201,7 @@ class ExemplarPass:
             store.about(_SHAPES, json.dumps(dict(shapes)))
         for one in self._written:
             if isinstance(one, Target):
-                scores = UnitScores(one, shapes[one.tensor], self.highest)
+                scores = UnitScores(one, shapes[one.tensor])
                 targets = scores.targets
                 labels = tuple(self._label(scores, target) for target in targets)
                 self._columns.append(_Columns(tuple(map(str, targets)), labels, scores))
@@ -228,7 +237,7 @@ class ExemplarPass:
                     continue
                 own = scores[:, column]
                 chosen, known = exemplars(own, k), distribution(own)
-                row: dict[str, Any] = {"target": target, "label": columns.labels[unit]}
+                row: dict[str, Any] = {"target": target, "label": columns.labels[unit], "question": columns.question}
                 row["statistics"] = _statistics(known)
                 for name in ("highest", "spread", "lowest"):
                     row[name] = [

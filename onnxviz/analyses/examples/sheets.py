@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.wording import question_text
+
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.data_source import DataSource
     from onnxviz.analyses.inputs.feed import Feed
@@ -39,8 +41,6 @@ class Sheets:
         The data set.
     synthetic : dict of str to (Path, str)
         The picture of each target by `maximize`, and its score.
-    highest : bool
-        Whether the score of a unit is its maximum instead of its mean.
     columns : tuple of str
         The names of a table's columns, used if the model names no features.
     """
@@ -49,7 +49,6 @@ class Sheets:
     drawing: Drawing
     source: DataSource
     synthetic: dict[str, tuple[Path, str]] = field(default_factory=dict)
-    highest: bool = False
     columns: tuple[str, ...] = ()
 
     def groups(self, rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -87,11 +86,9 @@ class Sheets:
             return None
         title = row["target"] + (f"  ({row['label']})" if row["label"] else "")
         known = row["statistics"]
-        ranked = "; ranked by maximum" if self.highest and row["highest"] and row["highest"][0]["position"] else ""
-        subtitle = (
-            f"{known['count']} samples of {_source_name(self.source)}: {_figures(known)}{ranked}; by ONNX Runtime"
-        )
-        if self.feed.text is None and self.drawing.expected.kind not in ("image", "signal"):
+        figures = "; ".join(filter(None, (_figures(known), question_text(row["question"]), "by ONNX Runtime")))
+        subtitle = f"{known['count']} samples of {_source_name(self.source)}: {figures}"
+        if self.feed.text is None and not (self.drawing.has_thumbnail or self.drawing.expected.kind == "signal"):
             return self._table(sections, samples, title, subtitle)
         return self._contact(row, sections, samples, title, subtitle)
 
@@ -138,7 +135,8 @@ class Sheets:
                 tiles += [patch for one in present if (patch := self._patch(one, samples[one["id"]])) is not None]
         framed = self._has_frames and any(one["window"] for one in row["highest"])
         if any("token" in one for one in row["highest"]):
-            note = "Marked: the token at the unit's maximum."
+            letters = self.drawing.expected.kind == "letters"
+            note = f"Marked: the {'letters that' if letters else 'token at'} the unit's maximum{' sees' if letters else ''}."
         else:
             note = "Marked: the receptive field of the unit's maximum." if framed else ""
         return Sheet(tiles, title, subtitle, note).draw()
@@ -154,11 +152,11 @@ class Sheets:
 
             token = one.get("token")
             picture = text_tile(one["text"], None if token is None else (token["start"], token["end"]))
-        elif not self.drawing.is_picture:
+        elif not self.drawing.has_thumbnail:
             lines = np.atleast_2d(sample.reshape(-1, sample.shape[-1]))
             picture = wave(lines, loudest, window[0] if window else None)
         else:
-            picture = self.drawing.draw(sample)
+            picture = self.drawing.thumbnail(sample)
             known = self._has_frames and window is not None and len(window) == 2 and _share(window, picture) < 1
             picture = framed(picture, *(window if known and window else ()))
         detail = f"{one['score']:.4g}" + (f"  {one['label']}" if one["label"] else "")

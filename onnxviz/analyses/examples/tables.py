@@ -57,9 +57,11 @@ def _statistics(runs: list[dict[str, Any]]) -> str:
     table = csv.writer(text, lineterminator="\n")
     known = ("count", "not_finite", "mean", "std", "min", "max", "zeros")
     shares = list(runs[0]["statistics"]["percentiles"]) if runs else []
-    table.writerow(("target", "label", *known, *(f"p{share}" for share in shares)))
+    table.writerow(("target", "label", *known, *(f"p{share}" for share in shares), "question"))
     for row in runs:
         figures = row["statistics"]
         cells = [figures[key] for key in known] + [figures["percentiles"][share] for share in shares]
-        table.writerow((row["target"], row["label"], *("" if cell is None else repr(cell) for cell in cells)))
+        table.writerow(
+            (row["target"], row["label"], *("" if cell is None else repr(cell) for cell in cells), row["question"])
+        )
     return text.getvalue()

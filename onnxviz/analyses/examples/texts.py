@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def add_texts(rows: list[dict[str, Any]], feed: Feed, source: DataSource) -> None:
     """Add to each chosen sample its "text", and the "token" at the position of its maximum with its characters.
 
+    Of a sequence of letters, the "token" is the part that the maximum sees.
+
     Parameters
     ----------
     rows : list of dict
@@ -32,11 +34,20 @@ def add_texts(rows: list[dict[str, Any]], feed: Feed, source: DataSource) -> Non
     texts: dict[str, str] = {}
     for batch in feed.batches(feed.open(source), 64, Tally(), wanted=wanted):
         texts |= zip(batch.identities, batch.texts, strict=True)
+    axes = feed.contracts[feed.main].axes
+    along = axes.index("position") if "position" in axes else None
     for row in rows:
         for one in (each for name in LISTS for each in row[name]):
             one["text"] = texts.get(one["id"], "")
             place = _place(row["target"], one["position"], feed)
             if place is None or not one["text"]:
+                continue
+            if along is not None and one["window"]:
+                # A receptive field may have an axis for the letters, all of which it sees.
+                start, end = one["window"][along if len(one["window"]) > 1 else 0]
+                start, end = max(0, start), min(end, len(one["text"]))
+                if start < end:
+                    one["token"] = {"text": one["text"][start:end], "start": start, "end": end}
                 continue
             encoded = feed.text.encode(one["text"])
             if place < encoded.real:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.analyses.filters.kernel_pictures import kernel_colors, seen_by
+from onnxviz.analyses.filters.kernel_pictures import consensus, kernel_colors, kernel_letters, lettered, seen_by
 from onnxviz.analyses.filters.request import FiltersRequest
 from onnxviz.analyses.filters.sheets import answer_sheet, kernel_sheet
+from onnxviz.analyses.inputs.kinds import with_kind
 from onnxviz.analyses.inputs.settled import settle
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
@@ -85,12 +86,20 @@ class Filters:
     row = document
 
     def _row(self, one: FilterDescription) -> dict[str, Any]:
-        return asdict(one) if self.answers is None else {**asdict(one), "answer": _answer(self.answers, one.index)}
+        told = asdict(one)
+        if self.letters:
+            told["letters"] = consensus(lettered(self.layer.kernels[one.index], len(self.letters)), self.letters)
+        return told if self.answers is None else {**told, "answer": _answer(self.answers, one.index)}
+
+    @property
+    def letters(self) -> str:
+        """The letters that the kernels read, in the order of their axis; "" if they read no one-hot letters."""
+        return kernel_letters(self.layer, self.expected)
 
     def picture(self) -> Picture:
         """Return the sheet of kernels, (height, width, 3) uint8."""
         colors = kernel_colors(self.layer, self.expected)
-        return kernel_sheet(self.model, self.layer, list(self.ranked), colors)
+        return kernel_sheet(self.model, self.layer, list(self.ranked), colors, self.letters)
 
     def placed(self, folder: str | os.PathLike[str]) -> Filters:
         """Return the same, whose files lie in a folder."""
@@ -121,7 +130,7 @@ class Filters:
             "layer": self.layer.layer,
             "weight": self.layer.weight,
             "path": list(self.layer.path),
-            "filters": [asdict(one) for one in self.ranked],
+            "filters": [self._row(one) for one in self.ranked],
         }
         provenance = {"model": self.model.name, "sha256": self.model.digest}
         Result(arrays, axes, summary, provenance=provenance).save(place)
@@ -160,7 +169,7 @@ def filters(
         A ready-made request, in place of keywords.
     **keywords
         Fields of `FiltersRequest` and `InputRequest`: weight, input_name, apply, seed, held, dims, shapes, value_range, mean, std,
-        layout, channels.
+        layout, channels, kind, letters.
 
     Raises
     ------
@@ -172,7 +181,7 @@ def filters(
 
     request = requested(FiltersRequest, keywords) if request is None else request
     place = Output(output, overwrite, resume)
-    model = opened(model)
+    model = with_kind(opened(model), request.inputs)
     layer = first_layer(model, request.input_name, request.weight)
     source = request.input_name or seen_by(model, layer)
     settled = settle(model, request.inputs).about([] if source is None else [source])

@@ -39,7 +39,8 @@ def seen_by(model: Any, found: FirstLayer) -> str | None:
 
 def kernel_colors(found: FirstLayer, expected: InputContract | None) -> Colors | None:
     """Return what the channels of kernels are as colors: "rgb", "bgr", "gray", or None where they are none."""
-    if expected is None or found.kernels.ndim != 4 or found.groups > 1:
+    planes = 5 if expected is not None and expected.kind == "clip" and found.kernels.ndim == 5 else 4
+    if expected is None or found.kernels.ndim != planes or found.groups > 1:
         return None
     if found.kernels.shape[1] == 3 and expected.color in ("rgb", "bgr"):
         return "rgb" if expected.color == "rgb" else "bgr"
@@ -57,3 +58,68 @@ def matrix_picture(model: Any, found: FirstLayer, title: str = "", subtitle: str
     if len(names) == features and features <= 40 < 10 * units:
         plane = replace(plane, values=found.kernels.T, rows="feature", columns="unit", row_names=names)
     return heat_map(plane, title, subtitle)
+
+
+def kernel_letters(found: FirstLayer, expected: InputContract | None) -> str:
+    """Return the letters that kernels read, in the order of their axis; "" if they read no one-hot letters."""
+    known = "" if expected is None else expected.letters
+    sizes = [size for size in found.kernels.shape[1:] if size > 1]
+    return known if len(known) in sizes and len(sizes) <= 2 and found.groups == 1 else ""
+
+
+def motif_picture(weights: np.ndarray, letters: str) -> Picture:
+    """Draw a kernel over one-hot letters as a logo.
+
+    Only differences between letters tell: one of them is always there, so the mean of a position acts as a bias.
+
+    Parameters
+    ----------
+    weights : (position, letter) ndarray
+        The weights.
+    letters : str
+        The letters, in the order of their axis.
+    """
+    from onnxviz.drawing.sequence_logo import logo_tile
+
+    return logo_tile(weights - weights.mean(axis=1, keepdims=True), letters)
+
+
+_WEAK = 0.25
+"""A position of a motif counts if its weights differ by at least this share of the largest difference in the kernel."""
+
+
+def lettered(kernel: np.ndarray, count: int) -> np.ndarray:
+    """Return a kernel over one-hot letters as (position, letter).
+
+    Parameters
+    ----------
+    kernel : (channel, *spatial) ndarray
+        The kernel. One of its axes has an entry for each letter, one for each position; all others have size 1.
+    count : int
+        The number of letters.
+    """
+    axis = next(place for place, size in enumerate(kernel.shape) if size == count)
+    return np.moveaxis(kernel, axis, -1).reshape(-1, count)
+
+
+def consensus(weights: np.ndarray, letters: str) -> str:
+    """Return the letter of the largest weight at each position, "." at positions where all letters weigh about the same.
+
+    Parameters
+    ----------
+    weights : (position, letter) ndarray
+        The weights.
+    letters : str
+        The letters, in the order of their axis.
+
+    Examples
+    --------
+    >>> consensus(np.array([[1.0, 0, 0, 0], [0, 0, 0, 0.1], [0, 0, 2, 0]]), "ACGT")
+    'A.G'
+    """
+    spread = weights.max(axis=1) - weights.min(axis=1)
+    least = _WEAK * float(spread.max(initial=0.0))
+    return "".join(
+        letters[int(row.argmax())] if own > 0 and own >= least else "."
+        for row, own in zip(weights, spread, strict=True)
+    )

@@ -27,7 +27,9 @@ def count_text(filters: int) -> str:
     return "1 filter" if filters == 1 else f"{filters} filters"
 
 
-def kernel_sheet(model: Model, found: FirstLayer, ranked: list[FilterDescription], colors: Colors | None) -> Picture:
+def kernel_sheet(
+    model: Model, found: FirstLayer, ranked: list[FilterDescription], colors: Colors | None, letters: str = ""
+) -> Picture:
     """Return the kernels side by side, by kind; a matrix as a heat map.
 
     Parameters
@@ -40,6 +42,8 @@ def kernel_sheet(model: Model, found: FirstLayer, ranked: list[FilterDescription
         In the order in which they are shown.
     colors : {"rgb", "bgr", "gray"} or None
         What the kernels' channels are.
+    letters : str
+        The letters that the kernels read; "" for other inputs.
     """
     from onnxviz.drawing.kernels import kernel_picture
     from onnxviz.drawing.sheet import ColorBar, Sheet, Tile
@@ -51,6 +55,8 @@ def kernel_sheet(model: Model, found: FirstLayer, ranked: list[FilterDescription
         return matrix_picture(
             model, found, f"{len(found.kernels)} units on {found.kernels.shape[1]} features", subtitle
         )
+    if letters:
+        return _logo_sheet(found, ranked, letters, subtitle)
     tiles = []
     for one in ranked:
         kernel = found.kernels[one.index]
@@ -66,6 +72,21 @@ def kernel_sheet(model: Model, found: FirstLayer, ranked: list[FilterDescription
         ).draw()
     bar = ColorBar("diverging", -1.0, 1.0, "weight / largest")
     return Sheet(tiles, _title(found), subtitle, "", bar).draw()
+
+
+def _logo_sheet(found: FirstLayer, ranked: list[FilterDescription], letters: str, subtitle: str) -> Picture:
+    """Return the kernels over one-hot letters as logos: what each letter at each position adds to the answer."""
+    from onnxviz.analyses.filters.kernel_pictures import consensus, lettered, motif_picture
+    from onnxviz.drawing.sheet import Sheet, Tile
+
+    tiles = []
+    for one in sorted(ranked, key=lambda one: one.index):
+        weights = lettered(found.kernels[one.index], len(letters))
+        picture = motif_picture(weights, letters)
+        twin = f" = {one.duplicate_of}" if one.duplicate_of is not None else ""
+        tiles.append(Tile(picture, f"{one.index}{twin}", consensus(weights, letters), sharp=False))
+    note = "Height: weight of the letter minus the mean of its position; each kernel in its own scale."
+    return Sheet(tiles, _title(found), subtitle, note).draw()
 
 
 def _section(one: FilterDescription, ranked: list[FilterDescription]) -> str:

@@ -14,9 +14,10 @@ import numpy as np
 from onnxviz.analyses.inputs.data_source import DataSource, Texts
 from onnxviz.analyses.inputs.fitting import fit_rows, fit_sample, steps
 from onnxviz.analyses.inputs.held_inputs import HeldInputs, resting_text
+from onnxviz.analyses.inputs.kinds import with_kind
 from onnxviz.analyses.inputs.request import DataRequest
 from onnxviz.analyses.inputs.settled import Settled, settle
-from onnxviz.analyses.inputs.text import TextInputs, is_text, text_inputs
+from onnxviz.analyses.inputs.text import TextFeed, is_text, text_feed
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
@@ -110,7 +111,7 @@ class Feed:
         The shape of one sample for each of these inputs; None for an open size.
     held : HeldInputs
         The values of all other inputs.
-    text : TextInputs or None
+    text : TextFeed or None
         How texts become these inputs, if the samples are texts.
     """
 
@@ -125,15 +126,15 @@ class Feed:
     joined: JoinedInputs | None = None
     """The columns of a table that the data feeds, which are drawn as one vector."""
     said: set[str] = field(default_factory=set)
-    text: TextInputs | None = None
+    text: TextFeed | None = None
     text_column: str | None = None
 
     @property
     def main(self) -> str:
-        """The input that is drawn for a sample: the first picture, else the first signal, else the first input."""
+        """The input that is drawn for a sample: the first picture, else the first clip, signal, point cloud or letters, else the first."""
         if self.text is not None:
             return self.text.inputs.ids
-        for kind in ("image", "signal"):
+        for kind in ("image", "clip", "signal", "points", "letters"):
             for name, expected in self.contracts.items():
                 if expected.kind == kind:
                     return name
@@ -363,11 +364,12 @@ def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources
     """
     from onnxviz.model.graph.labels import sample_rate
 
+    model = with_kind(model, request.inputs)
     settled = settle(model, request.inputs)
     text = _text(settled, request, sources)
     names = list(text.inputs.names) if text is not None else _fed(model, request.input_name, settled.held, sources)
     # If the data feeds several inputs, the settings of a picture hold for those inputs that are pictures.
-    settled = settled.about(name for name in names if len(names) == 1 or settled.contract(name).kind == "image")
+    settled = settled.about(name for name in names if len(names) == 1 or settled.contract(name).has_pixels)
     outside = settled.beside(name for name in model.inputs if name not in names)
     contracts = {name: settled.contract(name) for name in names}
     wanted = {name: settled.open_sizes(name) for name in names}
@@ -396,7 +398,7 @@ def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources
     )
 
 
-def _text(settled: Settled, request: DataRequest, sources: Sequence[DataSource]) -> TextInputs | None:
+def _text(settled: Settled, request: DataRequest, sources: Sequence[DataSource]) -> TextFeed | None:
     """Return how texts become the inputs; None if the sources hold no texts."""
     model = settled.model
     textual = [is_text(model, one, request.label, request.text_column) for one in sources]
@@ -406,10 +408,12 @@ def _text(settled: Settled, request: DataRequest, sources: Sequence[DataSource])
         return None
     if not all(textual):
         raise UsageError("texts and samples of another kind cannot be read in one call")
-    found = text_inputs(model, request.vocab, settled.held, None)
+    found = text_feed(model, request.vocab, settled.held)
     if found.inputs.ids in settled.held:
         raise UsageError(f"`held` {found.inputs.ids}: a text fills this input")
-    found.length = settled.open_sizes(found.inputs.ids)[-1]
+    axes = settled.contract(found.inputs.ids).axes
+    sizes = settled.open_sizes(found.inputs.ids)
+    found.length = sizes[axes.index("position") if "position" in axes else -1]
     return found
 
 

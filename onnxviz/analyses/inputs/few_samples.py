@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxviz.analyses.inputs.features import Rows, read_rows
+from onnxviz.analyses.inputs.fitting import fit_rows, fit_sample
 from onnxviz.analyses.inputs.one_sample import ARRAY, read_enlarged, read_input, single_of
 from onnxviz.errors import DataError, UsageError
 from onnxviz.formats.array_files import map_npy
+from onnxviz.formats.clips import clip_places
 from onnxviz.formats.column_matching import Slot
 from onnxviz.formats.data_set import PICTURES
+from onnxviz.formats.letters import read_sequences
 from onnxviz.formats.sample_address import SampleAddress
-from onnxviz.formats.samples import SUFFIXES, read_sample
+from onnxviz.formats.samples import SUFFIXES, Sample, letters_sample, read_sample
 
 if TYPE_CHECKING:
     from onnxviz.contract import InputContract
@@ -72,7 +75,10 @@ class SampleBatches:
         if isinstance(path, Path) and not SampleAddress.parse(path).exists:
             raise UsageError(f"`data` {path}: no such file or folder")
         if isinstance(path, Path) and path.is_dir():
-            self._files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            if expected.kind == "clip":
+                self._files = clip_places(path)
+            else:
+                self._files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
             if not self._files:
                 raise DataError(f"`data` {path}: the folder holds no pictures, arrays or sounds")
             total = len(self._files)
@@ -126,10 +132,14 @@ class SampleBatches:
         elif path.suffix.lower() == ".npy":
             array = map_npy(path)
         else:
-            sample = read_sample(path)
-            if sample.kind in ("image", "audio"):
+            sample = read_sample(path, frames=self._expected.kind == "clip")
+            if sample.kind == "letters":
+                return self._sequences(path)
+            if sample.kind in ("image", "audio", "clip", "points"):
                 return read_input(path, self._expected, self._shape, self._rate)
             array = sample.array
+        if self._expected.kind == "points" and array.ndim == 3:
+            return fit_rows(Sample(np.asarray(array), (), self._path, "array"), self._expected, own)
         flat = array.ndim == 2 and array.shape[1] == int(np.prod(own))
         # Axes of one element may be left out; others are never reordered.
         if flat or (array.ndim > 1 and _longer(array.shape[1:]) == _longer(own)):
@@ -140,6 +150,12 @@ class SampleBatches:
         raise DataError(
             f"`data` {self._path}: its shape is {'x'.join(map(str, array.shape))}; needed: rows of {wanted}"
         )
+
+    def _sequences(self, path: Path) -> np.ndarray:
+        """Return the one-hot codes of all sequences in a file, (sample, *shape)."""
+        wanted = self._shape[1:]
+        found = [letters_sample(text, f"`data` {path}") for _, text in read_sequences(path)]
+        return np.concatenate([fit_sample(one, self._expected, wanted) for one in found])
 
 
 def first_sizes(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxviz.contract import frame_contract
 from onnxviz.errors import DataError
 from onnxviz.formats.samples import Sample
 
@@ -48,11 +50,21 @@ def fit_sample(
 
 
 def _one(sample: Sample, expected: InputContract, wanted: Sequence[int | None], rate: int | None) -> np.ndarray:
-    if sample.kind == "image":
+    if sample.kind in ("image", "clip") and expected.kind == "clip":
+        return _clip(sample, expected, wanted)
+    if sample.kind in ("image", "clip"):
         return _image(sample, expected, wanted)
     if sample.kind == "audio":
         return _signal(sample, expected, wanted, rate)
+    if sample.kind == "letters":
+        return _letters(sample, expected, wanted)
+    if expected.kind == "points" and sample.kind in ("points", "table"):
+        return _cloud(sample, expected, wanted)
     array = _without_batch(sample.array[0] if sample.kind == "table" else sample.array, wanted)
+    if expected.kind == "points" and array.ndim == 2 and not _fits(array.shape, wanted):
+        return _cloud(replace(sample, array=array), expected, wanted)
+    if are_pixels(array, expected) and not _fits(array.shape, wanted) and expected.kind == "clip":
+        return _clip(replace(sample, array=_frames_last(array)), expected, wanted)
     if are_pixels(array, expected) and not _fits(array.shape, wanted):
         return _image(Sample(_channels_last(array), (), sample.source, "array"), expected, wanted)
     if are_pixels(array, expected):
@@ -77,8 +89,12 @@ def fit_rows(sample: Sample, expected: InputContract, wanted: Sequence[int | Non
 
 def _rows(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
     rows = sample.array
+    if expected.kind == "points" and rows.ndim == 3 and not _fits(rows.shape[1:], wanted):
+        return np.concatenate([_cloud(replace(sample, array=row, kind="array"), expected, wanted) for row in rows])
     if _fits(rows.shape[1:], wanted):
         return _scaled(rows, expected) if are_pixels(rows[0], expected) else rows
+    if are_pixels(rows[0], expected) and expected.kind == "clip":
+        return np.concatenate([_clip(replace(sample, array=_frames_last(row)), expected, wanted) for row in rows])
     if are_pixels(rows[0], expected) or (expected.kind == "image" and rows.ndim > 2):
         pictures = (Sample(_channels_last(row), (), sample.source, "array") for row in rows)
         return np.concatenate([_image(picture, expected, wanted) for picture in pictures])
@@ -99,8 +115,18 @@ def steps(
     if sample.note:
         said.append(f"read as {sample.note}" if sample.kind == "image" else sample.note)
     array = sample.array[0] if stacked else _without_batch(sample.array, wanted)
+    if expected.kind == "points" and array.ndim == 2:
+        return (*said, *_cloud_steps(sample, array, expected, wanted))
     if sample.kind == "audio":
         return (*said, *_sound_steps(sample, expected, wanted, rate))
+    if sample.kind == "letters":
+        length = wanted[expected.axes.index("position")] if expected.kind == "letters" else None
+        count = sample.array.size
+        said += ["longer sequences cut"] if length is not None and count > length else []
+        said += ["shorter sequences filled with 0"] if length is not None and count < length else []
+        return tuple(said)
+    if expected.kind == "clip":
+        return (*said, *_clip_steps(sample, array, expected, wanted))
     if sample.kind != "image" and not are_pixels(array, expected):
         return tuple(said)
     picture = array if sample.kind == "image" or _fits(array.shape, wanted) else _channels_last(array)
@@ -161,6 +187,11 @@ def enlargement(sample: Sample, fitted: np.ndarray, expected: InputContract, rat
     if sample.kind == "audio" and rate is not None:
         return max(1.0, rate / (sample.rate or rate))
     array = sample.array
+    if expected.kind == "clip":
+        if sample.kind not in ("image", "clip"):
+            return 1.0
+        sizes, own = dict(zip(expected.axes, fitted.shape[1:], strict=True)), array.shape[-3:-1]
+        return float(max(1.0, sizes["height"] / own[0], sizes["width"] / own[1]))
     if sample.kind != "image" and (not are_pixels(array, expected) or _fits(array.shape, fitted.shape[1:])):
         return 1.0
     picture = array if sample.kind == "image" else _channels_last(array)
@@ -187,10 +218,7 @@ def _typed(array: np.ndarray, expected: InputContract) -> np.ndarray:
 def are_pixels(array: np.ndarray, expected: InputContract) -> bool:
     """Whether an array holds pixels of whole numbers, to be scaled to the input's range; others are not scaled."""
     return (
-        array.dtype in (np.uint8, np.uint16)
-        and expected.kind == "image"
-        and expected.color is not None
-        and expected.bounded
+        array.dtype in (np.uint8, np.uint16) and expected.has_pixels and expected.color is not None and expected.bounded
     )
 
 
@@ -230,6 +258,49 @@ def _image(sample: Sample, expected: InputContract, wanted: Sequence[int | None]
     return fit_image(sample, (1, *sizes), expected.layout.lower(), expected.color, low, high, mean, std)  # type: ignore[arg-type]  # as in drawing
 
 
+def _clip(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
+    """Return frames, each fitted as a picture, as many as the input takes: evenly spaced, or repeated."""
+    from onnxviz.formats.clips import chosen_frames
+
+    frames = sample.array if sample.array.ndim == 4 else sample.array[None]
+    sizes = dict(zip(expected.axes, wanted, strict=True))
+    count = len(frames) if sizes["time"] is None else sizes["time"]
+    one = frame_contract(expected)
+    inner = [sizes[axis] for axis in one.axes]
+    chosen = chosen_frames(len(frames), count)
+    fitted = {
+        place: _image(Sample(frames[place], (), sample.source, "image"), one, inner)[0]
+        for place in dict.fromkeys(chosen.tolist())
+    }
+    return np.stack([fitted[place] for place in chosen.tolist()], axis=expected.axes.index("time"))[None]
+
+
+def _frames_last(array: np.ndarray) -> np.ndarray:
+    """Return frames as (frame, height, width, channel), whatever axis has 1, 3 or 4 channels."""
+    if array.ndim != 4 or array.shape[3] in (1, 3, 4):
+        return array
+    if array.shape[1] in (1, 3, 4):
+        return np.moveaxis(array, 1, 3)
+    return np.moveaxis(array, 0, 3) if array.shape[0] in (1, 3, 4) else array
+
+
+def _clip_steps(
+    sample: Sample, array: np.ndarray, expected: InputContract, wanted: Sequence[int | None]
+) -> tuple[str, ...]:
+    sizes = dict(zip(expected.axes, wanted, strict=True))
+    if sample.kind not in ("image", "clip") and (not are_pixels(array, expected) or _fits(array.shape, wanted)):
+        return ()
+    frames = (array if array.ndim == 4 else array[None]) if sample.kind in ("image", "clip") else _frames_last(array)
+    count = sizes["time"]
+    said = []
+    if count is not None and len(frames) != count:
+        how = "a still picture shown in all frames" if len(frames) == 1 else f"{count} frames taken, evenly spaced"
+        said.append(how if len(frames) == 1 or len(frames) > count else f"frames repeated, up to {count}")
+    inner = frame_contract(expected)
+    one = Sample(frames[0], (), sample.source, "image")
+    return (*said, *steps(one, inner, [sizes[axis] for axis in inner.axes], None, False))
+
+
 def _signal(sample: Sample, expected: InputContract, wanted: Sequence[int | None], rate: int | None) -> np.ndarray:
     """Return a sound in the input's units, cut to the length of the input or extended with silence."""
     array = sample.array
@@ -254,6 +325,85 @@ def _signal(sample: Sample, expected: InputContract, wanted: Sequence[int | None
     factor, silence = expected.sound_units()
     fitted = fitted.reshape(1, *fitted.shape[2 - len(wanted) :])
     return np.asarray(fitted * np.float32(factor) + np.float32(silence))
+
+
+_MOST_NUMBERS = 16
+"""A point has at most so many numbers: its place, normal, color and more."""
+
+_FAR = 1.5
+"""Points of a file that reach farther from the origin are in units of their own."""
+
+
+def _cloud(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
+    """Return a cloud of as many points as the input takes, in the unit ball where a file has units of its own."""
+    rows, sizes = point_rows(sample.array, expected, wanted), dict(zip(expected.axes, wanted, strict=True))
+    numbers, count = sizes["coordinate"], sizes["point"]
+    if rows is None or (numbers is not None and rows.shape[1] < numbers):
+        raise DataError(
+            f"{sample.source}: its shape {_sizes(sample.array.shape)} does not fit {expected.name}, which takes points of "
+            f"{numbers or '?'} numbers"
+        )
+    rows = rows[:, :numbers].astype(np.float32)
+    if count is not None and len(rows) != count:
+        # The order of the points tells nothing: evenly spaced points stand for all, and points may be repeated.
+        chosen = np.arange(count) % len(rows) if count > len(rows) else np.linspace(0, len(rows) - 1, count).round()
+        rows = rows[chosen.astype(np.int64)]
+    if _has_own_units(sample, rows, expected):
+        rows[:, :3] -= rows[:, :3].mean(axis=0)
+        rows[:, :3] /= np.linalg.norm(rows[:, :3], axis=1).max() or 1.0
+    return np.ascontiguousarray(rows.T if expected.axes[0] == "coordinate" else rows)[None]
+
+
+def _has_own_units(sample: Sample, rows: np.ndarray, expected: InputContract) -> bool:
+    """Return whether the points of a file, and not of an array in the model's units, must be scaled to the unit ball."""
+    raw = sample.kind in ("points", "table") and not expected.bounded
+    return raw and float(np.linalg.norm(rows[:, :3], axis=1).max()) > _FAR
+
+
+def point_rows(array: np.ndarray, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray | None:
+    """Return a cloud as (point, number); None if neither axis has the numbers of a point."""
+    numbers = wanted[expected.axes.index("coordinate")] or 3
+    if array.ndim != 2:
+        return None
+    # A row for each point is usual; the other way around only the number of coordinates tells.
+    for most in (numbers, _MOST_NUMBERS):
+        for rows in (array, array.T):
+            if numbers <= rows.shape[1] <= most:
+                return np.asarray(rows)
+    return None
+
+
+def _cloud_steps(sample: Sample, array: np.ndarray, expected: InputContract, wanted: Sequence[int | None]) -> list[str]:
+    rows = point_rows(array, expected, wanted)
+    if rows is None or (sample.kind not in ("points", "table") and _fits(array.shape, wanted)):
+        return []
+    sizes, said = dict(zip(expected.axes, wanted, strict=True)), []
+    numbers, count = sizes["coordinate"], sizes["point"]
+    if numbers is not None and rows.shape[1] > numbers:
+        said.append(f"the first {numbers} numbers of each point taken")
+    if count is not None and len(rows) != count:
+        said.append(f"{count} points taken, evenly spaced" if len(rows) > count else f"points repeated, up to {count}")
+    if _has_own_units(sample, rows, expected):
+        said.append("points moved to their middle and scaled to the unit ball")
+    return said
+
+
+def _letters(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
+    """Return a sequence as one-hot codes, cut to the length of the input or filled with 0."""
+    from onnxviz.formats.letters import encoded_letters, one_hot
+
+    if expected.kind != "letters":
+        raise DataError(
+            f"{sample.source}: letters do not fit {expected.name}, which takes {expected.noun}; "
+            "if it takes one-hot letters, say so with `kind` letters"
+        )
+    length = wanted[expected.axes.index("position")]
+    try:
+        found = encoded_letters(sample.array.tobytes().decode("ascii"), expected.letters, length)
+    except DataError as error:
+        raise DataError(f"{sample.source}: {error}") from None
+    found = found if length is None else found.padded(length, len(expected.letters), "")
+    return one_hot(found.ids, expected.axes, len(expected.letters))[None]
 
 
 def _array(array: np.ndarray, wanted: Sequence[int | None], source: str) -> np.ndarray:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from onnxviz.question import Question
 
 if TYPE_CHECKING:
     from onnxviz.analyses.listener import Listener
@@ -13,7 +16,9 @@ if TYPE_CHECKING:
 def with_floats(listener: Listener, model: Model, objective: Objective) -> Objective:
     """Return the objective; a term on maps or on rounded numbers becomes a term on the float tensor before them.
 
-    An index of a tensor with steps first becomes an index into the axes after the samples, as `placed` tells.
+    An index of a tensor with steps first becomes an index into the axes after the samples, as `placed` tells, and each target gets
+    the question that fits. An objective that only lowers its targets lowers their means: below 0 a rectifier is silent, so
+    there would be nothing to lower.
 
     Parameters
     ----------
@@ -27,9 +32,9 @@ def with_floats(listener: Listener, model: Model, objective: Objective) -> Objec
     from onnxviz.methods.objectives.objectives import Activation
     from onnxviz.model.graph.zipped import unzipped
     from onnxviz.model.tensors.float_source import unrounded
-    from onnxviz.model.tensors.sample_view import placed
+    from onnxviz.model.tensors.questions import questioned
 
-    terms = []
+    terms, lowers = [], all(weight < 0 for weight, _ in objective.terms)
     for weight, term in objective.terms:
         other = None
         if isinstance(term, Activation):
@@ -40,6 +45,8 @@ def with_floats(listener: Listener, model: Model, objective: Objective) -> Objec
         if other is not None:
             listener.note(f"{term}: {made}; using {other}, the tensor before it")
         own = term if other is None else Activation(other)
-        targets = [placed(model, target) for target in own.targets]
+        targets = [questioned(model, target) for target in own.targets]
+        if lowers:
+            targets = [replace(one, fitting=Question.MEAN) if one.question.rectifies else one for one in targets]
         terms.append((weight, own.aimed(targets) if targets != list(own.targets) else own))
     return type(objective)(tuple(terms))

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxviz.analyses.inputs.fitting import are_pixels, enlargement, fit_rows, fit_sample, steps
+from onnxviz.analyses.inputs.fitting import are_pixels, enlargement, fit_rows, fit_sample, point_rows, steps
 from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.clips import clip_places
 from onnxviz.formats.column_matching import Slot
 from onnxviz.formats.data_set import DataSet
+from onnxviz.formats.letters import FASTA, read_sequences
 from onnxviz.formats.sample_address import SampleAddress
-from onnxviz.formats.samples import Sample, read_sample
+from onnxviz.formats.samples import Sample, letters_sample, read_sample
 from onnxviz.formats.table_rows import TABLES
 from onnxviz.wording import quoted
 
@@ -82,7 +84,16 @@ class SingleSample:
         tuple of (int or None)
             None keeps the sample's own size, as for pictures.
         """
-        if None not in sizes or self.sample.kind == "image" or are_pixels(self.row.array, expected):
+        if self.sample.kind == "letters" and expected.kind == "letters":
+            axes = zip(expected.axes, sizes, strict=True)
+            return tuple(self.own[0] if axis == "position" and size is None else size for axis, size in axes)
+        if expected.kind == "points" and self.row.array.ndim == 2:
+            rows = point_rows(self.row.array, expected, sizes)
+            axes = zip(expected.axes, sizes, strict=True)
+            return tuple(
+                len(rows) if axis == "point" and size is None and rows is not None else size for axis, size in axes
+            )
+        if None not in sizes or self.sample.kind in ("image", "clip") or are_pixels(self.row.array, expected):
             return tuple(sizes)
         if self.sample.kind == "audio":
             return (*usual[:-1], sizes[-1])
@@ -183,7 +194,8 @@ def single_of(sample: str | os.PathLike[str] | np.ndarray, slot: Slot, label: st
     Parameters
     ----------
     sample : path or ndarray
-        A file, as in `read_single`; or one sample; or several along the first axis, of which the first is used.
+        A file, as in `read_single`; or one sample; or several along the first axis, of which the first is used; for an input of
+        letters also a sequence itself.
     slot, label
         As in `read_single`.
 
@@ -193,6 +205,8 @@ def single_of(sample: str | os.PathLike[str] | np.ndarray, slot: Slot, label: st
         As `read_single` does.
     """
     if isinstance(sample, str | os.PathLike):
+        if slot.kind == "letters" and not SampleAddress.parse(sample).exists and not Path(sample).suffix:
+            return SingleSample(letters_sample(os.fspath(sample), "the text"))
         return read_single(Path(sample), slot, label)
     return _whole(Sample(np.asarray(sample), (), ARRAY, "array"), slot)
 
@@ -219,8 +233,13 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
     text = str(source)
     address = SampleAddress.parse(source)
     picked = address.rows is not None
-    if not picked and address.path.suffix.lower() not in TABLES:
-        return _whole(read_sample(source, missing=slot.missing), slot)
+    table = address.path.suffix.lower() in TABLES and slot.kind != "points"
+    if not picked and not table:
+        if slot.kind == "clip" and address.path.is_dir():
+            return _clip_of(address.path, slot)
+        return _whole(read_sample(source, missing=slot.missing, frames=slot.kind == "clip"), slot)
+    if address.path.suffix.lower() in FASTA and address.exists:
+        return _sequence(address, text)
     if address.rows is not None and address.rows.stop - address.rows.start != 1:
         first = f"{address.source}#{address.rows.start}"
         raise DataError(f"{text}: several rows, but one sample is needed; pick one row: {first}")
@@ -237,6 +256,27 @@ def read_single(source: Path, slot: Slot, label: str | None = None) -> SingleSam
         sample = block.parts[slot.name]
         return SingleSample(replace(sample, array=sample.array[:1]), block.stacked, tuple(notes), data.columns)
     raise DataError(f"{text}: has no rows")
+
+
+def _clip_of(folder: Path, slot: Slot) -> SingleSample:
+    """Return the clip of a folder of frames; of a folder of clips the first."""
+    clips = clip_places(folder)
+    if len(clips) < 2:
+        return SingleSample(read_sample(clips[0] if clips else folder, frames=True))
+    note = f"{folder.name}: the first of {len(clips)} clips is used, {clips[0].relative_to(folder).as_posix()}"
+    return replace(
+        read_single(clips[0], slot) if clips[0] != folder else SingleSample(read_sample(folder, frames=True)),
+        notes=(note,),
+    )
+
+
+def _sequence(address: SampleAddress, text: str) -> SingleSample:
+    """Return the sequence of a FASTA file that ``FILE#7`` picks."""
+    first, last = (address.rows.start, address.rows.stop) if address.rows is not None else (0, 1)
+    found = [sequence for _, sequence in read_sequences(address.path)]
+    if last - first != 1 or first >= len(found):
+        raise UsageError(f"{text}: pick one of {len(found)} sequences, 0 to {len(found) - 1}")
+    return SingleSample(letters_sample(found[first], text))
 
 
 def row_of(

@@ -43,6 +43,10 @@ class InputRequest:
         The order of a picture's axes; "hw" is a gray picture without an axis for channels.
     channels : {"rgb", "bgr", "gray"}, optional
         The colors of a picture's channels.
+    kind : str, optional
+        What the input is: image, clip, volume, signal, sequence, points, letters or array.
+    letters : str, optional
+        The letters of one-hot codes in the order of their axis, such as ACGT.
     """
 
     held: Mapping[str, Value] = field(default_factory=dict)
@@ -53,6 +57,8 @@ class InputRequest:
     std: tuple[float, ...] | None = None
     layout: str | None = None
     channels: str | None = None
+    kind: str | None = None
+    letters: str | None = None
 
     def refined(self, found: InputContract) -> InputContract:
         """Return a contract in which the settings of the request replace those of the file.
@@ -184,7 +190,10 @@ def read_held(model: Model, held: Mapping[str, Value]) -> dict[str, np.ndarray]:
             raise UsageError(
                 f"`held` {name}={written}: {model.name} has no such tensor; its inputs are {', '.join(model.inputs)}"
             )
-        if model.tensors[name].dtype == "string":
+        sequence = _sequence(model, name, value) if isinstance(value, str | os.PathLike) else None
+        if sequence is not None:
+            array = sequence
+        elif model.tensors[name].dtype == "string":
             array = _texts(value)
         else:
             array = _file_content(name, value) if isinstance(value, str | os.PathLike) else np.asarray(value)
@@ -221,6 +230,26 @@ def _parted(model: Model, text: str) -> tuple[str, str]:
     ends = [place for place, sign in enumerate(text) if sign == "=" and text[:place] in model.tensors]
     name, _, value = text.rpartition("=") if not ends else (text[: ends[-1]], "=", text[ends[-1] + 1 :])
     return name, value
+
+
+def _sequence(model: Model, name: str, value: str | os.PathLike[str]) -> np.ndarray | None:
+    """Return the one-hot codes of a sequence that an input of letters is given, as letters or as a FASTA file; else None."""
+    from onnxviz.analyses.inputs.one_sample import single_of
+    from onnxviz.formats.column_matching import Slot
+    from onnxviz.formats.letters import FASTA, is_sequence
+    from onnxviz.formats.sample_address import SampleAddress
+    from onnxviz.model.expectations.contract_reading import contract
+
+    path = SampleAddress.parse(value).path
+    if name not in model.inputs or contract(model, name).kind != "letters":
+        return None
+    expected = contract(model, name)
+    if path.suffix.lower() not in FASTA and not is_sequence(os.fspath(value), expected.letters):
+        return None
+    sizes = tuple(size if isinstance(size, int) else None for size in expected.shape[1:])
+    single = single_of(value, Slot(name, sizes, "letters"))
+    found, _ = single.fitted(expected, single.wanted(expected, sizes, (1,) * len(sizes)), None)
+    return np.asarray(expected.fed(found))
 
 
 def _texts(value: Value) -> np.ndarray:

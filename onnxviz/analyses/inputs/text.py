@@ -6,12 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from onnxviz.analyses.inputs.data_source import Texts
+from onnxviz.analyses.inputs.letter_inputs import letter_input, letter_inputs
 from onnxviz.errors import DataError, UsageError
+from onnxviz.formats.letters import FASTA
 from onnxviz.formats.sample_address import SampleAddress
 
 if TYPE_CHECKING:
@@ -22,6 +24,41 @@ if TYPE_CHECKING:
 
 _BYTES = (256, 260)
 """An embedding of bytes has 256 rows, and at most a few more for special tokens."""
+
+
+class Filled(Protocol):
+    """The inputs that a text fills, by their names."""
+
+    @property
+    def ids(self) -> str:
+        """The input of the text itself."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All inputs that a text fills, that of the text first."""
+
+
+class TextFeed(Protocol):
+    """How texts become the inputs of a model: `TextInputs` for tokens, `LetterInputs` for one-hot letters."""
+
+    length: int | None
+
+    @property
+    def inputs(self) -> Filled:
+        """The inputs that a text fills."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user."""
+
+    def encode(self, text: str) -> Encoded:
+        """Return a text as tokens or letters, cut or filled to the length of the input."""
+
+    def arrays(self, found: Encoded) -> dict[str, np.ndarray]:
+        """Return the values of all inputs that a text fills, without the batch."""
+
+    def __call__(self, text: str) -> dict[str, np.ndarray]:
+        """Return the values of the inputs for a text."""
 
 
 @dataclass(eq=False)
@@ -115,7 +152,10 @@ def text_inputs(model: Model, vocab: Names | None, held: Mapping[str, np.ndarray
 
     inputs = token_inputs(model)
     if inputs is None:
-        raise UsageError(f"{model.name}: no input takes tokens, so text cannot be fed to it")
+        raise UsageError(
+            f"{model.name}: no input takes tokens, so text cannot be fed to it; if an input takes one-hot letters, say so "
+            "with `kind` letters"
+        )
     count = len(inputs.embedding.rows)
     source = vocab if vocab is not None else vocabulary_beside(model, count)
     if isinstance(source, str | os.PathLike) and not Path(source).is_file():
@@ -132,6 +172,27 @@ def text_inputs(model: Model, vocab: Names | None, held: Mapping[str, np.ndarray
     inputs = replace(inputs, roles=roles, notes=tuple(one for one in inputs.notes if one.partition(":")[0] in roles))
     where = " (beside the model)" if vocab is None and source is not None else ""
     return TextInputs(inputs, tokenizer, length, (f"{inputs.ids}: {tokenizer.note}{where}", *inputs.notes))
+
+
+def text_feed(model: Model, vocab: Names | None, held: Mapping[str, np.ndarray], length: int | None = None) -> TextFeed:
+    """Return how texts become the inputs of a model: as one-hot letters if an input takes them, else as tokens.
+
+    Parameters
+    ----------
+    model, vocab, held, length
+        As in `text_inputs`.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `text_inputs` does.
+    """
+    name = letter_input(model, held)
+    if name is None:
+        return text_inputs(model, vocab, held, length)
+    if vocab is not None:
+        raise UsageError(f"`vocab` names tokens; {name} takes letters, whose order `letters` tells")
+    return letter_inputs(model, name, length)
 
 
 def vocabulary_beside(model: Model, count: int) -> Path | None:
@@ -166,9 +227,9 @@ def vocabulary_beside(model: Model, count: int) -> Path | None:
 
 
 def is_text(model: Model, source: object, label: str | None, column: str | None) -> bool:
-    """Return whether a source of samples holds texts that must become tokens.
+    """Return whether a source of samples holds texts that must become tokens or letters.
 
-    Texts in memory and .txt files do; a table does if it has a column of text and no columns of numbers for the ids.
+    Texts in memory, .txt and FASTA files do; a table does if it has a column of text and no columns of numbers for the ids.
     """
     from onnxviz.formats.table_rows import TABLES, open_table
     from onnxviz.formats.text_data import text_files
@@ -180,8 +241,9 @@ def is_text(model: Model, source: object, label: str | None, column: str | None)
         return False
     path = SampleAddress.parse(source).path
     if path.is_dir():
-        return embedded_input(model) is not None and bool(text_files(path))
-    if path.suffix.lower() == ".txt":
+        takes = embedded_input(model) is not None or letter_input(model) is not None
+        return takes and bool(text_files(path))
+    if path.suffix.lower() in (".txt", *FASTA):
         return True
     if path.suffix.lower() not in TABLES or not path.is_file():
         return False
@@ -189,7 +251,7 @@ def is_text(model: Model, source: object, label: str | None, column: str | None)
         return True
     embedding = embedded_input(model)
     if embedding is None:
-        return False
+        return letter_input(model) is not None and not all(open_table(path).widths)
     table = open_table(path)
     texts = [
         place for place, width in enumerate(table.widths) if not width and table.names[place : place + 1] != (label,)

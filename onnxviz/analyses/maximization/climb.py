@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,7 @@ class Instruments:
         objectives: Sequence[Objective],
         settings: Settings,
         progress: Progress | None = None,
+        wanted: Collection[str] | None = None,
     ) -> Iterator[list[Found]]:
         """Yield what is found for some objectives, a group at a time.
 
@@ -96,13 +98,16 @@ class Instruments:
             How the search goes.
         progress : callable, optional
             Hears of the progress.
+        wanted : collection of str, optional
+            The objectives whose results are needed. Default: all.
         """
         import torch
 
+        objectives = [one.climbed for one in objectives]
         if self.score_moving is not None:
             from onnxviz.methods.ascent.evolution import evolve  # the library takes a second to load
 
-            yield from evolve(self.score_moving, space, objectives, settings, progress=progress)
+            yield from evolve(self.score_moving, space, objectives, settings, progress=progress, wanted=wanted)
             return
         from onnxviz.methods.ascent.search import search
 
@@ -116,11 +121,16 @@ class Instruments:
             batch_size=self.batch_size,
             copies=self.search.copies,
             progress=progress,
+            wanted=wanted,
         )
 
 
 def climb(
-    tools: Instruments, todo: Sequence[tuple[Objective, Objective]], told: Told
+    tools: Instruments,
+    todo: Sequence[tuple[Objective, Objective]],
+    told: Told,
+    constant: Mapping[str, float],
+    kept: Collection[str] = (),
 ) -> Iterator[tuple[Objective, Found, Space]]:
     """Yield each target with what its climb found and the space that was searched.
 
@@ -132,21 +142,49 @@ def climb(
         What is scored, and what is climbed for it.
     told : callable
         Hears of the progress.
+    constant : mapping of str to float
+        The targets that no input changes, each with the score of what would be climbed. They are not climbed.
+    kept : collection of str
+        The targets whose results are there already. They are climbed only beside others, whose last digits depend on it.
 
     Yields
     ------
     objective, found, space
         In order. After a `KeyboardInterrupt` those of the running group say "interrupted", and are the last.
     """
-    search, done, stopped = tools.search, 0, False
+    import torch
+
+    from onnxviz.methods.ascent.stillness import at_rest
+
+    search, done = tools.search, 0
     for space, part in search.spaces(list(todo)):
-        aims = [climbed for _, climbed in part]
-        progress = partial(_told, told, search.settings.steps, done, len(part))
-        for group in tools.groups(tools.network, space, aims, search.settings, progress):
-            for found in group:
-                done += 1
-                stopped = stopped or found.ascent.status == Status.INTERRUPTED
-                yield todo[done - 1][0], found, space
+        moving = [pair for pair in part if str(pair[0]) not in constant]
+        aims = [climbed for _, climbed in moving]
+        wanted = {str(climbed) for objective, climbed in moving if str(objective) not in kept}
+        progress = partial(_told, told, search.settings.steps, done, len(aims))
+        groups = tools.groups(tools.network, space, aims, search.settings, progress, wanted) if wanted else iter(())
+        results: deque[Found] = deque()
+        stopped = False
+        for objective, climbed in part:
+            score = constant.get(str(objective))
+            if score is not None:
+                if str(objective) not in kept:
+                    resting = at_rest(space, climbed, search.settings.seed, score, torch.device(search.device))
+                    yield objective, resting, space
+                continue
+            done += 1
+            if not results:
+                results.extend(next(groups, ()))
+            if str(objective) in kept:
+                # A group of kept targets alone was passed over.
+                if results and results[0].objective == climbed:
+                    results.popleft()
+                continue
+            if not results:
+                return
+            found = results.popleft()
+            stopped = stopped or found.ascent.status == Status.INTERRUPTED
+            yield objective, found, space
         if stopped:
             return
 

@@ -22,9 +22,11 @@ LARGE = 4096
 LONG = 512
 """So are graphs of more operators than this: each step runs all of them, forward and back."""
 
+LIGHT = 12_000_000
+"""Pictures of which a pass holds at most this many numbers are searched in more steps, since their steps take little time."""
+
 VAST = 100_000_000
-"""Pictures and signals of which a pass holds more numbers than this are searched in 32 steps: a road segmenter, which holds 238
-million at 512 x 896, then reaches .996, and .999 in 64."""
+"""Pictures and signals of which a pass holds more numbers than this are searched in fewer steps."""
 
 MACO_LOOKS = 6
 """How many crops are averaged at each step where only phases move: the least that was published."""
@@ -87,13 +89,13 @@ def settings(
     blind = optimizer == "cma"
     costly, vast = not blind and cost.is_high(space), not blind and cost.is_vast(space)
     robust = not request.no_transforms and optimizer != "lbfgs"
-    plane = space.spectral and subject.expected.kind in ("image", "spectrogram", "volume")
+    plane = space.spectral and subject.expected.kind in ("image", "clip", "spectrogram", "volume")
     maco = space.parameterization == "maco"
     found = Settings(
-        request.steps or _steps(space, maco, plane, costly, vast),
+        request.steps or _steps(space, maco, plane, costly, vast, cost.activations),
         request.restarts or (1 if plane or costly else 5),
         request.seed,
-        request.rate or (1.0 if maco else 0.4 if space.spectral else 0.1),
+        request.rate or _rate(space),
         optimizer,
         robust,
         MACO_LOOKS if maco and robust else 1,
@@ -115,10 +117,21 @@ def settings(
     return found, tuple(reasons)
 
 
-def _steps(space: Space, maco: bool, plane: bool, costly: bool, vast: bool) -> int:
+def _rate(space: Space) -> float:
+    """Return the rate that suits what moves: phases, a spectrum with and without a norm, or elements."""
+    if space.parameterization == "maco":
+        return 1.0
+    if not space.spectral:
+        return 0.1
+    return 0.2 if space.contrast else 0.4
+
+
+def _steps(space: Space, maco: bool, plane: bool, costly: bool, vast: bool, activations: int) -> int:
     """Return how many steps suit the input: elements and phases need the most, pictures more than signals."""
     if maco:
         return 128 if vast else 256
+    if space.spectral and plane:
+        return 64 if vast else 176 if activations <= LIGHT else 112
     if space.spectral:
-        return 32 if vast else 96 if plane else 64
+        return 32 if vast else 64
     return 64 if costly else 256

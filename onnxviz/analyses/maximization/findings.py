@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.features import Features
     from onnxviz.analyses.inputs.tokens import Tokens
+    from onnxviz.analyses.maximization.letter_findings import LetterFindings
     from onnxviz.analyses.maximization.token_findings import TokenFindings
     from onnxviz.analyses.maximization.vector_findings import VectorFindings
 
@@ -28,6 +29,8 @@ class Findings:
         Findings about a vector.
     tokens : TokenFindings or None
         Findings about tokens.
+    letters : LetterFindings or None
+        Findings about one-hot letters.
     remark : str
         What a person should know about the search.
     """
@@ -38,7 +41,14 @@ class Findings:
     starts: np.ndarray
     vector: VectorFindings | None = None
     tokens: TokenFindings | None = None
+    letters: LetterFindings | None = None
     remark: str = ""
+
+    @property
+    def drops(self) -> np.ndarray | None:
+        """What each token or letter contributes; None for other inputs."""
+        known = self.tokens if self.tokens is not None else self.letters
+        return None if known is None else known.drops
 
     def summary(self, features: Features, tokens: Tokens | None, rate: float | None) -> dict[str, Any]:
         """Return the fields of the result's row about features, tokens and sound.
@@ -57,6 +67,8 @@ class Findings:
             told["features"] = self.vector.summary(features)
         if self.tokens is not None:
             told["tokens"] = self.tokens.summary(tokens)
+        if self.letters is not None:
+            told["letters"] = self.letters.summary()
         if rate is not None:
             told["sound"] = {"rate": rate, "peak": float(np.abs(self.array).max())}
         return told
@@ -69,6 +81,8 @@ class Findings:
                 "similarity": (self.tokens.similarity, "time"),
                 "contributions": (self.tokens.drops, "time"),
             }
+        if self.letters is not None:
+            return {"contributions": (self.letters.drops, "position")}
         if self.vector is None:
             return {}
         told = {

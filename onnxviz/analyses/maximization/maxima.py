@@ -11,6 +11,7 @@ from onnxviz.analyses.maximization.pictures import SMALL
 from onnxviz.analyses.maximization.result import Maximum
 from onnxviz.analyses.maximization.result_files import write_together
 from onnxviz.analyses.maximization.wording import detail
+from onnxviz.wording import question_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.task import Search
@@ -25,6 +26,8 @@ class Maxima(list[Maximum]):
     ----------
     search : Search
         What was climbed.
+    threads : int
+        The number of threads that computed.
 
     Attributes
     ----------
@@ -32,9 +35,9 @@ class Maxima(list[Maximum]):
         How long the search took.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, threads: int) -> None:
         super().__init__()
-        self._search = search
+        self._search, self._threads = search, threads
         self.seconds = 0.0
 
     @property
@@ -49,6 +52,7 @@ class Maxima(list[Maximum]):
             "model": model.provenance,
             "device": self._search.device,
             "seed": self._search.settings.seed,
+            "threads": self._threads,
             "seconds": round(self.seconds, 3),
             "runs": [one.row() for one in self],
         }
@@ -67,7 +71,9 @@ class Maxima(list[Maximum]):
             sharp = False if max(picture.shape[:2]) > SMALL else None
             tiles.append(Tile(picture, caption, detail(one.row()), sharp=sharp))
         title = f"{tensor} of {model.name}" if tensor else model.name
-        return Sheet(tiles, title, f"{len(self)} targets, each as high as it will go; by ONNX Runtime").draw()
+        asked = dict.fromkeys(question_text(one.question) for one in self)
+        words = "; ".join(filter(None, ("each as high as it will go", *asked, "by ONNX Runtime")))
+        return Sheet(tiles, title, f"{len(self)} targets, {words}").draw()
 
     def save(self, folder: str | os.PathLike[str]) -> Maxima:
         """Write a folder for each target, the contact sheet and the whole document.
@@ -85,7 +91,7 @@ class Maxima(list[Maximum]):
         from onnxviz.formats.file_names import safe_names
 
         names = safe_names(one.target for one in self)
-        saved = Maxima(self._search)
+        saved = Maxima(self._search, self._threads)
         saved.seconds = self.seconds
         saved.extend(one.save(Path(folder) / names[one.target]) for one in self)
         saved.save_together(Path(folder))

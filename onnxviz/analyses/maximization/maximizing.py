@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
+from onnxviz.analyses.computing import computing, threads_for
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.maximization.climb import Instruments, climb
+from onnxviz.analyses.maximization.constant_targets import constant_targets
 from onnxviz.analyses.maximization.maxima import Maxima
 from onnxviz.analyses.maximization.preparation import prepare
 from onnxviz.analyses.maximization.request import MaximizationRequest
@@ -124,13 +126,15 @@ def maximize(
     asked = replace(asked, targets=(targets,) if isinstance(targets, str) else tuple(targets))
     if not asked.targets:
         raise UsageError("`targets`: name a tensor, as in 'logits[281]'")
-    task = prepare(opened(model), asked, listener)
-    found, search = _searched(task, asked, place, listener), task.search
+    threads = threads_for(place)
+    with computing(threads):
+        task = prepare(opened(model), asked, listener)
+        found, search = _searched(task, asked, place, threads, listener), task.search
     single = isinstance(targets, str) and not is_starred(search.model, targets, search.wrt)
     return found[0] if single else found
 
 
-def _searched(task: Task, asked: MaximizationRequest, place: Output, listener: Listener) -> Maxima:
+def _searched(task: Task, asked: MaximizationRequest, place: Output, threads: int, listener: Listener) -> Maxima:
     """Return all maxima, each written as soon as it is found."""
     began, search = time.monotonic(), task.search
     settings = {
@@ -140,8 +144,9 @@ def _searched(task: Task, asked: MaximizationRequest, place: Output, listener: L
         "shape": list(search.shape),
         **asdict(search.settings),
         **asked.searched,
+        "threads": threads,
     }
-    found = Maxima(search)
+    found = Maxima(search, threads)
     try:
         with place.opened(listener, settings) as folder:
             found.extend(_each(task, folder, listener))
@@ -164,16 +169,14 @@ def _each(task: Task, folder: OutputFolder | None, listener: Listener) -> Iterat
         yield from each_maximum(task, task.search.todo, listener)
         return
     names = safe_names(str(one) for one in task.search.objectives)
-    todo = []
-    for objective, climbed in task.search.todo:
-        name = names[str(objective)]
+    kept = set()
+    for target, name in names.items():
         if folder.done(name):
-            kept = Maximum.stored(folder.partial / name, folder.path / name)
-            if kept.status != "interrupted":
-                yield kept
-                continue
-        todo.append((objective, climbed))
-    for one in each_maximum(task, todo, listener):
+            there = Maximum.stored(folder.partial / name, folder.path / name)
+            if there.status != "interrupted":
+                yield there
+                kept.add(target)
+    for one in each_maximum(task, task.search.todo, listener, kept):
         name = names[one.target]
         with folder.item(name) as item:
             row = one.save(item, folder.path / name).row()
@@ -181,7 +184,9 @@ def _each(task: Task, folder: OutputFolder | None, listener: Listener) -> Iterat
         yield Maximum.of(row, Stored(folder.partial / name, folder.path / name))
 
 
-def each_maximum(task: Task, todo: Sequence[tuple[Objective, Objective]], listener: Listener) -> Iterator[Maximum]:
+def each_maximum(
+    task: Task, todo: Sequence[tuple[Objective, Objective]], listener: Listener, kept: Collection[str] = ()
+) -> Iterator[Maximum]:
     """Yield the maximum of each target as soon as it is found.
 
     Parameters
@@ -192,19 +197,23 @@ def each_maximum(task: Task, todo: Sequence[tuple[Objective, Objective]], listen
         What is scored, and what is climbed for it.
     listener : Listener
         Told of the progress, and of what was remarkable.
+    kept : collection of str
+        The targets whose maxima are there already. They are left out, but the others are searched and scored beside them, so
+        that these have the same bytes as if all were searched.
 
     Yields
     ------
     Maximum
         In order. After a `KeyboardInterrupt` those of the running group say "interrupted", and are the last.
     """
-    if not todo:
+    if all(str(objective) in kept for objective, _ in todo):
         return
     with listener.progress(f"{len(todo)} targets", task.search.settings.steps * len(todo)) as told:
         tools = Instruments.of(task.search, todo)
         trust = Trust.measured(tools, [objective for objective, _ in todo], task.knowledge.samples)
         inquiry = Inquiry(task.knowledge, tools)
-        for objective, found, space in climb(tools, todo, told):
+        constant = constant_targets(tools, todo, trust)
+        for objective, found, space in climb(tools, todo, told, constant, kept):
             probe = partial(trust.probe, objective)
             result, findings = inquiry(objective, found, space, trust.best_probe(objective), probe)
             if findings.remark:

@@ -37,6 +37,10 @@ def stops(
         tensors = moving.in_graph(objective.tensors)
         nodes = model.cut(tensors, moving.sources).nodes
         reads = wrt in objective.tensors or not sources.isdisjoint(tensors)
+        if not reads and not moving.stops and not model.cut(tensors).inputs:
+            raise DifferentiationError(
+                f"{objective}: constant, as it depends on no input of {model.name}; it was not maximized; aim at another tensor"
+            )
         if not reads and all(sources.isdisjoint(read_by(node)) for node in nodes):
             raise DifferentiationError(
                 f"{objective}: no gradient reaches {wrt}: nothing connects them; move another tensor with `wrt`, or aim at another"

@@ -35,7 +35,7 @@ class Portrait:
     vector : VectorFindings or None
         What is known of a vector.
     drops : (time,) ndarray or None
-        What each token contributes.
+        What each token or letter contributes.
     together : Objective or None
         The target, where all starts are one set and are drawn beside each other.
     own_scores : sequence of float
@@ -72,6 +72,8 @@ class Portrait:
         if self.vector is not None:
             subtitle = (subtitle + self.vector.distance_text()).removeprefix(" · ")
             known = self.vector.drawn()
+        if self.presentation.drawing.expected.kind == "letters" and self.drops is not None:
+            known = {"drops": self.drops}
         others = self.others.astype(np.float32)
         picture = self.presentation.drawing.draw(self.shown, title, subtitle, others, known)
         return _enlarged(self.presentation, picture) if headed else picture

@@ -9,19 +9,22 @@ import numpy as np
 
 from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.held_inputs import resting_text
+from onnxviz.analyses.inputs.kinds import with_kind
 from onnxviz.analyses.maximization.effort import Cost, settings
 from onnxviz.analyses.maximization.inner_samples import inner_space, with_spectrum, with_start
+from onnxviz.analyses.maximization.manner import manners
 from onnxviz.analyses.maximization.optimizer_choice import OptimizerName, choose_optimizer, stops
 from onnxviz.analyses.maximization.references import check_like, read_example, surroundings
 from onnxviz.analyses.maximization.request import source_text
 from onnxviz.analyses.maximization.search_space import search_space, signal_rate
-from onnxviz.analyses.maximization.size_and_window import check_sized, seen_windows, size_remark
+from onnxviz.analyses.maximization.size_and_window import check_sized, size_remark
 from onnxviz.analyses.maximization.subject import Subject, choose_subject
 from onnxviz.analyses.maximization.targets import climbed_aim, expand_aims, parse_aims
 from onnxviz.analyses.maximization.task import Knowledge, Presentation, Search, Task
 from onnxviz.analyses.maximization.token_space import token_space
 from onnxviz.errors import UsageError
 from onnxviz.model.tensors.encoded_texts import encoded_texts
+from onnxviz.model.tensors.twin import with_twins
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
@@ -83,14 +86,16 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
     from onnxviz.methods.devices import choose_device
     from onnxviz.model.tensors.randomness import random_note
 
-    subject = choose_subject(with_classes(listener, model, request.classes), request)
+    model = with_kind(with_classes(listener, model, request.classes), request.inputs)
+    subject = choose_subject(with_twins(model), request)
     aims = _aims(subject, _written(subject, request, listener), request, listener)
     subject, ground = _ground(subject, request, listener)
     cost = Cost.of(subject, aims.climbed)
     how, effort = settings(subject, cost, ground.space, aims.optimizer, request, listener)
     remark = _tell(subject, ground, aims, request, listener)
     space = _refined(subject, ground, request, listener)
-    windows = _windows(subject, aims, listener)
+    ways = manners(listener, subject, aims.objectives, space)
+    _tell_squashed(aims, listener)
     resting = _resting(subject, aims, listener)
     scored = [name for objective in aims.objectives for name in objective.tensors]
     note = random_note(subject.model, scored, resting)
@@ -104,7 +109,7 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
         resting,
         objectives,
         climbed,
-        windows,
+        ways,
         space,
         how,
         # ONNX Runtime searches on the CPU, whatever else there is.
@@ -196,15 +201,11 @@ def _refined(subject: Subject, ground: _Ground, request: MaximizationRequest, li
     return with_start(space, subject, ground.rate, request, listener)
 
 
-def _windows(subject: Subject, aims: _Aims, listener: Listener) -> tuple[tuple[slice, ...] | None, ...]:
-    """Return what each objective sees of the input, and tell of an objective that is climbed before its squashing."""
-    windows: tuple[tuple[slice, ...] | None, ...] = (None,) * len(aims.objectives)
-    if not subject.moving.whole:
-        windows = seen_windows(listener, subject.model, aims.objectives, subject.name, subject.shape, subject.expected)
+def _tell_squashed(aims: _Aims, listener: Listener) -> None:
+    """Tell of an objective that is climbed before its squashing."""
     squashed = [pair for pair in zip(aims.objectives, aims.climbed, strict=True) if pair[0] != pair[1]]
     for objective, other in squashed[:1]:
         listener.note(f"climbing {other}, the tensor before the squashing; the score is that of {objective}")
-    return windows
 
 
 def _resting(subject: Subject, aims: _Aims, listener: Listener) -> dict[str, np.ndarray]:
@@ -255,20 +256,24 @@ def _lattice(subject: Subject, features: Features, space: Space) -> Lattice | No
 
     own = subject.shape[1:]
     integers = subject.expected.holds_integers and not subject.inside
-    if features.whole is None and not integers:
+    # Tokens that move as one-hot codes are settled as ids.
+    groups = () if subject.tokens is not None else space.groups
+    if features.whole is None and not integers and not groups:
         return None
     low = np.broadcast_to(-np.inf if space.low is None else space.low, own)
     high = np.broadcast_to(np.inf if space.high is None else space.high, own)
     whole = features.whole
-    if whole is None or integers:
+    if integers:
         whole = np.ones(own, np.bool_)
         low, high = _held_by(subject.expected.dtype, low, high)
-    lattice = Lattice(whole, features.groups, low, high, features.unordered)
+    lattice = Lattice(np.zeros(own, np.bool_) if whole is None else whole, groups, low, high, features.unordered)
     return None if lattice.empty else lattice
 
 
 def _held_by(dtype: str, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return bounds within those of a type of integers. The ends of wide types are no values that data take."""
+    if dtype == "bool":
+        return np.maximum(low, 0), np.minimum(high, 1)
     limits = np.iinfo(dtype)
     if limits.min == 0 or limits.bits <= _NARROW:
         low = np.maximum(low, limits.min)

@@ -133,7 +133,7 @@ _SEARCHED = (
     *("names", "data", "vocab", "classes", "sample_rate", "norm", "literal", "like", "straight_through"),
     *("parameterization", "start"),
 )
-_SEARCHED_INPUTS = ("held", "value_range", "mean", "std", "layout", "channels")
+_SEARCHED_INPUTS = ("held", "value_range", "mean", "std", "layout", "channels", "kind", "letters")
 
 
 def _text(value: Any) -> str:

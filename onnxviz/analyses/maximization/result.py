@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.maximization.pictures import Portrait
-from onnxviz.analyses.maximization.result_files import Content, Measured, Stored
+from onnxviz.analyses.maximization.result_files import CLIP, CLOUD, SEQUENCE, SOUND, Content, Measured, Stored
 from onnxviz.analyses.maximization.scoring import Measure, own_type
 from onnxviz.analyses.maximization.wording import caption
+from onnxviz.question import Question
+from onnxviz.wording import question_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.findings import Findings
-    from onnxviz.analyses.maximization.task import Task
+    from onnxviz.analyses.maximization.task import Search, Task
     from onnxviz.analyses.maximization.trust import Trust
     from onnxviz.drawing.pictures import Picture
     from onnxviz.methods.ascent.maximization import Ascent
@@ -37,6 +39,10 @@ class Maximum:
         The target.
     label : str
         The name of its class; "" where the file names none.
+    question : str
+        The question that the scores answer, such as "mean over places".
+    places : mapping of str to list of int
+        The highest place of each target that is asked for it, as an index in the target's tensor without the batch.
     wrt : str
         The tensor that moved.
     ort_score : float
@@ -61,6 +67,8 @@ class Maximum:
 
     target: str
     label: str
+    question: str
+    places: Mapping[str, list[int]]
     wrt: str
     ort_score: float
     score: float | None
@@ -83,6 +91,8 @@ class Maximum:
         return cls(
             target=row["target"],
             label=row["label"],
+            question=row.get("question", ""),
+            places=row.get("places", {}),
             wrt=row["wrt"],
             ort_score=_number(row["ort_score"]),
             score=row["score"],
@@ -151,7 +161,9 @@ class Maximum:
         return self._content.picture(headed)
 
     def save(self, folder: str | os.PathLike[str], place: Path | None = None) -> Maximum:
-        """Write picture.png, arrays.npz and result.json into a folder; of signals sound.wav; steps into the folder frames.
+        """Write picture.png, arrays.npz and result.json into a folder, and the steps into the folder frames.
+
+        Beside them are sound.wav of a signal, clip.png of a clip, sequence.fasta of letters and points.ply of a point cloud.
 
         Parameters
         ----------
@@ -241,16 +253,36 @@ def measured(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> Ma
     climbed : Climbed
         What was found.
     """
-    from onnxviz.formats.audio_files import writes_sound
-
     row = _row(task, measure, trust, climbed)
     arrays, axes = _arrays(task, climbed)
-    model, rate, array = task.search.model, task.presentation.rate, climbed.findings.array
+    model = task.search.model
     provenance = {"model": model.name, "sha256": model.digest, "seed": task.search.settings.seed}
     message = climbed.found.outcome.message
-    factor, silence = task.knowledge.expected.sound_units()
-    sound = None if rate is None or not writes_sound(array) else ((array - silence) / factor, rate)
-    return Maximum.of(row, Measured(arrays, axes, _portrait(task, climbed, row), provenance, message, sound))
+    portrait, beside = _portrait(task, climbed, row), _beside(task, climbed)
+    return Maximum.of(row, Measured(arrays, axes, portrait, provenance, message, beside))
+
+
+def _beside(task: Task, climbed: Climbed) -> dict[str, Callable[[Path], None]]:
+    """Return the files beside the picture, each with what writes it: a sound, an animation, a sequence or a point cloud."""
+    from onnxviz.drawing.film_strip import save_animation
+    from onnxviz.formats.audio_files import write_wav, writes_sound
+    from onnxviz.formats.letters import write_fasta
+    from onnxviz.formats.point_clouds import write_ply
+
+    expected, array, rate = task.knowledge.expected, climbed.findings.array, task.presentation.rate
+    if rate is not None and writes_sound(array):
+        factor, silence = expected.sound_units()
+        return {SOUND: lambda path: write_wav(path, (array - silence) / factor, rate)}
+    if not task.search.moving.inputs:
+        return {}
+    if expected.kind == "clip":
+        return {CLIP: lambda path: save_animation(path, task.presentation.drawing.frames(array))}
+    if expected.kind == "points":
+        return {CLOUD: lambda path: write_ply(path, task.presentation.drawing.points(array))}
+    letters = climbed.findings.letters
+    if letters is not None:
+        return {SEQUENCE: lambda path: write_fasta(path, f"{climbed.objective} {task.search.model.name}", letters.text)}
+    return {}
 
 
 def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[str, Any]:
@@ -263,6 +295,7 @@ def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[s
     score = None if ours is None else float(ours.mean())
     ort_score = float(theirs.mean())
     begun = float(measure(objective, climbed.begun)[1].mean())
+    agreed = trust.agreement(objective, found, findings.every, findings.starts)
     remarks = (ascent.message, findings.remark, task.presentation.remark)
     members = None
     if climbed.together:
@@ -271,6 +304,8 @@ def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[s
         "target": str(objective),
         "climbed": str(found.objective),
         "label": class_name(search.model, objective.target),
+        "question": objective.question,
+        "places": _places(search, objective, chosen[0]),
         "wrt": search.wrt,
         "shape": list(search.shape[1:]),
         "units": found.text,
@@ -286,8 +321,8 @@ def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[s
         "message": "; ".join(text for text in remarks if text),
         "start": task.presentation.start,
         "window": None if window is None else [[part.start, part.stop] for part in window],
-        "consistency": trust.agreement(objective, found, findings.every),
-        **trust.row(objective, found, findings.array, score, ort_score, begun),
+        "consistency": agreed,
+        **trust.row(objective, found, findings, window, agreed, score, ort_score, begun),
         "optimizer": search.settings.optimizer,
         "differentiable": not task.knowledge.stopped[search.objectives.index(objective)],
         "files": [],
@@ -327,7 +362,8 @@ def _portrait(task: Task, climbed: Climbed, row: dict[str, Any]) -> Portrait:
     """Return what is drawn of a target."""
     search, found, findings = task.search, climbed.found, climbed.findings
     trusted = caption(row)
-    scores = f"{row['ort_score']:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
+    asked = f"{question_text(row['question'])} ".lstrip()
+    scores = f"{asked}{row['ort_score']:.4g} by ONNX Runtime, from {row['initial_ort_score']:.4g}"
     inside = climbed.window or (slice(None),) * findings.array.ndim
     shown = findings.array
     if found.transparency is not None:
@@ -349,11 +385,45 @@ def _portrait(task: Task, climbed: Climbed, row: dict[str, Any]) -> Portrait:
         f"{climbed.objective}" + (f" ({row['label']})" if row["label"] else ""),
         f"{search.model.name}: {scores}" + (f"; {trusted}" if trusted else ""),
         findings.vector,
-        findings.tokens.drops if findings.tokens is not None else None,
+        findings.drops,
         climbed.objective if climbed.together else None,
         row["set"]["own_ort_scores"] if row["set"] else (),
         frames,
     )
+
+
+def _places(search: Search, objective: Objective, array: np.ndarray) -> dict[str, list[int]]:
+    """Return where the targets that are asked for their highest place have it, by ONNX Runtime.
+
+    Returns
+    -------
+    dict of str to list of int
+        For each such target the index in its tensor without the batch; where the first axis lists rows in place of samples, with
+        the row in front.
+    """
+    targets = [
+        target
+        for _, term in objective.terms
+        if term.is_value
+        for target in term.targets
+        if target.question is Question.HIGHEST
+    ]
+    if not targets:
+        return {}
+    fed = {**search.held, **search.moving.fed(np.repeat(array[None].astype(own_type(search)), search.copies, axis=0))}
+    answers = search.session([target.tensor for target in targets])(fed)
+    found = {}
+    for target in targets:
+        values = np.asarray(answers[target.tensor], np.float64)
+        if values.ndim < 2 or not values.size:
+            continue
+        own = len(values) // search.copies
+        if own < 2:
+            found[str(target)] = list(target.highest(values[:1]))
+        else:
+            row = int(target.pick(values[:own]).reshape(own, -1).max(1).argmax())
+            found[str(target)] = [row, *target.highest(values[row : row + 1])]
+    return found
 
 
 def _padded(history: np.ndarray, steps: int) -> np.ndarray:

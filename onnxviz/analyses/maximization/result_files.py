@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 PICTURE = "picture.png"
 _FILES = (PICTURE, "arrays.npz", "result.json")
-_SOUND = "sound.wav"
+SOUND, CLIP, SEQUENCE, CLOUD = "sound.wav", "clip.png", "sequence.fasta", "points.ply"
+"""Files that are written beside the picture: of a signal, a clip, letters and points."""
 
 
 class Content(Protocol):
@@ -54,8 +55,8 @@ class Measured:
         The model and the seed.
     message : str
         What the status of the ascent means; "" where there is nothing to say.
-    sound : (ndarray, float) or None
-        A signal that is written as sound, and its samples per second.
+    beside : mapping of str to callable
+        Further files, such as a sound, an animation or a sequence: the name of each, and a function that writes it to a path.
     """
 
     arrays: dict[str, np.ndarray]
@@ -63,12 +64,12 @@ class Measured:
     portrait: Portrait
     provenance: dict[str, Any] = field(default_factory=dict)
     message: str = ""
-    sound: tuple[np.ndarray, float] | None = None
+    beside: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
 
     @property
     def files(self) -> tuple[str, ...]:
         """The names of the files that are written."""
-        return _FILES if self.sound is None else (*_FILES, _SOUND)
+        return (*_FILES, *self.beside)
 
     def picture(self, headed: bool = True) -> Picture:
         """Return the picture, drawn anew."""
@@ -83,13 +84,12 @@ class Measured:
             If the folder cannot be written to.
         """
         from onnxviz.drawing.pictures import save_picture
-        from onnxviz.formats.audio_files import write_wav
         from onnxviz.formats.results import Result
 
         folder.mkdir(parents=True, exist_ok=True)
         save_picture(folder / PICTURE, self.picture())
-        if self.sound is not None:
-            write_wav(folder / _SOUND, *self.sound)
+        for name, write in self.beside.items():
+            write(folder / name)
         for step, picture in self.portrait.steps():
             (folder / "frames").mkdir(exist_ok=True)
             save_picture(folder / "frames" / f"step_{step:05d}.png", picture)
@@ -123,7 +123,7 @@ class Stored:
     @property
     def files(self) -> tuple[str, ...]:
         """The names of the files."""
-        return tuple(name for name in (*_FILES, _SOUND) if (self.place / name).exists())
+        return tuple(name for name in (*_FILES, SOUND, CLIP, SEQUENCE, CLOUD) if (self.place / name).exists())
 
     def picture(self, headed: bool = True) -> Picture:
         """Return the picture as it was saved."""

@@ -27,7 +27,7 @@ def own_type(search: Search) -> str:
     if search.moving.joined:
         return "float32"
     info = search.model.tensors[search.wrt]
-    return info.dtype if info.is_integer or info.dtype in ("float16", "float64") else "float32"
+    return info.dtype if info.is_integer or info.dtype in ("bool", "float16", "float64") else "float32"
 
 
 def measurement(search: Search, session: Any, network: Any) -> Measure:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 
+CONTRAST = 1.5
+"""The norm of a picture before the sigmoid: as much contrast as networks and people need, and little that is cut off at the ends."""
+
+
 def signal_rate(model: Model, given: float | None, kind: str) -> float | None:
     """Return a signal's samples per second, as given or as the file's metadata says.
 
@@ -72,12 +76,23 @@ def search_space(subject: Subject, rate: float | None, request: MaximizationRequ
     scale = np.ones(()) if scale is None else np.asarray(scale)
     if features.kept:
         low, high, mean, scale = _kept(features.kept, own, low, high, mean, scale)
-    colors = expected.color if expected.color in ("rgb", "bgr") and expected.kind == "image" else None
+    colors = expected.color if expected.color in ("rgb", "bgr") and expected.has_pixels else None
     kind = expected.kind if len(expected.axes) == len(own) and not subject.inside else "array"
-    chosen, groups = request.parameterization or "", features.groups
+    chosen, groups = request.parameterization or "", features.groups or letter_groups(subject)
     name, norm = subject.name, request.norm
-    space = Space(name, own, axes, kind, colors, low, high, mean, scale, norm, groups, parameterization=chosen)
+    contrast = CONTRAST if kind == "image" else None
+    space = Space(name, own, axes, kind, colors, low, high, mean, scale, norm, groups, False, chosen, contrast=contrast)
     return space, drawing, features
+
+
+def letter_groups(subject: Subject) -> tuple[tuple[int, ...], ...]:
+    """Return the places of each position's letters in a flattened sample; empty for an input of another kind."""
+    expected, own = subject.expected, subject.shape[1:]
+    if expected.kind != "letters" or subject.inside or len(own) != 2:
+        return ()
+    places = np.arange(own[0] * own[1]).reshape(own)
+    rows = places.T if expected.axes == ("letter", "position") else places
+    return tuple(tuple(map(int, row)) for row in rows)
 
 
 def _is_flat(subject: Subject) -> bool:
@@ -92,6 +107,10 @@ def _check_parameterization(subject: Subject, request: MaximizationRequest) -> N
         raise UsageError(f"`parameterization` {chosen}: nothing is known of the axes of {subject.name}")
     if chosen in ("fourier", "maco") and _is_flat(subject):
         raise UsageError(f"`parameterization` {chosen}: {subject.name} is a vector, whose elements have no neighbors")
+    if chosen in ("fourier", "maco") and subject.expected.kind in ("points", "letters") and not subject.inside:
+        raise UsageError(
+            f"`parameterization` {chosen}: {subject.name} is {subject.expected.noun}, which has no spectrum"
+        )
 
 
 def _features(subject: Subject, request: MaximizationRequest) -> Features:

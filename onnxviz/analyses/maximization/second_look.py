@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.maximization.findings import Findings
+from onnxviz.analyses.maximization.letter_findings import letter_findings
 from onnxviz.analyses.maximization.token_findings import token_findings
 from onnxviz.analyses.maximization.vector_findings import vector_findings
 from onnxviz.methods.ascent.status import Status
@@ -118,7 +119,8 @@ class Inquiry:
         rows = self.tools.score.rows
         counted = {name: rows[name] for name in objective.tensors if name in rows}
         return "; ".join(
-            f"one input gives {count} rows of {name}; the score is their mean" for name, count in counted.items()
+            f"one input gives {count} rows of {name}; the question about them: {objective.question}"
+            for name, count in counted.items()
         )
 
     def _findings(self, objective: Objective, found: Found) -> Findings:
@@ -132,6 +134,13 @@ class Inquiry:
         plain = Findings(every[found.best], starts[found.best], every, starts)
         is_vector = self.knowledge.expected.kind == "vector" and len(search.shape) == 2
         broken = found.ascent.status in _BROKEN or not np.isfinite(plain.array).all()
+        if self.knowledge.expected.kind == "letters" and search.lattice is not None and search.moving.inputs:
+            if broken or objective.members:
+                return plain
+            letters = letter_findings(
+                search, search.lattice, self.knowledge.expected, objective, found, self.tools.score
+            )
+            return replace(plain, array=letters.array, letters=letters)
         if not is_vector or broken or objective.members:
             return plain
         return self._vector_findings(objective, found, plain)

@@ -8,6 +8,7 @@ import numpy as np
 
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import EvaluationError, OnnxvizError, UsageError
+from onnxviz.question import Question
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def sized_shape(asked: tuple[int, ...], expected: InputContract, shape: tuple[in
     """
     written = "x".join(map(str, asked))
     places = [place for place, axis in enumerate(expected.axes, 1) if axis != "channel"]
-    if expected.kind not in ("image", "signal", "spectrogram") or len(expected.axes) != len(shape) - 1:
-        raise UsageError(f"`size` {written}: it is for pictures and signals; {expected.name} is {expected.noun}")
+    if expected.kind not in ("image", "clip", "signal", "spectrogram") or len(expected.axes) != len(shape) - 1:
+        raise UsageError(f"`size` {written}: it is for pictures, clips and signals; {expected.name} is {expected.noun}")
     if not all(size > 0 for size in asked) or len(asked) not in (1, len(places)):
         wanted = "x".join(expected.axes[place - 1].upper() for place in places)
         raise UsageError(f"`size` {written}: give one number, or {wanted}")
@@ -116,18 +117,29 @@ def seen_window(
     from onnxviz.methods.objectives.objectives import Activation
     from onnxviz.model.tensors.receptive_field import receptive_field
 
-    if expected.kind in ("vector", "tokens") or len(expected.axes) != len(shape) - 1 or name not in model.inputs:
+    if (
+        expected.kind in ("vector", "tokens", "letters", "points")
+        or len(expected.axes) != len(shape) - 1
+        or name not in model.inputs
+    ):
         return None
     low, high = list(shape[1:]), [0] * len(shape[1:])
     for _, term in objective.terms:
         if not isinstance(term, Activation):
             return None
         field = receptive_field(model, term.target.tensor, name, shape=shape)
-        rank = len(model.tensors[term.target.tensor].shape or ()) - 1
+        sizes = (model.tensors[term.target.tensor].shape or ())[1:]
+        rank = len(sizes)
         # A damaged file declares fewer axes than its operators make.
         if field is None or not field.spatial or rank < max(field.spatial):
             return None
-        entries = [term.target.entries(rank)[axis - 1] for axis in field.spatial]
+        picked = term.target.entries(rank)
+        if term.target.question is Question.CENTER:
+            picked = tuple(
+                size // 2 if entry == slice(None) and isinstance(size, int) else entry
+                for entry, size in zip(picked, sizes, strict=True)
+            )
+        entries = [picked[axis - 1] for axis in field.spatial]
         position = [entry for entry in entries if isinstance(entry, (int, slice))]
         if len(position) < len(entries) or all(entry == slice(None) for entry in position):
             return None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from onnxviz.analyses.inputs.moving import Moving
     from onnxviz.analyses.inputs.tokens import Tokens
     from onnxviz.analyses.maximization.inner_samples import InnerBatches
+    from onnxviz.analyses.maximization.manner import Manner
     from onnxviz.contract import InputContract
     from onnxviz.drawing.input_drawing import Drawing
     from onnxviz.methods.ascent.lattice import Lattice
@@ -44,8 +45,8 @@ class Search:
         Values of all other inputs.
     objectives, climbed : tuple of Objective
         What is scored, and what is climbed for each of them.
-    windows : tuple
-        For each objective the part of the input that it sees; None where it sees all of it.
+    manners : tuple of Manner
+        For each objective the part of the input that moves, and how.
     space : Space
         Where inputs are searched.
     settings : Settings
@@ -66,7 +67,7 @@ class Search:
     held: dict[str, np.ndarray]
     objectives: tuple[Objective, ...]
     climbed: tuple[Objective, ...]
-    windows: tuple[tuple[slice, ...] | None, ...]
+    manners: tuple[Manner, ...]
     space: Space
     settings: Settings
     device: str
@@ -125,13 +126,19 @@ class Search:
         wanted = self.moving.in_graph(tensors)
         return sample_first(self.model, self.model.session(wanted, self.moving.front), wanted)
 
+    def space_of(self, objective: Objective) -> Space:
+        """Return the whole space of a target, with the norm that its pictures have."""
+        manners = dict(zip(map(str, self.objectives), self.manners, strict=True))
+        contrast = manners[str(objective)].contrast
+        return self.space if contrast is None else replace(self.space, contrast=contrast)
+
     def spaces(
         self, todo: list[tuple[Objective, Objective]]
     ) -> Iterator[tuple[Space, list[tuple[Objective, Objective]]]]:
-        """Yield the given targets in order, in runs that share a window, each run with its space."""
-        windows = dict(zip(map(str, self.objectives), self.windows, strict=True))
-        for window, part in groupby(todo, lambda pair: windows[str(pair[0])]):
-            yield replace(self.space, window=window), list(part)
+        """Yield the given targets in order, in runs that are searched in one manner, each run with its space."""
+        manners = dict(zip(map(str, self.objectives), self.manners, strict=True))
+        for manner, part in groupby(todo, lambda pair: manners[str(pair[0])]):
+            yield manner.of(self.space), list(part)
 
 
 @dataclass(frozen=True, eq=False)

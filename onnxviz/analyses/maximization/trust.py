@@ -5,7 +5,7 @@ The verdict on its unit, what is left of its score when it is moved, and where t
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +13,20 @@ import numpy as np
 
 from onnxviz.analyses.inputs.emptiness import filling
 from onnxviz.analyses.maximization.scoring import scorer
-from onnxviz.analyses.maximization.wording import plus_minus
 from onnxviz.methods.ascent.status import Status
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.few_samples import SampleBatches
     from onnxviz.analyses.maximization.climb import Instruments
+    from onnxviz.analyses.maximization.findings import Findings
     from onnxviz.analyses.maximization.inner_samples import InnerBatches
     from onnxviz.analyses.maximization.task import Search
     from onnxviz.methods.ascent.scorer import Scorer
     from onnxviz.methods.ascent.search import Found
+    from onnxviz.methods.ascent.space import Space
     from onnxviz.methods.evidence.resemblance import Resemblance
+    from onnxviz.methods.evidence.verdict import Agreement
     from onnxviz.methods.objectives.objectives import Objective
 
 _PROBES, _FEW_PROBES = 64, 16
@@ -91,10 +93,14 @@ class Trust:
         if not objectives:
             return cls(search, score, tools.score_climbed, {}, {})
         names = [str(objective) for objective in objectives]
-        inputs = probes(
-            search.space, _FEW_PROBES if np.prod(search.shape[1:]) > _LARGE else _PROBES, search.settings.seed
-        )
-        probed = score(objectives, search.settled(inputs))
+        count = _FEW_PROBES if np.prod(search.shape[1:]) > _LARGE else _PROBES
+        alike: dict[float | None, list[Objective]] = {}
+        for objective in objectives:
+            alike.setdefault(search.space_of(objective).contrast, []).append(objective)
+        probed: dict[str, np.ndarray] = {}
+        for some in alike.values():
+            inputs = probes(search.space_of(some[0]), count, search.settings.seed)
+            probed |= dict(zip(map(str, some), score(some, search.settled(inputs)), strict=True))
         scores = np.zeros((len(objectives), 0), np.float32)
         if data is not None:
             most = max(1, _SCORES // len(objectives))
@@ -104,8 +110,34 @@ class Trust:
                 if sum(part.shape[1] for part in parts) >= most:
                     break
             scores = np.concatenate(parts, 1)
-        by_name = (dict(zip(names, values, strict=True)) for values in (probed, scores))
-        return cls(search, score, tools.score_climbed, *by_name)
+        return cls(search, score, tools.score_climbed, probed, dict(zip(names, scores, strict=True)))
+
+    def tried(self, objective: Objective) -> np.ndarray:
+        """Return the scores of the random inputs and of the data, (input,); none where a target was not scored there."""
+        name = str(objective)
+        return np.concatenate([self.probes.get(name, _NONE), self.samples.get(name, _NONE)])
+
+    def random_inputs(self, count: int) -> np.ndarray:
+        """Return the first of the random inputs that were scored, (input, *shape)."""
+        from onnxviz.methods.evidence.probes import probes
+
+        return self.search.settled(probes(self.search.space, count, self.search.settings.seed))
+
+    def range_of(self, objective: Objective) -> tuple[float, float, str]:
+        """Return the lowest and highest possible value of an objective, and the operator that bounds it."""
+        from onnxviz.methods.objectives.objectives import Activation
+        from onnxviz.model.tensors.output_range import output_range
+
+        low = high = 0.0
+        operators = []
+        for weight, term in objective.terms:
+            if not isinstance(term, Activation) or weight == 0:
+                return -np.inf, np.inf, ""
+            ends = output_range(self.search.model, term.target.tensor)
+            low += min(weight * ends[0], weight * ends[1])
+            high += max(weight * ends[0], weight * ends[1])
+            operators.append(ends[2])
+        return low, high, " and ".join(dict.fromkeys(operators)) if all(operators) else ""
 
     def best_probe(self, objective: Objective) -> float:
         """Return the highest finite score of the random inputs; minus infinity where there is none."""
@@ -122,10 +154,10 @@ class Trust:
         place = int(scores.argmax())
         if self.search.space.spectral and smooth.max() > scores.min():
             place = 2 * int(smooth.argmax())
-        found: np.ndarray = probes(self.search.space, len(scores), self.search.settings.seed)[place]
+        found: np.ndarray = probes(self.search.space_of(objective), len(scores), self.search.settings.seed)[place]
         return found
 
-    def agreement(self, objective: Objective, found: Found, every: np.ndarray) -> dict[str, Any]:
+    def agreement(self, objective: Objective, found: Found, every: np.ndarray, starts: np.ndarray) -> dict[str, Any]:
         """Return how far the restarts of one target agree: in their inputs, in their scores, and in the network's answers.
 
         Parameters
@@ -134,20 +166,26 @@ class Trust:
             The target.
         found : Found
             The result of its search.
-        every : (restart, *shape) ndarray
-            The inputs of all restarts.
+        every, starts : (restart, *shape) ndarray
+            The inputs of all restarts, and what they started from.
         """
         from onnxviz.methods.ascent.consistency import score_spread
+        from onnxviz.methods.evidence.verdict import plus_minus
 
         plain, ascents = found.consistency, found.ascents
-        spread = score_spread([one.score for one in ascents], [one.initial_score for one in ascents])
+        ends, begun = [one.score for one in ascents], [one.initial_score for one in ascents]
+        if objective != found.objective and len(ascents) > 1 and np.isfinite(ends).all():
+            # A reader sees the target's own scores: logits may differ where their probabilities do not.
+            ends, begun = self.score.alone(objective, every).tolist(), self.score.alone(objective, starts).tolist()
+        spread = score_spread(ends, begun)
         # Between vectors' features or tokens nothing is shifted: what differs there differs.
         asked = len(ascents) > 1 and self.search.space.spectral and not objective.members
         kin = self._resemblance(found, every) if asked else None
         words = [] if kin is None else [f"starts: {kin.statement}"]
         words.append(plain.statement if kin is None else f"place by place {plain.agreeing} agree")
         if spread is not None:
-            words.append(f"scores {plus_minus(spread)} of the rise")
+            apart = plus_minus(spread)
+            words.append("equal scores" if apart == "equal" else f"scores {apart} of the rise")
         told = None if kin is None else {"tensors": kin.tensors, "channels": kin.channels, **asdict(kin.agreed)}
         return {**asdict(plain), "score_spread": spread, "resemblance": told, "statement": "; ".join(words)}
 
@@ -161,7 +199,9 @@ class Trust:
         search, scores = self.search, [one.score for one in found.ascents]
         own = self._own_channels(found.objective)
         channels = {name: axis for name, (axis, _) in own.items()}
-        random, answers = self._answers(self.score_climbed, channels, every)
+        # A target whose logit left it behind was maximized itself.
+        score = self.score if found.objective in search.objectives else self.score_climbed
+        random, answers = self._answers(score, channels, every)
         kept = {name: np.delete(np.arange(values.shape[1]), own[name][1]) for name, values in answers.items()}
         if kept:
             ours, theirs = (
@@ -266,7 +306,9 @@ class Trust:
         self,
         objective: Objective,
         found: Found,
-        array: np.ndarray,
+        findings: Findings,
+        window: tuple[slice, ...] | None,
+        agreed: dict[str, Any],
         torch_score: float | None,
         score: float,
         start: float,
@@ -279,19 +321,30 @@ class Trust:
             The target.
         found : Found
             The result of its search.
-        array : (*shape) ndarray
-            The best input; of tokens their ids.
+        findings : Findings
+            What is fed in the end.
+        window : tuple of slice, or None
+            The part of the input that moved.
+        agreed : dict
+            The agreement of its starts, from `agreement`.
         torch_score, score, start : float
             Score of the best input by torch, by ONNX Runtime, and of the start by ONNX Runtime.
         """
+        from onnxviz.analyses.maximization.class_probability import class_probability
         from onnxviz.methods.evidence.robustness import robustness
         from onnxviz.methods.evidence.standing import standing
         from onnxviz.methods.evidence.verdict import Evidence, judge
 
-        search, name = self.search, str(objective)
+        search, name, array = self.search, str(objective), findings.array
         if objective.members:
             return {"verdict": None, "robustness": None, "data": None}
-        low, high, operator = _range(search, objective)
+        moved = None
+        if search.tokens is None:
+            space = replace(search.space, window=window)
+            moved = robustness(
+                self.score, objective, space, array, search.settings.seed, score, start, settle=search.settled
+            )
+        low, high, operator = self.range_of(objective)
         verdict = judge(
             Evidence(
                 found=score,
@@ -307,19 +360,33 @@ class Trust:
                 zeros=_zeros(search, objective),
                 empty="" if np.isfinite(score) else self._empty(objective, array),
                 draws=self._draws(objective, array),
+                maximized=found.ascent.status != Status.CONSTANT,
+                probability=class_probability(search, objective, array, findings.start),
+                agreement=_agreement(agreed),
+                kept=moved.kept if moved is not None and _is_picture(search.space) else None,
             )
         )
-        moved = None
-        if search.tokens is None:
-            moved = robustness(
-                self.score, objective, search.space, array, search.settings.seed, score, start, settle=search.settled
-            )
         place = standing(score, self.samples.get(name, _NONE))
         return {
             "verdict": {"word": str(verdict.word), "message": verdict.message},
             "robustness": None if moved is None else asdict(moved),
             "data": None if place is None else {**asdict(place), "statement": place.statement},
         }
+
+
+def _agreement(agreed: dict[str, Any]) -> Agreement | None:
+    """Return how far starts agree: by the network's answers where these are known, else element by element."""
+    from onnxviz.methods.evidence.verdict import Agreement
+
+    seen = agreed["resemblance"] or agreed
+    if seen["restarts"] < 2:
+        return None
+    return Agreement(seen["restarts"], seen["clusters"], seen["agreeing"], agreed["score_spread"])
+
+
+def _is_picture(space: Space) -> bool:
+    """Return whether an input has height and width, along which neighbors belong together."""
+    return len(space.spatial) == 2
 
 
 def _zeros(search: Search, objective: Objective) -> tuple[str, ...]:
@@ -331,20 +398,3 @@ def _zeros(search: Search, objective: Objective) -> tuple[str, ...]:
         return ()
     needed = search.model.cut(search.moving.in_graph(objective.tensors), search.moving.stops).inputs
     return tuple(name for name in zeros if name in needed)
-
-
-def _range(search: Search, objective: Objective) -> tuple[float, float, str]:
-    """Return the lowest and highest possible value of an objective, and the operator that bounds it."""
-    from onnxviz.methods.objectives.objectives import Activation
-    from onnxviz.model.tensors.output_range import output_range
-
-    low = high = 0.0
-    operators = []
-    for weight, term in objective.terms:
-        if not isinstance(term, Activation) or weight == 0:
-            return -np.inf, np.inf, ""
-        ends = output_range(search.model, term.target.tensor)
-        low += min(weight * ends[0], weight * ends[1])
-        high += max(weight * ends[0], weight * ends[1])
-        operators.append(ends[2])
-    return low, high, " and ".join(dict.fromkeys(operators)) if all(operators) else ""

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from onnxviz.methods.evidence.verdict import NOT_MAXIMIZED, plus_minus
+
 
 def in_short(row: dict[str, Any]) -> dict[str, str]:
     """Return the columns of a printed table: a few words each, "" where there is nothing to say."""
@@ -19,9 +21,7 @@ def in_short(row: dict[str, Any]) -> dict[str, str]:
         starts = agreeing(agreed) if agreed["restarts"] else "-"
     if row["set"]:
         starts = f"{row['restarts']} together"
-    words = [row["message"] or row["status"]] if verdict is None else [verdict["word"]]
-    if verdict is not None and verdict["word"] != "ok":
-        words.append(verdict["message"])
+    words = [row["message"] or row["status"] if verdict is None else verdict_text(row) or verdict["word"]]
     # An empty target has no score, and so no finite score: it is said once.
     if verdict is not None and row["status"] in ("not_finite", "interrupted") and verdict["word"] != "empty":
         words.append(row["message"])
@@ -31,6 +31,14 @@ def in_short(row: dict[str, Any]) -> dict[str, str]:
         "starts": starts,
         "verdict": ": ".join(words),
     }
+
+
+def verdict_text(row: dict[str, Any]) -> str:
+    """Return the word and the sentence of a verdict; "" where all is well, or where there is none."""
+    verdict = row["verdict"]
+    if verdict is None or verdict["word"] == "ok":
+        return ""
+    return ": ".join(filter(None, (verdict["word"], verdict["message"])))
 
 
 def agreeing(agreed: dict[str, Any], what: str = "") -> str:
@@ -44,22 +52,15 @@ def agreeing(agreed: dict[str, Any], what: str = "") -> str:
     return told if agreed["score_spread"] is None else f"{told}, scores {plus_minus(agreed['score_spread'])}"
 
 
-def plus_minus(share: float) -> str:
-    """Return how far scores lie apart, given as a share."""
-    if share < 0.0005:
-        return "equal"
-    return f"±{100 * share:.1f} %" if share < 0.0995 else f"±{100 * share:.0f} %"
-
-
 def caption(row: dict[str, Any]) -> str:
     """Return what a chart says of how far its score is to be trusted."""
-    words = []
-    if row["restarts"] > 1 and not row["set"] and row["consistency"]["restarts"]:
+    # One line holds the gravest finding; the others stand in the table and in the report.
+    first, *others = verdict_text(row).split("; ")
+    words = [first, *(one for one in others if one == NOT_MAXIMIZED)] if first else []
+    if row["restarts"] > 1 and not row["set"] and row["consistency"]["restarts"] and "starts gave" not in first:
         words.append(agreeing(row["consistency"], "starts ").partition(",")[0])
     if row["data"] is not None:
         words.append(row["data"]["statement"].partition(",")[0])
-    if row["verdict"] is not None and row["verdict"]["word"] != "ok":
-        words.append(row["verdict"]["word"])
     if row["optimizer"] == "cma":
         words.append("searched without gradients")
     return "; ".join(words)

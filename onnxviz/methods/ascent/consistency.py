@@ -38,15 +38,13 @@ class Consistency:
 
     @property
     def statement(self) -> str:
-        """The agreement in words: whether the same maximum was found from every start."""
-        if self.cosine_mean is None or self.score_mean is None or self.score_std is None:
+        """The agreement in words: whether the same input was found from every start. What that means, the verdict says."""
+        if self.cosine_mean is None:
             return "one start: nothing to compare it with" if self.restarts else "no start reached a finite score"
         if self.clusters == 1:
             return f"{self.restarts} of {self.restarts} starts agree: cosine {self.cosine_mean:.2f}"
-        differ = f"{self.restarts} starts gave {self.clusters} different inputs"
-        if self.score_std <= 0.01 * abs(self.score_mean):
-            return f"several good inputs: {differ}; all have the same score"
-        return f"unreliable: {differ}; {self.agreeing} of {self.restarts} gave the best one"
+        best = f"{self.agreeing} of {self.restarts} gave the best one"
+        return f"{self.restarts} starts gave {self.clusters} different inputs; {best}"
 
 
 def score_spread(scores: Sequence[float], starts: Sequence[float]) -> float | None:

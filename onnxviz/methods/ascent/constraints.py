@@ -1,4 +1,4 @@
-"""Constraints on an input: none, a box, a ball, a sphere, or groups of elements that sum to 1.
+"""Constraints on an input: none, a box, a ball, a sphere, a ball for each point of a cloud, or groups of elements that sum to 1.
 
 A constraint has two functions for an ascent. One returns the nearest allowed points, the other the part of directions that can be
 followed from given points. Both work on batches, sample by sample.
@@ -103,6 +103,47 @@ class Ball:
         # A projected point lies on the sphere only within rounding, inside or outside.
         leaves = (norms >= self.radius * (1 - 1e-5)) & (radial > 0)
         return torch.where(leaves, directions - radial * normals, directions)
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """The constraint that every point of a cloud lies in a ball, and that its further numbers have bounds.
+
+    Attributes
+    ----------
+    radius : float
+        The radius, above zero.
+    axis : int
+        The axis of the coordinates, where the batch is axis 0. Its first three elements are the place of a point.
+    box : Box
+        The bounds of the numbers after the third.
+    """
+
+    radius: float
+    axis: int
+    box: Box
+
+    def project(self, points: Tensor) -> Tensor:
+        """Return the points, with those outside of the ball moved to its surface."""
+        count = min(3, points.shape[self.axis])
+        places = points.narrow(self.axis, 0, count)
+        norms = torch.linalg.vector_norm(places, dim=self.axis, keepdim=True, dtype=torch.float64).to(points.dtype)
+        inside = torch.where(norms > self.radius, places * (self.radius / norms), places)
+        rest = points.narrow(self.axis, count, points.shape[self.axis] - count)
+        return torch.cat([inside, self.box.project(rest)], self.axis)
+
+    def tangent(self, points: Tensor, directions: Tensor) -> Tensor:
+        """Return the directions without the part that leads a point off the surface of its ball, or a number out of its box."""
+        count = min(3, points.shape[self.axis])
+        places, moves = (one.narrow(self.axis, 0, count) for one in (points, directions))
+        norms = torch.linalg.vector_norm(places, dim=self.axis, keepdim=True, dtype=torch.float64).to(points.dtype)
+        normals = places / norms.clamp_min(torch.finfo(points.dtype).tiny)
+        radial = (normals * moves).sum(self.axis, keepdim=True)
+        leaves = (norms >= self.radius * (1 - 1e-5)) & (radial > 0)
+        rest, turns = (one.narrow(self.axis, count, one.shape[self.axis] - count) for one in (points, directions))
+        return torch.cat(
+            [torch.where(leaves, moves - radial * normals, moves), self.box.tangent(rest, turns)], self.axis
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ This search reads scores alone. It needs many more of them than an ascent needs 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +38,7 @@ def evolve(
     settings: Settings,
     *,
     progress: Callable[[int, int, str], None] | None = None,
+    wanted: Collection[str] | None = None,
 ) -> Iterator[list[Found]]:
     """Yield the inputs with the highest scores of every objective, searched without gradients from every start.
 
@@ -53,6 +54,8 @@ def evolve(
         The settings. `steps` is the number of generations of the first size that each start may use.
     progress : callable, optional
         Called with the steps done, the steps in all, and a few words.
+    wanted : collection of str, optional
+        The objectives whose results are needed; the others are passed over.
 
     Yields
     ------
@@ -62,6 +65,8 @@ def evolve(
     """
     total = settings.steps * settings.restarts * len(objectives)
     for number, objective in enumerate(objectives):
+        if wanted is not None and str(objective) not in wanted:
+            continue
         runs = [Run(str(objective), restart, settings.seed) for restart in range(settings.restarts)]
         start = space.start(runs, torch.device("cpu"))
         ascents: list[Ascent] = []

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from onnxviz.errors import UsageError
-from onnxviz.methods.ascent.painting import Frame, Painted, mirrors
+from onnxviz.methods.ascent.painting import Frame, Painted, mirrors, root_mean_square
 from onnxviz.methods.ascent.parameterizations import Values, fit, size
 from onnxviz.methods.ascent.runs import Run, normal
 
@@ -30,6 +30,10 @@ PEAK = 3.0
 # When the spectrum of an input is computed, values at the ends of the range are moved inside by this share of the range, since the
 # sigmoid has no slope at the ends.
 INSIDE = 0.005
+# A picture whose norm before the sigmoid is below this number is an even gray.
+EVEN_GRAY = 1e-3
+# The least share of a frequency's amplitude that a cutoff leaves.
+LEAST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Fourier:
         Whether there is a range.
     text : str
         A line that describes the parameterization to a person.
+    contrast : Tensor or None
+        (batch,): the norm of each picture before the sigmoid, as a root mean square, which no step changes. None: free.
     """
 
     variables: tuple[Tensor]
@@ -58,6 +64,7 @@ class Fourier:
     frame: Frame
     bounded: bool
     text: str
+    contrast: Tensor | None = None
 
     @classmethod
     def start(
@@ -72,6 +79,8 @@ class Fourier:
         std: Values = 1.0,
         colors: Values | str | None = None,
         slope: float = 1.0,
+        cutoff: float | None = None,
+        contrast: float | None = None,
         device: torch.device | str = "cpu",
     ) -> Fourier:
         """Return a parameterization with a random spectrum for each run.
@@ -96,6 +105,11 @@ class Fourier:
             (channel, channel), of which only ratios matter (`color_root`). None: channels are independent.
         slope : float
             Amplitudes fall as frequency to the power of minus this number.
+        cutoff : float, optional
+            Amplitudes also fall as exp(-(f / cutoff)^2), with f in cycles per element. Default: they do not.
+        contrast : float, optional
+            The norm that every picture has before the sigmoid, as a root mean square over its elements, as Erhan et al. (2009) hold
+            the norm of their inputs. Default: the norm is free. It is used only where there is a range.
         device : torch.device or str
             The device of the variables.
 
@@ -121,7 +135,7 @@ class Fourier:
             raise UsageError(f"shape {size(shape)}: has no elements")
         internal = ["channel", *(name for name in names if name != "channel")]
         order = (0, *(1 + internal.index(name) for name in names))
-        factors = spectral_filter(sizes, slope).to(device)
+        factors = spectral_filter(sizes, slope, cutoff).to(device)
         coefficients = (count, *factors.shape, 2)
         factors = factors.unsqueeze(-1).expand(coefficients[1:]).contiguous()
         spectrum = COEFFICIENT * normal([run.generator("start") for run in runs], coefficients).to(device)
@@ -136,13 +150,17 @@ class Fourier:
             if not bool((torch.isfinite(middle) & torch.isfinite(span) & (span > 0)).all()):
                 raise UsageError("mean and std: must be finite numbers, std above 0")
             extent = "standardized, of the data's contrast at most"
+        held = None if contrast is None or low is None else torch.full((len(runs),), contrast, device=device)
+        fall = f"slope {slope:g}" + ("" if cutoff is None else f" up to {cutoff:g} cycles per element")
+        norm = "" if held is None else f", of norm {contrast:g}"
         return cls(
             (spectrum.requires_grad_(),),
             factors,
             factors * mirrors(sizes, device),
             Frame(sizes, None if colors is None else _matrix(colors, count, device), order, middle, span),
             low is not None,
-            f"spectrum of {size(shape)} ({axes}), slope {slope:g}, {describe(colors)}, {extent}",
+            f"spectrum of {size(shape)} ({axes}), {fall}, {describe(colors)}, {extent}{norm}",
+            held,
         )
 
     @property
@@ -182,7 +200,7 @@ class Fourier:
     def realize(self) -> Tensor:
         """Return the input, (batch, *shape)."""
         if self.bounded:
-            return self._painted(self.variables[0], self.filter, self.mirrored)
+            return self._painted(self.variables[0], self.filter, self.mirrored, self.contrast)
         return self.paint(torch.view_as_complex(self.variables[0] * self.filter))
 
     def paint(self, spectrum: Tensor) -> Tensor:
@@ -201,14 +219,24 @@ class Fourier:
         unit = unit.permute(frame.order) if frame.channels else unit.squeeze(1)
         return frame.middle + frame.span * unit
 
-    def _painted(self, parts: Tensor, factors: Tensor | None, mirrored: Tensor) -> Tensor:
+    def _painted(
+        self, parts: Tensor, factors: Tensor | None, mirrored: Tensor, contrast: Tensor | None = None
+    ) -> Tensor:
         """Return the input, in its range, of real and imaginary parts times factors."""
-        painted: Tensor = Painted.apply(parts, factors, mirrored, self.frame)  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
+        painted: Tensor = Painted.apply(parts, factors, mirrored, self.frame, contrast)  # type: ignore[no-untyped-call, unused-ignore]  # typed from torch 2.14 on
         return painted
 
     def standardize(self, inputs: Tensor) -> Tensor:
         """Return (input - middle) / span: -.5 to .5 over a range."""
         return (inputs - self.middle) / self.span
+
+    def held(self, inputs: Tensor) -> Tensor:
+        """Return inputs, (batch, *shape), with the norm that is held for the first sample; the same inputs where none is held."""
+        if self.contrast is None:
+            return inputs
+        waves = torch.logit((self.standardize(inputs) + 0.5).clamp(INSIDE, 1 - INSIDE))
+        waves = waves * (self.contrast[0] / root_mean_square(waves)).reshape(-1, *[1] * (waves.ndim - 1))
+        return self.middle + self.span * (torch.sigmoid(waves) - 0.5)
 
     def spectrum_of(self, inputs: Tensor) -> Tensor:
         """Return the spectrum that `paint` turns into these inputs, or into the nearest inputs that it can make.
@@ -239,9 +267,18 @@ class Fourier:
         return spectrum
 
     def place(self, inputs: Tensor) -> None:
-        """Set the spectrum, in place, so that it gives these inputs."""
+        """Set the spectrum, in place, so that it gives these inputs; from then on the norm that is held is theirs."""
         with torch.no_grad():
-            self.variables[0].copy_(torch.view_as_real(self.spectrum_of(inputs)) / self.filter)
+            spectrum = self.spectrum_of(inputs)
+            self.variables[0].copy_(torch.view_as_real(spectrum) / self.filter)
+            if self.contrast is not None:
+                frame = self.frame
+                waves = torch.fft.irfftn(spectrum, s=frame.sizes, dim=tuple(range(2, 2 + len(frame.sizes))))
+                if frame.colors is not None:
+                    waves = (frame.colors @ waves.flatten(2)).reshape(waves.shape)
+                norms = root_mean_square(waves)
+                # An even gray has no contrast that could be held.
+                self.contrast.copy_(torch.where(norms > EVEN_GRAY, norms, self.contrast))
 
     def project(self) -> None:
         """Do nothing: every spectrum is allowed."""
@@ -257,7 +294,7 @@ def _collapsed(values: Tensor) -> Tensor:
     return first.expand(values.shape) if bool((values == first).all()) else values
 
 
-def spectral_filter(sizes: Sequence[int], slope: float) -> Tensor:
+def spectral_filter(sizes: Sequence[int], slope: float, cutoff: float | None = None) -> Tensor:
     """Return factors that turn white coefficients into a spectrum that falls with the frequency.
 
     Parameters
@@ -266,6 +303,8 @@ def spectral_filter(sizes: Sequence[int], slope: float) -> Tensor:
         The sizes of the spatial axes.
     slope : float
         Amplitudes fall as frequency to the power of minus this number. The mean counts as the lowest frequency.
+    cutoff : float, optional
+        Amplitudes also fall as exp(-(f / cutoff)^2), with f in cycles per element.
 
     Returns
     -------
@@ -273,7 +312,11 @@ def spectral_filter(sizes: Sequence[int], slope: float) -> Tensor:
         (*sizes[:-1], sizes[-1] // 2 + 1) float32, in the layout of `torch.fft.rfftn`. Coefficients of standard deviation
         `COEFFICIENT` in the real and in the imaginary part give elements of standard deviation `PIXEL`.
     """
-    factors = frequencies(sizes).clamp_min(1 / max(sizes)) ** -slope
+    frequency = frequencies(sizes)
+    factors = frequency.clamp_min(1 / max(sizes)) ** -slope
+    if cutoff is not None:
+        # No factor is 0, so that the spectrum of any picture can be divided by the factors.
+        factors = factors * torch.exp(-((frequency / cutoff) ** 2)).clamp_min(LEAST)
     # The inverse transform counts an inner coefficient twice, as itself and as its mirror. Where the last frequency is 0 or the
     # highest of an even size, only the real part counts, which is half of the power.
     weight = torch.full_like(factors, 4)

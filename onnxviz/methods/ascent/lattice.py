@@ -19,7 +19,7 @@ class Lattice:
     whole : (*shape) bool
         Whether an element must be a whole number.
     groups : tuple of tuple of int
-        Groups of elements. In each group exactly one element is 1, and the others are 0.
+        Groups of elements, by their places in a flattened sample. In each group exactly one element is 1, and the others are 0.
     low, high : (*shape)
         The bounds; infinite where there is none.
     unordered : (feature,) bool, optional
@@ -39,11 +39,17 @@ class Lattice:
 
     @property
     def members(self) -> NDArray[np.bool_]:
-        """Whether an element must be a whole number or is in a group, (feature,)."""
+        """Whether an element must be a whole number or is in a group, (*shape)."""
         named: NDArray[np.bool_] = self.whole.copy()
-        for group in self.groups:
-            named[list(group)] = True
+        for places in self._stacks:
+            named.reshape(-1)[places] = True
         return named
+
+    @property
+    def _stacks(self) -> list[NDArray[np.int64]]:
+        """The groups as (group, member) places, an array for each size of groups."""
+        sizes = sorted({len(group) for group in self.groups})
+        return [np.asarray([group for group in self.groups if len(group) == size], np.int64) for size in sizes]
 
     def nearest(self, points: Floats) -> Floats:
         """Return the nearest allowed points: whole numbers are rounded within their bounds, and a group's largest element is 1.
@@ -60,10 +66,11 @@ class Lattice:
         settled: Floats = np.array(points)
         rounded = np.clip(np.rint(settled), np.ceil(self.low), np.floor(self.high))
         settled[..., self.whole] = rounded[..., self.whole]
-        for group in self.groups:
-            chosen = settled[..., list(group)].argmax(axis=-1)
-            settled[..., list(group)] = np.eye(len(group), dtype=settled.dtype)[chosen]
-        return settled
+        flat = settled.reshape(*settled.shape[: settled.ndim - self.whole.ndim], -1)
+        for places in self._stacks:
+            chosen = flat[..., places].argmax(axis=-1)
+            flat[..., places] = np.eye(places.shape[1], dtype=settled.dtype)[chosen]
+        return flat.reshape(settled.shape)
 
     def neighbors(self, point: Floats) -> Floats:
         """Return the allowed points that differ in one whole number or one group.
@@ -73,16 +80,18 @@ class Lattice:
 
         Parameters
         ----------
-        point : (feature,)
+        point : (*shape)
             An allowed point.
 
         Returns
         -------
-        (neighbor, feature), of the same type
+        (neighbor, *shape), of the same type
         """
+        shape, point = point.shape, np.reshape(point, -1)
+        lower, upper = (np.reshape(end, -1) for end in (self.low, self.high))
         found = []
         for feature in np.flatnonzero(self.whole):
-            ends = (np.ceil(self.low[feature]), np.floor(self.high[feature]))
+            ends = (np.ceil(lower[feature]), np.floor(upper[feature]))
             values = {float(point[feature]) + step for step in (-1, 1)} | {float(end) for end in ends}
             if self.unordered is not None and self.unordered[feature]:
                 values = {float(code) for code in np.arange(ends[0], ends[1] + 1)}
@@ -98,4 +107,4 @@ class Lattice:
                     other[list(group)] = 0
                     other[member] = 1
                     found.append(other)
-        return np.stack(found) if found else np.empty((0, *point.shape), point.dtype)
+        return np.stack(found).reshape(-1, *shape) if found else np.empty((0, *shape), point.dtype)

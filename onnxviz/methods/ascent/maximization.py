@@ -54,7 +54,7 @@ class Ascent:
     Attributes
     ----------
     array : ndarray
-        The best input, float32 in the model's own units, without a batch axis.
+        The best input, float32 in the model's own units, without a batch axis; the last one where inputs are moved to the end.
     score, initial_score : float
         The objective at the best input and at the start, without transforms.
     history : ndarray
@@ -120,7 +120,8 @@ def maximize(
         The steps, the rate, the optimizer and more. Restarts, seed and `robust` are not read here, since runs and transform are
         given.
     transform : Transform, optional
-        Random moves of the input, drawn anew at each step. They never change the input that is returned or scored.
+        Random moves of the input, drawn anew at each step. They never change the input that is returned or scored. Where they last
+        to the end, the last input is returned, else the one with the highest score.
     sets : sequence of sequences of int
         The numbers of samples whose scores depend on each other. A set keeps the inputs of the step with the best mean score.
     batch_size : int, optional
@@ -164,7 +165,7 @@ def maximize(
             inputs = parameterization.realize()
             return inputs, scores_of.judge(scores_of.tensors(inputs), inputs)
 
-    record = _Record(*look_still(), sets)
+    record = _Record(*look_still(), sets, latest=transform is not None and transform.lasts)
     try:
         for step in range(settings.steps):
             inputs = parameterization.realize()
@@ -309,8 +310,11 @@ class _Scores:
 class _Record:
     """The best input and the history of every sample so far."""
 
-    def __init__(self, inputs: Tensor, scores: Tensor, sets: Sequence[Sequence[int]] = ()) -> None:
+    def __init__(
+        self, inputs: Tensor, scores: Tensor, sets: Sequence[Sequence[int]] = (), latest: bool = False
+    ) -> None:
         self.inputs, self.scores, self.initial_scores = inputs, scores, scores
+        self._latest = latest
         self._sets = [torch.tensor(list(places), device=scores.device) for places in sets]
         self.going = torch.ones_like(scores, dtype=torch.bool)
         self.history: list[NDArray[np.float32]] = []
@@ -324,9 +328,15 @@ class _Record:
         self._failures: dict[int, str] = {}
 
     def look(self, inputs: Tensor, scores: Tensor) -> None:
-        """Keep the inputs that are finite and better than the best so far; a set is kept as a whole or not at all."""
+        """Keep the inputs that are finite and better than the best so far; a set is kept as a whole or not at all.
+
+        Where inputs are moved up to the last step, the latest ones are the best: the ascent raises the score of moved inputs, and
+        the still score of an earlier input may be higher by chance.
+        """
         values, best = self._shared(scores), self._shared(self.scores)
-        better = torch.isfinite(values) & ((values >= best) | ~torch.isfinite(best)) & all_finite([inputs])
+        better = torch.isfinite(values) & all_finite([inputs])
+        if not self._latest:
+            better = better & ((values >= best) | ~torch.isfinite(best))
         for places in self._sets:
             better[places] = better[places].all()
         if bool(better.all()):

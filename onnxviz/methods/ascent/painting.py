@@ -60,20 +60,27 @@ class Painted(torch.autograd.Function):
     """The transform of a spectrum into a bounded range, and its gradient: torch's own results, in fewer passes over the memory."""
 
     @staticmethod
-    def forward(ctx: Any, parts: Tensor, factors: Tensor | None, mirrored: Tensor, frame: Frame) -> Tensor:
+    def forward(
+        ctx: Any, parts: Tensor, factors: Tensor | None, mirrored: Tensor, frame: Frame, contrast: Tensor | None = None
+    ) -> Tensor:
         """Return the inverse transform of the parts times factors, colored, and bent by a sigmoid into the range.
 
-        `mirrored` holds the factors, or 1, times `mirrors` of the frame's sizes.
+        `mirrored` holds the factors, or 1, times `mirrors` of the frame's sizes. `contrast`, (batch,), is the root mean square that
+        the waves of each sample are scaled to before the sigmoid; None leaves them as they are.
         """
         axes = tuple(range(2, 2 + len(frame.sizes)))
         unit = torch.empty((*parts.shape[:2], *frame.sizes), device=parts.device)
+        scales = None if contrast is None else torch.empty_like(contrast)
         for some in portions(unit):
             spectrum = torch.view_as_complex(parts[some] if factors is None else parts[some] * factors)
             waves = torch.fft.irfftn(spectrum, s=frame.sizes, dim=axes)
             if frame.colors is not None:
                 waves = (frame.colors @ waves.flatten(2)).reshape(waves.shape)
+            if contrast is not None and scales is not None:
+                scales[some] = contrast[some] / root_mean_square(waves)
+                waves.mul_(_along(scales[some], waves))
             torch.sigmoid(waves, out=unit[some])
-        ctx.save_for_backward(unit)
+        ctx.save_for_backward(unit, *(() if contrast is None or scales is None else (scales, contrast)))
         ctx.given = mirrored, frame
         placed = unit.permute(frame.order) if frame.channels else unit.squeeze(1)
         span = _scalar(frame.span)
@@ -81,9 +88,9 @@ class Painted(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         """Return the gradient of the parts, by the forward transform, which is the transpose of the inverse one up to factors."""
-        (unit,), (mirrored, frame), gradient = ctx.saved_tensors, ctx.given, gradients[0]
+        (unit, *held), (mirrored, frame), gradient = ctx.saved_tensors, ctx.given, gradients[0]
         mix, scale = None if frame.colors is None else frame.colors.T, _scalar(frame.span)
         if scale.ndim:
             gradient = gradient * scale
@@ -96,11 +103,17 @@ class Painted(torch.autograd.Function):
         for some in portions(unit):
             # A network may return the gradient in another order of memory.
             waves = torch.ops.aten.sigmoid_backward(gradient[some].contiguous(), unit[some])
+            if held:
+                # Along the waves themselves nothing changes, since their size is held: that part of the gradient is taken out.
+                scales, contrast = held[0][some], held[1][some]
+                before = torch.logit(unit[some], eps=torch.finfo(torch.float32).eps)
+                share = (waves * before).flatten(1).mean(1) / contrast.square()
+                waves.sub_(_along(share, before) * before).mul_(_along(scales, waves))
             if mix is not None:
                 waves = (mix @ waves.flatten(2)).reshape(waves.shape) if mix.ndim else waves.mul_(mix)
             spectrum = torch.fft.rfftn(waves, dim=axes, norm="forward")
             torch.mul(torch.view_as_real(spectrum), mirrored, out=found[some])
-        return found, None, None, None
+        return found, None, None, None, None
 
 
 def mirrors(sizes: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
@@ -110,6 +123,16 @@ def mirrors(sizes: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
     if sizes[-1] % 2 == 0:
         counts[-1] = 1
     return counts
+
+
+def root_mean_square(waves: Tensor) -> Tensor:
+    """Return the root mean square of each sample, (batch,), above 0."""
+    return waves.flatten(1).square().mean(1).sqrt().clamp_min(torch.finfo(waves.dtype).tiny)
+
+
+def _along(numbers: Tensor, like: Tensor) -> Tensor:
+    """Return a number for each sample, (batch,), in a shape that broadcasts over samples."""
+    return numbers.reshape(-1, *[1] * (like.ndim - 1))
 
 
 def _scalar(values: Tensor) -> Tensor:

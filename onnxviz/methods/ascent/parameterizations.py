@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onnxviz.errors import UsageError
-from onnxviz.methods.ascent.constraints import Ball, Box, Constraint, Shares, Unconstrained
+from onnxviz.methods.ascent.constraints import Ball, Box, Cloud, Constraint, Shares, Unconstrained
 from onnxviz.methods.ascent.runs import Run, normal
 
 Values = float | Sequence[float] | NDArray[np.floating] | Tensor
@@ -126,6 +126,7 @@ class Direct:
         spread: float = 1.0,
         groups: Sequence[Sequence[int]] = (),
         spatial: tuple[int, ...] = (),
+        alike: bool = False,
         device: torch.device | str = "cpu",
     ) -> Direct:
         """Return a parameterization of inputs between bounds; an optimum at a bound is found exactly at the bound.
@@ -154,6 +155,8 @@ class Direct:
             1.
         spatial : tuple of int
             The axes along which neighbors belong together, where the batch is axis 0.
+        alike : bool
+            Whether the first start scatters as far as the others: points at one place would never part.
         device : torch.device or str
             The device of the variables.
 
@@ -177,7 +180,7 @@ class Direct:
         divisor = torch.where(unit > 0, unit, 1)
         box = Box(*(torch.where(unit > 0, (end - center) / divisor, 0) for end in (lower, upper)))
         constraint = Shares.of(box, groups) if groups else box
-        noise = _scatter(runs, shape, spread, device) * torch.where(unit > 0, scales / divisor, 0)
+        noise = _scatter(runs, shape, spread, device, alike=alike) * torch.where(unit > 0, scales / divisor, 0)
         text = f"{size(shape)} values, each within its bounds, {_extent(lower, upper)}"
         variable = constraint.project(noise).requires_grad_()
         return cls((variable,), center, unit, constraint, lower, upper, text, spatial)
@@ -238,6 +241,47 @@ class Direct:
         each = "" if first == 1 else f" for each {size(shape[first - 1 :])}"
         text = f"{size(shape)} values, standardized, of norm {radius:.4g}{'' if surface else ' at most'}{each}"
         return cls((variable,), center, unit, ball, *_open(center), text, spatial)
+
+    @classmethod
+    def cloud(
+        cls,
+        runs: Sequence[Run],
+        shape: Sequence[int],
+        axis: int,
+        *,
+        radius: float = 1.0,
+        device: torch.device | str = "cpu",
+    ) -> Direct:
+        """Return a parameterization of a point cloud, each of whose points lies in a ball; further numbers lie within -1 and 1.
+
+        Parameters
+        ----------
+        runs, shape, device
+            As in `box`.
+        axis : int
+            The axis of the coordinates, where the batch is axis 0.
+        radius : float
+            The radius of the ball, in the model's units.
+
+        Raises
+        ------
+        UsageError
+            If the radius is not above zero.
+        """
+        if not (radius > 0 and math.isfinite(radius)):
+            raise UsageError(f"norm {radius:g}: must be a finite number above 0")
+        sizes = [-1 if place == axis else 1 for place in range(1, len(shape) + 1)]
+        ends = torch.ones(shape[axis - 1], device=device)
+        ends[:3] = radius
+        high = ends.reshape(sizes).expand(tuple(shape))
+        unit = high / 4
+        constraint = Cloud(4.0, axis, Box(torch.tensor(-4.0, device=device), torch.tensor(4.0, device=device)))
+        # Starts fill the ball; the first one is a cloud as well, since points at one place would never part.
+        noise = 2 * _scatter(runs, shape, 1.0, device, alike=True)
+        variable = constraint.project(noise).requires_grad_()
+        count = math.prod(shape) // shape[axis - 1]
+        text = f"{count} points, each in a ball of radius {radius:.4g}"
+        return cls((variable,), torch.zeros_like(high), unit, constraint, -high, high, text)
 
     @classmethod
     def free(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +118,7 @@ def search(
     batch_size: int,
     copies: int = 1,
     progress: Callable[[int, int, str], None] | None = None,
+    wanted: Collection[str] | None = None,
 ) -> Iterator[list[Found]]:
     """Yield the results of all objectives, each maximized from all of its starts, as many at once as the network takes.
 
@@ -141,6 +142,9 @@ def search(
         The batch of the network, where its file fixes the batch. It is filled with copies of one sample.
     progress : callable, optional
         Called with the steps done, the steps in all (those of each objective count), and a few words.
+    wanted : collection of str, optional
+        The objectives whose results are needed; groups without them are passed over. Several threads round the sums of a batch in
+        an order that depends on its size, so an objective is searched with the same others, whatever is known of these already.
 
     Yields
     ------
@@ -173,6 +177,9 @@ def search(
     climb = _Climb(batched, waking, recorded, space, settings, device, at_once)
     while waiting:
         chosen = waiting.popleft()
+        if wanted is not None and not any(str(one) in wanted for one in chosen):
+            done += len(chosen)
+            continue
 
         def told(step: int, scores: Any, before: int = done, count: int = len(chosen)) -> None:
             if progress is not None:
@@ -324,7 +331,7 @@ def _check_set(objective: Objective, settings: Settings, batch_size: int) -> Non
 def _transform(space: Space, start: Parameterization, batch: int) -> Transform | None:
     """Return the random moves that suit an input; where a window moves, they move the window alone."""
     shape = space.shape if space.window is None else space.windowed().shape
-    moves: Transform | None = standard_transform((batch, *shape), start.spatial)
+    moves: Transform | None = space.views or standard_transform((batch, *shape), start.spatial)
     if (
         space.parameterization == "maco"
         and len(start.spatial) == 2

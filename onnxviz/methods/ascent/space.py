@@ -14,6 +14,7 @@ from onnxviz.methods.ascent.fourier import Fourier
 from onnxviz.methods.ascent.maco import Maco
 from onnxviz.methods.ascent.parameterizations import Direct, Parameterization
 from onnxviz.methods.ascent.runs import Run, normal
+from onnxviz.methods.ascent.transforms import Views
 from onnxviz.methods.ascent.windows import Window, Windowed
 
 
@@ -30,8 +31,8 @@ class Space:
     axes : tuple of str
         The names of the axes.
     kind : str
-        The kind of the input. "image", "signal", "spectrogram" and "volume" are parameterized by their spectrum, all others element
-        by element.
+        The kind of the input. "image", "clip", "signal", "spectrogram" and "volume" are parameterized by their spectrum, all others
+        element by element.
     colors : str, ndarray or None
         "rgb" or "bgr" where three channels are colors; or a root of the channels' covariance.
     low, high : ndarray or None
@@ -39,7 +40,8 @@ class Space:
     mean, scale : ndarray
         Mean and standard deviation of each element, broadcastable to the shape.
     norm : float or None
-        The radius of the ball, in standardized units, where there are no bounds.
+        The radius of the ball, in standardized units, where there are no bounds; of a point cloud that of each point's ball, 1 by
+        default.
     groups : tuple of tuple of int
         Groups of elements that sum to 1: relaxed one-hot codes.
     tokens : bool
@@ -52,6 +54,12 @@ class Space:
         An input to start from. Restarts scatter about it.
     window : tuple of slice, or None
         The part of the input that moves, with a slice for each axis of the shape. Default: the whole input.
+    contrast : float or None
+        The norm of a picture's spectrum, as `Fourier.start` takes it; None leaves it free.
+    cutoff : float or None
+        The frequency above which a picture has little detail, in cycles per element; None: there is no such limit.
+    views : Views or None
+        The random views in which a picture is shown; None: the moves that suit the size of the input.
     """
 
     name: str
@@ -70,11 +78,14 @@ class Space:
     slope: float | None = None
     beginning: np.ndarray | None = None
     window: Window | None = None
+    contrast: float | None = None
+    cutoff: float | None = None
+    views: Views | None = None
 
     @property
     def spectral(self) -> bool:
         """Whether neighbors belong together, so that random transforms suit the input."""
-        return self.kind in ("image", "signal", "spectrogram", "volume") or self.parameterization in ("fourier", "maco")
+        return self.kind in _SMOOTH or self.parameterization in ("fourier", "maco")
 
     @property
     def spatial(self) -> tuple[int, ...]:
@@ -99,6 +110,8 @@ class Space:
         if self.spectral and self.parameterization != "pixel":
             kind = Maco if self.parameterization == "maco" else Fourier
             slope: dict[str, Any] = {} if self.slope is None else {"slope": self.slope}
+            if kind is Fourier:
+                slope |= {"cutoff": self.cutoff, "contrast": self.contrast}
             return kind.start(
                 runs,
                 self.shape,
@@ -112,6 +125,9 @@ class Space:
                 **slope,
             )
         spatial = self.spatial
+        if self.kind == "points" and self.low is None:
+            axis = 1 + self.axes.index("coordinate")
+            return Direct.cloud(runs, self.shape, axis, radius=1.0 if self.norm is None else self.norm, device=device)
         if self.low is not None and self.high is not None:
             # Without data the starts scatter about the middle of the bounds, in proportion to their distance.
             mean = self.mean if self.mean.size > 1 or bool(self.mean.any()) else None
@@ -128,6 +144,7 @@ class Space:
                 spread=spread,
                 groups=self.groups,
                 spatial=spatial,
+                alike=self.kind == "points",
                 device=device,
             )
         return Direct.ball(
@@ -159,6 +176,9 @@ class Space:
         middle = self.mean if self.low is None or self.high is None else (np.asarray(self.low) + self.high) / 2
         return np.broadcast_to(middle, self.shape).astype(np.float32)
 
+
+_SMOOTH = ("image", "clip", "signal", "spectrogram", "volume")
+"""Kinds whose neighbors belong together."""
 
 SCATTER = 0.02
 """How far restarts scatter about an input to start from, in lengths of its range."""

@@ -22,6 +22,11 @@ from onnxviz.methods.ascent.runs import normal, uniform
 class Transform(Protocol):
     """A random move, drawn anew for each sample at each step."""
 
+    @property
+    def lasts(self) -> bool:
+        """Whether inputs are moved up to the last step of an ascent."""
+        ...
+
     def __call__(
         self,
         inputs: Tensor,
@@ -54,6 +59,11 @@ class Shift:
     reach: tuple[tuple[int, int], ...]
     gain: float = 0.0
     noise: float = 0.0
+
+    @property
+    def lasts(self) -> bool:
+        """True: inputs are moved up to the last step."""
+        return True
 
     def __call__(
         self,
@@ -118,6 +128,11 @@ class Affine:
     rotation: float = 10.0
     noise: float = 0.0
 
+    @property
+    def lasts(self) -> bool:
+        """True: inputs are moved up to the last step."""
+        return True
+
     def __call__(
         self,
         inputs: Tensor,
@@ -170,6 +185,77 @@ class Affine:
 
 
 @dataclass(frozen=True, slots=True)
+class Views:
+    """Random views of a picture, from the first to the last step: nearer or farther, turned, shifted, and with noise.
+
+    What holds under such views is what other networks, and people, recognize too. Beyond its border the picture goes on as its mirror
+    image, since an even border would be a pattern of its own.
+
+    Attributes
+    ----------
+    axes : (int, int)
+        The vertical and the horizontal axis, where the batch is axis 0.
+    farthest, nearest : float
+        The least and the most enlargement. Its logarithm is drawn uniformly.
+    shift : float
+        The most shift in both directions, as a share of the picture's sides.
+    rotation : float
+        The most degrees to rotate in both directions.
+    noise : float
+        Standard deviation of the normal noise that is added, in lengths of the input's range.
+    """
+
+    axes: tuple[int, int]
+    farthest: float = 0.7
+    nearest: float = 2.5
+    shift: float = 0.3
+    rotation: float = 15.0
+    noise: float = 0.0
+
+    @property
+    def lasts(self) -> bool:
+        """True: inputs are moved up to the last step."""
+        return True
+
+    def __call__(
+        self,
+        inputs: Tensor,
+        middle: Tensor,
+        span: Tensor,
+        generators: Sequence[torch.Generator],
+        progress: float = 0.0,
+    ) -> Tensor:
+        """Return a random view of each sample; the parameters are those of `Affine`."""
+        sides = [inputs.shape[axis] for axis in reversed(self.axes)]
+        matrices = self.matrices(uniform(generators, (4,)), sides)
+        return _add_noise(resample(inputs, matrices, self.axes, None), self.noise, span, generators)
+
+    def matrices(self, draws: Tensor, sides: Sequence[int]) -> Tensor:
+        """Return matrices for random numbers.
+
+        Parameters
+        ----------
+        draws : Tensor
+            The numbers, (batch, 4) in -1 to 1.
+        sides : (int, int)
+            The width and the height.
+
+        Returns
+        -------
+        Tensor
+            The matrices, (batch, 2, 3) float64, in the form that `resample` takes.
+        """
+        draws = draws.to(torch.float64)
+        angle = draws[:, 0] * math.radians(self.rotation)
+        middle, reach = math.log(self.nearest * self.farthest) / 2, math.log(self.nearest / self.farthest) / 2
+        shrink = torch.exp(-(middle + reach * draws[:, 1]))
+        cosine, sine = angle.cos() * shrink, angle.sin() * shrink
+        linear = torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)
+        offset = draws[:, 2:, None] * self.shift * torch.tensor(sides, dtype=torch.float64)[:, None]
+        return torch.cat([linear, offset], 2)
+
+
+@dataclass(frozen=True, slots=True)
 class Fading:
     """Moves that become smaller during the first part of an ascent, and end with it.
 
@@ -186,6 +272,11 @@ class Fading:
 
     move: Affine | Shift
     until: float = 0.5
+
+    @property
+    def lasts(self) -> bool:
+        """Whether there is no part of the ascent without moves."""
+        return self.until >= 1
 
     def __call__(
         self,
@@ -231,6 +322,11 @@ class Crops:
     smallest: float = 0.05
     spread: float = 0.05
     noise: float = 0.08
+
+    @property
+    def lasts(self) -> bool:
+        """True: inputs are moved up to the last step."""
+        return True
 
     def __call__(
         self,
@@ -311,7 +407,7 @@ def _move(target: Tensor, source: Tensor, axes: Sequence[int], steps: Sequence[i
     target.copy_(source)
 
 
-def resample(pictures: Tensor, matrices: Tensor, axes: tuple[int, int], middle: Tensor) -> Tensor:
+def resample(pictures: Tensor, matrices: Tensor, axes: tuple[int, int], middle: Tensor | None) -> Tensor:
     """Return pictures resampled bilinearly under affine maps.
 
     Parameters
@@ -323,15 +419,15 @@ def resample(pictures: Tensor, matrices: Tensor, axes: tuple[int, int], middle: 
         from the center, with x to the right and y down.
     axes : (int, int)
         The vertical and the horizontal axis, where the batch is axis 0.
-    middle : Tensor
-        The values outside of the pictures, broadcastable to the shape of a sample.
+    middle : Tensor or None
+        The values outside of the pictures, broadcastable to the shape of a sample. None: the mirror images of the pictures.
 
     Returns
     -------
     Tensor
         The resampled pictures, of the same shape and type. The identity matrix returns the pictures themselves.
     """
-    contrast = (pictures - middle).movedim(axes, (-2, -1))
+    contrast = (pictures if middle is None else pictures - middle).movedim(axes, (-2, -1))
     height, width = contrast.shape[-2:]
     # Pixel i of n has its center at (2 i + 1) / n - 1, as with align_corners=False. Pixels are 2 / n apart.
     half = torch.tensor([width / 2, height / 2], dtype=torch.float64)
@@ -340,8 +436,10 @@ def resample(pictures: Tensor, matrices: Tensor, axes: tuple[int, int], middle: 
     planes = contrast.flatten(1, -3) if contrast.ndim > 3 else contrast[:, None]
     grid = F.affine_grid(theta.to(planes.device), [len(planes), 1, height, width], align_corners=False)
     # Places are computed in float64 and rounded once. The error is 1e-5 pixels, a hundredth of the least change in 8 bits.
-    moved = F.grid_sample(planes, grid.to(planes.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
-    return middle + moved.reshape(contrast.shape).movedim((-2, -1), axes)
+    beyond = "reflection" if middle is None else "zeros"
+    moved = F.grid_sample(planes, grid.to(planes.dtype), mode="bilinear", padding_mode=beyond, align_corners=False)
+    moved = moved.reshape(contrast.shape).movedim((-2, -1), axes)
+    return moved if middle is None else middle + moved
 
 
 def standard_transform(shape: Sequence[int], spatial: Sequence[int]) -> Fading | None:

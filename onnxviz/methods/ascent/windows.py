@@ -121,6 +121,11 @@ class WindowedTransform:
     inner: Transform
     window: Window
 
+    @property
+    def lasts(self) -> bool:
+        """Whether the window is moved up to the last step."""
+        return self.inner.lasts
+
     def __call__(
         self,
         inputs: Tensor,

@@ -8,6 +8,7 @@ from onnxviz.errors import UsageError
 from onnxviz.methods.attribution.places import Places
 
 _SPACE = frozenset(("height", "width", "depth", "time", "token"))
+_PLACES = _SPACE | {"position", "point"}
 
 
 def mean_baseline(array: np.ndarray, places: Places) -> np.ndarray:
@@ -18,10 +19,10 @@ def mean_baseline(array: np.ndarray, places: Places) -> np.ndarray:
     array : (*shape) ndarray
         One sample.
     places : Places
-        The places of the sample. The mean is taken over height, width, depth and time, or over all axes where there is none of
-        these.
+        The places of the sample. The mean is taken over height, width, depth, time, positions and points, or over all axes where
+        there is none of these. The mean of one-hot letters is the share of each letter.
     """
-    axes = tuple(place for place, axis in enumerate(places.axes) if axis in _SPACE) or None
+    axes = tuple(place for place, axis in enumerate(places.axes) if axis in _PLACES) or None
     mean = np.asarray(array, np.float64).mean(axis=axes, keepdims=True)
     return np.broadcast_to(mean, array.shape).astype(array.dtype)
 

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_APART = frozenset(("channel", "dimension"))
+_APART = frozenset(("channel", "dimension", "letter", "coordinate"))
+_APART_PLACES = frozenset(("feature", "token", "position", "point"))
+"""Axes whose neighbors need not be alike."""
+
+_MOST = 128
+"""So many groups of tokens, letters or points are removed at most."""
+
 _GRIDS = {1: 64, 2: 8, 3: 4}
 
 
@@ -21,8 +27,8 @@ class Places:
     shape : tuple of int
         The shape of one sample.
     axes : tuple of str
-        The name of each axis. Elements along "channel" or "dimension" (of an embedding) belong to one place, if there is another
-        axis.
+        The name of each axis. Elements along "channel", "dimension" (of an embedding), "letter" (of one-hot codes) or "coordinate"
+        (of a point) belong to one place, if there is another axis.
     """
 
     shape: tuple[int, ...]
@@ -48,7 +54,7 @@ class Places:
     def evenly_spaced(self) -> bool:
         """Whether neighbors belong together: pixels and moments do, features and tokens do not."""
         longer = [axis for axis, size in zip(self.axes, self.shape, strict=True) if size > 1 and axis not in _APART]
-        return len(longer) > 1 or not set(longer) & {"feature", "token"}
+        return len(longer) > 1 or not set(longer) & _APART_PLACES
 
     @property
     def dimensions(self) -> int:
@@ -107,7 +113,7 @@ class Places:
             of up to 128 tokens.
         """
         if not self.evenly_spaced:
-            most = 128 if "token" in self.axes else self.count
+            most = _MOST if {"token", "position", "point"} & {*self.axes} else self.count
             parts = [min(size, most) for size in self.sizes]
         else:
             parts = [min(size, _GRIDS.get(self.dimensions, 3)) for size in self.sizes]

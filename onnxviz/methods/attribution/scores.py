@@ -91,7 +91,11 @@ class Scores:
         scores = []
         for start in range(0, samples, self.at_once):
             part = {name: value[start : start + self.at_once] for name, value in zip(self.names, moving, strict=True)}
-            scores.append(self.objective(self._batched(part)).reshape(-1)[: len(part[self.names[0]])])
+            answers, count = self._batched(part), len(part[self.names[0]])
+            found = self.objective(answers).reshape(-1)
+            # Of a tensor that lists several rows for a sample, the question is asked about all of them.
+            rows = len(found) > count and len(found) % count == 0
+            scores.append(self.objective(answers, count) if rows else found[:count])
         return torch.cat(scores)
 
 

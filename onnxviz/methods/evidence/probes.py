@@ -30,7 +30,8 @@ def probes(space: Space, count: int, seed: int) -> NDArray[np.float32]:
     -------
     (count, *shape) float32 ndarray
         The inputs in the model's own units. Vectors are uniform between their bounds, or lie in random directions from their mean. Of
-        pictures and signals every second one is smooth, with natural statistics and high contrast; the others are plain noise.
+        pictures and signals every second one is smooth, with natural statistics and high contrast; the others are plain noise. Where
+        the space holds a norm, all have this norm.
     """
     cpu = torch.device("cpu")
     runs = [Run("probes", number, seed) for number in range(count)]
@@ -51,4 +52,7 @@ def probes(space: Space, count: int, seed: int) -> NDArray[np.float32]:
     if isinstance(start, Fourier):
         smooth = replace(start, variables=(start.variables[0].detach() / PIXEL,))
         found[::2] = smooth.realize().numpy()[::2]
+        if start.contrast is not None:
+            # Where the search holds a norm, probes have it too. With a larger one a score would be higher for that reason alone.
+            found = start.held(torch.as_tensor(found)).numpy()
     return found

@@ -13,7 +13,8 @@ from onnxviz.methods.ascent.consistency import LEAST_RISE
 from onnxviz.methods.ascent.runs import Run
 from onnxviz.methods.ascent.scorer import Score
 from onnxviz.methods.ascent.space import Space
-from onnxviz.methods.ascent.transforms import SIXTEENTH, SMALL, Affine, Shift
+from onnxviz.methods.ascent.transforms import SIXTEENTH, SMALL, Affine, Shift, Transform
+from onnxviz.methods.ascent.windows import WindowedTransform
 from onnxviz.methods.objectives.objectives import Objective
 
 MOVES = 16
@@ -90,7 +91,7 @@ def robustness(
     held = space.start([run], torch.device("cpu"))
     copies = torch.as_tensor(array, dtype=torch.float32)[None].repeat(MOVES, *[1] * array.ndim)
     generators = [run.generator(f"move {number}") for number in range(MOVES)]
-    moved = _move(space.shape, held.spatial)(copies, held.middle, held.span, generators).numpy()
+    moved = _move(space, held.spatial)(copies, held.middle, held.span, generators).numpy()
     if space.low is not None and space.high is not None:
         moved = np.clip(moved, space.low, space.high).astype(np.float32)
     scores = score([objective], moved if settle is None else settle(moved))[0]
@@ -107,14 +108,19 @@ def robustness(
     )
 
 
-def _move(shape: tuple[int, ...], spatial: tuple[int, ...]) -> Affine | Shift:
+def _move(space: Space, spatial: tuple[int, ...]) -> Transform:
     """Return the random moves of the copies: those of lucid for pictures, and noise alone for inputs without neighbors.
 
     A picture of up to 32 pixels is only shifted. A turn by 10 degrees moves its corners by less than the width of a kernel, but
-    the interpolation would blur much of its detail.
+    the interpolation would blur much of its detail. Where a window moves, its content is moved inside of it, by what suits its
+    size: a unit that sees only the window would else lose all that it sees.
     """
+    shape = space.shape if space.window is None else space.windowed().shape
     sides = [shape[axis - 1] for axis in spatial]
+    moves: Transform
     if len(spatial) == 2 and min(sides) > SMALL:
-        return Affine((spatial[0], spatial[1]), min(sides) / SIXTEENTH)
-    reach = tuple((axis, round(side / SIXTEENTH / 2)) for axis, side in zip(spatial, sides, strict=True))
-    return Shift(reach, 0.1 if len(spatial) == 1 else 0.0, _GRAIN if spatial else _VECTOR_NOISE)
+        moves = Affine((spatial[0], spatial[1]), min(sides) / SIXTEENTH)
+    else:
+        reach = tuple((axis, round(side / SIXTEENTH / 2)) for axis, side in zip(spatial, sides, strict=True))
+        moves = Shift(reach, 0.1 if len(spatial) == 1 else 0.0, _GRAIN if spatial else _VECTOR_NOISE)
+    return moves if space.window is None else WindowedTransform(moves, space.window)

@@ -20,8 +20,22 @@ _APART = 0.02
 """A score is confirmed if torch and ONNX Runtime differ by at most this share of the score or of its rise."""
 
 
+_LIKELY = 0.5
+"""A class with a probability under this is not what the model sees in an input."""
+
+_CLOSE = 0.1
+"""Scores of several starts agree if their standard deviation is at most this share of their rise."""
+
+_STABLE = 0.5
+"""A moved picture keeps at least this share of the rise of its score, else it is fragile."""
+
 _NAMED = 3
 """So many held inputs are named."""
+
+NOT_MAXIMIZED = "not maximized"
+"""What is said of a target that is known to be constant before the search."""
+
+_COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 class Word(ExplainedWord):
@@ -36,8 +50,14 @@ class Word(ExplainedWord):
     OK = "ok", "the input that was found scores above all random inputs"
     DEAD = "dead", "the unit is a rectifier that gives its least value for every input"
     SATURATED = "saturated", "the score is at the end of its function's range already at the start, or for every input"
-    FLAT = "flat", "no input changes the score"
-    WEAK = "weak", "a random input, or the start of the search, scores as high as the input that was found"
+    CONSTANT = "constant", "no input changes the score"
+    WEAK = (
+        "weak",
+        "a random input or the start scores as high, or the class that was maximized is not likely at the input",
+    )
+    UNRELIABLE = "unreliable", "several starts gave different inputs with different scores"
+    FRAGILE = "fragile", "less than half of the score's rise is left when the picture is moved a little"
+    SEVERAL = "several", "several starts gave different inputs with about the same score"
     UNCONFIRMED = "unconfirmed", "ONNX Runtime measures another score than torch"
     EMPTY = "empty", "the target holds no numbers at any input that was tried"
     NOT_FINITE = "not_finite", "no input with a finite score was found"
@@ -57,6 +77,47 @@ class Verdict:
 
     word: Word
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassProbability:
+    """The probability of the class that was maximized, by ONNX Runtime.
+
+    Attributes
+    ----------
+    value : float
+        The probability at the input that was found.
+    rival : str
+        The class with the highest probability, where it is another one; "" otherwise.
+    rival_value : float
+        The probability of that class.
+    """
+
+    value: float
+    rival: str = ""
+    rival_value: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The agreement of the starts of one target.
+
+    Attributes
+    ----------
+    starts : int
+        The number of starts with a finite score.
+    inputs : int
+        The number of different inputs that they gave.
+    agreeing : int
+        How many starts gave the best input.
+    spread : float or None
+        The standard deviation of the scores as a share of their mean rise; None where scores did not rise.
+    """
+
+    starts: int
+    inputs: int
+    agreeing: int
+    spread: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +146,14 @@ class Evidence:
         What is to be said where the target holds no numbers at the best input; "" where it holds some.
     draws : (run,) ndarray
         The scores of further runs with the best input, where random operators change them; empty where none does.
+    maximized : bool
+        Whether an input was searched; false where it was known before that no input changes the score.
+    probability : ClassProbability or None
+        The probability of the class, where the target is one.
+    agreement : Agreement or None
+        How far the starts agree; None for a single start.
+    kept : float or None
+        The share of the score's rise that is left when a picture is moved; None where that was not measured.
     """
 
     found: float
@@ -100,10 +169,14 @@ class Evidence:
     zeros: tuple[str, ...] = ()
     empty: str = ""
     draws: NDArray[np.floating] = field(default_factory=lambda: np.empty(0))
+    maximized: bool = True
+    probability: ClassProbability | None = None
+    agreement: Agreement | None = None
+    kept: float | None = None
 
 
 def judge(seen: Evidence) -> Verdict:
-    """Return the verdict on a unit.
+    """Return the verdict on a unit: the word of its gravest finding, and the sentences of all findings.
 
     Parameters
     ----------
@@ -111,11 +184,63 @@ def judge(seen: Evidence) -> Verdict:
         The measurements of the unit.
     """
     found = _judged(seen)
+    if found.word in (Word.OK, Word.WEAK):
+        doubts = [*([found] if found.word == Word.WEAK else []), *_doubts(seen)]
+        if doubts:
+            found = _together(doubts)
     runs = seen.draws[np.isfinite(seen.draws)]
     if not len(runs):
         return found
     spread = f"with new random numbers this input scores {runs.min():.4g} to {runs.max():.4g}"
     return Verdict(found.word, f"{found.message}; {spread}" if found.message else spread)
+
+
+def _doubts(seen: Evidence) -> list[Verdict]:
+    """Return what speaks against an input that scores above all others, the gravest first."""
+    found = []
+    likely, agreed = seen.probability, seen.agreement
+    if likely is not None and (likely.value < _LIKELY or likely.rival):
+        other = f", and {likely.rival} has {likely.rival_value:.2g}" if likely.rival else ""
+        found.append(Verdict(Word.WEAK, f"the class has a probability of {likely.value:.2g} at this input{other}"))
+    several = None
+    if agreed is not None and agreed.inputs > 1:
+        spread = None if agreed.spread is None else plus_minus(agreed.spread)
+        scores = "" if spread is None else ", equal scores" if spread == "equal" else f", scores {spread}"
+        best = f"; {_count(agreed.agreeing)} of them gave the best one" if agreed.agreeing > 1 else ""
+        said = f"{_count(agreed.starts)} starts gave {_count(agreed.inputs)} inputs{scores}{best}"
+        if agreed.spread is not None and agreed.spread <= _CLOSE:
+            several = Verdict(Word.SEVERAL, said)
+        else:
+            found.append(Verdict(Word.UNRELIABLE, said))
+    if seen.kept is not None and seen.kept < _STABLE:
+        left = f"{100 * seen.kept:.0f} %" if seen.kept > 0 else "nothing"
+        found.append(Verdict(Word.FRAGILE, f"{left} of the score's rise is left when the picture is moved a little"))
+    return [*found, several] if several is not None else found
+
+
+def _together(doubts: list[Verdict]) -> Verdict:
+    """Return one verdict with the word of the first, and the words of others in its message."""
+    first = doubts[0]
+    others = [one.message if one.word == first.word else f"{one.word}: {one.message}" for one in doubts[1:]]
+    return Verdict(first.word, "; ".join([first.message, *others]))
+
+
+def _count(number: int) -> str:
+    """Return a small number as a word."""
+    return _COUNTS[number] if number < len(_COUNTS) else str(number)
+
+
+def plus_minus(share: float) -> str:
+    """Return how far scores lie apart, given as a share.
+
+    Examples
+    --------
+    >>> plus_minus(0.013), plus_minus(0.92), plus_minus(0.0)
+    ('±1.3 %', '±92 %', 'equal')
+    """
+    if share < 0.0005:
+        return "equal"
+    return f"±{100 * share:.1f} %" if share < 0.0995 else f"±{100 * share:.0f} %"
 
 
 def _judged(seen: Evidence) -> Verdict:
@@ -127,7 +252,7 @@ def _judged(seen: Evidence) -> Verdict:
     tried = np.concatenate([seen.probes, seen.samples, [seen.start, seen.found]]).astype(np.float64)
     tried = tried[np.isfinite(tried)]
     equal = _EQUAL * float(np.abs(tried).max())
-    if float(np.ptp(tried)) <= equal:
+    if not seen.maximized or float(np.ptp(tried)) <= equal:
         return _constant(seen, len(tried))
     width = seen.high - seen.low
     if math.isfinite(width) and seen.start >= seen.high - _END * width:
@@ -155,18 +280,26 @@ def _judged(seen: Evidence) -> Verdict:
     return Verdict(Word.OK, f"above all {len(probes)} random inputs, which reach {best:.4g}" if len(probes) else "")
 
 
+def constant(scores: NDArray[np.floating]) -> bool:
+    """Return whether finite scores are equal but for rounding."""
+    values = scores[np.isfinite(scores)].astype(np.float64)
+    return bool(len(values)) and float(np.ptp(values)) <= _EQUAL * float(np.abs(values).max())
+
+
 def _constant(seen: Evidence, tried: int) -> Verdict:
     """Return the verdict on a unit whose score is the same for every input."""
-    everything = f"{seen.found:.4g} for all of {tried} inputs" + (", the data among them" if len(seen.samples) else "")
+    inputs = f"all of {tried} inputs" if seen.maximized else "every input tried"
+    everything = f"{seen.found:.4g} to {inputs}" + (", the data among them" if len(seen.samples) else "")
     blocked = f", and its gradient is zero from all {seen.starts} starts" if seen.blocked == seen.starts else ""
+    end = blocked if seen.maximized else f"; {NOT_MAXIMIZED}"
     width = seen.high - seen.low
     near = _END * width if math.isfinite(width) else 1e-6 * max(1.0, abs(seen.found))
     rectifier = seen.operator in ("Relu", "ThresholdedRelu", "Clip")
     if rectifier and seen.found <= seen.low + near:
-        return Verdict(Word.DEAD, f"{seen.operator} gives {everything}{blocked}")
+        return Verdict(Word.DEAD, f"{seen.operator} answers {everything}{end}")
     if seen.operator and (seen.found <= seen.low + near or seen.found >= seen.high - near):
-        return Verdict(Word.SATURATED, f"{seen.operator} gives {everything}{blocked}")
-    return Verdict(Word.FLAT, f"the score is {everything}{blocked}{_cause(seen.zeros)}")
+        return Verdict(Word.SATURATED, f"{seen.operator} answers {everything}{end}")
+    return Verdict(Word.CONSTANT, f"answers {everything}{end}{_cause(seen.zeros)}")
 
 
 def _cause(zeros: tuple[str, ...]) -> str:

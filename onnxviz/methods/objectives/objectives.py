@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -13,11 +13,11 @@ from onnxviz.errors import TargetError
 from onnxviz.methods.objectives.directions import Direction, Inversion, Likeness
 from onnxviz.methods.objectives.notation import Call, number_text, take_call, take_known
 from onnxviz.methods.objectives.regularizers import L1, L2, Blur, TotalVariation
-from onnxviz.methods.objectives.rows import by_sample
 from onnxviz.methods.objectives.sets import Alignment, Diversity, Interpolation
 from onnxviz.methods.objectives.surroundings import Surroundings
 from onnxviz.methods.objectives.terms import Activation as Activation
 from onnxviz.methods.objectives.terms import Energy, Term
+from onnxviz.question import ASKED, Question
 from onnxviz.target import EACH, Target
 
 FUNCTIONS: dict[str, type[Term]] = {
@@ -37,7 +37,7 @@ FUNCTIONS: dict[str, type[Term]] = {
     )
 }
 """Every function of the notation, by its name."""
-_TARGETS = {name: term.arguments.count("target") for name, term in FUNCTIONS.items()}
+_TARGETS = {name: term.arguments.count("target") for name, term in FUNCTIONS.items()} | dict.fromkeys(ASKED, 1)
 
 Number = int | float
 
@@ -165,6 +165,29 @@ class Objective:
         """Whether the restarts are the steps of a passage from one target to another."""
         return any(isinstance(term, Interpolation) for _, term in self.terms)
 
+    @property
+    def question(self) -> str:
+        """The question that each target is asked, in a few words; where targets are asked different ones, each with its target."""
+        asked = {
+            str(target): target.question.sentence for _, term in self.terms if term.is_value for target in term.targets
+        }
+        single = set(asked.values())
+        return single.pop() if len(single) == 1 else "; ".join(f"{name}: {said}" for name, said in asked.items())
+
+    def at(self, question: Question) -> Objective:
+        """Return the same objective with another question for the targets that ask none themselves."""
+        return Objective(
+            tuple(
+                (weight, term.aimed([replace(target, fitting=question) for target in term.targets]))
+                for weight, term in self.terms
+            )
+        )
+
+    @property
+    def climbed(self) -> Objective:
+        """The same objective with a slope to climb."""
+        return Objective(tuple((weight, term.climbed()) for weight, term in self.terms))
+
     def settled(self, surroundings: Surroundings) -> Objective:
         """Return the objective with the data from outside the graph that its terms need.
 
@@ -220,7 +243,7 @@ class Objective:
             The tensors, each with the batch as its first axis.
         samples : int, optional
             The number of samples, for tensors in which a sample makes several rows, such as a detector's boxes. The value of a
-            term is then its mean over the rows, and NaN where a tensor is empty.
+            term is then reduced over the rows by its target's question, and is NaN where a tensor is empty.
 
         Raises
         ------
@@ -230,7 +253,7 @@ class Objective:
         if samples is None:
             scores = [weight * term(tensors) for weight, term in self.terms]
         else:
-            scores = [weight * by_sample(_value(term, tensors, samples), samples) for weight, term in self.terms]
+            scores = [weight * term.by_sample(_value(term, tensors, samples), samples) for weight, term in self.terms]
         total = scores[0]
         for score in scores[1:]:
             total = total + score
@@ -283,9 +306,11 @@ def _take_unknown(rest: str, text: str) -> tuple[str, str]:
 
 def _term(call: Call, names: Collection[str], moving: str) -> Term:
     """Return the term of a function."""
+    if call.function in ASKED:
+        return _asked(call, names, moving)
     kind = FUNCTIONS.get(call.function)
     if kind is None:
-        listed = ", ".join(one.signature for one in FUNCTIONS.values())
+        listed = ", ".join([*(one.signature for one in FUNCTIONS.values()), *(f"{name}(TARGET)" for name in ASKED)])
         raise TargetError(
             f"{call.text}: no tensor of that name, and no function '{call.function}'; the functions are {listed}"
         )
@@ -294,10 +319,7 @@ def _term(call: Call, names: Collection[str], moving: str) -> Term:
         raise TargetError(f"{call.text}: {met} argument{'s' * (met != 1)}; write {kind.signature}")
     values: list[Target | str] = []
     for place, argument in zip(kind.arguments, call.arguments, strict=True):
-        target = Target.parse(argument, names) if place == "target" else None
-        if target is not None and target.tensor == "input" and moving and "input" not in names:
-            target = Target(moving, target.index)
-        values.append(argument if target is None else target)
+        values.append(_aimed(argument, names, moving) if place == "target" else argument)
     options: dict[str, float] = {}
     for name, number in call.options:
         if name not in kind.options:
@@ -309,3 +331,17 @@ def _term(call: Call, names: Collection[str], moving: str) -> Term:
         if not (math.isfinite(options[name]) and options[name] >= 0):
             raise TargetError(f"{call.text}: {name} is '{number}'; give a number of 0 or more, as in {name}=2")
     return kind(*values, **options)  # type: ignore[arg-type]  # what each place holds is said by `arguments`
+
+
+def _asked(call: Call, names: Collection[str], moving: str) -> Activation:
+    """Return the term of a target with the question that a person wrote."""
+    if len(call.arguments) != 1 or not call.arguments[0] or call.options:
+        met = len([one for one in call.arguments if one]) + len(call.options)
+        raise TargetError(f"{call.text}: {met} argument{'s' * (met != 1)}; write {call.function}(TARGET)")
+    return Activation(_aimed(call.arguments[0], names, moving).asking(call.function, call.text))
+
+
+def _aimed(argument: str, names: Collection[str], moving: str) -> Target:
+    """Return the target that an argument names; ``input`` stands for the tensor that moves, unless a tensor has this name."""
+    target = Target.parse(argument, names)
+    return replace(target, tensor=moving) if target.tensor == "input" and moving and "input" not in names else target

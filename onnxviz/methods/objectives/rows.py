@@ -91,8 +91,8 @@ def shares(values: Tensor, groups: Sequence[Sequence[int]], samples: int) -> lis
     return list(torch.split(values, [each * len(group) for group in groups]))
 
 
-def by_sample(scores: Tensor, samples: int) -> Tensor:
-    """Return one number per sample: the mean over the sample's rows.
+def rows_by_sample(scores: Tensor, samples: int) -> Tensor | None:
+    """Return the numbers of each sample's rows; None where each sample has one row.
 
     Parameters
     ----------
@@ -103,18 +103,19 @@ def by_sample(scores: Tensor, samples: int) -> Tensor:
 
     Returns
     -------
-    Tensor
-        (samples,). Where the number of rows is no multiple of the number of samples, the scores themselves.
+    Tensor or None
+        (samples, rows). None too where the number of rows is no multiple of the number of samples.
 
     Examples
     --------
     >>> import torch
-    >>> by_sample(torch.tensor([1.0, 3.0, 5.0, 7.0]), 2)
-    tensor([2., 6.])
+    >>> rows_by_sample(torch.tensor([1.0, 3.0, 5.0, 7.0]), 2)
+    tensor([[1., 3.],
+            [5., 7.]])
     """
     if len(scores) == samples or len(scores) % samples:
-        return scores
-    return scores.reshape(samples, -1).mean(1)
+        return None
+    return scores.reshape(samples, -1)
 
 
 def first_rows(values: Tensor, copies: int) -> Tensor:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import ClassVar
 
 from torch import Tensor
 
 from onnxviz.errors import UsageError
+from onnxviz.methods.objectives.climbed_values import climbed_value
 from onnxviz.methods.objectives.notation import number_text
+from onnxviz.methods.objectives.rows import rows_by_sample
 from onnxviz.methods.objectives.surroundings import Surroundings
 from onnxviz.target import Target
 
@@ -75,6 +77,15 @@ class Term:
         """Return one number per sample, a (batch,) tensor."""
         raise NotImplementedError
 
+    def by_sample(self, values: Tensor, samples: int) -> Tensor:
+        """Return one number per sample: the mean of the term's values over the sample's rows."""
+        rows = rows_by_sample(values, samples)
+        return values if rows is None else rows.mean(1)
+
+    def climbed(self) -> Term:
+        """Return the term as it is climbed."""
+        return self
+
     def picked(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Return the part of the tensor that the target picks: (batch, *axes), with at least one axis."""
         values: Tensor = self.target.pick(tensors[self.target.tensor])
@@ -90,16 +101,22 @@ class Term:
 
     def __str__(self) -> str:
         named = [
-            f"{field.name}={number_text(getattr(self, field.name))}"
-            for field in fields(self)
-            if field.name in self.options and getattr(self, field.name) != field.default
+            f"{one.name}={number_text(getattr(self, one.name))}"
+            for one in fields(self)
+            if one.name in self.options and getattr(self, one.name) != one.default
         ]
         return f"{self.function}({', '.join([*self._listed(), *named])})"
 
 
 @dataclass(frozen=True)
 class Activation(Term):
-    """The value of a target: the mean over the part that its index picks (Olah et al. 2017: neuron, channel, class).
+    """The value of a target: the part that its index picks, reduced by its question (Olah et al. 2017: neuron, channel, class).
+
+    Attributes
+    ----------
+    climbing : bool
+        Whether the term is climbed, so that its gradient is a slope to follow: see `climbed_value`. Its values are the same
+        otherwise, and so it is the same term.
 
     Examples
     --------
@@ -108,13 +125,29 @@ class Activation(Term):
     tensor([2., 4.])
     """
 
+    climbing: bool = field(default=False, compare=False)
+
     is_value = True
     asks = False
 
     def __call__(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Return the target's values, (batch,)."""
+        if self.climbing:
+            return climbed_value(self.target.question, self.target.left(tensors[self.target.tensor]))
         picked: Tensor = self.target.select(tensors[self.target.tensor])
         return picked
+
+    def by_sample(self, values: Tensor, samples: int) -> Tensor:
+        """Return one number per sample: the term's values at the sample's rows, reduced by the target's question."""
+        rows = rows_by_sample(values, samples)
+        if rows is None or self.target.question.rectifies:
+            return super().by_sample(values, samples)
+        question = self.target.question
+        return climbed_value(question, rows) if self.climbing else question(rows)
+
+    def climbed(self) -> Activation:
+        """Return the same term with a slope to climb."""
+        return replace(self, climbing=True)
 
     def __str__(self) -> str:
         return str(self.target)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from onnxviz.errors import DataError
+from onnxviz.question import Question
 from onnxviz.target import EACH, Target
 
 _BITS = 16
@@ -23,16 +24,13 @@ class UnitScores:
     Attributes
     ----------
     pattern : Target
-        The pattern as a person writes it: conv1[*], logits[3], conv1[:, 5, 5].
+        The pattern: conv1[*], logits[3], conv1[:, 5, 5]. Its question reduces the positions of a unit to a score.
     shape : tuple of int
         The shape of the tensor after the batch. Axes without a ``*`` may differ in length from batch to batch.
-    highest : bool
-        Whether a score is the maximum over a unit's positions. If not, it is the mean, which is the value of the target.
     """
 
     pattern: Target
     shape: tuple[int, ...]
-    highest: bool = False
 
     def __post_init__(self) -> None:
         self.pattern.check(self.shape)
@@ -67,9 +65,10 @@ class UnitScores:
         Returns
         -------
         scores : (sample, unit) float32
-            The means, as `Target.select` returns them, or the maxima; NaN where the tensor is empty.
+            The values of the targets, as `Target.select` returns them; NaN where the tensor is empty.
         places : (sample, unit) uint64, or None
-            The position of each maximum, which `position` reads; None where a unit has a single position.
+            The position of each unit's highest value, or of its center where that is asked for, which `position` reads; None
+            where a unit has a single position.
 
         Raises
         ------
@@ -91,21 +90,33 @@ class UnitScores:
         moved = np.moveaxis(picked, each, range(1, 1 + len(each)))
         free = moved.shape[1 + len(each) :]
         units = int(np.prod(moved.shape[1 : 1 + len(each)]))
+        question = self.pattern.question
         flat = np.asarray(moved.reshape(len(values), units, -1), np.float32)
         count = flat.shape[2]
         if not count:  # nothing was detected: there is no score, and no place of a maximum
             return np.full((len(values), units), np.nan, np.float32), np.zeros((len(values), units), np.uint64)
         if count == 1:
-            return flat[:, :, 0], None
+            return question(flat[:, :, 0], 2), None
         flat = np.ascontiguousarray(flat)
         places = flat.argmax(axis=2)
-        if self.highest:
-            scores = np.take_along_axis(flat, places[:, :, None], 2)[:, :, 0]
-        else:
+        if question is Question.MEAN:
             # This passes once over the memory. A matrix product by BLAS would start threads that take processor time from the model.
             shares = np.full(count, 1 / count, np.float32)
             scores = np.einsum("ij,j->i", flat.reshape(-1, count), shares).reshape(len(values), units)
+        elif question is Question.HIGHEST:
+            scores = np.take_along_axis(flat, places[:, :, None], 2)[:, :, 0]
+        elif question is Question.CENTER:
+            scores = np.asarray(question(self._maps(flat, free), 2))
+            places = np.full(places.shape, np.ravel_multi_index([size // 2 for size in free], free))
+        else:
+            scores = np.asarray(question(flat, 2))
         return scores, _packed(places, free)
+
+    def _maps(self, flat: np.ndarray, free: tuple[int, ...]) -> np.ndarray:
+        """Return the values of units as (sample, unit, *positions), averaged over the tensor's units where a target has several."""
+        maps = flat.reshape(*flat.shape[:2], *free)
+        own = self.pattern.units
+        return maps.mean(2 + self.free.index(own)) if own is not None and own in self.free else maps
 
     def position(self, unit: int, packed: int) -> tuple[int, ...]:
         """Return the index of a unit's maximum in the tensor, without the batch axis.

@@ -43,7 +43,7 @@ def from_batch_statistics(model: Graph, found: InputContract) -> InputContract:
     found : InputContract
         Contract of a picture in color or gray; other contracts are returned unchanged.
     """
-    read = remembered(model, found) if found.kind == "image" and found.color else None
+    read = remembered(model, found) if found.has_pixels and found.color else None
     if read is None:
         return found
     kernels, bias, mean, variance = read

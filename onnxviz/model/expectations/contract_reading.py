@@ -16,6 +16,7 @@ from onnxviz.contract import InputContract as InputContract
 from onnxviz.errors import OnnxvizError, UsageError
 from onnxviz.model.expectations.batch_statistics import from_batch_statistics
 from onnxviz.model.expectations.channel_order import from_channel_means, from_producer
+from onnxviz.model.expectations.clips import clip
 from onnxviz.model.expectations.first_layer import first_layer
 from onnxviz.model.expectations.input_range import (
     assumed,
@@ -28,8 +29,11 @@ from onnxviz.model.expectations.input_range import (
 from onnxviz.model.expectations.input_roles import input_roles
 from onnxviz.model.expectations.integer_inputs import holds_numbers, movable_inputs, reads_as_numbers
 from onnxviz.model.expectations.known_texts import known_texts
+from onnxviz.model.expectations.letters import doubtful_letters, letters
 from onnxviz.model.expectations.missing_values import takes_missing_values
+from onnxviz.model.expectations.point_sets import points
 from onnxviz.model.expectations.tabular_range import from_comparisons, from_support_vectors, from_trees
+from onnxviz.model.expectations.told_kinds import told_kind
 from onnxviz.model.expectations.whole_numbers import holds_whole_numbers
 from onnxviz.model.graph.graph import Graph
 from onnxviz.model.graph.labels import metadata
@@ -106,7 +110,7 @@ def contract(model: Graph, name: str) -> InputContract:
     """
     info = model.require(name)
     role = input_roles(model).get(name)
-    if role is not None and role.name == "cache" and info.shape is not None:
+    if role is not None and role.name == "cache" and info.shape is not None and name not in model.kinds:
         axes = tuple("time" if axis == role.axis else f"axis {axis}" for axis in range(1, len(info.shape)))
         return InputContract(name, info.shape, "array", axes, evidence=(role.why,), dtype=info.dtype)
     found = replace(_sampled(model, info), dtype=info.dtype)
@@ -119,13 +123,13 @@ def contract(model: Graph, name: str) -> InputContract:
     found = _seen(_missing_values, model, found)
     for look in _LOOKS:
         # Center and spread are enough for a vector; the range of pictures and sound is looked for on.
-        if found.bounded or (found.kind not in ("image", "signal") and found.mean):
+        if found.bounded or (not found.has_pixels and found.kind != "signal" and found.mean):
             break
         found = _seen(look, model, found)
     if found.kind == "signal" and not found.bounded:
         note = "the file does not tell the range: -1 to 1 is assumed, as for sound"
         return found.with_note(note, low=(-1.0,), high=(1.0,))
-    found = found if found.bounded or found.kind != "image" else _seen(assumed, model, found)
+    found = _seen(assumed, model, found) if found.has_pixels and not found.bounded else found
     return _seen(from_producer, model, _seen(from_channel_means, model, found))
 
 
@@ -164,6 +168,9 @@ def _seen(look: Callable[[Graph, InputContract], InputContract], model: Graph, f
 
 def _sampled(model: Graph, info: TensorInfo) -> InputContract:
     """Return the kind of one sample: of a tensor without a batch all of it, of a vector no axes of size 1."""
+    given = told_kind(model, info)
+    if given is not None:
+        return given
     axes = graph_axes(model)
     whole, shape = axes.unbatched.get(info.name, ""), info.shape or ()
     if whole:
@@ -211,6 +218,13 @@ def _kind(model: Graph, info: TensorInfo) -> InputContract:
     if told is not None:
         return told
     first = _first_operator(model, name)
+    special = None
+    if info.operator == "Input" and rank in (3, 4):
+        special = letters(model, info) or points(model, info)
+    elif info.operator == "Input" and rank == 5:
+        special = clip(model, info)
+    if special is not None:
+        return special
     if rank == 4:
         channels_last = (
             isinstance(shape[3], int)
@@ -251,10 +265,14 @@ def _kind(model: Graph, info: TensorInfo) -> InputContract:
             return InputContract(name, shape, "image", ("height", "width"), "gray", evidence=(note,))
         if roles == ("unit", "time") and first == "Conv":
             note = "three axes before a convolution along the last one: channels by time"
-            return InputContract(name, shape, "signal", ("channel", "time"), evidence=(note,))
+            doubt = doubtful_letters(model, info, ("channel", "time"))
+            evidence = (note, doubt) if doubt else (note,)
+            return InputContract(name, shape, "signal", ("channel", "time"), evidence=evidence)
         if roles == ("time", "unit") and first == "Conv":
             note = "three axes before a convolution along the steps: steps by features"
-            return InputContract(name, shape, "sequence", ("time", "feature"), evidence=(note,))
+            doubt = doubtful_letters(model, info, ("time", "feature"))
+            evidence = (note, doubt) if doubt else (note,)
+            return InputContract(name, shape, "sequence", ("time", "feature"), evidence=evidence)
         wide = all(isinstance(size, int) and size >= 16 for size in sizes3)
         if wide and first == "Conv" and _slides_both_ways(model, name):
             note = (

@@ -11,7 +11,7 @@ from onnx import AttributeProto, NodeProto
 
 from onnxviz.errors import ModelError, TargetError, UsageError
 from onnxviz.model.graph.graph import Graph
-from onnxviz.model.graph.structure import read_by
+from onnxviz.model.graph.structure import dependents
 
 _CONVOLUTIONS = {
     "Conv": 1,
@@ -96,7 +96,7 @@ def first_layer(model: Graph, input_name: str | None = None, weight: str | None 
         raise UsageError(f"{input_name} is no input of {model.name}; its inputs are {', '.join(model.inputs)}")
     start = [input_name] if input_name is not None else list(model.inputs)
     reached = set(start)
-    fed = _dependents(model)
+    fed = dependents(model.nodes, model.inputs)
     matrices: list[tuple[NodeProto, int]] = []
     flat = all(model.inputs[name].shape is not None and len(model.inputs[name].shape or ()) <= 2 for name in start)
     for node in model.nodes:
@@ -168,7 +168,7 @@ def origin(model: Graph, name: str) -> tuple[str, ...]:
 def _named_layer(model: Graph, name: str) -> FirstLayer:
     model.require(name)
     producer = model.producers.get(name)
-    fed = _dependents(model)
+    fed = dependents(model.nodes, model.inputs)
     if producer is not None and name in fed:
         place = weight_place(model, producer, fed)
         if place is None:
@@ -184,15 +184,6 @@ def _named_layer(model: Graph, name: str) -> FirstLayer:
     if values.ndim < 2:
         raise TargetError(f"{name} has the shape {list(values.shape)}; a layer's kernels have two axes or more")
     return FirstLayer(name, model.tensors[name].operator, name, values.astype(np.float64), origin(model, name))
-
-
-def _dependents(model: Graph) -> set[str]:
-    """Return every tensor that depends on an input."""
-    found = set(model.inputs)
-    for node in model.nodes:
-        if not found.isdisjoint(read_by(node)):
-            found.update(node.output)
-    return found - {""}
 
 
 def _external(model: Graph, name: str) -> bool:

@@ -26,14 +26,14 @@ def from_metadata(model: Graph, found: InputContract) -> InputContract:
     """Return the contract with the pixel format and range of the metadata properties."""
     properties = metadata(model.original)
     pixel = properties.get("Image.BitmapPixelFormat", "")
-    if pixel and found.kind == "image":
+    if pixel and found.has_pixels:
         color = "bgr" if pixel.lower().startswith("bgr") else "gray" if pixel.lower().startswith("gray") else "rgb"
         found = found.with_note(f"metadata Image.BitmapPixelFormat = {pixel}", color=color, color_told=True)
     nominal = properties.get("Image.NominalPixelRange", "")
     span = _pair(properties.get("input_range", ""))
-    if span is not None and found.kind in ("image", "signal"):
+    if span is not None and (found.has_pixels or found.kind == "signal"):
         found = found.with_note(f"metadata input_range = {properties['input_range']}", low=span[:1], high=span[1:])
-    elif nominal in _PIXEL_RANGES and found.kind == "image":
+    elif nominal in _PIXEL_RANGES and found.has_pixels:
         low, high = _PIXEL_RANGES[nominal]
         found = found.with_note(f"metadata Image.NominalPixelRange = {nominal}", low=(low,), high=(high,))
     return found
@@ -49,7 +49,9 @@ def _pair(text: str) -> tuple[float, float] | None:
 
 
 def from_bytes(model: Graph, found: InputContract) -> InputContract:
-    """Return the contract with the range of an element type of 8 bits, which data fill."""
+    """Return the contract with the range of booleans, or of an element type of 8 bits, which data fill."""
+    if found.dtype == "bool":
+        return found.with_note("booleans: 0 and 1", low=(0.0,), high=(1.0,))
     return _of_type(found) if found.dtype in ("uint8", "int8") else found
 
 
@@ -61,9 +63,9 @@ def from_integers(model: Graph, found: InputContract) -> InputContract:
     """
     if found.dtype in ("uint16", "int16"):
         return _of_type(found)
-    if not found.holds_integers or found.kind not in ("image", "signal"):
+    if not found.holds_integers or not (found.has_pixels or found.kind == "signal"):
         return found
-    low, high = (0.0, 255.0) if found.kind == "image" else (-32768.0, 32767.0)
+    low, high = (0.0, 255.0) if found.has_pixels else (-32768.0, 32767.0)
     note = f"the file does not tell the range: {low:g} to {high:g} is assumed, as in {found.kind} files"
     return found.with_note(note, low=(low,), high=(high,))
 
@@ -114,7 +116,7 @@ def from_normalization(model: Graph, found: InputContract) -> InputContract:
         ranged = _of_sound(found, float(factor.mean()), float(offset.mean()), steps)
         if ranged is not found:
             return ranged
-    if found.kind != "image":
+    if not found.has_pixels:
         # A scaler inside the graph: its center and spread are the training data's own.
         if len(mean) == 1 and np.allclose(mean, 0) and np.allclose(scale, 1):
             return found
@@ -300,7 +302,7 @@ _SMALL = 64
 
 def _is_small(found: InputContract) -> bool:
     """Return whether both sides of a picture are known to be small."""
-    sides = [size for axis, size in zip(found.axes, found.shape[1:], strict=True) if axis != "channel"]
+    sides = [size for axis, size in zip(found.axes, found.shape[1:], strict=True) if axis in ("height", "width")]
     return all(isinstance(size, int) and size < _SMALL for size in sides)
 
 

@@ -25,6 +25,9 @@ _ARITHMETIC = frozenset(
 )
 """Operators of quantized networks, which need no floats."""
 
+_KEPT = ("Identity", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze")
+"""Operators that keep every boolean."""
+
 _CODES = frozenset(
     (
         "OneHot",
@@ -41,7 +44,7 @@ _CODES = frozenset(
 
 
 def reads_as_numbers(model: Graph, name: str) -> bool:
-    """Return whether a graph reckons with an input of integers, or turns it into floats, and never indexes with it.
+    """Return whether a graph reckons with an input of integers or booleans, or turns it into floats, and never indexes with it.
 
     Parameters
     ----------
@@ -58,6 +61,8 @@ def reads_as_numbers(model: Graph, name: str) -> bool:
     >>> reads_as_numbers(load(onnx.parser.parse_model(text)), "x")
     True
     """
+    if model.require(name).dtype == "bool":
+        return _cast_first(model, name)
     if not model.require(name).is_integer:
         return False
     reached, found = {name}, False
@@ -73,6 +78,21 @@ def reads_as_numbers(model: Graph, name: str) -> bool:
             found = found or (info.is_float and bool(info.element_type))
             if info.is_integer:
                 reached.add(made)
+    return found
+
+
+def _cast_first(model: Graph, name: str) -> bool:
+    """Return whether a graph turns an input of booleans into numbers, and reads it in no other way."""
+    reached, found = {name}, False
+    for node in model.nodes:
+        if reached.isdisjoint(node.input) or node.op_type in ("Shape", "Size"):
+            continue
+        if node.op_type in ("Cast", "CastLike") and node.input[0] in reached:
+            found = True
+        elif node.op_type in _KEPT and node.input[0] in reached:
+            reached.update(node.output)
+        else:
+            return False
     return found
 
 
@@ -108,7 +128,9 @@ def holds_numbers(model: Graph, info: TensorInfo) -> bool:
 
 
 def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
-    """Return an array in a type; for a type of integers, floats are rounded to the nearest number that it holds."""
+    """Return an array in a type; for integers and booleans, floats are rounded to the nearest number that the type holds."""
+    if np.dtype(dtype).kind == "b" and np.asarray(array).dtype.kind == "f":
+        return np.asarray(np.asarray(array) >= 0.5)
     if np.dtype(dtype).kind not in "iu" or np.asarray(array).dtype.kind != "f":
         return np.asarray(array, dtype)
     array = np.asarray(array)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _BRIGHTNESS, _CONTRAST = 0.45, 0.24
@@ -34,3 +36,28 @@ def natural_pictures(count: int, channels: int, height: int, width: int, shared:
     centered = (pictures - pictures.mean(axis=(1, 2, 3), keepdims=True)) / np.where(deviation > 0, deviation, 1)
     bounded: np.ndarray = np.clip(_BRIGHTNESS + _CONTRAST * centered, 0, 1)
     return bounded
+
+
+def laid_out(pictures: np.ndarray, axes: Sequence[str], sizes: Sequence[int]) -> np.ndarray:
+    """Return pictures with the axes of an input; a clip shows a still picture.
+
+    Parameters
+    ----------
+    pictures : (sample, channel, height, width) ndarray
+        The pictures.
+    axes : sequence of str
+        The input's axes after the batch: "height", "width", and maybe "channel" and "time".
+    sizes : sequence of int
+        Their sizes.
+
+    Returns
+    -------
+    (sample, *sizes) ndarray
+    """
+    order = {"channel": 1, "height": 2, "width": 3}
+    own = [order[axis] for axis in axes if axis != "time"]
+    still = (
+        pictures.transpose(0, *own) if "channel" in axes else pictures[:, 0].transpose(0, *(axis - 1 for axis in own))
+    )
+    once = [1 if axis == "time" else size for axis, size in zip(axes, sizes, strict=True)]
+    return np.broadcast_to(still.reshape(len(pictures), *once), (len(pictures), *sizes))

@@ -13,8 +13,11 @@ from onnxviz.model.graph.graph import Graph
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-_USUAL = {"image": 224, "volume": 32, "signal": 4000, "tokens": 16}
+_USUAL = {"image": 224, "clip": 112, "volume": 32, "signal": 4000, "points": 1024, "letters": 200, "tokens": 16}
 """The usual size of an open axis after the batch, by the kind of the input; 1 for other kinds. The first kind decides a symbol."""
+
+_FRAMES = 16
+"""The usual number of frames of a clip."""
 
 _LONGEST = 200
 """The most characters of a size that is read as arithmetic."""
@@ -27,11 +30,13 @@ class _Facts:
 
     def __init__(self, model: Graph) -> None:
         self.roles = input_roles(model)
-        self.kinds = {
-            name: contract(model, name).kind
+        read = {
+            name: contract(model, name)
             for name, info in model.inputs.items()
             if any(not isinstance(size, int) for size in (info.shape or ())[1:])
         }
+        self.kinds = {name: found.kind for name, found in read.items()}
+        self.axes = {name: found.axes for name, found in read.items()}
         self.shared: dict[str, set[str]] = {}
         """The inputs that hold data and have an axis of each name, or a cache's axis of the past."""
         self.symbols: dict[str, int] = {}
@@ -54,6 +59,8 @@ class _Facts:
             return 1
         if role is not None and role.name == "cache":
             return int(not role.grows) if axis == role.axis else 1
+        if self.kinds.get(name) == "clip" and self.axes[name][axis - 1 : axis] == ("time",):
+            return _FRAMES
         return _USUAL.get(self.kinds[name], 1) if name in self.kinds else 1
 
     def _rank(self, name: str) -> tuple[bool, int]:

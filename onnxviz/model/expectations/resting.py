@@ -48,7 +48,8 @@ def resting_input(
         if role is not None and role.name == "position":
             counted: np.ndarray = np.broadcast_to(np.arange(shape[-1], dtype=np.int64), shape).copy()
             return counted
-        expected = contract(model, name) if holds_numbers(model, info) else None
+        # A boolean may be a switch, which rests at false.
+        expected = contract(model, name) if info.dtype != "bool" and holds_numbers(model, info) else None
         if expected is not None and expected.bounded:
             return rounded(np.full(shape, (min(expected.low) + max(expected.high)) / 2), info.dtype)
         return np.zeros(shape, np.int64)
@@ -58,6 +59,8 @@ def resting_input(
     middle = np.zeros(shape, np.float32)
     if expected.bounded:
         values = (np.asarray(expected.low) + np.asarray(expected.high)) / 2
+        if expected.letters:
+            values = np.asarray(1 / len(expected.letters))  # each letter has the same share
         if values.size > 1 and "channel" in expected.axes:
             values = values.reshape([-1 if axis == "channel" else 1 for axis in expected.axes])
         middle = (middle + values).astype(np.float32)

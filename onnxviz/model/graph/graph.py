@@ -48,6 +48,8 @@ class Graph:
         `tensors`.
     classes : tuple of str
         The names that the user gives to the classes; empty if the user gives none.
+    kinds : dict of str to (str, str)
+        The kinds that the user gives to inputs, each with its letters; "" for kinds without letters.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Graph:
         whole: bool = True,
         settled: Mapping[str, Weight | np.ndarray] | None = None,
         classes: tuple[str, ...] = (),
+        kinds: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self.source = source
         self.graph = graph
@@ -70,11 +73,18 @@ class Graph:
         self.whole = whole
         self.settled = dict(settled or {})
         self.classes = classes
+        self.kinds = dict(kinds or {})
 
     def named(self: AnyGraph, classes: Sequence[str]) -> AnyGraph:
         """Return this graph with other names of classes; both share everything else."""
         found = copy(self)
         found.classes = tuple(classes)
+        return found
+
+    def of_kinds(self: AnyGraph, kinds: Mapping[str, tuple[str, str]]) -> AnyGraph:
+        """Return this graph with the kinds of some inputs as the user tells them, each with its letters, ""; both share everything else."""
+        found = copy(self)
+        found.kinds = dict(kinds)
         return found
 
     @property
@@ -313,6 +323,7 @@ class Graph:
             whole=False,
             settled=self.settled,
             classes=self.classes,
+            kinds=self.kinds,
         )
 
     def _value_info(self, name: str) -> ValueInfoProto:

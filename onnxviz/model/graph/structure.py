@@ -47,6 +47,15 @@ def read_by(node: NodeProto) -> tuple[str, ...]:
     return tuple(names)
 
 
+def dependents(nodes: Iterable[NodeProto], names: Iterable[str]) -> set[str]:
+    """Return some tensors, and every tensor that depends on one of them; the nodes are in an order in which they can run."""
+    found = {*names}
+    for node in nodes:
+        if not found.isdisjoint(read_by(node)):
+            found.update(node.output)
+    return found - {""}
+
+
 def renamed(node: NodeProto, names: Mapping[str, str]) -> NodeProto:
     """Return a copy of a node with its tensors renamed; tensors that its subgraphs define keep their names."""
     copy = NodeProto()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from onnxviz.model.graph.graph import Graph
 from onnxviz.target import Target
 
@@ -19,7 +21,7 @@ def unzipped(model: Graph, target: Target) -> Target | None:
     node = model.producers.get(target.tensor)
     if node is None or node.op_type != "ZipMap" or node.domain != "ai.onnx.ml":
         return None
-    return Target(node.input[0], target.index)
+    return replace(target, tensor=node.input[0])
 
 
 def zipped_labels(model: Graph, tensor: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from onnxviz.model.graph.folding import folded
 from onnxviz.model.graph.tensor_info import TensorInfo
 from onnxviz.model.model import Model
 from onnxviz.model.staged_session import session_of
+from onnxviz.model.tensors.data_choices import chooses_by_data
 from onnxviz.model.tensors.data_sizes import tensors_of_data_size
 
 _WORKING_SET = 1 << 30
@@ -47,10 +48,11 @@ def samples_at_once(
     """Return how many samples may run at once; the parameters are those of `activation_elements`.
 
     They must fit into the working set. Where the size of a tensor depends on the values of a sample, each runs alone: in a batch,
-    short samples would be padded to the longest one.
+    short samples would be padded to the longest one. So does each where an If chooses its branch by the values.
     """
-    moving = [name for name in model.cut(tensors, wrt).inputs if name in wrt or name not in (others or {})]
-    if not tensors_of_data_size(model, moving).isdisjoint(tensors):
+    cut = model.cut(tensors, wrt)
+    moving = [name for name in cut.inputs if name in wrt or name not in (others or {})]
+    if chooses_by_data(cut, moving) or not tensors_of_data_size(model, moving).isdisjoint(tensors):
         return 1
     # Forward values, gradients, and the copies that convolutions make.
     elements = activation_elements(model, tensors, wrt, shape, others)

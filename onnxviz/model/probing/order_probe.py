@@ -12,6 +12,7 @@ import numpy as np
 
 from onnxviz.contract import InputContract
 from onnxviz.errors import OnnxvizError
+from onnxviz.model.expectations.natural_pictures import laid_out
 from onnxviz.model.model import Model
 
 _MEASURED: WeakKeyDictionary[Model, dict[Any, tuple[float | None, float | None]]] = WeakKeyDictionary()
@@ -59,7 +60,7 @@ def probe_order(
 
 def is_open(expected: InputContract) -> bool:
     """Return whether a contract is that of a color picture, and nothing tells whether red or blue comes first."""
-    return expected.kind == "image" and expected.color == "rgb" and not expected.color_told
+    return expected.has_pixels and expected.color == "rgb" and not expected.color_told
 
 
 def _measured(
@@ -86,12 +87,11 @@ def _tells_apart(
     if not classes or sizes.get("channel") != 3:
         return None
     low, high = (np.reshape(np.asarray(ends, np.float64), (-1, 1, 1)) for ends in (expected.low, expected.high))
-    order = {"channel": 0, "height": 1, "width": 2}
     rows = []
     try:
         session = model.session(classes)
         for photograph in photographs(sizes["height"], sizes["width"]):
-            picture = (low + (high - low) * photograph[::step]).transpose([order[axis] for axis in expected.axes])
+            picture = laid_out((low + (high - low) * photograph[::step])[None], expected.axes, shape[1:])[0]
             answers = session({**others, expected.name: np.repeat(picture[None], shape[0], axis=0)})
             rows.append(np.concatenate([_scores(answers[name]) for name in classes]))
         stacked = np.stack(rows)

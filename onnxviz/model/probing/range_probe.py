@@ -11,7 +11,7 @@ import numpy as np
 
 from onnxviz.contract import InputContract
 from onnxviz.errors import OnnxvizError
-from onnxviz.model.expectations.natural_pictures import natural_pictures
+from onnxviz.model.expectations.natural_pictures import laid_out, natural_pictures
 from onnxviz.model.model import Model
 
 _LOOKS = 4
@@ -54,7 +54,7 @@ def probe_range(
 
 def is_assumed(expected: InputContract) -> bool:
     """Whether a contract is that of a picture whose range nothing tells."""
-    return expected.kind == "image" and any("assumed" in note for note in expected.evidence)
+    return expected.has_pixels and any("assumed" in note for note in expected.evidence)
 
 
 def _measured(
@@ -75,11 +75,7 @@ def _natural(shape: tuple[int, ...], axes: tuple[str, ...]) -> np.ndarray:
     """Return seeded pictures in 0 to 1 in the input's layout, (look, *shape)."""
     sizes = dict(zip(axes, shape[1:], strict=True))
     pictures = natural_pictures(_LOOKS, sizes.get("channel", 1), sizes["height"], sizes["width"])
-    if "channel" not in axes:
-        return pictures[:, 0]
-    order = {"channel": 1, "height": 2, "width": 3}
-    arranged: np.ndarray = pictures.transpose(0, *(order[axis] for axis in axes))
-    return arranged
+    return laid_out(pictures, axes, shape[1:])
 
 
 def _tells_apart(

@@ -9,6 +9,7 @@ from onnxviz.model.expectations.contract_reading import contract
 from onnxviz.model.graph.graph import Graph
 from onnxviz.model.tensors.axes.evidence import UNIT
 from onnxviz.model.tensors.axes.graph_axes import graph_axes
+from onnxviz.model.tensors.detector_rows import row_axes
 from onnxviz.model.tensors.sample_view import sample_view
 
 
@@ -38,6 +39,7 @@ def channel_axis(model: Graph, name: str, rank: int | None = None) -> int | None
     if len(order) < 2:
         return 0
     place = graph_axes(model).place(name, UNIT, rank)
+    place = _beside_rows(model, name, rank) if place is None else place
     place = _of_input(model, name, rank) if place is None else place
     return order.index(place) if place in order else None
 
@@ -94,6 +96,13 @@ def channels_before(model: Graph, names: Sequence[str], least: int) -> tuple[str
                 return name, axis
             ahead.append(name)
     return None
+
+
+def _beside_rows(model: Graph, name: str, rank: int) -> int | None:
+    """Return the only axis that neither counts the samples nor lists the rows of a detector's head."""
+    rows = row_axes(model, name)
+    others = [axis for axis in range(1, rank) if axis not in rows]
+    return others[0] if rows and len(others) == 1 else None
 
 
 def _of_input(model: Graph, name: str, rank: int) -> int | None:

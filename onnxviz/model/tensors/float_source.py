@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnx import NodeProto
 
@@ -83,7 +83,7 @@ def unrounded(model: Graph, target: Target) -> Target | None:
     if not model.tensors[target.tensor].is_integer:
         return None
     found = float_source(model, target.tensor)
-    return Target(found.tensor, target.index) if found is not None and found.alike else None
+    return replace(target, tensor=found.tensor) if found is not None and found.alike else None
 
 
 def _before(model: Graph, node: NodeProto, tensor: str) -> list[str]:

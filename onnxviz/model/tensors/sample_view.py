@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from onnxviz.model.graph.graph import Graph
@@ -134,7 +134,7 @@ def placed(model: Graph, target: Target) -> Target:
     after = len(shape) - 1
     if target.index == (EACH,):
         units = graph_axes(model).place(target.tensor, "unit")
-        return Target(target.tensor, (*[slice(None)] * ((units or 1) - 1), EACH))
+        return replace(target, index=(*[slice(None)] * ((units or 1) - 1), EACH))
     if Ellipsis in target.index and len(target.index) <= after + 1:
-        return Target(target.tensor, target.entries(after))
+        return replace(target, index=target.entries(after))
     return target

@@ -5,6 +5,7 @@ from __future__ import annotations
 from onnxviz.model.graph.graph import Graph
 from onnxviz.model.tensors.axes.graph_axes import graph_axes
 from onnxviz.model.tensors.channel_axis import channel_axis
+from onnxviz.model.tensors.detector_rows import row_axes
 from onnxviz.model.tensors.sample_view import sample_view
 
 _NAMES = {"batch": "batch", "time": "step", "unit": "feature", "height": "height", "width": "width", "depth": "depth"}
@@ -25,9 +26,9 @@ def tensor_axes(model: Graph, name: str, rank: int) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        For 1 axis: unit. For 2: channel, time; or step, feature. For 3: channel, height, width; or height, width,
-        channel. For 4: the same with depth. For more: axis1, axis2, …. If the samples are not the first axis in the
-        file: the role of each axis.
+        For 1 axis: unit. For 2: channel, time; step, feature; or row, feature in a detector's head. For 3: channel,
+        height, width; or height, width, channel. For 4: the same with depth. For more: axis1, axis2, …. If the samples
+        are not the first axis in the file: the role of each axis.
     """
     if rank == 0:
         return ()
@@ -45,6 +46,8 @@ def tensor_axes(model: Graph, name: str, rank: int) -> tuple[str, ...]:
     if rank > 4 or (shape is not None and len(shape) != rank + 1):  # too many, or no axis counts the samples
         return numbered
     place = _unit_axis(model, name, rank)
+    if rank == 2 and row_axes(model, name):
+        return ("feature", "row") if place == 0 else ("row", "feature")
     if rank == 2:
         return ("channel", "time") if place == 0 else ("step", "feature")
     space = ["height", "width"] if rank == 3 else ["depth", "height", "width"]

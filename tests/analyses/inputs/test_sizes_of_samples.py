@@ -91,9 +91,9 @@ def test_held_values_that_an_input_cannot_hold_are_refused() -> None:
         onnxviz.activations(model(MASKED), np.ones((1, 3, 4, 4), np.float32), held={"pixel_mask": 0.5})
 
 
-def test_a_float_mask_rests_at_1_and_a_flat_verdict_names_one_that_is_held_at_0() -> None:
+def test_a_float_mask_rests_at_1_and_a_verdict_names_one_that_is_held_at_0() -> None:
     policy = model(POLICY)
     assert onnxviz.maximize(policy, "policy[1]", steps=8, restarts=1).score > 0.3
     flat = onnxviz.maximize(policy, "policy[1]", steps=1, restarts=1, held={"action_masks": 0})
-    assert flat.verdict.word == "flat"
+    assert flat.verdict.word == "constant"
     assert "action_masks is held at 0" in flat.verdict.message

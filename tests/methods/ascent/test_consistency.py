@@ -48,9 +48,9 @@ def test_inputs_that_point_the_same_way_are_one_finding() -> None:
     found = consistency([1.0, 5.0, 1.1, 4.9, 1.05], inputs)
     # The best start leads to [0, 1], which another start finds too.
     assert (found.clusters, found.agreeing) == (2, 2)
-    assert found.statement == "unreliable: 5 starts gave 2 different inputs; 2 of 5 gave the best one"
+    assert found.statement == "5 starts gave 2 different inputs; 2 of 5 gave the best one"
     equal = consistency([2.0, 2.0, 2.0], np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]))
-    assert equal.statement == "several good inputs: 3 starts gave 3 different inputs; all have the same score"
+    assert equal.statement == "3 starts gave 3 different inputs; 1 of 3 gave the best one"
 
 
 def test_one_finding_is_agreement_and_one_start_is_none() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from onnxviz.methods.ascent.constraints import Ball, Box, Shares, Unconstrained
+from onnxviz.methods.ascent.constraints import Ball, Box, Cloud, Shares, Unconstrained
 
 CONSTRAINTS = {
     "unconstrained": Unconstrained(),
     "box": Box(torch.tensor([-1.0, -0.5, -torch.inf, 0.0]), torch.tensor([1.0, 0.5, 2.0, 0.0])),
     "ball": Ball(1.5),
     "sphere": Ball(1.5, surface=True),
+    "cloud": Cloud(1.5, 1, Box(torch.tensor(-2.0), torch.tensor(2.0))),
     "shares": Shares(
         Box(torch.tensor([0.0, 0.0, 0.0, -2.0]), torch.tensor([1.0, 1.0, 1.0, 2.0])), (torch.tensor([[0, 1, 2]]),)
     ),
@@ -37,12 +38,20 @@ def test_projections_are_allowed_points() -> None:
     assert torch.allclose(CONSTRAINTS["sphere"].project(points()).norm(dim=1), torch.tensor(1.5))
 
 
-@pytest.mark.parametrize("name", ["box", "ball"])
+@pytest.mark.parametrize("name", ["box", "ball", "cloud"])
 def test_no_allowed_point_is_nearer(name: str) -> None:
     constraint = CONSTRAINTS[name]
     candidates = constraint.project(torch.randn(500, 4, generator=torch.Generator().manual_seed(2)) * 2)
     distance = (points() - constraint.project(points())).norm(dim=1)
     assert bool((torch.cdist(points(), candidates).min(1).values >= distance - 1e-5).all())
+
+
+def test_every_point_of_a_cloud_has_a_ball_of_its_own() -> None:
+    clouds = torch.randn(3, 6, 10, generator=torch.Generator().manual_seed(3)) * 3
+    inside = Cloud(1.0, 1, Box(torch.tensor(-2.0), torch.tensor(2.0))).project(clouds)
+    single = Ball(1.0).project(clouds[:, :3].movedim(1, 2).reshape(-1, 3))
+    assert torch.allclose(inside[:, :3].movedim(1, 2).reshape(-1, 3), single)
+    assert torch.equal(inside[:, 3:], clouds[:, 3:].clamp(-2, 2))
 
 
 def test_allowed_points_stay() -> None:

@@ -86,6 +86,8 @@ def test_realizing_is_the_inverse_of_the_transform() -> None:
         ({"low": 0.0, "high": 255.0, "colors": "rgb"}, 3),
         ({"low": [[[-2.0]], [[-1.0]], [[0.0]]], "high": 2.0, "colors": "bgr"}, 3),
         ({"mean": 4.0, "std": 0.5}, 2),
+        ({"low": 0.0, "high": 1.0, "contrast": 1.5, "cutoff": 0.2}, 2),
+        ({"low": 0.0, "high": 255.0, "colors": "rgb", "contrast": 0.5}, 3),
     ],
 )
 def test_gradients_agree_with_finite_differences(options: dict, channels: int) -> None:
@@ -104,6 +106,48 @@ def test_gradients_agree_with_finite_differences(options: dict, channels: int) -
             picture.variables[0].sub_(sign * step * direction)
     slope = (gradient * direction).sum().item()
     assert (sums[0] - sums[1]) / (2 * step) == pytest.approx(slope, rel=2e-2)
+
+
+def test_a_held_norm_is_the_same_for_every_spectrum() -> None:
+    picture = Fourier.start(RUNS, (3, 12, 15), low=-2.0, high=6.0, colors="rgb", contrast=1.5)
+    for factor in (1.0, 1e-3, 1e4):
+        with torch.no_grad():
+            picture.variables[0].mul_(factor)
+        waves = torch.special.logit((picture.realize().detach().double() + 2) / 8)
+        assert torch.allclose(waves.flatten(1).square().mean(1).sqrt(), torch.full((3,), 1.5).double(), rtol=1e-3)
+
+
+def test_along_a_held_norm_there_is_no_gradient() -> None:
+    picture = Fourier.start(RUNS[:1], (3, 12, 15), low=0.0, high=1.0, contrast=1.0)
+    weights = torch.randn(picture.realize().shape, generator=torch.Generator().manual_seed(5))
+    (gradient,) = torch.autograd.grad((picture.realize() * weights).sum(), picture.variables)
+    outward = (gradient * picture.variables[0]).sum().abs()
+    assert outward < 1e-4 * gradient.norm() * picture.variables[0].norm()
+
+
+def test_a_placed_picture_keeps_its_own_norm() -> None:
+    given = 0.1 + 0.8 * torch.rand((3, 3, 12, 15), generator=torch.Generator().manual_seed(0))
+    given[1] = 0.5 + 0.02 * (given[1] - 0.5)
+    picture = Fourier.start(RUNS, (3, 12, 15), low=0.0, high=1.0, colors="rgb", contrast=1.5, cutoff=0.15)
+    picture.place(given)
+    assert torch.allclose(picture.realize(), given, atol=1e-3)
+
+
+def test_an_even_gray_is_left_with_the_norm_that_was_asked_for() -> None:
+    picture = Fourier.start(RUNS, (1, 8, 8), low=0.0, high=1.0, contrast=1.5)
+    picture.place(torch.full((3, 1, 8, 8), 0.5))
+    assert picture.contrast is not None
+    assert torch.equal(picture.contrast, torch.full((3,), 1.5))
+
+
+def test_a_cutoff_falls_as_a_gaussian() -> None:
+    with_cutoff, without = spectral_filter((64, 64), 1.0, 0.15), spectral_filter((64, 64), 1.0)
+    frequency = (torch.fft.fftfreq(64)[:, None] ** 2 + torch.fft.rfftfreq(64)[None] ** 2).sqrt()
+    ratio = with_cutoff / without
+    low = frequency < 0.3
+    expected = torch.exp(-((frequency / 0.15) ** 2))
+    assert torch.allclose(ratio[low] / ratio[0, 0], expected[low], rtol=1e-3)
+    assert with_cutoff.min() > 0
 
 
 def test_colors_vary_as_those_of_photographs() -> None:

@@ -47,3 +47,14 @@ def test_a_vector_without_whole_numbers_has_no_neighbors():
     free = Lattice(np.zeros(2, bool), (), np.full(2, -np.inf), np.full(2, np.inf))
     assert free.empty
     assert free.neighbors(np.zeros(2)).shape == (0, 2)
+
+
+def test_groups_of_a_plane_are_places_of_the_flattened_sample():
+    own = (4, 3)
+    places = np.arange(12).reshape(own).T
+    plane = Lattice(np.zeros(own, bool), tuple(map(tuple, places)), np.zeros(own), np.ones(own))
+    points = np.random.default_rng(0).normal(size=(5, *own))
+    np.testing.assert_array_equal(plane.nearest(points), np.eye(4)[points.argmax(1)].transpose(0, 2, 1))
+    others = plane.neighbors(plane.nearest(points[0]))
+    assert others.shape == (9, *own)
+    np.testing.assert_array_equal(others.sum(1), np.ones((9, 3)))

@@ -17,7 +17,7 @@ from onnxviz.methods.ascent.rectifiers import passing_clip
 from onnxviz.methods.ascent.runs import Run
 from onnxviz.methods.ascent.settings import Settings
 from onnxviz.methods.ascent.status import Status
-from onnxviz.methods.ascent.transforms import Affine, Shift, standard_transform
+from onnxviz.methods.ascent.transforms import Affine, Fading, Shift, standard_transform
 from onnxviz.methods.objectives.fixed_array import FixedArray
 from onnxviz.methods.objectives.objectives import Objective
 from onnxviz.methods.objectives.surroundings import Standard, Surroundings
@@ -372,10 +372,24 @@ def test_under_transforms_the_still_input_is_looked_at_on_the_way() -> None:
 
     runs = each(1)
     box = Direct.box(runs, (1,), -1.0, 1.0, spread=0.01)
-    (found,) = maximize(cliff, "x", [unit(0)], box, runs, Constant(64, rate=0.02), transform=Shift(()))
-    assert found.history[-1] < -8
+    until = Fading(Shift(()), until=0.999)
+    (found,) = maximize(cliff, "x", [unit(0)], box, runs, Constant(64, rate=0.02), transform=until)
+    assert found.history[-2] < -8
     assert found.status == Status.OK
     assert 0.1 < found.array.item() < 0.3
+
+
+def test_under_moves_that_last_the_last_input_is_the_result() -> None:
+    # The still score of an earlier input is higher. The moved scores, which the ascent raises, are not.
+    def ridge(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        x = inputs["x"]
+        return {"y": torch.where((x > 0.15) & (x < 0.3), x + 9, x)}
+
+    runs = each(1)
+    box = Direct.box(runs, (1,), -1.0, 1.0, spread=0.01)
+    (found,) = maximize(ridge, "x", [unit(0)], box, runs, Constant(64, rate=0.02), transform=Shift(()))
+    assert found.array.item() > 0.6
+    assert found.score == pytest.approx(found.array.item())
 
 
 # Contradictory requests.

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from onnxviz.methods.ascent.runs import Run
-from onnxviz.methods.ascent.transforms import Affine, Crops, Fading, Shift, resample, shift, standard_transform
+from onnxviz.methods.ascent.transforms import Affine, Crops, Fading, Shift, Views, resample, shift, standard_transform
 
 
 def pictures(*shape: int) -> torch.Tensor:
@@ -100,6 +100,38 @@ def test_drawn_matrices_stay_within_what_was_asked() -> None:
     # A shift after a scale of .9 is measured inside the picture, where it is 1 / .9 as long.
     assert 6 < drawn[:, :, 2].abs().max() <= 6 + 3 * math.sqrt(2) / 0.9
     assert torch.allclose(affine.matrices(torch.zeros(2, 6)), STILL)
+
+
+def test_views_stay_within_what_was_asked() -> None:
+    views = Views((2, 3), farthest=0.7, nearest=2.5, shift=0.3, rotation=15.0)
+    draws = torch.rand(500, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    drawn = views.matrices(draws, (40, 20))
+    zooms = drawn[:, :, :2].det().rsqrt()
+    assert 0.7 - 1e-9 <= zooms.min() < 0.72
+    assert 2.45 < zooms.max() <= 2.5 + 1e-9
+    # Half of the views are nearer than the geometric mean of both ends.
+    assert zooms.median().item() == pytest.approx(math.sqrt(0.7 * 2.5), rel=0.05)
+    angles = torch.atan2(drawn[:, 1, 0], drawn[:, 0, 0]).rad2deg()
+    assert 14 < angles.abs().max() <= 15 + 1e-9
+    assert 11 < drawn[:, 0, 2].abs().max() <= 12
+    assert 5.5 < drawn[:, 1, 2].abs().max() <= 6
+
+
+def test_beyond_its_border_a_picture_goes_on_as_its_mirror_image() -> None:
+    picture = pictures(2, 3, 20, 24)
+    moved = resample(picture, matrix([1, 0, 0], [0, 1, 5]), (2, 3), None)
+    assert torch.allclose(moved[:, :, :15], picture[:, :, 5:], atol=1e-4)
+    assert torch.allclose(moved[:, :, 15:], picture[:, :, 15:].flip(2), atol=1e-4)
+
+
+def test_a_picture_as_it_is_is_one_of_its_views() -> None:
+    picture = pictures(2, 3, 20, 24)
+    still = Views((2, 3), 1.0, 1.0, 0.0, 0.0, 0.0)
+    assert torch.allclose(still(picture, MIDDLE, SPAN, generators(2)), picture, atol=1e-4)
+    views = Views((2, 3), noise=0.0)
+    assert views(picture, MIDDLE, SPAN, generators(2)).min() >= picture.min() - 1e-6
+    alone = views(picture[1:], MIDDLE, SPAN, generators(2)[1:])
+    assert torch.equal(views(picture, MIDDLE, SPAN, generators(2))[1:], alone)
 
 
 def test_the_gradient_of_a_resampling_is_its_adjoint() -> None:

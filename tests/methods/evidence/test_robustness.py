@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,3 +61,15 @@ def test_shares_are_told_only_of_what_they_can_be() -> None:
     assert (found.share, found.kept) == (None, 0.5)
     assert measured(VECTOR, array, lambda x: np.zeros(len(x)), clean=0.0, start=0.0)[0].kept is None
     assert measured(VECTOR, array, lambda x: np.full(len(x), np.nan), clean=1.0)[0] is None
+
+
+def test_what_a_unit_sees_is_moved_inside_of_its_window() -> None:
+    array = np.full((1, 32, 32), 0.5, np.float32)
+    array[0, 4:12, 4:12] = 1.0
+    window = (slice(0, 1), slice(4, 12), slice(4, 12))
+    _, copies = measured(replace(PICTURE, window=window), array, lambda x: x.sum((1, 2, 3)).astype(float), 1.0)
+    outside = np.ones((1, 32, 32), bool)
+    outside[window] = False
+    assert (copies[:, outside] == 0.5).all()
+    # An eighth of 8 pixels, and not of 32, is the reach of a shift.
+    assert copies[:, 0, 6:10, 6:10].min() > 0.5

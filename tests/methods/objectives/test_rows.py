@@ -13,7 +13,7 @@ from onnxviz.methods.ascent.runs import Run
 from onnxviz.methods.ascent.scorer import Scorer
 from onnxviz.methods.ascent.settings import Settings
 from onnxviz.methods.objectives.objectives import Objective
-from onnxviz.methods.objectives.rows import by_sample, first_rows, rows_of, shares
+from onnxviz.methods.objectives.rows import first_rows, rows_by_sample, rows_of, shares
 from onnxviz.target import Target
 
 WEIGHTS = torch.tensor([[1.0, -2.0], [0.5, 3.0], [2.0, 1.0]])
@@ -39,11 +39,11 @@ def by_hand(x: Tensor) -> Tensor:
 def test_rows_are_picked_and_averaged_by_sample() -> None:
     values = torch.arange(24.0).reshape(6, 4)
     assert torch.equal(rows_of(values, torch.tensor([2, 0]), 3), values[[4, 5, 0, 1]])
-    assert torch.equal(by_sample(values[:, 0], 3), values[:, 0].reshape(3, 2).mean(1))
+    assert torch.equal(rows_by_sample(values[:, 0], 3), values[:, 0].reshape(3, 2))
     assert torch.equal(first_rows(values, 3), values[:2])
     assert torch.equal(first_rows(values[:1], 3), values[:1])
-    # Rows that cannot be divided among the samples are unchanged.
-    assert torch.equal(by_sample(values[:, 0], 4), values[:, 0])
+    # Rows that cannot be divided among the samples are no rows of them.
+    assert rows_by_sample(values[:, 0], 4) is None
     assert torch.equal(rows_of(values, torch.tensor([1]), 4), values[[1]])
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from onnxviz.methods.samples.activity import unit_activity
+from onnxviz.question import Question
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -19,7 +20,14 @@ def test_every_unit_is_measured(axis) -> None:
         assert one.strength == pytest.approx(np.sqrt((own**2).mean()))
         assert (one.low, one.high) == (own.min(), own.max())
         assert own[one.position] == own.max()
-    assert [one.strength for one in units] == sorted((one.strength for one in units), reverse=True)
+        assert one.spread == pytest.approx(own.std())
+    assert [one.spread for one in units] == sorted((one.spread for one in units), reverse=True)
+
+
+def test_a_map_that_is_the_same_everywhere_comes_last() -> None:
+    values = np.stack([np.full((3, 3), 9.0), np.eye(3), np.zeros((3, 3))])
+    assert [one.index for one in unit_activity(values, 0)] == [1, 0, 2]
+    assert unit_activity(values, 0, Question.HIGHEST)[0].score == 1
 
 
 def test_units_of_one_value_are_ranked_by_it() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from onnxviz.errors import DataError, TargetError
 from onnxviz.methods.samples.unit_scores import UnitScores
+from onnxviz.question import Question
 from onnxviz.target import Target
 
 PATTERNS = [
@@ -29,17 +32,19 @@ def values() -> np.ndarray:
 
 
 @pytest.mark.parametrize("text", PATTERNS)
+@pytest.mark.parametrize("question", Question)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64])
-def test_scores_are_those_of_each_target(values, text, dtype) -> None:
-    scores, _ = UnitScores(Target.parse(text), (6, 7, 8))(values.astype(dtype))
-    targets = Target.parse(text).expand((6, 7, 8))
+def test_scores_are_those_of_each_target(values, text, question, dtype) -> None:
+    pattern = replace(Target.parse(text), fitting=question, units=0)
+    scores, _ = UnitScores(pattern, (6, 7, 8))(values.astype(dtype))
+    targets = pattern.expand((6, 7, 8))
     wanted = np.stack([target.select(values.astype(dtype).astype(np.float32)) for target in targets], axis=1)
     np.testing.assert_allclose(scores, wanted, atol=2e-6)
 
 
 @pytest.mark.parametrize("text", PATTERNS)
 def test_the_maximum_is_at_its_position(values, text) -> None:
-    unit_scores = UnitScores(Target.parse(text), (6, 7, 8), highest=True)
+    unit_scores = UnitScores(Target.parse(f"max({text})"), (6, 7, 8))
     scores, places = unit_scores(values)
     for unit, target in enumerate(unit_scores.targets):
         for sample in range(len(values)):

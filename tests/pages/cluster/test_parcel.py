@@ -82,7 +82,7 @@ def test_a_shard_of_the_data_does_with_the_parcel_alone(written_apart, tmp_path)
     book = opened_book(written_apart)
     real = book.seen.real
     assert real is not None
-    work = ExemplarPass(SILENT, book.model, ["y[5]", "y[9]"], False)
+    work = ExemplarPass(SILENT, book.model, ["y[5]", "y[9]"])
     division = divide(work, real.feed, real.data, 1, Tally())
     given = ShardWork(written_apart / "model.onnx", scoring_of(work, real.feed, division, 1))
     (shard,) = shards(real.data.pieces(), 10)

@@ -39,6 +39,9 @@ _NOUNS = {BATCH: "the batch", TIME: "the steps", UNIT: "the units", HEIGHT: "the
     DEPTH: "the depth"
 }
 
+_FRAMES, _FRAMES_LAST = (UNIT, HEIGHT, WIDTH), (HEIGHT, WIDTH, UNIT)
+"""The roles of the axes of each frame of a clip."""
+
 _BACKWARD = 1 << 20
 """The cost of a step from an output to an input: the operators before a tensor tell more than those after it."""
 
@@ -86,6 +89,7 @@ class GraphAxes:
             except (ValueError, TypeError, LookupError, ArithmeticError, OnnxvizError):
                 continue  # a damaged node tells nothing
         self._spread(self._evidence.seeds, sure=True)
+        self._fold_frames()
         self._spread(self._named(), sure=False)
         self._spread(self._shared(), sure=False)
         self._spread(self._habitual(), sure=False)
@@ -230,6 +234,24 @@ class GraphAxes:
                 if other not in self._found:
                     count += 1
                     heapq.heappush(waiting, (cost + (_BACKWARD if backward else 1), count, other, seed))
+
+    def _fold_frames(self) -> None:
+        """Give steps to the axis of frames that a Reshape moves into the batch of a convolution along height and width.
+
+        With a batch of 1, the convolution's batch is as long as the frames, and is traced back to them.
+        """
+        for name, info in self._graph.inputs.items():
+            sizes = info.shape or ()
+            if len(sizes) != 5 or self.roles(name)[2:] not in (_FRAMES, _FRAMES_LAST):
+                continue
+            first, second = self.role(name, 0), self.role(name, 1)
+            folded = second is not None and second.role == BATCH and sizes[0] == 1
+            if first is not None or (second is not None and not folded):
+                continue
+            seed = second.seed if second is not None else self._found[name, 3].seed
+            self._found[name, 0] = Role(BATCH, seed, True)
+            self._found[name, 1] = Role(TIME, seed, True)
+            self._taken.add((name, BATCH))
 
     def _ends(self) -> list[tuple[str, int, int | str | None]]:
         """Return the axes of the graph's inputs and outputs, with their sizes."""
