@@ -91,6 +91,8 @@ def _whole_picture(subject: Subject, objective: Objective, space: Space) -> Mann
     axes = space.spatial
     if space.kind != "image" or len(axes) != 2 or space.parameterization not in ("", "fourier"):
         return Manner()
+    if _is_linear(objective):
+        return Manner(contrast=FAINT, slope=0.0)
     sides = [subject.shape[axis] for axis in axes]
     if min(sides) <= SMALL:
         return Manner()
@@ -100,7 +102,7 @@ def _whole_picture(subject: Subject, objective: Objective, space: Space) -> Mann
         return Manner(None, Views(plane), CUTOFF)
     if share >= SHALLOW:
         return Manner(None, Views(plane, 0.8, 1.25, 0.3, 10.0))
-    return Manner(contrast=FAINT, slope=0.0) if _is_linear(objective) else Manner()
+    return Manner()
 
 
 def _is_linear(objective: Objective) -> bool:

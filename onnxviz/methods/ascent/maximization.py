@@ -26,7 +26,7 @@ _Answers = list[tuple[int, Mapping[str, Tensor]]]
 """The tensors of all samples; or, where shapes differ from sample to sample, of each run with the number of its samples."""
 
 # For this many steps the gradient may pass dead rectifiers. After this many steps with a gradient of zero a run ends.
-PATIENCE = 16
+PATIENCE = 48
 # Under random transforms the score of the input itself needs a pass of its own, which is made every so many steps.
 LOOK_EVERY = 16
 # An ascent without transforms ends when its score rose by less than this share in this many steps.
@@ -128,7 +128,7 @@ def maximize(
         How many samples the network takes at once; 1 for a network whose batch is fixed. Default: all samples.
     redirected : callable, optional
         The same network with rectifiers that let the gradient pass where they would block all of it (`rectifiers`). It is used in
-        the first 16 steps of Adam for samples without a gradient, which wakes units that are dead at the start.
+        the first 48 steps of Adam for samples without a gradient, which wakes units that are dead at the start.
     progress : callable, optional
         Called after each step with its number, from 1, and the (batch,) scores.
 

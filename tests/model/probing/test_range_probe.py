@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import onnxviz
 from onnxviz.contract import InputContract
+from onnxviz.model.expectations.batch_statistics import IMAGENET_MEAN, IMAGENET_STD
 from onnxviz.model.expectations.contract_reading import contract
 from onnxviz.model.model import Model
 from onnxviz.model.probing.range_probe import probe_range
@@ -79,3 +80,55 @@ def test_a_model_that_onnx_runtime_refuses_keeps_its_assumption() -> None:
     opened = onnxviz.load(proto)
     expected = InputContract("x", SHAPE, "image", ("channel", "height", "width"), evidence=("assumed",))
     assert probe_range(opened, expected, SHAPE, {}) is expected
+
+
+def classifier(normalizes: bool) -> Model:
+    """Return a classifier that is sure of pictures with the contrast that photographs have in -1 to 1, and of no stronger ones.
+
+    With `normalizes` its first convolution takes back ImageNet's normalization.
+    """
+    scale, offset = (
+        (2 * np.array(IMAGENET_STD), 2 * np.array(IMAGENET_MEAN) - 1) if normalizes else (np.ones(3), np.zeros(3))
+    )
+    weights = {
+        "w": np.diag(scale).reshape(3, 3, 1, 1).astype(np.float32),
+        "b": offset.astype(np.float32),
+        "most": np.array(-0.55, np.float32),
+        "steep": np.array(-30, np.float32),
+        "sure": np.array(6, np.float32),
+        "classes": np.array([[1, 0, 0, 0, 0, 0]], np.float32),
+        "axes": np.array([1, 2, 3]),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"]),
+        helper.make_node("Mul", ["c", "c"], ["square"]),
+        helper.make_node("ReduceMean", ["square", "axes"], ["power"], keepdims=0),
+        helper.make_node("Add", ["power", "most"], ["over"]),
+        helper.make_node("Relu", ["over"], ["excess"]),
+        helper.make_node("Mul", ["excess", "steep"], ["lost"]),
+        helper.make_node("Add", ["lost", "sure"], ["left"]),
+        helper.make_node("Relu", ["left"], ["certain"]),
+        helper.make_node("Unsqueeze", ["certain", "one"], ["column"]),
+        helper.make_node("MatMul", ["column", "classes"], ["y"]),
+    ]
+    weights["one"] = np.array([1])
+    shape = (1, 3, 80, 80)
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 6])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    opset = helper.make_opsetid("", 18)
+    return onnxviz.load(helper.make_model(graph, opset_imports=[opset], ir_version=8, producer_name="pytorch"))
+
+
+@pytest.mark.parametrize("normalizes", [False, True])
+def test_a_classifier_is_surer_of_photographs_in_its_own_range(normalizes: bool) -> None:
+    opened = classifier(normalizes)
+    expected = contract(opened, "x")
+    assert "ImageNet" in " ".join(expected.evidence)
+    found = probe_range(opened, expected, (1, 3, 80, 80), {})
+    assert (found.low == (-1.0,)) is not normalizes
+    assert ("times as sure" in found.evidence[-1]) is not normalizes
