@@ -133,19 +133,19 @@ class Settled:
 
     def _read(self, name: str) -> InputContract:
         from onnxviz.model.expectations.contract_reading import contract
-        from onnxviz.model.probing.order_probe import is_open, probe_order
-        from onnxviz.model.probing.range_probe import is_assumed, probe_range
+        from onnxviz.model.probing import order_probe, range_probe
 
         expected = contract(self.model, name)
         if name in self.spoken:
             expected = self.request.refined(expected)
-        if name not in self.model.inputs or not (is_assumed(expected) or is_open(expected)):
+        if name not in self.model.inputs or not (range_probe.is_open(expected) or order_probe.is_open(expected)):
             return expected
         # Range and order are properties of the model: they are measured at the sizes that suit the model, not at a sample's.
         shape, others = self._measured_at(name)
         sizes = expected.sample_shape(shape)
         # The order is measured in the range, so the range comes first.
-        return probe_order(self.model, probe_range(self.model, expected, sizes, others), sizes, others)
+        ranged = range_probe.probe_range(self.model, expected, sizes, others)
+        return order_probe.probe_order(self.model, ranged, sizes, others)
 
     def _measured_at(self, name: str) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
         """Return the shape at which an input's range is measured, and values for all other inputs."""
