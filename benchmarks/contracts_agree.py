@@ -78,7 +78,9 @@ def of_attribute(model: onnxviz.Model, inputs: InputRequest) -> dict[str, Told]:
     from onnxviz.analyses.listener import SILENT
 
     name = next(name for name, info in model.inputs.items() if info.is_float and name not in inputs.held)
-    sample = settle(model, inputs, running=name).feed()[name][0]
+    settled = settle(model, inputs, running=name)
+    fed = settled.feed()[name]
+    sample = fed if settled.contract(name).whole else fed[0]
     target = next(name for name, info in model.outputs.items() if info.is_float)
     task = prepare(SILENT, model, {name: sample}, AttributionRequest(inputs=inputs, targets=(target,)))
     return {one.name: told(one.expected) for one in task.fed.explained if one.expected.kind != "tokens"}

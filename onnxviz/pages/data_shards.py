@@ -91,7 +91,7 @@ class Scoring:
         The division of the data set.
     threads : int
         The number of threads that compute a shard. Another number rounds sums differently.
-    contracts, shapes, held, rate
+    contracts, shapes, held, rate, fixed
         As in `Feed`.
     """
 
@@ -103,6 +103,7 @@ class Scoring:
     shapes: dict[str, tuple[int | None, ...]] = field(compare=False)
     held: HeldInputs = field(compare=False)
     rate: int | None = field(compare=False)
+    fixed: int | None = field(compare=False)
 
 
 def scoring_of(work: ExemplarPass, feed: Feed, division: Division, threads: int) -> Scoring:
@@ -119,7 +120,7 @@ def scoring_of(work: ExemplarPass, feed: Feed, division: Division, threads: int)
     threads : int
         The number of threads that compute a shard.
     """
-    given = (work.texts, division, threads, feed.contracts, feed.shapes, feed.held, feed.rate)
+    given = (work.texts, division, threads, feed.contracts, feed.shapes, feed.held, feed.rate, feed.fixed)
     return Scoring(hashlib.sha256(pickle.dumps(given)).hexdigest(), *given)
 
 
@@ -319,7 +320,17 @@ def score_shard(job: ShardJob, work: ShardWork) -> ScoredShard:
 @lru_cache(maxsize=1)
 def _prepared(model: Model, scoring: Scoring) -> tuple[Feed, ExemplarPass]:
     """Return the feed and the targets that score samples, shared by all shards of a process."""
-    feed = Feed(SILENT, model, scoring.contracts, scoring.shapes, scoring.held, scoring.rate, None, False)
+    feed = Feed(
+        SILENT,
+        model,
+        scoring.contracts,
+        scoring.shapes,
+        scoring.held,
+        scoring.rate,
+        None,
+        False,
+        fixed=scoring.fixed,
+    )
     work = ExemplarPass(SILENT, model, scoring.targets)
     work.settle(scoring.division.shapes)
     return feed, work

@@ -92,7 +92,7 @@ class Fed:
     feeds : dict of str to ndarray
         The value of every input of the model, with its whole batch.
     copies : int
-        The batch size that the file fixes; 1 if it is open.
+        The batch that the model runs with; 1 if it is open.
     sources : dict of str to str
         From an input's name to the file that feeds it.
     rates : dict of str to int
@@ -202,13 +202,13 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
         taken = single.wanted(expected, sizes, expected.sample_shape(settled.shape(name))[1:])
         arrays[name], said = single.fitted(expected, taken, rate)
         # Other inputs may have axes of the same names; this sample settles their sizes too.
-        settled = settled.with_samples({name: arrays[name].shape[1:]})
-        shape = settled.shape(name)
+        size = settled.batch(name) or 1
+        settled = settled.with_samples({name: arrays[name].shape[1:]}).of_batch(name, size)
+        copies = max(copies, size)
         for sentence in said:
             listener.note(f"{name}: {sentence}")
         if single.sample.kind == "audio" and (rate or single.sample.rate):
             rates[name] = rate or single.sample.rate or 0
-        copies = max(copies, shape[0] if shape and model.inputs[name].shape and not expected.whole else 1)
     others = [one for one in model.inputs if one not in arrays]
     resting = settled.resting(others)
     for name in others:

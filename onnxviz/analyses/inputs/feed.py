@@ -128,6 +128,8 @@ class Feed:
     said: set[str] = field(default_factory=set)
     text: TextFeed | None = None
     text_column: str | None = None
+    fixed: int | None = None
+    """The batch that the model runs with; None if any will do."""
 
     @property
     def main(self) -> str:
@@ -163,17 +165,6 @@ class Feed:
             return self.drawn(arrays)
         parts = [np.asarray(arrays[name], object).reshape(len(arrays[name]), -1) for name in self.joined.inputs]
         return np.concatenate(parts, axis=1)
-
-    @property
-    def fixed(self) -> int | None:
-        """The batch size that the file fixes; None if it is open."""
-        for name, expected in self.contracts.items():
-            if expected.whole:
-                return 1
-            shape = self.model.tensors[name].shape
-            if shape and isinstance(shape[0], int):
-                return shape[0]
-        return None
 
     def slots(self) -> list[Slot]:
         """Return a slot for each input that the data set must fill."""
@@ -395,6 +386,7 @@ def prepare_feed(listener: Listener, model: Model, request: DataRequest, sources
         joined=_table(model, settled, names),
         text=text,
         text_column=request.text_column,
+        fixed=next((size for size in map(settled.batch, names) if size is not None), None),
     )
 
 

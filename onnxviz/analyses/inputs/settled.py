@@ -74,6 +74,14 @@ class Settled:
         dims, shapes = sizes_of_samples(self.model, samples)
         return self.sized(dims, shapes)
 
+    def of_batch(self, name: str, size: int) -> Settled:
+        """Return a copy in which an input has a batch of some size; inputs with a batch of the same name follow."""
+        declared = self.model.tensors[name].shape or ()
+        if size == 1 or not declared or isinstance(declared[0], int):
+            return self
+        named = {declared[0]: size} if declared[0] else {}
+        return self.sized(named, {name: (size, *self.shape(name)[1:])})
+
     def open_sizes(self, name: str) -> tuple[int | None, ...]:
         """Return the sizes of a tensor's samples; None if neither file nor request sets it: each sample has its own."""
         shape, sizes = self.model.tensors[name].shape, self.shape(name)
@@ -112,6 +120,27 @@ class Settled:
 
         return settled_shape(self.model, name, self.dims, self.shapes)
 
+    def batch(self, name: str) -> int | None:
+        """Return the batch that the file or the request fixes, else the only one that the model runs with; None if it is open.
+
+        Exporters name an axis "batch" and write its size into a Reshape all the same. Where an output declares such a size,
+        the model is run.
+        """
+        from onnxviz.model.probing.runnable_sizes import declared_batches
+
+        shape = self.model.tensors[name].shape
+        if self.contract(name).whole:
+            return 1
+        if shape and isinstance(shape[0], int):
+            return shape[0]
+        if not shape or name not in self.model.inputs:
+            return None
+        told = name in self.request.shapes
+        size = 1
+        if told or declared_batches(self.model):
+            size = settle(self.model, self.request, self.given, running="" if told else name).shape(name)[0]
+        return size if size > 1 else None
+
     def contract(self, name: str) -> InputContract:
         """Return the contract of a tensor, from the request, else from the file, else from a run of the model.
 
@@ -133,19 +162,19 @@ class Settled:
 
     def _read(self, name: str) -> InputContract:
         from onnxviz.model.expectations.contract_reading import contract
-        from onnxviz.model.probing.order_probe import is_open, probe_order
-        from onnxviz.model.probing.range_probe import is_assumed, probe_range
+        from onnxviz.model.probing import order_probe, range_probe
 
         expected = contract(self.model, name)
         if name in self.spoken:
             expected = self.request.refined(expected)
-        if name not in self.model.inputs or not (is_assumed(expected) or is_open(expected)):
+        if name not in self.model.inputs or not (range_probe.is_open(expected) or order_probe.is_open(expected)):
             return expected
         # Range and order are properties of the model: they are measured at the sizes that suit the model, not at a sample's.
         shape, others = self._measured_at(name)
         sizes = expected.sample_shape(shape)
         # The order is measured in the range, so the range comes first.
-        return probe_order(self.model, probe_range(self.model, expected, sizes, others), sizes, others)
+        ranged = range_probe.probe_range(self.model, expected, sizes, others)
+        return order_probe.probe_order(self.model, ranged, sizes, others)
 
     def _measured_at(self, name: str) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
         """Return the shape at which an input's range is measured, and values for all other inputs."""

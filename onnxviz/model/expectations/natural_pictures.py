@@ -30,8 +30,12 @@ def natural_pictures(count: int, channels: int, height: int, width: int, shared:
     spectrum = generator.standard_normal((2, count, channels + 1, *frequency.shape)) / np.maximum(
         frequency, 1 / max(height, width)
     )
-    drawn = np.fft.irfft2(spectrum[0] + 1j * spectrum[1], s=(height, width))
-    pictures = np.sqrt(1 - shared) * drawn[:, :channels] + np.sqrt(shared) * drawn[:, channels:]
+    # The last channel is the part that all channels share.
+    used = spectrum if shared else spectrum[:, :, :channels]
+    drawn = np.fft.irfft2(used[0] + 1j * used[1], s=(height, width))
+    pictures = np.sqrt(1 - shared) * drawn[:, :channels]
+    if shared:
+        pictures += np.sqrt(shared) * drawn[:, channels:]
     deviation = pictures.std(axis=(1, 2, 3), keepdims=True)
     centered = (pictures - pictures.mean(axis=(1, 2, 3), keepdims=True)) / np.where(deviation > 0, deviation, 1)
     bounded: np.ndarray = np.clip(_BRIGHTNESS + _CONTRAST * centered, 0, 1)

@@ -66,23 +66,30 @@ def is_open(expected: InputContract) -> bool:
 def _measured(
     model: Model, expected: InputContract, shape: tuple[int, ...], others: Mapping[str, np.ndarray]
 ) -> tuple[float | None, float | None]:
-    """Return how well photographs are told apart with red first and with blue first. Each model is measured once."""
+    """Return how well photographs are told apart with red first and with blue first. Each model is measured once.
+
+    Both are None if they are not told apart with red first: there is nothing to compare.
+    """
     held = tuple((name, value.shape, str(value.dtype), value.tobytes()) for name, value in sorted(others.items()))
     key = (expected.name, expected.axes, expected.low, expected.high, shape, held)
     known = _MEASURED.setdefault(model, {})
     if key not in known:
-        known[key] = (
-            _tells_apart(model, expected, shape, others, 1),
-            _tells_apart(model, expected, shape, others, -1),
-        )
+        known[key] = _compared(model, expected, shape, others)
     return known[key]
 
 
-def _tells_apart(
-    model: Model, expected: InputContract, shape: tuple[int, ...], others: Mapping[str, np.ndarray], step: int
-) -> float | None:
+def _compared(
+    model: Model, expected: InputContract, shape: tuple[int, ...], others: Mapping[str, np.ndarray]
+) -> tuple[float | None, float | None]:
+    """Return the same as `_measured`, by runs of the model."""
+    sizes = dict(zip(expected.axes, shape[1:], strict=True))
+    shown = photographs(sizes["height"], sizes["width"])
+    red = _tells_apart(_answers(model, expected, shape, others, shown))
+    return (red, _tells_apart(_answers(model, expected, shape, others, shown[:, ::-1]))) if red else (None, None)
+
+
+def _tells_apart(answers: list[list[np.ndarray]] | None) -> float | None:
     """Return the outputs' spread over photographs, relative to their spread over classes; None if it cannot be told."""
-    answers = _answers(model, expected, shape, others, step)
     if answers is None:
         return None
     stacked = np.stack([np.concatenate(scores) for scores in answers])
@@ -113,7 +120,8 @@ def mean_certainty(
     float or None
         None where no output has classes, or the model does not run on the photographs.
     """
-    answers = _answers(model, expected, shape, others, 1)
+    sizes = dict(zip(expected.axes, shape[1:], strict=True))
+    answers = _answers(model, expected, shape, others, photographs(sizes["height"], sizes["width"]))
     if answers is None or max(len(scores) for scores in answers[0]) < _CLASSES:
         return None
     found = []
@@ -124,19 +132,22 @@ def mean_certainty(
 
 
 def _answers(
-    model: Model, expected: InputContract, shape: tuple[int, ...], others: Mapping[str, np.ndarray], step: int
+    model: Model,
+    expected: InputContract,
+    shape: tuple[int, ...],
+    others: Mapping[str, np.ndarray],
+    shown: np.ndarray,
 ) -> list[list[np.ndarray]] | None:
     """Return the scores of each output with classes on each photograph; None where there are none."""
     classes = [name for name, info in model.outputs.items() if info.is_float and _is_scores(info.shape)]
-    sizes = dict(zip(expected.axes, shape[1:], strict=True))
-    if not classes or sizes.get("channel") != 3:
+    if not classes or dict(zip(expected.axes, shape[1:], strict=True)).get("channel") != 3:
         return None
     low, high = (np.reshape(np.asarray(ends, np.float64), (-1, 1, 1)) for ends in (expected.low, expected.high))
     rows = []
     try:
         session = model.session(classes)
-        for photograph in photographs(sizes["height"], sizes["width"]):
-            picture = laid_out((low + (high - low) * photograph[::step])[None], expected.axes, shape[1:])[0]
+        for photograph in shown:
+            picture = laid_out((low + (high - low) * photograph)[None], expected.axes, shape[1:])[0]
             answers = session({**others, expected.name: np.repeat(picture[None], shape[0], axis=0)})
             rows.append([_scores(answers[name]) for name in classes])
         np.stack([np.concatenate(scores) for scores in rows])

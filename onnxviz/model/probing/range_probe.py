@@ -40,23 +40,19 @@ def probe_range(
     model : Model
         The model.
     expected : InputContract
-        Of a picture, its range assumed; anything else is returned as it is.
+        Of a picture, its range assumed and not 0 to 255; anything else is returned as it is.
     shape : tuple of int
         Of the input, with the batch.
     others : mapping of str to ndarray
         All other inputs.
     """
-    if not is_assumed(expected):
+    if not is_open(expected):
         return expected
     unit, wide = _measured(model, expected, shape, others)
-    if unit is None or wide is None or not unit > 0:
+    if unit is None or wide is None:
         return _even_range(model, expected, shape, others)
     bytes_range = replace(expected, low=(0.0,), high=(255.0,), mean=(), scale=())
-    if (
-        wide > _CLEAR * unit
-        and expected.high != (255.0,)
-        and not _is_surer(model, expected, bytes_range, shape, others)
-    ):
+    if wide > _CLEAR * unit and not _is_surer(model, expected, bytes_range, shape, others):
         kept = tuple(note for note in expected.evidence if "assumed" not in note)
         note = f"assumed 0 to 255: there the outputs tell pictures apart {wide / unit:.2g} times as well as in 0 to 1"
         return replace(bytes_range, evidence=(*kept, note))
@@ -104,22 +100,29 @@ def _certainties(
     return found[0], found[1]
 
 
-def is_assumed(expected: InputContract) -> bool:
-    """Whether a contract is that of a picture whose range nothing tells."""
-    return expected.has_pixels and any("assumed" in note for note in expected.evidence)
+def is_open(expected: InputContract) -> bool:
+    """Return whether a contract is that of a picture whose range nothing tells and a measurement can change.
+
+    A range that is assumed as 0 to 255 already stays, whatever is measured.
+    """
+    assumed = any("assumed" in note for note in expected.evidence)
+    return expected.has_pixels and assumed and expected.high != (255.0,)
 
 
 def _measured(
     model: Model, expected: InputContract, shape: tuple[int, ...], others: Mapping[str, np.ndarray]
 ) -> tuple[float | None, float | None]:
-    """Return how well pictures in 0 to 1 and in 0 to 255 are told apart; measured once for each model, for it runs all of it."""
+    """Return how well pictures in 0 to 1 and in 0 to 255 are told apart; measured once for each model, for it runs all of it.
+
+    Both are None if pictures in 0 to 1 are not told apart at all: there is nothing to compare.
+    """
     held = tuple((name, value.shape, str(value.dtype), value.tobytes()) for name, value in sorted(others.items()))
     key = (expected.name, expected.axes, shape, held)
     known = _MEASURED.setdefault(model, {})
     if key not in known:
         pictures = _natural(shape, expected.axes)
-        unit, wide = (_tells_apart(model, expected, pictures * top, shape[0], others) for top in (1.0, 255.0))
-        known[key] = unit, wide
+        unit = _tells_apart(model, expected, pictures, shape[0], others)
+        known[key] = (unit, _tells_apart(model, expected, pictures * 255.0, shape[0], others)) if unit else (None, None)
     return known[key]
 
 

@@ -104,7 +104,7 @@ def _open_axes(
     model: Model, held: Mapping[str, np.ndarray], dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, list[int]]:
     """Return the axes of each input that nothing sets; the batch only where an output declares another."""
-    firsts = _firsts(model)
+    firsts = declared_batches(model)
     found = {}
     for name, info in model.inputs.items():
         if name in shapes or (name in held and held[name].ndim):
@@ -119,8 +119,8 @@ def _open_axes(
     return found
 
 
-def _firsts(model: Model) -> list[int]:
-    """Return the batches that outputs declare."""
+def declared_batches(model: Model) -> list[int]:
+    """Return the batches above 1 that outputs declare."""
     first = {info.shape[0] for info in model.outputs.values() if info.is_float and info.shape}
     return sorted(size for size in first if isinstance(size, int) and size > 1)
 
@@ -141,7 +141,7 @@ def _others(
         yield short
         yield _with_caches(model, caches, 0, dims, shapes)
     expected = contract(model, name)
-    firsts = _firsts(model) if 0 in free.get(name, ()) else []
+    firsts = declared_batches(model) if 0 in free.get(name, ()) else []
     places = [place for place in free.get(name, ()) if place and expected.axes[place - 1 : place] != ("channel",)]
     usual, known = _SIDES.get(expected.kind, ()), _sizes_of_weights(model, name)
     sides = dict.fromkeys((*usual, *known) if expected.kind == "image" else (*known, *usual))

@@ -75,6 +75,23 @@ def test_what_is_known_is_not_measured(monkeypatch) -> None:
     assert len(runs) == 8
 
 
+def test_the_second_order_is_not_run_where_the_first_tells_nothing(monkeypatch) -> None:
+    few = onnxviz.load(classifier((0, 1, 2)).cut(["f"]).to_proto())
+    proto = few.original
+    kernel = next(one for one in proto.graph.initializer if one.name == "k")
+    kernel.CopyFrom(
+        numpy_helper.from_array(numpy_helper.to_array(kernel)[:4], "k")
+    )  # too few classes to depend on colors
+    del proto.graph.value_info[:]
+    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 4
+    runs: list[int] = []
+    real = Session.__call__
+    monkeypatch.setattr(Session, "__call__", lambda self, inputs: runs.append(1) or real(self, inputs))
+    found = probe_order(onnxviz.load(proto), OPEN, SHAPE, {})
+    assert not found.color_told
+    assert len(runs) == 4
+
+
 def test_networks_of_caffe_take_blue_first_and_a_person_decides() -> None:
     model = classifier((0, 1, 2), producer="onnx-caffe2")
     found = settle(model, InputRequest()).contract("x")

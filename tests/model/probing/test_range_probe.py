@@ -74,6 +74,23 @@ def test_what_the_file_says_is_left_alone() -> None:
     assert probe_range(model(255.0), vector, (1, 3), {}) is vector
 
 
+def test_no_run_is_spent_on_what_no_measurement_changes(monkeypatch) -> None:
+    runs: list[int] = []
+    real = Session.__call__
+    monkeypatch.setattr(Session, "__call__", lambda self, inputs: runs.append(1) or real(self, inputs))
+    axes = ("channel", "height", "width")
+    wide = InputContract("x", SHAPE, "image", axes, high=(255.0,), evidence=("assumed 0 to 255",))
+    assert probe_range(model(0.01), wide, SHAPE, {}) is wide
+    assert not runs
+    # All pictures give the same answer in 0 to 1: a second range has nothing to be compared with.
+    deaf = onnx.ModelProto.FromString(model(1.0).original.SerializeToString())
+    kernel = next(one for one in deaf.graph.initializer if one.name == "w")
+    kernel.CopyFrom(numpy_helper.from_array(np.zeros_like(numpy_helper.to_array(kernel)), "w"))
+    unit = InputContract("x", SHAPE, "image", axes, evidence=("assumed",))
+    assert probe_range(onnxviz.load(deaf), unit, SHAPE, {}) is unit
+    assert len(runs) == 4
+
+
 def test_a_model_that_onnx_runtime_refuses_keeps_its_assumption() -> None:
     proto = onnx.ModelProto.FromString(model(255.0).original.SerializeToString())
     proto.graph.node[0].op_type = "Mystery"  # nothing can be measured
