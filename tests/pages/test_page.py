@@ -146,8 +146,14 @@ def test_the_entry_of_a_unit_of_the_first_convolution_shows_its_kernel() -> None
     row = {
         **dict.fromkeys(("label", "question", "optimizer", "units", "message"), ""),
         **dict.fromkeys(("verdict", "robustness", "data", "set", "score")),
-        **{"target": "conv[1]", "climbed": "conv[1]", "ort_score": 1.0, "initial_ort_score": 0.0},
-        **{"status": "ok", "restarts": 1, "steps": 4, "consistency": {}},
+        "target": "conv[1]",
+        "climbed": "conv[1]",
+        "ort_score": 1.0,
+        "initial_ort_score": 0.0,
+        "status": "ok",
+        "restarts": 1,
+        "steps": 4,
+        "consistency": {},
     }
     picture, kernel = ({"file": f"units/a/1{name}.png", "width": 8, "height": 8} for name in ("", "_kernel"))
     panels = unit_entry(1, row, picture, kernel, ["onnxviz"])["panels"]

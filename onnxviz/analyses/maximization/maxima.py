@@ -82,7 +82,8 @@ class Maxima(list[Maximum]):
         if any(factor > 1 for factor in contrasts):
             told = "contrast" if 1 not in contrasts else "contrast of faint pictures"
             words += f"; {told} x {max(contrasts)}"
-        note = "At the right of a picture: the kernel of the unit." if any(tile.beside is not None for tile in tiles) else ""
+        beside = any(tile.beside is not None for tile in tiles)
+        note = "At the right of a picture: the kernel of the unit." if beside else ""
         return Sheet(tiles, title, f"{len(self)} targets, {words}", note).draw()
 
     def save(self, folder: str | os.PathLike[str]) -> Maxima:

@@ -169,7 +169,8 @@ class Maximum:
     def save(self, folder: str | os.PathLike[str], place: Path | None = None) -> Maximum:
         """Write picture.png, arrays.npz and result.json into a folder, and the steps into the folder frames.
 
-        Beside them are kernel.png of a unit whose convolution reads the input, sound.wav of a signal, clip.png of a clip, sequence.fasta of letters and points.ply of a point cloud.
+        Beside them are sound.wav of a signal, clip.png of a clip, sequence.fasta of letters, points.ply of a point cloud, and
+        kernel.png of a unit whose convolution reads the input.
 
         Parameters
         ----------
