@@ -71,7 +71,7 @@ class Maxima(list[Maximum]):
             return self[0].picture()
         model, tensor = self._search.model, common_tensor(self._search.objectives, [one.target for one in self])
         tiles = []
-        pictures, contrasts = _contrasted(self)
+        pictures, contrasts = contrasted(self)
         for one, picture in zip(self, pictures, strict=True):
             caption = one.label or one.target.removeprefix(tensor) or tensor
             sharp = False if max(picture.shape[:2]) > SMALL else None
@@ -123,7 +123,7 @@ _MOST = 16
 """A picture is not stretched further: it would show single steps of its 256 values."""
 
 
-def _contrasted(maxima: Sequence[Maximum]) -> tuple[list[Picture], list[int]]:
+def contrasted(maxima: Sequence[Maximum]) -> tuple[list[Picture], list[int]]:
     """Return the pictures for a sheet, and the factor by which the contrast of each was stretched: 1 unless it is faint.
 
     A picture is faint where a linear unit of the input was searched under a small norm, and its contrast can be doubled. All
