@@ -143,7 +143,8 @@ def stretched(picture: Picture, factor: float) -> Picture:
     [[[98, 138, 255]]]
     """
     middle = 255 / 2
-    return np.rint(np.clip((picture - middle) * factor + middle, 0, 255)).astype(np.uint8)
+    shown: Picture = np.rint(np.clip((picture - middle) * factor + middle, 0, 255)).astype(np.uint8)
+    return shown
 
 
 def trim(picture: Picture, margin: int = 12) -> Picture:

@@ -20,7 +20,7 @@ _BAR_WIDTH, _BAR_HEIGHT = 321, 20  # odd, so that there is a middle
 # Pictures up to this many pixels a side are kernels, digits or icons, whose single pixels matter.
 _SMALL = 64
 _BESIDE, _GAP = 0.5, 0.04
-"""The height of a picture beside another one, and the distance between both, as shares of the other one's height."""
+"""The largest height of a picture beside another one, and the distance between both, as shares of the other one's height."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,7 @@ class Tile:
     sharp : bool, optional
         Whether pixels stay squares when the picture is enlarged. Default: yes up to 64 pixels a side.
     beside : (height, width, 3) uint8, optional
-        A second picture, half as high, at the right of the first. Its pixels stay squares.
+        A second picture at the right of the first, at most half as high. Its pixels stay squares.
     """
 
     picture: Picture
