@@ -64,7 +64,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "": ({*GROUND, "model.model", "analyses", "pages"}, {"torch", "onnx", "onnxruntime", "click", "rich"}),
 }
 # The folders of analyses do not import each other. Shared code lies in inputs, or in the files beside the folders.
-ANALYSES_SHARED = {"inputs", "listener", "output", "opening", "keywords", "provenance", "computing"}
+ANALYSES_SHARED = {"inputs", "kernel_pictures", "listener", "output", "opening", "keywords", "provenance", "computing"}
 # The verbs that do not need torch, and so do not wait for its import.
 WITHOUT_TORCH = (
     "onnxviz",

@@ -134,6 +134,19 @@ def enlarge(picture: Picture, factor: int) -> Picture:
     return np.repeat(np.repeat(picture, factor, axis=0), factor, axis=1)
 
 
+def stretched(picture: Picture, factor: float) -> Picture:
+    """Return a picture with more contrast: the distance of every value from the middle of the range is multiplied.
+
+    Examples
+    --------
+    >>> stretched(np.array([[[120, 130, 250]]], np.uint8), 4).tolist()
+    [[[98, 138, 255]]]
+    """
+    middle = 255 / 2
+    shown: Picture = np.rint(np.clip((picture - middle) * factor + middle, 0, 255)).astype(np.uint8)
+    return shown
+
+
 def trim(picture: Picture, margin: int = 12) -> Picture:
     """Return a picture without the borders that have the color of its first pixel, save for a margin in pixels.
 

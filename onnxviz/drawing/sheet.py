@@ -19,6 +19,8 @@ from onnxviz.wording import number_text, printable
 _BAR_WIDTH, _BAR_HEIGHT = 321, 20  # odd, so that there is a middle
 # Pictures up to this many pixels a side are kernels, digits or icons, whose single pixels matter.
 _SMALL = 64
+_BESIDE, _GAP = 0.5, 0.04
+"""The largest height of a picture beside another one, and the distance between both, as shares of the other one's height."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +37,8 @@ class Tile:
         The heading of the tile's section. Sections come in the order of their first tiles.
     sharp : bool, optional
         Whether pixels stay squares when the picture is enlarged. Default: yes up to 64 pixels a side.
+    beside : (height, width, 3) uint8, optional
+        A second picture at the right of the first, at most half as high. Its pixels stay squares.
     """
 
     picture: Picture
@@ -42,6 +46,16 @@ class Tile:
     detail: str = ""
     section: str = ""
     sharp: bool | None = None
+    beside: Picture | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The width and the height, with what stands beside the picture."""
+        height, width = self.picture.shape[:2]
+        if self.beside is not None:
+            tall, wide = self.beside.shape[:2]
+            width += round(height * (_GAP + _BESIDE * wide / tall))
+        return width, height
 
     @property
     def is_sharp(self) -> bool:
@@ -117,8 +131,8 @@ class Sheet:
             counts=[len(tiles) for tiles in sections.values()],
             headed=any(sections),
             picture=(
-                max(tile.picture.shape[1] for tile in self.tiles),
-                max(tile.picture.shape[0] for tile in self.tiles),
+                max(tile.size[0] for tile in self.tiles),
+                max(tile.size[1] for tile in self.tiles),
             ),
             sharp=all(tile.is_sharp for tile in self.tiles),
             captions=[printable(tile.caption) for tile in self.tiles] + [printable(tile.detail) for tile in self.tiles],
@@ -149,9 +163,10 @@ class Sheet:
             raise DataError("a sheet needs at least one picture")
         sections: dict[str, list[Tile]] = {}
         for tile in self.tiles:
-            shape = np.shape(tile.picture)
-            if len(shape) != 3 or shape[2] != 3 or 0 in shape or tile.picture.dtype != np.uint8:
-                raise DataError(f"an array of shape {shape} is no picture; a tile needs (height, width, 3) uint8")
+            for picture in (tile.picture, *(() if tile.beside is None else (tile.beside,))):
+                shape = np.shape(picture)
+                if len(shape) != 3 or shape[2] != 3 or 0 in shape or picture.dtype != np.uint8:
+                    raise DataError(f"an array of shape {shape} is no picture; a tile needs (height, width, 3) uint8")
             sections.setdefault(tile.section, []).append(tile)
         return sections
 
@@ -230,18 +245,30 @@ def _draw_heading(pen: ImageDraw.ImageDraw, layout: Layout, top: int, heading: s
 
 
 def _draw_tile(canvas: Image.Image, pen: ImageDraw.ImageDraw, layout: Layout, tile: Tile, left: int, top: int) -> None:
-    picture = _fitted(tile, layout.box)
-    height, width = picture.shape[:2]
-    # Pictures of different heights have their lower edges on one line, just above their captions.
-    base = top + layout.box[1]
-    canvas.paste(Image.fromarray(picture), (left, base - height))
-    pen.rectangle((left - 1, base - height - 1, left + width, base), outline=HAIRLINE)
+    base, right = top + layout.box[1], left
+    for picture in _pictures(tile, layout.box):
+        height, width = picture.shape[:2]
+        # Pictures of different heights have their lower edges on one line, just above their captions.
+        canvas.paste(Image.fromarray(picture), (right, base - height))
+        pen.rectangle((right - 1, base - height - 1, right + width, base), outline=HAIRLINE)
+        right += width + round(_GAP * height)
     letters = font(layout.caption)
     line = base + 8
     for text, color in ((tile.caption, INK), (tile.detail, MUTED)):
         if text:
             pen.text((left, line), elide_to_width(printable(text), letters, layout.cell), fill=color, font=letters)
             line += layout.line_height
+
+
+def _pictures(tile: Tile, box: tuple[int, int]) -> list[Picture]:
+    """Return the picture of a tile, and the one beside it, in the size in which they fit into a box together."""
+    if tile.beside is None:
+        return [_fitted(tile, box)]
+    (width, height), (tall, wide) = tile.size, tile.beside.shape[:2]
+    scale = min(box[0] / width, box[1] / height)
+    own = _fitted(tile, (max(1, int(tile.picture.shape[1] * scale)), max(1, int(height * scale))))
+    half = _BESIDE * len(own)
+    return [own, _fitted(Tile(tile.beside, sharp=True), (max(1, int(half * wide / tall)), max(1, int(half))))]
 
 
 def _fitted(tile: Tile, box: tuple[int, int]) -> Picture:

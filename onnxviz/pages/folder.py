@@ -192,11 +192,14 @@ class ReportFolder:
     def keep(self, job: Job, searched: Searched) -> None:
         """Keep the result of a job: first its pictures, then the result that names them."""
         folder = self._links[job.aim.tensor]
-        pictures = []
-        for unit, (content, (width, height)) in zip(job.units, searched.pictures, strict=False):
-            place = f"units/{folder}/{unit}.png"
-            self.write(place, content)
-            pictures.append({"file": place, "width": width, "height": height})
+        pictures = [
+            self._keep_file(f"units/{folder}/{unit}.png", *picture)
+            for unit, picture in zip(job.units, searched.pictures, strict=False)
+        ]
+        kernels = [
+            None if kernel is None else self._keep_file(f"units/{folder}/{unit}_kernel.png", *kernel)
+            for unit, kernel in zip(job.units, searched.kernels, strict=False)
+        ]
         key = job.key(self._digest, self._searched)
         self._results.put(
             key,
@@ -205,6 +208,7 @@ class ReportFolder:
                 "units": job.units if searched.rows else [],
                 "rows": searched.rows,
                 "pictures": pictures,
+                "kernels": kernels,
                 "is_chart": searched.is_chart,
                 "message": searched.message,
                 "effort": searched.effort,
@@ -216,6 +220,11 @@ class ReportFolder:
                 "units": len(job.units),
                 "seconds": searched.seconds,
             }
+
+    def _keep_file(self, place: str, content: bytes, size: tuple[int, int]) -> dict[str, Any]:
+        """Write a picture file; return its place and size."""
+        self.write(place, content)
+        return {"file": place, "width": size[0], "height": size[1]}
 
     def tensor(
         self,
@@ -249,16 +258,20 @@ class ReportFolder:
                 messages.append(found["message"])
             refused += 0 if found["rows"] else len(job.units)
             effort |= dict.fromkeys(found.get("effort", ()))
+            kernels = found.get("kernels") or [None] * len(found["units"])
             units += [
                 unit_entry(
                     unit,
                     row,
                     picture,
+                    kernel,
                     self._command,
                     real["units"].get(str(unit)),
                     [(name, each[unit]) for name, each in values],
                 )
-                for unit, row, picture in zip(found["units"], found["rows"], found["pictures"], strict=True)
+                for unit, row, picture, kernel in zip(
+                    found["units"], found["rows"], found["pictures"], kernels, strict=True
+                )
             ]
         units.sort(key=lambda entry: entry["unit"])
         used = {one["id"] for entry in units if "real" in entry for one in examples_of(entry["real"])}

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.analyses.filters.kernel_pictures import (
+from onnxviz.analyses.kernel_pictures import (
     consensus,
+    drawn_kernel,
     kernel_colors,
     kernel_letters,
     kernel_scale,
     lettered,
     matrix_picture,
-    motif_picture,
     seen_by,
 )
 from onnxviz.errors import OnnxvizError
@@ -107,7 +107,6 @@ def filters(model: Model, source: str | None, expected: InputContract | None, ke
     UsageError
         If no layer with constant weights follows the input.
     """
-    from onnxviz.drawing.kernels import kernel_picture
     from onnxviz.drawing.pictures import enlarge, trim
     from onnxviz.methods.kernels.filters import describe, order
     from onnxviz.model.expectations.first_layer import first_layer
@@ -137,16 +136,13 @@ def filters(model: Model, source: str | None, expected: InputContract | None, ke
             weights = lettered(found.kernels[row["index"]], len(letters))
             motif = consensus(weights, letters)
             row |= {"kind": motif, "text": f"motif {motif}", "orientation": None, "frequency": None}
-            row["picture"] = keep(f"filters/{row['index']}.png", motif_picture(weights, letters))
+            row["picture"] = keep(f"filters/{row['index']}.png", drawn_kernel(found, row["index"], None, letters))
             row["largest"] = float(np.abs(weights).max(initial=0.0))
         return content
-    largest = float(np.abs(found.kernels).max(initial=0.0)) or 1.0
     for row in content["rows"]:
-        kernel = found.kernels[row["index"]]
-        own = kernel_scale(kernel, largest)
-        picture = kernel_picture(kernel, own, colors if colors in ("rgb", "bgr") else None)
+        picture = drawn_kernel(found, row["index"], colors)
         row["picture"] = keep(f"filters/{row['index']}.png", enlarge(picture, max(1, 96 // max(picture.shape[:2]))))
-        row["largest"] = own
+        row["largest"] = kernel_scale(found, row["index"])
     return content
 
 

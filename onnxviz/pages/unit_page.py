@@ -15,6 +15,7 @@ def unit_entry(
     unit: int,
     row: dict[str, Any],
     picture: dict[str, Any],
+    kernel: dict[str, Any] | None,
     words: Sequence[str],
     real: Mapping[str, Any] | None = None,
     values: Sequence[tuple[str, float]] = (),
@@ -29,6 +30,8 @@ def unit_entry(
         The run of the unit, as `maximize --json` prints it.
     picture : dict
         "file", "width" and "height" of the picture.
+    kernel : dict or None
+        The same of the unit's kernel, if a convolution of the input makes the unit.
     words : sequence of str
         The command that repeats the search, without the target.
     real : mapping, optional
@@ -70,7 +73,8 @@ def unit_entry(
                 "title": "maximizing input",
                 "alt": f"The input that drives {named} to {score}; {verdict['word']}.",
                 **picture,
-            }
+            },
+            *([] if kernel is None else [{"title": "kernel", "alt": f"The kernel of {named}.", **kernel}]),
         ],
         **({} if real is None else {"real": _real(real, stands)}),
     }

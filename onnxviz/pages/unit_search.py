@@ -28,6 +28,8 @@ class Searched:
         The run of each unit, as `maximize --json` prints it; empty if the tensor cannot be searched.
     pictures : list of (bytes, (int, int))
         The picture of each unit: a PNG file, and its width and height in pixels.
+    kernels : list of ((bytes, (int, int)) or None)
+        The kernel of each unit, likewise; None unless a convolution of the input makes the unit.
     is_chart : bool
         Whether the pictures are charts, with words in them. Else they show the input pixel by pixel.
     message : str
@@ -42,6 +44,7 @@ class Searched:
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     pictures: list[tuple[bytes, tuple[int, int]]] = field(default_factory=list)
+    kernels: list[tuple[bytes, tuple[int, int]] | None] = field(default_factory=list)
     is_chart: bool = False
     message: str = ""
     seconds: float = 0.0
@@ -102,7 +105,7 @@ def _searched(job: Job, work: UnitWork) -> Searched:
     try:
         task = prepare(model, replace(work.request, targets=job.targets), SILENT)
         is_picture = task.presentation.drawing.is_picture
-        rows, pictures = [], []
+        rows, pictures, kernels = [], [], []
         for one in each_maximum(task, task.search.todo, listener):
             if one.status == "interrupted":
                 raise KeyboardInterrupt
@@ -113,10 +116,12 @@ def _searched(job: Job, work: UnitWork) -> Searched:
             else:
                 chart = page_chart(trim(drawn))  # the page itself shows the text of a chart's head
                 pictures.append((chart.content, (chart.width, chart.height)))
+            kernel = one.kernel
+            kernels.append(None if kernel is None else (picture_bytes(kernel), (kernel.shape[1], kernel.shape[0])))
     except _Late:
         return Searched(seconds=time.monotonic() - began, late=True)
     except OnnxvizError as error:
         return Searched(message=str(error), seconds=time.monotonic() - began)
     finally:
         model.close_sessions()
-    return Searched(rows, pictures, not is_picture, "", time.monotonic() - began, task.effort)
+    return Searched(rows, pictures, kernels, not is_picture, "", time.monotonic() - began, task.effort)

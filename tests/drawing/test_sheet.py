@@ -174,3 +174,21 @@ def test_a_sheet_shows_itself_in_a_notebook():
     sheet = Sheet([Tile(np.full((8, 8, 3), 7, np.uint8), "<b>a</b>")], title="one")
     with Image.open(io.BytesIO(sheet._repr_png_())) as picture:
         np.testing.assert_array_equal(np.asarray(picture), sheet.draw())
+
+
+def test_a_picture_beside_another_is_half_as_high_and_stands_on_the_same_line():
+    other = np.full((200, 300, 3), 9, np.uint8)
+    plain = np.full((200, 240, 3), SIGNAL, np.uint8)
+    drawn = Sheet([Tile(plain, "a", beside=other), Tile(plain, "b")]).draw()
+    first, second = blocks(drawn)
+    assert max(abs(one - two) for one, two in zip(first[2:], second[2:], strict=True)) <= 2
+    rows, columns = (np.flatnonzero((drawn == 9).all(axis=2).any(axis=axis)) for axis in (1, 0))
+    assert abs(len(rows) - first[2] / 2) <= 1
+    assert abs(len(columns) - 1.5 * len(rows)) <= 2
+    assert rows[-1] == first[0] + first[2] - 1
+    assert first[1] + first[3] < columns[0]
+
+
+def test_a_second_picture_that_is_none_is_refused():
+    with pytest.raises(DataError, match="is no picture"):
+        Sheet([Tile(np.zeros((4, 4, 3), np.uint8), beside=np.zeros((4, 4), np.uint8))]).draw()

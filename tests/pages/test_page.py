@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxviz.pages.page import Page, Section, assets, script_data
+from onnxviz.pages.unit_page import unit_entry
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 
@@ -139,3 +140,25 @@ def test_assets_ask_for_nothing() -> None:
         assert b"http" not in content, name
         assert b"@import" not in content
         assert b"innerHTML" not in content
+
+
+def test_the_entry_of_a_unit_of_the_first_convolution_shows_its_kernel() -> None:
+    row = {
+        **dict.fromkeys(("label", "question", "optimizer", "units", "message"), ""),
+        **dict.fromkeys(("verdict", "robustness", "data", "set", "score")),
+        "target": "conv[1]",
+        "climbed": "conv[1]",
+        "ort_score": 1.0,
+        "initial_ort_score": 0.0,
+        "status": "ok",
+        "restarts": 1,
+        "steps": 4,
+        "consistency": {},
+    }
+    picture, kernel = ({"file": f"units/a/1{name}.png", "width": 8, "height": 8} for name in ("", "_kernel"))
+    panels = unit_entry(1, row, picture, kernel, ["onnxviz"])["panels"]
+    assert [(one["title"], one["file"]) for one in panels] == [
+        ("maximizing input", "units/a/1.png"),
+        ("kernel", "units/a/1_kernel.png"),
+    ]
+    assert len(unit_entry(1, row, picture, None, ["onnxviz"])["panels"]) == 1

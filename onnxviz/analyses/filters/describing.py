@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onnxviz.analyses.filters.kernel_pictures import consensus, kernel_colors, kernel_letters, lettered, seen_by
 from onnxviz.analyses.filters.request import FiltersRequest
 from onnxviz.analyses.filters.sheets import answer_sheet, kernel_sheet
 from onnxviz.analyses.inputs.kinds import with_kind
 from onnxviz.analyses.inputs.settled import settle
+from onnxviz.analyses.kernel_pictures import consensus, kernel_colors, kernel_letters, lettered, seen_by
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.opening import opened

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxviz.analyses.filters.kernel_pictures import kernel_scale, matrix_picture
+from onnxviz.analyses.kernel_pictures import drawn_kernel, matrix_picture
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
-    from onnxviz.analyses.filters.kernel_pictures import Colors
+    from onnxviz.analyses.kernel_pictures import Colors
     from onnxviz.drawing.pictures import Picture
     from onnxviz.methods.kernels.filters import FilterDescription
     from onnxviz.model.expectations.first_layer import FirstLayer
@@ -45,10 +45,8 @@ def kernel_sheet(
     letters : str
         The letters that the kernels read; "" for other inputs.
     """
-    from onnxviz.drawing.kernels import kernel_picture
     from onnxviz.drawing.sheet import ColorBar, Sheet, Tile
 
-    largest = float(np.abs(found.kernels).max()) or 1.0
     step = "sample" if found.kernels.ndim == 3 else "px"
     subtitle = f"{model.name}: {found.operator}, {found.weight}"
     if found.kernels.ndim == 2:
@@ -59,10 +57,9 @@ def kernel_sheet(
         return _logo_sheet(found, ranked, letters, subtitle)
     tiles = []
     for one in ranked:
-        kernel = found.kernels[one.index]
-        own = kernel_scale(kernel, largest)
-        picture = kernel_picture(kernel, own, colors if colors in ("rgb", "bgr") else None)
-        tiles.append(Tile(picture, str(one.index), _detail(one, step), _section(one, ranked), sharp=kernel.ndim != 2))
+        picture = drawn_kernel(found, one.index, colors)
+        sharp = found.kernels.ndim != 3
+        tiles.append(Tile(picture, str(one.index), _detail(one, step), _section(one, ranked), sharp=sharp))
     if colors in ("rgb", "bgr"):
         note = "Each kernel in its own scale: gray is zero."
         return Sheet(tiles, _title(found), subtitle, note).draw()
@@ -76,15 +73,15 @@ def kernel_sheet(
 
 def _logo_sheet(found: FirstLayer, ranked: list[FilterDescription], letters: str, subtitle: str) -> Picture:
     """Return the kernels over one-hot letters as logos: what each letter at each position adds to the answer."""
-    from onnxviz.analyses.filters.kernel_pictures import consensus, lettered, motif_picture
+    from onnxviz.analyses.kernel_pictures import consensus, drawn_kernel, lettered
     from onnxviz.drawing.sheet import Sheet, Tile
 
     tiles = []
     for one in sorted(ranked, key=lambda one: one.index):
-        weights = lettered(found.kernels[one.index], len(letters))
-        picture = motif_picture(weights, letters)
+        picture = drawn_kernel(found, one.index, None, letters)
+        motif = consensus(lettered(found.kernels[one.index], len(letters)), letters)
         twin = f" = {one.duplicate_of}" if one.duplicate_of is not None else ""
-        tiles.append(Tile(picture, f"{one.index}{twin}", consensus(weights, letters), sharp=False))
+        tiles.append(Tile(picture, f"{one.index}{twin}", motif, sharp=False))
     note = "Height: weight of the letter minus the mean of its position; each kernel in its own scale."
     return Sheet(tiles, _title(found), subtitle, note).draw()
 

@@ -13,6 +13,7 @@ import numpy as np
 from onnxviz.analyses.maximization.pictures import Portrait
 from onnxviz.analyses.maximization.result_files import CLIP, CLOUD, SEQUENCE, SOUND, Content, Measured, Stored
 from onnxviz.analyses.maximization.scoring import Measure, own_type
+from onnxviz.analyses.maximization.unit_kernel import unit_kernel
 from onnxviz.analyses.maximization.wording import caption
 from onnxviz.question import Question
 from onnxviz.wording import question_text
@@ -146,6 +147,11 @@ class Maximum:
         """The files that hold the result; none before it is saved."""
         return tuple(self._row["files"])
 
+    @property
+    def kernel(self) -> Picture | None:
+        """The kernel of a unit whose convolution reads the input, drawn as `filters` draws it, (height, width, 3) uint8; else None."""
+        return self._content.kernel
+
     def row(self) -> dict[str, Any]:
         """Return what `maximize --json` tells of the target."""
         return dict(self._row)
@@ -163,7 +169,8 @@ class Maximum:
     def save(self, folder: str | os.PathLike[str], place: Path | None = None) -> Maximum:
         """Write picture.png, arrays.npz and result.json into a folder, and the steps into the folder frames.
 
-        Beside them are sound.wav of a signal, clip.png of a clip, sequence.fasta of letters and points.ply of a point cloud.
+        Beside them are sound.wav of a signal, clip.png of a clip, sequence.fasta of letters, points.ply of a point cloud, and
+        kernel.png of a unit whose convolution reads the input.
 
         Parameters
         ----------
@@ -259,7 +266,8 @@ def measured(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> Ma
     provenance = {"model": model.name, "sha256": model.digest, "seed": task.search.settings.seed}
     message = climbed.found.outcome.message
     portrait, beside = _portrait(task, climbed, row), _beside(task, climbed)
-    return Maximum.of(row, Measured(arrays, axes, portrait, provenance, message, beside))
+    kernel = unit_kernel(model, climbed.objective.target, task.knowledge.expected)
+    return Maximum.of(row, Measured(arrays, axes, portrait, kernel, provenance, message, beside))
 
 
 def _beside(task: Task, climbed: Climbed) -> dict[str, Callable[[Path], None]]:

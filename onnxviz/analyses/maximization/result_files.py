@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PICTURE = "picture.png"
 _FILES = (PICTURE, "arrays.npz", "result.json")
+KERNEL = "kernel.png"
+"""The kernel of a unit of the first convolution, beside the unit's picture."""
 SOUND, CLIP, SEQUENCE, CLOUD = "sound.wav", "clip.png", "sequence.fasta", "points.ply"
 """Files that are written beside the picture: of a signal, a clip, letters and points."""
 
@@ -31,6 +33,10 @@ class Content(Protocol):
     @property
     def files(self) -> tuple[str, ...]:
         """The names of the files that are written."""
+
+    @property
+    def kernel(self) -> Picture | None:
+        """The kernel of the unit, if a convolution of the input makes it."""
 
     def picture(self, headed: bool = True) -> Picture:
         """Return the picture that is saved; not headed, a chart without its title, or a picture that is not enlarged."""
@@ -51,6 +57,8 @@ class Measured:
         The names of their axes.
     portrait : Portrait
         What is drawn.
+    kernel : (height, width, 3) uint8, or None
+        The kernel of the unit, if a convolution of the input makes it.
     provenance : dict
         The model and the seed.
     message : str
@@ -62,6 +70,7 @@ class Measured:
     arrays: dict[str, np.ndarray]
     axes: dict[str, str]
     portrait: Portrait
+    kernel: Picture | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     message: str = ""
     beside: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
@@ -69,7 +78,7 @@ class Measured:
     @property
     def files(self) -> tuple[str, ...]:
         """The names of the files that are written."""
-        return (*_FILES, *self.beside)
+        return (*_FILES, *((KERNEL,) if self.kernel is not None else ()), *self.beside)
 
     def picture(self, headed: bool = True) -> Picture:
         """Return the picture, drawn anew."""
@@ -88,6 +97,8 @@ class Measured:
 
         folder.mkdir(parents=True, exist_ok=True)
         save_picture(folder / PICTURE, self.picture())
+        if self.kernel is not None:
+            save_picture(folder / KERNEL, self.kernel)
         for name, write in self.beside.items():
             write(folder / name)
         for step, picture in self.portrait.steps():
@@ -123,13 +134,21 @@ class Stored:
     @property
     def files(self) -> tuple[str, ...]:
         """The names of the files."""
-        return tuple(name for name in (*_FILES, SOUND, CLIP, SEQUENCE, CLOUD) if (self.place / name).exists())
+        return tuple(name for name in (*_FILES, KERNEL, SOUND, CLIP, SEQUENCE, CLOUD) if (self.place / name).exists())
+
+    @property
+    def kernel(self) -> Picture | None:
+        """The kernel as it was saved."""
+        return self._read(KERNEL) if (self.place / KERNEL).exists() else None
 
     def picture(self, headed: bool = True) -> Picture:
         """Return the picture as it was saved."""
+        return self._read(PICTURE)
+
+    def _read(self, name: str) -> Picture:
         from PIL import Image
 
-        with Image.open(self.place / PICTURE) as image:
+        with Image.open(self.place / name) as image:
             return np.asarray(image.convert("RGB"))
 
     def write(self, folder: Path, row: dict[str, Any]) -> None:

@@ -54,6 +54,24 @@ def linear_answer(graph: Graph, name: str) -> Linear | None:
     return _KNOWN[graph].answer(name)
 
 
+def first_convolution(graph: Graph, name: str) -> str | None:
+    """Return the answer of the convolution that reads the model's input and makes a tensor, scaled and shifted at most.
+
+    Parameters
+    ----------
+    graph : Graph
+        The graph.
+    name : str
+        A tensor.
+
+    Returns
+    -------
+    str or None
+        The output of the convolution; None if the tensor is no linear function of the input.
+    """
+    return _KNOWN[graph].convolution(name) if linear_answer(graph, name) is Linear.FIRST else None
+
+
 class _Answers:
     """The linear answers of a graph."""
 
@@ -70,23 +88,23 @@ class _Answers:
         return self._found[name]
 
     def _answer(self, name: str) -> Linear | None:
-        source = self._convolution(name)
-        if source is None:
+        made = self.convolution(name)
+        if made is None:
             return None
-        first = self._is_linear(source)
+        first = self._is_linear(str(self._graph.producers[made].input[0]))
         # The end of the graph is an answer in its own right, whatever its sign; so is what is added to other paths.
         if self._is_rectified(name) or (first and name not in self._graph.outputs and name in self._readers):
             return Linear.FIRST if first else Linear.DEEP
         return None
 
-    def _convolution(self, name: str) -> str | None:
-        """Return what the convolution reads whose answer, scaled and shifted at most, a tensor is."""
+    def convolution(self, name: str) -> str | None:
+        """Return the output of the convolution whose answer, scaled and shifted at most, a tensor is."""
         for _ in range(16):
             node = self._graph.producers.get(name)
             if node is None:
                 return None
             if node.op_type in _CONVOLUTIONS:
-                return str(node.input[0])
+                return name
             varying = [one for one in node.input if one in self._varying]
             if (
                 node.op_type not in _LINE

@@ -18,9 +18,32 @@ _FAINT = 0.02
 """A kernel is drawn in its own scale, but not larger than this share of the strongest: what is nearly nothing looks so."""
 
 
-def kernel_scale(kernel: np.ndarray, largest: float) -> float:
-    """Return the magnitude that a kernel is drawn in full color at; `largest` is that of the whole layer."""
-    return max(float(np.abs(kernel).max(initial=0.0)), _FAINT * largest)
+def kernel_scale(found: FirstLayer, index: int) -> float:
+    """Return the magnitude that a kernel is drawn in full color at."""
+    largest = float(np.abs(found.kernels).max(initial=0.0)) or 1.0
+    return max(float(np.abs(found.kernels[index]).max(initial=0.0)), _FAINT * largest)
+
+
+def drawn_kernel(found: FirstLayer, index: int, colors: Colors | None, letters: str = "") -> Picture:
+    """Draw one kernel of a convolution in its own scale.
+
+    Parameters
+    ----------
+    found : FirstLayer
+        The kernels.
+    index : int
+        The filter.
+    colors : {"rgb", "bgr", "gray"} or None
+        What the channels of kernels are, as `kernel_colors` returns it.
+    letters : str
+        The letters that the kernels read, as `kernel_letters` returns them; "" for other inputs.
+    """
+    from onnxviz.drawing.kernels import kernel_picture
+
+    kernel = found.kernels[index]
+    if letters:
+        return motif_picture(lettered(kernel, len(letters)), letters)
+    return kernel_picture(kernel, kernel_scale(found, index), colors if colors in ("rgb", "bgr") else None)
 
 
 def seen_by(model: Any, found: FirstLayer) -> str | None:
