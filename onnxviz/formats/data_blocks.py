@@ -173,8 +173,8 @@ class RowsReader:
     start: int = 0
     """The number that the first row of the arrays has in the data set."""
     texts: tuple[str, ...] | None = None
-    missing: bool = False
-    """Whether NaN is a missing value that the inputs take."""
+    missing: frozenset[str] = frozenset()
+    """The arrays in which NaN is a missing value."""
 
     def __call__(self, known: Known) -> Block:
         """Read the samples that are not known."""
@@ -185,7 +185,7 @@ class RowsReader:
             part = copy_rows(array, rows[0], rows[-1] + 1) if together else np.asarray(array[rows])
             part = part.astype(part.dtype.newbyteorder("="), copy=False)
             if part.dtype.kind == "f":
-                sound = np.isfinite(part) | (np.isnan(part) & self.missing)
+                sound = np.isfinite(part) | (np.isnan(part) & (key in self.missing))
                 finite &= sound.reshape(len(rows), -1).all(axis=1)
             parts[key] = as_texts(part) if part.dtype.kind in "US" else np.ascontiguousarray(part)
         names = [f"{self.name}#{place}" if self.many else self.name for place in self.places]

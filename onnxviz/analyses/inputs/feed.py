@@ -182,7 +182,7 @@ class Feed:
 
         features = feature_names(self.model.original)
         return [
-            Slot(name, self.shapes[name], expected.kind, features if len(self.contracts) == 1 else (), expected.missing)
+            Slot.of(expected, self.shapes[name], features if len(self.contracts) == 1 else ())
             for name, expected in self.contracts.items()
         ]
 

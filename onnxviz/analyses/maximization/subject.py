@@ -196,7 +196,11 @@ def _sized(model: Model, request: MaximizationRequest, moving: Moving) -> Settle
             sizes = first_sizes(real, settled.contract(source), settled.open_sizes(source), usual, rate)
             if sizes is not None:
                 return settled.with_samples({source: sizes})
-    return settle(model, request.inputs, settled.given, running=name or moving.joined is None)
+    found = settle(model, request.inputs, settled.given, running=name or moving.joined is None)
+    if moving.own is None or not moving.own.spare:
+        return found
+    # The batch behind the steps is 1, and every input that has it follows.
+    return found.with_samples({name: moving.own.sample_shape(found.shape(name))[1:]})
 
 
 def _check_free(moving: Moving, settled: Settled) -> None:

@@ -180,7 +180,16 @@ def _sampled(model: Graph, info: TensorInfo) -> InputContract:
             words = [names.get(role, role) for role in axes.roles(info.name)]
             told = tuple(word if word != "axis" else f"axis {place}" for place, word in enumerate(words))
             kind = "sequence" if words[0] == "time" else "array"
-            found = InputContract(info.name, shape, kind, told, evidence=(axes.sentence(info.name, 0),))
+            why = axes.sentence(info.name, 0)
+            found = InputContract(info.name, shape, kind, told, evidence=(why,) if why else ())
+            batch = told.index("batch")
+            if not isinstance(shape[batch], int) or shape[batch] == 1:
+                # One sample runs at a time: the axis of the batch is 1, and a sample does not have it.
+                own = told[:batch] + told[batch + 1 :]
+                said = f", with the batch along axis {batch}: a sample is {' x '.join(own)}" if own[0] == "time" else ""
+                note = f"{whole}{said}; samples run one by one"
+                sizes = (None, *shape[:batch], *shape[batch + 1 :])
+                return found.with_note(note, shape=sizes, axes=own, whole=whole, spare=(batch,))
         if found.kind == "vector":
             found = replace(found, evidence=())  # its axes are told below
         mean = " along its first axis" if len(shape) > 1 else ""
