@@ -51,6 +51,8 @@ class InputContract:
         Whether the request, the file or a measurement tells the order of the colors. If not, "rgb" is assumed.
     letters : str
         The letters of one-hot codes, in the order of their axis; "" for other kinds.
+    tokens : int
+        The number of tokens that the model knows, with the ids 0, 1, 2, …; 0 where that is unknown.
     """
 
     name: str
@@ -69,6 +71,7 @@ class InputContract:
     dtype: str = "float32"
     color_told: bool = False
     letters: str = ""
+    tokens: int = 0
 
     @property
     def noun(self) -> str:

@@ -53,6 +53,16 @@ class Block:
     texts: tuple[str, ...] = ()
     """The text of each sample, if the samples are texts; else empty."""
 
+    def rows(self, places: Sequence[int]) -> Block:
+        """Return a block of only some of the samples, which must lie along the first axis."""
+        rows = list(places)
+        picked = [
+            tuple(told[row] for row in rows) if told else ()
+            for told in (self.identities, self.stamps, self.labels, self.texts)
+        ]
+        parts = {name: replace(sample, array=sample.array[rows]) for name, sample in self.parts.items()}
+        return replace(self, identities=picked[0], stamps=picked[1], labels=picked[2], texts=picked[3], parts=parts)
+
 
 class Reader(Protocol):
     """Reads samples in any thread, and after pickling in any process that has the files."""

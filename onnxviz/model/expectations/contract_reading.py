@@ -17,6 +17,7 @@ from onnxviz.errors import OnnxvizError, UsageError
 from onnxviz.model.expectations.batch_statistics import from_batch_statistics
 from onnxviz.model.expectations.channel_order import from_channel_means, from_producer
 from onnxviz.model.expectations.clips import clip
+from onnxviz.model.expectations.embedding import token_count
 from onnxviz.model.expectations.first_layer import first_layer
 from onnxviz.model.expectations.input_range import (
     assumed,
@@ -119,7 +120,8 @@ def contract(model: Graph, name: str) -> InputContract:
     if found.kind == "text":
         return found
     if info.dtype in ("int32", "int64", "uint32", "uint64") and not holds_numbers(model, info):
-        return found  # tokens, masks and positions have no range
+        # Tokens, masks and positions have no range.
+        return replace(found, tokens=token_count(model, name)) if found.kind == "tokens" else found
     found = _seen(_missing_values, model, found)
     for look in _LOOKS:
         # Center and spread are enough for a vector; the range of pictures and sound is looked for on.
