@@ -332,7 +332,7 @@ def _fed_row(listener: Listener, settled: Settled, row: _Row, wanted: tuple[str,
     others = [name for name in model.inputs if name not in row.parts]
     resting = settled.resting(others)
     for name in others:
-        if name not in settled.held and encoded is None:  # the feed of a text has said it
+        if name not in settled.held:
             value = f"{resting_text(resting[name])} ({shape_text(resting[name].shape)})"
             listener.note(f"{name}: {value}; `held` {name}=… sets it")
     copies = max((shape[0] for name in row.parts if (shape := settled.shape(name))), default=1)

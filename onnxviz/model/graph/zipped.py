@@ -74,8 +74,8 @@ def class_name(model: Graph, target: Target | None) -> str:
 
 
 def class_labels(model: Graph, tensor: str) -> tuple[str, ...]:
-    """Return a tensor's class names: the user's, a ZipMap's, a classifier's or the metadata's; empty if they are only 0, 1, 2, …."""
-    labels = model.classes or zipped_labels(model, tensor) or classifier_labels(model, tensor) or model.class_names
+    """Return a tensor's class names: the user's, a ZipMap's, the metadata's or a classifier's; empty if they are only 0, 1, 2, …."""
+    labels = model.classes or zipped_labels(model, tensor) or model.class_names or classifier_labels(model, tensor)
     return () if labels == tuple(map(str, range(len(labels)))) else labels
 
 

@@ -9,6 +9,8 @@ import pytest
 from onnx import numpy_helper
 
 import onnxviz
+from onnxviz.errors import UsageError
+from onnxviz.pages.plan import is_state
 
 LAYOUTS = {
     "steps": (
@@ -139,3 +141,20 @@ def test_a_batch_behind_the_steps_is_no_axis_of_a_sample(tmp_path) -> None:
     best = onnxviz.maximize(proto, "s[1]", steps=3, restarts=1, shapes={"x": (7, 1, 3)})
     assert best.arrays["input"].shape == (7, 1, 3)
     assert best.ort_score == pytest.approx(float(scores(proto, best.arrays["input"][:, 0])[1]), rel=1e-4)
+
+
+def test_the_open_steps_of_a_sequence_have_a_usual_length() -> None:
+    found = onnxviz.maximize(stepped(), "s[1]", steps=1, restarts=1, dims={"B": 4})
+    assert found.arrays["input"].shape == (16, 1, 3)  # samples run one by one, whatever the size of the batch
+    rows = np.random.default_rng(7).normal(size=(6, 9, 3)).astype(np.float32)
+    assert onnxviz.maximize(stepped(), "s[1]", steps=1, restarts=1, data=rows).arrays["input"].shape == (9, 1, 3)
+
+
+def test_a_sequence_without_steps_is_refused() -> None:
+    with pytest.raises(UsageError, match="the axis of the steps is 0"):
+        onnxviz.verify(stepped(), shapes={"x": (0, 1, 3)})
+
+
+def test_a_report_searches_the_answers_before_the_next_states() -> None:
+    model = onnxviz.load(stepped())
+    assert [is_state(model, name, ["x"]) for name in ("s", "last")] == [False, True]

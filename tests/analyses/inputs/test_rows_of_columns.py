@@ -268,3 +268,10 @@ def test_only_the_inputs_that_take_missing_values_may_lack_them(mixed, tmp_path)
         "child": np.array([[True], [True]]),
     }
     assert [one["id"] for one in onnxviz.examples(mixed, arrays, "y[0]", k=3).highest] == ["array#0"]
+
+
+def test_a_boolean_is_held_at_a_truth_value(mixed) -> None:
+    for value in ("True", True, 1):
+        assert onnxviz.verify(mixed, held={"child": value}).ok
+    with pytest.raises(UsageError, match="child: it holds bool, but was given 2; give 0 or 1"):
+        onnxviz.verify(mixed, held={"child": 2})
