@@ -144,7 +144,9 @@ def look(
         found.skipped = tally.problems
         feed.close(tally, len(found))
         if len(found) >= request.limit:
-            listener.note(f"used {len(found)} sample{'s' * (len(found) != 1)}; use more with `limit`, or pick one with FILE#7")
+            listener.note(
+                f"used {len(found)} sample{'s' * (len(found) != 1)}; use more with `limit`, or pick one with FILE#7"
+            )
         found.seconds = time.monotonic() - began
         if folder is not None:
             _save(found, feed, folder)
