@@ -41,7 +41,8 @@ class InputContract:
         Why the whole tensor is one sample; "" where its first axis counts the samples. `shape` and `axes` then have an
         axis for the samples in front of the tensor's own axes.
     spare : tuple of int
-        The tensor's axes of size 1 that `shape` and `axes` leave out, as in a vector of the shape 1x1x1x5.
+        The tensor's axes of size 1 that `shape` and `axes` leave out, as in a vector of the shape 1x1x1x5; of a whole
+        tensor, the batch behind its first axis, as in steps x batch x features.
     missing : bool
         Whether the input takes NaN for a missing value.
     dtype : str
@@ -50,6 +51,8 @@ class InputContract:
         Whether the request, the file or a measurement tells the order of the colors. If not, "rgb" is assumed.
     letters : str
         The letters of one-hot codes, in the order of their axis; "" for other kinds.
+    tokens : int
+        The number of tokens that the model knows, with the ids 0, 1, 2, …; 0 where that is unknown.
     """
 
     name: str
@@ -68,6 +71,7 @@ class InputContract:
     dtype: str = "float32"
     color_told: bool = False
     letters: str = ""
+    tokens: int = 0
 
     @property
     def noun(self) -> str:
@@ -95,7 +99,10 @@ class InputContract:
             "letter": "L",
             "position": "T",
         }
-        return "N" * (not self.whole) + "".join(letters.get(axis, "?") for axis in self.axes)
+        written = [letters.get(axis, "?") for axis in self.axes]
+        for axis in self.spare if self.whole else (0,):
+            written.insert(axis, "N")
+        return "".join(written)
 
     @property
     def has_pixels(self) -> bool:
@@ -109,15 +116,12 @@ class InputContract:
 
     def sample_shape(self, shape: Sequence[Any]) -> tuple[Any, ...]:
         """Return the shape of samples, (sample, *axes), for a shape of the tensor."""
-        if self.whole:
-            return (1, *shape)
-        return tuple(size for axis, size in enumerate(shape) if axis not in self.spare)
+        sizes = tuple(size for axis, size in enumerate(shape) if axis not in self.spare)
+        return (1, *sizes) if self.whole else sizes
 
     def tensor_shape(self, samples: Sequence[int]) -> tuple[int, ...]:
         """Return the shape of the tensor for samples of a shape, (sample, *axes): the inverse of `sample_shape`."""
-        if self.whole:
-            return tuple(samples[1:])
-        sizes = list(samples)
+        sizes = list(samples[1:] if self.whole else samples)
         for axis in self.spare:
             sizes.insert(axis, 1)
         return tuple(sizes)
@@ -138,16 +142,16 @@ class InputContract:
         if self.whole:
             if len(samples) != 1:
                 raise UsageError(f"{self.name} has no batch: it takes one sample at a time, not {len(samples)}")
-            return samples[0]
+            samples = samples[0]
         for axis in self.spare:
             samples = samples[(slice(None),) * axis + (None,)]
         return samples
 
     def sampled(self, values: Any) -> Any:
         """Return the samples in the tensor's values, (sample, *axes): the inverse of `fed`."""
-        if self.whole:
-            return values[None]
-        return values[tuple(0 if axis in self.spare else slice(None) for axis in range(values.ndim))]
+        if self.spare:
+            values = values[tuple(0 if axis in self.spare else slice(None) for axis in range(values.ndim))]
+        return values[None] if self.whole else values
 
     def pixel_units(self) -> tuple[float, float, tuple[float, ...] | float, tuple[float, ...] | float]:
         """Return (low, high, mean, std) as pictures are fitted and restored by: one range, or a mean and deviation per channel."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import product
@@ -357,7 +357,9 @@ def _parse_index(part: str, text: str) -> Index:
         if step == 0:
             raise TargetError(f"{text}: a slice's step must not be 0")
         return slice(start, stop, step)
-    raise TargetError(f"{text}: '{part}' is no index; write numbers, slices (2:5), '...' or '*', separated by commas")
+    raise TargetError(
+        f"{text}: '{part}' is no index; write numbers, slices (2:5), '...', '*' or the name of a class, separated by commas"
+    )
 
 
 def _forward(entry: slice, size: int) -> slice:
@@ -378,3 +380,94 @@ def _format_index(entry: Index) -> str:
         last = "" if entry.stop is None else str(entry.stop)
         return f"{first}:{last}" + ("" if entry.step is None else f":{entry.step}")
     return str(entry)
+
+
+_QUOTES = ("'", '"')
+_BRACKET = re.compile(r"""\[(?:'(?:[^']|'')*'|"(?:[^"]|"")*"|[^\[\]'"]|['"])*\]""")
+
+
+def is_index(part: str) -> bool:
+    """Return whether one entry of an index is written as a number, a slice, ``...`` or ``*``, and not as a name."""
+    part = part.strip()
+    return part in ("*", "...") or bool(_INTEGER.fullmatch(part) or _SLICE.fullmatch(part))
+
+
+def numbered(text: str, tensors: Collection[str], number: Callable[[str, str, int, int], int]) -> str:
+    """Return a target, or a sum of targets, with numbers in place of the names in its indices.
+
+    Parameters
+    ----------
+    text : str
+        The text, as in ``logits[cat] - 0.5*logits['dog, small']``. A name that holds a comma or a bracket stands in quotes,
+        unless it is all that the brackets hold.
+    tensors : collection of str
+        The names of the model's tensors.
+    number : callable
+        Takes a tensor, a name, the place of its entry in the index, and the number of entries; returns the number that the name
+        stands for.
+
+    Examples
+    --------
+    >>> classes = ["cat", "dog, small"]
+    >>> numbered("logits[cat] - 0.5*logits[dog, small]", ["logits"], lambda tensor, name, *_: classes.index(name))
+    'logits[0] - 0.5*logits[1]'
+    >>> numbered("map[:, 'cat', 3]", ["map"], lambda tensor, name, *_: classes.index(name))
+    'map[:, 0, 3]'
+    """
+    if text in tensors or text.strip() in tensors:
+        return text
+    ordered = sorted(tensors, key=len, reverse=True)
+    written, end = "", 0
+    for found in _BRACKET.finditer(text):
+        before = text[: found.start()].rstrip()
+        if any(name.endswith("]") and text[: found.end()].endswith(name) for name in ordered):
+            continue  # the brackets belong to the name of a tensor
+        tensor = next((name for name in ordered if before.endswith(name) and _begins(before, name)), "")
+        inside = found.group()[1:-1].strip()
+        if not tensor or not inside:
+            continue
+        written += text[end : found.start()] + f"[{_numbers(tensor, inside, number)}]"
+        end = found.end()
+    return written + text[end:]
+
+
+def _begins(before: str, name: str) -> bool:
+    """Return whether a tensor's name at the end of a text begins there, and is not the end of a longer word."""
+    rest = before[: len(before) - len(name)]
+    return not rest or rest[-1] in " \t+-*(,"
+
+
+def _numbers(tensor: str, inside: str, number: Callable[[str, str, int, int], int]) -> str:
+    parts = _entries(inside)
+    if len(parts) > 1 and not parts[-1].strip():
+        parts.pop()
+    if all(is_index(part) for part in parts):
+        return inside
+    if len(parts) > 1 and not any(is_index(part) or part.strip()[:1] in _QUOTES for part in parts):
+        parts = [inside]  # one name that holds commas
+    count = len(parts)
+    return ", ".join(
+        part.strip() if is_index(part) else str(number(tensor, _unquoted(part.strip()), place, count))
+        for place, part in enumerate(parts)
+    )
+
+
+def _entries(inside: str) -> list[str]:
+    """Return the entries of an index: the text between commas that are not in quotes."""
+    parts, quote = [""], ""
+    for sign in inside:
+        if sign == "," and not quote:
+            parts.append("")
+            continue
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in _QUOTES and not parts[-1].strip():
+            quote = sign
+        parts[-1] += sign
+    return parts if not quote else [inside]
+
+
+def _unquoted(part: str) -> str:
+    if len(part) > 1 and part[0] in _QUOTES and part[-1] == part[0]:
+        return part[1:-1].replace(part[0] * 2, part[0])
+    return part

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from onnxviz.errors import EmptyTargetError, TargetError
-from onnxviz.target import EACH, Index, Target
+from onnxviz.target import EACH, Index, Target, numbered
 
 NUMBERS = st.integers(-9, 9)
 SLICES = st.builds(
@@ -149,3 +149,37 @@ def test_a_tensor_that_is_empty_at_an_input_is_told_of(make) -> None:
         Target.parse("boxes[..., 3]").select(make((0, 4)))
     with pytest.raises(EmptyTargetError, match=r"^scores is empty at this input \(0\)"):
         Target.parse("scores").select(make((0,)))
+
+
+@given(NAMES, st.lists(ENTRIES, max_size=4).map(tuple))
+def test_indices_of_numbers_stay_as_they_are(name: str, index: tuple[Index, ...]) -> None:
+    def never(*_: object) -> int:
+        raise AssertionError("an index of numbers holds no name")
+
+    text = str(Target(name, index))
+    assert numbered(text, {name}, never) == text
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=4, unique=True), st.data())
+def test_a_name_in_quotes_is_any_text(names: list[str], data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(names) - 1))
+    quote = data.draw(st.sampled_from("'\""))
+    text = f"logits[:, {quote}{names[place].replace(quote, 2 * quote)}{quote}, 3]"
+    assert numbered(text, {"logits"}, lambda tensor, name, *_: names.index(name)) == f"logits[:, {place}, 3]"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("logits[tench, Tinca tinca]", "logits[1]"),
+        ("logits[cat] - 0.5*logits['3'] + max(map[cat, :])", "logits[0] - 0.5*logits[2] + max(map[0, :])"),
+        ("logits[3]", "logits[3]"),  # a name that is a number stays a number
+        ("mylogits[cat]", "mylogits[cat]"),  # no tensor of that name: the parser tells it
+        ("blob[cat]", "blob[cat]"),  # the tensor's own name
+        ("blob[cat][cat]", "blob[cat][0]"),
+    ],
+)
+def test_names_become_numbers(text: str, wanted: str) -> None:
+    names = ["cat", "tench, Tinca tinca", "3"]
+    tensors = ["logits", "map", "blob[cat]"]
+    assert numbered(text, tensors, lambda tensor, name, *_: names.index(name)) == wanted

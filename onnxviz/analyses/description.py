@@ -5,17 +5,23 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.analyses.inputs.classes import Classes, with_classes
+from onnxviz.analyses.inputs.kinds import with_kind
+from onnxviz.analyses.inputs.request import InputRequest
+from onnxviz.analyses.inputs.settled import settle
+from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
 from onnxviz.analyses.opening import opened
-from onnxviz.errors import TargetError
+from onnxviz.errors import TargetError, UsageError
 from onnxviz.wording import named_sizes
 
 if TYPE_CHECKING:
+    from onnxviz.analyses.inputs.settled import Settled
     from onnxviz.model.model import Model
+    from onnxviz.model.tensors.support import Reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +56,32 @@ class Description:
         return model_html(self.model)
 
 
+@dataclass(frozen=True, kw_only=True)
+class InspectionRequest:
+    """The user's settings of the inputs and classes that are described.
+
+    Attributes
+    ----------
+    inputs : InputRequest
+        Settings of the model's inputs, as every verb takes them.
+    input_name : str, optional
+        The input that the range, layout and channels are for, if the model has several.
+    classes : path, sequence of str or mapping, optional
+        The names of the classes, or a file of names. They replace the names in the model's file.
+    """
+
+    inputs: InputRequest = field(default_factory=InputRequest)
+    input_name: str | None = None
+    classes: Classes | None = None
+
+
 def inspect(
     model: Model | str | os.PathLike[str] | bytes,
     pattern: str | None = None,
     *,
-    classes: Classes | None = None,
+    request: InspectionRequest | None = None,
     listener: Listener = SILENT,
+    **keywords: Any,
 ) -> Description:
     """Return the description of a model: what its file holds, and which tensors can be targets.
 
@@ -65,15 +91,18 @@ def inspect(
         The model.
     pattern : str, optional
         A name or a pattern such as ``conv*``: only tensors whose names fit are listed. Default: all tensors.
-    classes : path, sequence of str or mapping, optional
-        The names of the classes, or a file of names. They replace the names in the model's file.
+    request : InspectionRequest, optional
+        Settings in place of keywords.
     listener : Listener
         Receives notes.
+    **keywords
+        Fields of `InspectionRequest` and `InputRequest`: classes, input_name, held, dims, shapes, value_range, mean, std, layout,
+        channels, kind, letters.
 
     Raises
     ------
     UsageError
-        If there is no such file.
+        If there is no such file or input, or a setting does not fit the model.
     DataError
         If the model has another number of classes.
     ModelError
@@ -81,11 +110,42 @@ def inspect(
     TargetError
         If no tensor's name fits the pattern.
     """
-    model = with_classes(listener, opened(model), classes)
-    return Description(model, describe(model, pattern))
+    request = requested(InspectionRequest, keywords) if request is None else request
+    model = with_kind(with_classes(listener, opened(model), request.classes), request.inputs)
+    said = settle(model, request.inputs)
+    said = said.about(_spoken(said, request.input_name))
+    return Description(model, describe(model, pattern, _sized(said), said))
 
 
-def describe(model: Model, pattern: str | None, settled: Model | None = None) -> dict[str, Any]:
+def _spoken(said: Settled, name: str | None) -> list[str]:
+    """Return the inputs that a range, a layout and an order of colors are for: the named one, else the pictures, else the first of data."""
+    from onnxviz.model.expectations.input_roles import data_inputs
+
+    inputs = said.model.inputs
+    if name is not None:
+        if name not in inputs:
+            raise UsageError(
+                f"`input_name` {name}: {said.model.name} has no such input; its inputs are {', '.join(inputs)}"
+            )
+        return [name]
+    free = [one for one in data_inputs(said.model) if one not in said.held and inputs[one].dtype != "string"]
+    return [one for one in free if said.contract(one).has_pixels] or free[:1]
+
+
+def _sized(said: Settled) -> Model | None:
+    """Return the model folded for the sizes of a request; None if the request gives no size."""
+    from onnxviz.model.graph.folding import folded
+
+    model, shapes = said.model, dict[str, tuple[int | str | None, ...]](said.shapes)
+    for name, info in model.inputs.items():
+        if name not in shapes and info.shape is not None and said.dims.keys() & set(info.shape):
+            shapes[name] = tuple(said.dims.get(size, size) if isinstance(size, str) else size for size in info.shape)
+    return folded(model, shapes) if shapes else None
+
+
+def describe(
+    model: Model, pattern: str | None, settled: Model | None = None, inputs: Settled | None = None
+) -> dict[str, Any]:
     """Return the description of a model, as `inspect --json` prints it.
 
     The model runs only if the range of an input is assumed: a run measures the range.
@@ -99,17 +159,17 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
         that folding removed are searched. None lists all tensors.
     settled : Model, optional
         The model, folded for settled sizes and values. Default: folded for the file's own sizes.
+    inputs : Settled, optional
+        The inputs as a request settles them. Default: as the file tells.
 
     Raises
     ------
     TargetError
         If no tensor's name fits the pattern.
     """
-    from onnxviz.analyses.inputs.request import InputRequest
-    from onnxviz.analyses.inputs.settled import settle
     from onnxviz.model.graph.folding import folded
     from onnxviz.model.graph.zipped import output_classes
-    from onnxviz.model.tensors.support import reach, support
+    from onnxviz.model.tensors.support import support
 
     graph = folded(model) if settled is None else settled
     operators: dict[tuple[str, str], dict[str, Any]] = {}
@@ -126,8 +186,8 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
                 "reason": found.reason,
             }
         operators[key]["count"] += 1
-    said = settle(model, InputRequest())
-    inputs = []
+    said = settle(model, InputRequest()) if inputs is None else inputs
+    told = []
     for name, info in graph.inputs.items():
         expected = said.contract(name)
         span = [list(expected.low), list(expected.high)] if expected.bounded else None
@@ -139,12 +199,12 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
             "range": span,
             **({"letters": expected.letters} if expected.letters else {}),
         }
-        inputs.append(
+        told.append(
             {**entry, "layout": expected.layout, "channels": expected.color, "evidence": list(expected.evidence)}
         )
     names = [name for name in graph.tensors if name in model.tensors or name not in graph.constants]
     if pattern is None:
-        every = _tensor_rows(graph, names, reach(graph))
+        every = _tensor_rows(graph, names, _reached(graph))
     else:
         fitting = _fitting(pattern, names)
         away = [] if fitting or graph is model else _fitting(pattern, list(model.tensors))
@@ -154,7 +214,7 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
                 f"no tensor of {model.name} fits '{pattern}'." + (f" Close: {', '.join(close)}." if close else "")
             )
         rows = (graph, fitting) if fitting else (model, away)
-        every = _tensor_rows(*rows, reach(rows[0]))
+        every = _tensor_rows(*rows, _reached(rows[0]))
     original = model.original
     return {
         "model": {
@@ -165,7 +225,7 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
             "producer": " ".join(filter(None, (original.producer_name, original.producer_version))),
             "functions": len(original.functions),
         },
-        "inputs": inputs,
+        "inputs": told,
         "outputs": [
             {
                 "name": name,
@@ -181,6 +241,22 @@ def describe(model: Model, pattern: str | None, settled: Model | None = None) ->
         "parameters": _parameters(graph),
         "tensors": every,
     }
+
+
+def _reached(graph: Model) -> dict[str, Reach]:
+    """Return how each tensor is connected to what `maximize` can move: inputs of numbers, and the embeddings of token inputs."""
+    from onnxviz.model.expectations.embedding import find_embedding
+    from onnxviz.model.expectations.integer_inputs import movable_inputs
+    from onnxviz.model.tensors.support import reach
+
+    moving = [info.name for info in movable_inputs(graph)]
+    tables = [find_embedding(graph, name) for name in graph.inputs if name not in moving]
+    found = [one.output for one in tables if one is not None]
+    if not found:
+        return reach(graph)
+    reached = reach(graph, [*found, *moving])
+    still = {name: replace(reached[name], reason="it is not moved") for name in graph.inputs if name not in moving}
+    return {**reached, **still}
 
 
 def _fitting(pattern: str, names: list[str]) -> list[str]:

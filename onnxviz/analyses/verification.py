@@ -370,6 +370,7 @@ def _names(
 
     `encoded` are tensors that ONNX Runtime computes for torch, so they are not compared.
     """
+    from onnxviz.analyses.inputs.class_targets import with_class_numbers
     from onnxviz.model.staged_session import lacking_nodes
     from onnxviz.target import Target
 
@@ -377,7 +378,7 @@ def _names(
     alone = {name: node for node in lacking_nodes(model) for name in node.output}
     if targets:
         wanted = []
-        for text in targets:
+        for text in with_class_numbers(model, targets):
             name = Target.parse(text, model.tensors).tensor
             info = model.require(name, text)
             if not info.is_float:

@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxviz.commands.options import classes_option, json_option, model_argument, model_of, plugin_options
+from onnxviz.analyses.keywords import requested
+from onnxviz.commands.options import (
+    classes_option,
+    contract_options,
+    dim_option,
+    json_option,
+    model_argument,
+    model_of,
+    plugin_options,
+    request_options,
+    set_option,
+    shape_option,
+)
 from onnxviz.commands.terminal import Terminal, grid, visible
 from onnxviz.wording import shape_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import Console
 
 _SUGGESTED = 6
@@ -22,14 +32,25 @@ _SUGGESTED = 6
 @click.command()
 @model_argument
 @click.argument("pattern", metavar="[PATTERN]", required=False)
-@plugin_options
 @classes_option
+@click.option(
+    "--input",
+    "input_name",
+    metavar="NAME",
+    help="The input that the range and the layout are for, if the model has several.",
+)
+@contract_options
+@set_option
+@dim_option
+@shape_option
+@plugin_options
 @json_option
 @click.pass_obj
-def inspect(terminal: Terminal, /, pattern: str | None, classes: Path | None, as_json: bool, **options: Any) -> None:
+def inspect(terminal: Terminal, /, pattern: str | None, **options: Any) -> None:
     """List what is in MODEL, and which tensors can be targets.
 
-    With a PATTERN, such as 'conv*' or '*', list the tensors whose names match it.
+    With a PATTERN, such as 'conv*' or '*', list the tensors whose names match it. The options --kind, --layout, --range and others
+    are those of all verbs: they show how the inputs are read with them.
 
     \b
     Examples:
@@ -37,11 +58,15 @@ def inspect(terminal: Terminal, /, pattern: str | None, classes: Path | None, as
       onnxviz inspect sample_models/digits.onnx 'conv*'
     """
     import onnxviz
+    from onnxviz.analyses.description import InspectionRequest
 
     model = model_of(options, terminal)
-    document = onnxviz.inspect(model, pattern, classes=classes, listener=terminal).document()
+    request = requested(InspectionRequest, request_options(options))
+    document = onnxviz.inspect(model, pattern, request=request, listener=terminal).document()
     terminal.emit(
-        document, as_json, lambda console: _show_tensors(console, document) if pattern else _show(console, document)
+        document,
+        options["as_json"],
+        lambda console: _show_tensors(console, document) if pattern else _show(console, document),
     )
 
 

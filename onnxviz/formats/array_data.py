@@ -48,7 +48,6 @@ class ArrayData(DataSet):
             given: dict[str, Any] = split_columns(arrays, self.slots, NAME)
         else:
             given = {self.slots[0].name: arrays} if isinstance(arrays, np.ndarray) else dict(arrays)
-        self._missing = any(slot.missing for slot in self.slots)
         missing = [slot.name for slot in self.slots if slot.name not in given]
         if missing:
             raise UsageError(
@@ -61,6 +60,7 @@ class ArrayData(DataSet):
             check_type(array.dtype, slot, f"the array of {slot.name}")
             if slot.text:
                 array = as_texts(array)
+            array = slot.without_spare(array)
             self._stacked = has_rows(array.shape, slot)
             self._arrays[slot.name] = array if self._stacked else array[None]
         counts = {len(array) for array in self._arrays.values()}
@@ -71,7 +71,7 @@ class ArrayData(DataSet):
     def pieces(self, wanted: Collection[str] | None = None) -> Iterator[Piece]:
         """Yield the samples once, or only those that are wanted."""
         if not self._stacked:
-            yield Piece((NAME,), RowsReader(self._arrays, (0,), NAME, "", NAME, False, missing=self._missing))
+            yield Piece((NAME,), RowsReader(self._arrays, (0,), NAME, "", NAME, False, missing=self._gaps))
             return
         for first in range(0, self._count, _AT_ONCE):
             places = tuple(
@@ -81,7 +81,7 @@ class ArrayData(DataSet):
             )
             if places:
                 identities = tuple(f"{NAME}#{place}" for place in places)
-                reader = RowsReader(self._arrays, places, NAME, "", NAME, True, missing=self._missing)
+                reader = RowsReader(self._arrays, places, NAME, "", NAME, True, missing=self._gaps)
                 yield Piece(identities, reader)
 
     def count(self) -> int | None:

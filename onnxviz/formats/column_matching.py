@@ -6,7 +6,9 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from onnxviz.contract import InputContract
 from onnxviz.errors import DataError
 from onnxviz.formats.table_rows import TableRows
 
@@ -27,6 +29,8 @@ class Slot:
         The names of a vector's features, where they are known.
     missing : bool
         Whether the input takes NaN for a missing value.
+    spare : tuple of int
+        The axes of size 1 that one sample may have besides, in the input's own order: a batch behind the steps.
     """
 
     name: str
@@ -34,6 +38,36 @@ class Slot:
     kind: str = "array"
     features: tuple[str, ...] = ()
     missing: bool = False
+    spare: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, expected: InputContract, shape: Sequence[int | None], features: Sequence[str] = ()) -> Slot:
+        """Return the slot of an input, from its contract and the sizes of one sample."""
+        spare = expected.spare if expected.whole else ()
+        return cls(expected.name, tuple(shape), expected.kind, tuple(features), expected.missing, spare)
+
+    def is_own(self, shape: Sequence[int]) -> bool:
+        """Return whether an array of a shape is one sample in the input's own order, with the spare axes.
+
+        Examples
+        --------
+        >>> frames = Slot("frames", (None, 6), "sequence", spare=(1,))
+        >>> frames.is_own((20, 1, 6)), frames.is_own((20, 30, 6)), frames.is_own((20, 6))
+        (True, False, False)
+        """
+        if not self.spare or len(shape) != len(self.shape) + len(self.spare):
+            return False
+        if any(shape[axis] != 1 for axis in self.spare):
+            return False
+        own = [size for axis, size in enumerate(shape) if axis not in self.spare]
+        return all(size in (None, have) for size, have in zip(self.shape, own, strict=True))
+
+    def without_spare(self, array: Any) -> Any:
+        """Return an array without the spare axes, if it is samples in the input's own order, one or a row of them; else as it is."""
+        for first in (0, 1):
+            if self.is_own(array.shape[first:]):
+                return array[tuple(0 if axis - first in self.spare else slice(None) for axis in range(array.ndim))]
+        return array
 
     @property
     def text(self) -> bool:
@@ -150,7 +184,7 @@ def _by_name(table: TableRows, slot: Slot, left_out: int | None) -> tuple[int, .
     if slot.name in table.names:
         place = table.names.index(slot.name)
         # A column of numbers is text too, such as a postal code.
-        width = 1 if slot.text else table.widths[place]
+        width = 1 if slot.text else table.width(place)
         if place != left_out and width and slot.size in (None, width):
             return (place,)
     if slot.features and len(slot.features) == slot.size and set(slot.features) <= set(table.names):

@@ -53,6 +53,16 @@ class Block:
     texts: tuple[str, ...] = ()
     """The text of each sample, if the samples are texts; else empty."""
 
+    def rows(self, places: Sequence[int]) -> Block:
+        """Return a block of only some of the samples, which must lie along the first axis."""
+        rows = list(places)
+        picked = [
+            tuple(told[row] for row in rows) if told else ()
+            for told in (self.identities, self.stamps, self.labels, self.texts)
+        ]
+        parts = {name: replace(sample, array=sample.array[rows]) for name, sample in self.parts.items()}
+        return replace(self, identities=picked[0], stamps=picked[1], labels=picked[2], texts=picked[3], parts=parts)
+
 
 class Reader(Protocol):
     """Reads samples in any thread, and after pickling in any process that has the files."""
@@ -173,8 +183,8 @@ class RowsReader:
     start: int = 0
     """The number that the first row of the arrays has in the data set."""
     texts: tuple[str, ...] | None = None
-    missing: bool = False
-    """Whether NaN is a missing value that the inputs take."""
+    missing: frozenset[str] = frozenset()
+    """The arrays in which NaN is a missing value."""
 
     def __call__(self, known: Known) -> Block:
         """Read the samples that are not known."""
@@ -185,7 +195,7 @@ class RowsReader:
             part = copy_rows(array, rows[0], rows[-1] + 1) if together else np.asarray(array[rows])
             part = part.astype(part.dtype.newbyteorder("="), copy=False)
             if part.dtype.kind == "f":
-                sound = np.isfinite(part) | (np.isnan(part) & self.missing)
+                sound = np.isfinite(part) | (np.isnan(part) & (key in self.missing))
                 finite &= sound.reshape(len(rows), -1).all(axis=1)
             parts[key] = as_texts(part) if part.dtype.kind in "US" else np.ascontiguousarray(part)
         names = [f"{self.name}#{place}" if self.many else self.name for place in self.places]

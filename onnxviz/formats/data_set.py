@@ -206,13 +206,13 @@ class DataSet:
         self.notes += [] if (note := f"{Path(source).name}: columns taken in their order") in self.notes else [note]
         for places in _chosen(rows, 4096, self.rows, name, wanted):
             identities = tuple(f"{name}#{place}" for place in places)
-            missing = any(slot.missing for slot in self.slots)
-            reader = RowsReader(parts, places, name, self._folder(name), source, True, missing=missing)
+            reader = RowsReader(parts, places, name, self._folder(name), source, True, missing=self._gaps)
             yield Piece(identities, reader)
 
     def _rows_of(self, array: NDArray[Any], name: str, source: str, wanted: Collection[str] | None) -> Iterator[Piece]:
         slot = self.slots[0]
-        folder, missing = self._folder(name), slot.missing
+        array = slot.without_spare(array)
+        folder, missing = self._folder(name), self._gaps
         if not has_rows(array.shape, slot) and self.rows is None:
             yield Piece(
                 (name,), RowsReader({slot.name: array[None]}, (0,), name, folder, source, False, missing=missing)
@@ -229,12 +229,15 @@ class DataSet:
         for slot in self.slots:
             member = members[slot.name]
             check_type(shapes[member][1], slot, f"{file}[{member}]")
-        missing = any(slot.missing for slot in self.slots)
+        missing = self._gaps
         single = all(not has_rows(shapes[members[slot.name]][0], slot) for slot in self.slots) and self.rows is None
         labels = self.label if self.label in shapes else None
         counts = {shapes[member][0][0] if shapes[member][0] else 1 for member in members.values()}
         if single:
-            arrays = {key: next(stream_npz(file, member, 1 << 62)) for key, member in members.items()}
+            arrays = {
+                slot.name: slot.without_spare(next(stream_npz(file, members[slot.name], 1 << 62)))
+                for slot in self.slots
+            }
             stacked = {key: array[None] for key, array in arrays.items()}
             folder = self._folder(name)
             yield Piece((name,), RowsReader(stacked, (0,), name, folder, str(file), False, missing=missing))
@@ -291,10 +294,10 @@ class DataSet:
         own = dict(zip(self.slots, matched, strict=True))
         columns = tuple(column for slot, part in own.items() for column in part if not slot.text)
         texts = tuple(column for slot, part in own.items() for column in part if slot.text)
-        width = 8 * sum(table.widths[column] for column in columns) + 64 * len(texts)
-        missing = any(slot.missing for slot in self.slots)
+        width = 8 * sum(table.width(column) for column in columns) + 64 * len(texts)
+        gaps = frozenset(column for slot, part in own.items() for column in part if slot.missing)
         size = max(1, min(_CHUNK // max(1, width), 4096))
-        for chunk in table.chunks(size, columns, label, texts, missing):
+        for chunk in table.chunks(size, columns, label, texts, gaps):
             kept = [row for row, place in enumerate(chunk.places) if self._picked(place)]
             if wanted is not None:
                 kept = [row for row in kept if f"{name}#{chunk.places[row]}" in wanted]
@@ -314,10 +317,15 @@ class DataSet:
                     parts[slot.name] = chunk.texts[kept, text : text + len(part)]
                     text += len(part)
                 else:
-                    count = sum(table.widths[column] for column in part)
+                    count = sum(table.width(column) for column in part)
                     parts[slot.name] = chunk.values[kept, number : number + count]
                     number += count
             yield Piece(identities, TableReader(identities, labels, parts, problems, str(file)))
+
+    @property
+    def _gaps(self) -> frozenset[str]:
+        """The inputs that take NaN for a missing value."""
+        return frozenset(slot.name for slot in self.slots if slot.missing)
 
     def _picked(self, place: int) -> bool:
         return self.rows is None or self.rows.start <= place < self.rows.stop
@@ -344,6 +352,8 @@ def has_rows(shape: tuple[int, ...], slot: Slot) -> bool:
     [False, True, False, True]
     """
     if fits(shape, slot.shape):
+        return False
+    if slot.is_own(shape):
         return False
     if len(shape) > 1 and fits(shape[1:], slot.shape):
         return True

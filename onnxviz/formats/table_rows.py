@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxviz.errors import DataError, UsageError
-from onnxviz.formats.tables import lines, number_of, numbers, separator
+from onnxviz.formats.tables import lines, number_of, numbers, separator, truth_of
 from onnxviz.wording import quoted
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -32,11 +32,18 @@ class TableRows:
         The names of the columns; empty where the file has no names.
     widths : tuple of int
         How many numbers a cell of each column has: 1, or the length of a list; 0 where the cell holds text.
+    truths : frozenset of int
+        The columns of text that hold truth values, True or False. They may be read as 1 and 0.
     """
 
     path: Path
     names: tuple[str, ...]
     widths: tuple[int, ...]
+    truths: frozenset[int] = frozenset()
+
+    def width(self, column: int) -> int:
+        """Return how many numbers a cell of a column can be read as; 0 where it can only be read as text."""
+        return 1 if column in self.truths else self.widths[column]
 
     def column(self, name: str) -> int:
         """Return the number of the column of a name.
@@ -57,7 +64,7 @@ class TableRows:
         columns: tuple[int, ...],
         label: int | None,
         texts: tuple[int, ...] = (),
-        missing: bool = False,
+        missing: Collection[int] = (),
     ) -> Iterator[Chunk]:
         """Yield the rows of the table in chunks, from the first row.
 
@@ -71,8 +78,8 @@ class TableRows:
             A column that is read as text, the label of a row.
         texts : tuple of int
             The columns whose texts are wanted. In them an empty cell is the empty text.
-        missing : bool
-            Whether a cell of a wanted number may be empty, or NaN.
+        missing : collection of int
+            The columns whose cells may be empty, or NaN.
 
         Yields
         ------
@@ -89,7 +96,7 @@ class TableRows:
         return self._text(rows, columns, label, texts, missing)
 
     def _text(
-        self, rows: int, columns: tuple[int, ...], label: int | None, texts: tuple[int, ...], missing: bool
+        self, rows: int, columns: tuple[int, ...], label: int | None, texts: tuple[int, ...], missing: Collection[int]
     ) -> Iterator[Chunk]:
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
@@ -112,16 +119,14 @@ class TableRows:
         columns: tuple[int, ...],
         label: int | None,
         texts: tuple[int, ...],
-        missing: bool,
+        missing: Collection[int],
     ) -> Chunk:
-        names = tuple(self.names[column] for column in columns) if self.names else ()
         places, values, labels, problems, words = [], [], [], [], []
         for number, (line, row) in enumerate(block, start):
             try:
                 if len(row) != len(self.widths):
                     raise DataError(f"{self.path}, line {line}: has {len(row)} columns, not {len(self.widths)}")
-                cells = [row[column] for column in columns]
-                values.append(numbers(cells, names, f"{self.path}, line {line}", missing=missing))
+                values.append(numbers(row, self.names, f"{self.path}, line {line}", columns, missing))
             except DataError as error:
                 problems.append((number, str(error)))
                 continue
@@ -132,7 +137,7 @@ class TableRows:
         return Chunk(tuple(places), array, tuple(labels), tuple(problems), _text_array(words, len(texts)))
 
     def _parquet(
-        self, rows: int, columns: tuple[int, ...], label: int | None, texts: tuple[int, ...], missing: bool
+        self, rows: int, columns: tuple[int, ...], label: int | None, texts: tuple[int, ...], missing: Collection[int]
     ) -> Iterator[Chunk]:
         wanted = [self.names[column] for column in columns]
         worded = [self.names[column] for column in texts]
@@ -143,7 +148,8 @@ class TableRows:
                 count = batch.num_rows
                 parts = [self._numbers(batch.column(name), self.widths[self.names.index(name)]) for name in wanted]
                 array = np.concatenate(parts, axis=1) if parts else np.empty((count, 0))
-                finite = (np.isfinite(array) | (np.isnan(array) & missing)).all(axis=1)
+                gaps = [column in missing for column in columns for _ in range(self.width(column))]
+                finite = (np.isfinite(array) | (np.isnan(array) & gaps)).all(axis=1)
                 classes = [""] * count
                 if label is not None:
                     classes = [str(value) for value in batch.column(self.names[label]).to_pylist()]
@@ -244,8 +250,12 @@ def open_table(path: str | os.PathLike[str]) -> TableRows:
         raise DataError(f"{path}: its header has {len(names)} columns, its first row {len(first_row)}")
     rows_of_cells = [row for row in cells[bool(names) :] if len(row) == len(first_row)]
     # An empty cell tells nothing of its column; a column with no other cell may hold missing numbers.
-    told = [next((cell for cell in column if cell.strip()), "") for column in zip(*rows_of_cells, strict=True)]
-    return TableRows(path, names, tuple(int(number_of(cell) is not None or not cell.strip()) for cell in told))
+    columns = [[cell for cell in column if cell.strip()] for column in zip(*rows_of_cells, strict=True)]
+    widths = tuple(int(not column or number_of(column[0]) is not None) for column in columns)
+    truths = [
+        place for place, column in enumerate(columns) if column and all(truth_of(cell) is not None for cell in column)
+    ]
+    return TableRows(path, names, widths, frozenset(truths))
 
 
 def _parquet_file(path: Path) -> Any:

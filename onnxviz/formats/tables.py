@@ -6,7 +6,7 @@ import csv
 import math
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -153,9 +153,15 @@ def _line_number(reader: Iterator[list[str]]) -> int:
 
 
 def numbers(
-    row: list[str], names: tuple[str, ...], place: str, kept: Sequence[int] | None = None, missing: bool = False
+    row: list[str],
+    names: tuple[str, ...],
+    place: str,
+    kept: Sequence[int] | None = None,
+    missing: bool | Collection[int] = False,
 ) -> list[float]:
     """Return the cells of a row as finite numbers; an empty cell as NaN where missing values are allowed.
+
+    A truth value counts as 1 or 0.
 
     Parameters
     ----------
@@ -167,8 +173,8 @@ def numbers(
         The file and the line of the row, for messages.
     kept : sequence of int, optional
         The columns to read. Default: all columns.
-    missing : bool
-        Whether a cell may be empty, or NaN.
+    missing : bool or collection of int
+        Whether a cell may be empty, or NaN; or the columns where it may.
 
     Raises
     ------
@@ -176,11 +182,14 @@ def numbers(
         If a cell is no finite number. The message names the place and the column.
     """
     found = []
-    for column, cell in ((column + 1, row[column]) for column in (range(len(row)) if kept is None else kept)):
-        number = math.nan if missing and not cell.strip() else number_of(cell)
-        if number is None or (number - number != 0.0 and not (missing and math.isnan(number))):
-            name = f" ({quoted(names[column - 1])})" if names else ""
-            raise DataError(f"{place}, column {column}{name}: {_complaint(cell, number, names)}")
+    for column in range(len(row)) if kept is None else kept:
+        cell = row[column]
+        gap = missing if isinstance(missing, bool) else column in missing
+        number = math.nan if gap and not cell.strip() else number_of(cell)
+        number = truth_of(cell) if number is None else number
+        if number is None or (number - number != 0.0 and not (gap and math.isnan(number))):
+            name = f" ({quoted(names[column])})" if names else ""
+            raise DataError(f"{place}, column {column + 1}{name}: {_complaint(cell, number, names)}")
         found.append(number)
     return found
 
@@ -194,6 +203,15 @@ def number_of(cell: str) -> float | None:
         return float(cell)
     except ValueError:
         return None
+
+
+def truth_of(cell: str) -> float | None:
+    """Return 1 or 0 for a truth value as pandas, databases and spreadsheets write it; None where the cell holds none.
+
+    >>> truth_of("True"), truth_of("FALSE"), truth_of("yes")
+    (1.0, 0.0, None)
+    """
+    return {"true": 1.0, "false": 0.0}.get(cell.strip().lower())
 
 
 def _complaint(cell: str, number: float | None, names: tuple[str, ...]) -> str:

@@ -33,6 +33,7 @@ from onnxviz.pages.plan import (
     aims,
     choose_tensors,
     in_turn,
+    is_state,
     jobs,
     moving_input,
     output_tensors,
@@ -238,7 +239,8 @@ class Book:
         wanted = {name: count for name, count in plan["tensors"].items() if name in self.model.tensors}
         self._outputs = outputs = set(output_tensors(self.model, self.inputs))
         order = {name: place for place, name in enumerate(self.model.tensors)}
-        names = sorted(wanted, key=lambda name: (name not in outputs, order[name]))
+        ranked = {name: (is_state(self.model, name, self.inputs), order[name]) for name in outputs}
+        names = sorted(wanted, key=lambda name: (name not in outputs, ranked.get(name, (False, order[name]))))
         self._aims = aims(self.model, names, self.fed)
         self._wanted, self._size = wanted, _FEW if self._large else _MANY
         self._divide(cut["steps"], cut["alone"])
@@ -246,7 +248,7 @@ class Book:
         others = {name: value for name, value in self.fed.items() if name not in self.inputs[:1]}
         self._cost = elements_of_each(self.model, [aim.tensor for aim in self._aims], shape, others)
         planned = {aim: [unit for job in self._planned[aim.tensor] for unit in job.units] for aim in self._aims}
-        names = [*sorted(outputs, key=order.__getitem__), *(name for name in names if name not in outputs)]
+        names = [*sorted(outputs, key=ranked.__getitem__), *(name for name in names if name not in outputs)]
         self.seen.plan(self.report, planned, aims(self.model, names, self.fed) if self.seen.given else [])
         for aim in self._aims:
             self._show(aim)

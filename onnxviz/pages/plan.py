@@ -325,6 +325,30 @@ def output_tensors(model: Model, inputs: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def is_state(model: Model, name: str, inputs: Sequence[str]) -> bool:
+    """Return whether an output is the next value of an input that is not searched: a hidden state, or a cache that grew.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    name : str
+        The output.
+    inputs : sequence of str
+        The inputs that are searched.
+    """
+    shape = model.tensors[name].shape
+    if not shape or all(not isinstance(size, int) for size in shape):
+        return False
+
+    def alike(other: Sequence[int | str | None] | None) -> bool:
+        return other is not None and [size if isinstance(size, int) else None for size in other] == [
+            size if isinstance(size, int) else None for size in shape
+        ]
+
+    return any(info.is_float and alike(info.shape) for one, info in model.inputs.items() if one not in inputs)
+
+
 def aims(model: Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[Aim]:
     """Return the axis and the number of units of each tensor. ONNX Runtime measures shapes that the graph does not have.
 

@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
+import onnxviz
+
 MODELS = ["digits", "digits_int8", "wine", "tones", "photo_patches", "forest", "edge_filter"]
 
 
@@ -107,3 +109,27 @@ def test_nothing_runs_for_that(cli, written, monkeypatch) -> None:
     path = written(COMPUTED.format("batch"), w=np.ones((4, 6), np.float32))
     monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_, **__: pytest.fail("a model was run"))
     assert cli("inspect", path, "*").code == 0
+
+
+def test_the_inputs_are_read_with_the_settings_of_every_verb(cli, samples) -> None:
+    path = samples / "digits.onnx"
+    told = cli("inspect", path, "--kind", "array", "--json").document["inputs"][0]
+    assert told["kind"] == "array"
+    assert "kind given: array" in told["evidence"]
+    told = cli("inspect", path, "--range", "0,255", "--json").document["inputs"][0]
+    assert told["range"] == [[0.0], [255.0]]
+    sized = cli("inspect", path, "conv1", "--dim", "batch=3", "--json").document["tensors"]
+    assert [row["shape"] for row in sized if row["name"] == "conv1"] == [[3, 16, 8, 8]]
+    refused = cli("inspect", path, "--input", "images")
+    assert refused.code == 2
+    assert "digits.onnx has no such input; its inputs are image" in refused.err
+    assert cli("inspect", path, "--kind", "letters").code == 2
+
+
+def test_tensors_behind_an_embedding_are_targets(written) -> None:
+    graph = "tokens (int64[N, T] ids) => (float[N, T, 2] y) { e = Gather(table, ids)\n y = MatMul(e, w) }"
+    path = written(graph, table=np.ones((9, 3), np.float32), w=np.ones((3, 2), np.float32))
+    rows = {row["name"]: row for row in onnxviz.inspect(path)["tensors"]}
+    assert rows["y"]["differentiable"]
+    assert rows["e"]["differentiable"]
+    assert (rows["ids"]["differentiable"], rows["ids"]["reason"]) == (False, "it is not moved")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.activations.request import ActivationsRequest
+from onnxviz.analyses.inputs.class_targets import with_class_numbers
 from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.data_source import Texts, source_text, with_texts
 from onnxviz.analyses.keywords import requested
@@ -126,7 +127,7 @@ def look(
     began = time.monotonic()
     sources = with_texts(sources, request.reading.text)
     model = with_classes(listener, opened(model), request.reading.classes)
-    targets = _targets(model, request.targets)
+    targets = _targets(model, with_class_numbers(model, request.targets))
     feed = prepare_feed(listener, model, request.reading, sources)
     settings = {
         "verb": "activations",
@@ -143,7 +144,9 @@ def look(
         found.skipped = tally.problems
         feed.close(tally, len(found))
         if len(found) >= request.limit:
-            listener.note(f"used {len(found)} samples; use more with `limit`, or pick one with FILE#7")
+            listener.note(
+                f"used {len(found)} sample{'s' * (len(found) != 1)}; use more with `limit`, or pick one with FILE#7"
+            )
         found.seconds = time.monotonic() - began
         if folder is not None:
             _save(found, feed, folder)

@@ -191,7 +191,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
         expected = _contract(settled, name)
         sizes = settled.open_sizes(name)
         features = feature_names(model.original) if len(given) == 1 else ()
-        slot = Slot(name, sizes, expected.kind, tuple(features), expected.missing)
+        slot = Slot.of(expected, sizes, features)
         single = single_of(sample if isinstance(sample, str | os.PathLike) else np.asarray(sample), slot, request.label)
         columns[name] = single.columns
         for note in single.notes:
@@ -212,7 +212,7 @@ def read_inputs(listener: Listener, model: Model, samples: Samples, request: Att
     others = [one for one in model.inputs if one not in arrays]
     resting = settled.resting(others)
     for name in others:
-        if name not in settled.held:
+        if name not in settled.held and encoded is None:  # the feed of a text has said it
             value = f"{resting_text(resting[name])} ({shape_text(resting[name].shape)})"
             listener.note(f"{name}: {value}; `held` {name}=… sets it")
     feeds = {
@@ -315,7 +315,7 @@ def _read_row(listener: Listener, settled: Settled, samples: Samples, request: A
     slots = []
     for name, shape in zip(joined.inputs, joined.shapes, strict=True):
         expected = settled.contract(name)
-        slots.append(Slot(name, shape, expected.kind, tuple(features), expected.missing))
+        slots.append(Slot.of(expected, shape, features))
     found, columns, notes = row_of(one, slots, request.label)
     for note in notes:
         listener.note(note)

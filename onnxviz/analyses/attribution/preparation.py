@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnxviz.analyses.attribution.explained_inputs import Explained, Fed, read_inputs
 from onnxviz.analyses.attribution.task import BY_GRADIENT, BY_SAMPLING, METHODS, Aim, Task
+from onnxviz.analyses.inputs.class_targets import with_class_numbers
 from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.float_targets import with_floats
 from onnxviz.analyses.inputs.kinds import with_kind
@@ -53,6 +55,7 @@ def prepare(listener: Listener, model: Model, samples: Samples, request: Attribu
     from onnxviz.model.tensors.randomness import random_note
 
     model = with_twins(with_kind(with_classes(listener, model, request.classes), request.inputs))
+    request = replace(request, targets=with_class_numbers(model, request.targets))
     fed = read_inputs(listener, model, samples, request)
     features = _features(model, fed, request)
     baselines, text = _baselines(fed, features, request.baseline)
@@ -186,9 +189,9 @@ def _given_baseline(fed: Fed, one: Explained, given: str | os.PathLike[str] | np
     if not isinstance(given, np.ndarray) and not SampleAddress.parse(text).exists:
         raise UsageError(f"`baseline` {text}: neither zero, mean nor blur, nor a file that exists")
     shape = one.sample.shape[1:]
-    slot = Slot(one.name, shape, one.expected.kind, fed.columns.get(one.name, ()))
+    slot = Slot.of(one.expected, shape, fed.columns.get(one.name, ()))
     if one.joined is not None:
-        return joined_row(given, one.joined, one.expected.missing)[0], text
+        return joined_row(given, one.joined)[0], text
     array, _ = single_of(given, slot).fitted(one.expected, shape, fed.rates.get(one.name))
     return array[0], text
 

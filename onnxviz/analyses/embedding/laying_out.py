@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.embedding.request import EmbeddingRequest
+from onnxviz.analyses.inputs.class_targets import with_class_numbers
 from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.data_source import only_source, source_text
 from onnxviz.analyses.keywords import requested
@@ -87,7 +88,7 @@ def lay_out(
     began = time.monotonic()
     samples = only_source(data, request.reading.text)
     model = with_classes(listener, opened(model), request.reading.classes)
-    target = _target(model, request.targets)
+    target = _target(model, with_class_numbers(model, request.targets))
     method = _method(listener, request.method)
     feed = prepare_feed(listener, model, request.reading, (samples,))
     source = source_text(samples)

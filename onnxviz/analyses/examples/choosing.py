@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxviz.analyses.examples.request import ExamplesRequest
+from onnxviz.analyses.inputs.class_targets import with_class_numbers
 from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.data_source import only_source, source_text
 from onnxviz.analyses.keywords import requested
@@ -123,6 +124,7 @@ def rank(
     began = time.monotonic()
     source = only_source(data, request.reading.text)
     model = with_classes(listener, opened(model), request.reading.classes)
+    request = replace(request, targets=with_class_numbers(model, request.targets))
     made = synthetic_pictures(Path(request.synthetic)) if request.synthetic is not None else {}
     work = ExemplarPass(listener, model, request.targets, request.at)
     feed = prepare_feed(listener, model, request.reading, (source,))

@@ -190,7 +190,7 @@ def _with_data(
 
     texts = found.texts
     if joined is not None and (any(joined.texts) or missing):
-        table, notes = _joined_rows(path, joined, missing)
+        table, notes = _joined_rows(path, joined)
         columns = joined.names
     else:
         table, columns, said = read_rows(path, found.names, count, missing)
@@ -238,14 +238,13 @@ def _commonest(codes: np.ndarray) -> float:
     return float(values[counts.argmax()])
 
 
-def _joined_rows(path: Rows, joined: JoinedInputs, missing: bool) -> tuple[np.ndarray, list[str]]:
+def _joined_rows(path: Rows, joined: JoinedInputs) -> tuple[np.ndarray, list[str]]:
     """Return the rows of a table for inputs that are its columns, and sentences about the choice of columns."""
+    from onnxviz.analyses.inputs.one_sample import joined_slots
     from onnxviz.formats.array_data import ArrayData
-    from onnxviz.formats.column_matching import Slot
     from onnxviz.formats.data_set import DataSet
 
-    kinds = ["text" if dtype == "string" else "vector" for dtype in joined.dtypes]
-    slots = [Slot(*about, (), missing) for about in zip(joined.inputs, joined.shapes, kinds, strict=True)]
+    slots = joined_slots(joined)
     data = ArrayData(path, slots) if isinstance(path, np.ndarray) else DataSet(path, slots)
     blocks, problems = [], list[str]()
     for piece in data.pieces():

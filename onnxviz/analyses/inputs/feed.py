@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -173,7 +173,7 @@ class Feed:
 
         features = feature_names(self.model.original)
         return [
-            Slot(name, self.shapes[name], expected.kind, features if len(self.contracts) == 1 else (), expected.missing)
+            Slot.of(expected, self.shapes[name], features if len(self.contracts) == 1 else ())
             for name, expected in self.contracts.items()
         ]
 
@@ -293,12 +293,28 @@ class _Reader:
         try:
             arrays, notes = self._fitted(block)
         except DataError as error:
-            problems = tuple((identity, str(error)) for identity in block.identities)
-            return None, (), (*block.problems, *problems), block.unchanged
+            kept, problems = self._rows_that_fit(block, str(error))
+            if kept is None:
+                return None, (), (*block.problems, *problems), block.unchanged
+            block = replace(kept, problems=(*block.problems, *problems))
+            arrays, notes = self._fitted(block)
         first = next(iter(block.parts.values()))
         rate = self.feed.rate or first.rate if first.kind == "audio" else None
         batch = Batch(block.identities, block.stamps, block.labels, arrays, rate, block.texts)
         return batch, notes, block.problems, block.unchanged
+
+    def _rows_that_fit(self, block: Block, said: str) -> tuple[Block | None, tuple[tuple[str, str], ...]]:
+        """Return the rows of a block that fit the inputs, None if there are none, and the problem of each other row."""
+        if not block.stacked or len(block.identities) == 1:
+            return None, tuple((identity, said) for identity in block.identities)
+        kept, problems = [], []
+        for row, identity in enumerate(block.identities):
+            try:
+                self._fitted(block.rows([row]))
+                kept.append(row)
+            except DataError as error:
+                problems.append((identity, str(error)))
+        return block.rows(kept) if kept else None, tuple(problems)
 
     def _fitted(self, block: Block) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
         arrays, notes = {}, []

@@ -188,7 +188,7 @@ def first_sizes(
             return None
         source = files[0]
     try:
-        single = single_of(source, Slot(expected.name, tuple(sizes), expected.kind))
+        single = single_of(source, Slot.of(expected, sizes))
         wanted = single.wanted(expected, sizes, usual[1:])
         return single.fitted(expected, wanted, None if rate is None else round(rate))[0].shape[1:]
     except (UsageError, DataError):

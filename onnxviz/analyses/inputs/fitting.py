@@ -46,7 +46,7 @@ def fit_sample(
     DataError
         If the sample does not fit the input.
     """
-    return _typed(_one(sample, expected, wanted, rate), expected)
+    return _typed(_one(sample, expected, wanted, rate), expected, sample.source)
 
 
 def _one(sample: Sample, expected: InputContract, wanted: Sequence[int | None], rate: int | None) -> np.ndarray:
@@ -84,7 +84,7 @@ def fit_rows(sample: Sample, expected: InputContract, wanted: Sequence[int | Non
     DataError
         If the samples do not fit the input.
     """
-    return _typed(_rows(sample, expected, wanted), expected)
+    return _typed(_rows(sample, expected, wanted), expected, sample.source)
 
 
 def _rows(sample: Sample, expected: InputContract, wanted: Sequence[int | None]) -> np.ndarray:
@@ -208,11 +208,33 @@ def _without_batch(array: np.ndarray, wanted: Sequence[int | None]) -> np.ndarra
     return first
 
 
-def _typed(array: np.ndarray, expected: InputContract) -> np.ndarray:
-    """Return fitted samples; for an input of integers they are rounded and have its type."""
+def _typed(array: np.ndarray, expected: InputContract, source: str) -> np.ndarray:
+    """Return fitted samples; for an input of integers they are rounded and have its type.
+
+    Raises
+    ------
+    DataError
+        If a value is the id of no token.
+    """
     from onnxviz.model.expectations.integer_inputs import rounded
 
+    if expected.kind == "tokens" and array.dtype.kind in "iuf" and array.size:
+        _check_tokens(array, expected, source)
     return rounded(array, expected.dtype) if expected.holds_integers and array.dtype.kind == "f" else array
+
+
+def _check_tokens(array: np.ndarray, expected: InputContract, source: str) -> None:
+    """Raise a DataError if a value is no whole number, or no row of the embedding's table."""
+    wrong = array != np.rint(array)
+    if wrong.any():
+        raise DataError(f"{source}: holds {array[wrong][0]:g}; {expected.name} takes tokens, which are whole numbers")
+    # A Gather would take an id below 0 from the end of its table.
+    wrong = (array < 0) | (array >= expected.tokens) if expected.tokens else wrong
+    if wrong.any():
+        raise DataError(
+            f"{source}: holds the token {array[wrong][0]:g}, but {expected.name} takes {expected.tokens:,} tokens, "
+            f"0 to {expected.tokens - 1}"
+        )
 
 
 def are_pixels(array: np.ndarray, expected: InputContract) -> bool:

@@ -181,7 +181,7 @@ def read_enlarged(
     """Return the sample of `read_input`, and the factor by which it was enlarged: 1 if it was not enlarged."""
     declared = expected.shape[1:] if len(expected.shape) == len(shape) else shape[1:]
     sizes = tuple(size if isinstance(size, int) else None for size in declared)
-    single = single_of(path, Slot(expected.name, sizes, expected.kind))
+    single = single_of(path, Slot.of(expected, sizes))
     wanted = single.wanted(expected, sizes, shape[1:])
     whole = None if rate is None else round(rate)
     fitted, _ = single.fitted(expected, wanted, whole)
@@ -330,7 +330,17 @@ def row_of(
     raise DataError(f"{text}: has no rows")
 
 
-def joined_row(sample: str | os.PathLike[str] | np.ndarray, joined: JoinedInputs, missing: bool = False) -> np.ndarray:
+def joined_slots(joined: JoinedInputs) -> list[Slot]:
+    """Return the part of each sample that each of several joined inputs takes."""
+    kinds = ["text" if dtype == "string" else "vector" for dtype in joined.dtypes]
+    gaps = joined.gaps or (False,) * len(kinds)
+    return [
+        Slot(name, shape, kind, (), gap)
+        for name, shape, kind, gap in zip(joined.inputs, joined.shapes, kinds, gaps, strict=True)
+    ]
+
+
+def joined_row(sample: str | os.PathLike[str] | np.ndarray, joined: JoinedInputs) -> np.ndarray:
     """Return a row of a table, for inputs that are its columns, as a (1, feature) float64 vector.
 
     Parameters
@@ -339,8 +349,6 @@ def joined_row(sample: str | os.PathLike[str] | np.ndarray, joined: JoinedInputs
         The file, as ``FILE#7`` with the row to take; or an array with a column for each element.
     joined : JoinedInputs
         The inputs.
-    missing : bool
-        Whether the row may lack numbers.
 
     Raises
     ------
@@ -349,9 +357,7 @@ def joined_row(sample: str | os.PathLike[str] | np.ndarray, joined: JoinedInputs
     DataError
         If the file cannot be read, or does not fit the inputs.
     """
-    kinds = ["text" if dtype == "string" else "vector" for dtype in joined.dtypes]
-    slots = [Slot(*about, (), missing) for about in zip(joined.inputs, joined.shapes, kinds, strict=True)]
-    parts, _, _ = row_of(sample, slots)
+    parts, _, _ = row_of(sample, joined_slots(joined))
     after = joined.knowing(parts).texts
     new = [quoted(text) for known, both in zip(joined.texts, after, strict=True) for text in both[len(known) :]]
     if new:
@@ -362,6 +368,7 @@ def joined_row(sample: str | os.PathLike[str] | np.ndarray, joined: JoinedInputs
 
 def _whole(sample: Sample, slot: Slot) -> SingleSample:
     """Return a file as one sample; for an array of several samples, with a note that the first is used."""
+    sample = replace(sample, array=slot.without_spare(sample.array))
     rows, wanted = sample.array, slot.shape
     several = sample.kind == "array" and rows.ndim == len(wanted) + 1 and len(rows) > 1
     if not several or not all(size in (None, own) for size, own in zip(wanted, rows.shape[1:], strict=True)):

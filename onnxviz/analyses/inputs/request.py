@@ -159,6 +159,10 @@ def checked_shapes(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> dict[
     UsageError
         If the model has no input of that name, or a size is negative.
     """
+    from onnxviz.model.expectations.input_roles import input_roles
+    from onnxviz.model.tensors.axes.evidence import TIME
+    from onnxviz.model.tensors.axes.graph_axes import graph_axes
+
     for name, shape in shapes.items():
         text = "x".join(map(str, shape))
         if not all(isinstance(size, int | np.integer) and size >= 0 for size in shape):  # an empty cache has size 0
@@ -167,6 +171,13 @@ def checked_shapes(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> dict[
             raise UsageError(
                 f"`shapes` {name}={text}: {model.name} has no such input; its inputs are {', '.join(model.inputs)}"
             )
+        if 0 in shape and graph_axes(model).place(name, TIME, len(shape)) in [
+            axis for axis, size in enumerate(shape) if not size
+        ]:
+            # ONNX Runtime ends the process if a recurrent layer has no step.
+            role = input_roles(model).get(name)
+            if role is None or role.name != "cache":
+                raise UsageError(f"`shapes` {name}={text}: the axis of the steps is 0; only a cache may be empty")
     return {name: tuple(map(int, shape)) for name, shape in shapes.items()}
 
 
@@ -214,11 +225,10 @@ def _suited(info: TensorInfo, array: np.ndarray) -> np.ndarray:
     kind = number_type(info)
     if kind is not None and array.dtype.kind in "biuf" and array.dtype != kind:
         cast = array.astype(kind)
-        if kind.kind in "iu" and not np.array_equal(cast, array):
+        if kind.kind in "iub" and not np.array_equal(cast, array):
             wrong = array[cast != array].flat[0]
-            raise UsageError(
-                f"`held` {info.name}: it holds {info.dtype}, but was given {wrong:g}; give whole numbers in its range"
-            )
+            fitting = "0 or 1" if kind.kind == "b" else "whole numbers in its range"
+            raise UsageError(f"`held` {info.name}: it holds {info.dtype}, but was given {wrong:g}; give {fitting}")
         array = cast
     sizes = info.shape or ()
     is_sample = 0 < array.ndim == len(sizes) - 1 and (sizes[0] == 1 or not isinstance(sizes[0], int))
@@ -265,7 +275,12 @@ def _texts(value: Value) -> np.ndarray:
 
 def _file_content(name: str, value: str | os.PathLike[str]) -> np.ndarray:
     """Return the number that a text spells, or the array of the file that it names."""
+    from onnxviz.formats.tables import truth_of
+
     text = os.fspath(value)
+    truth = truth_of(text)
+    if truth is not None:
+        return np.asarray(truth)
     try:
         return np.asarray(float(text))
     except ValueError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxviz.analyses.inputs.class_targets import with_class_numbers
 from onnxviz.analyses.inputs.classes import with_classes
 from onnxviz.analyses.inputs.held_inputs import resting_text
 from onnxviz.analyses.inputs.kinds import with_kind
@@ -87,6 +88,7 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
     from onnxviz.model.tensors.randomness import random_note
 
     model = with_kind(with_classes(listener, model, request.classes), request.inputs)
+    request = replace(request, targets=with_class_numbers(model, request.targets))
     subject = choose_subject(with_twins(model), request)
     aims = _aims(subject, _written(subject, request, listener), request, listener)
     subject, ground = _ground(subject, request, listener)

@@ -67,7 +67,7 @@ def read_real(sample: Sample, expected: InputContract, shape: tuple[int, ...], r
         return read_input(Path(sample), expected, shape, rate)
     if not np.isfinite(sample).all():
         raise DataError(f"{source_text(sample)}: some values are not finite numbers")
-    return single_of(sample, Slot(expected.name, shape[1:], expected.kind)).fitted(expected, shape[1:], None)[0]
+    return single_of(sample, Slot.of(expected, shape[1:])).fitted(expected, shape[1:], None)[0]
 
 
 def surroundings(

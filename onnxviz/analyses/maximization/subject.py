@@ -188,7 +188,11 @@ def _sized(model: Model, request: MaximizationRequest, moving: Moving) -> Settle
     real = next((one for one in (request.start, request.like, request.data) if one is not None), None)
     ids = moving.embedding.ids if moving.embedding else ""
     name = ids or (moving.name if moving.inputs and moving.joined is None else "")
-    if real is not None and request.size is None and not moving.whole:
+    if (
+        real is not None
+        and request.size is None
+        and not (moving.whole and moving.own is not None and not moving.own.spare)
+    ):
         source = name or ("" if moving.inputs or request.data is None else choose_moving(model, None).name)
         if source in model.inputs and None in settled.open_sizes(source):
             rate = request.sample_rate or sample_rate(model.original)
@@ -196,7 +200,11 @@ def _sized(model: Model, request: MaximizationRequest, moving: Moving) -> Settle
             sizes = first_sizes(real, settled.contract(source), settled.open_sizes(source), usual, rate)
             if sizes is not None:
                 return settled.with_samples({source: sizes})
-    return settle(model, request.inputs, settled.given, running=name or moving.joined is None)
+    found = settle(model, request.inputs, settled.given, running=name or moving.joined is None)
+    if moving.own is None or not moving.own.spare:
+        return found
+    # The batch behind the steps is 1, and every input that has it follows.
+    return found.with_samples({name: moving.own.sample_shape(found.shape(name))[1:]})
 
 
 def _check_free(moving: Moving, settled: Settled) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxviz.analyses.inputs.class_targets import with_class_numbers
 from onnxviz.analyses.inputs.float_targets import with_floats
 from onnxviz.analyses.listener import Listener
 from onnxviz.errors import UsageError
@@ -92,7 +93,8 @@ def is_starred(model: Model, text: str, wrt: str) -> bool:
     from onnxviz.methods.objectives.objectives import Objective
     from onnxviz.target import EACH
 
-    return any(EACH in target.index for target in Objective.parse(text, model.tensors, wrt).targets)
+    (written,) = with_class_numbers(model, (text,))
+    return any(EACH in target.index for target in Objective.parse(written, model.tensors, wrt).targets)
 
 
 def climbed_aim(model: Model, objective: Objective) -> Objective:

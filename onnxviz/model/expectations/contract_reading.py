@@ -17,6 +17,7 @@ from onnxviz.errors import OnnxvizError, UsageError
 from onnxviz.model.expectations.batch_statistics import from_batch_statistics
 from onnxviz.model.expectations.channel_order import from_channel_means, from_producer
 from onnxviz.model.expectations.clips import clip
+from onnxviz.model.expectations.embedding import token_count
 from onnxviz.model.expectations.first_layer import first_layer
 from onnxviz.model.expectations.input_range import (
     assumed,
@@ -119,7 +120,8 @@ def contract(model: Graph, name: str) -> InputContract:
     if found.kind == "text":
         return found
     if info.dtype in ("int32", "int64", "uint32", "uint64") and not holds_numbers(model, info):
-        return found  # tokens, masks and positions have no range
+        # Tokens, masks and positions have no range.
+        return replace(found, tokens=token_count(model, name)) if found.kind == "tokens" else found
     found = _seen(_missing_values, model, found)
     for look in _LOOKS:
         # Center and spread are enough for a vector; the range of pictures and sound is looked for on.
@@ -180,7 +182,16 @@ def _sampled(model: Graph, info: TensorInfo) -> InputContract:
             words = [names.get(role, role) for role in axes.roles(info.name)]
             told = tuple(word if word != "axis" else f"axis {place}" for place, word in enumerate(words))
             kind = "sequence" if words[0] == "time" else "array"
-            found = InputContract(info.name, shape, kind, told, evidence=(axes.sentence(info.name, 0),))
+            why = axes.sentence(info.name, 0)
+            found = InputContract(info.name, shape, kind, told, evidence=(why,) if why else ())
+            batch = told.index("batch")
+            if not isinstance(shape[batch], int) or shape[batch] == 1:
+                # One sample runs at a time: the axis of the batch is 1, and a sample does not have it.
+                own = told[:batch] + told[batch + 1 :]
+                said = f", with the batch along axis {batch}: a sample is {' x '.join(own)}" if own[0] == "time" else ""
+                note = f"{whole}{said}; samples run one by one"
+                sizes = (None, *shape[:batch], *shape[batch + 1 :])
+                return found.with_note(note, shape=sizes, axes=own, whole=whole, spare=(batch,))
         if found.kind == "vector":
             found = replace(found, evidence=())  # its axes are told below
         mean = " along its first axis" if len(shape) > 1 else ""

@@ -71,6 +71,24 @@ def find_embedding(model: Graph, ids: str) -> Embedding | None:
     return max(found, key=lambda one: len(one.rows), default=None)
 
 
+_UNCHANGED = _PASSED - {"Clip", "Where", "Min", "Max"}
+"""Operators that pass every id on as it is."""
+
+
+def token_count(model: Graph, ids: str) -> int:
+    """Return the number of rows of the smallest table that a Gather reads with the ids as they are; 0 if none does."""
+    reached, counts = {ids}, list[int]()
+    for node in model.nodes:
+        read = [place for place, name in enumerate(node.input) if name in reached]
+        if read == [1] and node.op_type == "Gather" and node.input[0] in model.constants:
+            shape = model.tensors[node.input[0]].shape
+            if shape is not None and len(shape) == 2 and isinstance(shape[0], int) and not _attribute(node, "axis", 0):
+                counts.append(shape[0])
+        elif read and node.op_type in _UNCHANGED:
+            reached.update(node.output)
+    return min(counts, default=0)
+
+
 def embedded_input(model: Graph) -> Embedding | None:
     """Return the embedding of a model's tokens: of all inputs the one with the longest table.
 

@@ -12,6 +12,7 @@ from onnxviz.contract import InputContract
 from onnxviz.errors import UsageError
 from onnxviz.model.expectations.embedding import find_embedding
 from onnxviz.model.expectations.known_texts import known_texts
+from onnxviz.model.expectations.missing_values import takes_missing_values
 from onnxviz.model.graph.graph import Graph
 from onnxviz.model.graph.tensor_info import TensorInfo
 
@@ -35,12 +36,15 @@ class JoinedInputs:
         Element type of each input, as numpy names it; "string" for texts.
     texts : tuple of tuple of str
         For each of the vector's elements the texts that its codes stand for; () for numbers.
+    gaps : tuple of bool
+        For each input whether it takes NaN for a missing value; () where none does.
     """
 
     inputs: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
     dtypes: tuple[str, ...]
     texts: tuple[tuple[str, ...], ...]
+    gaps: tuple[bool, ...] = ()
 
     @classmethod
     def of(cls, model: Graph, names: Sequence[str]) -> JoinedInputs:
@@ -61,7 +65,8 @@ class JoinedInputs:
             # Without an encoder that names texts, the empty text alone is known.
             texts += [one.texts or ("",) for one in known] or [()] * (shape[0] if shape else 1)
         dtypes = tuple(model.inputs[name].dtype for name in names)
-        return cls(tuple(names), tuple(shapes), dtypes, tuple(texts))
+        gaps = tuple(takes_missing_values(model, name) for name in names)
+        return cls(tuple(names), tuple(shapes), dtypes, tuple(texts), gaps if any(gaps) else ())
 
     @classmethod
     def columns(cls, model: Graph, held: Collection[str] = ()) -> JoinedInputs | None:
@@ -159,9 +164,11 @@ class JoinedInputs:
             few = ", ".join(assumed[:4]) + (f" and {len(assumed) - 4} more" if len(assumed) > 4 else "")
             span = f"{-_ASSUMED:g} to {_ASSUMED:g}"
             notes.append(f"{few}: no range is known, {span} is assumed; `data` or `bounds` sets it")
-        numbers = [part for part in parts.values() if part.kind != "text"]
-        missing = bool(numbers) and all(part.missing for part in numbers)
-        notes += [note for part in numbers[:1] for note in part.evidence if missing and "missing" in note]
+        taking = [name for name, part in parts.items() if part.missing]
+        numbers = sum(part.kind != "text" for part in parts.values())
+        said = [note for name in taking[:1] for note in parts[name].evidence if "missing" in note]
+        # Where some inputs alone take missing values, the note names them.
+        notes += said if len(taking) == numbers else [f"{', '.join(taking)}: {note}" for note in said]
         return InputContract(
             self.name,
             (None, count),
@@ -170,7 +177,7 @@ class JoinedInputs:
             low=tuple(low.tolist()) if bounded else (),
             high=tuple(high.tolist()) if bounded else (),
             evidence=tuple(notes),
-            missing=missing,
+            missing=bool(taking),
         )
 
     def split(self, vectors: Any) -> dict[str, Any]:

@@ -7,17 +7,19 @@ import re
 from collections.abc import Collection, Mapping
 from weakref import WeakKeyDictionary
 
+from onnxviz.contract import InputContract
 from onnxviz.model.expectations.contract_reading import contract
 from onnxviz.model.expectations.input_roles import InputRole, data_inputs, input_roles
 from onnxviz.model.graph.graph import Graph
+from onnxviz.model.tensors.axes.graph_axes import graph_axes
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 _USUAL = {"image": 224, "clip": 112, "volume": 32, "signal": 4000, "points": 1024, "letters": 200, "tokens": 16}
 """The usual size of an open axis after the batch, by the kind of the input; 1 for other kinds. The first kind decides a symbol."""
 
-_FRAMES = 16
-"""The usual number of frames of a clip."""
+_STEPS = {"clip": 16, "sequence": 16}
+"""The usual number of frames of a clip, and of steps of a sequence."""
 
 _LONGEST = 200
 """The most characters of a size that is read as arithmetic."""
@@ -25,18 +27,28 @@ _LONGEST = 200
 _BATCH = re.compile(r"batch|^(n|b|bs)$", re.IGNORECASE)
 
 
+def _steps_axis(found: InputContract) -> int | None:
+    """Return the axis of a tensor that holds the steps of a clip or a sequence; None for other inputs."""
+    if found.kind not in _STEPS or "time" not in found.axes:
+        return None
+    places = found.sample_shape(range(len(found.shape) - 1 + len(found.spare) + (not found.whole)))
+    return int(places[1 + found.axes.index("time")])
+
+
 class _Facts:
     """What does not depend on a request: kinds, and the usual size of every symbol."""
 
     def __init__(self, model: Graph) -> None:
         self.roles = input_roles(model)
+        unbatched = graph_axes(model).unbatched
         read = {
             name: contract(model, name)
             for name, info in model.inputs.items()
-            if any(not isinstance(size, int) for size in (info.shape or ())[1:])
+            if any(not isinstance(size, int) for size in (info.shape or ())[name not in unbatched :])
         }
         self.kinds = {name: found.kind for name, found in read.items()}
-        self.axes = {name: found.axes for name, found in read.items()}
+        self.steps = {name: steps for name, found in read.items() if (steps := _steps_axis(found)) is not None}
+        """The axis of the steps of each clip and sequence, batch included."""
         self.shared: dict[str, set[str]] = {}
         """The inputs that hold data and have an axis of each name, or a cache's axis of the past."""
         self.symbols: dict[str, int] = {}
@@ -44,8 +56,8 @@ class _Facts:
         self.computed = {size for size in named if _is_computed(size, named)}
         for name in sorted(self.kinds, key=self._rank):
             role = self.roles.get(name)
-            for axis, size in enumerate((model.inputs[name].shape or ())[1:], 1):
-                if not isinstance(size, str):
+            for axis, size in enumerate(model.inputs[name].shape or ()):
+                if not isinstance(size, str) or (axis == 0 and self.steps.get(name) != 0):
                     continue
                 if role is None:
                     self.shared.setdefault(size, set()).add(name)
@@ -55,12 +67,12 @@ class _Facts:
     def usual(self, name: str, axis: int) -> int:
         """Return the usual size of an open axis."""
         role = self.roles.get(name)
-        if axis == 0:
+        if axis == 0 and self.steps.get(name) != 0:
             return 1
         if role is not None and role.name == "cache":
             return int(not role.grows) if axis == role.axis else 1
-        if self.kinds.get(name) == "clip" and self.axes[name][axis - 1 : axis] == ("time",):
-            return _FRAMES
+        if self.steps.get(name) == axis:
+            return _STEPS[self.kinds[name]]
         return _USUAL.get(self.kinds[name], 1) if name in self.kinds else 1
 
     def _rank(self, name: str) -> tuple[bool, int]:

@@ -36,6 +36,26 @@ def zipped_labels(model: Graph, tensor: str) -> tuple[str, ...]:
     return ()
 
 
+_SCORES_KEPT = ("Cast", "Identity", "Normalizer", "Softmax", "Sigmoid")
+"""Operators that keep one score for each class, in the same order."""
+
+
+def classifier_labels(model: Graph, tensor: str) -> tuple[str, ...]:
+    """Return the class labels that a classifier of ``ai.onnx.ml`` holds for the scores it computes, in order; empty for others."""
+    node = model.producers.get(tensor)
+    while node is not None and node.op_type in _SCORES_KEPT and node.input:
+        tensor = node.input[0]
+        node = model.producers.get(tensor)
+    if node is None or node.domain != "ai.onnx.ml" or tensor not in node.output[1:]:
+        return ()
+    for attribute in node.attribute:
+        if attribute.name == "classlabels_strings" and attribute.strings:
+            return tuple(text.decode("utf-8", "replace") for text in attribute.strings)
+        if attribute.name in ("classlabels_ints", "classlabels_int64s") and attribute.ints:
+            return tuple(map(str, attribute.ints))
+    return ()
+
+
 def class_name(model: Graph, target: Target | None) -> str:
     """Return the name of the class that a target selects; "" if there is not one name for each unit.
 
@@ -54,8 +74,8 @@ def class_name(model: Graph, target: Target | None) -> str:
 
 
 def class_labels(model: Graph, tensor: str) -> tuple[str, ...]:
-    """Return a tensor's class names: the user's, a ZipMap's or the metadata's; empty if they are only 0, 1, 2, …."""
-    labels = model.classes or zipped_labels(model, tensor) or model.class_names
+    """Return a tensor's class names: the user's, a ZipMap's, the metadata's or a classifier's; empty if they are only 0, 1, 2, …."""
+    labels = model.classes or zipped_labels(model, tensor) or model.class_names or classifier_labels(model, tensor)
     return () if labels == tuple(map(str, range(len(labels)))) else labels
 
 

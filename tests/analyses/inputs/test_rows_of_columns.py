@@ -218,3 +218,60 @@ def test_a_row_of_a_table_is_a_start_and_a_baseline(text, tmp_path) -> None:
         onnxviz.maximize(text, "y[1]", start=f"{table}#2")
     explained = onnxviz.attribute(text, table, "y[0]", baseline=f"{table}#1", methods=["shapley"])
     assert explained.ort_baseline_score == pytest.approx(0.5 + 3)
+
+
+MIXED = """g (float[n,1] age, float[n,1] fare, bool[n,1] child) => (float[n,2] y)
+    <float[3,2] w = {1, -2, 3, 0.5, 4, 1}>
+    { a = ai.onnx.ml.Imputer<imputed_value_floats = [40.0], replaced_value_float = nan>(age)
+      c = Cast<to = 1>(child)
+      x = Concat<axis = 1>(a, fare, c)
+      y = MatMul(x, w) }"""
+
+
+@pytest.fixture
+def mixed() -> onnxviz.Model:
+    model = _load(MIXED.replace("nan", "7.0")).original
+    imputer = next(node for node in model.graph.node if node.op_type == "Imputer")
+    next(one for one in imputer.attribute if one.name == "replaced_value_float").f = float("nan")
+    return onnxviz.load(model)
+
+
+def test_truth_values_feed_an_input_of_their_name(mixed, tmp_path) -> None:
+    path = _rows(tmp_path / "t.csv", "child,age,fare,sold\nTrue,30,1,no\nfalse,50,2,yes\nTRUE,10,3,no\n")
+    found = onnxviz.examples(mixed, path, "y[0]", k=3)
+    scores = {one["id"]: one["score"] for one in found.highest}
+    assert scores == pytest.approx({"t.csv#0": 37.0, "t.csv#1": 56.0, "t.csv#2": 23.0})
+    assert onnxviz.attribute(mixed, f"{path}#2", "y[0]").row()["ort_score"] == pytest.approx(23.0)
+
+
+def test_a_column_of_other_words_is_no_truth_value(mixed, tmp_path) -> None:
+    path = _rows(tmp_path / "t.csv", "child,age,fare\nTrue,30,1\nmaybe,50,2\n")
+    with pytest.raises(DataError, match="columns of numbers"):
+        onnxviz.examples(mixed, path, "y[0]")
+
+
+def test_only_the_inputs_that_take_missing_values_may_lack_them(mixed, tmp_path) -> None:
+    """Elsewhere an empty cell would reach the model as NaN and make every score NaN."""
+    path = _rows(tmp_path / "t.csv", "age,fare,child\n,1,True\n50,,False\n10,3,True\n")
+    found = onnxviz.examples(mixed, path, "y[0]", k=3)
+    assert {one["id"]: one["score"] for one in found.highest} == pytest.approx({"t.csv#0": 47.0, "t.csv#2": 23.0})
+    assert onnxviz.examples(mixed, path, ["y[0]"]).document()["skipped"] == [
+        {"id": "t.csv#1", "message": f"{path}, line 3, column 2 ('fare'): is empty; every cell must hold a number"}
+    ]
+    full = _rows(tmp_path / "f.csv", "age,fare,child\n,1,True\n50,2,False\n10,3,True\n")
+    for wrt in (None, ("age", "fare")):
+        told = onnxviz.maximize(mixed, "y[0]", data=full, wrt=wrt, steps=4, restarts=1)
+        assert np.isfinite(told.ort_score)
+    arrays = {
+        "age": np.array([[np.nan], [5]], np.float32),
+        "fare": np.array([[1], [np.nan]], np.float32),
+        "child": np.array([[True], [True]]),
+    }
+    assert [one["id"] for one in onnxviz.examples(mixed, arrays, "y[0]", k=3).highest] == ["array#0"]
+
+
+def test_a_boolean_is_held_at_a_truth_value(mixed) -> None:
+    for value in ("True", True, 1):
+        assert onnxviz.verify(mixed, held={"child": value}).ok
+    with pytest.raises(UsageError, match="child: it holds bool, but was given 2; give 0 or 1"):
+        onnxviz.verify(mixed, held={"child": 2})
