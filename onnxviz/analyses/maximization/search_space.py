@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from onnxviz.model.model import Model
 
 
-CONTRAST = 1.5
+CONTRAST = 1.7
 """The norm of a picture before the sigmoid: as much contrast as networks and people need, and little that is cut off at the ends."""
 
 

@@ -206,7 +206,7 @@ class Views:
     """
 
     axes: tuple[int, int]
-    farthest: float = 0.7
+    farthest: float = 0.6
     nearest: float = 2.5
     shift: float = 0.3
     rotation: float = 15.0
