@@ -23,8 +23,8 @@ DEEP, SHALLOW = 0.5, 0.1
 share answers to edges and colors of one size and direction, which are only shifted."""
 
 
-FAINT = 0.1
-"""The norm of a picture of a linear unit of the first layer. A stronger picture would be one of black and white dots: what is left of
+FAINT, GENTLE = 0.15, 0.5
+"""The norm of a picture of a linear unit of the first layer, and the slope of its spectrum. A stronger picture would be one of black and white dots: what is left of
 the kernel when every element is driven to an end of the range."""
 
 
@@ -92,7 +92,7 @@ def _whole_picture(subject: Subject, objective: Objective, space: Space) -> Mann
     if space.kind != "image" or len(axes) != 2 or space.parameterization not in ("", "fourier"):
         return Manner()
     if _is_linear(objective):
-        return Manner(contrast=FAINT, slope=0.0)
+        return Manner(contrast=FAINT, slope=GENTLE)
     sides = [subject.shape[axis] for axis in axes]
     if min(sides) <= SMALL:
         return Manner()
