@@ -48,6 +48,12 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
     "ranges, means, whole numbers and one-hot groups; for a picture or signal, the spectrum and the correlation of channels.",
 )
 @click.option(
+    "--near-data",
+    is_flag=True,
+    help="Keep the input where the best samples of --data are: a score between once and twice the best real one, and a path through "
+    "the layers like those of real samples.",
+)
+@click.option(
     "--keep",
     "kept",
     metavar="NAME=VALUE",

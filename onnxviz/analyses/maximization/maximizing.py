@@ -16,6 +16,7 @@ from onnxviz.analyses.maximization.climb import Instruments, climb
 from onnxviz.analyses.maximization.constant_targets import constant_targets
 from onnxviz.analyses.maximization.maxima import Maxima
 from onnxviz.analyses.maximization.preparation import prepare
+from onnxviz.analyses.maximization.real_paths import RealPaths, near_objectives
 from onnxviz.analyses.maximization.request import MaximizationRequest
 from onnxviz.analyses.maximization.result import Climbed, Maximum, measured
 from onnxviz.analyses.maximization.result_files import Stored
@@ -211,6 +212,9 @@ def each_maximum(
     with listener.progress(f"{len(todo)} targets", task.search.settings.steps * len(todo)) as told:
         tools = Instruments.of(task.search, todo)
         trust = Trust.measured(tools, [objective for objective, _ in todo], task.knowledge.samples)
+        paths = RealPaths(tools, trust, task.knowledge.samples)
+        if task.knowledge.near_data:
+            tools = tools.keeping_near(near_objectives(paths, todo))
         inquiry = Inquiry(task.knowledge, tools)
         constant = constant_targets(tools, todo, trust)
         for objective, found, space in climb(tools, todo, told, constant, kept):
@@ -218,4 +222,4 @@ def each_maximum(
             result, findings = inquiry(objective, found, space, trust.best_probe(objective), probe)
             if findings.remark:
                 listener.note(findings.remark)
-            yield measured(task, tools.measure, trust, Climbed(objective, result, findings, space.window))
+            yield measured(task, tools.measure, trust, paths, Climbed(objective, result, findings, space.window))

@@ -38,6 +38,9 @@ class MaximizationRequest:
         A vector's feature names, or a file with a name in each line.
     data : path or array, optional
         Real samples: a table, an array with the samples along its first axis, or a folder.
+    near_data : bool
+        Whether inputs are kept where the best samples of `data` are: the score is raised to at most twice the best real score, and
+        the means and deviations of the channels of all layers stay as those of the best samples.
     kept : mapping or pairs
         Features that keep a value, by name or number; of tokens, positions that keep a token.
     vocab : path or sequence of str, optional
@@ -82,6 +85,7 @@ class MaximizationRequest:
     bounds: str | os.PathLike[str] | Sequence[float] | np.ndarray | None = None
     names: Names | None = None
     data: Sample | None = None
+    near_data: bool = False
     kept: Kept = ()
     vocab: Names | None = None
     classes: Classes | None = None
@@ -130,7 +134,7 @@ class MaximizationRequest:
 
 
 _SEARCHED = (
-    *("names", "data", "vocab", "classes", "sample_rate", "norm", "literal", "like", "straight_through"),
+    *("names", "data", "near_data", "vocab", "classes", "sample_rate", "norm", "literal", "like", "straight_through"),
     *("parameterization", "start"),
 )
 _SEARCHED_INPUTS = ("held", "value_range", "mean", "std", "layout", "channels", "kind", "letters")

@@ -155,12 +155,15 @@ class Knowledge:
         For each objective what keeps the gradient from the moving tensor; "" where nothing does.
     samples : SampleBatches, InnerBatches or None
         The real data, if there is some.
+    near_data : bool
+        Whether inputs are kept near the best real samples.
     """
 
     expected: InputContract
     features: Features
     stopped: tuple[str, ...]
     samples: SampleBatches | InnerBatches | None = None
+    near_data: bool = False
 
 
 @dataclass(frozen=True, eq=False)
