@@ -92,6 +92,12 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
     help="Start from this picture, array, sound or first row of a table, or for a model of tokens from this text. Restarts begin near it.",
 )
 @click.option(
+    "--keep-near",
+    is_flag=True,
+    help="Only accent the input of --start: three changes, of 10 %, 25 % and 50 % of its contrast, where the target cares. "
+    "-o writes strip.png.",
+)
+@click.option(
     "--size",
     metavar="N|HxW",
     type=shared.Size(),

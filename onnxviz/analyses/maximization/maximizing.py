@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 from onnxviz.analyses.computing import computing, threads_for
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
+from onnxviz.analyses.maximization.accentuation import accentuate
 from onnxviz.analyses.maximization.climb import Instruments, climb
 from onnxviz.analyses.maximization.constant_targets import constant_targets
 from onnxviz.analyses.maximization.maxima import Maxima
@@ -217,6 +218,12 @@ def each_maximum(
             tools = tools.keeping_near(near_objectives(paths, todo))
         inquiry = Inquiry(task.knowledge, tools)
         constant = constant_targets(tools, todo, trust)
+        if task.knowledge.keep_near:
+            for objective, found, space, accents in accentuate(tools, todo, told, kept):
+                result, findings = inquiry(objective, found, space)
+                findings = replace(findings, accents=accents)
+                yield measured(task, tools.measure, trust, paths, Climbed(objective, result, findings, space.window))
+            return
         for objective, found, space in climb(tools, todo, told, constant, kept):
             probe = partial(trust.probe, objective)
             result, findings = inquiry(objective, found, space, trust.best_probe(objective), probe)

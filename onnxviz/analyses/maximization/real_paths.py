@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _BEST = 8
 """How many real samples with the highest scores a found input is compared with."""
 
+_FEWEST = 4
+"""The least number of real samples: fewer do not tell how far the channels vary."""
+
 _BROAD = 64
 """How many real samples tell how far the channels vary: more would hardly change it, and each is a pass through the model."""
 
@@ -129,9 +132,12 @@ class RealPaths:
         if self.data is None or scores is None:
             return None
         order = [int(place) for place in np.argsort(-scores, kind="stable") if np.isfinite(scores[place])]
-        numbers = order[: min(_BEST, len(order) // 2)]
-        if len(numbers) < 2:
+        if len(order) < _FEWEST:
             return None
+        # A class may have fewer samples than that: those that score no better than others say nothing of it.
+        high = (float(scores[order].mean()) + float(scores[order[0]])) / 2
+        good = [place for place in order[:_BEST] if scores[place] >= high]
+        numbers = good if len(good) > 1 else order[:2]
         moving = search.moving
         tensors = [name for name in moving.in_graph(objective.tensors) if name != search.wrt]
         layers = path_layers(search.model, tensors, moving.sources, moving.stops) if tensors else {}

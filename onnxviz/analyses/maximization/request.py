@@ -57,6 +57,8 @@ class MaximizationRequest:
         What the optimizer changes: a spectrum, each element, or the phases of a natural spectrum.
     start : path, array or str, optional
         The input from which the search starts; for tokens also a text.
+    keep_near : bool
+        Whether the input of `start` is only accented: three changes of growing strength, where the target cares.
     size : int or tuple of int, optional
         The size at which a picture or signal is rendered: one number for all spatial axes, or one for each.
     steps, restarts : int, optional
@@ -94,6 +96,7 @@ class MaximizationRequest:
     like: Sample | None = None
     parameterization: str | None = None
     start: Sample | None = None
+    keep_near: bool = False
     size: int | tuple[int, ...] | None = None
     steps: int | None = None
     restarts: int | None = None
@@ -135,7 +138,7 @@ class MaximizationRequest:
 
 _SEARCHED = (
     *("names", "data", "near_data", "vocab", "classes", "sample_rate", "norm", "literal", "like", "straight_through"),
-    *("parameterization", "start"),
+    *("parameterization", "start", "keep_near"),
 )
 _SEARCHED_INPUTS = ("held", "value_range", "mean", "std", "layout", "channels", "kind", "letters")
 

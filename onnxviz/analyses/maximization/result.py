@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxviz.analyses.maximization.pictures import Portrait
-from onnxviz.analyses.maximization.result_files import CLIP, CLOUD, SEQUENCE, SOUND, Content, Measured, Stored
+from onnxviz.analyses.maximization.result_files import CLIP, CLOUD, SEQUENCE, SOUND, STRIP, Content, Measured, Stored
 from onnxviz.analyses.maximization.scoring import Measure, own_type
 from onnxviz.analyses.maximization.wording import caption
 from onnxviz.question import Question
@@ -260,12 +260,19 @@ def measured(task: Task, measure: Measure, trust: Trust, paths: RealPaths, climb
     climbed : Climbed
         What was found.
     """
+    from onnxviz.drawing.pictures import save_picture
+
     row = _row(task, measure, trust, paths, climbed)
     arrays, axes = _arrays(task, climbed)
     model = task.search.model
     provenance = {"model": model.name, "sha256": model.digest, "seed": task.search.settings.seed}
     message = climbed.found.outcome.message
     portrait, beside = _portrait(task, climbed, row), _beside(task, climbed)
+    accents = climbed.findings.accents
+    if accents is not None:
+        beside[STRIP] = lambda path: save_picture(
+            path, accents.strip(task.presentation, portrait.title, f"changes of {task.presentation.start}")
+        )
     return Maximum.of(row, Measured(arrays, axes, portrait, provenance, message, beside))
 
 

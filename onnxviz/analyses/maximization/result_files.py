@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 PICTURE = "picture.png"
 _FILES = (PICTURE, "arrays.npz", "result.json")
-SOUND, CLIP, SEQUENCE, CLOUD = "sound.wav", "clip.png", "sequence.fasta", "points.ply"
-"""Files that are written beside the picture: of a signal, a clip, letters and points."""
+SOUND, CLIP, SEQUENCE, CLOUD, STRIP = "sound.wav", "clip.png", "sequence.fasta", "points.ply", "strip.png"
+"""Files that are written beside the picture: of a signal, a clip, letters, points, and the changes of a real input."""
 
 
 class Content(Protocol):
@@ -123,7 +123,7 @@ class Stored:
     @property
     def files(self) -> tuple[str, ...]:
         """The names of the files."""
-        return tuple(name for name in (*_FILES, SOUND, CLIP, SEQUENCE, CLOUD) if (self.place / name).exists())
+        return tuple(name for name in (*_FILES, SOUND, CLIP, SEQUENCE, CLOUD, STRIP) if (self.place / name).exists())
 
     def picture(self, headed: bool = True) -> Picture:
         """Return the picture as it was saved."""

@@ -75,8 +75,8 @@ class Inquiry:
             Gives a random input of high score, (*shape).
         """
         search, tools = self.tools.search, self.tools
-        if tools.near:
-            # Near real samples the score is not the highest one, and another climb would leave them.
+        if tools.near or self.knowledge.keep_near:
+            # Near real inputs the score is not the highest one, and another climb would leave them.
             return found, replace(self._findings(objective, found), remark=self._rows(objective))
         if probe is not None and self._beaten(objective, found, space, best_probe):
             begun = self._climb(replace(space, beginning=probe()), found.objective, tools.network, search.settings)

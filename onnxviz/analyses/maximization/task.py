@@ -157,6 +157,8 @@ class Knowledge:
         The real data, if there is some.
     near_data : bool
         Whether inputs are kept near the best real samples.
+    keep_near : bool
+        Whether the input from which the search starts is only accented.
     """
 
     expected: InputContract
@@ -164,6 +166,7 @@ class Knowledge:
     stopped: tuple[str, ...]
     samples: SampleBatches | InnerBatches | None = None
     near_data: bool = False
+    keep_near: bool = False
 
 
 @dataclass(frozen=True, eq=False)
