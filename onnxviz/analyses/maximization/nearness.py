@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from onnxviz.analyses.maximization.request import MaximizationRequest
     from onnxviz.analyses.maximization.subject import Subject
     from onnxviz.methods.ascent.space import Space
+    from onnxviz.methods.ascent.transforms import Views
     from onnxviz.methods.objectives.objectives import Objective
 
 MOST_STEPS = 200
@@ -51,5 +52,12 @@ def near(
     """Return the space and the manners of a search near real inputs, which tell its detail, contrast and size themselves."""
     if not (request.near_data or request.keep_near):
         return space, ways
-    views = (one.views if request.near_data else None for one in ways)
-    return replace(space, contrast=None), tuple(Manner(views=one) for one in views)
+    space = replace(space, contrast=None)
+    if not request.near_data:
+        return space, tuple(replace(one, window=None, contrast=None, slope=None) for one in ways)
+    return space, tuple(Manner(views=None if one.views is None else _gentle(one.views)) for one in ways)
+
+
+def _gentle(views: Views) -> Views:
+    """Return views that change a picture's size little: the statistics of real samples hold for their own size."""
+    return replace(views, farthest=0.8, nearest=1.25, rotation=10.0)
