@@ -88,7 +88,9 @@ class Accents:
             tiles.append(Tile(sequential(size, 0), "the last change", "yellow: largest", sharp=sharp))
         else:
             tiles.append(Tile(draw_sample(presentation, difference), "the last change", sharp=sharp))
-        note = "change: its norm as a share of the contrast of the input; what the target cares about least never changes"
+        note = (
+            "change: its norm as a share of the contrast of the input; what the target cares about least never changes"
+        )
         return Sheet(tiles, title, subtitle, note=note).draw()
 
 

@@ -83,8 +83,9 @@ class Instruments:
 
     def keeping_near(self, near: Mapping[str, NearData]) -> Instruments:
         """Return the same instruments with other objectives to climb, which keep inputs near real samples."""
-        tensors = list(dict.fromkeys(name for one in near.values() for name in one.tensors))
-        return replace(self, network=self.search.network(tensors), near=near)
+        tensors = [name for one in (*near.values(), *self.search.objectives) for name in one.tensors]
+        network = self.search.network(list(dict.fromkeys(tensors)))
+        return replace(self, network=network, check=network, near=near)
 
     def groups(
         self,

@@ -83,7 +83,10 @@ class Findings:
         """Return further arrays to save, each with its axes; those of changes have the axes of the input after the first."""
         if self.accents is not None:
             own = " ".join(f"axis{axis + 1}" for axis in range(self.accents.original.ndim))
-            accents = {"accents": (self.accents.arrays, f"strength {own}"), "importance": (self.accents.importance, own)}
+            accents = {
+                "accents": (self.accents.arrays, f"strength {own}"),
+                "importance": (self.accents.importance, own),
+            }
             return {**accents, **replace(self, accents=None).arrays()}
         if self.tokens is not None:
             return {

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from onnxviz.methods.ascent.transforms import Views
     from onnxviz.methods.objectives.objectives import Objective
 
-MOST_STEPS = 200
-"""The most steps of a search near real samples, where the request does not say otherwise."""
-
 
 def check_near(
     subject: Subject, objectives: tuple[Objective, ...], optimizer: str, request: MaximizationRequest
@@ -46,9 +43,7 @@ def check_near(
         raise UsageError("`keep_near`: maco cannot start at a real input; use fourier or pixel")
 
 
-def near(
-    space: Space, ways: tuple[Manner, ...], request: MaximizationRequest
-) -> tuple[Space, tuple[Manner, ...]]:
+def near(space: Space, ways: tuple[Manner, ...], request: MaximizationRequest) -> tuple[Space, tuple[Manner, ...]]:
     """Return the space and the manners of a search near real inputs, which tell its detail, contrast and size themselves."""
     if not (request.near_data or request.keep_near):
         return space, ways

@@ -121,7 +121,9 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
         subject.tokens,
         _lattice(subject, ground.features, space),
     )
-    knowledge = Knowledge(subject.expected, ground.features, aims.stopped, ground.samples, request.near_data, request.keep_near)
+    knowledge = Knowledge(
+        subject.expected, ground.features, aims.stopped, ground.samples, request.near_data, request.keep_near
+    )
     start = "random" if request.start is None else source_text(request.start)
     return Task(search, knowledge, Presentation(ground.drawing, subject.tokens, ground.rate, start, remark), effort)
 

@@ -354,7 +354,7 @@ def _path(paths: RealPaths, climbed: Climbed) -> dict[str, Any] | None:
     if climbed.together or climbed.window is not None:
         return None
     found = paths.compared(climbed.objective, climbed.findings.array)
-    return None if found is None else {**asdict(found), "statement": found.statement}
+    return None if found is None else {**asdict(found), "short": found.short, "statement": found.statement}
 
 
 def _arrays(task: Task, climbed: Climbed) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -28,7 +28,7 @@ def in_short(row: dict[str, Any]) -> dict[str, str]:
     return {
         "if moved": "-" if kept is None else f"{100 * kept:.0f} %",
         "above data": f"{above} of {data['samples']}" if above else "",
-        "path": "" if row.get("path") is None else row["path"]["statement"].removeprefix("path ").removesuffix(" between real samples"),
+        "path": "" if row.get("path") is None else row["path"]["short"],
         "starts": starts,
         "verdict": ": ".join(words),
     }

@@ -17,8 +17,8 @@ from onnxviz.methods.objectives.objectives import Objective
 _LEAST_SPREAD = 0.05
 """The least unit of a channel, as a share of the layer's median: a channel that hardly varies must not outweigh all others."""
 
-_LEAST_USUAL = 0.01
-"""The least squared distance that counts as usual, where the best real samples are nearly the same: a tenth of a deviation."""
+_LEAST_DISTANCE = 0.01
+"""The least squared distance that counts, where the best real samples are nearly the same: a tenth of a deviation."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,15 @@ class LayerDistribution:
         The axis of its channels, counted from the first axis after the batch.
     centers, spreads : FixedArray
         (statistic, channel): the mean and the unit of each channel's mean and deviation.
-    usual : float
-        The mean squared distance of a real sample from the mean of the others, in these units.
+    farthest : float
+        The largest mean squared distance of one of them from the mean of the others, in these units.
     """
 
     tensor: str
     axis: int
     centers: FixedArray
     spreads: FixedArray
-    usual: float
+    farthest: float
 
     @classmethod
     def of(
@@ -110,17 +110,17 @@ class LayerDistribution:
             away.append(((top - others) / unit) ** 2)
         if not centers:
             return None
-        usual = max(float(np.mean(away)), _LEAST_USUAL)
-        return cls(tensor, axis, FixedArray(np.stack(centers)), FixedArray(np.stack(spreads)), usual)
+        farthest = max(float(np.mean(away, axis=(0, 2)).max()), _LEAST_DISTANCE)
+        return cls(tensor, axis, FixedArray(np.stack(centers)), FixedArray(np.stack(spreads)), farthest)
 
     def distance(self, tensors: Mapping[str, Tensor], samples: int) -> Tensor:
-        """Return the mean squared distance from the mean of the best real samples, (batch,): 1 is usual among them."""
+        """Return the mean squared distance from the mean of the best real samples, (batch,): at most 1 among them."""
         found = channel_statistics(tensors[self.tensor], self.axis, samples)
         if found is None:
             raise ValueError(f"{self.tensor} has no rows for each of {samples} samples")
         centers, spreads = self.centers.beside(found[0]), self.spreads.beside(found[0])
         away = (torch.stack(found, 1)[:, : len(centers)] - centers) / spreads
-        return away.square().mean((1, 2)) / self.usual
+        return away.square().mean((1, 2)) / self.farthest
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class NearData(Objective):
     """An objective up to a goal, less the distance of the input's path from the best real samples.
 
     Both parts are in units of the real samples themselves, so that no weight has to be chosen: a typical real sample misses the goal
-    by 1, and the best real samples lie 1 away from the mean of the others.
+    by 1, and the best real samples lie at most 1 away from the mean of the others.
 
     Attributes
     ----------
