@@ -158,7 +158,8 @@ class RealPaths:
     def _broad_numbers(self) -> list[int]:
         """Return the numbers of a broad choice of samples, evenly spaced."""
         count = 0 if self.data is None else len(self.data)
-        return np.unique(np.linspace(0, count - 1, min(_BROAD, count)).round().astype(int)).tolist()
+        places = np.linspace(0, count - 1, min(_BROAD, count)).round()
+        return [int(place) for place in np.unique(places)]
 
     def _statistics(self, layers: dict[str, int], numbers: Sequence[int]) -> dict[str, _Means]:
         """Return the statistics of the layers' channels for some real samples."""

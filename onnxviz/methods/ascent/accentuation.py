@@ -63,18 +63,25 @@ def importance(gradient: NDArray[np.floating], spatial: Sequence[int], alike: in
     >>> importance(np.array([0.0, 0.1, 1.0, -2.0]), ()).round(2).tolist()
     [0.0, 0.0, 0.35, 1.0]
     """
-    from scipy.ndimage import gaussian_filter
-
     size = np.abs(np.asarray(gradient, np.float64))
     if alike is not None:
         size = np.sqrt((size**2).mean(alike, keepdims=True))
-    if spatial:
-        size = gaussian_filter(size, [_BLUR * size.shape[axis] if axis in spatial else 0 for axis in range(size.ndim)])
+    for axis in spatial:
+        size = _blurred(size, axis)
     low, high = np.quantile(size, (_LEFT_ALONE, _FULL))
     high = high if high > low else size.max()
     if not high > low:
         return np.ones(np.shape(gradient), np.float32)
     return np.broadcast_to(np.clip((size - low) / (high - low), 0, 1), np.shape(gradient)).astype(np.float32)
+
+
+def _blurred(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Return means along an axis with the weights of a normal distribution, within the edges."""
+    places = np.arange(values.shape[axis])
+    weights = np.exp(-0.5 * ((places[:, None] - places) / (_BLUR * len(places))) ** 2)
+    weights /= weights.sum(1, keepdims=True)
+    blurred: NDArray[np.float64] = np.moveaxis(np.tensordot(weights, values, (1, axis)), 0, axis)
+    return blurred
 
 
 @dataclass(frozen=True, slots=True)
