@@ -48,6 +48,12 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
     "ranges, means, whole numbers and one-hot groups; for a picture or signal, the spectrum and the correlation of channels.",
 )
 @click.option(
+    "--near-data",
+    is_flag=True,
+    help="Keep the input where the best samples of --data are: a score between once and twice the best real one, and a path through "
+    "the layers like those of real samples.",
+)
+@click.option(
     "--keep",
     "kept",
     metavar="NAME=VALUE",
@@ -84,6 +90,12 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
     "--start",
     metavar="FILE|TEXT",
     help="Start from this picture, array, sound or first row of a table, or for a model of tokens from this text. Restarts begin near it.",
+)
+@click.option(
+    "--keep-near",
+    is_flag=True,
+    help="Only accent the input of --start: three changes, of 10 %, 25 % and 50 % of its contrast, where the target cares. "
+    "-o writes strip.png.",
 )
 @click.option(
     "--size",

@@ -111,17 +111,30 @@ class SampleBatches:
         """
         chosen = self._places if most is None else self._places[_even(len(self), most)]
         for first in range(0, len(chosen), size):
-            places = chosen[first : first + size]
-            factors = [1.0] * len(places)
-            if self._files:
-                read = [read_enlarged(self._files[one], self._expected, self._shape, self._rate) for one in places]
-                batch, factors = np.concatenate([part for part, _ in read]), [factor for _, factor in read]
-            else:
-                batch = np.asarray(self._rows[places]).reshape(len(places), *self._shape[1:])
-            batch = batch.astype(np.float32)
-            if not (np.isfinite(batch) | (np.isnan(batch) & self._gaps)).all():
-                raise DataError(f"`data` {self._path}: some values are not finite numbers; fill them in")
-            yield batch, factors
+            yield self._read_places(chosen[first : first + size])
+
+    def at(self, numbers: Sequence[int]) -> np.ndarray:
+        """Return some samples by their numbers in the order of `batches`, (sample, *shape).
+
+        Raises
+        ------
+        DataError
+            As `batches` does.
+        """
+        return self._read_places(self._places[np.asarray(numbers, np.int64)])[0]
+
+    def _read_places(self, places: np.ndarray) -> tuple[np.ndarray, list[float]]:
+        """Return the samples at some places of the folder or array, and the factors by which they were enlarged."""
+        factors = [1.0] * len(places)
+        if self._files:
+            read = [read_enlarged(self._files[one], self._expected, self._shape, self._rate) for one in places]
+            batch, factors = np.concatenate([part for part, _ in read]), [factor for _, factor in read]
+        else:
+            batch = np.asarray(self._rows[places]).reshape(len(places), *self._shape[1:])
+        batch = batch.astype(np.float32)
+        if not (np.isfinite(batch) | (np.isnan(batch) & self._gaps)).all():
+            raise DataError(f"`data` {self._path}: some values are not finite numbers; fill them in")
+        return batch, factors
 
     def _read(self, path: Path | np.ndarray) -> np.ndarray:
         own = self._shape[1:]

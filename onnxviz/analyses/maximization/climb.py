@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from onnxviz.analyses.maximization.scoring import Measure, measurement, scorer, search_scorer, torch_copy
 from onnxviz.methods.ascent.status import Status
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from onnxviz.methods.ascent.search import Found
     from onnxviz.methods.ascent.settings import Settings
     from onnxviz.methods.ascent.space import Space
+    from onnxviz.methods.objectives.near_data import NearData
     from onnxviz.methods.objectives.objectives import Objective
 
 Told = Callable[[int, str], None]
@@ -45,6 +48,8 @@ class Instruments:
         Scores what is climbed as a search without gradients moves it, where there is such a search.
     batch_size : int
         The most samples at once.
+    near : mapping of str to NearData
+        What is climbed in place of each climbed objective, where inputs are kept near real samples.
     """
 
     search: Search
@@ -55,6 +60,7 @@ class Instruments:
     score_climbed: Scorer
     score_moving: Scorer | None
     batch_size: int
+    near: Mapping[str, NearData] = field(default_factory=dict)
 
     @classmethod
     def of(cls, search: Search, todo: Sequence[tuple[Objective, Objective]]) -> Instruments:
@@ -74,6 +80,12 @@ class Instruments:
         climbed = score if measured == tensors else scorer(search, search.session(tensors), at_once)
         moving = search_scorer(search, tensors, at_once) if blind else None
         return cls(search, network, check, measurement(search, session, check), score, climbed, moving, at_once)
+
+    def keeping_near(self, near: Mapping[str, NearData]) -> Instruments:
+        """Return the same instruments with other objectives to climb, which keep inputs near real samples."""
+        tensors = [name for one in (*near.values(), *self.search.objectives) for name in one.tensors]
+        network = self.search.network(list(dict.fromkeys(tensors)))
+        return replace(self, network=network, check=network, near=near)
 
     def groups(
         self,
@@ -103,7 +115,8 @@ class Instruments:
         """
         import torch
 
-        objectives = [one.climbed for one in objectives]
+        plain = {str(one): one.climbed for one in objectives}
+        objectives = [self.near.get(str(one), one).climbed for one in objectives]
         if self.score_moving is not None:
             from onnxviz.methods.ascent.evolution import evolve  # the library takes a second to load
 
@@ -111,7 +124,7 @@ class Instruments:
             return
         from onnxviz.methods.ascent.search import search
 
-        yield from search(
+        for group in search(
             network,
             space,
             objectives,
@@ -122,7 +135,18 @@ class Instruments:
             copies=self.search.copies,
             progress=progress,
             wanted=wanted,
+        ):
+            yield [self._scored(plain[str(one.objective)], one) if self.near else one for one in group]
+
+    def _scored(self, objective: Objective, found: Found) -> Found:
+        """Return what was found near real samples with the scores of the objective itself, by ONNX Runtime."""
+        ends = self.score_climbed.alone(objective, np.stack([one.array for one in found.ascents]))
+        begun = self.score_climbed.alone(objective, found.starts)
+        ascents = tuple(
+            replace(one, score=float(end), initial_score=float(start))
+            for one, end, start in zip(found.ascents, ends, begun, strict=True)
         )
+        return replace(found, objective=objective, ascents=ascents)
 
 
 def climb(

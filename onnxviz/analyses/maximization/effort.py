@@ -28,6 +28,9 @@ LIGHT = 12_000_000
 VAST = 100_000_000
 """Pictures and signals of which a pass holds more numbers than this are searched in fewer steps."""
 
+NEAR = 200
+"""The most steps of a search near real samples, which has a goal to reach and no top to climb."""
+
 MACO_LOOKS = 6
 """How many crops are averaged at each step where only phases move: the least that was published."""
 
@@ -86,13 +89,13 @@ def settings(
     """
     from onnxviz.methods.ascent.settings import Settings
 
-    blind = optimizer == "cma"
+    blind, most = optimizer == "cma", NEAR if request.near_data else 256
     costly, vast = not blind and cost.is_high(space), not blind and cost.is_vast(space)
     robust = not request.no_transforms and optimizer != "lbfgs"
     plane = space.spectral and subject.expected.kind in ("image", "clip", "spectrogram", "volume")
     maco = space.parameterization == "maco"
     found = Settings(
-        request.steps or _steps(space, maco, plane, costly, vast, cost.activations),
+        request.steps or min(most, _steps(space, maco, plane, costly, vast, cost.activations)),
         request.restarts or (1 if plane or costly else 5),
         request.seed,
         request.rate or _rate(space),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from onnxviz.analyses.inputs.features import Features
     from onnxviz.analyses.inputs.tokens import Tokens
+    from onnxviz.analyses.maximization.accentuation import Accents
     from onnxviz.analyses.maximization.letter_findings import LetterFindings
     from onnxviz.analyses.maximization.token_findings import TokenFindings
     from onnxviz.analyses.maximization.vector_findings import VectorFindings
@@ -31,6 +32,8 @@ class Findings:
         Findings about tokens.
     letters : LetterFindings or None
         Findings about one-hot letters.
+    accents : Accents or None
+        The changes of a real input.
     remark : str
         What a person should know about the search.
     """
@@ -42,6 +45,7 @@ class Findings:
     vector: VectorFindings | None = None
     tokens: TokenFindings | None = None
     letters: LetterFindings | None = None
+    accents: Accents | None = None
     remark: str = ""
 
     @property
@@ -69,12 +73,21 @@ class Findings:
             told["tokens"] = self.tokens.summary(tokens)
         if self.letters is not None:
             told["letters"] = self.letters.summary()
+        if self.accents is not None:
+            told["accentuation"] = self.accents.summary()
         if rate is not None:
             told["sound"] = {"rate": rate, "peak": float(np.abs(self.array).max())}
         return told
 
     def arrays(self) -> dict[str, tuple[np.ndarray, str]]:
-        """Return further arrays to save, each with its axes."""
+        """Return further arrays to save, each with its axes; those of changes have the axes of the input after the first."""
+        if self.accents is not None:
+            own = " ".join(f"axis{axis + 1}" for axis in range(self.accents.original.ndim))
+            accents = {
+                "accents": (self.accents.arrays, f"strength {own}"),
+                "importance": (self.accents.importance, own),
+            }
+            return {**accents, **replace(self, accents=None).arrays()}
         if self.tokens is not None:
             return {
                 "vectors": (self.tokens.soft[None], "batch time feature"),

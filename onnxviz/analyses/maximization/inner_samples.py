@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -59,8 +59,16 @@ class InnerBatches:
     def batches(self, size: int) -> Iterator[np.ndarray]:
         """Yield (1, *shape) arrays, whatever size is allowed."""
         for sample in self._samples.batches(1):
-            fed = {**self._fed, **self._source.fed(np.repeat(sample, self.batch, axis=0))}
-            yield np.asarray(self._session(fed)[self._name], np.float32)[:1]
+            yield self._inner(sample)
+
+    def at(self, numbers: Sequence[int]) -> np.ndarray:
+        """Return the values on some samples, by their numbers in the order of `batches`, (sample, *shape)."""
+        return np.concatenate([self._inner(sample[None]) for sample in self._samples.at(numbers)])
+
+    def _inner(self, sample: np.ndarray) -> np.ndarray:
+        """Return the values on one sample of the input, (1, *shape)."""
+        fed = {**self._fed, **self._source.fed(np.repeat(sample, self.batch, axis=0))}
+        return np.asarray(self._session(fed)[self._name], np.float32)[:1]
 
 
 def input_statistics(samples: SampleBatches, source: str, expected: InputContract) -> NaturalStatistics:

@@ -24,8 +24,8 @@ share answers to edges and colors of one size and direction, which are only shif
 
 
 FAINT, GENTLE = 0.15, 0.5
-"""The norm of a picture of a linear unit of the first layer, and the slope of its spectrum. A stronger picture would be one of black and white dots: what is left of
-the kernel when every element is driven to an end of the range."""
+"""The norm of a picture of a linear unit of the first layer, and the slope of its spectrum. A stronger picture would be one of black
+and white dots: what is left of the kernel when every element is driven to an end of the range."""
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, overload
 from onnxviz.analyses.computing import computing, threads_for
 from onnxviz.analyses.keywords import requested
 from onnxviz.analyses.listener import SILENT, Listener
+from onnxviz.analyses.maximization.accentuation import accentuate
 from onnxviz.analyses.maximization.climb import Instruments, climb
 from onnxviz.analyses.maximization.constant_targets import constant_targets
 from onnxviz.analyses.maximization.maxima import Maxima
 from onnxviz.analyses.maximization.preparation import prepare
+from onnxviz.analyses.maximization.real_paths import RealPaths, near_objectives
 from onnxviz.analyses.maximization.request import MaximizationRequest
 from onnxviz.analyses.maximization.result import Climbed, Maximum, measured
 from onnxviz.analyses.maximization.result_files import Stored
@@ -211,11 +213,20 @@ def each_maximum(
     with listener.progress(f"{len(todo)} targets", task.search.settings.steps * len(todo)) as told:
         tools = Instruments.of(task.search, todo)
         trust = Trust.measured(tools, [objective for objective, _ in todo], task.knowledge.samples)
+        paths = RealPaths(tools, trust, task.knowledge.samples)
+        if task.knowledge.near_data:
+            tools = tools.keeping_near(near_objectives(paths, todo))
         inquiry = Inquiry(task.knowledge, tools)
         constant = constant_targets(tools, todo, trust)
+        if task.knowledge.keep_near:
+            for objective, found, space, accents in accentuate(tools, todo, told, kept):
+                result, findings = inquiry(objective, found, space)
+                findings = replace(findings, accents=accents)
+                yield measured(task, tools.measure, trust, paths, Climbed(objective, result, findings, space.window))
+            return
         for objective, found, space in climb(tools, todo, told, constant, kept):
             probe = partial(trust.probe, objective)
             result, findings = inquiry(objective, found, space, trust.best_probe(objective), probe)
             if findings.remark:
                 listener.note(findings.remark)
-            yield measured(task, tools.measure, trust, Climbed(objective, result, findings, space.window))
+            yield measured(task, tools.measure, trust, paths, Climbed(objective, result, findings, space.window))

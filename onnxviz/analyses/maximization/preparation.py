@@ -14,6 +14,7 @@ from onnxviz.analyses.inputs.kinds import with_kind
 from onnxviz.analyses.maximization.effort import Cost, settings
 from onnxviz.analyses.maximization.inner_samples import inner_space, with_spectrum, with_start
 from onnxviz.analyses.maximization.manner import manners
+from onnxviz.analyses.maximization.nearness import check_near, near
 from onnxviz.analyses.maximization.optimizer_choice import OptimizerName, choose_optimizer, stops
 from onnxviz.analyses.maximization.references import check_like, read_example, surroundings
 from onnxviz.analyses.maximization.request import source_text
@@ -92,11 +93,13 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
     subject = choose_subject(with_twins(model), request)
     aims = _aims(subject, _written(subject, request, listener), request, listener)
     subject, ground = _ground(subject, request, listener)
+    check_near(subject, aims.objectives, aims.optimizer, request)
     cost = Cost.of(subject, aims.climbed)
     how, effort = settings(subject, cost, ground.space, aims.optimizer, request, listener)
     remark = _tell(subject, ground, aims, request, listener)
     space = _refined(subject, ground, request, listener)
     ways = manners(listener, subject, aims.objectives, space)
+    space, ways = near(space, ways, request)
     _tell_squashed(aims, listener)
     resting = _resting(subject, aims, listener)
     scored = [name for objective in aims.objectives for name in objective.tensors]
@@ -120,7 +123,9 @@ def prepare(model: Model, request: MaximizationRequest, listener: Listener) -> T
         subject.tokens,
         _lattice(subject, ground.features, space),
     )
-    knowledge = Knowledge(subject.expected, ground.features, aims.stopped, ground.samples)
+    knowledge = Knowledge(
+        subject.expected, ground.features, aims.stopped, ground.samples, request.near_data, request.keep_near
+    )
     start = "random" if request.start is None else source_text(request.start)
     return Task(search, knowledge, Presentation(ground.drawing, subject.tokens, ground.rate, start, remark), effort)
 

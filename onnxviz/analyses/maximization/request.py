@@ -38,6 +38,9 @@ class MaximizationRequest:
         A vector's feature names, or a file with a name in each line.
     data : path or array, optional
         Real samples: a table, an array with the samples along its first axis, or a folder.
+    near_data : bool
+        Whether inputs are kept where the best samples of `data` are: the score is raised to at most twice the best real score, and
+        the means and deviations of the channels of all layers stay as those of the best samples.
     kept : mapping or pairs
         Features that keep a value, by name or number; of tokens, positions that keep a token.
     vocab : path or sequence of str, optional
@@ -54,6 +57,8 @@ class MaximizationRequest:
         What the optimizer changes: a spectrum, each element, or the phases of a natural spectrum.
     start : path, array or str, optional
         The input from which the search starts; for tokens also a text.
+    keep_near : bool
+        Whether the input of `start` is only accented: three changes of growing strength, where the target cares.
     size : int or tuple of int, optional
         The size at which a picture or signal is rendered: one number for all spatial axes, or one for each.
     steps, restarts : int, optional
@@ -82,6 +87,7 @@ class MaximizationRequest:
     bounds: str | os.PathLike[str] | Sequence[float] | np.ndarray | None = None
     names: Names | None = None
     data: Sample | None = None
+    near_data: bool = False
     kept: Kept = ()
     vocab: Names | None = None
     classes: Classes | None = None
@@ -90,6 +96,7 @@ class MaximizationRequest:
     like: Sample | None = None
     parameterization: str | None = None
     start: Sample | None = None
+    keep_near: bool = False
     size: int | tuple[int, ...] | None = None
     steps: int | None = None
     restarts: int | None = None
@@ -130,8 +137,8 @@ class MaximizationRequest:
 
 
 _SEARCHED = (
-    *("names", "data", "vocab", "classes", "sample_rate", "norm", "literal", "like", "straight_through"),
-    *("parameterization", "start"),
+    *("names", "data", "near_data", "vocab", "classes", "sample_rate", "norm", "literal", "like", "straight_through"),
+    *("parameterization", "start", "keep_near"),
 )
 _SEARCHED_INPUTS = ("held", "value_range", "mean", "std", "layout", "channels", "kind", "letters")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxviz.analyses.maximization.pictures import Portrait
-from onnxviz.analyses.maximization.result_files import CLIP, CLOUD, SEQUENCE, SOUND, Content, Measured, Stored
+from onnxviz.analyses.maximization.result_files import CLIP, CLOUD, SEQUENCE, SOUND, STRIP, Content, Measured, Stored
 from onnxviz.analyses.maximization.scoring import Measure, own_type
 from onnxviz.analyses.maximization.unit_kernel import unit_kernel
 from onnxviz.analyses.maximization.wording import caption
@@ -20,6 +20,7 @@ from onnxviz.wording import question_text
 
 if TYPE_CHECKING:
     from onnxviz.analyses.maximization.findings import Findings
+    from onnxviz.analyses.maximization.real_paths import RealPaths
     from onnxviz.analyses.maximization.task import Search, Task
     from onnxviz.analyses.maximization.trust import Trust
     from onnxviz.drawing.pictures import Picture
@@ -64,6 +65,8 @@ class Maximum:
         How far the starts agree.
     data : mapping or None
         Where the score stands among real samples.
+    path : mapping or None
+        How alike the path of the input through the layers is to the paths of the best real samples.
     """
 
     target: str
@@ -80,6 +83,7 @@ class Maximum:
     robustness: Robustness | None
     consistency: Mapping[str, Any]
     data: Mapping[str, Any] | None
+    path: Mapping[str, Any] | None = None
     _row: dict[str, Any] = field(default_factory=dict)
     _content: Content
 
@@ -104,6 +108,7 @@ class Maximum:
             robustness=None if row["robustness"] is None else Robustness(**row["robustness"]),
             consistency=row["consistency"],
             data=row["data"],
+            path=row.get("path"),
             _row=row,
             _content=content,
         )
@@ -246,7 +251,7 @@ class Climbed:
         return self.found.ascents if self.together else (self.found.outcome,)
 
 
-def measured(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> Maximum:
+def measured(task: Task, measure: Measure, trust: Trust, paths: RealPaths, climbed: Climbed) -> Maximum:
     """Return what was found for a target, measured by ONNX Runtime.
 
     Parameters
@@ -257,16 +262,25 @@ def measured(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> Ma
         Scores single inputs.
     trust : Trust
         Says how far the result is to be trusted.
+    paths : RealPaths
+        The paths of real samples.
     climbed : Climbed
         What was found.
     """
-    row = _row(task, measure, trust, climbed)
+    from onnxviz.drawing.pictures import save_picture
+
+    row = _row(task, measure, trust, paths, climbed)
     arrays, axes = _arrays(task, climbed)
     model = task.search.model
     provenance = {"model": model.name, "sha256": model.digest, "seed": task.search.settings.seed}
     message = climbed.found.outcome.message
     portrait, beside = _portrait(task, climbed, row), _beside(task, climbed)
     kernel = unit_kernel(model, climbed.objective.target, task.knowledge.expected)
+    accents = climbed.findings.accents
+    if accents is not None:
+        beside[STRIP] = lambda path: save_picture(
+            path, accents.strip(task.presentation, portrait.title, f"changes of {task.presentation.start}")
+        )
     return Maximum.of(row, Measured(arrays, axes, portrait, kernel, provenance, message, beside))
 
 
@@ -293,7 +307,7 @@ def _beside(task: Task, climbed: Climbed) -> dict[str, Callable[[Path], None]]:
     return {}
 
 
-def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[str, Any]:
+def _row(task: Task, measure: Measure, trust: Trust, paths: RealPaths, climbed: Climbed) -> dict[str, Any]:
     """Return what `maximize --json` tells of a target."""
     from onnxviz.model.graph.zipped import class_name
 
@@ -331,11 +345,24 @@ def _row(task: Task, measure: Measure, trust: Trust, climbed: Climbed) -> dict[s
         "window": None if window is None else [[part.start, part.stop] for part in window],
         "consistency": agreed,
         **trust.row(objective, found, findings, window, agreed, score, ort_score, begun),
+        "path": _path(paths, climbed),
+        "near_data": task.knowledge.near_data,
         "optimizer": search.settings.optimizer,
         "differentiable": not task.knowledge.stopped[search.objectives.index(objective)],
         "files": [],
         **findings.summary(task.knowledge.features, search.tokens, task.presentation.rate),
     }
+
+
+def _path(paths: RealPaths, climbed: Climbed) -> dict[str, Any] | None:
+    """Return how alike the path of a result is to those of the best real samples; None where there is nothing to compare with.
+
+    Where a part of the input moved, the rest is gray, so that the means over all positions say nothing of that part.
+    """
+    if climbed.together or climbed.window is not None:
+        return None
+    found = paths.compared(climbed.objective, climbed.findings.array)
+    return None if found is None else {**asdict(found), "short": found.short, "statement": found.statement}
 
 
 def _arrays(task: Task, climbed: Climbed) -> tuple[dict[str, np.ndarray], dict[str, str]]:

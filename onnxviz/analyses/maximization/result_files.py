@@ -19,8 +19,8 @@ PICTURE = "picture.png"
 _FILES = (PICTURE, "arrays.npz", "result.json")
 KERNEL = "kernel.png"
 """The kernel of a unit of the first convolution, beside the unit's picture."""
-SOUND, CLIP, SEQUENCE, CLOUD = "sound.wav", "clip.png", "sequence.fasta", "points.ply"
-"""Files that are written beside the picture: of a signal, a clip, letters and points."""
+SOUND, CLIP, SEQUENCE, CLOUD, STRIP = "sound.wav", "clip.png", "sequence.fasta", "points.ply", "strip.png"
+"""Files that are written beside the picture: of a signal, a clip, letters, points, and the changes of a real input."""
 
 
 class Content(Protocol):
@@ -134,7 +134,8 @@ class Stored:
     @property
     def files(self) -> tuple[str, ...]:
         """The names of the files."""
-        return tuple(name for name in (*_FILES, KERNEL, SOUND, CLIP, SEQUENCE, CLOUD) if (self.place / name).exists())
+        names = (*_FILES, KERNEL, SOUND, CLIP, SEQUENCE, CLOUD, STRIP)
+        return tuple(name for name in names if (self.place / name).exists())
 
     @property
     def kernel(self) -> Picture | None:

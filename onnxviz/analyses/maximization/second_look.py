@@ -75,6 +75,9 @@ class Inquiry:
             Gives a random input of high score, (*shape).
         """
         search, tools = self.tools.search, self.tools
+        if tools.near or self.knowledge.keep_near:
+            # Near real inputs the score is not the highest one, and another climb would leave them.
+            return found, replace(self._findings(objective, found), remark=self._rows(objective))
         if probe is not None and self._beaten(objective, found, space, best_probe):
             begun = self._climb(replace(space, beginning=probe()), found.objective, tools.network, search.settings)
             if begun.ascent.score > found.ascent.score or (_lost(found) and not _lost(begun)):

@@ -155,12 +155,18 @@ class Knowledge:
         For each objective what keeps the gradient from the moving tensor; "" where nothing does.
     samples : SampleBatches, InnerBatches or None
         The real data, if there is some.
+    near_data : bool
+        Whether inputs are kept near the best real samples.
+    keep_near : bool
+        Whether the input from which the search starts is only accented.
     """
 
     expected: InputContract
     features: Features
     stopped: tuple[str, ...]
     samples: SampleBatches | InnerBatches | None = None
+    near_data: bool = False
+    keep_near: bool = False
 
 
 @dataclass(frozen=True, eq=False)

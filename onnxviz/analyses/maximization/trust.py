@@ -197,7 +197,7 @@ class Trust:
         if not np.isfinite(every).all():
             return None
         search, scores = self.search, [one.score for one in found.ascents]
-        own = self._own_channels(found.objective)
+        own = self.own_channels(found.objective)
         channels = {name: axis for name, (axis, _) in own.items()}
         # A target whose logit left it behind was maximized itself.
         score = self.score if found.objective in search.objectives else self.score_climbed
@@ -219,7 +219,7 @@ class Trust:
         random, answers = self._answers(self._scorer_of(name), {name: axis}, every)
         return resemblance([name], scores, answers[name], random[name]) if name in answers else None
 
-    def _own_channels(self, climbed: Objective) -> dict[str, tuple[int, list[int]]]:
+    def own_channels(self, climbed: Objective) -> dict[str, tuple[int, list[int]]]:
         """Return for each climbed tensor its channel axis (after the batch) and the channels that the target picks.
 
         Where the graph does not mark the channel axis, a single number in the target's index does; other tensors are left out.

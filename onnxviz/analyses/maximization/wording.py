@@ -28,6 +28,7 @@ def in_short(row: dict[str, Any]) -> dict[str, str]:
     return {
         "if moved": "-" if kept is None else f"{100 * kept:.0f} %",
         "above data": f"{above} of {data['samples']}" if above else "",
+        "path": "" if row.get("path") is None else row["path"]["short"],
         "starts": starts,
         "verdict": ": ".join(words),
     }
@@ -61,6 +62,8 @@ def caption(row: dict[str, Any]) -> str:
         words.append(agreeing(row["consistency"], "starts ").partition(",")[0])
     if row["data"] is not None:
         words.append(row["data"]["statement"].partition(",")[0])
+    if row.get("path") is not None:
+        words.append(row["path"]["statement"])
     if row["optimizer"] == "cma":
         words.append("searched without gradients")
     return "; ".join(words)

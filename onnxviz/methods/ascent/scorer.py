@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onnxviz.methods.ascent.batching import Batched
+from onnxviz.methods.objectives.channel_statistics import channel_statistics
 from onnxviz.methods.objectives.objectives import Objective
 
 Runtime = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
@@ -96,19 +97,36 @@ class Scorer:
             The means, (sample, channel) for each tensor. A tensor whose number of rows is no multiple of the number of samples is
             left out.
         """
-        parts: dict[str, list[Tensor]] = {name: [] for name in channels}
+        return {name: means for name, (means, _) in self.statistics(channels, inputs).items()}
+
+    def statistics(
+        self, channels: Mapping[str, int], inputs: NDArray[Any]
+    ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Return the mean and the deviation of each channel of some tensors over all positions.
+
+        Parameters
+        ----------
+        channels, inputs
+            As in `responses`.
+
+        Returns
+        -------
+        dict of str to (ndarray, ndarray)
+            Each (sample, channel). A tensor whose number of rows is no multiple of the number of samples is left out.
+        """
+        parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in channels}
         for first in range(0, len(inputs), self.batch_size):
             part = torch.as_tensor(np.ascontiguousarray(inputs[first : first + self.batch_size]))
             answers = self._batched({self._name: part})
             for name, axis in channels.items():
-                answer = answers[name]
-                if answer.ndim < 2 or len(answer) % len(part):
-                    continue
-                means = (
-                    answer.movedim(min(1 + axis, answer.ndim - 1), 1).flatten(2).mean(2) if answer.ndim > 2 else answer
-                )
-                parts[name].append(means.reshape(len(part), -1, means.shape[1]).mean(1))
-        return {name: torch.cat(part).numpy() for name, part in parts.items() if part}
+                found = channel_statistics(answers[name], axis, len(part))
+                if found is not None:
+                    parts[name].append(found)
+        return {
+            name: (torch.cat([mean for mean, _ in part]).numpy(), torch.cat([spread for _, spread in part]).numpy())
+            for name, part in parts.items()
+            if part
+        }
 
     def __call__(self, objectives: Sequence[Objective], inputs: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores of inputs by several objectives.

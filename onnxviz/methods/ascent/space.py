@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from onnxviz.methods.ascent.accentuation import Accented, Kept
 from onnxviz.methods.ascent.fourier import Fourier
 from onnxviz.methods.ascent.maco import Maco
 from onnxviz.methods.ascent.parameterizations import Direct, Parameterization
@@ -60,6 +61,8 @@ class Space:
         The frequency above which a picture has little detail, in cycles per element; None: there is no such limit.
     views : Views or None
         The random views in which a picture is shown; None: the moves that suit the size of the input.
+    kept : Kept or None
+        What is kept of the input to start from; None: it may change freely.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Space:
     contrast: float | None = None
     cutoff: float | None = None
     views: Views | None = None
+    kept: Kept | None = None
 
     @property
     def spectral(self) -> bool:
@@ -94,6 +98,7 @@ class Space:
 
     def start(self, runs: Sequence[Run], device: torch.device) -> Parameterization:
         """Return a parameterization at the starts of some runs."""
+        found: Parameterization
         if self.window is None:
             found = self._start(runs, device)
         else:
@@ -104,6 +109,9 @@ class Space:
             again = torch.tensor([float(run.restart > 0) for run in runs], device=device)
             center = torch.as_tensor(self.beginning, dtype=torch.float32, device=device)
             found.place(center + scatter * again.reshape(-1, *[1] * len(self.shape)))
+            if self.kept is not None:
+                ends = [None if end is None else torch.as_tensor(end, device=device) for end in (self.low, self.high)]
+                found = Accented.of(found, center.expand(len(runs), *self.shape), self.kept, *ends)
         return found
 
     def _start(self, runs: Sequence[Run], device: torch.device) -> Parameterization:
