@@ -106,8 +106,8 @@ _FILE, _COUNT, _ABOVE_0 = click.Path(path_type=Path), click.IntRange(min=1), cli
 @click.option(
     "--steps",
     type=_COUNT,
-    help="The number of steps, or of generations of cma. [default: 256; 96 for pictures, 64 for signals and large inputs, "
-    "32 for very large models]",
+    help="The number of steps, or of generations of cma. [default: 256; 112 to 176 for pictures, 64 for signals and large inputs, "
+    "32 to 64 for very large models]",
 )
 @click.option(
     "--restarts",
