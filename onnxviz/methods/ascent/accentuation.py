@@ -60,8 +60,8 @@ def importance(gradient: NDArray[np.floating], spatial: Sequence[int], alike: in
 
     Examples
     --------
-    >>> importance(np.array([0.0, 0.1, 1.0, -2.0]), ()).round(2).tolist()
-    [0.0, 0.0, 0.35, 1.0]
+    >>> [f"{share:.2f}" for share in importance(np.array([0.0, 0.1, 1.0, -2.0]), ())]
+    ['0.00', '0.00', '0.35', '1.00']
     """
     size = np.abs(np.asarray(gradient, np.float64))
     if alike is not None:
