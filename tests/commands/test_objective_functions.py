@@ -111,7 +111,7 @@ def test_a_direction_is_read_from_a_file(cli, path, tmp_path) -> None:
     np.save(tmp_path / "a, b.npy", np.array([1, 0, -2, 0], np.float32))
     target = f"direction(c, '{tmp_path / 'a, b.npy'}')"
     (row,) = climb(cli, path, "-t", target, "--no-transforms", "-o", tmp_path / "out")
-    c = onnx_runtime_of(path, "c", kept(tmp_path / "out", "input").reshape(1, 1, 8, 8))
+    c = onnx_runtime_of(path, "c", kept(tmp_path / "out", "input").reshape(1, 8, 8))
     assert row["ort_score"] == pytest.approx(float((c[:, 0] - 2 * c[:, 2]).mean()), rel=1e-4)
     assert row["ort_score"] > row["initial_ort_score"]
 
