@@ -44,7 +44,9 @@ def network(folder: Path, side: int = 96) -> Path:
         [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()],
     )
     path = folder / "kernels.onnx"
-    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
+    path.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    )
     return path
 
 
