@@ -15,58 +15,22 @@ from hostile_seeds import LARGEST_SEED
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, helper, numpy_helper
 
 WHOLE = (
-    0,
-    1,
-    -1,
-    2,
-    3,
-    7,
-    8,
-    16,
-    255,
-    65536,
-    2**31 - 1,
-    2**31,
-    -(2**31),
-    2**32,
-    2**40,
-    2**62,
-    2**63 - 1,
-    -(2**63),
-    -2,
+    0, 1, -1, 2, 3, 7, 8, 16, 255, 65536, 2**31 - 1, 2**31, -(2**31), 2**32, 2**40, 2**62, 2**63 - 1, -(2**63), -2,
     -5,
-)
+)  # fmt: skip
 REAL = (0.0, -0.0, 1.0, -1.0, 1e-45, 1e38, -1e38, float("inf"), float("-inf"), float("nan"), 0.5, 2.0**31, 2.0**63)
 NAMES = (
     "", " ", "x", "y", "../../etc/passwd", "/etc/passwd", "a/b\\c", "\x1b[31mred\x1b[0m", "\n", "\0", "a\0b", "\u202eevil",
     "<script>alert(1)</script>", "%s%s%n", "{0}", "*", "a[0]", "-t", "é" * 300, "n" * 100_000, "CON", "con.json", "\ud7ff", "🧨",
 )  # fmt: skip
 SHAPES = (
-    [],
-    [0],
-    [-1],
-    [1],
-    [2**31],
-    [2**62],
-    [2**40, 2**40],
-    [1] * 30,
-    [2**32, 2**32],
-    [-(2**63)],
-    [0, 2**62],
+    [], [0], [-1], [1], [2**31], [2**62], [2**40, 2**40], [1] * 30, [2**32, 2**32], [-(2**63)], [0, 2**62],
     [65536, 65536],
-)
+)  # fmt: skip
 LOCATIONS = (
-    "../../../../etc/passwd",
-    "/etc/passwd",
-    "/dev/zero",
-    "/dev/stdin",
-    "",
-    ".",
-    "model.onnx",
-    "a\0b",
-    "x" * 5000,
+    "../../../../etc/passwd", "/etc/passwd", "/dev/zero", "/dev/stdin", "", ".", "model.onnx", "a\0b", "x" * 5000,
     "weights.bin",
-)
+)  # fmt: skip
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -59,11 +59,7 @@ class Shift:
     reach: tuple[tuple[int, int], ...]
     gain: float = 0.0
     noise: float = 0.0
-
-    @property
-    def lasts(self) -> bool:
-        """True: inputs are moved up to the last step."""
-        return True
+    lasts: ClassVar[bool] = True
 
     def __call__(
         self,
@@ -127,11 +123,7 @@ class Affine:
     scale: float = 0.1
     rotation: float = 10.0
     noise: float = 0.0
-
-    @property
-    def lasts(self) -> bool:
-        """True: inputs are moved up to the last step."""
-        return True
+    lasts: ClassVar[bool] = True
 
     def __call__(
         self,
@@ -177,8 +169,7 @@ class Affine:
         draws = draws.to(torch.float64)
         angle = draws[:, 0] * math.radians(self.rotation)
         shrink = 1 / (1 + self.scale * draws[:, 1])
-        cosine, sine = angle.cos() * shrink, angle.sin() * shrink
-        linear = torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)
+        linear = _turned(angle, shrink)
         before, after = draws[:, 2:4] * (self.jitter * 2 / 3), draws[:, 4:6] * (self.jitter / 3)
         offset = (linear @ after[:, :, None]) + before[:, :, None]
         return torch.cat([linear, offset], 2)
@@ -186,7 +177,7 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Random views of a picture, from the first to the last step: nearer or farther, turned, shifted, and with noise.
+    """Random views of a picture, from the first to the last step: nearer or farther, turned and shifted.
 
     What holds under such views is what other networks, and people, recognize too. Beyond its border the picture goes on as its mirror
     image, since an even border would be a pattern of its own.
@@ -201,8 +192,6 @@ class Views:
         The most shift in both directions, as a share of the picture's sides.
     rotation : float
         The most degrees to rotate in both directions.
-    noise : float
-        Standard deviation of the normal noise that is added, in lengths of the input's range.
     """
 
     axes: tuple[int, int]
@@ -210,12 +199,7 @@ class Views:
     nearest: float = 2.5
     shift: float = 0.3
     rotation: float = 15.0
-    noise: float = 0.0
-
-    @property
-    def lasts(self) -> bool:
-        """True: inputs are moved up to the last step."""
-        return True
+    lasts: ClassVar[bool] = True
 
     def __call__(
         self,
@@ -227,8 +211,7 @@ class Views:
     ) -> Tensor:
         """Return a random view of each sample; the parameters are those of `Affine`."""
         sides = [inputs.shape[axis] for axis in reversed(self.axes)]
-        matrices = self.matrices(uniform(generators, (4,)), sides)
-        return _add_noise(resample(inputs, matrices, self.axes, None), self.noise, span, generators)
+        return resample(inputs, self.matrices(uniform(generators, (4,)), sides), self.axes, None)
 
     def matrices(self, draws: Tensor, sides: Sequence[int]) -> Tensor:
         """Return matrices for random numbers.
@@ -249,8 +232,7 @@ class Views:
         angle = draws[:, 0] * math.radians(self.rotation)
         middle, reach = math.log(self.nearest * self.farthest) / 2, math.log(self.nearest / self.farthest) / 2
         shrink = torch.exp(-(middle + reach * draws[:, 1]))
-        cosine, sine = angle.cos() * shrink, angle.sin() * shrink
-        linear = torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)
+        linear = _turned(angle, shrink)
         offset = draws[:, 2:, None] * self.shift * torch.tensor(sides, dtype=torch.float64)[:, None]
         return torch.cat([linear, offset], 2)
 
@@ -322,11 +304,7 @@ class Crops:
     smallest: float = 0.05
     spread: float = 0.05
     noise: float = 0.08
-
-    @property
-    def lasts(self) -> bool:
-        """True: inputs are moved up to the last step."""
-        return True
+    lasts: ClassVar[bool] = True
 
     def __call__(
         self,
@@ -470,6 +448,12 @@ def standard_transform(shape: Sequence[int], spatial: Sequence[int]) -> Fading |
 EIGHTH, SIXTEENTH = 8, 16
 SMALL = 32
 """A side of at most this many elements is small."""
+
+
+def _turned(angle: Tensor, shrink: Tensor) -> Tensor:
+    """Return the linear parts of matrices that turn and scale, (batch, 2, 2), from angles in radians and factors, (batch,)."""
+    cosine, sine = angle.cos() * shrink, angle.sin() * shrink
+    return torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)
 
 
 def _add_noise(inputs: Tensor, deviation: float, span: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

@@ -126,9 +126,9 @@ def test_beyond_its_border_a_picture_goes_on_as_its_mirror_image() -> None:
 
 def test_a_picture_as_it_is_is_one_of_its_views() -> None:
     picture = pictures(2, 3, 20, 24)
-    still = Views((2, 3), 1.0, 1.0, 0.0, 0.0, 0.0)
+    still = Views((2, 3), 1.0, 1.0, 0.0, 0.0)
     assert torch.allclose(still(picture, MIDDLE, SPAN, generators(2)), picture, atol=1e-4)
-    views = Views((2, 3), noise=0.0)
+    views = Views((2, 3))
     assert views(picture, MIDDLE, SPAN, generators(2)).min() >= picture.min() - 1e-6
     alone = views(picture[1:], MIDDLE, SPAN, generators(2)[1:])
     assert torch.equal(views(picture, MIDDLE, SPAN, generators(2))[1:], alone)
