@@ -124,3 +124,11 @@ def test_lowering_a_linear_layer_alone_lowers_its_mean(detector) -> None:
     found = onnxviz.maximize(detector, "-edges[2]", steps=64, restarts=1, **COMMON)
     assert found.question == "mean over places"
     assert found.ort_score > 0
+
+
+def test_a_linear_unit_that_is_silent_for_random_inputs_is_raised(samples) -> None:
+    # Its rectified answers are 0 for every input that was tried, and its own values are not.
+    found = onnxviz.maximize(samples / "photo_patches.onnx", "conv2[36]", steps=64, device="cpu")
+    assert found.question == "mean after the rectifier"
+    assert found.verdict.word != "constant"
+    assert found.ort_score > 0

@@ -67,7 +67,10 @@ def constant_targets(tools: Instruments, todo: Sequence[tuple[Objective, Objecti
                 copies=search.copies,
             )
             squashed = objective != climbed and tools.check is not None and _inside(trust, objective)
-            if still(tools.network, objective=climbed) or (squashed and still(tools.check, objective=objective)):
+            # As it is climbed, an answer that is silent everywhere has a slope towards its first sound.
+            if still(tools.network, objective=climbed.climbed) or (
+                squashed and still(tools.check, objective=objective)
+            ):
                 found[str(objective)] = float(tools.score_climbed.alone(climbed, search.settled(starts[:1]))[0])
     return found
 
